@@ -1,0 +1,62 @@
+# pibuild: make | make demo | make test | make test-fast | make lint | make install | make clean
+#
+#   V=1 shows commands          SAN=1 address and undefined-behaviour sanitizers      COV=1 coverage
+#   CC=gcc|clang  WERROR=1      T=pattern picks test files                            PREFIX=, DESTDIR= for install
+
+PREFIX  ?= /usr/local
+CC      ?= cc
+CFLAGS  ?= -O2 -g
+variant := $(if $(SAN),-san)$(if $(COV),-cov)
+B       := build$(variant)
+Q       := $(if $(V),,@)
+VERSION := 0.1.0
+
+# pkg-config runs when something is compiled, not when this file is read: `make demo` must work on a bare machine.
+PKGS    := libarchive liblzma libcurl fdisk ext2fs com_err yaml-0.1 libcrypto jansson
+PKGCF    = $(shell pkg-config --cflags $(PKGS))
+PKGLD    = $(shell pkg-config --libs $(PKGS))
+
+WARN    := -Wall -Wextra -Wshadow -Wundef -Wvla -Wformat=2 -Wwrite-strings -Wpointer-arith -Wstrict-prototypes \
+           -Wmissing-prototypes -Wimplicit-fallthrough -Wno-unused-parameter
+HARD    := $(if $(SAN),-fsanitize=address$(comma)undefined -fno-omit-frame-pointer -fno-sanitize-recover=all,\
+           -fstack-protector-strong -D_FORTIFY_SOURCE=2) -fPIE
+comma   := ,
+ALL_CF   = -std=gnu17 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DPIBUILD_VERSION='"$(VERSION)"' \
+           -DPIBUILD_DATADIR='"$(PREFIX)/share/pibuild"' -Ibuilder -I$(B) $(WARN) $(HARD) $(PKGCF) \
+           $(if $(WERROR),-Werror) $(if $(COV),--coverage)
+ALL_LD   = -pthread -pie $(if $(SAN),-fsanitize=address$(comma)undefined,-Wl,-z$(comma)relro$(comma)-z$(comma)now) \
+           $(if $(COV),--coverage)
+
+LIB_SRC  := $(filter-out builder/main.c,$(wildcard builder/*.c builder/*/*.c))
+LIB_OBJ  := $(LIB_SRC:%.c=$(B)/%.o)
+UNIT_BIN := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
+C_FILES   = $(wildcard builder/*.[ch] builder/*/*.[ch] tests/unit/*.[ch])
+
+all: $(B)/pibuild
+
+# One line instead of a page of missing headers.
+$(B)/.libraries:
+	@mkdir -p $(B)
+	@command -v pkg-config >/dev/null && pkg-config --exists $(PKGS) || { \
+	  echo "make: libraries are missing: run scripts/deps build   (needs: $(PKGS))" >&2; exit 1; }
+	@touch $@
+
+$(B)/pibuild: $(B)/builder/main.o $(B)/libpibuild.a
+	@echo "  LD    $@"
+	$(Q)$(CC) $(CFLAGS) $(ALL_LD) $(LDFLAGS) -o $@ $^ $(PKGLD)
+$(B)/libpibuild.a: $(LIB_OBJ)
+	@echo "  AR    $@"
+	$(Q)rm -f $@; $(AR) rcs $@ $^
+$(B)/%.o: %.c Makefile $(B)/.libraries
+	@mkdir -p $(@D); echo "  CC    $<"
+	$(Q)$(CC) $(ALL_CF) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+$(B)/tests/unit/%: $(B)/tests/unit/%.o $(B)/libpibuild.a
+	$(Q)$(CC) $(CFLAGS) $(ALL_LD) -o $@ $^ $(PKGLD)
+
+clean:
+	rm -rf build build-*
+
+.PHONY: all clean
+.DELETE_ON_ERROR:
+.SECONDARY:
+-include $(shell find $(B) -name '*.d' 2>/dev/null)

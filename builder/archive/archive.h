@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Compressed streams and archives. The only folder that includes liblzma and libarchive.
+ *
+ * decode_image(): a base image (.img, .xz, .gz, .zst, told by its first bytes) to sparse raw. The compressed bytes
+ * are hashed on the way in the same pass; xz with several blocks is decoded by all cores. Zero blocks are not written.
+ *
+ * member_*: one file of a .tar.gz/.tgz/.tar as a stream, and unpack_walk(): every entry below a folder of it. The
+ * archive's own digest is computed over all its bytes, so the caller can compare it after the last read.
+ */
+#ifndef ARCHIVE_ARCHIVE_H
+#define ARCHIVE_ARCHIVE_H
+
+#include "base/err.h"
+#include "base/util.h"
+#include "crypto/digest.h"
+
+struct decode {
+	int in;		    /* compressed file, at its start */
+	const char *name;   /* for messages */
+	int out;	    /* new empty file */
+	uint64_t max_size;  /* refuse to write more than this */
+	uint64_t exact_size; /* 0, or what the lock promises */
+	uint64_t memory;    /* bytes the decoder may use */
+	void (*progress)(void *arg, uint64_t compressed_bytes);
+	void *progress_arg;
+	/* results */
+	char sha256[SHA256_HEX]; /* of the compressed bytes */
+	uint64_t size;		 /* of the raw image; `out` has this length */
+};
+int decode_image(struct decode *d, struct err *e);
+
+struct member; /* open archive, positioned at one file */
+/* -ENOENT with a message that lists some names when there is no such member; refuses anything but a regular file. */
+int member_open(int fd, const char *archive_name, const char *member, struct member **ret, struct err *e);
+uint64_t member_size(const struct member *m);
+/* Up to N bytes; 0 at the end of the member. */
+ssize_t member_read(struct member *m, void *buf, size_t n, struct err *e);
+/* Reads the rest of the archive and gives its digest. */
+int member_digest(struct member *m, char sha256[SHA256_HEX], struct err *e);
+void member_close(struct member *m);
+static inline void member_closep(struct member **m)
+{
+	if (*m)
+		member_close(*m);
+}
+
+/* For every entry below BELOW in the archive, in its order: path relative to BELOW ("templates/x.yaml"), never
+ * absolute, never with "..", only regular files, directories; symbolic and hard links that leave the
+ * sub-tree, devices and special files are refused. M reads the content of a regular file. At the end SHA256 is the
+ * digest of the whole archive. At most 100,000 entries, 1 GiB. */
+struct unpack_entry {
+	const char *path;
+	bool dir;
+	const char *symlink; /* target, or NULL */
+	unsigned mode;	     /* permission bits, no setuid */
+	uint64_t size;
+};
+typedef int (*unpack_fn)(void *arg, const struct unpack_entry *u, struct member *m, struct err *e);
+int unpack_walk(int fd, const char *archive_name, const char *below, unpack_fn fn, void *arg, char sha256[SHA256_HEX],
+		struct err *e);
+
+#endif

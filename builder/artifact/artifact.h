@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What comes from elsewhere: the catalogue (configs/catalogue.yaml: what exists, where, how it is checked and
+ * installed), the lock (pibuild.lock: url, size, sha256 of each version) and the cache of verified downloads.
+ *
+ *	catalogue_load(); lock_load(path);
+ *	artifact_pin(cat, lock, config, "k3s", &pin);	// which version, by which digest
+ *	fetch_all(pins, n, opts);			// those that the cache lacks, many at once
+ *	cache_open(pin, &fd);				// to be re-hashed while it is used
+ *
+ * Nothing enters the cache under its final name (objects/ab/<sha256>) before its digest was seen to match.
+ */
+#ifndef ARTIFACT_ARTIFACT_H
+#define ARTIFACT_ARTIFACT_H
+
+#include "base/err.h"
+#include "base/util.h"
+#include "config/config.h"
+#include "crypto/digest.h"
+
+enum install_as { INSTALL_NONE, INSTALL_FILE, INSTALL_MEMBER, INSTALL_UNPACK };
+enum checksum_form { CHECKSUM_SHA256SUM, CHECKSUM_HELM_INDEX, CHECKSUM_GITHUB, CHECKSUM_FORM_COUNT };
+
+/* Who gets it, as bits. */
+enum {
+	FOR_CONTROL_PLANE = 1 << 0,
+	FOR_WORKER = 1 << 1,
+	FOR_FIRST_SERVER = 1 << 2,
+	FOR_AIRGAP = 1 << 3, /* only when airgap is on */
+};
+
+struct artifact {
+	const char *name;	 /* "k3s" */
+	const char *version_key; /* "k3s" of versions: */
+	const char *url;	 /* with {version} */
+	bool base;
+	struct {
+		enum checksum_form form;
+		const char *url, *entry; /* entry: line, chart or asset; both with {version} */
+	} checksum;
+	uint64_t max_size; /* bytes */
+	struct {
+		enum install_as as;
+		const char *path, *member;
+		unsigned mode;
+	} install;
+	unsigned for_whom;
+};
+
+struct catalogue {
+	const char *path;
+	VEC(struct version_pin) versions; /* the tested set */
+	VEC(struct artifact) artifacts;
+};
+/* From the data folder (PIBUILD_DATA, or where pibuild was installed or built). */
+int catalogue_load(struct catalogue **ret, struct err *e);
+const struct artifact *catalogue_find(const struct catalogue *c, const char *name);
+
+struct lock_entry {
+	const char *name, *version, *url, *sha256, *source;
+	uint64_t size; /* 0 = not known */
+	uint64_t raw_size;	/* of a compressed base; 0 = not known */
+	const char *raw_sha256; /* or NULL */
+	const struct yaml_node *where;
+};
+struct lock {
+	const char *path; /* NULL: an empty lock */
+	int64_t time;	  /* of the lock: the time of builds without SOURCE_DATE_EPOCH */
+	VEC(struct lock_entry) entries;
+};
+/* FILE from --lock, else $PIBUILD_LOCK, else pibuild.lock beside the config when there, else the shipped one. */
+int lock_load(const char *file, const struct config *c, struct lock **ret, struct err *e);
+const struct lock_entry *lock_find(const struct lock *l, const char *name, const char *version);
+
+/* One artifact decided: what it is and by which digest it is trusted. A base given by path or URL is a pin too
+ * (name "base"). */
+struct pin {
+	const struct artifact *artifact; /* NULL for a base by path or URL */
+	const char *name, *version;
+	const char *url;    /* NULL for a base by path */
+	const char *file;   /* base by path: used in place, never copied into the cache */
+	const char *sha256; /* NULL: not in the lock; a build needs `pibuild lock` first */
+	uint64_t size, max_size, raw_size;
+	const char *raw_sha256;
+};
+/* The version in force: config's pin, else the catalogue's. */
+const char *artifact_version(const struct catalogue *cat, const struct config *c, const char *version_key);
+int artifact_pin(const struct catalogue *cat, const struct lock *l, const struct config *c, const char *name,
+		 struct pin *ret, struct err *e);
+int artifact_pin_base(const struct catalogue *cat, const struct lock *l, const struct config *c, struct pin *ret,
+		      struct err *e);
+
+struct cache {
+	const char *dir;
+	int fd;
+};
+/* --cache DIR, else $PIBUILD_CACHE, else $XDG_CACHE_HOME/pibuild, else ~/.cache/pibuild; 0700. Old temporary files
+ * of dead runs are removed. */
+int cache_open(const char *dir, struct cache *ret, struct err *e);
+void cache_close(struct cache *c);
+/* Opens the verified object (or the file of a base by path) read-only. -ENOENT (no message) when it is not there.
+ * The caller hashes what it reads; on a mismatch it calls cache_evict() and fails with class VERIFY. */
+int cache_object(const struct cache *c, const struct pin *pin, int *ret_fd, struct err *e);
+bool cache_has(const struct cache *c, const struct pin *pin);
+void cache_evict(const struct cache *c, const struct pin *pin);
+
+struct fetch_options {
+	const struct config *config; /* mirrors */
+	bool offline;
+	unsigned jobs; /* downloads at once; 0 = 4 */
+};
+/* Brings every pin into the cache, many at once. Offline: one message that lists all that is missing. Class VERIFY
+ * when digests differ; every failed artifact is named. */
+int fetch_all(const struct cache *c, const struct pin *pins, size_t n, const struct fetch_options *o, struct err *e);
+
+/* `lock`: resolves versions to url + size + sha256 from upstream's checksum files. */
+struct lock_options {
+	const char *file; /* written here */
+	struct fetch_options fetch;
+	bool check; /* only say whether it is stale: class VERIFY when so */
+};
+int lock_update(const struct catalogue *cat, const struct lock *old, const struct config *c,
+		const struct lock_options *o, struct err *e);
+
+#endif

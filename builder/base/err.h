@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The one error model: functions return 0 or a negative errno and, as last parameter, fill a
+ * struct err with the sentence a user reads. The struct lives on the caller's stack and owns nothing.
+ *
+ *	r = table_read(fd, &table, e);
+ *	if (r < 0)
+ *		return err_wrap(e, "%s", path);		// "base.img: no partition table"
+ *
+ * The exit class says which documented exit code the failure ends in; wrapping keeps it.
+ */
+#ifndef BASE_ERR_H
+#define BASE_ERR_H
+
+enum exit_class {
+	CLASS_OK = 0,
+	CLASS_FAILED = 1,  /* anything without a class of its own */
+	CLASS_USAGE = 2,   /* wrong command line */
+	CLASS_CONFIG = 3,  /* cluster.yaml, secrets, boards or lock are wrong */
+	CLASS_VERIFY = 4,  /* a digest, signature or read-back did not match */
+	CLASS_REFUSED = 5, /* refused for safety */
+	CLASS_HOST = 6,	   /* something is missing on the host */
+};
+
+struct err {
+	int code; /* negative errno; 0 = no error yet */
+	enum exit_class class;
+	char msg[2048];
+};
+
+/* Sets the message and class CLASS_FAILED; returns CODE, which must be negative. */
+int err_set(struct err *e, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* As err_set(), with ": <strerror>" of CODE appended. */
+int err_errno(struct err *e, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* As err_set(), with a class; the errno is chosen from the class. Returns it. */
+int err_class(struct err *e, enum exit_class class, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* Puts "context: " before the message that is there. Returns the code that is there. */
+int err_wrap(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* True when the failure is the user's own interruption (Ctrl-C, SIGTERM). */
+static inline int err_interrupted(const struct err *e)
+{
+	return e->code == -4; /* -EINTR */
+}
+
+#endif

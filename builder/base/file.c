@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/statvfs.h>
+
+#include "base/sig.h"
+
+char *path_join(const char *dir, const char *name)
+{
+	if (name[0] == '/')
+		return arena_strdup(name);
+	return arena_printf("%s%s%s", dir, ends_with(dir, "/") ? "" : "/", name);
+}
+
+char *path_dir(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	if (!slash)
+		return arena_strdup(".");
+	return arena_strndup(path, slash == path ? 1 : (size_t)(slash - path));
+}
+
+const char *path_base(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+int write_all(int fd, const void *data, size_t n)
+{
+	const char *p = data;
+
+	while (n) {
+		ssize_t r = write(fd, p, n);
+
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r <= 0)
+			return r < 0 ? -errno : -EIO;
+		p += r;
+		n -= (size_t)r;
+	}
+	return 0;
+}
+
+int pwrite_all(int fd, const void *data, size_t n, uint64_t offset)
+{
+	const char *p = data;
+
+	while (n) {
+		ssize_t r = pwrite(fd, p, n, (off_t)offset);
+
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r <= 0)
+			return r < 0 ? -errno : -EIO;
+		p += r;
+		n -= (size_t)r;
+		offset += (uint64_t)r;
+	}
+	return 0;
+}
+
+int pread_all(int fd, void *data, size_t n, uint64_t offset)
+{
+	char *p = data;
+
+	while (n) {
+		ssize_t r = pread(fd, p, n, (off_t)offset);
+
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r <= 0)
+			return r < 0 ? -errno : -ENODATA;
+		p += r;
+		n -= (size_t)r;
+		offset += (uint64_t)r;
+	}
+	return 0;
+}
+
+int make_dirs(const char *path, mode_t mode, struct err *e)
+{
+	_cleanup_free_ char *p = xstrdup(path);
+
+	for (char *s = p + 1; *p; s++) {
+		char c = *s;
+
+		if (c != '/' && c != '\0')
+			continue;
+		*s = '\0';
+		if (mkdir(p, mode) < 0 && errno != EEXIST)
+			return err_errno(e, -errno, "cannot create the folder %s", p);
+		if (c == '\0')
+			break;
+		*s = c;
+	}
+	return 0;
+}
+
+static int remove_below(int parent, const char *name)
+{
+	_cleanup_close_ int fd = -1;
+	struct dirent *d;
+	DIR *dir;
+	int r = 0;
+
+	if (unlinkat(parent, name, 0) == 0 || errno == ENOENT)
+		return 0;
+	if (errno != EISDIR && errno != EPERM)
+		return -errno;
+	fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	fchmod(fd, 0700);
+	dir = fdopendir(take_fd(&fd));
+	if (!dir)
+		return -errno;
+	while (r == 0 && (d = readdir(dir)))
+		if (!streq(d->d_name, ".") && !streq(d->d_name, ".."))
+			r = remove_below(dirfd(dir), d->d_name);
+	closedir(dir);
+	if (r == 0 && unlinkat(parent, name, AT_REMOVEDIR) < 0)
+		r = -errno;
+	return r;
+}
+
+int remove_tree(const char *path, struct err *e)
+{
+	int r = remove_below(AT_FDCWD, path);
+
+	return r < 0 ? err_errno(e, r, "cannot remove %s", path) : 0;
+}
+
+int outfile_create(struct outfile *o, const char *path, mode_t mode, struct err *e)
+{
+	const char *dir = path_dir(path);
+	int r = make_dirs(dir, 0777, e);
+
+	if (r < 0)
+		return r;
+	o->dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (o->dir < 0)
+		return err_errno(e, -errno, "cannot open the folder %s", dir);
+	o->path = xstrdup(path);
+	o->name = xstrdup(path_base(path));
+	o->mode = mode;
+	for (unsigned n = 0; n < 1000; n++) {
+		free(o->tmp_name);
+		o->tmp_name = xasprintf(".%s.%d.%u.part", o->name, (int)getpid(), n);
+		o->fd = openat(o->dir, o->tmp_name,
+			       O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+		if (o->fd >= 0)
+			return 0;
+		if (errno != EEXIST)
+			break;
+	}
+	r = -errno;
+	free(o->tmp_name);
+	o->tmp_name = NULL;
+	return err_errno(e, r, "cannot create a file in %s", dir);
+}
+
+const char *outfile_tmp_path(const struct outfile *o)
+{
+	return path_join(path_dir(o->path), o->tmp_name);
+}
+
+int outfile_publish(struct outfile *o, struct err *e)
+{
+	if (fchmod(o->fd, o->mode) < 0 || fsync(o->fd) < 0)
+		return err_errno(e, -errno, "cannot write %s", o->path);
+	if (renameat(o->dir, o->tmp_name, o->dir, o->name) < 0)
+		return err_errno(e, -errno, "cannot put %s in place", o->path);
+	free(o->tmp_name);
+	o->tmp_name = NULL;
+	if (fsync(o->dir) < 0)
+		return err_errno(e, -errno, "cannot write the folder of %s", o->path);
+	return 0;
+}
+
+void outfile_release(struct outfile *o)
+{
+	if (o->tmp_name)
+		unlinkat(o->dir, o->tmp_name, 0);
+	closep(&o->fd);
+	closep(&o->dir);
+	free(o->tmp_name);
+	free(o->path);
+	free(o->name);
+	*o = (struct outfile)OUTFILE_INIT;
+}
+
+int file_publish(const char *path, const void *data, size_t n, mode_t mode, struct err *e)
+{
+	_cleanup_(outfile_release) struct outfile o = OUTFILE_INIT;
+	int r = outfile_create(&o, path, mode, e);
+
+	if (r < 0)
+		return r;
+	r = write_all(o.fd, data, n);
+	if (r < 0)
+		return err_errno(e, r, "cannot write %s", path);
+	return outfile_publish(&o, e);
+}
+
+int file_read_fd(int fd, const char *name, size_t limit, char **ret_buf, size_t *ret_n, struct err *e)
+{
+	_cleanup_strbuf_ struct strbuf b = { 0 };
+	char chunk[16 * 1024];
+	ssize_t r;
+
+	for (;;) {
+		r = read(fd, chunk, sizeof(chunk));
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r < 0)
+			return err_errno(e, -errno, "cannot read %s", name);
+		if (r == 0)
+			break;
+		strbuf_add(&b, chunk, (size_t)r);
+		if (b.n > limit) {
+			char size[SIZE_TEXT_MAX];
+
+			return err_set(e, -EFBIG, "%s is larger than the limit of %s", name,
+				       size_text(limit, size));
+		}
+	}
+	strbuf_add(&b, "", 0);
+	*ret_buf = b.s;
+	if (ret_n)
+		*ret_n = b.n;
+	b.s = NULL;
+	return 0;
+}
+
+int file_read(const char *path, size_t limit, char **ret_buf, size_t *ret_n, struct err *e)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return err_errno(e, -errno, "cannot open %s", path);
+	return file_read_fd(fd, path, limit, ret_buf, ret_n, e);
+}
+
+bool is_zero(const void *data, size_t n)
+{
+	const char *p = data;
+
+	/* memcmp against itself, one byte on: the library's vector code does the work. */
+	return n == 0 || (p[0] == 0 && memcmp(p, p + 1, n - 1) == 0);
+}
+
+static int copy_extent(int src, int dst, uint64_t start, uint64_t end, struct err *e)
+{
+	while (start < end) {
+		loff_t in = (loff_t)start, out = (loff_t)start;
+		ssize_t n = copy_file_range(src, &in, dst, &out, MIN(end - start, 32 * MIB), 0);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -EIO;
+		start += (uint64_t)n;
+		if (sig_check(e) < 0)
+			return -EINTR;
+	}
+	return 0;
+}
+
+int clone_sparse(int src, int dst, const char *dst_name, struct err *e)
+{
+	struct stat st;
+	off_t data, hole = 0;
+	int r;
+
+	if (ioctl(dst, FICLONE, src) == 0)
+		return 0;
+	if (fstat(src, &st) < 0 || ftruncate(dst, st.st_size) < 0)
+		return err_errno(e, -errno, "cannot size %s", dst_name);
+	while ((data = lseek(src, hole, SEEK_DATA)) >= 0) {
+		hole = lseek(src, data, SEEK_HOLE);
+		if (hole < 0)
+			break;
+		r = copy_extent(src, dst, (uint64_t)data, (uint64_t)hole, e);
+		if (r == -EINTR)
+			return r;
+		if (r < 0)
+			return err_errno(e, r, "cannot write %s", dst_name);
+	}
+	if (errno != ENXIO)
+		return err_errno(e, -errno, "cannot read the data of %s's source", dst_name);
+	return 0;
+}
+
+int free_space(const char *path, uint64_t *ret_bytes, struct err *e)
+{
+	struct statvfs v;
+
+	while (statvfs(path, &v) < 0) {
+		if (errno != ENOENT || streq(path, "/") || streq(path, "."))
+			return err_errno(e, -errno, "cannot ask for the free space of %s", path);
+		path = path_dir(path);
+	}
+	*ret_bytes = (uint64_t)v.f_bavail * v.f_frsize;
+	return 0;
+}

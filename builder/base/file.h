@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Files on the host. Everything opens with O_CLOEXEC; sizes and offsets are bytes in uint64_t.
+ *
+ * Output files, calling sequence:
+ *
+ *	_cleanup_(outfile_release) struct outfile out = OUTFILE_INIT;
+ *	outfile_create(&out, "dir/name.img", 0600, e);	// a nameless or dot-named sibling, 0600
+ *	... write to out.fd ...
+ *	outfile_publish(&out, e);			// fsync, rename into place, fsync of the folder
+ *
+ * Released without publish, nothing stands under the final name.
+ */
+#ifndef BASE_FILE_H
+#define BASE_FILE_H
+
+#include <sys/stat.h>
+
+#include "base/err.h"
+#include "base/util.h"
+
+struct outfile {
+	int fd;		/* read-write; -1 = none */
+	int dir;	/* folder of the target */
+	char *path;	/* final path, for messages */
+	char *tmp_name; /* name inside dir; NULL once published */
+	char *name;
+	mode_t mode;
+};
+#define OUTFILE_INIT { .fd = -1, .dir = -1 }
+
+/* Creates missing parent folders (0777 & ~umask). The temporary file is 0600 whatever the umask. */
+int outfile_create(struct outfile *o, const char *path, mode_t mode, struct err *e);
+/* The temporary file's path, for programs that must open it by name; valid until publish. */
+const char *outfile_tmp_path(const struct outfile *o);
+int outfile_publish(struct outfile *o, struct err *e);
+void outfile_release(struct outfile *o);
+
+/* Writes a whole small file through the sequence above. */
+int file_publish(const char *path, const void *data, size_t n, mode_t mode, struct err *e);
+
+/* Reads a whole file of at most LIMIT bytes; BUF is the caller's (free), NUL terminated.
+ * -EFBIG when larger. "-" is not special. */
+int file_read(const char *path, size_t limit, char **ret_buf, size_t *ret_n, struct err *e);
+int file_read_fd(int fd, const char *name, size_t limit, char **ret_buf, size_t *ret_n, struct err *e);
+
+int write_all(int fd, const void *data, size_t n);		      /* 0 or -errno */
+int pwrite_all(int fd, const void *data, size_t n, uint64_t offset);  /* 0 or -errno */
+int pread_all(int fd, void *data, size_t n, uint64_t offset);	      /* 0, -errno, -ENODATA at the end */
+
+/* mkdir -p with MODE for the folders it makes. */
+int make_dirs(const char *path, mode_t mode, struct err *e);
+
+/* Removes PATH and all below, following no symbolic link; missing is fine. */
+int remove_tree(const char *path, struct err *e);
+
+/* Makes DST (empty, same length afterwards) equal to SRC: reflink, else only the data extents, so
+ * that holes stay holes. Checks for signals. */
+int clone_sparse(int src, int dst, const char *dst_name, struct err *e);
+
+/* True when the N bytes are all zero. */
+bool is_zero(const void *data, size_t n);
+
+/* Free bytes a plain user can write on the filesystem that holds PATH (or its nearest parent). */
+int free_space(const char *path, uint64_t *ret_bytes, struct err *e);
+
+/* DIR/NAME on the arena; NAME alone when it is absolute. */
+char *path_join(const char *dir, const char *name);
+/* Folder part of PATH on the arena; "." when there is none. */
+char *path_dir(const char *path);
+const char *path_base(const char *path);
+
+#endif

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/json.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+int json_print(json_t *value, struct err *e)
+{
+	int r = json_dumpf(value, stdout, JSON_INDENT(2));
+
+	json_decref(value);
+	if (r < 0 || fputc('\n', stdout) == EOF || fflush(stdout) == EOF)
+		return err_errno(e, errno ? -errno : -EIO, "cannot write to stdout");
+	return 0;
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The one place that knows which JSON library is used: jansson. */
+#ifndef BASE_JSON_H
+#define BASE_JSON_H
+
+#include <jansson.h>
+
+#include "base/err.h"
+
+/* Prints VALUE with a newline to stdout, keys in the order they were set, and drops the reference. */
+int json_print(json_t *value, struct err *e);
+
+static inline void json_decrefp(json_t **j)
+{
+	json_decref(*j);
+}
+#define _cleanup_json_ __attribute__((cleanup(json_decrefp)))
+
+#endif

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Talk for people, always on stderr; results go to stdout and are none of this module's business.
+ * Lines are "pibuild: message", warnings and errors named. A progress bar that is being drawn is
+ * wiped before a line and drawn again after it. Thread safe.
+ */
+#ifndef BASE_LOG_H
+#define BASE_LOG_H
+
+#include "base/util.h"
+
+enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
+
+/* Messages above LEVEL are dropped. Default LOG_INFO. */
+void log_set_level(enum log_level level);
+enum log_level log_level(void);
+
+void log_error(const char *fmt, ...) _printf_(1, 2);
+void log_warning(const char *fmt, ...) _printf_(1, 2);
+void log_info(const char *fmt, ...) _printf_(1, 2);
+void log_debug(const char *fmt, ...) _printf_(1, 2);
+
+/* Called around each line by the progress display; NULL = none. */
+void log_set_hooks(void (*before)(void), void (*after)(void));
+
+#endif

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * SIGINT, SIGTERM and SIGHUP set a flag that long loops check; cleanup then runs as after any
+ * failure and main ends with 128 + n. SIGPIPE is ignored: a failed write is seen as EPIPE.
+ */
+#ifndef BASE_SIG_H
+#define BASE_SIG_H
+
+#include "base/err.h"
+
+void sig_install(void);
+
+/* The signal that asked us to stop, or 0. */
+int sig_caught(void);
+
+/* 0, or -EINTR with "interrupted" when a signal asked us to stop. */
+int sig_check(struct err *e);
+
+#endif

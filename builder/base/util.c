@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/util.h"
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <time.h>
+
+static void *checked(void *p)
+{
+	if (!p) {
+		fputs("pibuild: out of memory\n", stderr);
+		_exit(1);
+	}
+	return p;
+}
+
+void *xmalloc(size_t n)
+{
+	return checked(malloc(n ? n : 1));
+}
+
+void *xcalloc(size_t n, size_t size)
+{
+	return checked(calloc(n ? n : 1, size ? size : 1));
+}
+
+void *xrealloc(void *p, size_t n)
+{
+	return checked(realloc(p, n ? n : 1));
+}
+
+char *xstrdup(const char *s)
+{
+	return checked(strdup(s));
+}
+
+static char *format(const char *fmt, va_list ap)
+{
+	char *s = NULL;
+
+	if (vasprintf(&s, fmt, ap) < 0)
+		checked(NULL);
+	return s;
+}
+
+char *xasprintf(const char *fmt, ...)
+{
+	va_list ap;
+	char *s;
+
+	va_start(ap, fmt);
+	s = format(fmt, ap);
+	va_end(ap);
+	return s;
+}
+
+struct chunk {
+	struct chunk *next;
+	size_t used, size;
+	max_align_t data[];
+};
+
+static struct chunk *arena;
+static pthread_mutex_t arena_lock = PTHREAD_MUTEX_INITIALIZER;
+
+void *arena_alloc(size_t n)
+{
+	struct chunk *c;
+	void *p;
+
+	n = (n + sizeof(max_align_t) - 1) / sizeof(max_align_t) * sizeof(max_align_t);
+	pthread_mutex_lock(&arena_lock);
+	if (!arena || arena->size - arena->used < n) {
+		size_t size = MAX(n, 64 * KIB);
+
+		c = xcalloc(1, sizeof(*c) + size);
+		c->size = size;
+		c->next = arena;
+		arena = c;
+	}
+	p = (char *)arena->data + arena->used;
+	arena->used += n;
+	pthread_mutex_unlock(&arena_lock);
+	return p;
+}
+
+char *arena_strndup(const char *s, size_t n)
+{
+	char *p = arena_alloc(n + 1);
+
+	memcpy(p, s, n);
+	return p;
+}
+
+char *arena_strdup(const char *s)
+{
+	return arena_strndup(s, strlen(s));
+}
+
+char *arena_printf(const char *fmt, ...)
+{
+	_cleanup_free_ char *s = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	s = format(fmt, ap);
+	va_end(ap);
+	return arena_strdup(s);
+}
+
+void *arena_grow(void *old, size_t n, size_t *cap, size_t size)
+{
+	void *p;
+
+	if (n < *cap)
+		return old;
+	*cap = *cap ? *cap * 2 : 8;
+	p = arena_alloc(*cap * size);
+	if (n)
+		memcpy(p, old, n * size);
+	return p;
+}
+
+void arena_done(void)
+{
+	struct chunk *c, *next;
+
+	for (c = arena; c; c = next) {
+		next = c->next;
+		explicit_bzero(c->data, c->used);
+		free(c);
+	}
+	arena = NULL;
+}
+
+void strbuf_add(struct strbuf *b, const void *data, size_t n)
+{
+	if (b->n + n + 1 > b->cap) {
+		b->cap = MAX(b->cap * 2, b->n + n + 64);
+		b->s = xrealloc(b->s, b->cap);
+	}
+	if (n)
+		memcpy(b->s + b->n, data, n);
+	b->n += n;
+	b->s[b->n] = '\0';
+}
+
+void strbuf_adds(struct strbuf *b, const char *s)
+{
+	strbuf_add(b, s, strlen(s));
+}
+
+void strbuf_addf(struct strbuf *b, const char *fmt, ...)
+{
+	_cleanup_free_ char *s = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	s = format(fmt, ap);
+	va_end(ap);
+	strbuf_adds(b, s);
+}
+
+void strbuf_done(struct strbuf *b)
+{
+	free(b->s);
+	*b = (struct strbuf){ 0 };
+}
+
+char *size_text(uint64_t bytes, char buf[SIZE_TEXT_MAX])
+{
+	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB" };
+	double v = (double)bytes;
+	size_t u = 0;
+
+	while (v >= 1024 && u + 1 < ARRAY_SIZE(units)) {
+		v /= 1024;
+		u++;
+	}
+	snprintf(buf, SIZE_TEXT_MAX, u ? "%.1f %s" : "%.0f %s", v, units[u]);
+	return buf;
+}
+
+static size_t edit_distance(const char *a, const char *b)
+{
+	enum { LIMIT = 64 };
+	size_t n = strlen(a), m = strlen(b), row[LIMIT + 1];
+
+	if (n > LIMIT || m > LIMIT)
+		return LIMIT;
+	for (size_t j = 0; j <= m; j++)
+		row[j] = j;
+	for (size_t i = 1; i <= n; i++) {
+		size_t diagonal = row[0];
+
+		row[0] = i;
+		for (size_t j = 1; j <= m; j++) {
+			size_t substitute = diagonal + (a[i - 1] != b[j - 1]);
+
+			diagonal = row[j];
+			row[j] = MIN(substitute, MIN(row[j], row[j - 1]) + 1);
+		}
+	}
+	return row[m];
+}
+
+const char *nearest_word(const char *word, const char *const *candidates, size_t n)
+{
+	size_t best = MAX(strlen(word) / 3, 1) + 1;
+	const char *found = NULL;
+
+	for (size_t i = 0; i < n; i++) {
+		size_t d = strcasecmp(word, candidates[i]) == 0 ? 0 : edit_distance(word, candidates[i]);
+
+		if (d < best) {
+			best = d;
+			found = candidates[i];
+		}
+	}
+	return found;
+}
+
+double now_seconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}

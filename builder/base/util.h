@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Memory, cleanup attributes and small macros. Out of memory ends the program with one line, so no
+ * allocation needs a check. What lives as long as the run comes from the arena and is never freed.
+ */
+#ifndef BASE_UTIL_H
+#define BASE_UTIL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#define MIN(a, b)     ((a) < (b) ? (a) : (b))
+#define MAX(a, b)     ((a) > (b) ? (a) : (b))
+#define KIB	      1024ull
+#define MIB	      (1024ull * 1024)
+#define GIB	      (1024ull * 1024 * 1024)
+
+#define _cleanup_(f) __attribute__((cleanup(f)))
+#define _unused_     __attribute__((unused))
+#define _printf_(a, b) __attribute__((format(printf, a, b)))
+
+static inline bool streq(const char *a, const char *b)
+{
+	return strcmp(a, b) == 0;
+}
+static inline const char *str_or(const char *s, const char *fallback)
+{
+	return s ? s : fallback;
+}
+static inline bool starts_with(const char *s, const char *prefix)
+{
+	return strncmp(s, prefix, strlen(prefix)) == 0;
+}
+static inline bool ends_with(const char *s, const char *suffix)
+{
+	size_t n = strlen(s), m = strlen(suffix);
+
+	return n >= m && streq(s + n - m, suffix);
+}
+
+/* Heap; never return NULL. */
+void *xmalloc(size_t n);
+void *xcalloc(size_t n, size_t size);
+void *xrealloc(void *p, size_t n);
+char *xstrdup(const char *s);
+char *xasprintf(const char *fmt, ...) _printf_(1, 2);
+
+/* The arena of the run: zeroed memory, freed by nobody until arena_done() at exit. Thread safe. */
+void *arena_alloc(size_t n);
+char *arena_strdup(const char *s);
+char *arena_strndup(const char *s, size_t n);
+char *arena_printf(const char *fmt, ...) _printf_(1, 2);
+void arena_done(void);
+#define arena_new(type) ((type *)arena_alloc(sizeof(type)))
+
+/* Growing arrays on the arena: `struct { T *v; size_t n, cap; } a; *vec_push(&a) = x;` */
+#define VEC(type)              \
+	struct {               \
+		type *v;       \
+		size_t n, cap; \
+	}
+#define vec_push(a) \
+	((a)->v = arena_grow((a)->v, (a)->n, &(a)->cap, sizeof(*(a)->v)), &(a)->v[(a)->n++])
+#define vec_foreach(p, a) for (typeof((a)->v) p = (a)->v; p < (a)->v + (a)->n; p++)
+void *arena_grow(void *old, size_t n, size_t *cap, size_t size);
+
+static inline void freep(void *p)
+{
+	free(*(void **)p);
+}
+static inline void closep(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+}
+static inline void fclosep(FILE **f)
+{
+	if (*f)
+		fclose(*f);
+}
+#define _cleanup_free_	_cleanup_(freep)
+#define _cleanup_close_ _cleanup_(closep)
+#define _cleanup_fclose_ _cleanup_(fclosep)
+
+/* Hands ownership of a descriptor to the caller: the variable forgets it. */
+static inline int take_fd(int *fd)
+{
+	int r = *fd;
+
+	*fd = -1;
+	return r;
+}
+
+/* Growing byte string; always NUL terminated once anything was added. strbuf_done() frees. */
+struct strbuf {
+	char *s;
+	size_t n, cap;
+};
+void strbuf_add(struct strbuf *b, const void *data, size_t n);
+void strbuf_adds(struct strbuf *b, const char *s);
+void strbuf_addf(struct strbuf *b, const char *fmt, ...) _printf_(2, 3);
+void strbuf_done(struct strbuf *b);
+#define _cleanup_strbuf_ _cleanup_(strbuf_done)
+
+/* "1.2 GiB", "71.4 MiB", "12 B". Returns BUF. */
+#define SIZE_TEXT_MAX 32
+char *size_text(uint64_t bytes, char buf[SIZE_TEXT_MAX]);
+
+/* Of N candidates the one nearest to WORD by edit distance, or NULL when none is near. */
+const char *nearest_word(const char *word, const char *const *candidates, size_t n);
+
+/* Monotonic seconds. */
+double now_seconds(void);
+
+#endif

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Facts of one board from boards/NAME.yaml: what the planner decides by. A board knows which kernels it can boot and
+ * what follows from each (page size, address bits); which one applies depends on the base.
+ */
+#ifndef BOARD_BOARD_H
+#define BOARD_BOARD_H
+
+#include "base/err.h"
+#include "base/util.h"
+
+struct board_kernel {
+	const char *base;	/* "raspios" or "debian"; a user's own base counts as raspios */
+	const char *file;	/* on the boot partition: "kernel8.img", "kernel_2712.img" */
+	unsigned page_kib;	/* 4 or 16 */
+	unsigned address_bits;	/* 39, 47 or 48 */
+};
+
+struct board {
+	const char *name;  /* "rpi5" */
+	const char *title; /* "Raspberry Pi 5" */
+	const char *soc;   /* "bcm2712" */
+	VEC(struct board_kernel) kernels;
+	VEC(uint64_t) memory;	      /* variants in bytes, rising */
+	const char *nic;	      /* "eth0"; NULL = none on board */
+	bool wifi;
+	VEC(const char *) dtbs;
+	VEC(const char *) config_lines; /* lines for config.txt, own section included */
+	VEC(const char *) cmdline;	/* words for cmdline.txt */
+};
+
+/* Loads boards/NAME.yaml of the data folder. Class CONFIG with the nearest name and the list when unknown. */
+int board_load(const char *name, const struct board **ret, struct err *e);
+/* Sorted names of all boards. */
+int board_names(const char *const **ret, size_t *ret_n, struct err *e);
+
+/* The kernel that boots on BASE ("raspios", "debian", a path or URL), or NULL when the board cannot boot it. */
+const struct board_kernel *board_kernel_for(const struct board *b, const char *base);
+/* Envoy's allocator needs more than 39 address bits (cilium/proxy 1027). */
+bool board_runs_envoy(const struct board *b, const char *base);
+uint64_t board_max_memory(const struct board *b);
+
+#endif

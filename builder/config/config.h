@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cluster.yaml as a value. One schema table (config/fields.c) drives parsing, defaults, unknown-key errors, the JSON
+ * Schema and the reference page. Everything lives on the arena of the run; strings are never NULL unless said so.
+ *
+ * Faults are collected, not thrown: one run names every fault of the file with file:line:col, cause and cure.
+ * Facts: DESIGN 4 of the project; limits of names by RFC 1123.
+ */
+#ifndef CONFIG_CONFIG_H
+#define CONFIG_CONFIG_H
+
+#include "base/err.h"
+#include "base/util.h"
+#include "yaml/yaml.h"
+
+#define IPV4_TEXT 16
+
+struct cidr {
+	uint32_t addr; /* host order, host bits kept ("192.168.1.11/24" keeps .11) */
+	uint8_t prefix; /* 0..32 */
+	bool set;
+};
+struct ip_range {
+	uint32_t first, last;
+	bool set;
+};
+static inline uint32_t cidr_mask(struct cidr c)
+{
+	return c.prefix ? ~(uint32_t)0 << (32 - c.prefix) : 0;
+}
+static inline uint32_t cidr_first(struct cidr c)
+{
+	return c.addr & cidr_mask(c);
+}
+static inline uint32_t cidr_last(struct cidr c)
+{
+	return c.addr | ~cidr_mask(c);
+}
+static inline bool cidr_has(struct cidr c, uint32_t addr)
+{
+	return (addr & cidr_mask(c)) == cidr_first(c);
+}
+/* "192.168.1.11"; BUF is returned. */
+char *ipv4_text(uint32_t addr, char buf[IPV4_TEXT]);
+/* "10.42.0.0/16" (network address) on the arena. */
+char *cidr_text(struct cidr c);
+
+/* A secret by reference; the config never holds one. */
+struct secret_ref {
+	enum { SECRET_NONE, SECRET_ENV, SECRET_FILE, SECRET_COMMAND } kind;
+	const char *name;	 /* variable, or absolute path of the file */
+	const char *const *argv; /* command, NULL terminated */
+};
+enum secret_use { SECRET_PROBE, SECRET_READ };
+/* READ: the bytes, a single trailing newline removed, on the arena. PROBE: checks that variable or file are there,
+ * runs no command, returns "". Class CONFIG when it cannot be had; at most 64 KiB; never logged. */
+int secret_resolve(const struct secret_ref *ref, enum secret_use use, const char **ret, size_t *ret_n, struct err *e);
+
+enum role { ROLE_CONTROL_PLANE, ROLE_WORKER, ROLE_COUNT };
+extern const char *const role_names[ROLE_COUNT]; /* "control-plane", "worker" */
+enum datastore { DATASTORE_AUTO, DATASTORE_SQLITE, DATASTORE_ETCD, DATASTORE_COUNT };
+enum announce { ANNOUNCE_AUTO, ANNOUNCE_WORKERS, ANNOUNCE_ALL, ANNOUNCE_COUNT };
+enum tristate { STATE_AUTO, STATE_OFF, STATE_ON, STATE_COUNT }; /* auto | false | true */
+
+struct node_config {
+	const char *name;
+	enum role role;
+	const char *board;    /* name of a board file */
+	struct cidr address;  /* set = static, else DHCP */
+	uint64_t memory;      /* bytes; 0 = the board's largest variant */
+};
+
+struct pool {
+	const char *name;
+	struct ip_range range;
+};
+
+struct mirror {
+	const char *from, *to; /* URL prefixes, https */
+	const char *ca_file;   /* absolute; NULL = the system's */
+};
+
+struct version_pin {
+	const char *name, *version;
+};
+
+/* One key of the chosen DNS-01 provider: either text or a secret. */
+struct dns01_value {
+	const char *key; /* "accessToken" */
+	const char *text; /* NULL when it is a secret */
+	struct secret_ref secret;
+};
+
+struct config {
+	const char *path; /* as given, for messages; the shipped default has its own */
+	const char *dir;  /* relative paths of the file start here */
+	const struct yaml_node *doc;
+
+	struct {
+		const char *name;
+		const char *endpoint; /* NULL: first control-plane node */
+		struct cidr pod_cidr, service_cidr;
+		enum datastore datastore;
+	} cluster;
+	struct {
+		const char *base;   /* "raspios", "debian", absolute path or https URL */
+		const char *sha256; /* for a path or URL; NULL otherwise */
+	} os;
+	struct {
+		const char *user;
+		VEC(const char *) ssh_keys; /* whole lines, validated */
+		const char *timezone, *locale, *keyboard;
+		const char *password_hash; /* crypt(5); NULL = no password */
+	} access;
+	struct {
+		struct cidr subnet;
+		uint32_t gateway; /* 0 = none given */
+		VEC(uint32_t) nameservers;
+		struct ip_range dhcp_range;
+		const char *interface; /* "eth0" */
+		unsigned vlan;	       /* 0 = untagged */
+		struct {
+			const char *ssid; /* NULL = no Wi-Fi */
+			struct secret_ref passphrase;
+			const char *country; /* two upper-case letters */
+		} wifi;
+	} network;
+	struct {
+		VEC(struct pool) pools;
+		VEC(const char *) interfaces; /* default: the network interface */
+		enum announce nodes;
+	} lb;
+	struct {
+		const char *values_file;	  /* absolute; NULL = none */
+		const struct yaml_node *values;	  /* parsed values_file; NULL = none */
+		bool hubble_relay, hubble_ui;
+		enum tristate ingress, gateway_api;
+	} cilium;
+	struct {
+		bool enabled; /* the section is there */
+		const char *email; /* NULL = none */
+		bool staging, production; /* issuers asked for */
+		const char *provider;	  /* NULL = no dns01 */
+		VEC(struct dns01_value) dns01;
+		VEC(const char *) zones;
+		bool wildcard; /* a wildcard Certificate per zone */
+	} cert_manager;
+	VEC(struct mirror) mirrors;
+	bool airgap;
+	VEC(struct version_pin) versions;
+	VEC(struct node_config) nodes;
+};
+
+/* Every fault found so far. Notes do not make a configuration invalid. */
+struct fault {
+	const char *file;
+	unsigned line, col; /* 0 = the file as a whole */
+	bool note;
+	char *msg;
+};
+struct faults {
+	VEC(struct fault) list;
+	size_t errors;
+};
+/* At a node of a document (NULL = no position). */
+void fault_at(struct faults *f, const struct yaml_node *where, const char *fmt, ...) _printf_(3, 4);
+/* At the position of "nodes[1].address" in the config, else at its nearest parent that is there. */
+void fault_key(struct faults *f, const struct config *c, const char *key, const char *fmt, ...) _printf_(4, 5);
+void note_key(struct faults *f, const struct config *c, const char *key, const char *fmt, ...) _printf_(4, 5);
+/* To stderr as "file:line:col: message", sorted by position. */
+void faults_print(const struct faults *f);
+/* 0, or class CONFIG with "N faults in FILE" when there is any error. */
+int faults_verdict(const struct faults *f, const char *path, struct err *e);
+
+/* Reads PATH (NULL: `cluster.yaml` when there is one, else the shipped single-node default) and checks all that one
+ * key can tell. Negative only when the file cannot be read or is no YAML at all; other faults go to F. Files behind
+ * references (sshKeys, valuesFile, caFile) are read and checked here, relative to the file. */
+int config_load(const char *path, struct config **ret, struct faults *f, struct err *e);
+
+/* The list in $PIBUILD_MIRRORS (same form as `mirrors:`) goes before those of the file. */
+int config_add_env_mirrors(struct config *c, struct err *e);
+
+/* First control-plane node in the order of the file; NULL when there is none. */
+const struct node_config *config_first_server(const struct config *c);
+unsigned config_count_role(const struct config *c, enum role role);
+/* Effective datastore: etcd when asked for or with several servers. */
+bool config_uses_etcd(const struct config *c);
+/* What a K3s client dials: endpoint, else the first server's address, else its name. */
+const char *config_api_host(const struct config *c);
+
+/* JSON Schema (draft 2020-12) of cluster.yaml, and the reference page in Markdown, from the table. */
+struct json_t;
+int config_print_schema(struct err *e);
+void config_print_reference(void);
+
+#endif

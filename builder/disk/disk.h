@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The partition table of an image file, through libfdisk: read, judged, and the root partition grown. The only
+ * folder that includes libfdisk. Layout of Raspberry Pi OS (pi-gen export-image/prerun.sh): MBR, p1 FAT, p2 ext4 last.
+ */
+#ifndef DISK_DISK_H
+#define DISK_DISK_H
+
+#include "base/err.h"
+#include "base/util.h"
+
+struct partition {
+	unsigned number; /* 1-based */
+	uint64_t start, size; /* bytes */
+	unsigned type;	      /* MBR type */
+};
+
+struct disk {
+	uint32_t id; /* MBR disk id: PARTUUIDs are id-01, id-02 */
+	uint64_t size; /* of the file, bytes */
+	struct partition parts[4];
+	unsigned n;
+};
+
+/* Reads and describes; refuses GPT, no table, overlapping or out-of-file partitions, each with the reason. */
+int disk_read(const char *path, struct disk *ret, struct err *e);
+
+/* As disk_read, and the layout pibuild needs: p1 FAT (0x0b, 0x0c, 0x0e), p2 Linux (0x83) ending last, nothing after
+ * it. A third partition is refused because neither growing nor Raspberry Pi OS's own resize could work. */
+int disk_read_base(const char *path, struct disk *ret, struct err *e);
+
+/* Makes the file and the last partition end at START + NEW_SIZE (rounded up to 4 MiB by the caller). Keeps the disk id
+ * and all else of the table. */
+int disk_grow_last(const char *path, struct disk *d, uint64_t new_size, struct err *e);
+
+#endif

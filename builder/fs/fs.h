@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Filesystems inside an image file: ext4 in process through libext2fs (the only folder that includes it), FAT through
+ * mtools. No mounts, no loop devices, no root. Paths are absolute inside the filesystem and are resolved with its own
+ * root as root: symbolic links in the image never reach the host.
+ *
+ * Everything written carries the one time of the build, so equal inputs give equal bytes.
+ */
+#ifndef FS_FS_H
+#define FS_FS_H
+
+#include "base/err.h"
+#include "base/util.h"
+
+struct fs_meta {
+	unsigned mode; /* 07777 */
+	unsigned uid, gid;
+};
+
+/* Where a file's bytes come from: exactly SIZE bytes through read(). */
+struct fs_source {
+	uint64_t size;
+	ssize_t (*read)(void *arg, void *buf, size_t n, struct err *e); /* > 0, or negative; 0 = too short */
+	void *arg;
+};
+/* A source over memory. */
+struct fs_bytes {
+	const char *p;
+	size_t left;
+};
+struct fs_source fs_source_bytes(struct fs_bytes *state, const void *data, size_t n);
+
+struct fs_stat {
+	unsigned mode; /* with the type bits of stat(2) */
+	unsigned uid, gid;
+	uint64_t size;
+	int64_t mtime;
+	uint64_t inode;
+	unsigned links;
+};
+
+/* ---- ext4 ---- */
+
+struct ext4;
+
+enum { EXT4_READ = 0, EXT4_WRITE = 1 << 0 };
+
+/* Opens the ext4 at OFFSET of LENGTH bytes (the partition). Refuses, with the reason and the cure: a journal that
+ * needs recovery, errors recorded, features libext2fs or pibuild cannot keep right, a filesystem that ends past the
+ * partition. EPOCH is the time of everything written. */
+int ext4_open(const char *image, uint64_t offset, uint64_t length, unsigned flags, int64_t epoch, struct ext4 **ret,
+	      struct err *e);
+/* Writes all that is pending and closes, also on error. */
+int ext4_close(struct ext4 *fs, struct err *e);
+void ext4_abort(struct ext4 *fs); /* closes without flushing; for error paths */
+static inline void ext4_abortp(struct ext4 **fs)
+{
+	if (*fs)
+		ext4_abort(*fs);
+}
+
+struct ext4_info {
+	uint64_t block_size, blocks, free_blocks, inodes, free_inodes;
+	char uuid[37], label[17];
+};
+void ext4_info(const struct ext4 *fs, struct ext4_info *ret);
+
+/* All return -ENOENT with a message when the path (or its parent) is not there. The last component of a path is
+ * followed when it is a symbolic link only by ext4_read. */
+int ext4_stat(struct ext4 *fs, const char *path, struct fs_stat *ret, struct err *e);
+bool ext4_exists(struct ext4 *fs, const char *path);
+int ext4_read(struct ext4 *fs, const char *path, uint64_t limit, struct strbuf *out, struct err *e);
+int ext4_readlink(struct ext4 *fs, const char *path, struct strbuf *out, struct err *e);
+
+/* Makes or replaces; missing parents are made 0755 root. A directory in the way of a file is refused. */
+int ext4_write(struct ext4 *fs, const char *path, const struct fs_meta *m, const struct fs_source *src, struct err *e);
+int ext4_mkdir(struct ext4 *fs, const char *path, const struct fs_meta *m, struct err *e); /* sets meta when there */
+int ext4_symlink(struct ext4 *fs, const char *path, const char *target, const struct fs_meta *m, struct err *e);
+int ext4_hardlink(struct ext4 *fs, const char *path, const char *existing, struct err *e);
+int ext4_set_xattr(struct ext4 *fs, const char *path, const char *name, const void *value, size_t n, struct err *e);
+int ext4_chown_tree(struct ext4 *fs, const char *path, unsigned uid, unsigned gid, struct err *e);
+int ext4_rename(struct ext4 *fs, const char *from, const char *to, struct err *e);
+/* With all below; missing is fine. */
+int ext4_remove(struct ext4 *fs, const char *path, struct err *e);
+
+/* Every entry below DIR, sorted by name, parents first. PATH is absolute. Return negative to stop. */
+typedef int (*ext4_walk_fn)(void *arg, const char *path, const struct fs_stat *st, struct err *e);
+int ext4_walk(struct ext4 *fs, const char *dir, ext4_walk_fn fn, void *arg, struct err *e);
+/* SHA-256 of a regular file's content. */
+int ext4_digest(struct ext4 *fs, const char *path, char sha256[65], struct err *e);
+
+/* Grows a closed, clean filesystem to NEW_LENGTH bytes with resize2fs (e2fsck -fn first when it asks for it), and
+ * checks with own arithmetic that it ends inside. */
+int ext4_grow(const char *image, uint64_t offset, uint64_t new_length, int64_t epoch, struct err *e);
+/* e2fsck -fn; class FAILED with its words when it finds anything. */
+int ext4_check(const char *image, uint64_t offset, uint64_t length, int64_t epoch, struct err *e);
+/* Smallest useful upper bound of what adding a file of SIZE takes: blocks rounded up, extent and directory overhead. */
+uint64_t ext4_cost(uint64_t size, uint64_t block_size);
+
+/* ---- FAT, through mtools ---- */
+
+struct fat {
+	const char *image;
+	uint64_t offset;
+	int64_t epoch;
+};
+/* Paths are relative to the FAT's root: "cmdline.txt", "overlays/x.dtbo". */
+int fat_probe(const struct fat *f, struct err *e); /* is it a FAT mtools can read? */
+int fat_read(const struct fat *f, const char *path, struct strbuf *out, struct err *e); /* -ENOENT when missing */
+int fat_write(const struct fat *f, const char *path, const void *data, size_t n, struct err *e);
+int fat_remove(const struct fat *f, const char *path, struct err *e); /* missing is fine */
+struct fat_entry {
+	char *path;
+	uint64_t size;
+	bool dir;
+};
+/* Every file and folder, sorted by path, on the arena. */
+int fat_list(const struct fat *f, struct fat_entry **ret, size_t *ret_n, struct err *e);
+int fat_free(const struct fat *f, uint64_t *ret_bytes, struct err *e);
+
+#endif

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the card of one node holds: config + board + secrets -> tree. No network, no image; the base's own files are
+ * changed by edit entries that run when the image is made. One contributor per concern, listed in node.c; each adds
+ * entries and knows nothing of the others.
+ *
+ * Generated YAML is built as a tree and emitted; units, keyfiles and other grammars are encoded by the functions of
+ * node/encode.h. Nothing a user controls is pasted.
+ */
+#ifndef NODE_NODE_H
+#define NODE_NODE_H
+
+#include "artifact/artifact.h"
+#include "board/board.h"
+#include "config/config.h"
+#include "secrets/secrets.h"
+#include "tree/tree.h"
+
+struct node_ctx {
+	const struct config *config;
+	const struct node_config *node;
+	const struct board *board;
+	const struct board *const *boards; /* of config->nodes, same order */
+	const struct catalogue *catalogue;
+	const struct lock *lock;
+	const struct secrets *secrets; /* secrets_masked() when there is no file and none is needed */
+	enum secret_use secret_use;    /* PROBE while checking: referenced secrets stay unread */
+	const char *user_overlays;     /* folder beside cluster.yaml, or NULL */
+	int64_t epoch;
+};
+
+static inline bool node_is_first_server(const struct node_ctx *x)
+{
+	return x->node == config_first_server(x->config);
+}
+
+/* Fills TREE, sorted: shipped overlays, artifacts, generated files, then the user's overlays. */
+int node_render(const struct node_ctx *x, struct tree *tree, struct err *e);
+
+/* ---- contributors ---- */
+int node_add_host(const struct node_ctx *x, struct tree *t, struct err *e);	    /* name, hosts, time, locale */
+int node_add_access(const struct node_ctx *x, struct tree *t, struct err *e);	    /* user, keys, sshd, sudo */
+int node_add_network(const struct node_ctx *x, struct tree *t, struct err *e);	    /* keyfiles, DNS, Wi-Fi */
+int node_add_boot(const struct node_ctx *x, struct tree *t, struct err *e);	    /* cmdline.txt, config.txt */
+int node_add_k3s(const struct node_ctx *x, struct tree *t, struct err *e);	    /* config.yaml, tokens, CA, unit */
+int node_add_cilium(const struct node_ctx *x, struct tree *t, struct err *e);	    /* values, pools, L2 policy */
+int node_add_cert_manager(const struct node_ctx *x, struct tree *t, struct err *e); /* values, issuers */
+int node_add_units(const struct node_ctx *x, struct tree *t, struct err *e);	    /* presets, enabled links */
+int node_add_release(const struct node_ctx *x, struct tree *t, struct err *e);	    /* /etc/pibuild/release.json */
+
+/* Values of Cilium's chart for this cluster (generated, then the user's merged over), as node_add_cilium writes them.
+ * FAULTS (may be NULL) gets what is wrong with the user's values file. */
+struct yaml_node *cilium_values(const struct node_ctx *x, struct faults *faults);
+/* Features that need Envoy, decided: auto resolved by the boards. */
+bool cilium_ingress_on(const struct node_ctx *x);
+bool cilium_gateway_on(const struct node_ctx *x);
+
+#endif

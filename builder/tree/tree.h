@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What goes onto a card, before any image exists: a flat list of entries by absolute path. The boot partition is
+ * /boot/firmware. A later entry replaces an earlier one of the same path, so overlays merge by being added last.
+ * tree_sort() fixes the order of all work. Entries live on the arena.
+ */
+#ifndef TREE_TREE_H
+#define TREE_TREE_H
+
+#include "artifact/artifact.h"
+#include "base/err.h"
+#include "base/util.h"
+
+#define BOOT_DIR "/boot/firmware"
+
+enum entry_kind {
+	ENTRY_DIR,
+	ENTRY_FILE,
+	ENTRY_SYMLINK,
+	ENTRY_REMOVE, /* whatever the base has there, with all below */
+	ENTRY_EDIT,   /* the base's file, changed by a function; made when the base has none */
+	ENTRY_UNPACK, /* an archive's sub-tree laid below path */
+	ENTRY_KIND_COUNT
+};
+extern const char *const entry_kind_names[ENTRY_KIND_COUNT];
+
+/* Which cached layer holds it: ROLE is the same for every node of a role and kept in the cache, so it must hold
+ * nothing of the user's; NODE is stamped onto a copy. */
+enum entry_layer { LAYER_ROLE, LAYER_NODE };
+
+enum source_kind { SOURCE_BYTES, SOURCE_HOST_FILE, SOURCE_ARTIFACT };
+
+/* Appends the new content to OUT. OLD is NULL when the base has no such file. */
+typedef int (*edit_fn)(const void *arg, const char *old, size_t n, struct strbuf *out, struct err *e);
+
+struct entry {
+	const char *path;
+	enum entry_kind kind;
+	enum entry_layer layer;
+	unsigned mode; /* 07777 bits; ignored for symlinks */
+	unsigned uid, gid;
+	bool secret;	    /* masked wherever it is shown */
+	const char *origin; /* "overlay common", "generated: k3s", "artifact: helm v3.22.0", "your overlays/worker" */
+
+	enum source_kind source;
+	const char *bytes; /* SOURCE_BYTES; target of a symlink */
+	uint64_t size;	   /* of bytes or host file; of an artifact when known, else 0 */
+	const char *host_file;
+	char sha256[SHA256_HEX]; /* of bytes and host files; of artifacts as files; else "" */
+	struct pin pin;		 /* SOURCE_ARTIFACT */
+
+	edit_fn edit;
+	const void *edit_arg;
+	const char *edit_what; /* "user pi added", for plan and inspect */
+};
+
+struct tree {
+	VEC(struct entry) entries;
+};
+
+/* All copy their strings; the returned entry may be adjusted (uid, secret, layer) until the next add. Files and
+ * directories are root's; generated entries are LAYER_NODE. */
+struct entry *tree_add_file(struct tree *t, const char *path, unsigned mode, const char *origin, const void *bytes,
+			    size_t n);
+struct entry *tree_add_text(struct tree *t, const char *path, unsigned mode, const char *origin, const char *text);
+struct entry *tree_add_dir(struct tree *t, const char *path, unsigned mode, const char *origin);
+struct entry *tree_add_symlink(struct tree *t, const char *path, const char *origin, const char *target);
+struct entry *tree_add_remove(struct tree *t, const char *path, const char *origin);
+struct entry *tree_add_edit(struct tree *t, const char *path, unsigned mode, const char *origin, edit_fn edit,
+			    const void *arg, const char *what);
+struct entry *tree_add_artifact(struct tree *t, const struct pin *pin);
+
+/* Adds the folder DIR of the host below "/": modes 0755/0644 with the user's x bit kept, owner root. LAYER as given.
+ * A missing DIR is fine. Refuses devices, sockets, setuid files and names with control characters; symbolic links are
+ * copied as links. Names in .gitkeep and editor backups (*~) are skipped. */
+int tree_add_overlay(struct tree *t, const char *dir, const char *origin, enum entry_layer layer, struct err *e);
+
+struct entry *tree_find(const struct tree *t, const char *path);
+/* By path bytewise, so parents come before what is in them. */
+void tree_sort(struct tree *t);
+static inline bool entry_on_boot(const struct entry *n)
+{
+	return starts_with(n->path, BOOT_DIR "/");
+}
+
+#endif

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * YAML as a tree: parsed from outside text with limits, or built node by node and emitted. The only folder that
+ * includes libyaml; nothing here knows what the keys mean. Nodes live on the arena of the run.
+ *
+ * Parsing is strict: UTF-8 without BOM, one document, at most 1 MiB, depth 64, 100,000 nodes, scalars of 64 KiB;
+ * duplicate keys, aliases, anchors, tags, merge keys and non-scalar keys are refused, each with line and column.
+ *
+ * Scalars are text. `plain` says that it was written without quotes: only then "true", "12" or "~" may be read as a
+ * boolean, a number or nothing; what a key accepts is the schema's business.
+ */
+#ifndef YAML_YAML_H
+#define YAML_YAML_H
+
+#include "base/err.h"
+#include "base/util.h"
+
+enum yaml_type { YAML_SCALAR, YAML_SEQ, YAML_MAP };
+
+struct yaml_node {
+	enum yaml_type type;
+	const char *file; /* for messages; NULL when built */
+	unsigned line, col; /* 1-based; 0 when built */
+
+	/* scalar */
+	const char *text;
+	size_t n; /* bytes of text; may hold no NUL */
+	bool plain;
+
+	/* sequence: items; map: keys[i] -> items[i], in the order written */
+	struct yaml_node **keys;
+	struct yaml_node **items;
+	size_t count, cap;
+};
+
+/* Parses TEXT; NAME is the file's name for messages ("cluster.yaml:3:7: ..."). Class CONFIG on any fault.
+ * An empty document gives an empty map. */
+int yaml_parse(const char *name, const char *text, size_t n, struct yaml_node **ret, struct err *e);
+int yaml_load(const char *path, struct yaml_node **ret, struct err *e);
+
+/* Several documents of one file, for looking into manifests; same limits but LIMIT bytes. */
+int yaml_load_all(const char *path, size_t limit, struct yaml_node ***ret, size_t *ret_n, struct err *e);
+
+/* Value of KEY in a map, or NULL. */
+struct yaml_node *yaml_get(const struct yaml_node *map, const char *key);
+/* Value at "a.b.c", or NULL. */
+struct yaml_node *yaml_find(const struct yaml_node *map, const char *dotted);
+
+/* Building. Strings are copied and always come back as strings, whatever they look like ("true", "0644"). */
+struct yaml_node *yaml_map(void);
+struct yaml_node *yaml_seq(void);
+struct yaml_node *yaml_str(const char *s);
+struct yaml_node *yaml_strn(const char *s, size_t n);
+struct yaml_node *yaml_strf(const char *fmt, ...) _printf_(1, 2);
+struct yaml_node *yaml_bool(bool v);
+struct yaml_node *yaml_int(int64_t v);
+/* Sets KEY (replacing an earlier value) and returns VALUE, so that maps can be built top down. */
+struct yaml_node *yaml_set(struct yaml_node *map, const char *key, struct yaml_node *value);
+/* As yaml_set with the path "a.b.c", making the maps between. */
+struct yaml_node *yaml_set_path(struct yaml_node *map, const char *dotted, struct yaml_node *value);
+struct yaml_node *yaml_append(struct yaml_node *seq, struct yaml_node *value);
+
+/* Deep merge as Helm does it: maps merge, everything else of OVER replaces. BASE is changed; nodes are shared. */
+void yaml_merge(struct yaml_node *base, const struct yaml_node *over);
+
+/* Appends the document(s) as text. COMMENT (may be NULL) becomes "# ..." lines at the top. */
+void yaml_emit(const struct yaml_node *doc, const char *comment, struct strbuf *out);
+void yaml_emit_all(struct yaml_node *const *docs, size_t n, const char *comment, struct strbuf *out);
+
+#endif
