@@ -10,10 +10,6 @@
 /* Prints VALUE with a newline to stdout, keys in the order they were set, and drops the reference. */
 int json_print(json_t *value, struct err *e);
 
-static inline void json_decrefp(json_t **j)
-{
-	json_decref(*j);
-}
 #define _cleanup_json_ __attribute__((cleanup(json_decrefp)))
 
 #endif

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Commands: one file each, argv already turned into struct cmd_options by main.c's tables. A command returns 0 or a
+ * negative errno with the sentence in E; main prints it and ends with the exit code of its class.
+ */
+#ifndef CMD_CMD_H
+#define CMD_CMD_H
+
+#include "artifact/artifact.h"
+#include "base/err.h"
+#include "base/progress.h"
+#include "config/config.h"
+
+struct cmd_options {
+	/* common */
+	const char *config; /* -c; NULL = ./cluster.yaml, else the shipped default */
+	const char *out;    /* -o; default "out" */
+	bool out_given;
+	const char *lock;    /* --lock; NULL = see lock_load() */
+	const char *secrets; /* --secrets; NULL = secrets.yaml beside the config */
+	const char *cache;   /* --cache; NULL = see cache_open() */
+	bool offline;
+	unsigned jobs; /* 0 = default */
+	bool json, quiet, verbose;
+	enum progress_mode progress;
+
+	/* of some commands */
+	VEC(const char *) nodes;
+	const char *role; /* "control-plane", "worker" or NULL */
+	bool generic;
+	bool check;	   /* lock --check */
+	bool update;	   /* lock --update */
+	bool show_secrets; /* render, secrets show */
+	bool reference;	   /* schema --reference */
+	bool yes;
+	bool force;
+	bool sha256;	    /* build --sha256: a whole-file digest beside each image */
+	const char *matrix; /* plan --matrix github|gitlab */
+	const char *base;   /* inspect --base: the image to compare with */
+
+	VEC(const char *) args; /* after the command */
+};
+
+typedef int (*cmd_fn)(const struct cmd_options *o, struct err *e);
+
+int cmd_build(const struct cmd_options *o, struct err *e);
+int cmd_check(const struct cmd_options *o, struct err *e);
+int cmd_plan(const struct cmd_options *o, struct err *e);
+int cmd_render(const struct cmd_options *o, struct err *e);
+int cmd_lock(const struct cmd_options *o, struct err *e);
+int cmd_fetch(const struct cmd_options *o, struct err *e);
+int cmd_secrets(const struct cmd_options *o, struct err *e);
+int cmd_kubeconfig(const struct cmd_options *o, struct err *e);
+int cmd_inspect(const struct cmd_options *o, struct err *e);
+int cmd_doctor(const struct cmd_options *o, struct err *e);
+int cmd_schema(const struct cmd_options *o, struct err *e);
+
+/* Class USAGE unless there are between MIN and MAX arguments. */
+int cmd_args(const struct cmd_options *o, size_t min, size_t max, const char *usage, struct err *e);
+
+/* Path of the secrets file for the config in force. */
+const char *cmd_secrets_path(const struct cmd_options *o, const struct config *c);
+
+#endif

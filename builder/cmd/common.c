@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/file.h"
+#include "cmd/cmd.h"
+
+int cmd_args(const struct cmd_options *o, size_t min, size_t max, const char *usage, struct err *e)
+{
+	if (o->args.n >= min && o->args.n <= max)
+		return 0;
+	return err_class(e, CLASS_USAGE, "%s: usage: pibuild %s",
+			 o->args.n < min ? "an argument is missing" : "too many arguments", usage);
+}
+
+const char *cmd_secrets_path(const struct cmd_options *o, const struct config *c)
+{
+	return o->secrets ? o->secrets : path_join(c->dir, "secrets.yaml");
+}

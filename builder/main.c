@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Command line: one table of commands, one of options; help, usage errors and completion come from them. */
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+
+#include "base/log.h"
+#include "base/progress.h"
+#include "base/sig.h"
+#include "cmd/cmd.h"
+
+struct command {
+	const char *name, *args;
+	cmd_fn run;
+	const char *help;
+};
+
+static const struct command commands[] = {
+	{ "build", "", cmd_build, "build images (the default): one per node" },
+	{ "check", "", cmd_check, "every fault of the configuration in one go; writes nothing" },
+	{ "plan", "", cmd_plan, "what would be built, downloaded and written" },
+	{ "render", "--node NAME", cmd_render, "the files a node would get, below -o DIR" },
+	{ "lock", "", cmd_lock, "resolve versions to url, size and digest" },
+	{ "fetch", "", cmd_fetch, "fill the cache, for --offline" },
+	{ "secrets", "new|show|rotate [WHAT]", cmd_secrets, "the cluster's secrets file" },
+	{ "kubeconfig", "", cmd_kubeconfig, "admin kubeconfig on stdout" },
+	{ "inspect", "IMAGE", cmd_inspect, "look into a finished image" },
+	{ "doctor", "", cmd_doctor, "what this machine has and lacks" },
+	{ "schema", "", cmd_schema, "JSON Schema of cluster.yaml" },
+};
+
+enum option_kind { OPT_FLAG, OPT_TEXT, OPT_NODE, OPT_JOBS, OPT_PROGRESS, OPT_ROLE, OPT_MATRIX };
+
+struct option_row {
+	const char *name;
+	char letter; /* 0 = none */
+	enum option_kind kind;
+	size_t offset;
+	const char *arg, *help;
+	const char *only; /* commands that take it, space separated; NULL = all */
+};
+
+#define AT(member) offsetof(struct cmd_options, member)
+static const struct option_row options[] = {
+	{ "config", 'c', OPT_TEXT, AT(config), "FILE", "the cluster (cluster.yaml, else one rpi5 on DHCP)", NULL },
+	{ "out", 'o', OPT_TEXT, AT(out), "DIR", "where results go (out)", NULL },
+	{ "lock", 0, OPT_TEXT, AT(lock), "FILE", "pinned versions (pibuild.lock beside the config, else the shipped)",
+	  NULL },
+	{ "secrets", 0, OPT_TEXT, AT(secrets), "FILE", "the cluster's secrets (secrets.yaml beside the config)", NULL },
+	{ "cache", 0, OPT_TEXT, AT(cache), "DIR", "downloads and layers ($XDG_CACHE_HOME/pibuild)", NULL },
+	{ "offline", 0, OPT_FLAG, AT(offline), NULL, "use the cache only", NULL },
+	{ "jobs", 0, OPT_JOBS, AT(jobs), "N", "downloads at once (4)", NULL },
+	{ "json", 0, OPT_FLAG, AT(json), NULL, "results as JSON on stdout", NULL },
+	{ "progress", 0, OPT_PROGRESS, AT(progress), "MODE", "auto, bar, plain, json or none", NULL },
+	{ "quiet", 'q', OPT_FLAG, AT(quiet), NULL, "only warnings and errors", NULL },
+	{ "verbose", 'v', OPT_FLAG, AT(verbose), NULL, "more, and a table of timings", NULL },
+	{ "node", 0, OPT_NODE, AT(nodes), "NAME", "this node only; may be repeated", "build plan render fetch" },
+	{ "role", 0, OPT_ROLE, AT(role), "ROLE", "nodes of this role: control-plane or worker", "build plan fetch" },
+	{ "sha256", 0, OPT_FLAG, AT(sha256), NULL, "write a .sha256 of the whole image beside it", "build" },
+	{ "check", 0, OPT_FLAG, AT(check), NULL, "only say whether the lock is stale", "lock" },
+	{ "update", 0, OPT_FLAG, AT(update), NULL, "resolve again (all, or the NAMEs given)", "lock" },
+	{ "show-secrets", 0, OPT_FLAG, AT(show_secrets), NULL, "do not mask secrets", "render secrets" },
+	{ "base", 0, OPT_TEXT, AT(base), "IMAGE", "compare with this image: what changed, and is it declared",
+	  "inspect" },
+	{ "reference", 0, OPT_FLAG, AT(reference), NULL, "the reference page of every key, in Markdown", "schema" },
+	{ "yes", 0, OPT_FLAG, AT(yes), NULL, "do not ask", "secrets" },
+	{ "force", 0, OPT_FLAG, AT(force), NULL, "write into a folder that is not empty", "render" },
+};
+
+static bool word_in(const char *list, const char *word)
+{
+	size_t n = strlen(word);
+
+	for (const char *p = list; (p = strstr(p, word)); p += n)
+		if ((p == list || p[-1] == ' ') && (p[n] == ' ' || p[n] == '\0'))
+			return true;
+	return false;
+}
+
+static const struct command *find_command(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		if (streq(commands[i].name, name))
+			return &commands[i];
+	return NULL;
+}
+
+static void print_options(const struct command *c, bool common)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+		const struct option_row *o = &options[i];
+		char left[40];
+
+		if (common ? o->only != NULL : !o->only || !word_in(o->only, c->name))
+			continue;
+		snprintf(left, sizeof(left), "%c%c%s--%s%s%s", o->letter ? '-' : ' ', o->letter ? o->letter : ' ',
+			 o->letter ? ", " : "  ", o->name, o->arg ? " " : "", o->arg ? o->arg : "");
+		printf("  %-24s %s\n", left, o->help);
+	}
+}
+
+static void print_help(const struct command *c)
+{
+	if (c) {
+		printf("usage: pibuild %s%s%s [options]\n\n%s\n\nOptions:\n", c->name, *c->args ? " " : "", c->args,
+		       c->help);
+		print_options(c, false);
+		print_options(c, true);
+		return;
+	}
+	printf("usage: pibuild [COMMAND] [options]\n\n"
+	       "Raspberry Pi images that come up as a K3s cluster with Cilium.\n\nCommands:\n");
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		printf("  %-24s %s\n", commands[i].name, commands[i].help);
+	printf("\nOptions of every command:\n");
+	print_options(NULL, true);
+	printf("      --version            the version of pibuild\n"
+	       "  -h, --help               this text; after a command, the command's own\n\n"
+	       "Exit codes: 0 done, 1 failed, 2 usage, 3 invalid configuration, 4 verification failed,\n"
+	       "5 refused for safety, 6 something is missing on this machine, 128+n signal.\n");
+}
+
+static const struct option_row *find_option(const char *name, size_t n, char letter)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++)
+		if (name ? strlen(options[i].name) == n && !strncmp(options[i].name, name, n)
+			 : options[i].letter == letter)
+			return &options[i];
+	return NULL;
+}
+
+static int unknown_option(const char *word, struct err *e)
+{
+	const char *names[ARRAY_SIZE(options)], *near;
+	_cleanup_free_ char *name = xstrdup(word + (starts_with(word, "--") ? 2 : 1));
+
+	name[strcspn(name, "=")] = '\0';
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++)
+		names[i] = options[i].name;
+	near = nearest_word(name, names, ARRAY_SIZE(names));
+	return err_class(e, CLASS_USAGE, "unknown option %s%s%s%s; see pibuild --help", word,
+			 near ? ", did you mean --" : "", near ? near : "", near ? "?" : "");
+}
+
+static int set_option(struct cmd_options *o, const struct option_row *row, const char *value, struct err *e)
+{
+	void *at = (char *)o + row->offset;
+	char *end;
+	long n;
+
+	switch (row->kind) {
+	case OPT_FLAG:
+		*(bool *)at = true;
+		return 0;
+	case OPT_NODE:
+		*vec_push(&o->nodes) = value;
+		return 0;
+	case OPT_JOBS:
+		errno = 0;
+		n = strtol(value, &end, 10);
+		if (errno || *end || end == value || n < 1 || n > 64)
+			return err_class(e, CLASS_USAGE, "--jobs wants a number from 1 to 64, not '%s'", value);
+		*(unsigned *)at = (unsigned)n;
+		return 0;
+	case OPT_PROGRESS:
+		for (n = 0; n < PROGRESS_MODE_COUNT; n++)
+			if (streq(value, progress_mode_names[n])) {
+				o->progress = (enum progress_mode)n;
+				return 0;
+			}
+		return err_class(e, CLASS_USAGE, "--progress wants auto, bar, plain, json or none, not '%s'", value);
+	case OPT_ROLE:
+		if (!streq(value, "control-plane") && !streq(value, "worker"))
+			return err_class(e, CLASS_USAGE, "--role wants control-plane or worker, not '%s'", value);
+		break;
+	case OPT_MATRIX:
+		if (!streq(value, "github") && !streq(value, "gitlab"))
+			return err_class(e, CLASS_USAGE, "--matrix wants github or gitlab, not '%s'", value);
+		break;
+	case OPT_TEXT:
+		if (!*value)
+			return err_class(e, CLASS_USAGE, "--%s wants a value", row->name);
+		break;
+	}
+	*(const char **)at = value;
+	return 0;
+}
+
+struct parsed {
+	const struct command *command;
+	VEC(const struct option_row *) used;
+	bool help, version;
+};
+
+/* One word that starts with '-'. Advances *I over the option's value. */
+static int parse_option(struct cmd_options *o, struct parsed *p, char **argv, int argc, int *i, struct err *e)
+{
+	const char *word = argv[*i], *eq = strchr(word, '='), *value = NULL;
+	const struct option_row *row;
+
+	if (streq(word, "--help") || streq(word, "-h"))
+		return p->help = true, 0;
+	if (streq(word, "--version"))
+		return p->version = true, 0;
+	if (starts_with(word, "--")) {
+		row = find_option(word + 2, eq ? (size_t)(eq - word - 2) : strlen(word + 2), 0);
+		value = eq ? eq + 1 : NULL;
+	} else {
+		row = find_option(NULL, 0, word[1]);
+		value = word[2] ? word + 2 : NULL;
+	}
+	if (!row || (row->kind == OPT_FLAG && value))
+		return unknown_option(word, e);
+	if (row->kind != OPT_FLAG && !value) {
+		if (*i + 1 >= argc)
+			return err_class(e, CLASS_USAGE, "--%s wants a value: --%s %s", row->name, row->name, row->arg);
+		value = argv[++*i];
+	}
+	*vec_push(&p->used) = row;
+	return set_option(o, row, value, e);
+}
+
+static int unknown_command(const char *word, struct err *e)
+{
+	const char *names[ARRAY_SIZE(commands)], *near;
+
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		names[i] = commands[i].name;
+	near = nearest_word(word, names, ARRAY_SIZE(names));
+	return err_class(e, CLASS_USAGE, "unknown command '%s'%s%s%s; see pibuild --help", word,
+			 near ? ", did you mean " : "", near ? near : "", near ? "?" : "");
+}
+
+static int parse(int argc, char **argv, struct cmd_options *o, struct parsed *p, struct err *e)
+{
+	bool options_end = false;
+	int r = 0;
+
+	for (int i = 1; i < argc && r == 0; i++) {
+		if (!options_end && streq(argv[i], "--"))
+			options_end = true;
+		else if (!options_end && argv[i][0] == '-' && argv[i][1])
+			r = parse_option(o, p, argv, argc, &i, e);
+		else if (p->command)
+			*vec_push(&o->args) = argv[i];
+		else if (!(p->command = find_command(argv[i])))
+			r = unknown_command(argv[i], e);
+	}
+	if (r < 0 || p->help || p->version)
+		return r;
+	if (!p->command)
+		p->command = &commands[0];
+	vec_foreach(row, &p->used)
+		if ((*row)->only && !word_in((*row)->only, p->command->name))
+			return err_class(e, CLASS_USAGE, "pibuild %s takes no --%s; see pibuild %s --help",
+					 p->command->name, (*row)->name, p->command->name);
+	o->out_given = o->out != NULL;
+	if (!o->out)
+		o->out = "out";
+	return 0;
+}
+
+static int exit_code(const struct err *e)
+{
+	if (sig_caught() && err_interrupted(e))
+		return 128 + sig_caught();
+	return e->class == CLASS_OK ? CLASS_FAILED : (int)e->class;
+}
+
+static int run(int argc, char **argv, struct err *e)
+{
+	struct cmd_options o = { 0 };
+	struct parsed p = { 0 };
+	int r = parse(argc, argv, &o, &p, e);
+
+	if (r < 0)
+		return r;
+	if (p.version)
+		puts("pibuild " PIBUILD_VERSION);
+	else if (p.help)
+		print_help(p.command);
+	else {
+		log_set_level(o.quiet ? LOG_WARNING : o.verbose ? LOG_DEBUG : LOG_INFO);
+		progress_init(o.quiet ? PROGRESS_NONE : o.progress);
+		r = p.command->run(&o, e);
+		if (o.verbose)
+			progress_print_timings();
+	}
+	if (r == 0 && fflush(stdout) == EOF)
+		r = err_errno(e, -errno, "cannot write to stdout");
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	struct err e = { 0 };
+	int code = 0;
+
+	/* Secrets pass through our memory: no core dumps, no ptrace by other processes of the user. */
+#ifndef PIBUILD_SANITIZED /* the leak checker traces us */
+	prctl(PR_SET_DUMPABLE, 0);
+#endif
+	sig_install();
+	if (run(argc, argv, &e) < 0) {
+		log_error("%s", e.msg);
+		code = exit_code(&e);
+	}
+	arena_done();
+	return code;
+}
