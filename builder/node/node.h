@@ -34,6 +34,12 @@ static inline bool node_is_first_server(const struct node_ctx *x)
 	return x->node == config_first_server(x->config);
 }
 
+/* The address is on Wi-Fi: Wi-Fi is configured, the board has it, and it has no Ethernet or is told to use wlan0. */
+bool node_uses_wifi(const struct node_ctx *x);
+
+/* The catalogue's row, its `airgap`, and what the cluster needs (cluster_wants_artifact) together. */
+bool node_wants_artifact(const struct node_ctx *x, const struct artifact *a);
+
 /* Fills TREE, sorted: shipped overlays, artifacts, generated files, then the user's overlays. */
 int node_render(const struct node_ctx *x, struct tree *tree, struct err *e);
 

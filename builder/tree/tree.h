@@ -30,7 +30,8 @@ enum entry_layer { LAYER_ROLE, LAYER_NODE };
 
 enum source_kind { SOURCE_BYTES, SOURCE_HOST_FILE, SOURCE_ARTIFACT };
 
-/* Appends the new content to OUT. OLD is NULL when the base has no such file. */
+/* Appends the new content to OUT. OLD (NUL terminated) is NULL when the base has no such file. A file that is there
+ * keeps its owner and mode. Returns > 0 to leave everything as it is. */
 typedef int (*edit_fn)(const void *arg, const char *old, size_t n, struct strbuf *out, struct err *e);
 
 struct entry {
@@ -52,6 +53,7 @@ struct entry {
 	edit_fn edit;
 	const void *edit_arg;
 	const char *edit_what; /* "user pi added", for plan and inspect */
+	const char *edit_from; /* base file that stands in when the path itself is missing; NULL = none */
 };
 
 struct tree {

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Text a user controls, encoded for the grammar it lands in. Everything else is refused by the schema's parsers. */
+#ifndef NODE_ENCODE_H
+#define NODE_ENCODE_H
+
+#include "base/util.h"
+
+/* Value of a GKeyFile (NetworkManager connection): backslash escapes of GLib's g_key_file_set_string(). */
+void encode_keyfile(struct strbuf *out, const char *value, size_t n);
+
+/* An UUID (version 8 layout) derived from PARTS, so that it is the same in every build. BUF is returned. */
+#define UUID_TEXT 37
+char *derive_uuid(char buf[UUID_TEXT], const char *const *parts, size_t n);
+
+#endif

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * NetworkManager connections of a node. One connection carries the address: Ethernet, a VLAN on it, or Wi-Fi on a
+ * board whose interface is wireless. Keyfile format: nm-settings-keyfile(5).
+ */
+#include "node/encode.h"
+#include "node/node.h"
+
+static const char origin[] = "generated: network";
+
+struct link {
+	const char *name; /* interface that carries the address */
+	const char *type; /* ethernet, vlan, wifi */
+};
+
+static struct link address_link(const struct node_ctx *x)
+{
+	const struct config *c = x->config;
+
+	if (node_uses_wifi(x))
+		return (struct link){ "wlan0", "wifi" };
+	if (c->network.vlan)
+		return (struct link){ arena_printf("%s.%u", c->network.interface, c->network.vlan), "vlan" };
+	return (struct link){ c->network.interface, "ethernet" };
+}
+
+bool node_uses_wifi(const struct node_ctx *x)
+{
+	return x->config->network.wifi.ssid && x->board->wifi &&
+	       (!x->board->nic || starts_with(x->config->network.interface, "wlan"));
+}
+
+static void keyfile_start(struct strbuf *b, const struct node_ctx *x, struct link l)
+{
+	const char *parts[] = { x->config->cluster.name, x->node->name, l.name };
+	char uuid[UUID_TEXT];
+
+	strbuf_addf(b, "[connection]\nid=pibuild-%s\nuuid=%s\ntype=%s\ninterface-name=%s\nautoconnect-retries=0\n", l.name,
+		    derive_uuid(uuid, parts, ARRAY_SIZE(parts)), l.type, l.name);
+}
+
+static void keyfile_ip(struct strbuf *b, const struct node_ctx *x)
+{
+	const struct config *c = x->config;
+	char ip[IPV4_TEXT];
+
+	strbuf_adds(b, "\n[ipv4]\n");
+	if (x->node->address.set) {
+		strbuf_addf(b, "method=manual\naddress1=%s/%u", ipv4_text(x->node->address.addr, ip),
+			    x->node->address.prefix);
+		if (c->network.gateway)
+			strbuf_addf(b, ",%s", ipv4_text(c->network.gateway, ip));
+		strbuf_adds(b, "\n");
+	} else {
+		strbuf_adds(b, "method=auto\n");
+	}
+	if (c->network.nameservers.n) {
+		strbuf_adds(b, "dns=");
+		vec_foreach(dns, &c->network.nameservers)
+			strbuf_addf(b, "%s;", ipv4_text(*dns, ip));
+		strbuf_addf(b, "\n%s", x->node->address.set ? "" : "ignore-auto-dns=true\n");
+	}
+	strbuf_adds(b, "may-fail=false\n\n[ipv6]\nmethod=auto\naddr-gen-mode=eui64\n");
+}
+
+static void add_keyfile(struct tree *t, const char *link, const struct strbuf *b)
+{
+	tree_add_text(t, arena_printf("/etc/NetworkManager/system-connections/pibuild-%s.nmconnection", link), 0600,
+		      origin, b->s);
+}
+
+static int add_wifi(const struct node_ctx *x, struct strbuf *b, struct err *e)
+{
+	const struct config *c = x->config;
+	const char *passphrase;
+	size_t n;
+	int r = secret_resolve(&c->network.wifi.passphrase, x->secret_use, &passphrase, &n, e);
+
+	if (r < 0)
+		return err_wrap(e, "network.wifi.passphrase");
+	strbuf_adds(b, "\n[wifi]\nmode=infrastructure\nssid=");
+	encode_keyfile(b, c->network.wifi.ssid, strlen(c->network.wifi.ssid));
+	if (x->secret_use == SECRET_READ && (n < 8 || n > 63))
+		return err_class(e, CLASS_CONFIG,
+				 "network.wifi.passphrase: a WPA passphrase has 8 to 63 characters, this one has %zu", n);
+	strbuf_adds(b, "\n\n[wifi-security]\nkey-mgmt=wpa-psk\npsk=");
+	if (x->secret_use == SECRET_READ)
+		encode_keyfile(b, passphrase, n);
+	else
+		strbuf_adds(b, "<masked>");
+	strbuf_adds(b, "\n");
+	return 0;
+}
+
+int node_add_network(const struct node_ctx *x, struct tree *t, struct err *e)
+{
+	const struct config *c = x->config;
+	struct link l = address_link(x);
+	_cleanup_strbuf_ struct strbuf b = { 0 }, parent = { 0 };
+	int r = 0;
+
+	keyfile_start(&b, x, l);
+	if (streq(l.type, "vlan")) {
+		struct link below = { c->network.interface, "ethernet" };
+
+		strbuf_addf(&b, "\n[vlan]\nparent=%s\nid=%u\nflags=1\n", c->network.interface, c->network.vlan);
+		keyfile_start(&parent, x, below);
+		strbuf_adds(&parent, "\n[ipv4]\nmethod=disabled\n\n[ipv6]\nmethod=disabled\n");
+		add_keyfile(t, below.name, &parent);
+	} else if (streq(l.type, "wifi")) {
+		r = add_wifi(x, &b, e);
+	}
+	if (r < 0)
+		return r;
+	keyfile_ip(&b, x);
+	add_keyfile(t, l.name, &b);
+	if (streq(l.type, "wifi")) {
+		tree_find(t, "/etc/NetworkManager/system-connections/pibuild-wlan0.nmconnection")->secret = true;
+		/* Raspberry Pi OS keeps the radio off until someone asks for it. */
+		tree_add_text(t, "/var/lib/NetworkManager/NetworkManager.state", 0600, origin,
+			      "[main]\nNetworkingEnabled=true\nWirelessEnabled=true\nWWANEnabled=true\n");
+	}
+	return 0;
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node/node.h"
+
+#include <sys/stat.h>
+
+#include "base/data.h"
+#include "base/file.h"
+#include "node/cluster.h"
+
+static const struct {
+	const char *name;
+	int (*add)(const struct node_ctx *x, struct tree *t, struct err *e);
+} contributors[] = {
+	{ "host", node_add_host },
+	{ "access", node_add_access },
+	{ "network", node_add_network },
+	{ "boot", node_add_boot },
+	{ "k3s", node_add_k3s },
+	{ "cilium", node_add_cilium },
+	{ "cert-manager", node_add_cert_manager },
+	{ "units", node_add_units },
+	{ "release", node_add_release }, /* last: lists the others' artifacts */
+};
+
+static unsigned node_kinds(const struct node_ctx *x)
+{
+	unsigned who = x->node->role == ROLE_WORKER ? FOR_WORKER : FOR_CONTROL_PLANE;
+
+	return who | (node_is_first_server(x) ? FOR_FIRST_SERVER : 0);
+}
+
+bool node_wants_artifact(const struct node_ctx *x, const struct artifact *a)
+{
+	return !a->base && (a->for_whom & node_kinds(x)) && (!(a->for_whom & FOR_AIRGAP) || x->config->airgap) &&
+	       cluster_wants_artifact(x, a);
+}
+
+static int add_artifacts(const struct node_ctx *x, struct tree *t, struct err *e)
+{
+	struct pin pin;
+	int r;
+
+	vec_foreach(a, &x->catalogue->artifacts) {
+		if (!node_wants_artifact(x, a))
+			continue;
+		r = artifact_pin(x->catalogue, x->lock, x->config, a->name, &pin, e);
+		if (r < 0)
+			return r;
+		tree_add_artifact(t, &pin);
+	}
+	return 0;
+}
+
+static int add_shipped_overlays(const struct node_ctx *x, struct tree *t, struct err *e)
+{
+	const char *const names[] = { "common", role_names[x->node->role] };
+	const char *dir;
+	int r;
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		r = data_path(arena_printf("overlays/%s", names[i]), &dir, e);
+		if (r < 0)
+			return r;
+		r = tree_add_overlay(t, dir, arena_printf("overlay %s", names[i]), LAYER_ROLE, e);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* A cluster.yaml at the top of pibuild's own source tree would find the shipped overlays beside it. */
+static bool is_shipped(const char *dir)
+{
+	struct err ignored = { 0 };
+	struct stat a, b;
+	const char *shipped;
+
+	return data_path("overlays", &shipped, &ignored) == 0 && stat(dir, &a) == 0 && stat(shipped, &b) == 0 &&
+	       a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+static int add_user_overlays(const struct node_ctx *x, struct tree *t, struct err *e)
+{
+	const char *const names[] = { "common", role_names[x->node->role], x->node->name };
+	int r = 0;
+
+	if (!x->user_overlays || is_shipped(x->user_overlays))
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(names) && r == 0; i++)
+		r = tree_add_overlay(t, path_join(x->user_overlays, names[i]),
+				     arena_printf("your overlays/%s", names[i]), LAYER_NODE, e);
+	return r;
+}
+
+int node_render(const struct node_ctx *x, struct tree *t, struct err *e)
+{
+	int r = add_shipped_overlays(x, t, e);
+
+	if (r == 0)
+		r = add_artifacts(x, t, e);
+	for (size_t i = 0; i < ARRAY_SIZE(contributors) && r == 0; i++) {
+		r = contributors[i].add(x, t, e);
+		if (r < 0)
+			return err_wrap(e, "node %s: %s", x->node->name, contributors[i].name);
+	}
+	if (r == 0)
+		r = add_user_overlays(x, t, e);
+	if (r == 0)
+		tree_sort(t);
+	return r;
+}

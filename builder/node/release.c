@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* /etc/pibuild/release.json: what is on the card, for people, for first boot and for `pibuild inspect`. */
+#include <errno.h>
+
+#include "base/json.h"
+#include "node/node.h"
+
+static json_t *pin_json(const struct pin *p)
+{
+	return json_pack("{s:s, s:s, s:s?}", "name", p->name, "version", p->version, "sha256", p->sha256);
+}
+
+int node_add_release(const struct node_ctx *x, struct tree *t, struct err *e)
+{
+	_cleanup_json_ json_t *j = NULL;
+	json_t *artifacts = json_array();
+	struct pin base;
+	char *text;
+	int r = artifact_pin_base(x->catalogue, x->lock, x->config, &base, e);
+
+	if (r < 0)
+		return json_decref(artifacts), r;
+	vec_foreach(n, &t->entries)
+		if (n->kind != ENTRY_REMOVE && n->source == SOURCE_ARTIFACT)
+			json_array_append_new(artifacts, pin_json(&n->pin));
+	j = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:o, s:o}", "apiVersion", "pibuild/v1", "cluster",
+		      x->config->cluster.name, "node", x->node->name, "role", role_names[x->node->role], "board",
+		      x->board->name, "pibuild", PIBUILD_VERSION, "time", (json_int_t)x->epoch, "base", pin_json(&base),
+		      "artifacts", artifacts);
+	text = j ? json_dumps(j, JSON_INDENT(2)) : NULL;
+	if (!text)
+		return err_set(e, -ENOMEM, "cannot write release.json");
+	tree_add_text(t, "/etc/pibuild/release.json", 0644, "generated: release", arena_printf("%s\n", text));
+	free(text);
+	return 0;
+}
