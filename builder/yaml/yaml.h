@@ -19,7 +19,7 @@ enum yaml_type { YAML_SCALAR, YAML_SEQ, YAML_MAP };
 
 struct yaml_node {
 	enum yaml_type type;
-	const char *file; /* for messages; NULL when built */
+	const char *file;   /* for messages; NULL when built */
 	unsigned line, col; /* 1-based; 0 when built */
 
 	/* scalar */
@@ -62,6 +62,9 @@ struct yaml_node *yaml_append(struct yaml_node *seq, struct yaml_node *value);
 
 /* Deep merge as Helm does it: maps merge, everything else of OVER replaces. BASE is changed; nodes are shared. */
 void yaml_merge(struct yaml_node *base, const struct yaml_node *over);
+
+/* True when S is valid UTF-8 without NUL: what a scalar can hold. Strings given to the emitter must be. */
+bool yaml_is_text(const char *s, size_t n);
 
 /* Appends the document(s) as text. COMMENT (may be NULL) becomes "# ..." lines at the top. */
 void yaml_emit(const struct yaml_node *doc, const char *comment, struct strbuf *out);
