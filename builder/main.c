@@ -252,7 +252,7 @@ static int parse(int argc, char **argv, struct cmd_options *o, struct parsed *p,
 		return r;
 	if (!p->command)
 		p->command = &commands[0];
-	vec_foreach(row, &p->used)
+	vec_foreach (row, &p->used)
 		if ((*row)->only && !word_in((*row)->only, p->command->name))
 			return err_class(e, CLASS_USAGE, "pibuild %s takes no --%s; see pibuild %s --help",
 					 p->command->name, (*row)->name, p->command->name);

@@ -35,8 +35,7 @@ int err_set(struct err *e, int code, const char *fmt, ...) __attribute__((format
 int err_errno(struct err *e, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 /* As err_set(), with a class; the errno is chosen from the class. Returns it. */
-int err_class(struct err *e, enum exit_class class, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
+int err_class(struct err *e, enum exit_class class, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 /* Puts "context: " before the message that is there. Returns the code that is there. */
 int err_wrap(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

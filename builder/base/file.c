@@ -9,6 +9,7 @@
 #include <sys/statvfs.h>
 
 #include "base/sig.h"
+#include "base/writer.h"
 
 char *path_join(const char *dir, const char *name)
 {
@@ -155,8 +156,7 @@ int outfile_create(struct outfile *o, const char *path, mode_t mode, struct err 
 	for (unsigned n = 0; n < 1000; n++) {
 		free(o->tmp_name);
 		o->tmp_name = xasprintf(".%s.%d.%u.part", o->name, (int)getpid(), n);
-		o->fd = openat(o->dir, o->tmp_name,
-			       O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+		o->fd = openat(o->dir, o->tmp_name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 		if (o->fd >= 0)
 			return 0;
 		if (errno != EEXIST)
@@ -229,8 +229,7 @@ int file_read_fd(int fd, const char *name, size_t limit, char **ret_buf, size_t 
 		if (b.n > limit) {
 			char size[SIZE_TEXT_MAX];
 
-			return err_set(e, -EFBIG, "%s is larger than the limit of %s", name,
-				       size_text(limit, size));
+			return err_set(e, -EFBIG, "%s is larger than the limit of %s", name, size_text(limit, size));
 		}
 	}
 	strbuf_add(&b, "", 0);
@@ -258,46 +257,65 @@ bool is_zero(const void *data, size_t n)
 	return n == 0 || (p[0] == 0 && memcmp(p, p + 1, n - 1) == 0);
 }
 
-static int copy_extent(int src, int dst, uint64_t start, uint64_t end, struct err *e)
+/* Reads [START, END) around the page cache where it can and hands it to the writer. */
+static int clone_extent(int src, struct writer *w, uint64_t start, uint64_t end, struct err *e)
 {
 	while (start < end) {
-		loff_t in = (loff_t)start, out = (loff_t)start;
-		ssize_t n = copy_file_range(src, &in, dst, &out, MIN(end - start, 32 * MIB), 0);
+		void *buf = writer_buffer(w);
+		size_t n = (size_t)MIN(end - start, WRITER_BUFFER);
+		int r;
 
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : -EIO;
-		start += (uint64_t)n;
+		if (!buf)
+			return -EIO; /* writer_finish() has the reason */
+		r = pread_all(src, buf, n, start);
+		if (r < 0)
+			return err_errno(e, r, "cannot read the image to copy");
+		writer_submit(w, buf, n, start);
+		start += n;
 		if (sig_check(e) < 0)
 			return -EINTR;
 	}
 	return 0;
 }
 
-int clone_sparse(int src, int dst, const char *dst_name, struct err *e)
+static int clone_extents(int src, struct writer *w, struct err *e)
 {
-	struct stat st;
 	off_t data, hole = 0;
 	int r;
 
-	if (ioctl(dst, FICLONE, src) == 0)
-		return 0;
-	if (fstat(src, &st) < 0 || ftruncate(dst, st.st_size) < 0)
-		return err_errno(e, -errno, "cannot size %s", dst_name);
 	while ((data = lseek(src, hole, SEEK_DATA)) >= 0) {
 		hole = lseek(src, data, SEEK_HOLE);
 		if (hole < 0)
 			break;
-		r = copy_extent(src, dst, (uint64_t)data, (uint64_t)hole, e);
-		if (r == -EINTR)
-			return r;
+		r = clone_extent(src, w, (uint64_t)data, (uint64_t)hole, e);
 		if (r < 0)
-			return err_errno(e, r, "cannot write %s", dst_name);
+			return r;
 	}
-	if (errno != ENXIO)
-		return err_errno(e, -errno, "cannot read the data of %s's source", dst_name);
-	return 0;
+	return errno == ENXIO ? 0 : err_errno(e, -errno, "cannot find the data of the image to copy");
+}
+
+int clone_sparse(int src, int dst, const char *dst_name, struct err *e)
+{
+	struct err write_error = { 0 };
+	struct writer *w;
+	struct stat st;
+	int r, finished;
+
+	if (ioctl(dst, FICLONE, src) == 0)
+		return 0;
+	if (fstat(src, &st) < 0)
+		return err_errno(e, -errno, "cannot read the image to copy");
+	r = writer_start(&w, &dst, 1, e);
+	if (r < 0)
+		return r;
+	e->code = 0;
+	r = clone_extents(src, w, e);
+	finished = writer_finish(w, (uint64_t)st.st_size, &write_error);
+	if (finished < 0 && (r == 0 || !e->code)) {
+		*e = write_error;
+		return err_wrap(e, "%s", dst_name);
+	}
+	return r;
 }
 
 int free_space(const char *path, uint64_t *ret_bytes, struct err *e)

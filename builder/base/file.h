@@ -27,7 +27,10 @@ struct outfile {
 	char *name;
 	mode_t mode;
 };
-#define OUTFILE_INIT { .fd = -1, .dir = -1 }
+#define OUTFILE_INIT                                                                                                   \
+	{                                                                                                              \
+		.fd = -1, .dir = -1                                                                                    \
+	}
 
 /* Creates missing parent folders (0777 & ~umask). The temporary file is 0600 whatever the umask. */
 int outfile_create(struct outfile *o, const char *path, mode_t mode, struct err *e);
@@ -44,9 +47,9 @@ int file_publish(const char *path, const void *data, size_t n, mode_t mode, stru
 int file_read(const char *path, size_t limit, char **ret_buf, size_t *ret_n, struct err *e);
 int file_read_fd(int fd, const char *name, size_t limit, char **ret_buf, size_t *ret_n, struct err *e);
 
-int write_all(int fd, const void *data, size_t n);		      /* 0 or -errno */
-int pwrite_all(int fd, const void *data, size_t n, uint64_t offset);  /* 0 or -errno */
-int pread_all(int fd, void *data, size_t n, uint64_t offset);	      /* 0, -errno, -ENODATA at the end */
+int write_all(int fd, const void *data, size_t n);		     /* 0 or -errno */
+int pwrite_all(int fd, const void *data, size_t n, uint64_t offset); /* 0 or -errno */
+int pread_all(int fd, void *data, size_t n, uint64_t offset);	     /* 0, -errno, -ENODATA at the end */
 
 /* mkdir -p with MODE for the folders it makes. */
 int make_dirs(const char *path, mode_t mode, struct err *e);

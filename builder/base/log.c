@@ -39,13 +39,13 @@ static void emit(enum log_level level, const char *name, const char *fmt, va_lis
 	pthread_mutex_unlock(&lock);
 }
 
-#define LOG_FUNCTION(fn, level, name)      \
-	void fn(const char *fmt, ...)      \
-	{                                  \
-		va_list ap;                \
-		va_start(ap, fmt);         \
-		emit(level, name, fmt, ap); \
-		va_end(ap);                \
+#define LOG_FUNCTION(fn, level, name)                                                                                  \
+	void fn(const char *fmt, ...)                                                                                  \
+	{                                                                                                              \
+		va_list ap;                                                                                            \
+		va_start(ap, fmt);                                                                                     \
+		emit(level, name, fmt, ap);                                                                            \
+		va_end(ap);                                                                                            \
 	}
 
 LOG_FUNCTION(log_error, LOG_ERROR, "error: ")

@@ -22,10 +22,15 @@ extern const size_t proc_tools_count;
 /* Absolute path of a tool of the table, on the arena; NULL when it is not installed. */
 const char *proc_find(const char *name);
 
+/* How the program names proc.file: no odd name of ours can be taken for an option or a suffix ("?offset=", "@@"). */
+#define PROC_FILE "/proc/self/fd/3"
+
 struct proc {
 	const char *const *argv; /* argv[0] must be in proc_tools; NULL terminated */
 	const void *input;	 /* what it reads on stdin; NULL = /dev/null */
 	size_t input_n;
+	const char *file;      /* opened by us and given as PROC_FILE; messages name it; NULL = none */
+	bool file_read_only;   /* opens even what we may not write */
 	int64_t epoch;	       /* SOURCE_DATE_EPOCH and E2FSPROGS_FAKE_TIME */
 	unsigned timeout;      /* seconds; 0 = 600 */
 	struct strbuf *output; /* stdout, at most 16 MiB; NULL = kept only for messages */

@@ -78,7 +78,7 @@ static void draw(void)
 	unsigned columns = terminal_columns();
 
 	wipe();
-	vec_foreach(t, &P.tasks)
+	vec_foreach (t, &P.tasks)
 		if ((*t)->end <= 0 && P.drawn < MAX_BARS)
 			draw_task(*t, now, columns);
 	fflush(stderr);
@@ -90,9 +90,8 @@ static void print_line(struct task *t, double now)
 	char done[SIZE_TEXT_MAX], total[SIZE_TEXT_MAX], rate[SIZE_TEXT_MAX];
 
 	if (t->end > 0 && t->done)
-		fprintf(stderr, "pibuild: %s %s: %s in %.1f s (%s/s)%s%s\n", t->what, t->name,
-			size_text(t->done, done), t->end - t->start, size_text((uint64_t)rate_of(t, now), rate),
-			*t->note ? ", " : "", t->note);
+		fprintf(stderr, "pibuild: %s %s: %s in %.1f s (%s/s)%s%s\n", t->what, t->name, size_text(t->done, done),
+			t->end - t->start, size_text((uint64_t)rate_of(t, now), rate), *t->note ? ", " : "", t->note);
 	else if (t->end > 0)
 		fprintf(stderr, "pibuild: %s %s: %.1f s%s%s\n", t->what, t->name, t->end - t->start,
 			*t->note ? ", " : "", t->note);
@@ -201,13 +200,13 @@ void progress_print_timings(void)
 	if (P.mode == PROGRESS_BAR)
 		wipe();
 	fprintf(stderr, "%-12s %-32s %9s %11s %13s\n", "step", "", "seconds", "bytes", "rate");
-	vec_foreach(p, &P.tasks) {
+	vec_foreach (p, &P.tasks) {
 		const struct task *t = *p;
 		double seconds = t->end > 0 ? t->end - t->start : 0;
 
 		fprintf(stderr, "%-12s %-32.32s %9.2f %11s %11s/s %s\n", t->what, t->name, seconds,
-			size_text(t->done, size), size_text(seconds > 0.001 ? (uint64_t)((double)t->done / seconds) : 0, rate),
-			t->note);
+			size_text(t->done, size),
+			size_text(seconds > 0.001 ? (uint64_t)((double)t->done / seconds) : 0, rate), t->note);
 		first = first > 0 ? MIN(first, t->start) : t->start;
 		last = MAX(last, t->end);
 	}

@@ -14,15 +14,15 @@
 #include <string.h>
 #include <unistd.h>
 
-#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-#define MIN(a, b)     ((a) < (b) ? (a) : (b))
-#define MAX(a, b)     ((a) > (b) ? (a) : (b))
-#define KIB	      1024ull
-#define MIB	      (1024ull * 1024)
-#define GIB	      (1024ull * 1024 * 1024)
+#define ARRAY_SIZE(a)  (sizeof(a) / sizeof((a)[0]))
+#define MIN(a, b)      ((a) < (b) ? (a) : (b))
+#define MAX(a, b)      ((a) > (b) ? (a) : (b))
+#define KIB	       1024ull
+#define MIB	       (1024ull * 1024)
+#define GIB	       (1024ull * 1024 * 1024)
 
-#define _cleanup_(f) __attribute__((cleanup(f)))
-#define _unused_     __attribute__((unused))
+#define _cleanup_(f)   __attribute__((cleanup(f)))
+#define _unused_       __attribute__((unused))
 #define _printf_(a, b) __attribute__((format(printf, a, b)))
 
 static inline bool streq(const char *a, const char *b)
@@ -60,13 +60,12 @@ void arena_done(void);
 #define arena_new(type) ((type *)arena_alloc(sizeof(type)))
 
 /* Growing arrays on the arena: `struct { T *v; size_t n, cap; } a; *vec_push(&a) = x;` */
-#define VEC(type)              \
-	struct {               \
-		type *v;       \
-		size_t n, cap; \
+#define VEC(type)                                                                                                      \
+	struct {                                                                                                       \
+		type *v;                                                                                               \
+		size_t n, cap;                                                                                         \
 	}
-#define vec_push(a) \
-	((a)->v = arena_grow((a)->v, (a)->n, &(a)->cap, sizeof(*(a)->v)), &(a)->v[(a)->n++])
+#define vec_push(a)	  ((a)->v = arena_grow((a)->v, (a)->n, &(a)->cap, sizeof(*(a)->v)), &(a)->v[(a)->n++])
 #define vec_foreach(p, a) for (typeof((a)->v + 0) p = (a)->v; p < (a)->v + (a)->n; p++)
 void *arena_grow(void *old, size_t n, size_t *cap, size_t size);
 
@@ -84,8 +83,8 @@ static inline void fclosep(FILE **f)
 	if (*f)
 		fclose(*f);
 }
-#define _cleanup_free_	_cleanup_(freep)
-#define _cleanup_close_ _cleanup_(closep)
+#define _cleanup_free_	 _cleanup_(freep)
+#define _cleanup_close_	 _cleanup_(closep)
 #define _cleanup_fclose_ _cleanup_(fclosep)
 
 /* Hands ownership of a descriptor to the caller: the variable forgets it. */

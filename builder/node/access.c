@@ -10,8 +10,9 @@ static const char origin[] = "generated: access";
 enum { USER_ID = 1000 };
 
 /* Groups the user joins where the base has them (Raspberry Pi OS's own list for pi). */
-static const char *const wanted_groups[] = { "adm",   "dialout", "cdrom",   "sudo", "audio", "video", "plugdev", "games",
-					     "users", "input",   "render",  "netdev", "gpio",  "i2c",   "spi" };
+static const char *const wanted_groups[] = { "adm",    "dialout", "cdrom", "sudo",  "audio",
+					     "video",  "plugdev", "games", "users", "input",
+					     "render", "netdev",  "gpio",  "i2c",   "spi" };
 
 struct line {
 	const char *s;
@@ -61,9 +62,9 @@ struct account_file {
 	bool secret;
 };
 static const struct account_file account_files[] = {
-	{ "/etc/passwd", 0644, 2, false, false },  { "/etc/shadow", 0640, 0, false, true },
-	{ "/etc/group", 0644, 2, true, false },	   { "/etc/gshadow", 0640, 0, true, true },
-	{ "/etc/subuid", 0644, 0, false, false },  { "/etc/subgid", 0644, 0, false, false },
+	{ "/etc/passwd", 0644, 2, false, false }, { "/etc/shadow", 0640, 0, false, true },
+	{ "/etc/group", 0644, 2, true, false },	  { "/etc/gshadow", 0640, 0, true, true },
+	{ "/etc/subuid", 0644, 0, false, false }, { "/etc/subgid", 0644, 0, false, false },
 };
 
 struct account_edit {
@@ -177,7 +178,7 @@ static void add_home(const struct config *c, struct tree *t)
 	}
 	if (!c->access.ssh_keys.n)
 		return;
-	vec_foreach(key, &c->access.ssh_keys)
+	vec_foreach (key, &c->access.ssh_keys)
 		strbuf_addf(&keys, "%s\n", *key);
 	owned(tree_add_dir(t, arena_printf("%s/.ssh", home), 0700, origin));
 	owned(tree_add_text(t, arena_printf("%s/.ssh/authorized_keys", home), 0600, origin, keys.s));

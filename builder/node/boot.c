@@ -31,7 +31,7 @@ static int edit_cmdline(const void *arg, const char *old, size_t n, struct strbu
 	while (len && old[len - 1] == ' ')
 		len--;
 	strbuf_add(out, old ? old : "", len);
-	vec_foreach(word, &w->v)
+	vec_foreach (word, &w->v)
 		if (!has_word(out->s, out->n, *word))
 			strbuf_addf(out, "%s%s", out->n ? " " : "", *word);
 	strbuf_adds(out, "\n");
@@ -55,7 +55,7 @@ static int edit_config(const void *arg, const char *old, size_t n, struct strbuf
 	if (!b->config_lines.n)
 		return 0;
 	strbuf_addf(out, "%s\n", block_begin);
-	vec_foreach(line, &b->config_lines)
+	vec_foreach (line, &b->config_lines)
 		strbuf_addf(out, "%s\n", *line);
 	strbuf_addf(out, "[all]\n%s\n", block_end);
 	return 0;
@@ -66,11 +66,11 @@ int node_add_boot(const struct node_ctx *x, struct tree *t, struct err *e)
 	struct words *w = arena_new(struct words);
 	_cleanup_strbuf_ struct strbuf what = { 0 };
 
-	vec_foreach(word, &x->board->cmdline)
+	vec_foreach (word, &x->board->cmdline)
 		*vec_push(&w->v) = *word;
 	if (node_uses_wifi(x) && x->config->network.wifi.country)
 		*vec_push(&w->v) = arena_printf("cfg80211.ieee80211_regdom=%s", x->config->network.wifi.country);
-	vec_foreach(word, &w->v)
+	vec_foreach (word, &w->v)
 		strbuf_addf(&what, "%s%s", what.n ? " " : "adds ", *word);
 	tree_add_edit(t, BOOT_DIR "/cmdline.txt", 0755, origin, edit_cmdline, w, what.n ? what.s : "unchanged");
 	if (x->board->config_lines.n)

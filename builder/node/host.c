@@ -24,7 +24,7 @@ static void add_hosts(const struct node_ctx *x, struct tree *t)
 		    "ff02::1\t\tip6-allnodes\n"
 		    "ff02::2\t\tip6-allrouters\n",
 		    x->node->name);
-	vec_foreach(n, &x->config->nodes)
+	vec_foreach (n, &x->config->nodes)
 		if (n->address.set && n != x->node)
 			strbuf_addf(&b, "%s\t%s\n", ipv4_text(n->address.addr, ip), n->name);
 	tree_add_text(t, "/etc/hosts", 0644, origin, b.s);
@@ -33,7 +33,8 @@ static void add_hosts(const struct node_ctx *x, struct tree *t)
 /* "XKBLAYOUT="de"" and the like; the rest of the base's file stays. */
 static int set_keyboard(const void *arg, const char *old, size_t n, struct strbuf *out, struct err *e)
 {
-	strbuf_addf(out, "XKBMODEL=\"pc105\"\nXKBLAYOUT=\"%s\"\nXKBVARIANT=\"\"\nXKBOPTIONS=\"\"\nBACKSPACE=\"guess\"\n",
+	strbuf_addf(out,
+		    "XKBMODEL=\"pc105\"\nXKBLAYOUT=\"%s\"\nXKBVARIANT=\"\"\nXKBOPTIONS=\"\"\nBACKSPACE=\"guess\"\n",
 		    (const char *)arg);
 	return 0;
 }

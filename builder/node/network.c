@@ -35,8 +35,8 @@ static void keyfile_start(struct strbuf *b, const struct node_ctx *x, struct lin
 	const char *parts[] = { x->config->cluster.name, x->node->name, l.name };
 	char uuid[UUID_TEXT];
 
-	strbuf_addf(b, "[connection]\nid=pibuild-%s\nuuid=%s\ntype=%s\ninterface-name=%s\nautoconnect-retries=0\n", l.name,
-		    derive_uuid(uuid, parts, ARRAY_SIZE(parts)), l.type, l.name);
+	strbuf_addf(b, "[connection]\nid=pibuild-%s\nuuid=%s\ntype=%s\ninterface-name=%s\nautoconnect-retries=0\n",
+		    l.name, derive_uuid(uuid, parts, ARRAY_SIZE(parts)), l.type, l.name);
 }
 
 static void keyfile_ip(struct strbuf *b, const struct node_ctx *x)
@@ -56,7 +56,7 @@ static void keyfile_ip(struct strbuf *b, const struct node_ctx *x)
 	}
 	if (c->network.nameservers.n) {
 		strbuf_adds(b, "dns=");
-		vec_foreach(dns, &c->network.nameservers)
+		vec_foreach (dns, &c->network.nameservers)
 			strbuf_addf(b, "%s;", ipv4_text(*dns, ip));
 		strbuf_addf(b, "\n%s", x->node->address.set ? "" : "ignore-auto-dns=true\n");
 	}
@@ -82,7 +82,8 @@ static int add_wifi(const struct node_ctx *x, struct strbuf *b, struct err *e)
 	encode_keyfile(b, c->network.wifi.ssid, strlen(c->network.wifi.ssid));
 	if (x->secret_use == SECRET_READ && (n < 8 || n > 63))
 		return err_class(e, CLASS_CONFIG,
-				 "network.wifi.passphrase: a WPA passphrase has 8 to 63 characters, this one has %zu", n);
+				 "network.wifi.passphrase: a WPA passphrase has 8 to 63 characters, this one has %zu",
+				 n);
 	strbuf_adds(b, "\n\n[wifi-security]\nkey-mgmt=wpa-psk\npsk=");
 	if (x->secret_use == SECRET_READ)
 		encode_keyfile(b, passphrase, n);

@@ -40,7 +40,7 @@ static int add_artifacts(const struct node_ctx *x, struct tree *t, struct err *e
 	struct pin pin;
 	int r;
 
-	vec_foreach(a, &x->catalogue->artifacts) {
+	vec_foreach (a, &x->catalogue->artifacts) {
 		if (!node_wants_artifact(x, a))
 			continue;
 		r = artifact_pin(x->catalogue, x->lock, x->config, a->name, &pin, e);

@@ -20,7 +20,7 @@ int node_add_release(const struct node_ctx *x, struct tree *t, struct err *e)
 
 	if (r < 0)
 		return json_decref(artifacts), r;
-	vec_foreach(n, &t->entries)
+	vec_foreach (n, &t->entries)
 		if (n->kind != ENTRY_REMOVE && n->source == SOURCE_ARTIFACT)
 			json_array_append_new(artifacts, pin_json(&n->pin));
 	j = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:o, s:o}", "apiVersion", "pibuild/v1", "cluster",

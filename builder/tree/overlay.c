@@ -91,7 +91,8 @@ static int add_name(const struct overlay *o, int dir, const char *name, const ch
 		return add_link(o, dir, name, host, path, e);
 	if (!S_ISDIR(st.st_mode))
 		return err_class(e, CLASS_CONFIG,
-				 "%s is a device, socket or pipe: an overlay holds files, folders and links only", host);
+				 "%s is a device, socket or pipe: an overlay holds files, folders and links only",
+				 host);
 	fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return err_errno(e, -errno, "cannot open %s", host);

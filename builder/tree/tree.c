@@ -5,7 +5,7 @@ const char *const entry_kind_names[ENTRY_KIND_COUNT] = { "dir", "file", "symlink
 
 struct entry *tree_find(const struct tree *t, const char *path)
 {
-	vec_foreach(n, &t->entries)
+	vec_foreach (n, &t->entries)
 		if (streq(n->path, path))
 			return n;
 	return NULL;
@@ -80,8 +80,7 @@ struct entry *tree_add_artifact(struct tree *t, const struct pin *pin)
 {
 	bool unpack = pin->artifact->install.as == INSTALL_UNPACK;
 	struct entry *n = place(t, pin->artifact->install.path, unpack ? ENTRY_UNPACK : ENTRY_FILE,
-				pin->artifact->install.mode,
-				arena_printf("artifact: %s %s", pin->name, pin->version));
+				pin->artifact->install.mode, arena_printf("artifact: %s %s", pin->name, pin->version));
 
 	n->layer = LAYER_ROLE;
 	n->source = SOURCE_ARTIFACT;

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/proc.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+
+#include "base/file.h"
+#include "base/sig.h"
+
+enum { OUTPUT_LIMIT = 16 * 1024 * 1024, TAIL_LIMIT = 4096, MESSAGE_TAIL = 900, TICK_MS = 100, GRACE_SECONDS = 3 };
+
+const struct proc_tool proc_tools[] = {
+	{ "resize2fs", "e2fsprogs", "grows the root filesystem", false },
+	{ "e2fsck", "e2fsprogs", "checks the root filesystem", false },
+	{ "mcopy", "mtools", "writes files of the boot partition", false },
+	{ "mdel", "mtools", "removes files of the boot partition", false },
+	{ "mdeltree", "mtools", "removes folders of the boot partition", false },
+	{ "mdir", "mtools", "lists the boot partition", false },
+	{ "minfo", "mtools", "tells whether the boot partition is a FAT", false },
+	{ "mmd", "mtools", "makes folders on the boot partition", false },
+	{ "mtype", "mtools", "reads files of the boot partition", false },
+	{ "qemu-system-aarch64", "qemu-system-arm", "runs an image: pibuild boot", true },
+};
+const size_t proc_tools_count = ARRAY_SIZE(proc_tools);
+
+static const struct proc_tool *tool_of(const char *name)
+{
+	for (size_t i = 0; i < proc_tools_count; i++)
+		if (streq(proc_tools[i].name, name))
+			return &proc_tools[i];
+	return NULL;
+}
+
+const char *proc_find(const char *name)
+{
+	const char *path = getenv("PATH");
+	_cleanup_free_ char *dirs = xasprintf("%s:/usr/sbin:/sbin", path && *path ? path : "/usr/bin:/bin");
+	char *save = NULL;
+
+	for (char *dir = strtok_r(dirs, ":", &save); dir; dir = strtok_r(NULL, ":", &save)) {
+		_cleanup_free_ char *s = xasprintf("%s/%s", dir, name);
+
+		if (dir[0] == '/' && access(s, X_OK) == 0)
+			return arena_strdup(s);
+	}
+	return NULL;
+}
+
+/* A running program and our ends of its pipes. */
+struct child {
+	pid_t pid; /* 0 = not started or reaped */
+	int status;
+	int in, out, err;
+	const char *input;
+	size_t input_left;
+	struct strbuf own_output, errors;
+	struct strbuf *output;
+	size_t output_limit; /* beyond it only the tail is kept; 0 with proc.output: refused */
+};
+
+static void child_done(struct child *c)
+{
+	closep(&c->in);
+	closep(&c->out);
+	closep(&c->err);
+	if (c->pid > 0) {
+		kill(c->pid, SIGKILL);
+		waitpid(c->pid, NULL, 0);
+	}
+	strbuf_done(&c->own_output);
+	strbuf_done(&c->errors);
+}
+
+static int make_pipe(int *ours, int *theirs, bool to_child, struct err *e)
+{
+	int p[2];
+
+	if (pipe2(p, O_CLOEXEC) < 0)
+		return err_errno(e, -errno, "cannot make a pipe");
+	*ours = p[to_child];
+	*theirs = p[!to_child];
+	fcntl(*ours, F_SETFL, O_NONBLOCK);
+	return 0;
+}
+
+static int spawn(const char *path, const struct proc *p, const int fds[4], pid_t *ret, struct err *e)
+{
+	_cleanup_free_ char *source_date = xasprintf("SOURCE_DATE_EPOCH=%lld", (long long)p->epoch);
+	_cleanup_free_ char *fake_time = xasprintf("E2FSPROGS_FAKE_TIME=%lld", (long long)p->epoch);
+	char *const env[] = { (char *)"LC_ALL=C",
+			      (char *)"TZ=UTC",
+			      (char *)"PATH=/usr/sbin:/usr/bin:/sbin:/bin",
+			      (char *)"HOME=/",
+			      (char *)"MTOOLSRC=/dev/null",
+			      source_date,
+			      fake_time,
+			      NULL };
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attr;
+	sigset_t none, defaults;
+	int r;
+
+	posix_spawn_file_actions_init(&actions);
+	for (int i = 0; i < 4; i++)
+		if (fds[i] >= 0)
+			posix_spawn_file_actions_adddup2(&actions, fds[i], i);
+	posix_spawnattr_init(&attr);
+	sigemptyset(&none);
+	sigemptyset(&defaults);
+	sigaddset(&defaults, SIGPIPE);
+	posix_spawnattr_setsigmask(&attr, &none);
+	posix_spawnattr_setsigdefault(&attr, &defaults);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+	r = -posix_spawn(ret, path, &actions, &attr, (char *const *)p->argv, env);
+	posix_spawnattr_destroy(&attr);
+	posix_spawn_file_actions_destroy(&actions);
+	return r < 0 ? err_errno(e, r, "cannot start %s", path) : 0;
+}
+
+static int child_start(struct child *c, const char *path, const struct proc *p, struct err *e)
+{
+	_cleanup_close_ int in = -1, out = -1, err = -1, file = -1;
+	int r;
+
+	if (p->file) {
+		file = open(p->file, (p->file_read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+		if (file < 0)
+			return err_errno(e, -errno, "cannot open %s", p->file);
+	}
+	if (p->input)
+		r = make_pipe(&c->in, &in, true, e);
+	else
+		r = (in = open("/dev/null", O_RDONLY | O_CLOEXEC)) < 0 ? err_errno(e, -errno, "cannot open /dev/null")
+								       : 0;
+	if (r < 0)
+		return r;
+	r = make_pipe(&c->out, &out, false, e);
+	if (r < 0)
+		return r;
+	r = make_pipe(&c->err, &err, false, e);
+	if (r < 0)
+		return r;
+	return spawn(path, p, (int[]){ in, out, err, file }, &c->pid, e);
+}
+
+static void feed(struct child *c)
+{
+	ssize_t n = c->input_left ? write(c->in, c->input, c->input_left) : 0;
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n > 0) {
+		c->input += n;
+		c->input_left -= (size_t)n;
+	}
+	/* A program that does not want to read on is judged by its exit code alone. */
+	if (n < 0 || c->input_left == 0) {
+		closep(&c->in);
+		c->in = -1;
+	}
+}
+
+static void keep_tail(struct strbuf *b)
+{
+	if (b->n <= 2 * TAIL_LIMIT)
+		return;
+	memmove(b->s, b->s + b->n - TAIL_LIMIT, TAIL_LIMIT + 1);
+	b->n = TAIL_LIMIT;
+}
+
+static int drain(int *fd, struct strbuf *to, bool tail_only)
+{
+	char buf[16 * 1024];
+	ssize_t n = read(*fd, buf, sizeof(buf));
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return 0;
+	if (n <= 0) {
+		closep(fd);
+		*fd = -1;
+		return 0;
+	}
+	strbuf_add(to, buf, (size_t)n);
+	if (tail_only)
+		keep_tail(to);
+	return to->n > OUTPUT_LIMIT ? -EFBIG : 1;
+}
+
+/* Serves the pipes until both outputs are closed or the program is gone. */
+static int child_serve(struct child *c, const struct proc *p, struct err *e)
+{
+	double end = now_seconds() + (p->timeout ? p->timeout : 600);
+	bool gone = false;
+
+	while (c->out >= 0 || c->err >= 0) {
+		struct pollfd fds[] = { { c->out, POLLIN, 0 }, { c->err, POLLIN, 0 }, { c->in, POLLOUT, 0 } };
+		int n = poll(fds, ARRAY_SIZE(fds), gone ? 0 : TICK_MS), r;
+
+		if (n <= 0 && gone)
+			break; /* something it left behind still holds its pipes */
+		if (n > 0 && fds[2].revents)
+			feed(c);
+		r = n > 0 && fds[1].revents ? drain(&c->err, &c->errors, true) : 0;
+		if (r >= 0 && n > 0 && fds[0].revents)
+			r = drain(&c->out, c->output, !p->output);
+		if (r < 0)
+			return err_set(e, r, "%s printed more than 16 MiB", p->argv[0]);
+		r = sig_check(e);
+		if (r < 0)
+			return r;
+		if (now_seconds() > end)
+			return err_set(e, -ETIMEDOUT, "%s did not end within %u seconds and was stopped", p->argv[0],
+				       p->timeout ? p->timeout : 600);
+		if (n <= 0 && waitpid(c->pid, &c->status, WNOHANG) == c->pid) {
+			c->pid = 0;
+			gone = true;
+		}
+	}
+	return 0;
+}
+
+static int child_wait(struct child *c)
+{
+	while (c->pid > 0) {
+		if (waitpid(c->pid, &c->status, 0) == c->pid)
+			c->pid = 0;
+		else if (errno != EINTR)
+			return -errno;
+	}
+	return 0;
+}
+
+/* Asks first: resize2fs and mtools leave nothing half-written by their own rules then. */
+static void child_stop(struct child *c)
+{
+	double end = now_seconds() + GRACE_SECONDS;
+
+	if (c->pid > 0)
+		kill(c->pid, SIGTERM);
+	while (c->pid > 0 && now_seconds() < end) {
+		if (waitpid(c->pid, NULL, WNOHANG) == c->pid)
+			c->pid = 0;
+		else
+			poll(NULL, 0, 10);
+	}
+}
+
+/* What the program said, as one line for a message: control characters gone, PROC_FILE named. */
+static char *words_of(const struct child *c, const struct proc *p)
+{
+	const struct strbuf *from = c->errors.n ? &c->errors : c->output;
+	struct strbuf b = { 0 };
+	size_t start = from->n > MESSAGE_TAIL ? from->n - MESSAGE_TAIL : 0;
+
+	strbuf_adds(&b, "");
+	for (size_t i = start; i < from->n; i++) {
+		unsigned char ch = (unsigned char)from->s[i];
+
+		if (p->file && strncmp(from->s + i, PROC_FILE, strlen(PROC_FILE)) == 0) {
+			strbuf_adds(&b, p->file);
+			i += strlen(PROC_FILE) - 1;
+		} else if (ch == '\n') {
+			if (b.n && b.s[b.n - 1] != '\n')
+				strbuf_add(&b, "\n", 1);
+		} else {
+			strbuf_add(&b, ch < ' ' || ch == 0x7f ? " " : (const char *)&ch, 1);
+		}
+	}
+	while (b.n && (b.s[b.n - 1] == '\n' || b.s[b.n - 1] == ' '))
+		b.s[--b.n] = '\0';
+	for (char *s = b.s; (s = strchr(s, '\n'));)
+		*s = ' ';
+	return b.s;
+}
+
+static int judge(const struct child *c, const struct proc *p, struct err *e)
+{
+	_cleanup_free_ char *words = words_of(c, p);
+	const char *sep = *words ? ": " : "";
+	int code;
+
+	if (WIFSIGNALED(c->status))
+		return err_set(e, -EIO, "%s was killed by SIG%s%s%s", p->argv[0],
+			       str_or(sigabbrev_np(WTERMSIG(c->status)), "?"), sep, words);
+	code = WEXITSTATUS(c->status);
+	if (p->exit_code)
+		*p->exit_code = code;
+	if (code == 0 || (code < 31 && p->ok_codes >> code & 1))
+		return 0;
+	return err_set(e, -EIO, "%s failed with exit code %d%s%s", p->argv[0], code, sep, words);
+}
+
+int proc_run(const struct proc *p, struct err *e)
+{
+	_cleanup_(child_done) struct child c = { .in = -1, .out = -1, .err = -1 };
+	const struct proc_tool *tool = tool_of(p->argv[0]);
+	const char *path = tool ? proc_find(tool->name) : NULL;
+	int r;
+
+	if (!tool)
+		return err_set(e, -EINVAL, "%s is not among the programs pibuild may run", p->argv[0]);
+	if (!path)
+		return err_class(e, CLASS_HOST, "%s is not installed (%s); install the package %s", tool->name,
+				 tool->why, tool->package);
+	c.input = p->input;
+	c.input_left = p->input_n;
+	c.output = p->output ? p->output : &c.own_output;
+	r = child_start(&c, path, p, e);
+	if (r == 0)
+		r = child_serve(&c, p, e);
+	if (r < 0) {
+		child_stop(&c);
+		return r;
+	}
+	r = child_wait(&c);
+	if (r < 0)
+		return err_errno(e, r, "cannot wait for %s", p->argv[0]);
+	return judge(&c, p, e);
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Writes an image in the background, around the page cache, to one or more files at once: filling the page cache costs
+ * three times as much as the write itself. Runs of zero bytes are not written, so they stay holes.
+ *
+ *	writer_start(&w, fds, n);		// new, empty files
+ *	while ((buf = writer_buffer(w))) {	// WRITER_BUFFER bytes, aligned; waits for a free one
+ *		... fill buf ...
+ *		writer_submit(w, buf, n, offset);
+ *	}
+ *	writer_finish(w, size, e);		// waits, sets the length, gives the first error
+ *
+ * Falls back to ordinary writes where the filesystem cannot go around its cache.
+ */
+#ifndef BASE_WRITER_H
+#define BASE_WRITER_H
+
+#include "base/err.h"
+#include "base/util.h"
+
+#define WRITER_BUFFER (4 * MIB)
+enum { WRITER_MAX_FILES = 4 };
+
+struct writer;
+
+int writer_start(struct writer **ret, const int *fds, unsigned n, struct err *e);
+/* NULL once a write failed: call writer_finish() for the reason. */
+void *writer_buffer(struct writer *w);
+/* Hands BUF back with N bytes for OFFSET; both multiples of 4096 but for the end of the file. */
+void writer_submit(struct writer *w, void *buf, size_t n, uint64_t offset);
+/* Ends the thread and frees W. The files get SIZE bytes of length. */
+int writer_finish(struct writer *w, uint64_t size, struct err *e);
+
+#endif
