@@ -11,7 +11,14 @@
 #include "base/file.h"
 #include "base/sig.h"
 
-enum { OUTPUT_LIMIT = 16 * 1024 * 1024, TAIL_LIMIT = 4096, MESSAGE_TAIL = 900, TICK_MS = 100, GRACE_SECONDS = 3 };
+enum {
+	OUTPUT_LIMIT = 16 * 1024 * 1024,
+	TAIL_LIMIT = 4096,
+	MESSAGE_TAIL = 900,
+	TICK_MS = 100,
+	GRACE_SECONDS = 3,
+	DEFAULT_TIMEOUT = 600
+};
 
 const struct proc_tool proc_tools[] = {
 	{ "resize2fs", "e2fsprogs", "grows the root filesystem", false },
@@ -59,7 +66,6 @@ struct child {
 	size_t input_left;
 	struct strbuf own_output, errors;
 	struct strbuf *output;
-	size_t output_limit; /* beyond it only the tail is kept; 0 with proc.output: refused */
 };
 
 static void child_done(struct child *c)
@@ -73,6 +79,12 @@ static void child_done(struct child *c)
 	}
 	strbuf_done(&c->own_output);
 	strbuf_done(&c->errors);
+}
+
+static void child_reap(struct child *c)
+{
+	if (waitpid(c->pid, &c->status, WNOHANG) == c->pid)
+		c->pid = 0;
 }
 
 static int make_pipe(int *ours, int *theirs, bool to_child, struct err *e)
@@ -190,48 +202,44 @@ static int drain(int *fd, struct strbuf *to, bool tail_only)
 	return to->n > OUTPUT_LIMIT ? -EFBIG : 1;
 }
 
-/* Serves the pipes until both outputs are closed or the program is gone. */
+/* One look at the pipes: 1 when there was something, 0 after TIMEOUT_MS without. */
+static int child_poll(struct child *c, const struct proc *p, int timeout_ms, struct err *e)
+{
+	struct pollfd fds[] = { { c->out, POLLIN, 0 }, { c->err, POLLIN, 0 }, { c->in, POLLOUT, 0 } };
+	int r = 0;
+
+	if (poll(fds, ARRAY_SIZE(fds), timeout_ms) <= 0)
+		return 0;
+	if (fds[2].revents)
+		feed(c);
+	if (fds[1].revents)
+		drain(&c->err, &c->errors, true);
+	if (fds[0].revents)
+		r = drain(&c->out, c->output, !p->output);
+	return r < 0 ? err_set(e, r, "%s printed more than 16 MiB", p->argv[0]) : 1;
+}
+
+/* Serves the pipes until the program is gone and they are empty; what it left behind may still hold them. */
 static int child_serve(struct child *c, const struct proc *p, struct err *e)
 {
-	double end = now_seconds() + (p->timeout ? p->timeout : 600);
-	bool gone = false;
+	unsigned timeout = p->timeout ? p->timeout : DEFAULT_TIMEOUT;
+	double end = now_seconds() + timeout;
 
-	while (c->out >= 0 || c->err >= 0) {
-		struct pollfd fds[] = { { c->out, POLLIN, 0 }, { c->err, POLLIN, 0 }, { c->in, POLLOUT, 0 } };
-		int n = poll(fds, ARRAY_SIZE(fds), gone ? 0 : TICK_MS), r;
+	for (;;) {
+		bool closed = c->out < 0 && c->err < 0;
+		int r = child_poll(c, p, c->pid == 0 ? 0 : closed ? 1 : TICK_MS, e);
 
-		if (n <= 0 && gone)
-			break; /* something it left behind still holds its pipes */
-		if (n > 0 && fds[2].revents)
-			feed(c);
-		r = n > 0 && fds[1].revents ? drain(&c->err, &c->errors, true) : 0;
-		if (r >= 0 && n > 0 && fds[0].revents)
-			r = drain(&c->out, c->output, !p->output);
-		if (r < 0)
-			return err_set(e, r, "%s printed more than 16 MiB", p->argv[0]);
+		if (r < 0 || (r == 0 && c->pid == 0))
+			return r;
+		if (r == 0 || closed)
+			child_reap(c);
 		r = sig_check(e);
 		if (r < 0)
 			return r;
 		if (now_seconds() > end)
 			return err_set(e, -ETIMEDOUT, "%s did not end within %u seconds and was stopped", p->argv[0],
-				       p->timeout ? p->timeout : 600);
-		if (n <= 0 && waitpid(c->pid, &c->status, WNOHANG) == c->pid) {
-			c->pid = 0;
-			gone = true;
-		}
+				       timeout);
 	}
-	return 0;
-}
-
-static int child_wait(struct child *c)
-{
-	while (c->pid > 0) {
-		if (waitpid(c->pid, &c->status, 0) == c->pid)
-			c->pid = 0;
-		else if (errno != EINTR)
-			return -errno;
-	}
-	return 0;
 }
 
 /* Asks first: resize2fs and mtools leave nothing half-written by their own rules then. */
@@ -242,38 +250,32 @@ static void child_stop(struct child *c)
 	if (c->pid > 0)
 		kill(c->pid, SIGTERM);
 	while (c->pid > 0 && now_seconds() < end) {
-		if (waitpid(c->pid, NULL, WNOHANG) == c->pid)
-			c->pid = 0;
-		else
-			poll(NULL, 0, 10);
+		child_reap(c);
+		poll(NULL, 0, 10);
 	}
 }
 
-/* What the program said, as one line for a message: control characters gone, PROC_FILE named. */
+/* What the program said, as one line for a message: control characters gone, PROC_FILE by its real name. */
 static char *words_of(const struct child *c, const struct proc *p)
 {
 	const struct strbuf *from = c->errors.n ? &c->errors : c->output;
 	struct strbuf b = { 0 };
-	size_t start = from->n > MESSAGE_TAIL ? from->n - MESSAGE_TAIL : 0;
 
 	strbuf_adds(&b, "");
-	for (size_t i = start; i < from->n; i++) {
+	for (size_t i = from->n > MESSAGE_TAIL ? from->n - MESSAGE_TAIL : 0; i < from->n; i++) {
 		unsigned char ch = (unsigned char)from->s[i];
 
 		if (p->file && strncmp(from->s + i, PROC_FILE, strlen(PROC_FILE)) == 0) {
 			strbuf_adds(&b, p->file);
 			i += strlen(PROC_FILE) - 1;
-		} else if (ch == '\n') {
-			if (b.n && b.s[b.n - 1] != '\n')
-				strbuf_add(&b, "\n", 1);
-		} else {
-			strbuf_add(&b, ch < ' ' || ch == 0x7f ? " " : (const char *)&ch, 1);
+		} else if (ch > ' ' && ch != 0x7f) {
+			strbuf_add(&b, &ch, 1);
+		} else if (b.n && b.s[b.n - 1] != ' ') {
+			strbuf_adds(&b, " ");
 		}
 	}
-	while (b.n && (b.s[b.n - 1] == '\n' || b.s[b.n - 1] == ' '))
+	if (b.n && b.s[b.n - 1] == ' ')
 		b.s[--b.n] = '\0';
-	for (char *s = b.s; (s = strchr(s, '\n'));)
-		*s = ' ';
 	return b.s;
 }
 
@@ -316,8 +318,5 @@ int proc_run(const struct proc *p, struct err *e)
 		child_stop(&c);
 		return r;
 	}
-	r = child_wait(&c);
-	if (r < 0)
-		return err_errno(e, r, "cannot wait for %s", p->argv[0]);
 	return judge(&c, p, e);
 }
