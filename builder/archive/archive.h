@@ -18,7 +18,8 @@
 struct decode {
 	int in;		    /* compressed file, at its start */
 	const char *name;   /* for messages */
-	int out;	    /* new empty file */
+	const int *outs;    /* new empty files; each gets the image, through base/writer.h: the bytes pass by once */
+	unsigned n_outs;
 	uint64_t max_size;  /* refuse to write more than this */
 	uint64_t exact_size; /* 0, or what the lock promises */
 	uint64_t memory;    /* bytes the decoder may use */
@@ -26,7 +27,7 @@ struct decode {
 	void *progress_arg;
 	/* results */
 	char sha256[SHA256_HEX]; /* of the compressed bytes */
-	uint64_t size;		 /* of the raw image; `out` has this length */
+	uint64_t size;		 /* of the raw image; every file has this length */
 };
 int decode_image(struct decode *d, struct err *e);
 

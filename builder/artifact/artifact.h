@@ -97,6 +97,8 @@ struct cache {
 /* --cache DIR, else $PIBUILD_CACHE, else $XDG_CACHE_HOME/pibuild, else ~/.cache/pibuild; 0700. Old temporary files
  * of dead runs are removed. */
 int cache_open(const char *dir, struct cache *ret, struct err *e);
+/* As above for looking only: writes nothing; -ENOENT when there is no cache yet. */
+int cache_peek(const char *dir, struct cache *ret, struct err *e);
 void cache_close(struct cache *c);
 /* Opens the verified object (or the file of a base by path) read-only. -ENOENT (no message) when it is not there.
  * The caller hashes what it reads; on a mismatch it calls cache_evict() and fails with class VERIFY. */

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/statvfs.h>
 
@@ -140,6 +141,24 @@ int remove_tree(const char *path, struct err *e)
 	return r < 0 ? err_errno(e, r, "cannot remove %s", path) : 0;
 }
 
+/* Removes what a killed run left beside NAME: ".NAME.<pid>.<n>.part" of a process that is gone. */
+static void sweep_leftovers(int dir, const char *name)
+{
+	_cleanup_free_ char *prefix = xasprintf(".%s.", name);
+	struct dirent **names = NULL;
+	int n = scandirat(dir, ".", &names, NULL, NULL);
+
+	for (int i = 0; i < n; i++) {
+		const char *entry = names[i]->d_name;
+		int pid = starts_with(entry, prefix) && ends_with(entry, ".part") ? atoi(entry + strlen(prefix)) : 0;
+
+		if (pid > 0 && kill(pid, 0) < 0 && errno == ESRCH)
+			unlinkat(dir, entry, 0);
+		free(names[i]);
+	}
+	free(names);
+}
+
 int outfile_create(struct outfile *o, const char *path, mode_t mode, struct err *e)
 {
 	const char *dir = path_dir(path);
@@ -153,6 +172,7 @@ int outfile_create(struct outfile *o, const char *path, mode_t mode, struct err 
 	o->path = xstrdup(path);
 	o->name = xstrdup(path_base(path));
 	o->mode = mode;
+	sweep_leftovers(o->dir, o->name);
 	for (unsigned n = 0; n < 1000; n++) {
 		free(o->tmp_name);
 		o->tmp_name = xasprintf(".%s.%d.%u.part", o->name, (int)getpid(), n);

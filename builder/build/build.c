@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "build/build.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/progress.h"
+
+static json_t *pin_json(const struct pin *p)
+{
+	return json_pack("{s:s, s:s, s:s, s:s?}", "name", p->name, "version", p->version, "sha256", p->sha256, "url",
+			 p->url);
+}
+
+static json_t *manifest_json(const struct build *b, const struct node_plan *n, const struct records *records)
+{
+	json_t *artifacts = json_array();
+
+	vec_foreach (t, &n->tree.entries)
+		if (t->kind != ENTRY_REMOVE && t->source == SOURCE_ARTIFACT)
+			json_array_append_new(artifacts, pin_json(&t->pin));
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:o, s:o, s:o}", "apiVersion", "pibuild/v1", "kind",
+			 "Manifest", "pibuild", PIBUILD_VERSION, "cluster", b->plan->project->config->cluster.name,
+			 "node", n->node->name, "role", role_names[n->node->role], "board", n->board->name, "time",
+			 (json_int_t)b->plan->project->epoch, "base", pin_json(&b->plan->base), "artifacts", artifacts,
+			 "files", records_json(records));
+}
+
+/* The manifest lists all but itself; it holds no secret and no digest of one. */
+static int write_manifest(const struct build *b, const struct target *t, const struct node_plan *n,
+			  const struct records *records, struct err *e)
+{
+	_cleanup_json_ json_t *j = manifest_json(b, n, records);
+	_cleanup_free_ char *text = json_dumps(j, JSON_INDENT(1));
+	const char *line;
+	struct fs_meta m = { .mode = 0644 };
+	struct fs_bytes state;
+	struct fs_source src;
+	int r;
+
+	if (!text)
+		return err_set(e, -ENOMEM, "cannot write the manifest");
+	line = arena_printf("%s\n", text);
+	src = fs_source_bytes(&state, line, strlen(line));
+	r = ext4_write(t->root, MANIFEST_PATH, &m, &src, e);
+	if (r < 0)
+		return r;
+	return file_publish(arena_printf("%.*s.manifest.json", (int)(strlen(n->image) - strlen(".img")), n->image),
+			    line, strlen(line), 0644, e);
+}
+
+static int stamp(const struct build *b, const struct node_plan *n, const char *image, struct records *records,
+		 struct err *e)
+{
+	_cleanup_(ext4_abortp) struct ext4 *fs = NULL;
+	int64_t epoch = b->plan->project->epoch;
+	const struct partition *root;
+	struct target t = { .cache = b->cache };
+	struct disk d;
+	int r = disk_read_base(image, &d, e);
+
+	if (r < 0)
+		return r;
+	root = &d.parts[d.n - 1];
+	r = ext4_open(image, root->start, root->size, EXT4_WRITE, epoch, &fs, e);
+	if (r < 0)
+		return r;
+	t.root = fs;
+	t.boot = (struct fat){ image, d.parts[0].start, epoch };
+	t.task = task_begin("stamp", n->node->name, 0);
+	r = apply_layer(&t, &n->tree, LAYER_NODE, NULL, records, e);
+	records_merge(records);
+	if (r == 0)
+		r = write_manifest(b, &t, n, records, e);
+	if (r == 0) {
+		r = ext4_close(fs, e);
+		fs = NULL;
+	}
+	task_end(t.task, r < 0 ? "failed" : NULL);
+	return r;
+}
+
+static int check_room(const char *image, int layer, struct err *e)
+{
+	char need[SIZE_TEXT_MAX], have[SIZE_TEXT_MAX];
+	struct stat st;
+	uint64_t room;
+	int r = free_space(path_dir(image), &room, e);
+
+	if (r < 0)
+		return r;
+	if (fstat(layer, &st) == 0 && room < (uint64_t)st.st_blocks * 512)
+		return err_set(e, -ENOSPC,
+			       "%s needs %s, and its folder has %s free; make room or choose another with -o", image,
+			       size_text((uint64_t)st.st_blocks * 512, need), size_text(room, have));
+	return 0;
+}
+
+static int write_digest(const struct node_plan *n, int fd, struct err *e)
+{
+	char sha256[SHA256_HEX];
+	const char *line;
+	int r = sha256_fd(fd, n->image, sha256, e);
+
+	if (r < 0)
+		return r;
+	line = arena_printf("%s  %s\n", sha256, path_base(n->image));
+	return file_publish(arena_printf("%s.sha256", n->image), line, strlen(line), 0644, e);
+}
+
+/* Clone of the layer, stamped, checked, put in place. It holds secrets: 0600. */
+static int build_node(const struct build *b, const struct node_plan *n, struct err *e)
+{
+	_cleanup_(outfile_release) struct outfile out = OUTFILE_INIT;
+	_cleanup_close_ int layer = -1;
+	struct records records = { 0 };
+	struct task *t;
+	struct disk d;
+	int r = layer_get(b, n->layer, &layer, &records, e);
+
+	if (r == 0)
+		r = outfile_create(&out, n->image, 0600, e);
+	if (r == 0)
+		r = check_room(n->image, layer, e);
+	if (r < 0)
+		return r;
+	t = task_begin("clone", n->node->name, 0);
+	r = clone_sparse(layer, out.fd, n->image, e);
+	task_end(t, r < 0 ? "failed" : NULL);
+	if (r == 0)
+		r = stamp(b, n, outfile_tmp_path(&out), &records, e);
+	if (r == 0)
+		r = disk_read_base(outfile_tmp_path(&out), &d, e);
+	if (r == 0)
+		r = ext4_check(outfile_tmp_path(&out), d.parts[d.n - 1].start, d.parts[d.n - 1].size,
+			       b->plan->project->epoch, e);
+	if (r == 0)
+		r = outfile_publish(&out, e);
+	if (r == 0 && b->sha256)
+		r = write_digest(n, out.fd, e);
+	return r;
+}
+
+int build_run(const struct build *b, struct err *e)
+{
+	int r = 0;
+
+	vec_foreach (n, &b->plan->nodes) {
+		r = build_node(b, *n, e);
+		if (r < 0)
+			return err_interrupted(e) ? r : err_wrap(e, "%s", (*n)->node->name);
+	}
+	return r;
+}

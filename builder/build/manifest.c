@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+
+#include "build/build.h"
+
+json_t *records_json(const struct records *r)
+{
+	json_t *a = json_array();
+
+	vec_foreach (x, &r->v) {
+		json_t *j = json_pack("{s:s, s:s, s:s}", "path", x->path, "kind", x->kind, "origin", x->origin);
+
+		if (!streq(x->kind, "remove") && !streq(x->kind, "symlink")) {
+			json_object_set_new(j, "mode", json_sprintf("%04o", x->mode));
+			json_object_set_new(j, "uid", json_integer(x->uid));
+			json_object_set_new(j, "gid", json_integer(x->gid));
+		}
+		if (streq(x->kind, "file") || streq(x->kind, "edit"))
+			json_object_set_new(j, "size", json_integer((json_int_t)x->size));
+		if (*x->sha256)
+			json_object_set_new(j, "sha256", json_string(x->sha256));
+		if (x->note)
+			json_object_set_new(j, streq(x->kind, "symlink") ? "target" : "what", json_string(x->note));
+		json_array_append_new(a, j);
+	}
+	return a;
+}
+
+static const char *text_of(const json_t *j, const char *key)
+{
+	const char *s = json_string_value(json_object_get(j, key));
+
+	return s ? arena_strdup(s) : NULL;
+}
+
+int records_parse(const json_t *j, struct records *ret, struct err *e)
+{
+	const json_t *one;
+	size_t i;
+
+	if (!json_is_array(j))
+		return err_set(e, -EINVAL, "the manifest has no list of files");
+	json_array_foreach (j, i, one) {
+		struct record *x = vec_push(&ret->v);
+		const char *mode = text_of(one, "mode"), *sha256 = text_of(one, "sha256");
+
+		*x = (struct record){
+			.path = text_of(one, "path"),
+			.kind = text_of(one, "kind"),
+			.origin = text_of(one, "origin"),
+			.mode = mode ? (unsigned)strtoul(mode, NULL, 8) : 0777,
+			.uid = (unsigned)json_integer_value(json_object_get(one, "uid")),
+			.gid = (unsigned)json_integer_value(json_object_get(one, "gid")),
+			.size = (uint64_t)json_integer_value(json_object_get(one, "size")),
+			.note = text_of(one, "target") ? text_of(one, "target") : text_of(one, "what"),
+		};
+		if (!x->path || x->path[0] != '/' || !x->kind || !x->origin || (sha256 && !sha256_valid(sha256)))
+			return err_set(e, -EINVAL, "entry %zu of the manifest is damaged", i + 1);
+		if (sha256)
+			memcpy(x->sha256, sha256, SHA256_HEX);
+	}
+	return 0;
+}
+
+struct ordered {
+	struct record r;
+	size_t i;
+};
+
+static int by_path_then_order(const void *a, const void *b)
+{
+	const struct ordered *x = a, *y = b;
+	int c = strcmp(x->r.path, y->r.path);
+
+	return c ? c : x->i < y->i ? -1 : 1;
+}
+
+void records_merge(struct records *r)
+{
+	_cleanup_free_ struct ordered *o = xcalloc(r->v.n, sizeof(*o));
+	size_t kept = 0;
+
+	for (size_t i = 0; i < r->v.n; i++)
+		o[i] = (struct ordered){ r->v.v[i], i };
+	if (r->v.n)
+		qsort(o, r->v.n, sizeof(*o), by_path_then_order);
+	for (size_t i = 0; i < r->v.n; i++)
+		if (i + 1 == r->v.n || !streq(o[i].r.path, o[i + 1].r.path))
+			r->v.v[kept++] = o[i].r;
+	r->v.n = kept;
+}

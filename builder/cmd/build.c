@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "build/build.h"
+#include "cmd/cmd.h"
+#include "plan/plan.h"
+
+/* Before the first download: can the results be put where they are wanted? */
+static int check_output(const char *dir, struct err *e)
+{
+	int r = make_dirs(dir, 0777, e);
+
+	if (r < 0)
+		return err_wrap(e, "output folder");
+	if (access(dir, W_OK | X_OK) < 0)
+		return err_errno(e, -errno, "cannot write to the output folder %s (choose another with -o)", dir);
+	return 0;
+}
+
+static int print_images(const struct plan *p, bool json, struct err *e)
+{
+	json_t *a = json_array();
+	char size[SIZE_TEXT_MAX], data[SIZE_TEXT_MAX];
+	struct stat st;
+
+	vec_foreach (n, &p->nodes) {
+		if (stat((*n)->image, &st) < 0)
+			st = (struct stat){ 0 };
+		json_array_append_new(a, json_pack("{s:s, s:s, s:s, s:I}", "node", (*n)->node->name, "role",
+						   role_names[(*n)->node->role], "image", (*n)->image, "size",
+						   (json_int_t)st.st_size));
+		if (!json)
+			printf("%s\t%s, %s on a card, %s of data\n", (*n)->image, role_names[(*n)->node->role],
+			       size_text((uint64_t)st.st_size, size), size_text((uint64_t)st.st_blocks * 512, data));
+	}
+	if (json)
+		return json_print(a, e);
+	json_decref(a);
+	return 0;
+}
+
+static int build(const struct cmd_options *o, const struct plan *p, const struct cache *cache, struct err *e)
+{
+	const struct fetch_options f = { p->project->config, o->offline, o->jobs };
+	const struct build b = { .plan = p, .cache = cache, .sha256 = o->sha256 };
+	int r = fetch_all(cache, p->pins.v, p->pins.n, &f, e);
+
+	if (r == 0)
+		r = build_run(&b, e);
+	return r < 0 ? r : print_images(p, o->json, e);
+}
+
+int cmd_build(const struct cmd_options *o, struct err *e)
+{
+	_cleanup_(cache_close) struct cache cache = { .fd = -1 };
+	const struct project_options po = { o->config, o->lock, o->secrets, SECRETS_NEEDED };
+	struct plan_options so = { o->nodes.v, o->nodes.n, o->role, o->out, SECRET_READ };
+	struct project *project;
+	struct plan *plan;
+	int r = cmd_args(o, 0, 0, "build [--node NAME]... [--role ROLE]", e);
+
+	if (r == 0)
+		r = project_load_valid(&po, &project, e);
+	if (r == 0)
+		r = plan_make(project, &so, &plan, e);
+	if (r == 0)
+		r = plan_check_pinned(plan, e);
+	if (r == 0)
+		r = check_output(o->out, e);
+	if (r == 0)
+		r = cache_open(o->cache, &cache, e);
+	return r < 0 ? r : build(o, plan, &cache, e);
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The exact generated files of one node below a folder, and a list of what artifacts and edits add on the card. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
+#include "cmd/cmd.h"
+#include "plan/plan.h"
+
+static int write_content(const char *path, const struct entry *n, struct err *e)
+{
+	_cleanup_free_ char *buf = NULL;
+	size_t size;
+	int r;
+
+	if (n->source == SOURCE_BYTES)
+		return file_publish(path, n->bytes, n->size, n->mode, e);
+	r = file_read(n->host_file, SIZE_MAX / 2, &buf, &size, e);
+	return r < 0 ? r : file_publish(path, buf, size, n->mode, e);
+}
+
+/* What an edit adds on a base that has no such file yet: for boot files that is what pibuild contributes. */
+static int write_edit(const char *path, const struct entry *n, struct err *e)
+{
+	_cleanup_strbuf_ struct strbuf b = { 0 };
+	int r = n->edit(n->edit_arg, NULL, 0, &b, e);
+
+	return r < 0 ? r : file_publish(path, b.s ? b.s : "", b.n, n->mode, e);
+}
+
+static int write_entry(const char *dir, const struct entry *n, struct err *e)
+{
+	const char *path = path_join(dir, n->path + 1);
+	int r = make_dirs(path_dir(path), 0755, e);
+
+	if (r < 0)
+		return r;
+	switch (n->kind) {
+	case ENTRY_DIR:
+		r = make_dirs(path, n->mode, e);
+		if (r == 0 && chmod(path, n->mode) < 0)
+			r = err_errno(e, -errno, "cannot set the mode of %s", path);
+		return r;
+	case ENTRY_SYMLINK:
+		unlink(path);
+		return symlink(n->bytes, path) < 0 ? err_errno(e, -errno, "cannot create %s", path) : 0;
+	case ENTRY_FILE:
+		return n->source == SOURCE_ARTIFACT ? 0 : write_content(path, n, e);
+	case ENTRY_EDIT:
+		return entry_on_boot(n) ? write_edit(path, n, e) : 0;
+	case ENTRY_REMOVE:
+	case ENTRY_UNPACK:
+	case ENTRY_KIND_COUNT:
+		break;
+	}
+	return 0;
+}
+
+static bool folder_empty(const char *dir)
+{
+	struct dirent **names = NULL;
+	int n = scandir(dir, &names, NULL, NULL);
+
+	for (int i = 0; i < n; i++)
+		free(names[i]);
+	free(names);
+	return n <= 2;
+}
+
+static const char *supplied_by(const struct entry *n)
+{
+	if (n->kind == ENTRY_EDIT)
+		return n->edit_what;
+	if (n->kind == ENTRY_SYMLINK)
+		return n->bytes;
+	return n->kind != ENTRY_REMOVE && n->source == SOURCE_ARTIFACT ? "on the card only" : "";
+}
+
+static void print_tree(const struct tree *t)
+{
+	vec_foreach (n, &t->entries) {
+		char size[SIZE_TEXT_MAX] = "";
+
+		if (n->kind == ENTRY_FILE && n->size)
+			size_text(n->size, size);
+		printf("%-8s %04o %5u:%-5u %10s  %s%s%s  [%s]\n", entry_kind_names[n->kind], n->mode, n->uid, n->gid,
+		       size, n->path, *supplied_by(n) ? " -> " : "", supplied_by(n), n->origin);
+	}
+}
+
+static int one_node(const struct cmd_options *o, const struct config *c, struct plan_options *so, struct err *e)
+{
+	if (o->nodes.n == 1 || (o->nodes.n == 0 && c->nodes.n == 1)) {
+		so->nodes = o->nodes.n ? o->nodes.v : &c->nodes.v[0].name;
+		so->n_nodes = 1;
+		return 0;
+	}
+	return err_class(e, CLASS_USAGE, "render shows one node: pibuild render --node NAME [-o DIR]");
+}
+
+static int write_tree(const char *dir, const struct tree *t, struct err *e)
+{
+	int r = 0;
+
+	vec_foreach (n, &t->entries)
+		if (r == 0)
+			r = write_entry(dir, n, e);
+	return r;
+}
+
+int cmd_render(const struct cmd_options *o, struct err *e)
+{
+	enum secrets_policy policy = o->show_secrets ? SECRETS_IF_ANY : SECRETS_NONE;
+	const struct project_options po = { o->config, o->lock, o->secrets, policy };
+	struct plan_options so = { .out = o->out, .secret_use = o->show_secrets ? SECRET_READ : SECRET_PROBE };
+	const struct node_plan *n;
+	struct project *project;
+	struct plan *plan;
+	const char *dir;
+	int r = cmd_args(o, 0, 0, "render --node NAME [-o DIR]", e);
+
+	if (r == 0)
+		r = project_load_valid(&po, &project, e);
+	if (r == 0)
+		r = one_node(o, project->config, &so, e);
+	if (r == 0)
+		r = plan_make(project, &so, &plan, e);
+	if (r < 0)
+		return r;
+	n = plan->nodes.v[0];
+	dir = o->out_given ? o->out : path_join(o->out, arena_printf("%s.tree", n->node->name));
+	if (!folder_empty(dir) && !o->force)
+		return err_class(e, CLASS_REFUSED,
+				 "%s is not empty: give another folder with -o, or --force to write into it", dir);
+	r = write_tree(dir, &n->tree, e);
+	if (r < 0)
+		return r;
+	if (o->json)
+		return json_print(plan_json(plan, NULL), e);
+	print_tree(&n->tree);
+	return 0;
+}

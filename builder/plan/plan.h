@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What will be built, as a value that can be printed: nodes, the layers they share, the artifacts needed. Nothing is
+ * written or fetched to make a plan.
+ *
+ * A layer is the part of an image that is the same for every node of a role: the base, the shipped overlays, the
+ * artifacts. Its key is a digest of all that goes into it, so equal keys are equal bytes and it can be kept.
+ */
+#ifndef PLAN_PLAN_H
+#define PLAN_PLAN_H
+
+#include "base/json.h"
+#include "plan/project.h"
+#include "tree/tree.h"
+
+struct layer_plan {
+	char key[SHA256_HEX];
+	const char *label;		  /* "control-plane" */
+	const struct node_plan *for_node; /* its tree's LAYER_ROLE entries make the layer */
+	uint64_t reserve;		  /* bytes kept free for stamps and the first boot */
+};
+
+struct node_plan {
+	const struct node_config *node;
+	const struct board *board;
+	struct tree tree;
+	struct layer_plan *layer;
+	const char *image; /* OUT/<node>.img */
+	uint64_t stamp_size;
+};
+
+struct plan {
+	const struct project *project;
+	struct pin base;
+	VEC(struct pin) pins; /* all that is needed, the base first, each once */
+	VEC(struct layer_plan *) layers;
+	VEC(struct node_plan *) nodes;
+};
+
+struct plan_options {
+	const char *const *nodes; /* --node; none = all */
+	size_t n_nodes;
+	const char *role; /* --role; NULL = all */
+	const char *out;
+	enum secret_use secret_use;
+};
+
+int plan_make(const struct project *p, const struct plan_options *o, struct plan **ret, struct err *e);
+
+/* Class CONFIG, naming every artifact the lock does not pin and the command that does. */
+int plan_check_pinned(const struct plan *p, struct err *e);
+
+json_t *plan_json(const struct plan *p, const struct cache *cache);
+void plan_print(const struct plan *p, const struct cache *cache);
+
+#endif

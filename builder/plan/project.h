@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Everything a command decides by, loaded and judged once: config, boards, catalogue, lock, secrets, the build's time.
+ */
+#ifndef PLAN_PROJECT_H
+#define PLAN_PROJECT_H
+
+#include "artifact/artifact.h"
+#include "board/board.h"
+#include "config/config.h"
+#include "secrets/secrets.h"
+
+enum secrets_policy {
+	SECRETS_NONE,	/* not looked at: secrets_masked() */
+	SECRETS_IF_ANY, /* the file when there is one, else secrets_masked() */
+	SECRETS_NEEDED, /* made, with a message, when there is none; completed for new nodes */
+};
+
+struct project_options {
+	const char *config, *lock, *secrets; /* paths from the command line; NULL = defaults */
+	enum secrets_policy policy;
+};
+
+struct project {
+	struct config *config;
+	struct catalogue *catalogue;
+	struct lock *lock;
+	const struct board **boards; /* of config->nodes, same order */
+	const struct secrets *secrets;
+	bool secrets_real;
+	const char *user_overlays; /* `overlays` beside the config; NULL = none */
+	int64_t epoch;		   /* SOURCE_DATE_EPOCH, else the lock's time */
+	struct faults faults;
+};
+
+/* Negative when something cannot be loaded at all; faults of the configuration are collected in RET->faults and turn
+ * into class CONFIG only through faults_verdict(). */
+int project_load(const struct project_options *o, struct project **ret, struct err *e);
+
+/* As above for commands that need a valid project: faults are printed and end it. */
+int project_load_valid(const struct project_options *o, struct project **ret, struct err *e);
+
+#endif
