@@ -16,7 +16,7 @@
 #define IPV4_TEXT 16
 
 struct cidr {
-	uint32_t addr; /* host order, host bits kept ("192.168.1.11/24" keeps .11) */
+	uint32_t addr;	/* host order, host bits kept ("192.168.1.11/24" keeps .11) */
 	uint8_t prefix; /* 0..32 */
 	bool set;
 };
@@ -65,9 +65,9 @@ enum tristate { STATE_AUTO, STATE_OFF, STATE_ON, STATE_COUNT }; /* auto | false 
 struct node_config {
 	const char *name;
 	enum role role;
-	const char *board;    /* name of a board file */
-	struct cidr address;  /* set = static, else DHCP */
-	uint64_t memory;      /* bytes; 0 = the board's largest variant */
+	const char *board;   /* name of a board file */
+	struct cidr address; /* set = static, else DHCP */
+	uint64_t memory;     /* bytes; 0 = the board's largest variant */
 };
 
 struct pool {
@@ -86,14 +86,15 @@ struct version_pin {
 
 /* One key of the chosen DNS-01 provider: either text or a secret. */
 struct dns01_value {
-	const char *key; /* "accessToken" */
+	const char *key;  /* "accessToken" */
 	const char *text; /* NULL when it is a secret */
 	struct secret_ref secret;
 };
 
 struct config {
 	const char *path; /* as given, for messages; the shipped default has its own */
-	const char *dir;  /* relative paths of the file start here */
+	const char *dir;  /* relative paths of the file start here; "." for the shipped default */
+	bool shipped;	  /* it is the shipped default */
 	const struct yaml_node *doc;
 
 	struct {
@@ -131,14 +132,14 @@ struct config {
 		enum announce nodes;
 	} lb;
 	struct {
-		const char *values_file;	  /* absolute; NULL = none */
-		const struct yaml_node *values;	  /* parsed values_file; NULL = none */
+		const char *values_file;	/* absolute; NULL = none */
+		const struct yaml_node *values; /* parsed values_file; NULL = none */
 		bool hubble_relay, hubble_ui;
 		enum tristate ingress, gateway_api;
 	} cilium;
 	struct {
-		bool enabled; /* the section is there */
-		const char *email; /* NULL = none */
+		bool enabled;		  /* the section is there */
+		const char *email;	  /* NULL = none */
 		bool staging, production; /* issuers asked for */
 		const char *provider;	  /* NULL = no dns01 */
 		VEC(struct dns01_value) dns01;
@@ -167,8 +168,11 @@ void fault_at(struct faults *f, const struct yaml_node *where, const char *fmt, 
 /* At the position of "nodes[1].address" in the config, else at its nearest parent that is there. */
 void fault_key(struct faults *f, const struct config *c, const char *key, const char *fmt, ...) _printf_(4, 5);
 void note_key(struct faults *f, const struct config *c, const char *key, const char *fmt, ...) _printf_(4, 5);
-/* To stderr as "file:line:col: message", sorted by position. */
+void note_at(struct faults *f, const struct yaml_node *where, const char *fmt, ...) _printf_(3, 4);
+/* To stderr as "file:line:col: error: message" (or "note:"), sorted by position. */
 void faults_print(const struct faults *f);
+/* In that order, NULL at the end, on the arena. */
+const struct fault **faults_sorted(const struct faults *f);
 /* 0, or class CONFIG with "N faults in FILE" when there is any error. */
 int faults_verdict(const struct faults *f, const char *path, struct err *e);
 
@@ -188,8 +192,19 @@ bool config_uses_etcd(const struct config *c);
 /* What a K3s client dials: endpoint, else the first server's address, else its name. */
 const char *config_api_host(const struct config *c);
 
+/* The node at "nodes[1].address", else its nearest parent that is there. */
+const struct yaml_node *config_node(const struct config *c, const char *key);
+/* Interface of a wired node on the LAN: "eth0", with a VLAN "eth0.20". */
+const char *config_lan_interface(const struct config *c);
+
+/* The versions in force, pins and tested set taken together. */
+struct cluster_versions {
+	const char *k3s, *cilium, *gateway_api, *cert_manager;
+};
+/* Every rule across keys that needs no board; those that do are in board/board.h, whose cluster_check() runs both. */
+void config_check(const struct config *c, const struct cluster_versions *v, struct faults *f);
+
 /* JSON Schema (draft 2020-12) of cluster.yaml, and the reference page in Markdown, from the table. */
-struct json_t;
 int config_print_schema(struct err *e);
 void config_print_reference(void);
 

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Kinds of the certManager section: the issuers wanted, and DNS-01 by the provider's own keys. */
+#include "config/dns01.h"
+#include "config/internal.h"
+
+/* ---- issuers ---- */
+
+static const char *const issuer_names[] = { "letsencrypt-staging", "letsencrypt-production" };
+
+static void issuers_node(struct loader *l, const struct field *f, const struct yaml_node *n, const char *path,
+			 void *dst)
+{
+	bool *wanted[] = { &l->config->cert_manager.staging, &l->config->cert_manager.production };
+
+	if (n->type != YAML_SEQ) {
+		schema_fault(l, n, path, "must be a list, such as [letsencrypt-staging, letsencrypt-production]");
+		return;
+	}
+	for (size_t i = 0; i < n->count; i++) {
+		const struct yaml_node *item = n->items[i];
+		size_t k;
+
+		for (k = 0; k < ARRAY_SIZE(issuer_names); k++)
+			if (item->type == YAML_SCALAR && streq(item->text, issuer_names[k]))
+				break;
+		if (k == ARRAY_SIZE(issuer_names))
+			schema_fault(l, item, arena_printf("%s[%zu]", path, i),
+				     "must be letsencrypt-staging or letsencrypt-production");
+		else
+			*wanted[k] = true;
+	}
+}
+
+static void issuers_schema(const struct field *f, json_t *out)
+{
+	json_object_set_new(out, "type", json_string("array"));
+	json_object_set_new(out, "items", json_pack("{s:[s, s]}", "enum", issuer_names[0], issuer_names[1]));
+}
+
+const struct kind kind_issuers = { .name = "list", .node = issuers_node, .schema = issuers_schema };
+
+/* ---- dns01 ---- */
+
+static void provider_fault(struct loader *l, const struct yaml_node *n, const char *path, const char *text)
+{
+	const char *names[16], *near;
+	struct strbuf all = { 0 };
+
+	for (size_t i = 0; i < dns01_providers_count; i++) {
+		names[i] = dns01_providers[i].name;
+		strbuf_addf(&all, "%s%s", i ? ", " : "", names[i]);
+	}
+	near = text ? nearest_word(text, names, dns01_providers_count) : NULL;
+	if (near)
+		schema_fault(l, n, path, "no provider '%s'; did you mean '%s'? (there are %s)", text, near, all.s);
+	else
+		schema_fault(l, n, path, "must be one of %s", all.s);
+	strbuf_done(&all);
+}
+
+static void read_value(struct loader *l, const struct dns01_key *k, const struct yaml_node *n, const char *path)
+{
+	struct dns01_value v = { .key = k->key };
+	struct field f = { .key = k->key, .kind = k->kind };
+	size_t before = l->faults->errors;
+
+	if (k->secret_path && (!k->text_path || n->type == YAML_MAP)) {
+		f.kind = &kind_secret;
+		schema_read_value(l, &f, n, path, &v.secret);
+	} else {
+		schema_read_value(l, &f, n, path, &v.text);
+	}
+	if (l->faults->errors == before)
+		*vec_push(&l->config->cert_manager.dns01) = v;
+}
+
+static void read_keys(struct loader *l, const struct dns01_provider *p, const struct yaml_node *n, const char *path)
+{
+	const char *names[16] = { "provider" };
+	size_t count = 1;
+
+	for (const struct dns01_key *k = p->keys; k->key; k++)
+		names[count++] = k->key;
+	schema_unknown_keys(l, n, path, names, count);
+	for (const struct dns01_key *k = p->keys; k->key; k++) {
+		const struct yaml_node *v = yaml_get(n, k->key);
+
+		if (v)
+			read_value(l, k, v, schema_path(path, k->key));
+		else if (k->required)
+			schema_fault(l, n, path, "'%s' is missing: %s, such as %s", k->key, k->help, k->example);
+		else if (k->def)
+			*vec_push(&l->config->cert_manager.dns01) = (struct dns01_value){ .key = k->key,
+											  .text = k->def };
+	}
+}
+
+static void dns01_node(struct loader *l, const struct field *f, const struct yaml_node *n, const char *path, void *dst)
+{
+	const struct yaml_node *name = yaml_get(n, "provider");
+	const struct dns01_provider *p;
+
+	if (n->type != YAML_MAP || !name || name->type != YAML_SCALAR) {
+		provider_fault(l, name ? name : n, schema_path(path, "provider"), NULL);
+		return;
+	}
+	p = dns01_provider_find(name->text);
+	if (!p) {
+		provider_fault(l, name, schema_path(path, "provider"), name->text);
+		return;
+	}
+	l->config->cert_manager.provider = p->name;
+	read_keys(l, p, n, path);
+}
+
+static json_t *provider_schema(const struct dns01_provider *p)
+{
+	json_t *properties = json_object(), *required = json_pack("[s]", "provider");
+
+	json_object_set_new(properties, "provider", json_pack("{s:s}", "const", p->name));
+	for (const struct dns01_key *k = p->keys; k->key; k++) {
+		struct field f = { .key = k->key, .kind = k->text_path ? k->kind : &kind_secret, .help = k->help };
+		json_t *property = json_object();
+
+		config_schema_of(&f, property);
+		if (k->text_path && k->secret_path) {
+			json_t *secret = json_object();
+
+			f.kind = &kind_secret;
+			config_schema_of(&f, secret);
+			property = json_pack("{s:[o, o]}", "anyOf", property, secret);
+		}
+		json_object_set_new(properties, k->key, property);
+		if (k->required)
+			json_array_append_new(required, json_string(k->key));
+	}
+	return json_pack("{s:s, s:o, s:o, s:b}", "type", "object", "properties", properties, "required", required,
+			 "additionalProperties", 0);
+}
+
+static void dns01_schema(const struct field *f, json_t *out)
+{
+	json_t *one_of = json_array();
+
+	for (size_t i = 0; i < dns01_providers_count; i++)
+		json_array_append_new(one_of, provider_schema(&dns01_providers[i]));
+	json_object_set_new(out, "oneOf", one_of);
+}
+
+const struct kind kind_dns01 = { .name = "map", .node = dns01_node, .schema = dns01_schema };

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Kinds that name files or secrets: paths are relative to the file they stand in, and are looked at right away. */
+#include <ctype.h>
+#include <errno.h>
+#include <limits.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
+#include "config/internal.h"
+#include "config/values.h"
+
+const char *config_expand_path(const char *dir, const char *text)
+{
+	const char *home = getenv("HOME");
+	char cwd[PATH_MAX];
+
+	if (starts_with(text, "~/") && home && *home)
+		return path_join(home, text + 2);
+	text = path_join(dir, text);
+	if (text[0] == '/' || !getcwd(cwd, sizeof(cwd)))
+		return text;
+	return path_join(cwd, starts_with(text, "./") ? text + 2 : text);
+}
+
+/* NULL, or why PATH cannot be read as a file. */
+static const char *file_fault(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return arena_printf("%s: %s", path, strerror(errno));
+	if (!S_ISREG(st.st_mode))
+		return arena_printf("%s is no regular file", path);
+	if (access(path, R_OK) < 0)
+		return arena_printf("%s: %s", path, strerror(errno));
+	return NULL;
+}
+
+/* ---- os.base ---- */
+
+static bool is_path(const char *text)
+{
+	static const char *const endings[] = { ".img", ".xz", ".gz", ".zst" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(endings); i++)
+		if (ends_with(text, endings[i]))
+			return true;
+	return strchr(text, '/') != NULL;
+}
+
+static const char *parse_base(const struct loader *l, const char *text, void *dst)
+{
+	static const char *const names[] = { "raspios", "debian" };
+	const char **base = dst, *near;
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (streq(text, names[i]))
+			return *base = names[i], NULL;
+	if (starts_with(text, "https://"))
+		return *base = arena_strdup(text), NULL;
+	if (strstr(text, "://"))
+		return "only https:// addresses are fetched";
+	if (is_path(text)) {
+		*base = config_expand_path(l->dir, text);
+		return file_fault(*base);
+	}
+	near = nearest_word(text, names, ARRAY_SIZE(names));
+	return arena_printf("it must be raspios, debian, a path or an https:// address%s%s%s",
+			    near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+}
+
+const struct kind kind_base = { .name = "raspios, debian, path or URL", .parse = parse_base };
+
+/* ---- cilium.valuesFile, mirrors[].caFile ---- */
+
+static const char *parse_values_file(const struct loader *l, const char *text, void *dst)
+{
+	const char *path = config_expand_path(l->dir, text), *why = file_fault(path);
+	struct yaml_node *values;
+	struct err e = { 0 };
+
+	if (why)
+		return why;
+	if (yaml_load(path, &values, &e) < 0)
+		return arena_strdup(e.msg);
+	if (values->type != YAML_MAP)
+		return "the file must hold Helm values: a map of keys";
+	*(const char **)dst = path;
+	l->config->cilium.values = values;
+	return NULL;
+}
+
+static const char *parse_ca_file(const struct loader *l, const char *text, void *dst)
+{
+	const char *path = config_expand_path(l->dir, text), *why = file_fault(path);
+	_cleanup_free_ char *pem = NULL;
+	struct err e = { 0 };
+	size_t n;
+
+	if (why)
+		return why;
+	if (file_read(path, 1 * MIB, &pem, &n, &e) < 0)
+		return arena_strdup(e.msg);
+	if (!strstr(pem, "-----BEGIN CERTIFICATE-----"))
+		return "the file holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)";
+	*(const char **)dst = path;
+	return NULL;
+}
+
+const struct kind kind_values_file = { .name = "path", .parse = parse_values_file };
+const struct kind kind_ca_file = { .name = "path", .parse = parse_ca_file };
+
+/* ---- access.sshKeys ---- */
+
+static const char *add_key(char *line, struct key_list *keys)
+{
+	const char *why;
+	size_t n;
+
+	line += strspn(line, " \t");
+	n = strlen(line);
+	while (n && isspace((unsigned char)line[n - 1]))
+		line[--n] = '\0';
+	why = value_ssh_key_fault(line);
+	if (!why)
+		*vec_push(keys) = arena_strdup(line);
+	return why;
+}
+
+const char *config_read_keys(const char *path, struct key_list *keys)
+{
+	const char *why = file_fault(path);
+	_cleanup_free_ char *text = NULL;
+	size_t n, before = keys->n;
+	struct err e = { 0 };
+	char *save = NULL;
+
+	if (why)
+		return why;
+	if (file_read(path, 64 * KIB, &text, &n, &e) < 0)
+		return arena_strdup(e.msg);
+	if (strstr(text, "PRIVATE KEY"))
+		return arena_printf("%s is a private key, which must never leave your computer; give %s.pub", path,
+				    path_base(path));
+	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		if (line[strspn(line, " \t\r")] == '\0' || line[0] == '#')
+			continue;
+		why = add_key(line, keys);
+		if (why)
+			return arena_printf("%s: %s", path, why);
+	}
+	return keys->n == before ? arena_printf("%s holds no key", path) : NULL;
+}
+
+static void key_item(struct loader *l, const struct yaml_node *n, const char *path, struct key_list *keys)
+{
+	const struct yaml_node *file = yaml_get(n, "file");
+	static const char *const names[] = { "file" };
+	const char *why;
+
+	if (n->type == YAML_SCALAR) {
+		why = add_key(arena_strdup(n->text), keys);
+	} else if (file && file->type == YAML_SCALAR && file->n) {
+		schema_unknown_keys(l, n, path, names, 1);
+		why = config_read_keys(config_expand_path(l->dir, file->text), keys);
+	} else {
+		why = "give a line of a .pub file, or {file: ~/.ssh/id_ed25519.pub}";
+	}
+	/* No text of the entry in the message: it may be a private key. */
+	if (why)
+		schema_fault(l, n, path, "%s", why);
+}
+
+static void ssh_keys_node(struct loader *l, const struct field *f, const struct yaml_node *n, const char *path,
+			  void *dst)
+{
+	struct key_list keys = { 0 };
+
+	if (n->type != YAML_SEQ) {
+		schema_fault(l, n, path, "must be a list, such as [ {file: ~/.ssh/id_ed25519.pub} ]");
+		return;
+	}
+	for (size_t i = 0; i < n->count; i++)
+		key_item(l, n->items[i], arena_printf("%s[%zu]", path, i), &keys);
+	memcpy(dst, &keys, sizeof(keys));
+}
+
+static void ssh_keys_schema(const struct field *f, json_t *out)
+{
+	json_object_set_new(out, "type", json_string("array"));
+	json_object_set_new(out, "items",
+			    json_pack("{s:[{s:s, s:s}, {s:s, s:{s:{s:s}}, s:[s], s:b}]}", "anyOf", "type", "string",
+				      "pattern", "^(ssh-|ecdsa-|sk-)", "type", "object", "properties", "file", "type",
+				      "string", "required", "file", "additionalProperties", 0));
+}
+
+const struct kind kind_ssh_keys = { .name = "list of keys", .node = ssh_keys_node, .schema = ssh_keys_schema };
+
+/* ---- secrets ---- */
+
+#define SECRET_FORMS "{env: NAME}, {file: PATH} or {command: [PROGRAM, ARGUMENT]}"
+
+static const char *secret_env(const struct loader *l, const struct yaml_node *n, struct secret_ref *ref)
+{
+	if (n->type != YAML_SCALAR || !n->n ||
+	    strspn(n->text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+			    "0123456789_") != n->n ||
+	    isdigit((unsigned char)n->text[0]))
+		return "env takes the name of an environment variable, such as DO_TOKEN";
+	ref->kind = SECRET_ENV;
+	ref->name = n->text;
+	return NULL;
+}
+
+static const char *secret_file(const struct loader *l, const struct yaml_node *n, struct secret_ref *ref)
+{
+	if (n->type != YAML_SCALAR || !n->n)
+		return "file takes the path of a file that holds nothing but the secret";
+	ref->kind = SECRET_FILE;
+	ref->name = config_expand_path(l->dir, n->text);
+	return NULL;
+}
+
+static const char *secret_command(const struct loader *l, const struct yaml_node *n, struct secret_ref *ref)
+{
+	VEC(const char *) argv = { 0 };
+	bool ok = n->type == YAML_SEQ && n->count > 0;
+
+	for (size_t i = 0; ok && i < n->count; i++) {
+		ok = n->items[i]->type == YAML_SCALAR && (i > 0 || n->items[i]->n);
+		if (ok)
+			*vec_push(&argv) = n->items[i]->text;
+	}
+	if (!ok)
+		return "command takes a list: the program and its arguments, such as [pass, show, dns/token]; no shell "
+		       "runs";
+	if (strchr(argv.v[0], '/'))
+		argv.v[0] = config_expand_path(l->dir, argv.v[0]);
+	*vec_push(&argv) = NULL;
+	ref->kind = SECRET_COMMAND;
+	ref->name = argv.v[0];
+	ref->argv = argv.v;
+	return NULL;
+}
+
+static void secret_node(struct loader *l, const struct field *f, const struct yaml_node *n, const char *path, void *dst)
+{
+	static const struct {
+		const char *key;
+		const char *(*read)(const struct loader *l, const struct yaml_node *n, struct secret_ref *ref);
+	} forms[] = { { "env", secret_env }, { "file", secret_file }, { "command", secret_command } };
+	struct secret_ref ref = { 0 };
+	const char *why = NULL;
+
+	if (n->type != YAML_MAP) {
+		schema_fault(l, n, path,
+			     "a secret must not be written here, where git and backups keep it; use " SECRET_FORMS);
+		return;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
+		const struct yaml_node *v = yaml_get(n, forms[i].key);
+
+		if (v && !why)
+			why = forms[i].read(l, v, &ref);
+	}
+	if (why)
+		schema_fault(l, n, path, "%s", why);
+	else if (n->count != 1 || !ref.kind)
+		schema_fault(l, n, path, "give exactly one of " SECRET_FORMS);
+	else
+		*(struct secret_ref *)dst = ref;
+}
+
+static void secret_schema(const struct field *f, json_t *out)
+{
+	json_t *forms = json_array();
+
+	for (int i = 0; i < 3; i++) {
+		static const char *const names[] = { "env", "file", "command" };
+		json_t *type = i < 2 ? json_pack("{s:s}", "type", "string")
+				     : json_pack("{s:s, s:i, s:{s:s}}", "type", "array", "minItems", 1, "items", "type",
+						 "string");
+
+		json_array_append_new(forms,
+				      json_pack("{s:s, s:{s:o}, s:[s], s:b}", "type", "object", "properties", names[i],
+						type, "required", names[i], "additionalProperties", 0));
+	}
+	json_object_set_new(out, "oneOf", forms);
+}
+
+const struct kind kind_secret = { .name = "secret", .node = secret_node, .schema = secret_schema, .secret = true };

@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Kinds of single values: pattern and words, and what a pattern cannot say. */
+#include <errno.h>
+
+#include "config/internal.h"
+#include "config/schema.h"
+#include "config/values.h"
+
+/* ---- text ---- */
+
+static bool listed(const char *text, const char *const *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (streq(text, list[i]))
+			return true;
+	return false;
+}
+
+static const char *check_node_name(const char *text)
+{
+	/* Folders and images of roles carry these names beside those of nodes. */
+	static const char *const taken[] = { "common", "control-plane", "worker", "localhost" };
+
+	return listed(text, taken, ARRAY_SIZE(taken)) ? "this name is taken by pibuild or the system; choose another"
+						      : NULL;
+}
+
+static const char *check_user(const char *text)
+{
+	static const char *const accounts[] = {
+		"root",	    "daemon",
+		"bin",	    "sys",
+		"sync",	    "games",
+		"man",	    "lp",
+		"mail",	    "news",
+		"uucp",	    "proxy",
+		"www-data", "backup",
+		"list",	    "irc",
+		"_apt",	    "nobody",
+		"sshd",	    "avahi",
+		"dnsmasq",  "messagebus",
+		"polkitd",  "rtkit",
+		"usbmux",   "rpi-first-boot-wizard",
+		"statd",    "_rpc",
+		"tss",	    "uuidd",
+		"tcpdump",  "colord",
+	};
+	/* A user's own group has the user's name. */
+	static const char *const groups[] = {
+		"adm",	 "tty",	    "disk",  "dialout", "fax",	  "voice",   "cdrom",	"floppy",   "tape",
+		"sudo",	 "audio",   "dip",   "src",	"shadow", "utmp",    "video",	"sasl",	    "users",
+		"staff", "plugdev", "input", "render",	"netdev", "nogroup", "crontab", "operator", "kvm",
+		"spi",	 "i2c",	    "gpio",  "_ssh",	"sgx",	  "clock",   "lpadmin", "kmem",
+	};
+
+	if (listed(text, accounts, ARRAY_SIZE(accounts)) || starts_with(text, "systemd-"))
+		return "this is an account of the system; choose a name of your own, such as pi";
+	if (listed(text, groups, ARRAY_SIZE(groups)))
+		return "this is a group of the system, and a user's own group has the user's name; choose another";
+	return NULL;
+}
+
+static const char *check_domain(const char *text)
+{
+	return strlen(text) > 253 ? "a domain has at most 253 characters" : NULL;
+}
+
+static const char *check_host(const char *text)
+{
+	uint32_t addr;
+
+	if (strspn(text, "0123456789.") == strlen(text) && value_ipv4(text, &addr) < 0)
+		return "an IPv4 address has four numbers of 0 to 255";
+	return check_domain(text);
+}
+
+static const char *check_interface(const char *text)
+{
+	static const char *const taken[] = { "lo", "all", "default" };
+
+	return listed(text, taken, ARRAY_SIZE(taken)) ? "this is no network interface of a LAN" : NULL;
+}
+
+static const char *check_ssid(const char *text)
+{
+	if (strlen(text) > 32)
+		return "the name of a Wi-Fi network has at most 32 bytes";
+	for (const unsigned char *p = (const unsigned char *)text; *p; p++)
+		if (*p < 0x20 || *p == 0x7f)
+			return "the name of a Wi-Fi network cannot hold control characters";
+	return NULL;
+}
+
+#define LABEL	 "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+#define ANY_CASE "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+
+const struct kind kind_cluster_name = {
+	.name = "cluster name",
+	.pattern = "^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$",
+	.words = "use 1 to 32 lower-case letters, digits and '-', with a letter or digit at both ends (Cilium's rule)",
+};
+const struct kind kind_node_name = {
+	.name = "host name",
+	.pattern = "^" LABEL "$",
+	.words = "use 1 to 63 lower-case letters, digits and '-', with a letter or digit at both ends, no dots",
+	.check = check_node_name,
+};
+const struct kind kind_host = {
+	.name = "host name or address",
+	.pattern = "^" LABEL "([.]" LABEL ")*$",
+	.words = "give a name such as api.home.example.com or an IPv4 address, without https:// and without a port",
+	.check = check_host,
+};
+const struct kind kind_domain = {
+	.name = "domain",
+	.pattern = "^(" LABEL "[.])+[a-z]([a-z0-9-]{0,61}[a-z0-9])$",
+	.words = "give a domain such as home.example.com, in lower case, without '*.' before it and without a dot at "
+		 "the end",
+	.check = check_domain,
+};
+const struct kind kind_user = {
+	.name = "user name",
+	.pattern = "^[a-z_][a-z0-9_-]{0,31}$",
+	.words = "use up to 32 lower-case letters, digits, '_' and '-', starting with a letter",
+	.check = check_user,
+};
+const struct kind kind_timezone = {
+	.name = "time zone",
+	.pattern = "^[A-Z][A-Za-z0-9_+-]{0,31}(/[A-Za-z0-9_+-]{1,31}){0,2}$",
+	.words = "give a zone of the tz database, such as Europe/Berlin or UTC",
+};
+const struct kind kind_locale = {
+	.name = "locale",
+	.pattern = "^(C|[a-z]{2,3}_[A-Z]{2})[.]UTF-8$",
+	.words = "give a UTF-8 locale such as C.UTF-8 or de_DE.UTF-8",
+};
+const struct kind kind_keyboard = {
+	.name = "keyboard layout",
+	.pattern = "^[a-z]{2,8}$",
+	.words = "give an XKB layout such as us, gb or de",
+};
+const struct kind kind_interface = {
+	.name = "network interface",
+	.pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,14}$",
+	.words = "give one interface name such as eth0: at most 15 letters, digits, '.', '_' and '-'",
+	.check = check_interface,
+};
+const struct kind kind_ssid = {
+	.name = "Wi-Fi network name",
+	.check = check_ssid,
+};
+const struct kind kind_country = {
+	.name = "country code",
+	.pattern = "^[A-Z]{2}$",
+	.words = "give the two capital letters of the country, such as DE, GB or US",
+};
+const struct kind kind_email = {
+	.name = "e-mail address",
+	.pattern = "^[A-Za-z0-9._%+-]{1,64}@(" ANY_CASE "[.])+[A-Za-z]{2,63}$",
+	.words = "give an address such as me@my-domain.org",
+};
+const struct kind kind_url_prefix = {
+	.name = "https URL ending in /",
+	.pattern = "^https://[A-Za-z0-9.-]+(:[0-9]{1,5})?/([A-Za-z0-9._~%!$&'()*+,;=:/-]*/)?$",
+	.words = "give an https:// address that ends in '/', without user name, '?' or '#'",
+};
+const struct kind kind_sha256 = {
+	.name = "SHA-256",
+	.pattern = "^[0-9a-f]{64}$",
+	.words = "give 64 hexadecimal digits in lower case, as sha256sum prints them",
+};
+const struct kind kind_crypt = {
+	.name = "password hash",
+	.pattern = "^[$](6[$](rounds=[0-9]+[$])?[./A-Za-z0-9]{1,16}[$][./A-Za-z0-9]{86}|"
+		   "5[$](rounds=[0-9]+[$])?[./A-Za-z0-9]{1,16}[$][./A-Za-z0-9]{43}|"
+		   "g?y[$][./A-Za-z0-9]+[$][./A-Za-z0-9]{1,86}[$][./A-Za-z0-9]{43}|"
+		   "2[aby][$][0-9]{2}[$][./A-Za-z0-9]{53})$",
+	.words = "this is no password hash; make one with: openssl passwd -6   (and put it in single quotes)",
+	.secret = true,
+};
+const struct kind kind_board = {
+	.name = "board",
+	.pattern = "^[a-z0-9]{1,32}$",
+	.words = "give a board name such as rpi5",
+};
+const struct kind kind_label = {
+	.name = "text without blanks",
+	.pattern = "^[!-~]{1,253}$",
+	.words = "use printable characters without blanks",
+};
+
+#define SEMVER "[0-9]+[.][0-9]+[.][0-9]+"
+#define PRE    "(-[0-9A-Za-z.-]+)?"
+const struct kind kind_version_k3s = {
+	.name = "version",
+	.pattern = "^v" SEMVER "(-rc[0-9]+)?[+]k3s[0-9]+$",
+	.words = "give one exact K3s release such as v1.36.4+k3s1; a moving name would make builds differ",
+};
+const struct kind kind_version_plain = {
+	.name = "version",
+	.pattern = "^" SEMVER PRE "$",
+	.words = "give one exact version such as 1.20.0, without v; a moving name would make builds differ",
+};
+const struct kind kind_version_v = {
+	.name = "version",
+	.pattern = "^v" SEMVER PRE "$",
+	.words = "give one exact version such as v1.21.1; a moving name would make builds differ",
+};
+const struct kind kind_version_date = {
+	.name = "date",
+	.pattern = "^20[0-9]{2}-[0-9]{2}-[0-9]{2}$",
+	.words = "give the date of one release such as 2026-09-15; a moving name would make builds differ",
+};
+
+/* ---- numbers and addresses ---- */
+
+static const char *unusable(uint32_t first, uint32_t last)
+{
+	static const struct {
+		uint32_t first, last;
+		const char *words;
+	} reserved[] = {
+		{ 0x00000000, 0x00ffffff, "addresses of 0.0.0.0/8 cannot be used" },
+		{ 0x7f000000, 0x7fffffff, "127.0.0.0/8 is the machine itself" },
+		{ 0xa9fe0000, 0xa9feffff, "169.254.0.0/16 is for machines without an address" },
+		{ 0xe0000000, 0xffffffff, "addresses from 224.0.0.0 on are multicast or reserved" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(reserved); i++)
+		if (first <= reserved[i].last && last >= reserved[i].first)
+			return reserved[i].words;
+	return NULL;
+}
+
+static const char *parse_ip(const struct loader *l, const char *text, void *dst)
+{
+	uint32_t addr;
+
+	if (value_ipv4(text, &addr) < 0)
+		return "give an IPv4 address such as 192.168.1.1";
+	if (unusable(addr, addr))
+		return unusable(addr, addr);
+	*(uint32_t *)dst = addr;
+	return NULL;
+}
+
+static const char *parse_network(const struct loader *l, const char *text, void *dst)
+{
+	struct cidr c;
+
+	if (value_cidr(text, &c) < 0)
+		return "give an IPv4 network such as 192.168.1.0/24";
+	if (c.addr != cidr_first(c))
+		return arena_printf("the network is %s; an address of a single machine does not go here", cidr_text(c));
+	if (c.prefix < 8 || c.prefix > 30)
+		return "a network of this size makes no sense here; use /8 to /30";
+	if (unusable(cidr_first(c), cidr_last(c)))
+		return unusable(cidr_first(c), cidr_last(c));
+	*(struct cidr *)dst = c;
+	return NULL;
+}
+
+static const char *parse_address(const struct loader *l, const char *text, void *dst)
+{
+	struct cidr c;
+	uint32_t addr;
+
+	if (value_ipv4(text, &addr) == 0)
+		return arena_printf("the size of the network is missing; write %s/24 when that is your network's",
+				    text);
+	if (value_cidr(text, &c) < 0)
+		return "give an address with the size of its network, such as 192.168.1.11/24";
+	if (c.prefix < 8 || c.prefix > 30)
+		return "a network of this size makes no sense here; use /8 to /30";
+	if (unusable(c.addr, c.addr))
+		return unusable(c.addr, c.addr);
+	if (c.addr == cidr_first(c) || c.addr == cidr_last(c))
+		return arena_printf("this is the %s address of %s, not one of a machine",
+				    c.addr == cidr_first(c) ? "network" : "broadcast", cidr_text(c));
+	*(struct cidr *)dst = c;
+	return NULL;
+}
+
+static const char *parse_range(const struct loader *l, const char *text, void *dst)
+{
+	struct ip_range r;
+
+	if (value_range(text, &r) < 0)
+		return "give a range such as 192.168.1.65-192.168.1.127, without blanks, the lower address first";
+	if (unusable(r.first, r.last))
+		return unusable(r.first, r.last);
+	*(struct ip_range *)dst = r;
+	return NULL;
+}
+
+static const char *parse_memory(const struct loader *l, const char *text, void *dst)
+{
+	return value_memory(text, dst) < 0 ? "give a size such as 512MiB or 4GiB" : NULL;
+}
+
+static const char *parse_vlan(const struct loader *l, const char *text, void *dst)
+{
+	unsigned v;
+
+	if (value_unsigned(text, &v) < 0 || v < 1 || v > 4094)
+		return "a VLAN id is a number from 1 to 4094";
+	*(unsigned *)dst = v;
+	return NULL;
+}
+
+static const char *parse_unsigned(const struct loader *l, const char *text, void *dst)
+{
+	return value_unsigned(text, dst) < 0 ? "give a whole number" : NULL;
+}
+
+static void vlan_schema(const struct field *f, json_t *out)
+{
+	json_object_set_new(out, "type", json_string("integer"));
+	json_object_set_new(out, "minimum", json_integer(1));
+	json_object_set_new(out, "maximum", json_integer(4094));
+}
+
+static void unsigned_schema(const struct field *f, json_t *out)
+{
+	json_object_set_new(out, "type", json_string("integer"));
+	json_object_set_new(out, "minimum", json_integer(0));
+}
+
+/* Patterns of these are for editors; the functions are stricter. */
+#define IP_RE "[0-9]{1,3}([.][0-9]{1,3}){3}"
+const struct kind kind_network = { .name = "IPv4 network", .parse = parse_network };
+const struct kind kind_address = { .name = "IPv4 address with /size", .parse = parse_address };
+const struct kind kind_ip = { .name = "IPv4 address", .parse = parse_ip };
+const struct kind kind_range = { .name = "IPv4 range", .parse = parse_range };
+const struct kind kind_memory = { .name = "size", .parse = parse_memory };
+const struct kind kind_vlan = { .name = "1 to 4094", .parse = parse_vlan, .schema = vlan_schema };
+const struct kind kind_unsigned = { .name = "number", .parse = parse_unsigned, .schema = unsigned_schema };
+
+/* ---- words out of a list ---- */
+
+static const char *join(const char *const *names, size_t n)
+{
+	struct strbuf b = { 0 };
+	char *s;
+
+	for (size_t i = 0; i < n; i++)
+		strbuf_addf(&b, "%s%s", i == 0 ? "" : i + 1 == n ? " or " : ", ", names[i]);
+	s = arena_strdup(str_or(b.s, ""));
+	strbuf_done(&b);
+	return s;
+}
+
+static void choice_node(struct loader *l, const struct field *f, const struct yaml_node *n, const char *path, void *dst)
+{
+	if (n->type != YAML_SCALAR) {
+		schema_fault(l, n, path, "must be %s", join(f->names, f->names_count));
+		return;
+	}
+	for (size_t i = 0; i < f->names_count; i++) {
+		unsigned v = (unsigned)i;
+
+		if (!streq(n->text, f->names[i]))
+			continue;
+		memcpy(dst, &v, sizeof(v)); /* any enum of ours */
+		return;
+	}
+	schema_fault(l, n, path, "'%s' cannot be used: it must be %s", n->text, join(f->names, f->names_count));
+}
+
+static void choice_schema(const struct field *f, json_t *out)
+{
+	json_t *names = json_array();
+
+	for (size_t i = 0; i < f->names_count; i++)
+		json_array_append_new(names, json_string(f->names[i]));
+	json_object_set_new(out, "enum", names);
+}
+
+static bool is_plain(const struct yaml_node *n, const char *word)
+{
+	return n->type == YAML_SCALAR && n->plain && streq(n->text, word);
+}
+
+static const char *bool_words(const struct yaml_node *n)
+{
+	if (n->type != YAML_SCALAR)
+		return "must be true or false";
+	return n->plain ? arena_printf("'%s' is no boolean here; write true or false", n->text)
+			: "must be true or false, without quotes";
+}
+
+static void bool_node(struct loader *l, const struct field *f, const struct yaml_node *n, const char *path, void *dst)
+{
+	if (is_plain(n, "true") || is_plain(n, "false"))
+		*(bool *)dst = is_plain(n, "true");
+	else
+		schema_fault(l, n, path, "%s", bool_words(n));
+}
+
+static void bool_schema(const struct field *f, json_t *out)
+{
+	json_object_set_new(out, "type", json_string("boolean"));
+}
+
+static void tristate_node(struct loader *l, const struct field *f, const struct yaml_node *n, const char *path,
+			  void *dst)
+{
+	enum tristate v = is_plain(n, "true") ? STATE_ON : is_plain(n, "false") ? STATE_OFF : STATE_AUTO;
+
+	if (v == STATE_AUTO && !(n->type == YAML_SCALAR && streq(n->text, "auto")))
+		schema_fault(l, n, path, "%s, or auto", bool_words(n));
+	else
+		*(enum tristate *)dst = v;
+}
+
+static void tristate_schema(const struct field *f, json_t *out)
+{
+	json_object_set_new(out, "enum", json_pack("[s, b, b]", "auto", 1, 0));
+}
+
+static void api_version_node(struct loader *l, const struct field *f, const struct yaml_node *n, const char *path,
+			     void *dst)
+{
+	if (n->type != YAML_SCALAR || !streq(n->text, f->names[0]))
+		schema_fault(l, n, path, "must be %s: another program or another version wrote this file", f->names[0]);
+}
+
+const struct kind kind_choice = { .name = "choice", .node = choice_node, .schema = choice_schema };
+const struct kind kind_bool = { .name = "true or false", .node = bool_node, .schema = bool_schema };
+const struct kind kind_tristate = { .name = "auto, true or false", .node = tristate_node, .schema = tristate_schema };
+const struct kind kind_api_version = { .name = "constant", .node = api_version_node, .schema = choice_schema };
+
+/* ---- versions: one pin per key that is there ---- */
+
+static void versions_node(struct loader *l, const struct field *f, const struct yaml_node *n, const char *path,
+			  void *dst)
+{
+	VEC(struct version_pin) *pins = dst;
+	const char *texts[16] = { 0 };
+	size_t i;
+
+	if (schema_is_null(n))
+		return;
+	/* The fields fill texts[], as their offsets say. */
+	schema_read(l, f->sub, n, path, texts);
+	for (i = 0; f->sub[i].key; i++)
+		if (texts[i])
+			*vec_push(pins) = (struct version_pin){ f->sub[i].key, texts[i] };
+}
+
+const struct kind kind_versions = { .name = "map", .node = versions_node };

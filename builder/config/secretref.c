@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Secrets by reference: an environment variable, a file, or the output of a program such as a password manager. The
+ * program is run here and not by base/proc.c: it is the user's own, needs the user's environment, and what it prints
+ * must not end in a message.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/sig.h"
+#include "config/config.h"
+
+#define MAX_SECRET (64 * KIB)
+#define TIMEOUT	   60 /* seconds */
+
+struct text {
+	char s[MAX_SECRET + 1];
+	size_t n;
+};
+
+static void wipe(struct text **t)
+{
+	explicit_bzero(*t, sizeof(**t));
+	free(*t);
+}
+
+/* ---- files ---- */
+
+static int open_file(const char *path, int *ret_fd, struct err *e)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_class(e, CLASS_CONFIG, "the secret's file %s cannot be read: %s", path, strerror(errno));
+	if (!S_ISREG(st.st_mode))
+		return err_class(e, CLASS_CONFIG, "the secret's file %s is no regular file", path);
+	if (st.st_size > (off_t)MAX_SECRET)
+		return err_class(e, CLASS_CONFIG, "the secret's file %s is larger than 64 KiB", path);
+	if (st.st_mode & 077)
+		log_warning("%s holds a secret and others on this machine can read it: chmod 600 %s", path, path);
+	*ret_fd = take_fd(&fd);
+	return 0;
+}
+
+static int read_file(const char *path, struct text *t, struct err *e)
+{
+	_cleanup_close_ int fd = -1;
+	int r = open_file(path, &fd, e);
+
+	while (r == 0 && t->n < sizeof(t->s)) {
+		ssize_t got = read(fd, t->s + t->n, sizeof(t->s) - t->n);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return err_class(e, CLASS_CONFIG, "the secret's file %s cannot be read: %s", path,
+					 strerror(errno));
+		if (got == 0)
+			return 0;
+		t->n += (size_t)got;
+	}
+	return r;
+}
+
+/* ---- commands ---- */
+
+static int start(const char *const *argv, pid_t *ret_pid, int *ret_fd, struct err *e)
+{
+	extern char **environ;
+	_cleanup_close_ int out = -1, in = -1;
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attr;
+	sigset_t defaults;
+	int fds[2], r;
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return err_errno(e, -errno, "cannot make a pipe");
+	out = fds[0];
+	in = fds[1];
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+	posix_spawn_file_actions_adddup2(&actions, in, 1);
+	posix_spawnattr_init(&attr);
+	sigemptyset(&defaults);
+	sigaddset(&defaults, SIGPIPE); /* we ignore it, the program may count on it */
+	posix_spawnattr_setsigdefault(&attr, &defaults);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGDEF);
+	r = posix_spawnp(ret_pid, argv[0], &actions, &attr, (char *const *)argv, environ);
+	posix_spawnattr_destroy(&attr);
+	posix_spawn_file_actions_destroy(&actions);
+	if (r)
+		return err_class(e, CLASS_CONFIG, "the secret's command %s cannot be started: %s", argv[0],
+				 strerror(r));
+	*ret_fd = take_fd(&out);
+	return 0;
+}
+
+/* 0 at the end of its output. */
+static int collect(int fd, const char *name, double deadline, struct text *t, struct err *e)
+{
+	for (;;) {
+		struct pollfd p = { .fd = fd, .events = POLLIN };
+		double left = deadline - now_seconds();
+		ssize_t got;
+		int r = sig_check(e);
+
+		if (r < 0)
+			return r;
+		if (left <= 0)
+			return err_class(e, CLASS_CONFIG, "the secret's command %s did not end within %d seconds", name,
+					 TIMEOUT);
+		if (poll(&p, 1, (int)(left * 1000) + 1) <= 0)
+			continue;
+		got = read(fd, t->s + t->n, sizeof(t->s) - t->n);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return 0;
+		t->n += (size_t)got;
+		if (t->n > MAX_SECRET)
+			return err_class(e, CLASS_CONFIG, "the secret's command %s prints more than 64 KiB", name);
+	}
+}
+
+static int finish(pid_t pid, const char *name, double deadline, struct err *e)
+{
+	struct timespec pause = { .tv_nsec = 5 * 1000 * 1000 };
+	int status;
+	pid_t r;
+
+	while ((r = waitpid(pid, &status, WNOHANG)) == 0 || (r < 0 && errno == EINTR)) {
+		if (now_seconds() > deadline || sig_caught()) {
+			kill(pid, SIGKILL);
+			waitpid(pid, &status, 0);
+			return err_class(e, CLASS_CONFIG, "the secret's command %s closed its output but did not end",
+					 name);
+		}
+		nanosleep(&pause, NULL);
+	}
+	if (r < 0)
+		return err_errno(e, -errno, "the secret's command %s", name);
+	if (WIFSIGNALED(status))
+		return err_class(e, CLASS_CONFIG, "the secret's command %s was ended by signal %d", name,
+				 WTERMSIG(status));
+	if (WEXITSTATUS(status))
+		return err_class(e, CLASS_CONFIG, "the secret's command %s failed with exit code %d", name,
+				 WEXITSTATUS(status));
+	return 0;
+}
+
+static int run_command(const char *const *argv, struct text *t, struct err *e)
+{
+	double deadline = now_seconds() + TIMEOUT;
+	_cleanup_close_ int fd = -1;
+	pid_t pid;
+	int r = start(argv, &pid, &fd, e);
+
+	if (r < 0)
+		return r;
+	r = collect(fd, argv[0], deadline, t, e);
+	if (r < 0) {
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+		return r;
+	}
+	return finish(pid, argv[0], deadline, e);
+}
+
+/* ---- both together ---- */
+
+static int read_secret(const struct secret_ref *ref, struct text *t, struct err *e)
+{
+	const char *value;
+
+	switch (ref->kind) {
+	case SECRET_FILE:
+		return read_file(ref->name, t, e);
+	case SECRET_COMMAND:
+		return run_command(ref->argv, t, e);
+	case SECRET_ENV:
+		value = getenv(ref->name);
+		if (!value)
+			return err_class(e, CLASS_CONFIG,
+					 "the environment variable %s is not set; it should hold the secret",
+					 ref->name);
+		t->n = MIN(strlen(value), sizeof(t->s));
+		memcpy(t->s, value, t->n);
+		return 0;
+	case SECRET_NONE:
+		break;
+	}
+	return err_set(e, -EINVAL, "no secret is referenced");
+}
+
+static int check_secret(const struct secret_ref *ref, struct text *t, struct err *e)
+{
+	if (t->n > MAX_SECRET)
+		return err_class(e, CLASS_CONFIG, "the secret of %s is larger than 64 KiB", ref->name);
+	if (t->n && t->s[t->n - 1] == '\n')
+		t->n--;
+	if (!t->n)
+		return err_class(e, CLASS_CONFIG, "the secret of %s is empty", ref->name);
+	if (!yaml_is_text(t->s, t->n))
+		return err_class(e, CLASS_CONFIG, "the secret of %s is no text (UTF-8 without NUL)", ref->name);
+	return 0;
+}
+
+int secret_resolve(const struct secret_ref *ref, enum secret_use use, const char **ret, size_t *ret_n, struct err *e)
+{
+	_cleanup_(wipe) struct text *t = xcalloc(1, sizeof(*t));
+	int r = 0;
+
+	if (use == SECRET_PROBE && ref->kind == SECRET_COMMAND) {
+		*ret = "";
+		*ret_n = 0;
+		return 0;
+	}
+	r = read_secret(ref, t, e);
+	if (r == 0)
+		r = check_secret(ref, t, e);
+	if (r < 0)
+		return r;
+	*ret = use == SECRET_PROBE ? "" : arena_strndup(t->s, t->n);
+	*ret_n = use == SECRET_PROBE ? 0 : t->n;
+	return 0;
+}

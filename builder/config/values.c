@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config/values.h"
+
+#include <ctype.h>
+#include <errno.h>
+
+/* Decimal without sign, blanks or leading zeros, at most MAX; *S moves behind it. */
+static bool take_number(const char **s, unsigned long max, unsigned *ret)
+{
+	unsigned long v = 0;
+	const char *p = *s;
+
+	if (!isdigit((unsigned char)*p) || (p[0] == '0' && isdigit((unsigned char)p[1])))
+		return false;
+	for (; isdigit((unsigned char)*p); p++) {
+		v = v * 10 + (unsigned long)(*p - '0');
+		if (v > max)
+			return false;
+	}
+	*s = p;
+	*ret = (unsigned)v;
+	return true;
+}
+
+static bool take_ipv4(const char **s, uint32_t *ret)
+{
+	uint32_t addr = 0;
+	unsigned part;
+
+	for (int i = 0; i < 4; i++) {
+		if (i && *(*s)++ != '.')
+			return false;
+		if (!take_number(s, 255, &part))
+			return false;
+		addr = addr << 8 | part;
+	}
+	*ret = addr;
+	return true;
+}
+
+int value_ipv4(const char *s, uint32_t *ret)
+{
+	uint32_t addr;
+
+	if (!take_ipv4(&s, &addr) || *s)
+		return -EINVAL;
+	*ret = addr;
+	return 0;
+}
+
+int value_cidr(const char *s, struct cidr *ret)
+{
+	unsigned prefix;
+	uint32_t addr;
+
+	if (!take_ipv4(&s, &addr) || *s++ != '/' || !take_number(&s, 32, &prefix) || *s)
+		return -EINVAL;
+	*ret = (struct cidr){ .addr = addr, .prefix = (uint8_t)prefix, .set = true };
+	return 0;
+}
+
+int value_range(const char *s, struct ip_range *ret)
+{
+	uint32_t first, last;
+
+	if (!take_ipv4(&s, &first) || *s++ != '-' || !take_ipv4(&s, &last) || *s || first > last)
+		return -EINVAL;
+	*ret = (struct ip_range){ .first = first, .last = last, .set = true };
+	return 0;
+}
+
+int value_unsigned(const char *s, unsigned *ret)
+{
+	unsigned v;
+
+	if (!take_number(&s, UINT32_MAX, &v) || *s)
+		return -EINVAL;
+	*ret = v;
+	return 0;
+}
+
+int value_memory(const char *s, uint64_t *ret)
+{
+	static const struct {
+		const char *unit;
+		uint64_t bytes;
+	} units[] = { { "MiB", MIB }, { "MB", MIB }, { "GiB", GIB }, { "GB", GIB } };
+	unsigned v;
+
+	if (!take_number(&s, 1 << 20, &v) || !v)
+		return -EINVAL;
+	for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
+		if (streq(s, units[i].unit)) {
+			*ret = v * units[i].bytes;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+int value_duration(const char *s, uint64_t *ret_ms)
+{
+	static const struct {
+		const char *unit;
+		double ms;
+	} units[] = { { "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", 3600000 } };
+	double total = 0;
+
+	if (!*s)
+		return -EINVAL;
+	while (*s) {
+		char *end;
+		double v = strtod(s, &end);
+		size_t i;
+
+		if (!isdigit((unsigned char)*s) || end == s || v > 1e9)
+			return -EINVAL;
+		for (i = 0; i < ARRAY_SIZE(units) && !starts_with(end, units[i].unit); i++)
+			;
+		if (i == ARRAY_SIZE(units))
+			return -EINVAL;
+		total += v * units[i].ms;
+		s = end + strlen(units[i].unit);
+	}
+	*ret_ms = (uint64_t)total;
+	return 0;
+}
+
+int value_semver(const char *s, struct semver *ret)
+{
+	struct semver v = { 0 };
+
+	s += *s == 'v';
+	if (!take_number(&s, 100000, &v.major) || *s++ != '.' || !take_number(&s, 100000, &v.minor))
+		return -EINVAL;
+	if (*s == '.') {
+		s++;
+		if (!take_number(&s, 100000, &v.patch))
+			return -EINVAL;
+	}
+	if (*s && *s != '-' && *s != '+')
+		return -EINVAL;
+	*ret = v;
+	return 0;
+}
+
+char *ipv4_text(uint32_t addr, char buf[IPV4_TEXT])
+{
+	snprintf(buf, IPV4_TEXT, "%u.%u.%u.%u", addr >> 24, addr >> 16 & 255, addr >> 8 & 255, addr & 255);
+	return buf;
+}
+
+char *cidr_text(struct cidr c)
+{
+	char buf[IPV4_TEXT];
+
+	return arena_printf("%s/%u", ipv4_text(cidr_first(c), buf), c.prefix);
+}

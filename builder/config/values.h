@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Text to values, without YAML and without files: 0 or -EINVAL, *RET is set only on success. */
+#ifndef CONFIG_VALUES_H
+#define CONFIG_VALUES_H
+
+#include "config/config.h"
+
+/* Four decimal parts, no leading zeros, nothing else. */
+int value_ipv4(const char *s, uint32_t *ret);
+/* "192.168.1.11/24"; host bits are kept. */
+int value_cidr(const char *s, struct cidr *ret);
+/* "192.168.1.65-192.168.1.127"; the first may not be above the last. */
+int value_range(const char *s, struct ip_range *ret);
+/* "512MiB", "4GiB"; MB and GB mean the same, as RAM is sold. */
+int value_memory(const char *s, uint64_t *ret);
+int value_unsigned(const char *s, unsigned *ret);
+/* "15s", "1m30s", "2.5s", "500ms" as Go reads it, to milliseconds. */
+int value_duration(const char *s, uint64_t *ret_ms);
+/* "v1.36.4+k3s1" to major, minor, patch; a missing patch is 0. */
+struct semver {
+	unsigned major, minor, patch;
+};
+int value_semver(const char *s, struct semver *ret);
+
+/* NULL for a line of authorized_keys without options, else why it is none. */
+const char *value_ssh_key_fault(const char *line);
+
+#endif
