@@ -53,10 +53,47 @@ $(B)/%.o: %.c Makefile $(B)/.libraries
 $(B)/tests/unit/%: $(B)/tests/unit/%.o $(B)/libpibuild.a
 	$(Q)$(CC) $(CFLAGS) $(ALL_LD) -o $@ $^ $(PKGLD)
 
+# ---- what people call ----
+
+deps:
+	@scripts/deps
+
+# A cluster from stand-in releases, served on loopback: no network but Debian's packages, no root.
+demo: deps
+	@$(MAKE) --no-print-directory all
+	scripts/sandbox -- $(B)/pibuild --role control-plane -c configs/demo.yaml --secrets $(B)/demo/secrets.yaml \
+	  --cache $(B)/demo/cache -o $(B)/demo
+	$(B)/pibuild inspect $(B)/demo/cp-1.img
+
+test: deps
+	@$(MAKE) --no-print-directory test-programs
+	@scripts/run-tests --build $(B) $(T)
+test-fast: deps
+	@$(MAKE) --no-print-directory test-programs
+	@scripts/run-tests --fast --build $(B) $(T)
+test-programs: all $(UNIT_BIN)
+
+lint:
+	@scripts/deps build run test lint
+	@echo "  clang-format"; clang-format --dry-run -Werror $(C_FILES)
+	@echo "  shellcheck"; shellcheck $$(scripts/list-shell)
+	@echo "  layers"; scripts/check-layers
+	@$(MAKE) --no-print-directory B=build-lint-gcc CC=gcc WERROR=1 all
+	@$(MAKE) --no-print-directory B=build-lint-clang CC=clang WERROR=1 all
+	@echo "  cppcheck"; cppcheck -q --std=c11 --error-exitcode=1 --inline-suppr -j 2 \
+	  --suppress=missingIncludeSystem -Ibuilder builder
+
+install: all
+	install -D -m 755 $(B)/pibuild $(DESTDIR)$(PREFIX)/bin/pibuild
+	install -D -m 644 docs/pibuild.1 $(DESTDIR)$(PREFIX)/share/man/man1/pibuild.1
+	install -D -m 644 docs/pibuild.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/pibuild
+	mkdir -p $(DESTDIR)$(PREFIX)/share/pibuild
+	cp -R boards configs overlays $(DESTDIR)$(PREFIX)/share/pibuild/
+
 clean:
 	rm -rf build build-*
 
-.PHONY: all clean
+.PHONY: all deps demo test test-fast test-programs lint install clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What this machine has and lacks, each with the command that mends it. */
+#include <errno.h>
+#include <sys/utsname.h>
+
+#include "base/data.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/proc.h"
+#include "cmd/cmd.h"
+
+enum verdict { FINE, MISSING, WARNING };
+static const char *const verdict_names[] = { "ok", "missing", "warning" };
+
+struct finding {
+	enum verdict verdict;
+	const char *what, *detail, *cure;
+};
+struct findings {
+	VEC(struct finding) v;
+	VEC(const char *) packages;
+};
+
+static void find(struct findings *f, enum verdict v, const char *what, const char *detail, const char *cure)
+{
+	*vec_push(&f->v) = (struct finding){ v, what, detail, cure };
+}
+
+static void check_tools(struct findings *f)
+{
+	for (size_t i = 0; i < proc_tools_count; i++) {
+		const struct proc_tool *t = &proc_tools[i];
+		const char *path = proc_find(t->name);
+		bool named = false;
+
+		if (path) {
+			find(f, FINE, t->name, path, "");
+			continue;
+		}
+		find(f, t->optional ? WARNING : MISSING, t->name, t->why,
+		     arena_printf("sudo apt-get install %s", t->package));
+		vec_foreach (p, &f->packages)
+			named |= streq(*p, t->package);
+		if (!named)
+			*vec_push(&f->packages) = t->package;
+	}
+}
+
+static void check_space(struct findings *f, const char *what, const char *path, uint64_t want)
+{
+	char have[SIZE_TEXT_MAX], need[SIZE_TEXT_MAX];
+	struct err ignored = { 0 };
+	uint64_t room;
+
+	if (free_space(path, &room, &ignored) < 0)
+		find(f, WARNING, what, ignored.msg, "");
+	else
+		find(f, room < want ? WARNING : FINE, what, arena_printf("%s free in %s", size_text(room, have), path),
+		     room < want
+			     ? arena_printf("a build of Raspberry Pi OS wants about %s there", size_text(want, need))
+			     : "");
+}
+
+static void check_data(struct findings *f)
+{
+	struct err e = { 0 };
+	const char *path;
+
+	if (data_path("configs/catalogue.yaml", &path, &e) < 0)
+		find(f, MISSING, "data folder", e.msg, "make install, or set PIBUILD_DATA to the source tree");
+	else
+		find(f, FINE, "data folder", path_dir(path_dir(path)), "");
+}
+
+static json_t *findings_json(const struct findings *f)
+{
+	json_t *a = json_array();
+
+	vec_foreach (x, &f->v)
+		json_array_append_new(a, json_pack("{s:s, s:s, s:s, s:s}", "what", x->what, "state",
+						   verdict_names[x->verdict], "detail", x->detail, "cure", x->cure));
+	return a;
+}
+
+static int verdict(const struct findings *f, struct err *e)
+{
+	_cleanup_strbuf_ struct strbuf packages = { 0 };
+	bool missing = false;
+
+	vec_foreach (x, &f->v)
+		missing |= x->verdict == MISSING;
+	if (!missing)
+		return 0;
+	vec_foreach (p, &f->packages)
+		strbuf_addf(&packages, " %s", *p);
+	return err_class(e, CLASS_HOST, "something is missing%s%s", packages.n ? ": sudo apt-get install" : "",
+			 str_or(packages.s, ""));
+}
+
+int cmd_doctor(const struct cmd_options *o, struct err *e)
+{
+	_cleanup_(cache_close) struct cache cache = { .fd = -1 };
+	struct findings f = { 0 };
+	struct err no_cache = { 0 };
+	struct utsname u;
+	int r = cmd_args(o, 0, 0, "doctor [--json]", e);
+
+	if (r < 0)
+		return r;
+	uname(&u);
+	find(&f, FINE, "pibuild", PIBUILD_VERSION, "");
+	find(&f, FINE, "host", arena_printf("%s %s %s", u.sysname, u.release, u.machine), "");
+	check_data(&f);
+	check_tools(&f);
+	if (cache_open(o->cache, &cache, &no_cache) < 0)
+		find(&f, MISSING, "cache", no_cache.msg, "give another folder with --cache");
+	else
+		check_space(&f, "cache", cache.dir, 12 * GIB);
+	check_space(&f, "output", o->out, 4 * GIB);
+	if (o->json)
+		r = json_print(findings_json(&f), e);
+	else
+		vec_foreach (x, &f.v)
+			printf("%-8s %-22s %s%s%s\n", verdict_names[x->verdict], x->what, x->detail,
+			       *x->cure ? "  -> " : "", x->cure);
+	return r < 0 ? r : verdict(&f, e);
+}
