@@ -16,13 +16,13 @@
 #include "crypto/digest.h"
 
 struct decode {
-	int in;		    /* compressed file, at its start */
-	const char *name;   /* for messages */
-	const int *outs;    /* new empty files; each gets the image, through base/writer.h: the bytes pass by once */
+	int in;		  /* compressed file, at its start */
+	const char *name; /* for messages */
+	const int *outs;  /* new empty files; each gets the image, through base/writer.h: the bytes pass by once */
 	unsigned n_outs;
-	uint64_t max_size;  /* refuse to write more than this */
+	uint64_t max_size;   /* refuse to write more than this */
 	uint64_t exact_size; /* 0, or what the lock promises */
-	uint64_t memory;    /* bytes the decoder may use */
+	uint64_t memory;     /* bytes the decoder may use */
 	void (*progress)(void *arg, uint64_t compressed_bytes);
 	void *progress_arg;
 	/* results */
