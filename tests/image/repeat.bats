@@ -1,0 +1,188 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# Same inputs, same bytes; the cache is used, and heals.
+
+load ../lib/image
+
+setup_file() {
+	cd "$BATS_FILE_TMPDIR"
+	write_cluster
+	build -o out >/dev/null
+}
+
+setup() {
+	cd "$BATS_FILE_TMPDIR"
+}
+
+# again DIR: the same cluster in another folder, with the first one's secrets.
+again() {
+	mkdir -p "$1"
+	cp cluster.yaml secrets.yaml "$1/"
+}
+
+same_images() {
+	cmp out/cp-1.img "$1/cp-1.img" && cmp out/w-1.img "$1/w-1.img" && cmp out/cp-1.manifest.json "$1/cp-1.manifest.json"
+}
+
+@test "another folder with spaces, another time zone, locale and umask: the same bytes" {
+	again "a folder/with spaces"
+	cd "a folder/with spaces"
+	(umask 077 && TZ=Asia/Tokyo LC_ALL=C CACHE=$PWD/"my cache" build -o "the out" >/dev/null)
+	cd "$BATS_FILE_TMPDIR"
+	same_images "a folder/with spaces/the out"
+}
+
+@test "a plain user without loop devices builds the same bytes" {
+	[ "$(id -u)" -eq 0 ] || skip "needs root to become another user"
+	dir=$(mktemp -d /tmp/pibuild-test.XXXXXX)
+	again "$dir"
+	chown -R nobody "$dir"
+	# A mount namespace with a bare /dev, as a container has.
+	sandbox -- unshare -m bash -c "
+		mount -t tmpfs none /mnt && touch /mnt/null && mount --bind /dev/null /mnt/null
+		mkdir /mnt/fd.d && for d in urandom random zero full tty; do touch /mnt/\$d; mount --bind /dev/\$d /mnt/\$d; done
+		ln -s /proc/self/fd /mnt/fd; mount --move /mnt /dev
+		! ls /dev/loop* 2>/dev/null
+		cd '$dir' && exec setpriv --reuid=65534 --regid=65534 --clear-groups env HOME='$dir' \
+			'$PIBUILD' --progress none --cache '$dir/cache' -o '$dir/out'" >/dev/null
+	same_images "$dir/out"
+	rm -rf "$dir"
+}
+
+@test "a clock ten years on changes nothing" {
+	command -v faketime >/dev/null || skip "faketime is not installed"
+	again later
+	cd later
+	sandbox -- bash -c 'SSL_CERT_FILE=/dev/null exec faketime -f "+0d" "$@"' _ "$PIBUILD" --progress none --cache ../cache -o out >/dev/null
+	cd ..
+	same_images later/out
+}
+
+@test "one processor gives the same bytes as two, cold" {
+	again single
+	cd single
+	sandbox -- taskset -c 0 "$PIBUILD" --progress none --cache "$PWD/cache" -o out >/dev/null
+	cd ..
+	same_images single/out
+}
+
+@test "SOURCE_DATE_EPOCH decides the time of what is written" {
+	again dated
+	cd dated
+	SOURCE_DATE_EPOCH=1600000000 build -o out --node w-1 >/dev/null
+	on_root out/w-1.img stat /etc/hostname | grep -q 'mtime: 0x5f5e1000'
+}
+
+@test "a SOURCE_DATE_EPOCH that is no number is refused" {
+	SOURCE_DATE_EPOCH=yesterday fails 2 "SOURCE_DATE_EPOCH is 'yesterday'" "$PIBUILD" plan
+}
+
+@test "a second build downloads nothing" {
+	sandbox -- bash -c '"$0" --progress none --cache cache -o out2 >/dev/null && [ ! -s "$PIBUILD_SANDBOX/access.log" ]' "$PIBUILD"
+	same_images out2
+}
+
+@test "a second build works offline" {
+	"$PIBUILD" --help >/dev/null
+	build --offline -o out3 >/dev/null
+	same_images out3
+}
+
+@test "a cold cache offline lists all that is missing at once" {
+	run sandbox -- "$PIBUILD" --offline --cache none -o out4
+	[ "$status" -ne 0 ]
+	for name in raspios k3s cilium-cli hubble-cli helm cilium-chart cert-manager-chart gateway-api; do
+		[[ "$output" == *$name* ]]
+	done
+	[ ! -e out4/cp-1.img ]
+}
+
+@test "--node builds that node only" {
+	build --node w-1 -o one >/dev/null
+	[ "$(ls one/*.img)" = one/w-1.img ]
+	cmp one/w-1.img out/w-1.img
+}
+
+@test "--role control-plane builds the servers" {
+	build --role control-plane -o servers >/dev/null
+	[ "$(ls servers/*.img)" = servers/cp-1.img ]
+}
+
+@test "an unknown --node is a usage error that names the nearest" {
+	fails 2 "has no node 'cp-l'; did you mean cp-1?" "$PIBUILD" --node cp-l
+}
+
+@test "a damaged download in the cache is found, thrown away, and fetched anew" {
+	cp -r --sparse=always cache damaged
+	rm -rf damaged/layers
+	k3s=$(sandbox -- "$PIBUILD" plan --json | jq -r '.artifacts[] | select(.name == "k3s").sha256')
+	object=damaged/objects/${k3s:0:2}/$k3s
+	[ -f "$object" ]
+	chmod u+w "$object"
+	printf 'X' | dd of="$object" bs=1 seek=100 conv=notrunc status=none
+	CACHE=damaged fails 4 'is damaged' build --offline -o out5
+	[ ! -e out5/cp-1.img ]
+	[ ! -e "$object" ]
+	CACHE=damaged build -o out5 >/dev/null
+	same_images out5
+}
+
+@test "a damaged base in the cache is found and thrown away" {
+	cp -r --sparse=always cache damaged-base
+	rm -rf damaged-base/layers
+	base=$(sandbox -- "$PIBUILD" plan --json | jq -r '.artifacts[] | select(.name == "raspios").sha256')
+	object=damaged-base/objects/${base:0:2}/$base
+	chmod u+w "$object"
+	printf 'X' | dd of="$object" bs=1 seek=300000 conv=notrunc status=none
+	run env CACHE=damaged-base build --offline -o out6
+	[ ! -e out6/cp-1.img ]
+	CACHE=damaged-base build -o out6 >/dev/null
+	same_images out6
+}
+
+@test "a layer that is not the one its record speaks of is made again" {
+	cp -r --sparse=always cache torn
+	for layer in torn/layers/*.img; do truncate -s 1M "$layer"; done
+	CACHE=torn build -o out7 >/dev/null
+	same_images out7
+}
+
+@test "killed at 25 moments, nothing stands under a final name that is not whole, and the next run completes" {
+	again killed
+	cd killed
+	for i in $(seq 25); do
+		rm -rf cache/layers out
+		sandbox -- timeout -s KILL "0.$(printf '%02d' $((i * 3)))" "$PIBUILD" --progress none --cache cache -o out >/dev/null 2>&1 || true
+		for img in out/*.img; do
+			[ ! -e "$img" ] || cmp "$img" "../out/${img##*/}"
+		done
+		for object in cache/objects/*/*; do
+			[ ! -e "$object" ] || [ "$(sha256sum <"$object" | cut -d' ' -f1)" = "${object##*/}" ]
+		done
+	done
+	build -o out >/dev/null
+	cd ..
+	same_images killed/out
+	# What the killed runs left is gone.
+	[ -z "$(find killed/out killed/cache/layers -name '.*.part')" ]
+}
+
+@test "Ctrl-C ends with 130 and leaves no image" {
+	again stopped
+	cd stopped
+	run sandbox -- bash -c '"$@" & pid=$!; sleep 0.15; kill -INT $pid; wait $pid' _ env --default-signal=INT "$PIBUILD" --progress none --cache cache -o out
+	[ "$status" -eq 130 ]
+	[[ "$output" == *interrupted* ]]
+	[ ! -e out/cp-1.img ]
+	[ -z "$(find out -name '.*.part' 2>/dev/null)" ]
+}
+
+@test "two builds at once on one cache both end well with the same bytes" {
+	again first
+	again second
+	(cd first && CACHE=../shared-cache build -o out >/dev/null) &
+	(cd second && CACHE=../shared-cache build -o out >/dev/null)
+	wait $!
+	same_images first/out
+	same_images second/out
+}

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+# For tests that build images: a cluster to build, the sandbox to build it in, and strangers to judge the result.
+
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+PIBUILD=${PIBUILD:-$top/build/pibuild}
+
+example_key='ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDtHFUhg+bgB6lD7yzUYhPpi6+ydl62EVyvxsUJ3buRo test'
+
+# A cluster of one server and one worker in the current folder. Arguments are lines put before `nodes:`.
+write_cluster() {
+	{
+		cat <<-EOT
+			apiVersion: pibuild/v1
+			cluster:
+			  name: lab
+			access:
+			  user: ${USER_NAME:-pi}
+			  sshKeys:
+			    - $example_key
+			  timezone: Europe/Berlin
+			network:
+			  subnet: 192.168.1.0/24
+			  gateway: 192.168.1.1
+			  nameservers: [192.168.1.1, 9.9.9.9]
+		EOT
+		printf '%s\n' "$@"
+		cat <<-EOT
+			nodes:
+			  - {name: cp-1, role: control-plane, board: rpi5, address: 192.168.1.11/24}
+			  - {name: w-1, role: worker, board: rpi5, address: 192.168.1.12/24}
+		EOT
+	} >cluster.yaml
+}
+
+# sandbox [OPTION]... -- COMMAND: the stand-in releases on loopback.
+sandbox() {
+	"$top/scripts/sandbox" "$@"
+}
+
+# build [ARGUMENT]...: pibuild in the sandbox, cache and output of this test. SANDBOX holds sandbox options.
+build() {
+	# shellcheck disable=SC2086 # options are words
+	sandbox ${SANDBOX:-} -- "$PIBUILD" --progress none --cache "${CACHE:-$PWD/cache}" "$@"
+}
+
+part_start() { sfdisk --json "$1" | jq ".partitiontable.partitions[$(($2 - 1))].start * 512"; }
+part_size() { sfdisk --json "$1" | jq ".partitiontable.partitions[$(($2 - 1))].size * 512"; }
+
+# part IMG N OUT: a partition as a file of its own.
+part() {
+	dd if="$1" of="$3" bs=512 skip=$(($(part_start "$1" "$2") / 512)) count=$(($(part_size "$1" "$2") / 512)) \
+		conv=sparse status=none
+}
+
+# judge IMG: the tools that know best find no fault. sfdisk may warn of unused sectors, which is none.
+judge() {
+	local dir
+	dir=$(mktemp -d "$BATS_TEST_TMPDIR/judge.XXXX")
+	part "$1" 1 "$dir/boot" && part "$1" 2 "$dir/root"
+	fsck.fat -n "$dir/boot" >"$dir/fat.log" || { cat "$dir/fat.log"; return 1; }
+	e2fsck -fn "$dir/root" >"$dir/ext4.log" 2>&1 || { cat "$dir/ext4.log"; return 1; }
+	sfdisk --verify "$1" >"$dir/table.log" 2>&1 || { cat "$dir/table.log"; return 1; }
+	# The file system ends inside its partition, which e2fsck on a piece cannot see.
+	[ $(($(dumpe2fs -h "$dir/root" 2>/dev/null | awk -F: '/^Block count/ {c=$2} /^Block size/ {s=$2} END {print c*s}'))) \
+		-le "$(part_size "$1" 2)" ]
+	rm -rf "$dir"
+}
+
+# on_root IMG COMMAND...: debugfs on the root file system.
+on_root() {
+	local img=$1
+	shift
+	debugfs -R "$*" "$img?offset=$(part_start "$img" 2)" 2>/dev/null
+}
+root_cat() { on_root "$1" cat "$2"; }
+root_mode() { on_root "$1" stat "$2" | sed -n 's/.*Mode: *\([0-7]*\).*/\1/p'; }
+root_owner() { on_root "$1" stat "$2" | sed -n 's/^User: *\([0-9]*\) *Group: *\([0-9]*\).*/\1:\2/p'; }
+root_has() { on_root "$1" stat "$2" | grep -q '^Inode:'; }
+root_link() { on_root "$1" stat "$2" | sed -n 's/^Fast link dest: "\(.*\)"/\1/p'; }
+boot_cat() { mtype -i "$1@@$(part_start "$1" 1)" "::$2"; }
+
+# fails CODE TEXT COMMAND...: ends with CODE and says TEXT.
+fails() {
+	local code=$1 text=$2
+	shift 2
+	run "$@"
+	[ "$status" -eq "$code" ] || { echo "exit $status instead of $code: $output"; return 1; }
+	[[ "$output" == *"$text"* ]] || { echo "not said: $text"; echo "$output"; return 1; }
+}
