@@ -70,6 +70,8 @@ struct lock {
 };
 /* FILE from --lock, else $PIBUILD_LOCK, else pibuild.lock beside the config when there, else the shipped one. */
 int lock_load(const char *file, const struct config *c, struct lock **ret, struct err *e);
+/* DIR/pibuild.lock of the config: where `lock` writes without --lock. */
+const char *lock_path_beside(const struct config *c);
 const struct lock_entry *lock_find(const struct lock *l, const char *name, const char *version);
 
 /* One artifact decided: what it is and by which digest it is trusted. A base given by path or URL is a pin too
@@ -94,8 +96,8 @@ struct cache {
 	const char *dir;
 	int fd;
 };
-/* --cache DIR, else $PIBUILD_CACHE, else $XDG_CACHE_HOME/pibuild, else ~/.cache/pibuild; 0700. Old temporary files
- * of dead runs are removed. */
+/* --cache DIR, else $PIBUILD_CACHE, else $XDG_CACHE_HOME/pibuild, else ~/.cache/pibuild; 0700. Temporary files that
+ * no run has touched for a week are removed; younger ones are downloads that go on where they stopped. */
 int cache_open(const char *dir, struct cache *ret, struct err *e);
 /* As above for looking only: writes nothing; -ENOENT when there is no cache yet. */
 int cache_peek(const char *dir, struct cache *ret, struct err *e);

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+
+#include "artifact/internal.h"
+#include "artifact/rows.h"
+#include "base/data.h"
+
+static const char *const install_names[] = { [INSTALL_NONE] = "none",
+					     [INSTALL_FILE] = "file",
+					     [INSTALL_MEMBER] = "member",
+					     [INSTALL_UNPACK] = "unpack" };
+static const char *const form_names[CHECKSUM_FORM_COUNT] = { [CHECKSUM_SHA256SUM] = "sha256sum",
+							     [CHECKSUM_HELM_INDEX] = "helm-index",
+							     [CHECKSUM_GITHUB] = "github" };
+/* In the order of the FOR_ bits. */
+static const char *const audience_names[] = { "control-plane", "worker", "first-server", "airgap" };
+
+#define AT(member) offsetof(struct artifact, member)
+static const struct row checksum_rows[] = {
+	{ "form", ROW_NAME, AT(checksum.form), true, form_names, NULL, ARRAY_SIZE(form_names) },
+	{ "url", ROW_URL, AT(checksum.url), true, NULL, NULL, 0 },
+	{ "file", ROW_TEXT, AT(checksum.entry), false, NULL, NULL, 0 },
+	{ "chart", ROW_TEXT, AT(checksum.entry), false, NULL, NULL, 0 },
+};
+static const struct row install_rows[] = {
+	{ "as", ROW_NAME, AT(install.as), true, install_names, NULL, ARRAY_SIZE(install_names) },
+	{ "path", ROW_TEXT, AT(install.path), true, NULL, NULL, 0 },
+	{ "member", ROW_TEXT, AT(install.member), false, NULL, NULL, 0 },
+	{ "mode", ROW_MODE, AT(install.mode), true, NULL, NULL, 0 },
+};
+static const struct row artifact_rows[] = {
+	{ "name", ROW_TEXT, AT(name), true, NULL, NULL, 0 },
+	{ "version", ROW_TEXT, AT(version_key), true, NULL, NULL, 0 },
+	{ "base", ROW_TRUE, AT(base), false, NULL, NULL, 0 },
+	{ "url", ROW_URL, AT(url), true, NULL, NULL, 0 },
+	{ "checksum", ROW_MAP, 0, true, NULL, checksum_rows, ARRAY_SIZE(checksum_rows) },
+	{ "maxSize", ROW_MIB, AT(max_size), true, NULL, NULL, 0 },
+	{ "install", ROW_MAP, 0, false, NULL, install_rows, ARRAY_SIZE(install_rows) },
+	{ "for", ROW_NAMES, AT(for_whom), false, audience_names, NULL, ARRAY_SIZE(audience_names) },
+};
+#undef AT
+
+static const char *tested_version(const struct catalogue *c, const char *key)
+{
+	vec_foreach (v, &c->versions)
+		if (streq(v->name, key))
+			return v->version;
+	return NULL;
+}
+
+const struct artifact *catalogue_find(const struct catalogue *c, const char *name)
+{
+	vec_foreach (a, &c->artifacts)
+		if (streq(a->name, name))
+			return a;
+	return NULL;
+}
+
+/* What no single key can tell. */
+static const char *artifact_fault(const struct catalogue *c, const struct artifact *a)
+{
+	bool needs_member = a->install.as == INSTALL_MEMBER || a->install.as == INSTALL_UNPACK;
+
+	if (catalogue_find(c, a->name))
+		return "this name is there twice";
+	if (!tested_version(c, a->version_key))
+		return "its version is not among `versions`";
+	if (!a->checksum.entry)
+		return "checksum needs `file` or `chart`";
+	if (!a->max_size)
+		return "maxSize is 0";
+	if (a->base ? a->install.as != INSTALL_NONE : a->install.as == INSTALL_NONE)
+		return "either `base: true` or `install` is needed";
+	if (needs_member != (a->install.member != NULL))
+		return "`member` goes with `as: member` and `as: unpack`";
+	if (a->install.path && a->install.path[0] != '/')
+		return "install.path is not absolute";
+	return !a->base && !a->for_whom ? "nobody gets it: `for` is empty" : NULL;
+}
+
+static int read_versions(const struct yaml_node *map, struct catalogue *c, struct err *e)
+{
+	if (map->type != YAML_MAP)
+		return rows_fault(e, map, "a map was expected here");
+	for (size_t i = 0; i < map->count; i++) {
+		const struct yaml_node *v = map->items[i];
+
+		if (v->type != YAML_SCALAR || !v->n)
+			return rows_fault(e, v, "a version was expected here");
+		*vec_push(&c->versions) = (struct version_pin){ map->keys[i]->text, v->text };
+	}
+	return 0;
+}
+
+static int read_artifacts(const struct yaml_node *list, struct catalogue *c, struct err *e)
+{
+	if (list->type != YAML_SEQ)
+		return rows_fault(e, list, "a list was expected here");
+	for (size_t i = 0; i < list->count; i++) {
+		struct artifact a = { 0 };
+		const char *why;
+		int r = rows_read(list->items[i], artifact_rows, ARRAY_SIZE(artifact_rows), &a, e);
+
+		if (r < 0)
+			return r;
+		why = artifact_fault(c, &a);
+		if (why)
+			return rows_fault(e, list->items[i], "%s: %s", a.name, why);
+		*vec_push(&c->artifacts) = a;
+	}
+	return 0;
+}
+
+static int read_catalogue(const struct yaml_node *doc, struct catalogue *c, struct err *e)
+{
+	static const char *const keys[] = { "apiVersion", "kind", "versions", "artifacts" };
+	int r = rows_check_kind(doc, "Catalogue", e);
+
+	if (r == 0)
+		r = rows_check_keys(doc, keys, ARRAY_SIZE(keys), e);
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(keys); i++)
+		if (!yaml_get(doc, keys[i]))
+			r = rows_fault(e, doc, "the key '%s' is missing", keys[i]);
+	if (r == 0)
+		r = read_versions(yaml_get(doc, "versions"), c, e);
+	return r < 0 ? r : read_artifacts(yaml_get(doc, "artifacts"), c, e);
+}
+
+int catalogue_load(struct catalogue **ret, struct err *e)
+{
+	struct catalogue *c = arena_new(struct catalogue);
+	struct yaml_node *doc;
+	int r = data_path("configs/catalogue.yaml", &c->path, e);
+
+	if (r == 0)
+		r = yaml_load(c->path, &doc, e);
+	if (r == 0)
+		r = read_catalogue(doc, c, e);
+	if (r == 0)
+		*ret = c;
+	return r;
+}
+
+const char *artifact_version(const struct catalogue *cat, const struct config *c, const char *version_key)
+{
+	vec_foreach (v, &c->versions)
+		if (streq(v->name, version_key))
+			return v->version;
+	return tested_version(cat, version_key);
+}

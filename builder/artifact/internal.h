@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of this folder share. Lower files know nothing of higher ones: url < lock < cache < http < fetch. */
+#ifndef ARTIFACT_INTERNAL_H
+#define ARTIFACT_INTERNAL_H
+
+#include "artifact/artifact.h"
+
+/* ---- url.c ---- */
+
+/* NULL for an https URL that is safe to use, else why it is none. */
+const char *url_fault(const char *url);
+/* TEMPLATE with {version} replaced, on the arena; ENCODE percent-encodes the version as a path segment. */
+const char *expand_version(const char *template, const char *version, bool encode);
+/* "files.example.org" of a URL, on the arena. */
+const char *url_host(const char *url);
+const char *artifact_url(const struct artifact *a, const char *version);
+
+/* Where to try in turn: the mirrors that match, in order, then the URL itself. */
+struct source {
+	const char *url;
+	const char *ca_file; /* NULL = the system's */
+	bool is_mirror;
+};
+struct sources {
+	VEC(struct source) list;
+};
+int url_sources(const struct config *c, const char *url, struct sources *ret, struct err *e);
+
+/* ---- lock.c ---- */
+
+int lock_load_file(const char *path, struct lock **ret, struct err *e);
+int lock_load_shipped(struct lock **ret, struct err *e);
+
+/* ---- cache.c ---- */
+
+/* A download in progress: tmp/<sha256>.part, locked as long as it is open. */
+struct part {
+	const struct cache *cache;
+	const char *name; /* <sha256>.part */
+	int fd;
+	uint64_t n; /* bytes in it */
+};
+#define PART_INIT { .fd = -1 }
+enum part_state { PART_OPEN, PART_BUSY, PART_DONE };
+
+/* OPEN: ours, with the bytes an earlier run left. BUSY: another process is at it. DONE: the object is there. */
+int part_open(const struct cache *c, const char *sha256, struct part *ret, enum part_state *state, struct err *e);
+int part_write(struct part *p, const void *data, size_t n, struct err *e);
+int part_restart(struct part *p, struct err *e);
+/* Its digest matched: fsync, rename into objects/, fsync of the folder. */
+int part_publish(struct part *p, const char *sha256, struct err *e);
+/* Lets go; what was downloaded stays for the next run. */
+void part_close(struct part *p);
+
+/* ---- http.c: the one file that includes libcurl ---- */
+
+struct http;	 /* many requests at once */
+struct request; /* one of them */
+
+enum http_verdict {
+	HTTP_OK,	  /* the server says that this is all */
+	HTTP_TRANSIENT,	  /* worth another try: cut, stalled, 503 */
+	HTTP_UNREACHABLE, /* as transient, but no server answered */
+	HTTP_REFUSED,	  /* a definite no: 404, bad certificate, redirect to http */
+	HTTP_STOPPED,	  /* the sink wanted no more */
+};
+
+struct http_result {
+	enum http_verdict verdict;
+	char why[512];	    /* unless OK or STOPPED */
+	double retry_after; /* seconds the server asked for; 0 = none */
+};
+
+/* What the answer says about itself, before its first byte. */
+struct http_answer {
+	bool partial;		/* 206 */
+	uint64_t start;		/* of a partial answer */
+	int64_t length, total;	/* bytes to come and of the whole; -1 = not said */
+	const char *encoding;	/* Content-Encoding, or NULL */
+};
+
+struct http_sink {
+	/* false = stop: verdict HTTP_STOPPED. HEAD comes once before the first DATA and may not come for an empty body. */
+	bool (*head)(void *arg, const struct http_answer *a);
+	bool (*data)(void *arg, const void *data, size_t n);
+	void (*done)(void *arg, const struct http_result *result, const struct http_answer *a);
+};
+
+int http_open(struct http **ret, struct err *e);
+void http_close(struct http *h);
+/* OFFSET > 0 asks for the rest from there. The request ends with a call of sink->done from http_run(). */
+int http_get(struct http *h, const struct source *from, uint64_t offset, const struct http_sink *sink, void *arg,
+	     struct err *e);
+/* Moves bytes and ends requests, at most SECONDS long. */
+int http_run(struct http *h, double seconds, struct err *e);
+
+/* ---- fetch.c ---- */
+
+/* A small file wanted in memory, whatever its digest; at most 16 MiB. */
+struct text {
+	const char *label, *url;
+	struct strbuf body;
+};
+int fetch_texts(struct text *texts, size_t n, const struct fetch_options *o, struct err *e);
+
+/* ---- upstream.c: checksum files of the three forms; TEXT is outside data ---- */
+
+struct upstream {
+	char sha256[SHA256_HEX];
+	uint64_t size; /* 0 = not said */
+};
+int upstream_find(enum checksum_form form, const char *url, const char *text, size_t n, const char *entry,
+		  const char *version, struct upstream *ret, struct err *e);
+
+#endif

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <time.h>
+
+#include "artifact/internal.h"
+#include "artifact/rows.h"
+#include "base/data.h"
+#include "base/file.h"
+
+#define AT(member) offsetof(struct lock_entry, member)
+static const struct row raw_rows[] = {
+	{ "size", ROW_NUMBER, AT(raw_size), true, NULL, NULL, 0 },
+	{ "sha256", ROW_SHA256, AT(raw_sha256), true, NULL, NULL, 0 },
+};
+static const struct row entry_rows[] = {
+	{ "name", ROW_TEXT, AT(name), true, NULL, NULL, 0 },
+	{ "version", ROW_TEXT, AT(version), true, NULL, NULL, 0 },
+	{ "url", ROW_URL, AT(url), true, NULL, NULL, 0 },
+	{ "sha256", ROW_SHA256, AT(sha256), true, NULL, NULL, 0 },
+	{ "size", ROW_NUMBER, AT(size), false, NULL, NULL, 0 },
+	{ "raw", ROW_MAP, 0, false, NULL, raw_rows, ARRAY_SIZE(raw_rows) },
+	{ "source", ROW_TEXT, AT(source), false, NULL, NULL, 0 },
+};
+#undef AT
+
+const struct lock_entry *lock_find(const struct lock *l, const char *name, const char *version)
+{
+	vec_foreach (x, &l->entries)
+		if (streq(x->name, name) && streq(x->version, version))
+			return x;
+	return NULL;
+}
+
+static int read_time(const struct yaml_node *node, int64_t *ret, struct err *e)
+{
+	struct tm tm = { 0 };
+	const char *end = node->type == YAML_SCALAR ? strptime(node->text, "%Y-%m-%dT%H:%M:%SZ", &tm) : NULL;
+
+	if (!end || *end)
+		return rows_fault(e, node, "time is written like 2026-10-07T00:00:00Z");
+	*ret = timegm(&tm);
+	return 0;
+}
+
+static int read_entries(const struct yaml_node *list, struct lock *l, struct err *e)
+{
+	if (list->type != YAML_SEQ)
+		return rows_fault(e, list, "a list was expected here");
+	for (size_t i = 0; i < list->count; i++) {
+		struct lock_entry x = { .where = list->items[i] };
+		const struct lock_entry *twin;
+		int r = rows_read(list->items[i], entry_rows, ARRAY_SIZE(entry_rows), &x, e);
+
+		if (r < 0)
+			return r;
+		twin = lock_find(l, x.name, x.version);
+		if (twin)
+			return rows_fault(e, x.where, "%s %s is there already, in line %u", x.name, x.version,
+					  twin->where->line);
+		*vec_push(&l->entries) = x;
+	}
+	return 0;
+}
+
+static int read_lock(const struct yaml_node *doc, struct lock *l, struct err *e)
+{
+	static const char *const keys[] = { "apiVersion", "kind", "time", "artifacts" };
+	int r = rows_check_kind(doc, "Lock", e);
+
+	if (r == 0)
+		r = rows_check_keys(doc, keys, ARRAY_SIZE(keys), e);
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(keys); i++)
+		if (!yaml_get(doc, keys[i]))
+			r = rows_fault(e, doc, "the key '%s' is missing", keys[i]);
+	if (r == 0)
+		r = read_time(yaml_get(doc, "time"), &l->time, e);
+	return r < 0 ? r : read_entries(yaml_get(doc, "artifacts"), l, e);
+}
+
+int lock_load_shipped(struct lock **ret, struct err *e)
+{
+	const char *path;
+	int r = data_path("configs/pibuild.lock", &path, e);
+
+	return r < 0 ? r : lock_load_file(path, ret, e);
+}
+
+int lock_load_file(const char *path, struct lock **ret, struct err *e)
+{
+	struct lock *l = arena_new(struct lock);
+	struct yaml_node *doc;
+	int r = yaml_load(path, &doc, e);
+
+	l->path = path;
+	if (r == 0)
+		r = read_lock(doc, l, e);
+	if (r == 0)
+		*ret = l;
+	return r;
+}
+
+const char *lock_path_beside(const struct config *c)
+{
+	return path_join(c->dir, "pibuild.lock");
+}
+
+int lock_load(const char *file, const struct config *c, struct lock **ret, struct err *e)
+{
+	const char *env = getenv("PIBUILD_LOCK"), *beside = lock_path_beside(c);
+
+	if (file)
+		return lock_load_file(file, ret, e);
+	if (env && *env)
+		return lock_load_file(env, ret, e);
+	/* Anything but "not there" is for the reader to report: a lock that cannot be read is no reason to ignore it. */
+	if (access(beside, F_OK) == 0 || errno != ENOENT)
+		return lock_load_file(beside, ret, e);
+	return lock_load_shipped(ret, e);
+}
