@@ -73,6 +73,11 @@ test-fast: deps
 	@scripts/run-tests --fast --build $(B) $(T)
 test-programs: all $(UNIT_BIN)
 
+# Ratios against xz and cp on the bootable base, in one run.
+bench: deps
+	@$(MAKE) --no-print-directory all
+	scripts/sandbox --base bootable --payload-size real -- scripts/bench $(B)/pibuild $(RUNS)
+
 lint:
 	@scripts/deps build run test lint
 	@echo "  clang-format"; clang-format --dry-run -Werror $(C_FILES)
@@ -93,7 +98,7 @@ install: all
 clean:
 	rm -rf build build-*
 
-.PHONY: all deps demo test test-fast test-programs lint install clean
+.PHONY: all deps demo bench test test-fast test-programs lint install clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
