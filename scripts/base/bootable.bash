@@ -1,3 +1,39 @@
 # SPDX-License-Identifier: Apache-2.0
-# shellcheck shell=bash
-make_bootable() { die "the bootable base is not there yet"; }
+# shellcheck shell=bash disable=SC2154
+#
+# The bootable base: Debian arm64 in the layout of Raspberry Pi OS Lite, for QEMU's `virt` machine.
+# Packages are unpacked, never configured, so nothing foreign is run; what their maintainer scripts
+# would have made is made by base/bootable/build, under fakeroot, for the owners' sake.
+
+bootable_suite=trixie
+bootable_mirror=${PIBUILD_DEBIAN_MIRROR:-http://deb.debian.org/debian}
+bootable_keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+bootable_packages=(
+	base-files base-passwd bash busybox-static ca-certificates coreutils dash dbus diffutils dosfstools
+	e2fsprogs fdisk findutils grep gzip hostname iproute2 iputils-ping jq kmod libpam-modules
+	libpam-systemd linux-image-arm64 login mawk mount netbase network-manager openssh-server passwd
+	procps sed sudo systemd systemd-sysv systemd-timesyncd tar tzdata udev util-linux xz-utils zstd
+)
+
+# make_bootable IMG WORK
+make_bootable() {
+	local packages
+	need fakeroot mmdebstrap depmod modprobe zstd xz
+	packages=$keep/packages-$bootable_suite-$(printf '%s\n' "${bootable_packages[@]}" | sha256sum | cut -c1-16).tar.zst
+	kept "$packages" bootable_fetch "$2"
+	fakeroot -- "$top/scripts/base/bootable/build" "$packages" "$1" "$2"
+}
+
+# bootable_fetch WORK OUT: the packages, unpacked into one archive.
+bootable_fetch() {
+	local list said
+	[ -e "$bootable_keyring" ] || die "$bootable_keyring is missing. Run scripts/deps"
+	list=$(printf '%s,' "${bootable_packages[@]}")
+	note "downloading Debian $bootable_suite packages for arm64 from $bootable_mirror"
+	said=$(TMPDIR=$1 fakeroot mmdebstrap --quiet --mode=chrootless --variant=extract --architectures=arm64 \
+		--keyring="$bootable_keyring" --include="${list%,}" --format=tar \
+		"$bootable_suite" "$2.tar" "$bootable_mirror" 2>&1) ||
+		die "mmdebstrap failed; it needs to reach $bootable_mirror (PIBUILD_DEBIAN_MIRROR names another):
+$(tail -n 5 <<<"$said")"
+	zstd -q --rm -3 -T0 "$2.tar" -o "$2"
+}
