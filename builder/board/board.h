@@ -8,12 +8,13 @@
 
 #include "base/err.h"
 #include "base/util.h"
+#include "config/config.h"
 
 struct board_kernel {
-	const char *base;	/* "raspios" or "debian"; a user's own base counts as raspios */
-	const char *file;	/* on the boot partition: "kernel8.img", "kernel_2712.img" */
-	unsigned page_kib;	/* 4 or 16 */
-	unsigned address_bits;	/* 39, 47 or 48 */
+	const char *base;      /* "raspios" or "debian"; a user's own base counts as raspios */
+	const char *file;      /* on the boot partition: "kernel8.img", "kernel_2712.img" */
+	unsigned page_kib;     /* 4 or 16 */
+	unsigned address_bits; /* 39, 47 or 48 */
 };
 
 struct board {
@@ -21,8 +22,8 @@ struct board {
 	const char *title; /* "Raspberry Pi 5" */
 	const char *soc;   /* "bcm2712" */
 	VEC(struct board_kernel) kernels;
-	VEC(uint64_t) memory;	      /* variants in bytes, rising */
-	const char *nic;	      /* "eth0"; NULL = none on board */
+	VEC(uint64_t) memory; /* variants in bytes, rising */
+	const char *nic;      /* "eth0"; NULL = none on board */
 	bool wifi;
 	VEC(const char *) dtbs;
 	VEC(const char *) config_lines; /* lines for config.txt, own section included */
@@ -39,5 +40,12 @@ const struct board_kernel *board_kernel_for(const struct board *b, const char *b
 /* Envoy's allocator needs more than 39 address bits (cilium/proxy 1027). */
 bool board_runs_envoy(const struct board *b, const char *base);
 uint64_t board_max_memory(const struct board *b);
+/* Interface that carries a node's address: wlan0 on Wi-Fi (boards without Ethernet, or network.interface: wlan0),
+ * else the wired one, VLAN included. */
+const char *board_lan_interface(const struct board *b, const struct config *c);
+
+/* Every cross-check of a cluster: config_check(), then the rules that need the boards. Boards of unknown name are
+ * faults here too. */
+void cluster_check(const struct config *c, const struct cluster_versions *v, struct faults *f);
 
 #endif

@@ -53,6 +53,9 @@ const char *config_lan_interface(const struct config *c)
 
 static void derive(struct config *c)
 {
+	/* After a fault the checks that follow still need something to look at. */
+	c->network.interface = str_or(c->network.interface, "eth0");
+	c->os.base = str_or(c->os.base, "raspios");
 	vec_foreach (n, &c->nodes) {
 		if (!c->network.subnet.set && n->address.set) {
 			c->network.subnet = n->address;

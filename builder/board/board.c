@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "board/board.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stddef.h>
+
+#include "base/data.h"
+#include "base/file.h"
+#include "config/schema.h"
+
+#define AT(member)     .offset = offsetof(struct board, member)
+#define KERNEL(member) .offset = offsetof(struct board_kernel, member)
+
+static const char *const base_names[] = { "raspios", "debian" };
+
+static void base_node(struct loader *l, const struct field *f, const struct yaml_node *n, const char *path, void *dst)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(base_names); i++)
+		if (n->type == YAML_SCALAR && streq(n->text, base_names[i])) {
+			*(const char **)dst = base_names[i];
+			return;
+		}
+	schema_fault(l, n, path, "must be raspios or debian");
+}
+
+static const char *check_line(const char *text)
+{
+	for (const unsigned char *p = (const unsigned char *)text; *p; p++)
+		if (*p < 0x20 || *p == 0x7f)
+			return "one line without control characters";
+	return NULL;
+}
+
+static const struct kind kind_kernel_base = { .name = "raspios or debian", .node = base_node };
+static const struct kind kind_line = { .name = "line", .check = check_line };
+
+static const struct field memory_item = { .kind = &kind_memory };
+static const struct field line_item = { .kind = &kind_line };
+static const struct field word_item = { .kind = &kind_label };
+
+static const struct field kernel_fields[] = {
+	{ .key = "base", .kind = &kind_kernel_base, KERNEL(base), .flags = REQUIRED },
+	{ .key = "file", .kind = &kind_label, KERNEL(file), .flags = REQUIRED },
+	{ .key = "pageKiB", .kind = &kind_unsigned, KERNEL(page_kib), .flags = REQUIRED },
+	{ .key = "addressBits", .kind = &kind_unsigned, KERNEL(address_bits), .flags = REQUIRED },
+	{ 0 },
+};
+
+static const struct field board_fields[] = {
+	{ .key = "title", .kind = &kind_line, AT(title), .flags = REQUIRED },
+	{ .key = "soc", .kind = &kind_label, AT(soc), .flags = REQUIRED },
+	{ .key = "kernels",
+	  .kind = &kind_list,
+	  AT(kernels),
+	  .flags = REQUIRED,
+	  .sub = kernel_fields,
+	  .size = sizeof(struct board_kernel) },
+	{ .key = "memory",
+	  .kind = &kind_list,
+	  AT(memory),
+	  .flags = REQUIRED,
+	  .item = &memory_item,
+	  .size = sizeof(uint64_t) },
+	{ .key = "nic", .kind = &kind_interface, AT(nic) },
+	{ .key = "wifi", .kind = &kind_bool, AT(wifi), .def = "false" },
+	{ .key = "dtbs", .kind = &kind_list, AT(dtbs), .item = &word_item, .size = sizeof(const char *) },
+	{ .key = "config", .kind = &kind_list, AT(config_lines), .item = &line_item, .size = sizeof(const char *) },
+	{ .key = "cmdline", .kind = &kind_list, AT(cmdline), .item = &word_item, .size = sizeof(const char *) },
+	{ 0 },
+};
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+int board_names(const char *const **ret, size_t *ret_n, struct err *e)
+{
+	VEC(const char *) names = { 0 };
+	struct dirent *d;
+	const char *path;
+	DIR *dir;
+	int r = data_path("boards", &path, e);
+
+	if (r < 0)
+		return r;
+	dir = opendir(path);
+	if (!dir)
+		return err_errno(e, -errno, "cannot read the boards in %s", path);
+	while ((d = readdir(dir)))
+		if (d->d_name[0] != '.' && ends_with(d->d_name, ".yaml"))
+			*vec_push(&names) = arena_strndup(d->d_name, strlen(d->d_name) - strlen(".yaml"));
+	closedir(dir);
+	if (names.n)
+		qsort(names.v, names.n, sizeof(*names.v), compare_names);
+	*ret = names.v;
+	*ret_n = names.n;
+	return 0;
+}
+
+static int unknown_board(const char *name, const char *const *names, size_t n, struct err *e)
+{
+	const char *near = nearest_word(name, names, n);
+	struct strbuf all = { 0 };
+
+	for (size_t i = 0; i < n; i++)
+		strbuf_addf(&all, "%s%s", i ? ", " : "", names[i]);
+	err_class(e, CLASS_CONFIG, "there is no board '%s'%s%s%s; boards are %s", name, near ? "; did you mean '" : "",
+		  near ? near : "", near ? "'?" : "", all.s);
+	strbuf_done(&all);
+	return e->code;
+}
+
+static int read_board(const char *path, struct board *b, struct err *e)
+{
+	struct faults f = { 0 };
+	struct loader l = { .faults = &f, .dir = path_dir(path) };
+	struct yaml_node *doc;
+	int r = yaml_load(path, &doc, e);
+
+	if (r < 0)
+		return r;
+	schema_read(&l, board_fields, doc, "", b);
+	if (f.errors)
+		return err_class(e, CLASS_CONFIG, "%s:%u:%u: %s", path, f.list.v[0].line, f.list.v[0].col,
+				 f.list.v[0].msg);
+	if (!b->memory.n || !b->kernels.n)
+		return err_class(e, CLASS_CONFIG, "%s: a board needs a kernel and a size of memory", path);
+	return 0;
+}
+
+int board_load(const char *name, const struct board **ret, struct err *e)
+{
+	struct board *b = arena_new(struct board);
+	const char *const *names, *path;
+	size_t n, i;
+	int r = board_names(&names, &n, e);
+
+	if (r < 0)
+		return r;
+	/* Only a name of the folder becomes part of a path. */
+	for (i = 0; i < n && !streq(names[i], name); i++)
+		;
+	if (i == n)
+		return unknown_board(name, names, n, e);
+	r = data_path(arena_printf("boards/%s.yaml", name), &path, e);
+	if (r == 0)
+		r = read_board(path, b, e);
+	if (r < 0)
+		return r;
+	b->name = names[i];
+	*ret = b;
+	return 0;
+}
+
+const struct board_kernel *board_kernel_for(const struct board *b, const char *base)
+{
+	/* A base of the user's own boots like Raspberry Pi OS, which it is made from. */
+	const char *name = streq(base, "debian") ? "debian" : "raspios";
+
+	vec_foreach (k, &b->kernels)
+		if (streq(k->base, name))
+			return k;
+	return NULL;
+}
+
+bool board_runs_envoy(const struct board *b, const char *base)
+{
+	const struct board_kernel *k = board_kernel_for(b, base);
+
+	return k && k->address_bits > 39;
+}
+
+uint64_t board_max_memory(const struct board *b)
+{
+	return b->memory.v[b->memory.n - 1];
+}
+
+const char *board_lan_interface(const struct board *b, const struct config *c)
+{
+	if (c->network.wifi.ssid && b->wifi && (!b->nic || starts_with(c->network.interface, "wlan")))
+		return "wlan0";
+	return config_lan_interface(c);
+}

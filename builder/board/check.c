@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Cross-checks that need to know the hardware. */
+#include "board/board.h"
+
+#include "base/log.h"
+
+#define MIN_SERVER (2 * GIB)
+#define MIN_WORKER (512 * MIB)
+
+struct machine {
+	const struct node_config *node;
+	const struct board *board;
+	const char *key; /* "nodes[0]" */
+};
+
+struct check {
+	const struct config *config;
+	struct faults *faults;
+	VEC(struct machine) machines; /* nodes whose board is known */
+};
+
+static const char *base_name(const struct config *c)
+{
+	return streq(c->os.base, "raspios") || streq(c->os.base, "debian") ? c->os.base : "your own base";
+}
+
+static bool announces(const struct config *c, const struct node_config *n)
+{
+	bool workers = c->lb.nodes == ANNOUNCE_WORKERS ||
+		       (c->lb.nodes == ANNOUNCE_AUTO && config_count_role(c, ROLE_WORKER) > 0);
+
+	return !workers || n->role == ROLE_WORKER;
+}
+
+/* ---- one machine at a time ---- */
+
+static void check_kernel(struct check *x, const struct machine *m)
+{
+	if (!board_kernel_for(m->board, x->config->os.base))
+		fault_key(x->faults, x->config, arena_printf("%s.board", m->key),
+			  "%s.board: %s does not boot with os.base: %s, whose kernel does not know this board; use "
+			  "os.base: raspios, or "
+			  "another board",
+			  m->key, m->board->title, base_name(x->config));
+}
+
+static void check_memory(struct check *x, const struct machine *m)
+{
+	uint64_t memory = m->node->memory ? m->node->memory : board_max_memory(m->board);
+	uint64_t least = m->node->role == ROLE_CONTROL_PLANE ? MIN_SERVER : MIN_WORKER;
+	const char *key = arena_printf("%s.%s", m->key, m->node->memory ? "memory" : "board");
+	_cleanup_strbuf_ struct strbuf sizes = { 0 };
+	char a[SIZE_TEXT_MAX], b[SIZE_TEXT_MAX];
+	bool sold = false;
+
+	vec_foreach (v, &m->board->memory) {
+		strbuf_addf(&sizes, "%s%s", sizes.n ? ", " : "", size_text(*v, a));
+		sold |= *v == memory;
+	}
+	if (!sold)
+		fault_key(x->faults, x->config, key, "%s: %s is not made with %s of memory, but with %s", key,
+			  m->board->title, size_text(memory, a), sizes.s);
+	if (memory < least)
+		fault_key(
+			x->faults, x->config, key,
+			"%s: a %s needs %s of memory, and this %s has %s%s; the kernel would kill K3s again and again",
+			key, m->node->role == ROLE_CONTROL_PLANE ? "server" : "worker", size_text(least, a),
+			m->board->title, m->node->memory ? "" : "at most ", size_text(memory, b));
+}
+
+static void check_link(struct check *x, const struct machine *m)
+{
+	const struct config *c = x->config;
+	const char *key = arena_printf("%s.board", m->key), *interface = c->network.interface;
+
+	if (!m->board->nic && !c->network.wifi.ssid && !yaml_find(c->doc, "network.wifi"))
+		fault_key(x->faults, c, key,
+			  "%s: %s has no Ethernet; add network.wifi with ssid, passphrase and country", key,
+			  m->board->title);
+	else if (!m->board->wifi && starts_with(interface, "wlan"))
+		fault_key(x->faults, c, key, "%s: %s has no Wi-Fi, and network.interface is %s", key, m->board->title,
+			  interface);
+}
+
+static void check_machines(struct check *x)
+{
+	vec_foreach (m, &x->machines) {
+		check_kernel(x, m);
+		check_memory(x, m);
+		check_link(x, m);
+	}
+}
+
+/* ---- the cluster as a whole ---- */
+
+static void check_interface_name(struct check *x)
+{
+	const struct config *c = x->config;
+
+	if (starts_with(c->network.interface, "end") && !streq(c->os.base, "debian"))
+		fault_key(x->faults, c, "network.interface",
+			  "network.interface: Raspberry Pi OS calls the Ethernet of every board eth0, so %s would "
+			  "never come up",
+			  c->network.interface);
+}
+
+static void check_unused_wifi(struct check *x)
+{
+	const struct config *c = x->config;
+
+	if (!c->network.wifi.ssid || !x->machines.n)
+		return;
+	vec_foreach (m, &x->machines)
+		if (starts_with(board_lan_interface(m->board, c), "wlan"))
+			return;
+	note_key(x->faults, c, "network.wifi",
+		 "network.wifi: every node has Ethernet and uses it; for Wi-Fi on all nodes set network.interface: "
+		 "wlan0");
+}
+
+static bool has_interface(const struct check *x, const struct machine *m, const char *name)
+{
+	return streq(name, board_lan_interface(m->board, x->config)) || (m->board->nic && streq(name, m->board->nic));
+}
+
+static void check_announce_interface(struct check *x, const char *name, size_t index)
+{
+	const struct config *c = x->config;
+	const struct machine *first = NULL;
+
+	vec_foreach (m, &x->machines) {
+		if (!announces(c, m->node))
+			continue;
+		first = first ? first : m;
+		if (has_interface(x, m, name))
+			return;
+	}
+	if (first)
+		fault_key(x->faults, c, arena_printf("loadBalancer.announce.interfaces[%zu]", index),
+			  "loadBalancer.announce.interfaces[%zu]: no announcing node has %s (%s is on %s), so nobody "
+			  "would answer for "
+			  "service addresses",
+			  index, name, first->node->name, board_lan_interface(first->board, c));
+}
+
+static void check_announce(struct check *x)
+{
+	if (!x->config->lb.pools.n || x->machines.n != x->config->nodes.n)
+		return;
+	for (size_t i = 0; i < x->config->lb.interfaces.n; i++)
+		check_announce_interface(x, x->config->lb.interfaces.v[i], i);
+}
+
+/* The first node whose kernel has too few address bits, or NULL. */
+static const struct machine *without_envoy(const struct check *x)
+{
+	vec_foreach (m, &x->machines)
+		if (board_kernel_for(m->board, x->config->os.base) && !board_runs_envoy(m->board, x->config->os.base))
+			return m;
+	return NULL;
+}
+
+/* os.base is one for all: Debian is a cure only when every board boots it. */
+static bool debian_cures(const struct check *x)
+{
+	vec_foreach (m, &x->machines)
+		if (!board_runs_envoy(m->board, "debian"))
+			return false;
+	return true;
+}
+
+static void envoy_feature(struct check *x, const struct machine *m, const char *key, enum tristate state)
+{
+	const struct board_kernel *k = board_kernel_for(m->board, x->config->os.base);
+	const char *cure = debian_cures(x) ? "set os.base: debian, or " : "";
+
+	if (state == STATE_ON)
+		fault_key(x->faults, x->config, key,
+			  "%s: Envoy would crash on %s: %s boots %s with %u address bits there, and Envoy needs more; "
+			  "%sset %s: false",
+			  key, m->node->name, m->board->title, k->file, k->address_bits, cure, key);
+}
+
+static void check_envoy(struct check *x)
+{
+	const struct config *c = x->config;
+	const struct machine *m = without_envoy(x);
+	bool ingress = c->cilium.ingress == STATE_AUTO, gateway = c->cilium.gateway_api == STATE_AUTO;
+
+	if (!m || !m->node->name)
+		return;
+	envoy_feature(x, m, "cilium.ingress", c->cilium.ingress);
+	envoy_feature(x, m, "cilium.gatewayAPI", c->cilium.gateway_api);
+	if (ingress || gateway)
+		note_key(x->faults, c, "cilium",
+			 "cilium: %s off, because Envoy does not run on %s (%s, %u address bits)%s",
+			 ingress && gateway ? "ingress and Gateway API stay"
+			 : ingress	    ? "ingress stays"
+					    : "Gateway API stays",
+			 m->node->name, m->board->title, board_kernel_for(m->board, c->os.base)->address_bits,
+			 debian_cures(x) ? "; with os.base: debian it does" : "");
+}
+
+static void load_boards(struct check *x)
+{
+	vec_foreach (n, &x->config->nodes) {
+		struct machine m = { .node = n };
+		struct err e = { 0 };
+
+		m.key = arena_printf("nodes[%zu]", (size_t)(n - x->config->nodes.v));
+		if (!n->board)
+			continue;
+		if (board_load(n->board, &m.board, &e) < 0)
+			fault_key(x->faults, x->config, arena_printf("%s.board", m.key), "%s.board: %s", m.key, e.msg);
+		else
+			*vec_push(&x->machines) = m;
+	}
+}
+
+static const struct {
+	const char *name;
+	void (*run)(struct check *x);
+} checks[] = {
+	{ "boards", load_boards },
+	{ "machines", check_machines },
+	{ "interface name", check_interface_name },
+	{ "unused Wi-Fi", check_unused_wifi },
+	{ "announcing interfaces", check_announce },
+	{ "Envoy", check_envoy },
+};
+
+void cluster_check(const struct config *c, const struct cluster_versions *v, struct faults *f)
+{
+	struct check x = { .config = c, .faults = f };
+
+	config_check(c, v, f);
+	for (size_t i = 0; i < ARRAY_SIZE(checks); i++) {
+		log_debug("check: %s", checks[i].name);
+		checks[i].run(&x);
+	}
+}

@@ -1,0 +1,572 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Rules across keys that need no board, one function each. A message says what the cluster would have done and what
+ * to write instead.
+ */
+#include "config/check.h"
+
+#include "base/log.h"
+#include "config/compat.h"
+
+#define TEXT_OF(addr) ipv4_text(addr, (char[IPV4_TEXT]){ 0 })
+
+static const char *node_key(const struct config *c, const struct node_config *n, const char *key)
+{
+	return arena_printf("nodes[%zu].%s", (size_t)(n - c->nodes.v), key);
+}
+
+static const char *pool_key(const struct config *c, const struct pool *p)
+{
+	return arena_printf("loadBalancer.pools[%zu].range", (size_t)(p - c->lb.pools.v));
+}
+
+static const char *range_text(struct ip_range r)
+{
+	return arena_printf("%s-%s", TEXT_OF(r.first), TEXT_OF(r.last));
+}
+
+static bool range_has(struct ip_range r, uint32_t addr)
+{
+	return r.set && addr >= r.first && addr <= r.last;
+}
+
+static bool ranges_overlap(struct ip_range a, struct ip_range b)
+{
+	return a.set && b.set && a.first <= b.last && b.first <= a.last;
+}
+
+static bool cidrs_overlap(struct cidr a, struct cidr b)
+{
+	return a.set && b.set && cidr_first(a) <= cidr_last(b) && cidr_first(b) <= cidr_last(a);
+}
+
+/* ---- nodes ---- */
+
+static void check_servers(const struct check *x)
+{
+	const struct config *c = x->config;
+
+	if (!c->nodes.n)
+		fault_key(x->faults, c, "nodes", "nodes: there is no node; add at least one with role: control-plane");
+	else if (!config_first_server(c))
+		fault_key(x->faults, c, "nodes",
+			  "nodes: no node has role: control-plane, so there would be no API to join; make one of them "
+			  "a server");
+}
+
+static void check_duplicate_nodes(const struct check *x)
+{
+	const struct config *c = x->config;
+
+	vec_foreach (b, &c->nodes) {
+		for (const struct node_config *a = c->nodes.v; a < b; a++) {
+			if (a->name && b->name && streq(a->name, b->name))
+				fault_key(x->faults, c, node_key(c, b, "name"),
+					  "%s: '%s' is taken by nodes[%zu]; K3s refuses a second node of the same name",
+					  node_key(c, b, "name"), b->name, (size_t)(a - c->nodes.v));
+			if (a->address.set && b->address.set && a->address.addr == b->address.addr)
+				fault_key(x->faults, c, node_key(c, b, "address"),
+					  "%s: %s is the address of %s too; both would drop off the network",
+					  node_key(c, b, "address"), TEXT_OF(b->address.addr),
+					  str_or(a->name, "another node"));
+		}
+	}
+}
+
+static void check_first_server(const struct check *x)
+{
+	const struct config *c = x->config;
+	const struct node_config *first = config_first_server(c);
+
+	if (!first || c->nodes.n < 2 || first->address.set || c->cluster.endpoint)
+		return;
+	fault_key(x->faults, c, node_key(c, first, "name"),
+		  "nodes[%zu]: the first server is on DHCP, so the other nodes would not know where to join; give it "
+		  "an address, "
+		  "or set cluster.endpoint to a name that always leads to it",
+		  (size_t)(first - c->nodes.v));
+}
+
+static void check_endpoint(const struct check *x)
+{
+	const struct config *c = x->config;
+	struct ip_range r = { .set = true };
+
+	if (!c->cluster.endpoint || value_ipv4(c->cluster.endpoint, &r.first) < 0)
+		return;
+	vec_foreach (n, &c->nodes)
+		if (n->address.set && n->address.addr == r.first && n->role == ROLE_WORKER)
+			fault_key(
+				x->faults, c, "cluster.endpoint",
+				"cluster.endpoint: %s is the worker %s, where no API listens; use a control-plane node",
+				c->cluster.endpoint, n->name);
+	vec_foreach (p, &c->lb.pools)
+		if (range_has(p->range, r.first))
+			fault_key(x->faults, c, "cluster.endpoint",
+				  "cluster.endpoint: %s lies in the pool %s, whose addresses come up only after nodes "
+				  "have joined; "
+				  "use another",
+				  c->cluster.endpoint, range_text(p->range));
+}
+
+static void check_datastore(const struct check *x)
+{
+	const struct config *c = x->config;
+	unsigned servers = config_count_role(c, ROLE_CONTROL_PLANE);
+
+	if (servers > 1 && c->cluster.datastore == DATASTORE_SQLITE)
+		fault_key(x->faults, c, "cluster.datastore",
+			  "cluster.datastore: sqlite lives on one server and cannot be shared by %u; use etcd, or one "
+			  "server",
+			  servers);
+	else if (config_uses_etcd(c) && servers && servers % 2 == 0)
+		fault_key(x->faults, c, "nodes",
+			  "nodes: %u servers with etcd survive no more failures than %u, and a split stops both "
+			  "halves; use %u or %u",
+			  servers, servers - 1, servers - 1, servers + 1);
+}
+
+static void check_access(const struct check *x)
+{
+	const struct config *c = x->config;
+	const struct yaml_node *keys = yaml_find(c->doc, "access.sshKeys");
+
+	if (c->access.ssh_keys.n || c->access.password_hash || !yaml_get(c->doc, "access"))
+		return;
+	/* What is there but wrong has its own fault. */
+	if (yaml_find(c->doc, "access.passwordHash") || (keys && keys->count) || (keys && keys->type != YAML_SEQ))
+		return;
+	fault_key(x->faults, c, "access.sshKeys",
+		  "access: nobody could log in: give sshKeys (make one with `ssh-keygen -t ed25519`) or passwordHash");
+}
+
+/* ---- network ---- */
+
+static void check_addresses(const struct check *x)
+{
+	const struct config *c = x->config;
+	struct cidr lan = c->network.subnet;
+
+	vec_foreach (n, &c->nodes) {
+		const char *key = node_key(c, n, "address");
+
+		if (!n->address.set || !lan.set)
+			continue;
+		if (!cidr_has(lan, n->address.addr))
+			fault_key(x->faults, c, key, "%s: %s lies outside network.subnet %s; the node would be cut off",
+				  key, TEXT_OF(n->address.addr), cidr_text(lan));
+		else if (n->address.prefix != lan.prefix)
+			fault_key(x->faults, c, key,
+				  "%s: /%u does not fit network.subnet %s; the node would take other nodes for far "
+				  "away: use %s/%u",
+				  key, n->address.prefix, cidr_text(lan), TEXT_OF(n->address.addr), lan.prefix);
+		if (range_has(c->network.dhcp_range, n->address.addr))
+			fault_key(x->faults, c, key,
+				  "%s: %s lies in network.dhcpRange %s, so the router may give it to another machine; "
+				  "use one outside",
+				  key, TEXT_OF(n->address.addr), range_text(c->network.dhcp_range));
+	}
+}
+
+static void check_gateway(const struct check *x)
+{
+	const struct config *c = x->config;
+	uint32_t gateway = c->network.gateway;
+	struct cidr lan = c->network.subnet;
+
+	if (!gateway)
+		return;
+	if (lan.set && !cidr_has(lan, gateway))
+		fault_key(x->faults, c, "network.gateway",
+			  "network.gateway: %s lies outside network.subnet %s; no node could reach it",
+			  TEXT_OF(gateway), cidr_text(lan));
+	else if (lan.set && (gateway == cidr_first(lan) || gateway == cidr_last(lan)))
+		fault_key(x->faults, c, "network.gateway", "network.gateway: %s is the %s address of %s, not a router",
+			  TEXT_OF(gateway), gateway == cidr_first(lan) ? "network" : "broadcast", cidr_text(lan));
+	vec_foreach (n, &c->nodes)
+		if (n->address.set && n->address.addr == gateway)
+			fault_key(x->faults, c, node_key(c, n, "address"), "%s: %s is network.gateway, your router",
+				  node_key(c, n, "address"), TEXT_OF(gateway));
+}
+
+static void check_static_needs(const struct check *x)
+{
+	const struct config *c = x->config;
+	const struct node_config *n = c->nodes.v;
+
+	while (n < c->nodes.v + c->nodes.n && !n->address.set)
+		n++;
+	if (n == c->nodes.v + c->nodes.n)
+		return;
+	if (!c->network.gateway && !yaml_find(c->doc, "network.gateway"))
+		fault_key(x->faults, c, "network",
+			  "network.gateway is missing: %s has a static address and would have no way to the internet; "
+			  "K3s does not "
+			  "start without a default route",
+			  str_or(n->name, "a node"));
+	if (!c->network.nameservers.n && !yaml_find(c->doc, "network.nameservers"))
+		fault_key(x->faults, c, "network",
+			  "network.nameservers is missing: %s has a static address and would resolve no name; your "
+			  "router's address "
+			  "usually does",
+			  str_or(n->name, "a node"));
+}
+
+static void check_nameservers(const struct check *x)
+{
+	if (x->config->network.nameservers.n > 3)
+		note_key(x->faults, x->config, "network.nameservers[3]",
+			 "network.nameservers: pods and the C library use the first three only");
+}
+
+static void check_dhcp_range(const struct check *x)
+{
+	const struct config *c = x->config;
+	struct ip_range r = c->network.dhcp_range;
+
+	if (r.set && c->network.subnet.set &&
+	    (!cidr_has(c->network.subnet, r.first) || !cidr_has(c->network.subnet, r.last)))
+		fault_key(x->faults, c, "network.dhcpRange", "network.dhcpRange: %s lies outside network.subnet %s",
+			  range_text(r), cidr_text(c->network.subnet));
+}
+
+static void check_interface(const struct check *x)
+{
+	const struct config *c = x->config;
+	const char *name = c->network.interface;
+
+	if (!name)
+		return;
+	if (starts_with(name, "wlan")) {
+		if (!streq(name, "wlan0"))
+			fault_key(x->faults, c, "network.interface",
+				  "network.interface: the Wi-Fi of a Pi is wlan0, not %s", name);
+		if (c->network.vlan)
+			fault_key(x->faults, c, "network.vlan",
+				  "network.vlan: Wi-Fi carries no tagged frames; remove vlan, or use eth0");
+		if (!c->network.wifi.ssid && !yaml_find(c->doc, "network.wifi"))
+			fault_key(x->faults, c, "network.interface",
+				  "network.interface: %s needs network.wifi with ssid, passphrase and country", name);
+	}
+	if (strlen(config_lan_interface(c)) > 15)
+		fault_key(x->faults, c, "network.vlan",
+			  "network.vlan: the interface would be called %s, and Linux allows 15 characters",
+			  config_lan_interface(c));
+}
+
+/* ---- address plan of the cluster ---- */
+
+static void cluster_network(const struct check *x, const char *key, struct cidr net)
+{
+	const struct config *c = x->config;
+
+	if (cidrs_overlap(net, c->network.subnet))
+		fault_key(x->faults, c, key,
+			  "%s: %s overlaps your LAN %s; nodes would lose every machine in it, SSH included. Take "
+			  "another private "
+			  "network, such as 10.42.0.0/16, 172.20.0.0/16 or 100.64.0.0/16",
+			  key, cidr_text(net), cidr_text(c->network.subnet));
+	for (size_t i = 0; i < c->network.nameservers.n; i++)
+		if (net.set && cidr_has(net, c->network.nameservers.v[i]))
+			fault_key(x->faults, c, arena_printf("network.nameservers[%zu]", i),
+				  "network.nameservers[%zu]: %s lies in %s %s, so nodes could not reach it", i,
+				  TEXT_OF(c->network.nameservers.v[i]), key, cidr_text(net));
+}
+
+static void check_cluster_networks(const struct check *x)
+{
+	const struct config *c = x->config;
+
+	cluster_network(x, "cluster.podCIDR", c->cluster.pod_cidr);
+	cluster_network(x, "cluster.serviceCIDR", c->cluster.service_cidr);
+	if (cidrs_overlap(c->cluster.pod_cidr, c->cluster.service_cidr))
+		fault_key(x->faults, c,
+			  yaml_find(c->doc, "cluster.podCIDR") ? "cluster.podCIDR" : "cluster.serviceCIDR",
+			  "cluster.podCIDR %s and cluster.serviceCIDR %s overlap; pods and services would get the same "
+			  "addresses",
+			  cidr_text(c->cluster.pod_cidr), cidr_text(c->cluster.service_cidr));
+}
+
+static void check_cluster_sizes(const struct check *x)
+{
+	const struct config *c = x->config;
+	struct cidr pods = c->cluster.pod_cidr, services = c->cluster.service_cidr;
+
+	if (pods.set && (pods.prefix > 24 || c->nodes.n > (1u << (24 - pods.prefix))))
+		fault_key(x->faults, c, "cluster.podCIDR",
+			  "cluster.podCIDR: each node takes a /24 for its pods, and %s has room for %u of the %zu "
+			  "nodes; use a /16",
+			  cidr_text(pods), pods.prefix > 24 ? 0 : 1u << (24 - pods.prefix), c->nodes.n);
+	if (services.set && (services.prefix < 12 || services.prefix > 28))
+		fault_key(x->faults, c, "cluster.serviceCIDR",
+			  "cluster.serviceCIDR: Kubernetes takes networks from /12 to /28 here, not /%u; use a /16",
+			  services.prefix);
+}
+
+/* ---- load balancer ---- */
+
+static void check_pool(const struct check *x, const struct pool *p)
+{
+	const struct config *c = x->config;
+	struct cidr lan = c->network.subnet;
+	const char *key = pool_key(c, p);
+
+	if (lan.set && (!cidr_has(lan, p->range.first) || !cidr_has(lan, p->range.last)))
+		fault_key(
+			x->faults, c, key,
+			"%s: %s lies outside network.subnet %s; nobody on the LAN would ask for these addresses by ARP",
+			key, range_text(p->range), cidr_text(lan));
+	else if (lan.set && (p->range.first == cidr_first(lan) || p->range.last == cidr_last(lan)))
+		fault_key(x->faults, c, key, "%s: %s includes the %s address of %s, which no service can have", key,
+			  range_text(p->range), p->range.first == cidr_first(lan) ? "network" : "broadcast",
+			  cidr_text(lan));
+	if (ranges_overlap(p->range, c->network.dhcp_range))
+		fault_key(x->faults, c, key,
+			  "%s: %s overlaps network.dhcpRange %s; the router would give service addresses to other "
+			  "machines",
+			  key, range_text(p->range), range_text(c->network.dhcp_range));
+	if (range_has(p->range, c->network.gateway))
+		fault_key(x->faults, c, key,
+			  "%s: %s includes the gateway %s; a service that got it would take the whole LAN off the "
+			  "internet",
+			  key, range_text(p->range), TEXT_OF(c->network.gateway));
+	for (size_t i = 0; i < c->network.nameservers.n; i++)
+		if (range_has(p->range, c->network.nameservers.v[i]) &&
+		    c->network.nameservers.v[i] != c->network.gateway)
+			fault_key(x->faults, c, key, "%s: %s includes the name server %s", key, range_text(p->range),
+				  TEXT_OF(c->network.nameservers.v[i]));
+	vec_foreach (n, &c->nodes)
+		if (n->address.set && range_has(p->range, n->address.addr))
+			fault_key(x->faults, c, key,
+				  "%s: %s includes %s, the address of %s; two machines would answer for it", key,
+				  range_text(p->range), TEXT_OF(n->address.addr), str_or(n->name, "a node"));
+}
+
+static void check_pools(const struct check *x)
+{
+	const struct config *c = x->config;
+
+	if (c->lb.pools.n && !c->network.subnet.set && !yaml_find(c->doc, "network.subnet"))
+		fault_key(x->faults, c, "loadBalancer.pools",
+			  "loadBalancer.pools: a pool must be part of your LAN; say which one in network.subnet");
+	vec_foreach (p, &c->lb.pools)
+		if (p->range.set)
+			check_pool(x, p);
+}
+
+static void check_pool_pairs(const struct check *x)
+{
+	const struct config *c = x->config;
+
+	vec_foreach (b, &c->lb.pools) {
+		for (const struct pool *a = c->lb.pools.v; a < b; a++) {
+			if (a->name && b->name && streq(a->name, b->name))
+				fault_key(x->faults, c, pool_key(c, b),
+					  "loadBalancer.pools: the name '%s' is used twice", b->name);
+			if (ranges_overlap(a->range, b->range))
+				fault_key(x->faults, c, pool_key(c, b),
+					  "%s: %s overlaps the pool %s (%s); Cilium would stop giving out addresses of "
+					  "one",
+					  pool_key(c, b), range_text(b->range), str_or(a->name, "before"),
+					  range_text(a->range));
+		}
+	}
+}
+
+static void check_announce(const struct check *x)
+{
+	const struct config *c = x->config;
+
+	if (c->lb.pools.n && c->lb.nodes == ANNOUNCE_WORKERS && c->nodes.n && !config_count_role(c, ROLE_WORKER))
+		fault_key(x->faults, c, "loadBalancer.announce.nodes",
+			  "loadBalancer.announce.nodes: there is no worker, so no node would ever answer for a service "
+			  "address, and "
+			  "nothing would report it; use auto or all");
+}
+
+/* ---- features ---- */
+
+static void check_hubble(const struct check *x)
+{
+	const struct config *c = x->config;
+
+	if (c->cilium.hubble_ui && !c->cilium.hubble_relay)
+		fault_key(x->faults, c, "cilium.hubble.relay",
+			  "cilium.hubble: the UI talks to the relay, and Cilium's chart refuses one without the other; "
+			  "set relay: true "
+			  "or ui: false");
+}
+
+static void check_cert_manager(const struct check *x)
+{
+	const struct config *c = x->config;
+	bool dns01 = yaml_find(c->doc, "certManager.dns01") != NULL;
+
+	if (!c->cert_manager.enabled)
+		return;
+	if (!dns01 && (c->cert_manager.staging || c->cert_manager.production))
+		fault_key(x->faults, c, "certManager.issuers",
+			  "certManager.issuers: an issuer must prove that a domain is yours; add dns01 with your DNS "
+			  "provider");
+	if (!dns01 && c->cert_manager.zones.n)
+		fault_key(x->faults, c, "certManager.zones",
+			  "certManager.zones: no issuer would serve them; add dns01");
+	if (c->cert_manager.wildcard && !c->cert_manager.zones.n)
+		fault_key(x->faults, c, "certManager.wildcard", "certManager.wildcard: for which domains? add zones");
+	if (c->cert_manager.email &&
+	    (ends_with(c->cert_manager.email, "@example.com") || ends_with(c->cert_manager.email, "@example.org") ||
+	     ends_with(c->cert_manager.email, "@example.net")))
+		note_key(x->faults, c, "certManager.email",
+			 "certManager.email: Let's Encrypt refuses accounts of %s; put your own address here",
+			 strchr(c->cert_manager.email, '@') + 1);
+}
+
+static void check_base(const struct check *x)
+{
+	const struct config *c = x->config;
+	bool shipped;
+
+	if (!c->os.base)
+		return;
+	shipped = streq(c->os.base, "raspios") || streq(c->os.base, "debian");
+	if (!shipped && !c->os.sha256 && !yaml_find(c->doc, "os.sha256"))
+		fault_key(x->faults, c, "os.base",
+			  "os.sha256 is missing: an image of your own is used only when its digest is known (sha256sum "
+			  "FILE)");
+	if (shipped && c->os.sha256)
+		fault_key(x->faults, c, "os.sha256",
+			  "os.sha256: %s is pinned by the lock; remove this, or give a path or URL as base",
+			  c->os.base);
+}
+
+static void check_mirrors(const struct check *x)
+{
+	const struct config *c = x->config;
+
+	vec_foreach (m, &c->mirrors)
+		if (m->from && m->to && streq(m->from, m->to))
+			fault_key(x->faults, c, arena_printf("mirrors[%zu].to", (size_t)(m - c->mirrors.v)),
+				  "mirrors[%zu]: from and to are the same address", (size_t)(m - c->mirrors.v));
+}
+
+/* ---- versions ---- */
+
+static void check_cilium_version(const struct check *x)
+{
+	const struct config *c = x->config;
+	const struct cilium_compat *k;
+
+	if (!x->versions->cilium)
+		return;
+	k = compat_cilium(x->versions->cilium);
+	if (!k)
+		fault_key(x->faults, c, "versions.cilium",
+			  "versions.cilium: pibuild knows the values and CRDs of Cilium " COMPAT_CILIUM_RANGE
+			  ", not of %s",
+			  x->versions->cilium);
+	else if (x->versions->gateway_api && c->cilium.gateway_api != STATE_OFF &&
+		 !compat_gateway_fits(k, x->versions->gateway_api))
+		fault_key(x->faults, c,
+			  yaml_find(c->doc, "versions.gatewayAPI") ? "versions.gatewayAPI" : "versions.cilium",
+			  "versions: Cilium %s does not work with the Gateway API CRDs %s: its operator crashes or "
+			  "leaves the Gateway "
+			  "API off without a word; set versions.gatewayAPI: %s",
+			  x->versions->cilium, x->versions->gateway_api, k->gateway_api);
+}
+
+static void check_k3s_version(const struct check *x)
+{
+	const struct config *c = x->config;
+	const struct cilium_compat *k;
+
+	if (!x->versions->k3s || !x->versions->cilium)
+		return;
+	k = compat_cilium(x->versions->cilium);
+	if (k && compat_k3s_gateway_crds(x->versions->k3s) && k->gateway_minor < 6 &&
+	    c->cilium.gateway_api != STATE_OFF)
+		fault_key(x->faults, c, "versions.k3s",
+			  "versions.k3s: K3s %s brings Gateway API CRDs of its own (v1.6), with which the operator of "
+			  "Cilium %s crashes; "
+			  "use Cilium 1.20 or set cilium.gatewayAPI: false",
+			  x->versions->k3s, x->versions->cilium);
+	else if (!compat_k3s_tested(x->versions->k3s))
+		note_key(x->faults, c, "versions.k3s",
+			 "versions.k3s: %s is not among the Kubernetes versions Cilium and cert-manager are tested "
+			 "with (" COMPAT_K3S_RANGE ")",
+			 x->versions->k3s);
+}
+
+static void check_cert_manager_version(const struct check *x)
+{
+	const struct config *c = x->config;
+
+	if (c->cert_manager.enabled && x->versions->cert_manager &&
+	    !compat_cert_manager_crds(x->versions->cert_manager))
+		fault_key(x->faults, c, "versions.certManager",
+			  "versions.certManager: the chart of %s does not know the values pibuild writes; use v1.15 or "
+			  "later",
+			  x->versions->cert_manager);
+}
+
+/* ---- secrets behind references ---- */
+
+static void probe(const struct check *x, const char *key, const struct secret_ref *ref)
+{
+	struct err e = { 0 };
+	const char *text;
+	size_t n;
+
+	if (ref->kind != SECRET_NONE && secret_resolve(ref, SECRET_PROBE, &text, &n, &e) < 0)
+		fault_key(x->faults, x->config, key, "%s: %s", key, e.msg);
+}
+
+static void check_secrets(const struct check *x)
+{
+	const struct config *c = x->config;
+
+	probe(x, "network.wifi.passphrase", &c->network.wifi.passphrase);
+	vec_foreach (v, &c->cert_manager.dns01)
+		probe(x, arena_printf("certManager.dns01.%s", v->key), &v->secret);
+}
+
+static const struct {
+	const char *name;
+	void (*run)(const struct check *x);
+} checks[] = {
+	{ "servers", check_servers },
+	{ "duplicate nodes", check_duplicate_nodes },
+	{ "first server", check_first_server },
+	{ "endpoint", check_endpoint },
+	{ "datastore", check_datastore },
+	{ "addresses", check_addresses },
+	{ "gateway", check_gateway },
+	{ "static addresses", check_static_needs },
+	{ "name servers", check_nameservers },
+	{ "DHCP range", check_dhcp_range },
+	{ "interface", check_interface },
+	{ "cluster networks", check_cluster_networks },
+	{ "cluster network sizes", check_cluster_sizes },
+	{ "pools", check_pools },
+	{ "pool pairs", check_pool_pairs },
+	{ "announcing nodes", check_announce },
+	{ "Hubble", check_hubble },
+	{ "cert-manager", check_cert_manager },
+	{ "base", check_base },
+	{ "mirrors", check_mirrors },
+	{ "Cilium version", check_cilium_version },
+	{ "K3s version", check_k3s_version },
+	{ "cert-manager version", check_cert_manager_version },
+	{ "values file", check_values_file },
+	{ "secrets", check_secrets },
+	{ "access", check_access },
+};
+
+void config_check(const struct config *c, const struct cluster_versions *v, struct faults *f)
+{
+	struct check x = { .config = c, .versions = v, .faults = f };
+
+	for (size_t i = 0; i < ARRAY_SIZE(checks); i++) {
+		log_debug("check: %s", checks[i].name);
+		checks[i].run(&x);
+	}
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files with cross-checks share. */
+#ifndef CONFIG_CHECK_H
+#define CONFIG_CHECK_H
+
+#include "config/config.h"
+#include "config/values.h"
+
+struct check {
+	const struct config *config;
+	const struct cluster_versions *versions;
+	struct faults *faults;
+};
+
+/* The user's Helm values for Cilium: what would break the cluster, or do nothing, without a word. */
+void check_values_file(const struct check *x);
+
+#endif
