@@ -10,13 +10,13 @@
 #include "base/util.h"
 
 struct partition {
-	unsigned number; /* 1-based */
+	unsigned number;      /* 1-based */
 	uint64_t start, size; /* bytes */
 	unsigned type;	      /* MBR type */
 };
 
 struct disk {
-	uint32_t id; /* MBR disk id: PARTUUIDs are id-01, id-02 */
+	uint32_t id;   /* MBR disk id: PARTUUIDs are id-01, id-02 */
 	uint64_t size; /* of the file, bytes */
 	struct partition parts[4];
 	unsigned n;
@@ -30,7 +30,7 @@ int disk_read(const char *path, struct disk *ret, struct err *e);
 int disk_read_base(const char *path, struct disk *ret, struct err *e);
 
 /* Makes the file and the last partition end at START + NEW_SIZE (rounded up to 4 MiB by the caller). Keeps the disk id
- * and all else of the table. */
+ * and all else of the table, but for the last entry's CHS hints, which follow its size. */
 int disk_grow_last(const char *path, struct disk *d, uint64_t new_size, struct err *e);
 
 #endif
