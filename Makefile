@@ -101,4 +101,4 @@ clean:
 .PHONY: all deps demo bench test test-fast test-programs lint install clean
 .DELETE_ON_ERROR:
 .SECONDARY:
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+-include $(shell find $(B)/builder $(B)/tests -type f -name '*.d' 2>/dev/null)
