@@ -6,6 +6,8 @@
  *
  * Who may get what on a card: the first server the CA set, all servers the server token, workers only the agent
  * token, each node its own password.
+ *
+ * Whoever changes the file holds a lock on its folder, so builds side by side do not lose each other's passwords.
  */
 #ifndef SECRETS_SECRETS_H
 #define SECRETS_SECRETS_H
@@ -13,11 +15,7 @@
 #include "base/err.h"
 #include "base/util.h"
 #include "config/config.h"
-
-/* PEM text as it lands on the card, byte for byte: the token's CA hash is over these bytes. */
-struct key_pair {
-	const char *cert, *key;
-};
+#include "crypto/pki.h"
 
 struct node_password {
 	const char *node, *password;
@@ -26,26 +24,62 @@ struct node_password {
 struct secrets {
 	const char *path;
 	struct key_pair server_ca, client_ca, request_header_ca, etcd_server_ca, etcd_peer_ca;
-	const char *service_key;  /* PKCS#1 PEM */
-	struct key_pair admin;	  /* CN=system:admin, O=system:masters, by client_ca */
+	const char *service_key;		      /* PKCS#1 PEM */
+	struct key_pair admin;			      /* CN=system:admin, O=system:masters, by client_ca */
 	const char *server_password, *agent_password; /* bare */
 	/* derived: K10<sha256 of server_ca.cert>::server:<password> and ::node:<password> */
 	const char *server_token, *agent_token;
-	int64_t created; /* seconds: CAs are backdated from here, their files carry it as mtime */
+	char ca_hash[SHA256_HEX]; /* derived: of the bytes of server_ca.cert; not secret */
+	int64_t created;	  /* of the CA set, seconds: it is backdated from here, its files carry it as mtime */
 	VEC(struct node_password) nodes;
 };
 
-/* Reads and checks: mode and owner, that every key fits its certificate, SKI/AKI, no EKU, token shapes, validity.
- * Class CONFIG with the cure otherwise; -ENOENT with `pibuild secrets new` in the message when there is none. */
+/* The certificates of the file, the five CAs first, the admin's last. */
+struct secret_cert {
+	const char *key;	 /* "ca.server": of the file */
+	const char *title;	 /* "server CA" */
+	const char *common_name; /* of a CA, before "@<created>"; NULL for the admin */
+	size_t offset;		 /* of the struct key_pair */
+};
+enum { SECRET_CA_COUNT = 5, SECRET_CERT_COUNT };
+extern const struct secret_cert secret_certs[SECRET_CERT_COUNT];
+static inline struct key_pair *secrets_pair(const struct secrets *s, const struct secret_cert *c)
+{
+	return (struct key_pair *)((char *)s + c->offset);
+}
+
+/* Reads and checks: mode and owner (class REFUSED), every key there and no other, that every key fits its
+ * certificate, SKI/AKI, no EKU, token shapes, lifetimes within each other. Class CONFIG with the cure otherwise;
+ * -ENOENT with `pibuild secrets new` in the message when there is none. What has run out by the clock is a warning:
+ * the same inputs build the same bytes whatever the clock says. */
 int secrets_load(const char *path, struct secrets **ret, struct err *e);
-/* Makes a new file for the nodes of C; refuses to replace one (class REFUSED). */
+/* Makes a new file for the nodes of C; never replaces one (class REFUSED). */
 int secrets_create(const char *path, const struct config *c, struct err *e);
 /* Adds passwords for nodes of C that have none and writes the file; says so in the log. */
 int secrets_complete(struct secrets *s, const struct config *c, struct err *e);
 /* The node's password, or NULL. */
 const char *secrets_node_password(const struct secrets *s, const char *node);
 
-/* Stand-ins of the right form for `render` and `plan` without a secrets file: every value is "<masked>"-like text. */
+/* Stand-ins of the right form for `render` and `plan` without a secrets file: every value is "<masked>"-like text,
+ * every node has a password. */
+#define SECRETS_MASK "<masked>"
 const struct secrets *secrets_masked(void);
+
+/* What `secrets rotate` can replace. */
+struct secret_kind {
+	const char *name;  /* "server-token" */
+	bool of_node;	   /* takes the node's name */
+	bool reflash;	   /* every card of the cluster has to be flashed again */
+	const char *help;  /* what is replaced */
+	const char *after; /* what a running cluster needs then */
+	int (*change)(struct secrets *s, const char *node, struct err *e);
+};
+extern const struct secret_kind secret_kinds[];
+extern const size_t secret_kinds_count;
+
+/* Replaces one kind (NODE is NULL unless of_node), the rest stays byte for byte. The file as it was is kept beside it,
+ * 0600, as RET_BACKUP. */
+int secrets_rotate(const char *path, const struct secret_kind *kind, const char *node, const char **ret_backup,
+		   struct err *e);
 
 #endif

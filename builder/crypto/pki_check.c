@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Judging keys and certificates that came from a file: each fault in words about that file, not about ASN.1. */
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+#include <time.h>
+
+#include "crypto/pki_internal.h"
+
+enum { MIN_SECURITY_BITS = 112, MIN_RSA_BITS = 2048 };
+
+/* libcrypto's own would ask on the terminal. */
+static int no_passphrase(char *buf, int size, int writing, void *arg)
+{
+	return -1;
+}
+
+/* RET is NULL at the end of the text. */
+static int next_cert(BIO *b, X509 **ret, struct err *e)
+{
+	*ret = PEM_read_bio_X509(b, NULL, no_passphrase, NULL);
+	if (*ret)
+		return 0;
+	if (ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
+		return pki_fault(e, "the certificate is damaged");
+	ERR_clear_error();
+	return 0;
+}
+
+int pki_parse_cert(const char *pem, X509 **ret, struct err *e)
+{
+	_cleanup_bio_ BIO *b = BIO_new_mem_buf(pem, -1);
+	_cleanup_x509_ X509 *first = NULL, *second = NULL;
+	int r;
+
+	if (!b)
+		return pki_fault(e, "cannot read a certificate");
+	r = next_cert(b, &first, e);
+	if (r == 0 && first)
+		r = next_cert(b, &second, e);
+	if (r < 0)
+		return r;
+	if (!first)
+		return err_set(e, -EINVAL, "no certificate in PEM form (-----BEGIN CERTIFICATE-----)");
+	if (second)
+		return err_set(e, -EINVAL, "more than one certificate; it must be exactly one");
+	*ret = first;
+	first = NULL;
+	return 0;
+}
+
+int pki_parse_key(const char *pem, EVP_PKEY **ret, struct err *e)
+{
+	_cleanup_bio_ BIO *b = BIO_new_mem_buf(pem, -1);
+	EVP_PKEY *key = b ? PEM_read_bio_PrivateKey(b, NULL, no_passphrase, NULL) : NULL;
+	bool none = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
+
+	if (!key && strstr(pem, "ENCRYPTED"))
+		return pki_fault(e, "the private key is encrypted with a passphrase");
+	if (!key)
+		return pki_fault(e, none ? "no private key in PEM form (-----BEGIN ... PRIVATE KEY-----)"
+					 : "the private key is damaged");
+	*ret = key;
+	return 0;
+}
+
+/* Certificate and key, which fit each other and are strong enough. */
+static int parse_pair(const struct key_pair *pair, X509 **ret_cert, struct err *e)
+{
+	_cleanup_x509_ X509 *cert = NULL;
+	_cleanup_pkey_ EVP_PKEY *key = NULL;
+	int r = pki_parse_cert(pair->cert, &cert, e);
+
+	if (r == 0)
+		r = pki_parse_key(pair->key, &key, e);
+	if (r < 0)
+		return r;
+	if (!X509_check_private_key(cert, key)) {
+		ERR_clear_error();
+		return err_set(e, -EINVAL, "the private key does not belong to the certificate");
+	}
+	if (EVP_PKEY_get_security_bits(key) < MIN_SECURITY_BITS)
+		return err_set(e, -EINVAL, "the key is too weak; use EC P-256");
+	*ret_cert = cert;
+	cert = NULL;
+	return 0;
+}
+
+/* ---- facts of a certificate ---- */
+
+static int64_t seconds_of(const ASN1_TIME *t)
+{
+	struct tm tm;
+
+	return ASN1_TIME_to_tm(t, &tm) ? (int64_t)timegm(&tm) : INT64_MIN;
+}
+
+static struct pki_time validity(const X509 *cert)
+{
+	return (struct pki_time){ seconds_of(X509_get0_notBefore(cert)), seconds_of(X509_get0_notAfter(cert)) };
+}
+
+static bool has_extension(const X509 *cert, int nid)
+{
+	return X509_get_ext_by_NID(cert, nid, -1) >= 0;
+}
+
+static bool is_critical(const X509 *cert, int nid)
+{
+	int i = X509_get_ext_by_NID(cert, nid, -1);
+
+	return i >= 0 && X509_EXTENSION_get_critical(X509_get_ext(cert, i));
+}
+
+/* First value of NID in the subject on the arena, "" when there is none. */
+static const char *subject_text(const X509 *cert, int nid)
+{
+	const X509_NAME *name = X509_get_subject_name(cert);
+	int i = X509_NAME_get_index_by_NID(name, nid, -1);
+	unsigned char *utf8;
+	const char *text;
+	int n;
+
+	if (i < 0)
+		return "";
+	n = ASN1_STRING_to_UTF8(&utf8, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, i)));
+	if (n < 0) {
+		ERR_clear_error();
+		return "";
+	}
+	text = arena_strndup((char *)utf8, (size_t)n);
+	OPENSSL_free(utf8);
+	return text;
+}
+
+/* ---- rules, as rows ---- */
+
+struct rule {
+	bool (*holds)(X509 *cert);
+	const char *fault;
+};
+
+static bool is_ca(X509 *cert)
+{
+	return (X509_get_extension_flags(cert) & EXFLAG_CA) && is_critical(cert, NID_basic_constraints);
+}
+
+static bool may_sign(X509 *cert)
+{
+	return has_extension(cert, NID_key_usage) && (X509_get_key_usage(cert) & KU_KEY_CERT_SIGN);
+}
+
+static bool has_key_ids(X509 *cert)
+{
+	const ASN1_OCTET_STRING *subject = X509_get0_subject_key_id(cert);
+	const ASN1_OCTET_STRING *authority = X509_get0_authority_key_id(cert);
+
+	return subject && authority && ASN1_OCTET_STRING_cmp(subject, authority) == 0;
+}
+
+static bool has_no_usage(X509 *cert)
+{
+	return !has_extension(cert, NID_ext_key_usage);
+}
+
+static bool is_self_signed(X509 *cert)
+{
+	bool ok = X509_self_signed(cert, 1) == 1;
+
+	ERR_clear_error();
+	return ok;
+}
+
+static bool has_lifetime(X509 *cert)
+{
+	struct pki_time t = validity(cert);
+
+	return t.from != INT64_MIN && t.from < t.to;
+}
+
+static bool is_for_clients(X509 *cert)
+{
+	return X509_get_extended_key_usage(cert) != UINT32_MAX && (X509_get_extended_key_usage(cert) & XKU_SSL_CLIENT);
+}
+
+static const struct rule ca_rules[] = {
+	{ has_lifetime, "the certificate ends before it begins" },
+	{ is_ca, "the certificate is no CA (basicConstraints critical, CA:TRUE)" },
+	{ may_sign, "the CA may not sign certificates (keyUsage keyCertSign)" },
+	{ has_no_usage, "the CA has an extended key usage; K3s then takes another hash of it on some nodes" },
+	{ has_key_ids, "SubjectKeyId or AuthorityKeyId is missing or they differ; K3s would make all certificates anew "
+		       "at every start" },
+	{ is_self_signed, "the CA is not self-signed, or its signature is wrong" },
+};
+
+static const struct rule client_rules[] = {
+	{ has_lifetime, "the certificate ends before it begins" },
+	{ is_for_clients, "the certificate is not for clients (extendedKeyUsage clientAuth)" },
+};
+
+static int check_rules(X509 *cert, const struct rule *rules, size_t n, struct err *e)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!rules[i].holds(cert))
+			return err_set(e, -EINVAL, "%s", rules[i].fault);
+	return 0;
+}
+
+int pki_check_ca(const struct key_pair *ca, struct err *e)
+{
+	_cleanup_x509_ X509 *cert = NULL;
+	int r = parse_pair(ca, &cert, e);
+
+	return r < 0 ? r : check_rules(cert, ca_rules, ARRAY_SIZE(ca_rules), e);
+}
+
+static int check_names(const X509 *cert, const char *common_name, const char *organization, struct err *e)
+{
+	if (streq(subject_text(cert, NID_commonName), common_name) &&
+	    streq(subject_text(cert, NID_organizationName), organization))
+		return 0;
+	return err_set(e, -EINVAL, "the certificate is not for CN=%s, O=%s", common_name, organization);
+}
+
+static int check_issuer(X509 *cert, X509 *issuer, struct err *e)
+{
+	struct pki_time own = validity(cert), outer = validity(issuer);
+
+	if (X509_check_issued(issuer, cert) != X509_V_OK || X509_verify(cert, X509_get0_pubkey(issuer)) != 1) {
+		ERR_clear_error();
+		return err_set(e, -EINVAL, "the certificate is not signed by the CA of this file");
+	}
+	if (own.from < outer.from || own.to > outer.to)
+		return err_set(e, -EINVAL, "the certificate is valid longer than the CA that signed it");
+	return 0;
+}
+
+int pki_check_client(const struct key_pair *client, const struct key_pair *ca, const char *common_name,
+		     const char *organization, struct err *e)
+{
+	_cleanup_x509_ X509 *cert = NULL, *issuer = NULL;
+	int r = parse_pair(client, &cert, e);
+
+	if (r == 0)
+		r = pki_parse_cert(ca->cert, &issuer, e);
+	if (r == 0)
+		r = check_rules(cert, client_rules, ARRAY_SIZE(client_rules), e);
+	if (r == 0)
+		r = check_names(cert, common_name, organization, e);
+	return r < 0 ? r : check_issuer(cert, issuer, e);
+}
+
+int pki_check_rsa_key(const char *pem, struct err *e)
+{
+	_cleanup_pkey_ EVP_PKEY *key = NULL;
+	int r = pki_parse_key(pem, &key, e);
+
+	if (r < 0)
+		return r;
+	if (EVP_PKEY_get_base_id(key) != EVP_PKEY_RSA || EVP_PKEY_get_bits(key) < MIN_RSA_BITS)
+		return err_set(e, -EINVAL, "must be an RSA key of %d bits or more", MIN_RSA_BITS);
+	return 0;
+}
+
+int pki_read_cert(const char *pem, struct pki_cert *ret, struct err *e)
+{
+	_cleanup_x509_ X509 *cert = NULL;
+	unsigned char *der = NULL;
+	int n, r = pki_parse_cert(pem, &cert, e);
+
+	if (r < 0)
+		return r;
+	n = i2d_X509(cert, &der);
+	if (n < 0)
+		return pki_fault(e, "cannot read the certificate");
+	sha256_bytes(der, (size_t)n, ret->sha256);
+	OPENSSL_free(der);
+	ret->common_name = subject_text(cert, NID_commonName);
+	ret->valid = validity(cert);
+	return 0;
+}

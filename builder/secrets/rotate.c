@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Replacing parts of a secrets file: one row for each, with what a running cluster needs afterwards. */
+#include <errno.h>
+#include <time.h>
+
+#include "base/util.h"
+#include "secrets/internal.h"
+
+static int change_server_token(struct secrets *s, const char *node, struct err *e)
+{
+	return secrets_make_password(&s->server_password, e);
+}
+
+static int change_agent_token(struct secrets *s, const char *node, struct err *e)
+{
+	return secrets_make_password(&s->agent_password, e);
+}
+
+static int change_admin(struct secrets *s, const char *node, struct err *e)
+{
+	return secrets_make_admin(s, e);
+}
+
+static int unknown_node(const struct secrets *s, const char *node, struct err *e)
+{
+	const char **names = arena_alloc((s->nodes.n + 1) * sizeof(*names)), *near;
+
+	for (size_t i = 0; i < s->nodes.n; i++)
+		names[i] = s->nodes.v[i].node;
+	near = nearest_word(node, names, s->nodes.n);
+	return err_class(e, CLASS_USAGE, "%s has no node '%s'%s%s%s; `pibuild secrets show` lists them", s->path, node,
+			 near ? ", did you mean " : "", near ? near : "", near ? "?" : "");
+}
+
+static int change_node(struct secrets *s, const char *node, struct err *e)
+{
+	struct node_password *n = secrets_find_node(s, node);
+
+	return n ? secrets_make_password(&n->password, e) : unknown_node(s, node, e);
+}
+
+static int change_ca(struct secrets *s, const char *node, struct err *e)
+{
+	return secrets_make_cas(s, e);
+}
+
+static int change_all(struct secrets *s, const char *node, struct err *e)
+{
+	int r = change_server_token(s, NULL, e);
+
+	if (r == 0)
+		r = change_agent_token(s, NULL, e);
+	for (size_t i = 0; i < s->nodes.n && r == 0; i++)
+		r = secrets_make_password(&s->nodes.v[i].password, e);
+	return r < 0 ? r : secrets_make_cas(s, e);
+}
+
+const struct secret_kind secret_kinds[] = {
+	{ "server-token", false, false, "the token servers join with; it also encrypts the cluster's bootstrap data",
+	  "a running cluster: run `k3s token rotate` on one server with the new token, then put the new token into "
+	  "/etc/rancher/k3s/config.yaml of every server and restart k3s there, one server after another",
+	  change_server_token },
+	{ "agent-token", false, false, "the token workers join with",
+	  "a running cluster: put the new agent-token into /etc/rancher/k3s/config.yaml of every server and restart "
+	  "k3s "
+	  "there, then the new token into the same file of every worker and restart k3s-agent; or flash the cards "
+	  "again",
+	  change_agent_token },
+	{ "admin", false, false, "the admin's client certificate",
+	  "a running cluster: nothing, run `pibuild kubeconfig` again; the old certificate stays valid until it runs "
+	  "out, "
+	  "for certificates cannot be called back: if it leaked, rotate ca",
+	  change_admin },
+	{ "node", true, false, "the password of one node",
+	  "a running cluster: remove the old one with `kubectl -n kube-system delete secret NAME.node-password.k3s`, "
+	  "then flash the node's card again",
+	  change_node },
+	{ "ca", false, true, "the certificate authorities, the service account key and the admin's certificate",
+	  "this is another cluster now: flash every card again and run `pibuild kubeconfig` again; cards made before "
+	  "do "
+	  "not join cards made from now on",
+	  change_ca },
+	{ "all", false, true, "everything",
+	  "this is another cluster now: flash every card again and run `pibuild kubeconfig` again; cards made before "
+	  "do "
+	  "not join cards made from now on",
+	  change_all },
+};
+const size_t secret_kinds_count = ARRAY_SIZE(secret_kinds);
+
+/* The old values still run the cluster until it is changed over: they are kept. */
+static int back_up(const char *path, const char *text, size_t n, const char **ret, struct err *e)
+{
+	time_t now = time(NULL);
+	char stamp[32];
+	struct tm tm;
+	int r = -EEXIST;
+
+	strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", gmtime_r(&now, &tm));
+	for (unsigned i = 1; i < 100 && r == -EEXIST; i++) {
+		*ret = i == 1 ? arena_printf("%s.%s.bak", path, stamp) : arena_printf("%s.%s-%u.bak", path, stamp, i);
+		r = store_add(*ret, text, n, e);
+	}
+	return r == -EEXIST ? err_set(e, r, "%s: too many backups of this second", path) : r;
+}
+
+int secrets_rotate(const char *path, const struct secret_kind *kind, const char *node, const char **ret_backup,
+		   struct err *e)
+{
+	_cleanup_(store_forget) char *old = NULL, *new = NULL;
+	_cleanup_close_ int lock = -1;
+	struct secrets *s;
+	size_t n;
+	int r = store_lock(path, &lock, e);
+
+	if (r == 0)
+		r = store_read(path, &old, &n, e);
+	if (r == 0)
+		r = secrets_parse(path, old, n, &s, e);
+	if (r == 0)
+		r = kind->change(s, node, e);
+	if (r == 0)
+		r = back_up(path, old, n, ret_backup, e);
+	if (r < 0)
+		return r;
+	new = secrets_text(s);
+	warn_unless_ignored(*ret_backup);
+	return store_replace(path, new, strlen(new), e);
+}

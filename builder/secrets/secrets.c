@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The secrets of a cluster as the other modules see them: made once, loaded, completed for new nodes. */
+#include "secrets/secrets.h"
+
+#include <errno.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "secrets/internal.h"
+
+struct node_password *secrets_find_node(const struct secrets *s, const char *node)
+{
+	vec_foreach (n, &s->nodes)
+		if (streq(n->node, node))
+			return n;
+	return NULL;
+}
+
+const char *secrets_node_password(const struct secrets *s, const char *node)
+{
+	const struct node_password *n = secrets_find_node(s, node);
+
+	if (s == secrets_masked())
+		return SECRETS_MASK;
+	return n ? n->password : NULL;
+}
+
+/* ---- loading ---- */
+
+static int read_secrets(const char *path, struct secrets **ret, struct err *e)
+{
+	_cleanup_(store_forget) char *text = NULL;
+	size_t n;
+	int r = store_read(path, &text, &n, e);
+
+	return r < 0 ? r : secrets_parse(path, text, n, ret, e);
+}
+
+static int warn_of_clock(const struct secrets *s, struct err *e)
+{
+	int64_t now = (int64_t)time(NULL);
+
+	for (size_t i = 0; i < SECRET_CERT_COUNT; i++) {
+		const struct secret_cert *c = &secret_certs[i];
+		struct pki_cert cert;
+		int r = pki_read_cert(secrets_pair(s, c)->cert, &cert, e);
+
+		if (r < 0)
+			return r;
+		if (now > cert.valid.to)
+			log_warning("%s: the %s has run out; see `pibuild secrets rotate %s`", s->path, c->title,
+				    c->common_name ? "ca" : "admin");
+		else if (now < cert.valid.from)
+			log_warning("%s: the %s is not valid yet; is the clock of this machine right?", s->path,
+				    c->title);
+	}
+	return 0;
+}
+
+int secrets_load(const char *path, struct secrets **ret, struct err *e)
+{
+	struct secrets *s;
+	int r = read_secrets(path, &s, e);
+
+	if (r == 0)
+		r = warn_of_clock(s, e);
+	if (r == 0)
+		*ret = s;
+	return r;
+}
+
+/* ---- writing ---- */
+
+/* Appends passwords for the nodes of C that have none, their names to ADDED. */
+static int add_nodes(struct secrets *s, const struct config *c, struct strbuf *added, struct err *e)
+{
+	vec_foreach (n, &c->nodes) {
+		struct node_password fresh = { .node = n->name };
+		int r;
+
+		if (secrets_find_node(s, n->name))
+			continue;
+		r = secrets_make_password(&fresh.password, e);
+		if (r < 0)
+			return r;
+		*vec_push(&s->nodes) = fresh;
+		strbuf_addf(added, "%s%s", added->n ? ", " : "", n->name);
+	}
+	return 0;
+}
+
+static int replacing(const char *path, struct err *e)
+{
+	return err_class(e, CLASS_REFUSED,
+			 "%s is there already: making new secrets would lock out every card made with it; "
+			 "`pibuild secrets rotate` replaces parts of it and keeps a copy",
+			 path);
+}
+
+int secrets_create(const char *path, const struct config *c, struct err *e)
+{
+	_cleanup_(store_forget) char *text = NULL;
+	_cleanup_strbuf_ struct strbuf added = { 0 };
+	struct secrets s = { .path = path };
+	int r;
+
+	if (access(path, F_OK) == 0)
+		return replacing(path, e);
+	r = secrets_make_password(&s.server_password, e);
+	if (r == 0)
+		r = secrets_make_password(&s.agent_password, e);
+	if (r == 0)
+		r = secrets_make_cas(&s, e);
+	if (r == 0)
+		r = add_nodes(&s, c, &added, e);
+	if (r < 0)
+		return r;
+	text = secrets_text(&s);
+	r = store_add(path, text, strlen(text), e);
+	if (r == 0)
+		warn_unless_ignored(path);
+	return r == -EEXIST ? replacing(path, e) : r;
+}
+
+int secrets_complete(struct secrets *s, const struct config *c, struct err *e)
+{
+	_cleanup_(store_forget) char *text = NULL;
+	_cleanup_strbuf_ struct strbuf added = { 0 };
+	_cleanup_close_ int lock = -1;
+	bool complete = true;
+	struct secrets *now;
+	int r;
+
+	vec_foreach (n, &c->nodes)
+		complete &= secrets_find_node(s, n->name) != NULL;
+	if (complete)
+		return 0;
+	r = store_lock(s->path, &lock, e);
+	if (r == 0)
+		r = read_secrets(s->path, &now, e); /* another build may have been here */
+	if (r == 0)
+		r = add_nodes(now, c, &added, e);
+	if (r < 0)
+		return r;
+	*s = *now;
+	if (!added.n)
+		return 0;
+	text = secrets_text(s);
+	r = store_replace(s->path, text, strlen(text), e);
+	if (r == 0)
+		log_info("%s: made a password for %s", s->path, added.s);
+	return r;
+}
+
+/* ---- without a file ---- */
+
+#define MASKED_PAIR(title)                                                                                             \
+	{                                                                                                              \
+		"<masked: certificate of the " title ">\n", "<masked: key of the " title ">\n"                         \
+	}
+
+const struct secrets *secrets_masked(void)
+{
+	static const struct secrets masked = {
+		.path = SECRETS_MASK,
+		.server_ca = MASKED_PAIR("server CA"),
+		.client_ca = MASKED_PAIR("client CA"),
+		.request_header_ca = MASKED_PAIR("request header CA"),
+		.etcd_server_ca = MASKED_PAIR("etcd server CA"),
+		.etcd_peer_ca = MASKED_PAIR("etcd peer CA"),
+		.service_key = "<masked: service account key>\n",
+		.admin = MASKED_PAIR("admin"),
+		.server_password = SECRETS_MASK,
+		.agent_password = SECRETS_MASK,
+		.server_token = "K10" SECRETS_MASK "::server:" SECRETS_MASK,
+		.agent_token = "K10" SECRETS_MASK "::node:" SECRETS_MASK,
+	};
+
+	return &masked;
+}
