@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the first server needs to install cert-manager: values of the chart, Let's Encrypt issuers that prove a domain
+ * by DNS, and the provider's secret. Which key lands where: config/dns01.c. CRD fields: cert-manager v1.21.1.
+ */
+#include <errno.h>
+
+#include "config/compat.h"
+#include "config/dns01.h"
+#include "node/cluster.h"
+
+static const char origin[] = "generated: cert-manager";
+
+#define NAMESPACE   "cert-manager" /* secrets of ClusterIssuers are looked for here */
+#define SECRET_NAME "dns01"
+/* Not `default`: the key of a wildcard is not for every workload there. */
+#define CERTIFICATE_NAMESPACE "kube-system"
+
+static const struct {
+	const char *name, *server;
+} staging = { "letsencrypt-staging", "https://acme-staging-v02.api.letsencrypt.org/directory" },
+  production = { "letsencrypt-production", "https://acme-v02.api.letsencrypt.org/directory" };
+
+static const char *version(const struct node_ctx *x)
+{
+	return cluster_version(x, "certManager");
+}
+
+static void add_values(const struct node_ctx *x, struct tree *t)
+{
+	struct yaml_node *values = yaml_map();
+
+	yaml_set_path(values, "crds.enabled", yaml_bool(true));
+	/* The chart's one minute is too short for a Pi that still pulls images. */
+	yaml_set_path(values, "startupapicheck.timeout", yaml_str("5m"));
+	/* A home's own resolver answers for the zone itself, and challenges would never be seen. */
+	yaml_set(values, "dns01RecursiveNameservers", yaml_str("1.1.1.1:53,8.8.8.8:53"));
+	yaml_set(values, "dns01RecursiveNameserversOnly", yaml_bool(true));
+	if (cilium_gateway_on(x))
+		yaml_set_path(values,
+			      compat_cert_manager_gateway_api(version(x)) ? "config.gatewayAPI.enabled"
+									  : "config.enableGatewayAPI",
+			      yaml_bool(true));
+	cluster_add_yaml(t, "/etc/pibuild/cert-manager-values.yaml", 0644, origin, &values, 1, NULL);
+}
+
+/* ---- solver and its secret ---- */
+
+static void set_value(struct yaml_node *solver, const struct dns01_key *key, const struct dns01_value *v)
+{
+	struct yaml_node *ref;
+
+	if (v->text) {
+		yaml_set_path(solver, key->text_path, yaml_str(v->text));
+		return;
+	}
+	ref = yaml_set_path(solver, key->secret_path, yaml_map());
+	yaml_set(ref, "name", yaml_str(SECRET_NAME));
+	yaml_set(ref, "key", yaml_str(key->secret_key));
+}
+
+static struct yaml_node *solver(const struct config *c)
+{
+	const struct dns01_provider *p = dns01_provider_find(c->cert_manager.provider);
+	struct yaml_node *n = yaml_map(), *zones, *values;
+
+	if (c->cert_manager.zones.n) {
+		zones = yaml_set_path(n, "selector.dnsZones", yaml_seq());
+		vec_foreach (z, &c->cert_manager.zones)
+			yaml_append(zones, yaml_str(*z));
+	}
+	values = yaml_set(yaml_set(n, "dns01", yaml_map()), p->solver, yaml_map());
+	vec_foreach (v, &c->cert_manager.dns01)
+		set_value(values, dns01_key_find(p, v->key), v);
+	return n;
+}
+
+static int set_secret(const struct node_ctx *x, const struct dns01_value *v, struct yaml_node *data, struct err *e)
+{
+	const struct dns01_provider *p = dns01_provider_find(x->config->cert_manager.provider);
+	const char *text;
+	size_t n;
+	int r = secret_resolve(&v->secret, x->secret_use, &text, &n, e);
+
+	if (r < 0)
+		return err_wrap(e, "certManager.dns01.%s", v->key);
+	if (!yaml_is_text(text, n))
+		return err_class(e, CLASS_CONFIG,
+				 "certManager.dns01.%s: what the reference leads to is no text; the provider gives a "
+				 "token or key as text: check the file or command",
+				 v->key);
+	yaml_set(data, dns01_key_find(p, v->key)->secret_key, yaml_strn(text, n));
+	return 0;
+}
+
+static int add_secret(const struct node_ctx *x, struct tree *t, struct err *e)
+{
+	struct yaml_node *doc = cluster_object("v1", "Secret", SECRET_NAME, NAMESPACE), *data;
+
+	yaml_set(doc, "type", yaml_str("Opaque"));
+	/* stringData takes the text as it is; data wants base64, where one stray newline breaks a token. */
+	data = yaml_set(doc, "stringData", yaml_map());
+	vec_foreach (v, &x->config->cert_manager.dns01) {
+		int r = v->text ? 0 : set_secret(x, v, data, e);
+
+		if (r < 0)
+			return r;
+	}
+	if (!data->count)
+		return 0;
+	tree_add_dir(t, "/etc/pibuild/secrets", 0700, origin);
+	cluster_add_yaml(t, "/etc/pibuild/secrets/dns01.yaml", 0600, origin, &doc, 1, NULL)->secret = true;
+	return 0;
+}
+
+/* ---- issuers and certificates ---- */
+
+static struct yaml_node *issuer(const struct node_ctx *x, const char *name, const char *server)
+{
+	struct yaml_node *doc = cluster_object("cert-manager.io/v1", "ClusterIssuer", name, NULL);
+	struct yaml_node *acme = yaml_set_path(doc, "spec.acme", yaml_map());
+
+	yaml_set(acme, "server", yaml_str(server));
+	if (x->config->cert_manager.email)
+		yaml_set(acme, "email", yaml_str(x->config->cert_manager.email));
+	if (compat_cert_manager_profile(version(x)))
+		yaml_set(acme, "profile", yaml_str("tlsserver"));
+	yaml_set_path(acme, "privateKeySecretRef.name", yaml_str(name));
+	yaml_append(yaml_set(acme, "solvers", yaml_seq()), solver(x->config));
+	return doc;
+}
+
+static struct yaml_node *wildcard(const struct config *c, const char *zone)
+{
+	const char *name = arena_printf("wildcard-%s", zone);
+	struct yaml_node *doc = cluster_object("cert-manager.io/v1", "Certificate", name, CERTIFICATE_NAMESPACE);
+	struct yaml_node *spec = yaml_set(doc, "spec", yaml_map());
+
+	yaml_set(spec, "secretName", yaml_str(name));
+	yaml_set_path(spec, "issuerRef.kind", yaml_str("ClusterIssuer"));
+	yaml_set_path(spec, "issuerRef.name", yaml_str(c->cert_manager.production ? production.name : staging.name));
+	yaml_set(spec, "dnsNames", cluster_strings(zone, arena_printf("*.%s", zone), NULL));
+	return doc;
+}
+
+static void add_issuers(const struct node_ctx *x, struct tree *t)
+{
+	const struct config *c = x->config;
+	VEC(struct yaml_node *) docs = { 0 };
+
+	if (c->cert_manager.staging)
+		*vec_push(&docs) = issuer(x, staging.name, staging.server);
+	if (c->cert_manager.production)
+		*vec_push(&docs) = issuer(x, production.name, production.server);
+	if (c->cert_manager.wildcard && docs.n)
+		vec_foreach (z, &c->cert_manager.zones)
+			*vec_push(&docs) = wildcard(c, *z);
+	if (docs.n)
+		cluster_add_yaml(t, "/etc/pibuild/manifests/issuers.yaml", 0644, origin, docs.v, docs.n, NULL);
+}
+
+int node_add_cert_manager(const struct node_ctx *x, struct tree *t, struct err *e)
+{
+	if (!x->config->cert_manager.enabled || !node_is_first_server(x))
+		return 0;
+	add_values(x, t);
+	if (!x->config->cert_manager.provider)
+		return 0;
+	add_issuers(x, t);
+	return add_secret(x, t, e);
+}

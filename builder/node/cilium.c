@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the first server needs to install Cilium: values of the chart, address pools, L2 announcement policy. CRD
+ * fields: pkg/k8s/apis/cilium.io of Cilium 1.18 to 1.20.
+ */
+#include "config/compat.h"
+#include "node/cluster.h"
+
+static const char origin[] = "generated: cilium";
+
+static struct yaml_node *pool(const char *api_version, const struct pool *p)
+{
+	struct yaml_node *doc = cluster_object(api_version, "CiliumLoadBalancerIPPool", p->name, NULL);
+	struct yaml_node *block = yaml_map();
+	char ip[IPV4_TEXT];
+
+	yaml_append(yaml_set_path(doc, "spec.blocks", yaml_seq()), block);
+	yaml_set(block, "start", yaml_str(ipv4_text(p->range.first, ip)));
+	yaml_set(block, "stop", yaml_str(ipv4_text(p->range.last, ip)));
+	return doc;
+}
+
+static void add_pools(const struct node_ctx *x, struct tree *t)
+{
+	const struct cilium_compat *compat = compat_cilium(cluster_version(x, "cilium"));
+	VEC(struct yaml_node *) docs = { 0 };
+
+	vec_foreach (p, &x->config->lb.pools)
+		*vec_push(&docs) = pool(compat ? compat->pool_api : "cilium.io/v2", p);
+	cluster_add_yaml(t, "/etc/pibuild/manifests/pools.yaml", 0644, origin, docs.v, docs.n, NULL);
+}
+
+/* Cilium reads interfaces as unanchored expressions: "eth0" would match veth0 too. */
+static struct yaml_node *exactly(const char *interface)
+{
+	struct strbuf re = { 0 };
+	struct yaml_node *n;
+
+	strbuf_adds(&re, "^");
+	for (const char *c = interface; *c; c++)
+		strbuf_addf(&re, "%s%c", strchr(".+*?()[]{}|\\^$", *c) ? "\\" : "", *c);
+	strbuf_adds(&re, "$");
+	n = yaml_str(re.s);
+	strbuf_done(&re);
+	return n;
+}
+
+static void add_policy(const struct node_ctx *x, struct tree *t)
+{
+	struct announcers a = cluster_announcers(x);
+	struct yaml_node *doc = cluster_object("cilium.io/v2alpha1", "CiliumL2AnnouncementPolicy", "lan", NULL);
+	struct yaml_node *spec = yaml_set(doc, "spec", yaml_map()), *expression, *interfaces;
+
+	if (a.workers_only) {
+		expression = yaml_map();
+		yaml_set(expression, "key", yaml_str("node-role.kubernetes.io/control-plane"));
+		yaml_set(expression, "operator", yaml_str("DoesNotExist"));
+		yaml_append(yaml_set_path(spec, "nodeSelector.matchExpressions", yaml_seq()), expression);
+	}
+	interfaces = yaml_set(spec, "interfaces", yaml_seq());
+	vec_foreach (i, &a.interfaces)
+		yaml_append(interfaces, exactly(*i));
+	yaml_set(spec, "loadBalancerIPs", yaml_bool(true));
+	yaml_set(spec, "externalIPs", yaml_bool(true));
+	cluster_add_yaml(t, "/etc/pibuild/manifests/l2-policy.yaml", 0644, origin, &doc, 1, NULL);
+}
+
+int node_add_cilium(const struct node_ctx *x, struct tree *t, struct err *e)
+{
+	struct yaml_node *values;
+
+	if (!node_is_first_server(x))
+		return 0;
+	values = cilium_values(x, NULL);
+	tree_add_dir(t, "/etc/pibuild", 0755, origin);
+	tree_add_dir(t, "/etc/pibuild/manifests", 0755, origin);
+	/* 0600: the user's own values may hold a secret. */
+	cluster_add_yaml(t, "/etc/pibuild/cilium-values.yaml", 0600, origin, &values, 1, NULL);
+	if (x->config->lb.pools.n) {
+		add_pools(x, t);
+		add_policy(x, t);
+	}
+	return 0;
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node/cluster.h"
+
+#include <stdarg.h>
+
+#include "config/compat.h"
+
+const char *cluster_version(const struct node_ctx *x, const char *key)
+{
+	return str_or(artifact_version(x->catalogue, x->config, key), "");
+}
+
+bool cluster_wants_artifact(const struct node_ctx *x, const struct artifact *a)
+{
+	if (streq(a->name, "gateway-api"))
+		return cilium_gateway_on(x) && !compat_k3s_gateway_crds(cluster_version(x, "k3s"));
+	if (streq(a->version_key, "certManager"))
+		return x->config->cert_manager.enabled;
+	return true;
+}
+
+bool cluster_runs_envoy(const struct node_ctx *x)
+{
+	for (size_t i = 0; i < x->config->nodes.n; i++)
+		if (!board_runs_envoy(x->boards[i], x->config->os.base))
+			return false;
+	return true;
+}
+
+static bool feature_on(const struct node_ctx *x, enum tristate wanted)
+{
+	return wanted != STATE_OFF && cluster_runs_envoy(x);
+}
+
+bool cilium_ingress_on(const struct node_ctx *x)
+{
+	return feature_on(x, x->config->cilium.ingress);
+}
+
+bool cilium_gateway_on(const struct node_ctx *x)
+{
+	return feature_on(x, x->config->cilium.gateway_api);
+}
+
+/* ---- who answers for service addresses ---- */
+
+static bool only_workers(const struct config *c)
+{
+	return c->lb.nodes == ANNOUNCE_WORKERS ||
+	       (c->lb.nodes == ANNOUNCE_AUTO && config_count_role(c, ROLE_WORKER) > 0);
+}
+
+static void add_interface(struct announcers *a, const char *name)
+{
+	vec_foreach (i, &a->interfaces)
+		if (streq(*i, name))
+			return;
+	*vec_push(&a->interfaces) = name;
+}
+
+struct announcers cluster_announcers(const struct node_ctx *x)
+{
+	const struct config *c = x->config;
+	struct announcers a = { .workers_only = only_workers(c) };
+
+	if (yaml_find(c->doc, "loadBalancer.announce.interfaces")) {
+		vec_foreach (i, &c->lb.interfaces)
+			add_interface(&a, *i);
+		return a;
+	}
+	/* Not asked for: where each of them has its address, so that Wi-Fi nodes among wired ones answer too. */
+	for (size_t i = 0; i < c->nodes.n; i++)
+		if (!a.workers_only || c->nodes.v[i].role == ROLE_WORKER)
+			add_interface(&a, board_lan_interface(x->boards[i], c));
+	return a;
+}
+
+uint64_t cluster_pool_size(const struct config *c)
+{
+	uint64_t n = 0;
+
+	vec_foreach (p, &c->lb.pools)
+		n += (uint64_t)p->range.last - p->range.first + 1;
+	return n;
+}
+
+/* ---- YAML ---- */
+
+struct entry *cluster_add_yaml(struct tree *t, const char *path, unsigned mode, const char *origin,
+			       struct yaml_node *const *docs, size_t n, const char *comment)
+{
+	_cleanup_strbuf_ struct strbuf text = { 0 };
+
+	yaml_emit_all(docs, n, comment, &text);
+	return tree_add_file(t, path, mode, origin, text.s, text.n);
+}
+
+struct yaml_node *cluster_strings(const char *first, ...)
+{
+	struct yaml_node *seq = yaml_seq();
+	va_list ap;
+
+	va_start(ap, first);
+	for (const char *s = first; s; s = va_arg(ap, const char *))
+		yaml_append(seq, yaml_str(s));
+	va_end(ap);
+	return seq;
+}
+
+struct yaml_node *cluster_object(const char *api_version, const char *kind, const char *name, const char *namespace)
+{
+	struct yaml_node *doc = yaml_map(), *metadata;
+
+	yaml_set(doc, "apiVersion", yaml_str(api_version));
+	yaml_set(doc, "kind", yaml_str(kind));
+	metadata = yaml_set(doc, "metadata", yaml_map());
+	yaml_set(metadata, "name", yaml_str(name));
+	if (namespace)
+		yaml_set(metadata, "namespace", yaml_str(namespace));
+	return doc;
+}

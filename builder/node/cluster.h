@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What K3s, Cilium and cert-manager have to agree on, decided once from topology, boards and versions, and what their
+ * files share. Which versions fit together: config/compat.h.
+ */
+#ifndef NODE_CLUSTER_H
+#define NODE_CLUSTER_H
+
+#include "node/node.h"
+
+/* Ports that K3s 1.x has taken on every node; a values file may not take them again. */
+#define K3S_API_PORT   6443
+#define K3S_LOCAL_PORT 6444 /* 127.0.0.1 of every node, server or worker: the way to the API without kube-proxy */
+
+/* False for an artifact of the catalogue that this cluster has no use for: Gateway API CRDs with the Gateway API off or
+ * where K3s brings them itself, cert-manager's chart without cert-manager. */
+bool cluster_wants_artifact(const struct node_ctx *x, const struct artifact *a);
+
+/* The version in force of a key of `versions`. */
+const char *cluster_version(const struct node_ctx *x, const char *key);
+
+/* Every node boots a kernel on which Envoy runs. One that cannot is enough to keep it off: agents there would still
+ * redirect traffic to it. */
+bool cluster_runs_envoy(const struct node_ctx *x);
+
+/* L2 announcements: on which interfaces, and whether only workers answer (else all nodes). */
+struct announcers {
+	VEC(const char *) interfaces;
+	bool workers_only;
+};
+struct announcers cluster_announcers(const struct node_ctx *x);
+
+/* Addresses in all pools. */
+uint64_t cluster_pool_size(const struct config *c);
+
+/* Adds the documents as a YAML file of this node. */
+struct entry *cluster_add_yaml(struct tree *t, const char *path, unsigned mode, const char *origin,
+			       struct yaml_node *const *docs, size_t n, const char *comment);
+
+/* ["a", "b"]; ends at NULL. */
+struct yaml_node *cluster_strings(const char *first, ...) __attribute__((sentinel));
+/* {apiVersion, kind, metadata: {name, namespace}}; NAMESPACE may be NULL. */
+struct yaml_node *cluster_object(const char *api_version, const char *kind, const char *name, const char *namespace);
+
+/* What is wrong with USER, the file behind cilium.valuesFile, and what it overrides: keys the chart does not know,
+ * wrong types, values that break this cluster. GENERATED is what it goes over, MERGED the result. */
+void values_check(const struct node_ctx *x, const struct yaml_node *user, const struct yaml_node *generated,
+		  const struct yaml_node *merged, struct faults *f);
+
+#endif

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * K3s of a node: its configuration, its identity, and on the first server the cluster's CA set. Units, kernel modules
+ * and containerd's template are the same on every card and lie in overlays/.
+ *
+ * Sources: docs.k3s.io (cli/server: values that must agree; cli/certificate: custom CA; cli/token: token forms),
+ * k3s pkg/agent/config (node password).
+ */
+#include <errno.h>
+
+#include "node/cluster.h"
+
+static const char origin[] = "generated: k3s";
+
+#define TLS_DIR "/var/lib/rancher/k3s/server/tls"
+
+/* ---- config.yaml ---- */
+
+static void add_once(struct yaml_node *seq, const char *text)
+{
+	for (size_t i = 0; i < seq->count; i++)
+		if (streq(seq->items[i]->text, text))
+			return;
+	yaml_append(seq, yaml_str(text));
+}
+
+/* Names and addresses the API's certificate is good for: K3s adds no others by itself (tls-san-security). */
+static struct yaml_node *server_names(const struct config *c)
+{
+	struct yaml_node *seq = yaml_seq();
+	char ip[IPV4_TEXT];
+
+	if (c->cluster.endpoint)
+		add_once(seq, c->cluster.endpoint);
+	vec_foreach (n, &c->nodes) {
+		if (n->role != ROLE_CONTROL_PLANE)
+			continue;
+		if (n->address.set)
+			add_once(seq, ipv4_text(n->address.addr, ip));
+		add_once(seq, n->name);
+	}
+	return seq;
+}
+
+/* Depends on nothing of the node, so that servers agree: K3s refuses one that does not. */
+static void set_shared(struct yaml_node *doc, const struct node_ctx *x)
+{
+	const struct config *c = x->config;
+
+	yaml_set(doc, "cluster-cidr", yaml_str(cidr_text(c->cluster.pod_cidr)));
+	yaml_set(doc, "service-cidr", yaml_str(cidr_text(c->cluster.service_cidr)));
+	/* Cilium is all of these. */
+	yaml_set(doc, "flannel-backend", yaml_str("none"));
+	yaml_set(doc, "disable-network-policy", yaml_bool(true));
+	yaml_set(doc, "disable-kube-proxy", yaml_bool(true));
+	yaml_set(doc, "disable", cluster_strings("servicelb", "traefik", NULL));
+	yaml_set(doc, "tls-san", server_names(c));
+	yaml_set(doc, "token", yaml_str(x->secrets->server_token));
+	/* Bare here: a server takes the K10 form of an agent token for the password itself. */
+	yaml_set(doc, "agent-token", yaml_str(x->secrets->agent_password));
+}
+
+static void set_join(struct yaml_node *doc, const struct config *c)
+{
+	yaml_set(doc, "server", yaml_strf("https://%s:%d", config_api_host(c), K3S_API_PORT));
+}
+
+static void set_server(struct yaml_node *doc, const struct node_ctx *x)
+{
+	set_shared(doc, x);
+	yaml_set(doc, "write-kubeconfig-mode", yaml_str("0600"));
+	if (!node_is_first_server(x))
+		set_join(doc, x->config);
+	else if (config_uses_etcd(x->config))
+		yaml_set(doc, "cluster-init", yaml_bool(true));
+}
+
+static void set_node(struct yaml_node *doc, const struct node_ctx *x)
+{
+	char ip[IPV4_TEXT];
+
+	yaml_set(doc, "node-name", yaml_str(x->node->name));
+	if (x->node->address.set)
+		yaml_set(doc, "node-ip", yaml_str(ipv4_text(x->node->address.addr, ip)));
+	/* Nothing below node-role.kubernetes.io: a node may not give itself a role. */
+	yaml_set(doc, "node-label", yaml_append(yaml_seq(), yaml_strf("pibuild/board=%s", x->board->name)));
+}
+
+static void add_config(const struct node_ctx *x, struct tree *t)
+{
+	struct yaml_node *doc = yaml_map();
+	struct entry *n;
+
+	set_node(doc, x);
+	if (x->node->role == ROLE_WORKER) {
+		set_join(doc, x->config);
+		yaml_set(doc, "token", yaml_str(x->secrets->agent_token));
+	} else {
+		set_server(doc, x);
+	}
+	tree_add_dir(t, "/etc/rancher", 0755, origin);
+	tree_add_dir(t, "/etc/rancher/k3s", 0755, origin);
+	n = cluster_add_yaml(t, "/etc/rancher/k3s/config.yaml", 0600, origin, &doc, 1, NULL);
+	n->secret = true;
+}
+
+/* ---- identity ---- */
+
+/* A node that comes back under its name is let in only with the password it first came with. */
+static int add_node_password(const struct node_ctx *x, struct tree *t, struct err *e)
+{
+	const char *password = secrets_node_password(x->secrets, x->node->name);
+	struct entry *n;
+
+	if (!password && x->secrets == secrets_masked())
+		password = "<masked>";
+	if (!password)
+		return err_class(e, CLASS_CONFIG, "%s has no password for the node %s; run `pibuild secrets new`",
+				 str_or(x->secrets->path, "the secrets file"), x->node->name);
+	tree_add_dir(t, "/etc/rancher/node", 0700, origin);
+	n = tree_add_text(t, "/etc/rancher/node/password", 0600, origin, arena_printf("%s\n", password));
+	n->secret = true;
+	return 0;
+}
+
+static void add_pem(struct tree *t, const char *name, const char *pem, bool secret)
+{
+	struct entry *n = tree_add_text(t, arena_printf(TLS_DIR "/%s", name), secret ? 0600 : 0644, origin, pem);
+
+	n->secret = secret;
+}
+
+static void add_ca_set(const struct node_ctx *x, struct tree *t)
+{
+	const struct secrets *s = x->secrets;
+	const struct {
+		const char *name;
+		const struct key_pair *pair;
+	} pairs[] = {
+		{ "server-ca", &s->server_ca },
+		{ "client-ca", &s->client_ca },
+		{ "request-header-ca", &s->request_header_ca },
+		{ "etcd/server-ca", &s->etcd_server_ca },
+		{ "etcd/peer-ca", &s->etcd_peer_ca },
+	};
+
+	tree_add_dir(t, "/var/lib/rancher/k3s/server", 0700, origin);
+	tree_add_dir(t, TLS_DIR, 0700, origin);
+	tree_add_dir(t, TLS_DIR "/etcd", 0700, origin);
+	for (size_t i = 0; i < ARRAY_SIZE(pairs); i++) {
+		add_pem(t, arena_printf("%s.crt", pairs[i].name), pairs[i].pair->cert, false);
+		add_pem(t, arena_printf("%s.key", pairs[i].name), pairs[i].pair->key, true);
+	}
+	add_pem(t, "service.key", s->service_key, true);
+}
+
+static void add_links(struct tree *t)
+{
+	static const char *const names[] = { "kubectl", "crictl", "ctr" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		tree_add_symlink(t, arena_printf("/usr/local/bin/%s", names[i]), origin, "k3s")->layer = LAYER_ROLE;
+}
+
+int node_add_k3s(const struct node_ctx *x, struct tree *t, struct err *e)
+{
+	int r;
+
+	add_links(t);
+	add_config(x, t);
+	r = add_node_password(x, t, e);
+	if (r == 0 && node_is_first_server(x))
+		add_ca_set(x, t);
+	return r;
+}
