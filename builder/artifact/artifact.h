@@ -58,7 +58,7 @@ const struct artifact *catalogue_find(const struct catalogue *c, const char *nam
 
 struct lock_entry {
 	const char *name, *version, *url, *sha256, *source;
-	uint64_t size; /* 0 = not known */
+	uint64_t size;		/* 0 = not known */
 	uint64_t raw_size;	/* of a compressed base; 0 = not known */
 	const char *raw_sha256; /* or NULL */
 	const struct yaml_node *where;
@@ -114,16 +114,48 @@ struct fetch_options {
 	unsigned jobs; /* downloads at once; 0 = 4 */
 };
 /* Brings every pin into the cache, many at once. Offline: one message that lists all that is missing. Class VERIFY
- * when digests differ; every failed artifact is named. */
+ * when digests differ or a pin has none; every failed artifact is named. What could be had stays in the cache. */
 int fetch_all(const struct cache *c, const struct pin *pins, size_t n, const struct fetch_options *o, struct err *e);
 
-/* `lock`: resolves versions to url + size + sha256 from upstream's checksum files. */
+/* ---- the lock as a task ---- */
+
+enum lock_change {
+	LOCK_KEPT,
+	LOCK_ADDED,	/* was in no lock */
+	LOCK_CHANGED,	/* upstream states another digest than the lock did */
+	LOCK_CONFIRMED, /* looked up again: the same */
+	LOCK_REMOVED,	/* no longer asked for */
+	LOCK_MISSING,	/* check: asked for and not there */
+	LOCK_EDITED,	/* check: not what the catalogue says */
+	LOCK_CHANGE_COUNT
+};
+extern const char *const lock_change_names[LOCK_CHANGE_COUNT];
+
+struct lock_line {
+	enum lock_change change;
+	struct lock_entry entry;
+	const char *why; /* MISSING, EDITED; CHANGED: the digest before. Else NULL */
+};
+struct lock_report {
+	VEC(struct lock_line) lines;
+	const char *file; /* the lock concerned */
+	bool written;
+};
+
 struct lock_options {
 	const char *file; /* written here */
 	struct fetch_options fetch;
-	bool check; /* only say whether it is stale: class VERIFY when so */
+	int64_t time;		  /* of the lock */
+	bool update;		  /* look up again, not only what OLD lacks: */
+	const char *const *names; /* these; none = all */
+	size_t n_names;
 };
+/* A lock for every artifact of the catalogue at the version in force: entries that OLD has are kept, others come from
+ * upstream's checksum files. Written only when something changed or FILE is not there. */
 int lock_update(const struct catalogue *cat, const struct lock *old, const struct config *c,
-		const struct lock_options *o, struct err *e);
+		const struct lock_options *o, struct lock_report *ret, struct err *e);
+/* What is MISSING or EDITED in L; KEPT otherwise. Class VERIFY, naming them, when there is any. */
+int lock_check(const struct catalogue *cat, const struct lock *l, const struct config *c, struct lock_report *ret,
+	       struct err *e);
 
 #endif

@@ -35,8 +35,9 @@ static const char *default_dir(struct err *e)
 		if (v && *v && (i == 0 || *v == '/'))
 			return arena_printf("%s%s", v, vars[i][1]);
 	}
-	err_class(e, CLASS_HOST, "where to keep downloads? Neither PIBUILD_CACHE, XDG_CACHE_HOME nor HOME is set; "
-				 "give a folder with --cache DIR");
+	err_class(e, CLASS_HOST,
+		  "where to keep downloads? Neither PIBUILD_CACHE, XDG_CACHE_HOME nor HOME is set; "
+		  "give a folder with --cache DIR");
 	return NULL;
 }
 
@@ -77,8 +78,8 @@ static void sweep_tmp(int cache)
 	struct dirent *d;
 
 	while (dir && (d = readdir(dir))) {
-		_cleanup_close_ int file =
-			openat(dirfd(dir), d->d_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+		_cleanup_close_ int file = openat(dirfd(dir), d->d_name,
+						  O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 
 		if (file >= 0 && is_forgotten(file) && flock(file, LOCK_EX | LOCK_NB) == 0)
 			unlinkat(dirfd(dir), d->d_name, 0);
@@ -192,9 +193,9 @@ int part_open(const struct cache *c, const char *sha256, struct part *ret, enum 
 		return err_errno(e, -errno, "cannot write in the cache: %s/%s", c->dir, part_path(&p));
 	*state = PART_BUSY;
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-		return errno == EWOULDBLOCK || errno == EINTR ?
-			       0 :
-			       err_errno(e, -errno, "cannot lock %s/%s", c->dir, part_path(&p));
+		return errno == EWOULDBLOCK || errno == EINTR
+			       ? 0
+			       : err_errno(e, -errno, "cannot lock %s/%s", c->dir, part_path(&p));
 	if (!still_named(&p, fd))
 		return 0;
 	if (fchmod(fd, 0600) < 0 || fstat(fd, &st) < 0)

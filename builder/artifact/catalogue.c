@@ -5,13 +5,12 @@
 #include "artifact/rows.h"
 #include "base/data.h"
 
-static const char *const install_names[] = { [INSTALL_NONE] = "none",
-					     [INSTALL_FILE] = "file",
-					     [INSTALL_MEMBER] = "member",
-					     [INSTALL_UNPACK] = "unpack" };
-static const char *const form_names[CHECKSUM_FORM_COUNT] = { [CHECKSUM_SHA256SUM] = "sha256sum",
-							     [CHECKSUM_HELM_INDEX] = "helm-index",
-							     [CHECKSUM_GITHUB] = "github" };
+static const char *const install_names[] = {
+	[INSTALL_NONE] = "none", [INSTALL_FILE] = "file", [INSTALL_MEMBER] = "member", [INSTALL_UNPACK] = "unpack"
+};
+static const char *const form_names[CHECKSUM_FORM_COUNT] = {
+	[CHECKSUM_SHA256SUM] = "sha256sum", [CHECKSUM_HELM_INDEX] = "helm-index", [CHECKSUM_GITHUB] = "github"
+};
 /* In the order of the FOR_ bits. */
 static const char *const audience_names[] = { "control-plane", "worker", "first-server", "airgap" };
 

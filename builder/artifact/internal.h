@@ -40,7 +40,10 @@ struct part {
 	int fd;
 	uint64_t n; /* bytes in it */
 };
-#define PART_INIT { .fd = -1 }
+#define PART_INIT                                                                                                      \
+	{                                                                                                              \
+		.fd = -1                                                                                               \
+	}
 enum part_state { PART_OPEN, PART_BUSY, PART_DONE };
 
 /* OPEN: ours, with the bytes an earlier run left. BUSY: another process is at it. DONE: the object is there. */
@@ -54,8 +57,7 @@ void part_close(struct part *p);
 
 /* ---- http.c: the one file that includes libcurl ---- */
 
-struct http;	 /* many requests at once */
-struct request; /* one of them */
+struct http; /* many requests at once */
 
 enum http_verdict {
 	HTTP_OK,	  /* the server says that this is all */
@@ -67,31 +69,33 @@ enum http_verdict {
 
 struct http_result {
 	enum http_verdict verdict;
-	char why[512];	    /* unless OK or STOPPED */
+	long status;	    /* 0 = no answer */
 	double retry_after; /* seconds the server asked for; 0 = none */
+	char why[768];	    /* unless OK or STOPPED */
 };
 
-/* What the answer says about itself, before its first byte. */
+/* What the answer says about itself. */
 struct http_answer {
-	bool partial;		/* 206 */
-	uint64_t start;		/* of a partial answer */
-	int64_t length, total;	/* bytes to come and of the whole; -1 = not said */
-	const char *encoding;	/* Content-Encoding, or NULL */
+	bool partial;	      /* 206 */
+	uint64_t start;	      /* of a partial answer; UINT64_MAX = makes no sense */
+	int64_t length;	      /* bytes that are to come; -1 = not said */
+	const char *encoding; /* Content-Encoding; NULL = none. Valid during the call */
 };
 
+/* All three are called from http_run(). `head` comes once, before the first `data`; an empty body has neither. */
 struct http_sink {
-	/* false = stop: verdict HTTP_STOPPED. HEAD comes once before the first DATA and may not come for an empty body. */
-	bool (*head)(void *arg, const struct http_answer *a);
+	bool (*head)(void *arg, const struct http_answer *a); /* false = stop: verdict STOPPED */
 	bool (*data)(void *arg, const void *data, size_t n);
-	void (*done)(void *arg, const struct http_result *result, const struct http_answer *a);
+	void (*done)(void *arg, const struct http_result *result);
 };
 
 int http_open(struct http **ret, struct err *e);
+/* Drops requests that are not done. NULL is fine. */
 void http_close(struct http *h);
-/* OFFSET > 0 asks for the rest from there. The request ends with a call of sink->done from http_run(). */
+/* OFFSET > 0 asks for the rest from there. */
 int http_get(struct http *h, const struct source *from, uint64_t offset, const struct http_sink *sink, void *arg,
 	     struct err *e);
-/* Moves bytes and ends requests, at most SECONDS long. */
+/* Moves bytes and ends requests; returns after SECONDS at the latest. */
 int http_run(struct http *h, double seconds, struct err *e);
 
 /* ---- fetch.c ---- */

@@ -112,7 +112,8 @@ int lock_load(const char *file, const struct config *c, struct lock **ret, struc
 		return lock_load_file(file, ret, e);
 	if (env && *env)
 		return lock_load_file(env, ret, e);
-	/* Anything but "not there" is for the reader to report: a lock that cannot be read is no reason to ignore it. */
+	/* Anything but "not there" is for the reader to report: a lock that cannot be read is no reason to ignore it.
+	 */
 	if (access(beside, F_OK) == 0 || errno != ENOENT)
 		return lock_load_file(beside, ret, e);
 	return lock_load_shipped(ret, e);

@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * HTTPS requests on libcurl's multi interface, and its adapter to our errors. What is fetched is not this file's
+ * business; it decides what may be spoken (https only, TLS 1.2 or newer, no credentials, no cookies) and whether a
+ * failure is worth another try.
+ */
+#include <curl/curl.h>
+#include <errno.h>
+#include <time.h>
+
+#include "artifact/internal.h"
+
+enum { MAX_REDIRECTS = 10, CONNECT_SECONDS = 15, STALL_SECONDS = 30, STALL_RATE = 1024 };
+
+struct request {
+	struct http *http;
+	struct request *next;
+	CURL *easy;
+	const struct source *from;
+	const struct http_sink *sink;
+	void *arg;
+	bool head_told, stopped;
+	char error[CURL_ERROR_SIZE];
+};
+
+struct http {
+	CURLM *multi;
+	struct request *requests;
+};
+
+/* ---- verdicts ---- */
+
+struct curl_row {
+	CURLcode code;
+	enum http_verdict verdict;
+	const char *words; /* NULL = libcurl's own */
+};
+
+static const struct curl_row curl_rows[] = {
+	{ CURLE_COULDNT_RESOLVE_PROXY, HTTP_UNREACHABLE, "the name of the proxy cannot be resolved" },
+	{ CURLE_COULDNT_RESOLVE_HOST, HTTP_UNREACHABLE, "its name cannot be resolved; is the network up?" },
+	{ CURLE_COULDNT_CONNECT, HTTP_UNREACHABLE, NULL },
+	{ CURLE_PARTIAL_FILE, HTTP_TRANSIENT, "the connection was cut before the end" },
+	{ CURLE_GOT_NOTHING, HTTP_TRANSIENT, "the connection was cut before an answer" },
+	{ CURLE_UNSUPPORTED_PROTOCOL, HTTP_REFUSED, "it redirects to an address that is not https://" },
+	{ CURLE_LOGIN_DENIED, HTTP_REFUSED, "it redirects to an address with a user name, which is not followed" },
+	{ CURLE_URL_MALFORMAT, HTTP_REFUSED, NULL },
+	{ CURLE_TOO_MANY_REDIRECTS, HTTP_REFUSED, "it redirects more than 10 times" },
+	{ CURLE_SSL_CACERT_BADFILE, HTTP_REFUSED, "the CA file cannot be used" },
+	{ CURLE_OUT_OF_MEMORY, HTTP_REFUSED, NULL },
+};
+
+struct status_row {
+	long status;
+	const char *words;
+};
+
+static const struct status_row status_rows[] = {
+	{ 401, " (it wants a login)" },
+	{ 403, " (forbidden)" },
+	{ 404, " (not found)" },
+	{ 407, " (the proxy wants a login)" },
+	{ 410, " (gone)" },
+	{ 429, " (too many requests)" },
+	{ 503, " (busy)" },
+	{ 511, " (log in to the network first)" },
+};
+
+/* X509_V_ERR_ values of OpenSSL's x509_vfy.h, which have not changed since there is one. */
+enum { CERT_NO_ISSUER = 2, CERT_NOT_YET = 9, CERT_EXPIRED = 10, CERT_SELF_SIGNED = 18, CERT_UNVERIFIABLE = 21 };
+
+static const char *this_clock(char buf[32])
+{
+	time_t now = time(NULL);
+	struct tm tm;
+
+	strftime(buf, 32, "%Y-%m-%d %H:%M UTC", gmtime_r(&now, &tm));
+	return buf;
+}
+
+static void explain_certificate(const struct request *q, struct http_result *r)
+{
+	char clock[32];
+	long verify = 0;
+
+	curl_easy_getinfo(q->easy, CURLINFO_SSL_VERIFYRESULT, &verify);
+	if (verify == CERT_EXPIRED || verify == CERT_NOT_YET)
+		snprintf(r->why, sizeof(r->why),
+			 "its certificate %s, or the clock of this machine is wrong: it says %s; check that first",
+			 verify == CERT_EXPIRED ? "has expired" : "is not valid yet", this_clock(clock));
+	else if (verify == CERT_NO_ISSUER || (verify >= CERT_SELF_SIGNED && verify <= CERT_UNVERIFIABLE))
+		snprintf(r->why, sizeof(r->why),
+			 "its certificate is of an unknown CA%s%s; if the server is yours, name its CA with caFile "
+			 "under "
+			 "`mirrors`",
+			 q->from->ca_file ? " (not the one in " : "",
+			 q->from->ca_file ? arena_printf("%s)", q->from->ca_file) : "");
+	else
+		snprintf(r->why, sizeof(r->why), "its certificate is not accepted: %s", q->error);
+}
+
+static void explain_status(struct http_result *r, const char *who)
+{
+	const char *words = "";
+
+	for (size_t i = 0; i < ARRAY_SIZE(status_rows); i++)
+		if (status_rows[i].status == r->status)
+			words = status_rows[i].words;
+	snprintf(r->why, sizeof(r->why), "%s answers HTTP %ld%s", who, r->status, words);
+}
+
+static bool is_transient_status(long status)
+{
+	return status == 408 || status == 425 || status == 429 || (status >= 500 && status != 501 && status != 511);
+}
+
+static void judge_status(const struct request *q, struct http_result *r)
+{
+	curl_off_t wait = 0;
+
+	curl_easy_getinfo(q->easy, CURLINFO_RETRY_AFTER, &wait);
+	r->verdict = is_transient_status(r->status) ? HTTP_TRANSIENT : HTTP_REFUSED;
+	r->retry_after = wait > 0 ? (double)wait : 0;
+	explain_status(r, "it");
+}
+
+static void judge_timeout(const struct request *q, struct http_result *r)
+{
+	curl_off_t connected = 0;
+
+	curl_easy_getinfo(q->easy, CURLINFO_APPCONNECT_TIME_T, &connected);
+	r->verdict = connected ? HTTP_TRANSIENT : HTTP_UNREACHABLE;
+	if (connected)
+		snprintf(r->why, sizeof(r->why), "it stalled: less than %d bytes/s for %d s", STALL_RATE,
+			 STALL_SECONDS);
+	else
+		snprintf(r->why, sizeof(r->why), "no connection within %d s", CONNECT_SECONDS);
+}
+
+static void judge_failure(const struct request *q, CURLcode code, struct http_result *r)
+{
+	const char *words = NULL;
+	long proxy = 0;
+
+	curl_easy_getinfo(q->easy, CURLINFO_HTTP_CONNECTCODE, &proxy);
+	if (proxy >= 300) {
+		r->status = proxy;
+		r->verdict = is_transient_status(proxy) ? HTTP_TRANSIENT : HTTP_REFUSED;
+		explain_status(r, "the proxy");
+		return;
+	}
+	r->verdict = HTTP_TRANSIENT;
+	for (size_t i = 0; i < ARRAY_SIZE(curl_rows); i++)
+		if (curl_rows[i].code == code) {
+			r->verdict = curl_rows[i].verdict;
+			words = curl_rows[i].words;
+		}
+	if (!words)
+		words = *q->error ? q->error : curl_easy_strerror(code);
+	snprintf(r->why, sizeof(r->why), "%s", words);
+}
+
+/* A mirror is known by the address in the config; where it sent us is what the reader of the message lacks. */
+static void add_redirect(const struct request *q, struct http_result *r)
+{
+	char *url = NULL;
+	size_t n = strlen(r->why);
+
+	curl_easy_getinfo(q->easy, CURLINFO_EFFECTIVE_URL, &url);
+	if (url && !url_fault(url) && !streq(url_host(url), url_host(q->from->url)))
+		snprintf(r->why + n, sizeof(r->why) - n, " (redirected to %s)", url_host(url));
+}
+
+static void judge(const struct request *q, CURLcode code, struct http_result *r)
+{
+	curl_easy_getinfo(q->easy, CURLINFO_RESPONSE_CODE, &r->status);
+	if (q->stopped) {
+		r->verdict = HTTP_STOPPED;
+		return;
+	}
+	if (code == CURLE_OK && (r->status == 200 || r->status == 206)) {
+		r->verdict = HTTP_OK;
+		return;
+	}
+	if (code == CURLE_OK || code == CURLE_HTTP_RETURNED_ERROR) {
+		judge_status(q, r);
+	} else if (code == CURLE_PEER_FAILED_VERIFICATION) {
+		r->verdict = HTTP_REFUSED;
+		explain_certificate(q, r);
+	} else if (code == CURLE_OPERATION_TIMEDOUT) {
+		judge_timeout(q, r);
+	} else {
+		judge_failure(q, code, r);
+	}
+	add_redirect(q, r);
+}
+
+/* ---- one request ---- */
+
+static const char *header(const struct request *q, const char *name)
+{
+	struct curl_header *h;
+
+	return curl_easy_header(q->easy, name, 0, CURLH_HEADER, -1, &h) == CURLHE_OK ? h->value : NULL;
+}
+
+/* "bytes 100-199/200" */
+static uint64_t range_start(const char *text)
+{
+	static const char unit[] = "bytes ";
+	unsigned long long start;
+	char *end;
+
+	if (!text || strncasecmp(text, unit, strlen(unit)) != 0)
+		return UINT64_MAX;
+	text += strlen(unit);
+	errno = 0;
+	start = strtoull(text, &end, 10);
+	return errno || end == text || *end != '-' || *text == '-' ? UINT64_MAX : start;
+}
+
+static void read_answer(const struct request *q, struct http_answer *a)
+{
+	curl_off_t length = -1;
+	long status = 0;
+
+	curl_easy_getinfo(q->easy, CURLINFO_RESPONSE_CODE, &status);
+	curl_easy_getinfo(q->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+	a->partial = status == 206;
+	a->start = a->partial ? range_start(header(q, "Content-Range")) : 0;
+	a->length = length;
+	a->encoding = header(q, "Content-Encoding");
+}
+
+static size_t on_data(char *data, size_t size, size_t n, void *arg)
+{
+	struct request *q = arg;
+	struct http_answer a;
+	long status = 0;
+
+	curl_easy_getinfo(q->easy, CURLINFO_RESPONSE_CODE, &status);
+	if (status != 200 && status != 206) /* the text of an error page */
+		return n * size;
+	if (!q->head_told) {
+		q->head_told = true;
+		read_answer(q, &a);
+		q->stopped = !q->sink->head(q->arg, &a);
+	}
+	if (!q->stopped)
+		q->stopped = !q->sink->data(q->arg, data, n * size);
+	return q->stopped ? 0 : n * size;
+}
+
+static void request_free(struct request *q)
+{
+	struct request **at = &q->http->requests;
+
+	while (*at != q)
+		at = &(*at)->next;
+	*at = q->next;
+	curl_multi_remove_handle(q->http->multi, q->easy);
+	curl_easy_cleanup(q->easy);
+	free(q);
+}
+
+static CURLcode set_safety(CURL *easy)
+{
+	CURLcode r = curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "https");
+
+	r = r ? r : curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, "https");
+	r = r ? r : curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	r = r ? r : curl_easy_setopt(easy, CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
+	r = r ? r : curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+	r = r ? r : curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 1L);
+	r = r ? r : curl_easy_setopt(easy, CURLOPT_MAXREDIRS, (long)MAX_REDIRECTS);
+	return r;
+}
+
+static CURLcode set_manners(CURL *easy)
+{
+	CURLcode r = curl_easy_setopt(easy, CURLOPT_USERAGENT, "pibuild/" PIBUILD_VERSION);
+
+	r = r ? r : curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+	r = r ? r : curl_easy_setopt(easy, CURLOPT_FAILONERROR, 1L);
+	r = r ? r : curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_SECONDS);
+	r = r ? r : curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, (long)STALL_RATE);
+	r = r ? r : curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)STALL_SECONDS);
+	r = r ? r : curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 256 * 1024L);
+	return r;
+}
+
+static CURLcode set_request(struct request *q, uint64_t offset)
+{
+	char range[32];
+	CURLcode r = curl_easy_setopt(q->easy, CURLOPT_URL, q->from->url);
+
+	snprintf(range, sizeof(range), "%llu-", (unsigned long long)offset);
+	if (offset)
+		r = r ? r : curl_easy_setopt(q->easy, CURLOPT_RANGE, range);
+	if (q->from->ca_file) {
+		/* This CA and no other. */
+		r = r ? r : curl_easy_setopt(q->easy, CURLOPT_CAINFO, q->from->ca_file);
+		r = r ? r : curl_easy_setopt(q->easy, CURLOPT_CAPATH, NULL);
+	}
+	r = r ? r : curl_easy_setopt(q->easy, CURLOPT_WRITEFUNCTION, on_data);
+	r = r ? r : curl_easy_setopt(q->easy, CURLOPT_WRITEDATA, q);
+	r = r ? r : curl_easy_setopt(q->easy, CURLOPT_ERRORBUFFER, q->error);
+	r = r ? r : curl_easy_setopt(q->easy, CURLOPT_PRIVATE, q);
+	return r;
+}
+
+int http_get(struct http *h, const struct source *from, uint64_t offset, const struct http_sink *sink, void *arg,
+	     struct err *e)
+{
+	struct request *q = xcalloc(1, sizeof(*q));
+	CURLcode r = CURLE_FAILED_INIT;
+
+	*q = (struct request){ .http = h, .next = h->requests, .from = from, .sink = sink, .arg = arg };
+	h->requests = q;
+	q->easy = curl_easy_init();
+	if (q->easy)
+		r = set_safety(q->easy);
+	if (r == CURLE_OK)
+		r = set_manners(q->easy);
+	if (r == CURLE_OK)
+		r = set_request(q, offset);
+	if (r == CURLE_OK && curl_multi_add_handle(h->multi, q->easy) == CURLM_OK)
+		return 0;
+	request_free(q);
+	return err_set(e, -EIO, "libcurl: %s", curl_easy_strerror(r));
+}
+
+/* ---- all of them ---- */
+
+int http_open(struct http **ret, struct err *e)
+{
+	struct http *h;
+
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+		return err_set(e, -EIO, "libcurl cannot start");
+	h = xcalloc(1, sizeof(*h));
+	h->multi = curl_multi_init();
+	*ret = h;
+	return h->multi ? 0 : err_set(e, -ENOMEM, "libcurl cannot start: out of memory");
+}
+
+void http_close(struct http *h)
+{
+	if (!h)
+		return;
+	while (h->requests)
+		request_free(h->requests);
+	curl_multi_cleanup(h->multi);
+	curl_global_cleanup();
+	free(h);
+}
+
+static void finish(struct http *h, CURL *easy, CURLcode code)
+{
+	struct http_result r = { 0 };
+	const struct http_sink *sink;
+	struct request *q = NULL;
+	void *arg;
+
+	curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&q);
+	judge(q, code, &r);
+	sink = q->sink;
+	arg = q->arg;
+	request_free(q);
+	sink->done(arg, &r);
+}
+
+int http_run(struct http *h, double seconds, struct err *e)
+{
+	int running, left;
+	CURLMsg *m;
+	CURLMcode r = curl_multi_perform(h->multi, &running);
+
+	if (r == CURLM_OK && running)
+		r = curl_multi_poll(h->multi, NULL, 0, (int)(seconds * 1000), NULL);
+	else if (r == CURLM_OK && !h->requests)
+		usleep((useconds_t)(seconds * 1e6));
+	if (r == CURLM_OK)
+		r = curl_multi_perform(h->multi, &running);
+	if (r != CURLM_OK)
+		return err_set(e, -EIO, "libcurl: %s", curl_multi_strerror(r));
+	while ((m = curl_multi_info_read(h->multi, &left)))
+		if (m->msg == CURLMSG_DONE)
+			finish(h, m->easy_handle, m->data.result);
+	return 0;
+}

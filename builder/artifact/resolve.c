@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Making and judging pibuild.lock. */
+#include <errno.h>
+#include <time.h>
+
+#include "artifact/internal.h"
+#include "base/file.h"
+
+const char *const lock_change_names[LOCK_CHANGE_COUNT] = {
+	[LOCK_KEPT] = "kept",		[LOCK_ADDED] = "added",	    [LOCK_CHANGED] = "changed",
+	[LOCK_CONFIRMED] = "confirmed", [LOCK_REMOVED] = "removed", [LOCK_MISSING] = "missing",
+	[LOCK_EDITED] = "edited",
+};
+
+/* A base that was given by path or URL takes the place of the catalogue's. */
+static bool is_in_force(const struct artifact *a, const struct config *c)
+{
+	return !a->base || streq(a->name, c->os.base);
+}
+
+/* Why entry X cannot be one that pibuild made, or NULL. What was shipped is right even where upstream's folder does not
+ * follow the rule. */
+static const char *entry_fault(const struct artifact *a, const struct lock_entry *x, const struct lock *shipped)
+{
+	const char *url = artifact_url(a, x->version);
+	const struct lock_entry *s = lock_find(shipped, x->name, x->version);
+
+	if (streq(x->url, url) || (s && streq(s->url, x->url)))
+		return NULL;
+	return arena_printf("its url is %s, the catalogue says %s", x->url, url);
+}
+
+/* ---- check ---- */
+
+static void check_artifact(const struct catalogue *cat, const struct artifact *a, const struct lock *l,
+			   const struct lock *shipped, const struct config *c, struct lock_report *ret)
+{
+	const char *version = artifact_version(cat, c, a->version_key), *why;
+	const struct lock_entry *x = lock_find(l, a->name, version);
+	struct lock_line line = { .change = LOCK_KEPT, .entry = { .name = a->name, .version = version } };
+
+	if (!x) {
+		line.change = LOCK_MISSING;
+		line.why = "the lock has no such version";
+	} else {
+		line.entry = *x;
+		why = entry_fault(a, x, shipped);
+		if (why) {
+			line.change = LOCK_EDITED;
+			line.why = why;
+		}
+	}
+	*vec_push(&ret->lines) = line;
+}
+
+int lock_check(const struct catalogue *cat, const struct lock *l, const struct config *c, struct lock_report *ret,
+	       struct err *e)
+{
+	_cleanup_strbuf_ struct strbuf faults = { 0 };
+	struct lock *shipped;
+	int r = lock_load_shipped(&shipped, e);
+
+	if (r < 0)
+		return r;
+	*ret = (struct lock_report){ .file = l->path };
+	vec_foreach (a, &cat->artifacts)
+		if (is_in_force(a, c))
+			check_artifact(cat, a, l, shipped, c, ret);
+	vec_foreach (line, &ret->lines)
+		if (line->change != LOCK_KEPT)
+			strbuf_addf(&faults, "\n  %s %s: %s", line->entry.name, line->entry.version, line->why);
+	if (!faults.n)
+		return 0;
+	return err_class(e, CLASS_VERIFY, "%s is stale; run `pibuild lock`:%s", l->path, faults.s);
+}
+
+/* ---- update ---- */
+
+/* One line of the report that waits for upstream's checksum file. */
+struct lookup {
+	size_t line;
+	const struct artifact *artifact;
+	const struct lock_entry *old;
+	size_t text;
+};
+struct lookups {
+	VEC(struct lookup) list;
+	VEC(struct text) texts;
+};
+
+static size_t want_text(struct lookups *l, const char *label, const char *url)
+{
+	for (size_t i = 0; i < l->texts.n; i++)
+		if (streq(l->texts.v[i].url, url))
+			return i;
+	*vec_push(&l->texts) = (struct text){ .label = label, .url = url };
+	return l->texts.n - 1;
+}
+
+static bool is_forced(const struct lock_options *o, const char *name)
+{
+	for (size_t i = 0; i < o->n_names; i++)
+		if (streq(o->names[i], name))
+			return true;
+	return o->update && !o->n_names;
+}
+
+static int check_names(const struct catalogue *cat, const struct lock_options *o, struct err *e)
+{
+	const char **known = arena_alloc(cat->artifacts.n * sizeof(*known) + 1);
+	size_t n = 0;
+
+	vec_foreach (a, &cat->artifacts)
+		known[n++] = a->name;
+	for (size_t i = 0; i < o->n_names; i++) {
+		const char *near = nearest_word(o->names[i], known, n);
+
+		if (!catalogue_find(cat, o->names[i]))
+			return err_class(e, CLASS_USAGE, "there is no artifact '%s'%s%s%s", o->names[i],
+					 near ? ", did you mean '" : "", str_or(near, ""), near ? "'?" : "");
+	}
+	return 0;
+}
+
+/* Keeps what the old lock knows; the rest goes to L. */
+static void sort_out(const struct catalogue *cat, const struct lock *old, const struct lock *shipped,
+		     const struct config *c, const struct lock_options *o, struct lock_report *ret, struct lookups *l)
+{
+	vec_foreach (a, &cat->artifacts) {
+		const char *version = artifact_version(cat, c, a->version_key);
+		const struct lock_entry *x = lock_find(old, a->name, version);
+		bool keep = x && !is_forced(o, a->name) && !entry_fault(a, x, shipped);
+		struct lock_entry blank = { .name = a->name, .version = version };
+
+		if (!is_in_force(a, c))
+			continue;
+		*vec_push(&ret->lines) = (struct lock_line){ .change = LOCK_KEPT, .entry = keep ? *x : blank };
+		if (keep)
+			continue;
+		*vec_push(&l->list) = (struct lookup){
+			.line = ret->lines.n - 1,
+			.artifact = a,
+			.old = x,
+			.text = want_text(l, arena_printf("%s %s", a->name, version),
+					  expand_version(a->checksum.url, version, true)),
+		};
+	}
+}
+
+static int resolve(const struct lookup *x, const struct lookups *l, struct lock_report *ret, struct err *e)
+{
+	const struct artifact *a = x->artifact;
+	const struct text *t = &l->texts.v[x->text];
+	struct lock_line *line = &ret->lines.v[x->line];
+	struct lock_entry *n = &line->entry;
+	struct upstream u;
+	int r = upstream_find(a->checksum.form, t->url, t->body.s, t->body.n,
+			      expand_version(a->checksum.entry, n->version, false), n->version, &u, e);
+
+	if (r < 0)
+		return err_wrap(e, "%s %s", n->name, n->version);
+	n->url = artifact_url(a, n->version);
+	n->sha256 = arena_strdup(u.sha256);
+	n->size = u.size;
+	n->source = t->url;
+	line->change = LOCK_ADDED;
+	if (!x->old)
+		return 0;
+	line->change = LOCK_CHANGED;
+	line->why = x->old->sha256;
+	if (!streq(x->old->sha256, n->sha256))
+		return 0;
+	/* The same bytes, so what else is known of them still holds. */
+	line->change = streq(x->old->url, n->url) ? LOCK_CONFIRMED : LOCK_CHANGED;
+	line->why = NULL;
+	n->size = n->size ? n->size : x->old->size;
+	n->raw_size = x->old->raw_size;
+	n->raw_sha256 = x->old->raw_sha256;
+	return 0;
+}
+
+static int look_up(struct lookups *l, const struct lock_options *o, struct lock_report *ret, struct err *e)
+{
+	int r = fetch_texts(l->texts.v, l->texts.n, &o->fetch, e);
+
+	if (r < 0)
+		return err_wrap(e, "looking up digests");
+	vec_foreach (x, &l->list) {
+		r = resolve(x, l, ret, e);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static struct yaml_node *entry_yaml(const struct lock_entry *x)
+{
+	struct yaml_node *m = yaml_map(), *raw;
+
+	yaml_set(m, "name", yaml_str(x->name));
+	yaml_set(m, "version", yaml_str(x->version));
+	yaml_set(m, "url", yaml_str(x->url));
+	yaml_set(m, "sha256", yaml_str(x->sha256));
+	if (x->size)
+		yaml_set(m, "size", yaml_int((int64_t)x->size));
+	if (x->raw_size) {
+		raw = yaml_set(m, "raw", yaml_map());
+		yaml_set(raw, "size", yaml_int((int64_t)x->raw_size));
+		yaml_set(raw, "sha256", yaml_str(x->raw_sha256));
+	}
+	if (x->source)
+		yaml_set(m, "source", yaml_str(x->source));
+	return m;
+}
+
+static int write_lock(const struct lock_report *report, const struct lock_options *o, struct err *e)
+{
+	static const char comment[] =
+		"Pins every download by digest. Made by `pibuild lock`; keep it beside cluster.yaml and "
+		"in version control.\n"
+		"  source  who states the digest; pibuild verifies every download against it all the "
+		"same\n"
+		"  raw     of a compressed base: size and digest of the decompressed image";
+	_cleanup_strbuf_ struct strbuf out = { 0 };
+	struct yaml_node *doc = yaml_map(), *list;
+	time_t t = (time_t)o->time;
+	char when[32];
+	struct tm tm;
+
+	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&t, &tm));
+	yaml_set(doc, "apiVersion", yaml_str("pibuild/v1"));
+	yaml_set(doc, "kind", yaml_str("Lock"));
+	yaml_set(doc, "time", yaml_str(when));
+	list = yaml_set(doc, "artifacts", yaml_seq());
+	vec_foreach (line, &report->lines)
+		if (line->change != LOCK_REMOVED)
+			yaml_append(list, entry_yaml(&line->entry));
+	yaml_emit(doc, comment, &out);
+	return file_publish(o->file, out.s, out.n, 0644, e);
+}
+
+/* Entries of the file to be replaced that nobody asks for any more. */
+static void add_removed(const struct lock *old, struct lock_report *ret)
+{
+	size_t n = ret->lines.n;
+
+	vec_foreach (x, &old->entries) {
+		bool kept = false;
+
+		for (size_t i = 0; i < n; i++)
+			kept |= streq(ret->lines.v[i].entry.name, x->name) &&
+				streq(ret->lines.v[i].entry.version, x->version);
+		if (!kept)
+			*vec_push(&ret->lines) = (struct lock_line){ .change = LOCK_REMOVED, .entry = *x };
+	}
+}
+
+static bool has_changes(const struct lock_report *report)
+{
+	vec_foreach (line, &report->lines)
+		if (line->change != LOCK_KEPT && line->change != LOCK_CONFIRMED)
+			return true;
+	return false;
+}
+
+int lock_update(const struct catalogue *cat, const struct lock *old, const struct config *c,
+		const struct lock_options *o, struct lock_report *ret, struct err *e)
+{
+	struct lookups l = { 0 };
+	struct lock *shipped;
+	int r = check_names(cat, o, e);
+
+	if (r == 0)
+		r = lock_load_shipped(&shipped, e);
+	if (r < 0)
+		return r;
+	*ret = (struct lock_report){ .file = o->file };
+	sort_out(cat, old, shipped, c, o, ret, &l);
+	r = look_up(&l, o, ret, e);
+	vec_foreach (t, &l.texts)
+		strbuf_done(&t->body);
+	if (r < 0)
+		return r;
+	if (streq(old->path, o->file))
+		add_removed(old, ret);
+	else
+		ret->written = true;
+	ret->written |= has_changes(ret);
+	return ret->written ? write_lock(ret, o, e) : 0;
+}

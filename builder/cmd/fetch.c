@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <sys/stat.h>
+
+#include "base/json.h"
+#include "cmd/cmd.h"
+#include "plan/plan.h"
+
+static uint64_t size_of(const struct cache *c, const struct pin *pin)
+{
+	_cleanup_close_ int fd = -1;
+	struct err e;
+	struct stat st;
+
+	if (cache_object(c, pin, &fd, &e) < 0 || fstat(fd, &st) < 0)
+		return pin->size;
+	return (uint64_t)st.st_size;
+}
+
+static int print(const struct cmd_options *o, const struct plan *p, const struct cache *c, const bool *had,
+		 struct err *e)
+{
+	json_t *list = json_array();
+	char size[SIZE_TEXT_MAX];
+
+	for (size_t i = 0; i < p->pins.n; i++) {
+		const struct pin *pin = &p->pins.v[i];
+		const char *state = pin->file ? "local" : had[i] ? "cached" : "downloaded";
+
+		json_array_append_new(list, json_pack("{s:s, s:s, s:I, s:s, s:s}", "name", pin->name, "version",
+						      pin->version, "size", (json_int_t)size_of(c, pin), "sha256",
+						      pin->sha256, "state", state));
+		if (!o->json)
+			printf("%-18s %-16s %10s  %.12s  %s\n", pin->name, pin->version,
+			       size_text(size_of(c, pin), size), pin->sha256, state);
+	}
+	if (o->json)
+		return json_print(json_pack("{s:s, s:o}", "cache", c->dir, "artifacts", list), e);
+	json_decref(list);
+	return 0;
+}
+
+static int fetch(const struct cmd_options *o, const struct plan *p, const struct cache *c, struct err *e)
+{
+	const struct fetch_options f = { p->project->config, o->offline, o->jobs };
+	bool *had = arena_alloc(p->pins.n * sizeof(*had) + 1);
+	int r;
+
+	for (size_t i = 0; i < p->pins.n; i++)
+		had[i] = cache_has(c, &p->pins.v[i]);
+	r = fetch_all(c, p->pins.v, p->pins.n, &f, e);
+	return r < 0 ? r : print(o, p, c, had, e);
+}
+
+int cmd_fetch(const struct cmd_options *o, struct err *e)
+{
+	_cleanup_(cache_close) struct cache cache = { .fd = -1 };
+	const struct project_options po = { o->config, o->lock, o->secrets, SECRETS_NONE };
+	const struct plan_options so = { o->nodes.v, o->nodes.n, o->role, o->out, SECRET_PROBE };
+	struct project *project;
+	struct plan *plan;
+	int r = cmd_args(o, 0, 0, "fetch [--node NAME]... [--role ROLE]", e);
+
+	if (r == 0)
+		r = project_load_valid(&po, &project, e);
+	if (r == 0)
+		r = plan_make(project, &so, &plan, e);
+	if (r == 0)
+		r = cache_open(o->cache, &cache, e);
+	return r < 0 ? r : fetch(o, plan, &cache, e);
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <time.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "cmd/cmd.h"
+
+static json_t *line_json(const struct lock_line *l)
+{
+	const struct lock_entry *x = &l->entry;
+	json_t *j = json_pack("{s:s, s:s, s:s, s:s*, s:s*, s:s*}", "name", x->name, "version", x->version, "state",
+			      lock_change_names[l->change], "url", x->url, "sha256", x->sha256, "source", x->source);
+
+	if (x->size)
+		json_object_set_new(j, "size", json_integer((json_int_t)x->size));
+	if (l->why)
+		json_object_set_new(j, l->change == LOCK_CHANGED ? "was" : "why", json_string(l->why));
+	return j;
+}
+
+static int print_json(const struct lock_report *report, struct err *e)
+{
+	json_t *list = json_array();
+
+	vec_foreach (l, &report->lines)
+		json_array_append_new(list, line_json(l));
+	return json_print(
+		json_pack("{s:s, s:b, s:o}", "file", report->file, "written", report->written, "artifacts", list), e);
+}
+
+static void print_text(const struct lock_report *report)
+{
+	vec_foreach (l, &report->lines) {
+		printf("%-10s %-18s %-16s %.12s", lock_change_names[l->change], l->entry.name, l->entry.version,
+		       str_or(l->entry.sha256, ""));
+		if (l->change == LOCK_CHANGED && l->why)
+			printf("  was %.12s: upstream has replaced this release", l->why);
+		putchar('\n');
+	}
+}
+
+static int print_report(const struct cmd_options *o, const struct lock_report *report, struct err *e)
+{
+	if (o->json)
+		return print_json(report, e);
+	print_text(report);
+	return 0;
+}
+
+struct inputs {
+	struct config *config;
+	struct catalogue *catalogue;
+	struct lock *lock;
+};
+
+static int load_inputs(const struct cmd_options *o, const char *lock, struct inputs *in, struct err *e)
+{
+	struct faults faults = { 0 };
+	int r = config_load(o->config, &in->config, &faults, e);
+
+	if (r < 0)
+		return r;
+	faults_print(&faults);
+	r = faults_verdict(&faults, in->config->path, e);
+	if (r == 0)
+		r = config_add_env_mirrors(in->config, e);
+	if (r == 0)
+		r = catalogue_load(&in->catalogue, e);
+	return r < 0 ? r : lock_load(lock, in->config, &in->lock, e);
+}
+
+/* The time of the lock becomes the time of builds, so it can be given. */
+static int lock_time(int64_t *ret, struct err *e)
+{
+	const char *text = getenv("SOURCE_DATE_EPOCH");
+	char *end;
+
+	*ret = time(NULL);
+	if (!text || !*text)
+		return 0;
+	errno = 0;
+	*ret = strtoll(text, &end, 10);
+	if (errno || *end || *ret <= 0 || *ret > UINT32_MAX)
+		return err_class(e, CLASS_USAGE, "SOURCE_DATE_EPOCH is '%s': it must be seconds since 1970", text);
+	return 0;
+}
+
+static int check(const struct cmd_options *o, struct err *e)
+{
+	struct inputs in = { 0 };
+	struct lock_report report = { 0 };
+	struct err print_error;
+	int r = load_inputs(o, o->lock, &in, e);
+
+	if (r < 0) {
+		/* A damaged lock is what this command looks for. */
+		if (in.catalogue && e->class == CLASS_CONFIG)
+			e->class = CLASS_VERIFY;
+		return r;
+	}
+	r = lock_check(in.catalogue, in.lock, in.config, &report, e);
+	if (r < 0 && e->class != CLASS_VERIFY)
+		return r;
+	if (o->json && print_json(&report, &print_error) < 0) {
+		*e = print_error;
+		return e->code;
+	}
+	if (r == 0 && !o->json)
+		printf("%s pins all that %s asks for\n", report.file, in.config->path);
+	return r;
+}
+
+static int update(const struct cmd_options *o, struct err *e)
+{
+	/* A file that is yet to be made starts from the lock in force. */
+	const char *from = o->lock && access(o->lock, F_OK) == 0 ? o->lock : NULL;
+	struct inputs in = { 0 };
+	struct lock_report report = { 0 };
+	struct lock_options lo = { .update = o->update, .names = o->args.v, .n_names = o->args.n };
+	int r = load_inputs(o, from, &in, e);
+
+	if (r == 0)
+		r = lock_time(&lo.time, e);
+	if (r < 0)
+		return r;
+	lo.file = o->lock ? o->lock : lock_path_beside(in.config);
+	lo.fetch = (struct fetch_options){ in.config, o->offline, o->jobs };
+	r = lock_update(in.catalogue, in.lock, in.config, &lo, &report, e);
+	if (r == 0)
+		r = print_report(o, &report, e);
+	if (r == 0 && !o->json)
+		printf("%s %s\n", report.file, report.written ? "written" : "is up to date");
+	return r;
+}
+
+int cmd_lock(const struct cmd_options *o, struct err *e)
+{
+	if (o->check && o->update)
+		return err_class(e, CLASS_USAGE, "--check looks, --update changes: give one of them");
+	if (o->args.n && !o->update)
+		return err_class(e, CLASS_USAGE, "NAMEs go with --update: pibuild lock --update [NAME]...");
+	return o->check ? check(o, e) : update(o, e);
+}
