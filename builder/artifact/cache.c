@@ -88,6 +88,33 @@ static void sweep_tmp(int cache)
 		closedir(dir);
 }
 
+static int open_folder(const char *dir, int *ret_fd, struct err *e)
+{
+	_cleanup_close_ int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r;
+
+	if (fd < 0)
+		return err_errno(e, -errno, "cannot open the cache %s; give another with --cache DIR", dir);
+	r = check_ours(fd, dir, e);
+	if (r == 0)
+		*ret_fd = take_fd(&fd);
+	return r;
+}
+
+int cache_peek(const char *dir, struct cache *ret, struct err *e)
+{
+	int r;
+
+	if (!dir)
+		dir = default_dir(e);
+	if (!dir)
+		return e->code;
+	r = open_folder(dir, &ret->fd, e);
+	if (r == 0)
+		ret->dir = dir;
+	return r;
+}
+
 int cache_open(const char *dir, struct cache *ret, struct err *e)
 {
 	_cleanup_close_ int fd = -1;
@@ -100,10 +127,7 @@ int cache_open(const char *dir, struct cache *ret, struct err *e)
 	r = make_dirs(dir, 0700, e);
 	if (r < 0)
 		return err_wrap(e, "cache (see --cache)");
-	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return err_errno(e, -errno, "cannot open the cache %s; give another with --cache DIR", dir);
-	r = check_ours(fd, dir, e);
+	r = open_folder(dir, &fd, e);
 	if (r < 0)
 		return r;
 	r = make_folder(fd, objects_dir);
