@@ -10,7 +10,7 @@ bootable_mirror=${PIBUILD_DEBIAN_MIRROR:-http://deb.debian.org/debian}
 bootable_keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 bootable_packages=(
 	base-files base-passwd bash busybox-static ca-certificates coreutils dash dbus diffutils dosfstools
-	e2fsprogs fdisk findutils grep gzip hostname iproute2 iputils-ping jq kmod libpam-modules
+	e2fsprogs fdisk findutils grep gzip hostname iproute2 iputils-ping jq kmod libc-bin libpam-modules
 	libpam-systemd linux-image-arm64 login mawk mount netbase network-manager openssh-server passwd
 	procps sed sudo systemd systemd-sysv systemd-timesyncd tar tzdata udev util-linux xz-utils zstd
 )
@@ -32,8 +32,8 @@ bootable_fetch() {
 	note "downloading Debian $bootable_suite packages for arm64 from $bootable_mirror"
 	said=$(TMPDIR=$1 fakeroot mmdebstrap --quiet --mode=chrootless --variant=extract --architectures=arm64 \
 		--keyring="$bootable_keyring" --include="${list%,}" --format=tar \
-		"$bootable_suite" "$2.tar" "$bootable_mirror" 2>&1) ||
+		"$bootable_suite" "$1/packages.tar" "$bootable_mirror" 2>&1) ||
 		die "mmdebstrap failed; it needs to reach $bootable_mirror (PIBUILD_DEBIAN_MIRROR names another):
 $(tail -n 5 <<<"$said")"
-	zstd -q --rm -3 -T0 "$2.tar" -o "$2"
+	zstd -q --rm -3 -T0 "$1/packages.tar" -o "$2"
 }
