@@ -158,7 +158,7 @@ static int secrets_rotate_what(const struct cmd_options *o, struct err *e)
 {
 	const char *what = o->args.n > 1 ? o->args.v[1] : NULL;
 	const struct secret_kind *kind = what ? find_kind(what) : NULL;
-	const char *path, *backup, *node = NULL;
+	const char *path = NULL, *backup, *node = NULL;
 	int r;
 
 	if (!kind)

@@ -54,15 +54,26 @@ int pki_parse_key(const char *pem, EVP_PKEY **ret, struct err *e)
 {
 	_cleanup_bio_ BIO *b = BIO_new_mem_buf(pem, -1);
 	EVP_PKEY *key = b ? PEM_read_bio_PrivateKey(b, NULL, no_passphrase, NULL) : NULL;
-	bool none = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
 
 	if (!key && strstr(pem, "ENCRYPTED"))
 		return pki_fault(e, "the private key is encrypted with a passphrase");
 	if (!key)
-		return pki_fault(e, none ? "no private key in PEM form (-----BEGIN ... PRIVATE KEY-----)"
-					 : "the private key is damaged");
+		return pki_fault(e, strstr(pem, " PRIVATE KEY-----")
+					    ? "the private key is damaged"
+					    : "no private key in PEM form (-----BEGIN ... PRIVATE KEY-----)");
 	*ret = key;
 	return 0;
+}
+
+/* The private half makes the public half, which the comparison with a certificate does not look at. */
+static bool is_whole(EVP_PKEY *key)
+{
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, key, NULL);
+	bool ok = ctx && EVP_PKEY_pairwise_check(ctx) == 1;
+
+	EVP_PKEY_CTX_free(ctx);
+	ERR_clear_error();
+	return ok;
 }
 
 /* Certificate and key, which fit each other and are strong enough. */
@@ -80,6 +91,8 @@ static int parse_pair(const struct key_pair *pair, X509 **ret_cert, struct err *
 		ERR_clear_error();
 		return err_set(e, -EINVAL, "the private key does not belong to the certificate");
 	}
+	if (!is_whole(key))
+		return err_set(e, -EINVAL, "the private key is damaged");
 	if (EVP_PKEY_get_security_bits(key) < MIN_SECURITY_BITS)
 		return err_set(e, -EINVAL, "the key is too weak; use EC P-256");
 	*ret_cert = cert;
@@ -260,7 +273,7 @@ int pki_check_rsa_key(const char *pem, struct err *e)
 		return r;
 	if (EVP_PKEY_get_base_id(key) != EVP_PKEY_RSA || EVP_PKEY_get_bits(key) < MIN_RSA_BITS)
 		return err_set(e, -EINVAL, "must be an RSA key of %d bits or more", MIN_RSA_BITS);
-	return 0;
+	return is_whole(key) ? 0 : err_set(e, -EINVAL, "the private key is damaged");
 }
 
 int pki_read_cert(const char *pem, struct pki_cert *ret, struct err *e)

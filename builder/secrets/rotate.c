@@ -55,36 +55,40 @@ static int change_all(struct secrets *s, const char *node, struct err *e)
 	return r < 0 ? r : secrets_make_cas(s, e);
 }
 
+#define NEW_CLUSTER                                                                                                    \
+	"this is another cluster now: flash every card again and run `pibuild kubeconfig` again; "                     \
+	"cards made before do not join cards made from now on"
+
 const struct secret_kind secret_kinds[] = {
-	{ "server-token", false, false, "the token servers join with; it also encrypts the cluster's bootstrap data",
-	  "a running cluster: run `k3s token rotate` on one server with the new token, then put the new token into "
-	  "/etc/rancher/k3s/config.yaml of every server and restart k3s there, one server after another",
-	  change_server_token },
-	{ "agent-token", false, false, "the token workers join with",
-	  "a running cluster: put the new agent-token into /etc/rancher/k3s/config.yaml of every server and restart "
-	  "k3s "
-	  "there, then the new token into the same file of every worker and restart k3s-agent; or flash the cards "
-	  "again",
-	  change_agent_token },
-	{ "admin", false, false, "the admin's client certificate",
-	  "a running cluster: nothing, run `pibuild kubeconfig` again; the old certificate stays valid until it runs "
-	  "out, "
-	  "for certificates cannot be called back: if it leaked, rotate ca",
-	  change_admin },
-	{ "node", true, false, "the password of one node",
-	  "a running cluster: remove the old one with `kubectl -n kube-system delete secret NAME.node-password.k3s`, "
-	  "then flash the node's card again",
-	  change_node },
-	{ "ca", false, true, "the certificate authorities, the service account key and the admin's certificate",
-	  "this is another cluster now: flash every card again and run `pibuild kubeconfig` again; cards made before "
-	  "do "
-	  "not join cards made from now on",
-	  change_ca },
-	{ "all", false, true, "everything",
-	  "this is another cluster now: flash every card again and run `pibuild kubeconfig` again; cards made before "
-	  "do "
-	  "not join cards made from now on",
-	  change_all },
+	{ .name = "server-token",
+	  .help = "the token servers join with",
+	  .after = "a running cluster encrypts its bootstrap data with the old token: run `k3s token rotate` on one "
+		   "server with the old and the new one, then put the new one into /etc/rancher/k3s/config.yaml of "
+		   "every server and restart k3s there, one server after another",
+	  .change = change_server_token },
+	{ .name = "agent-token",
+	  .help = "the token workers join with",
+	  .after = "a running cluster: put the new one into /etc/rancher/k3s/config.yaml of every server (agent-token, "
+		   "only what follows ::node:) and restart k3s there, then whole into the same file of every worker "
+		   "(token) and restart k3s-agent; or flash the cards again",
+	  .change = change_agent_token },
+	{ .name = "admin",
+	  .help = "the admin's client certificate",
+	  .after = "run `pibuild kubeconfig` again; the old certificate works until it runs out, for certificates "
+		   "cannot be called back: if it leaked, rotate ca",
+	  .change = change_admin },
+	{ .name = "node",
+	  .of_node = true,
+	  .help = "the password of one node",
+	  .after = "a running cluster remembers the old one: run `kubectl -n kube-system delete secret "
+		   "NAME.node-password.k3s`, then flash the node's card again",
+	  .change = change_node },
+	{ .name = "ca",
+	  .reflash = true,
+	  .help = "the certificate authorities, the service account key and the admin's certificate",
+	  .after = NEW_CLUSTER,
+	  .change = change_ca },
+	{ .name = "all", .reflash = true, .help = "everything", .after = NEW_CLUSTER, .change = change_all },
 };
 const size_t secret_kinds_count = ARRAY_SIZE(secret_kinds);
 

@@ -69,14 +69,15 @@ void store_forget(char **text)
 	free(*text);
 }
 
-/* Root that works for a user (sudo) leaves the file to its owner. */
-static int keep_owner(int fd, const char *path, struct err *e)
+/* Root that works for a user (sudo) leaves them their files: the owner of the one replaced, else of the folder. */
+static int keep_owner(const struct outfile *o, struct err *e)
 {
 	struct stat st;
 
-	if (geteuid() != 0 || stat(path, &st) < 0)
+	if (geteuid() != 0 || (stat(o->path, &st) < 0 && fstat(o->dir, &st) < 0) || !is_own(st.st_uid))
 		return 0;
-	return fchown(fd, st.st_uid, st.st_gid) < 0 ? err_errno(e, -errno, "cannot keep the owner of %s", path) : 0;
+	return fchown(o->fd, st.st_uid, st.st_gid) < 0 ? err_errno(e, -errno, "cannot keep the owner of %s", o->path)
+						       : 0;
 }
 
 static int write_private(struct outfile *o, const char *path, const char *text, size_t n, struct err *e)
@@ -86,7 +87,7 @@ static int write_private(struct outfile *o, const char *path, const char *text, 
 	if (r < 0)
 		return r;
 	r = write_all(o->fd, text, n);
-	return r < 0 ? err_errno(e, r, "cannot write %s", path) : 0;
+	return r < 0 ? err_errno(e, r, "cannot write %s", path) : keep_owner(o, e);
 }
 
 int store_replace(const char *path, const char *text, size_t n, struct err *e)
@@ -95,8 +96,6 @@ int store_replace(const char *path, const char *text, size_t n, struct err *e)
 	_cleanup_free_ char *real = realpath(path, NULL);
 	int r = write_private(&o, real ? real : path, text, n, e);
 
-	if (r == 0)
-		r = keep_owner(o.fd, path, e);
 	return r < 0 ? r : outfile_publish(&o, e);
 }
 
