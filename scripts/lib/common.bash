@@ -5,6 +5,8 @@
 # Everything these scripts write lies below build/; kept things are shared by all runs, so they
 # are made under a lock and appear by a rename.
 
+shopt -s inherit_errexit
+
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 keep=$top/build/sandbox
 prog=${0##*/}
@@ -45,9 +47,10 @@ digest_of() {
 	sha256sum -- "$@" | sed "s|  $top/|  |" | sha256sum | cut -c1-16
 }
 
-# kept FILE COMMAND...: makes FILE by `COMMAND... TEMPORARY` unless it is there.
+# kept FILE COMMAND...: makes FILE by `COMMAND... TEMPORARY` unless it is there. In a subshell of its
+# own: as part of a condition, `set -e` would not end the command at its first failure.
 kept() {
-	local file=$1 lock
+	local file=$1 lock status
 	shift
 	[ -e "$file" ] && return 0
 	mkdir -p "$(dirname "$file")" "$keep/locks"
@@ -55,7 +58,18 @@ kept() {
 	flock "$lock"
 	if [ ! -e "$file" ]; then
 		rm -rf "$file.new"
-		"$@" "$file.new" {lock}>&- || die "could not make ${file#"$top"/}"
+		set +e
+		(
+			set -e
+			"$@" "$file.new"
+		) {lock}>&-
+		status=$?
+		set -e
+		if [ $status -ne 0 ]; then
+			rm -rf "$file.new"
+			note "could not make ${file#"$top"/}"
+			exit $status
+		fi
 		mv -T "$file.new" "$file"
 	fi
 	exec {lock}>&-

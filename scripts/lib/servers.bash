@@ -111,7 +111,48 @@ web_config() {
 	CONFIG
 }
 
-# start_registry RUN TLS: sets registry_port.
+# start_registry RUN TLS: with the images that are kept; sets registry_port.
 start_registry() {
-	die "--airgap: not there yet"
+	local data
+	need docker-registry
+	data=$keep/registry-$(digest_of "$top"/scripts/standins/{images,push}.py "$top/configs/pibuild.lock")
+	kept "$data" fill_registry "$2"
+	cp "$data/images" "$1/images"
+	serve_registry "$1" "$data" "$2" true
+}
+
+# fill_registry TLS OUT
+fill_registry() {
+	mkdir -p "$2"
+	note "filling the container registry"
+	serve_registry "$2" "$2" "$1" false
+	python "$top/scripts/standins/push.py" "$top/configs/pibuild.lock" "$registry_port" "$1/ca.pem" "$2/images"
+	kill -KILL "${servers[-1]}"
+	unset 'servers[-1]'
+	rm "$2"/registry.*
+}
+
+# serve_registry RUN DATA TLS READONLY: on a port of its own choice, read from its log.
+serve_registry() {
+	local i
+	cat >"$1/registry.yml" <<-CONFIG
+		version: 0.1
+		log: {level: info, accesslog: {disabled: true}}
+		storage:
+		  filesystem: {rootdirectory: "$2"}
+		  maintenance: {readonly: {enabled: $4}, uploadpurging: {enabled: false}}
+		http:
+		  addr: "127.0.0.1:0"
+		  secret: sandbox
+		  tls: {certificate: "$3/server.pem", key: "$3/server.key"}
+	CONFIG
+	serve docker-registry serve "$1/registry.yml" >"$1/registry.log" 2>&1
+	for ((i = 0; i < 250; i++)); do
+		registry_port=$(sed -n 's/.*listening on 127\.0\.0\.1:\([0-9]*\), tls.*/\1/p' "$1/registry.log")
+		[ -z "$registry_port" ] || return 0
+		running || break
+		pause
+	done
+	cat "$1/registry.log" >&2
+	die "docker-registry does not start"
 }
