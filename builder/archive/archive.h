@@ -49,7 +49,7 @@ static inline void member_closep(struct member **m)
 /* For every entry below BELOW in the archive, in its order: path relative to BELOW ("templates/x.yaml"), never
  * absolute, never with "..", only regular files, directories; symbolic and hard links that leave the
  * sub-tree, devices and special files are refused. M reads the content of a regular file. At the end SHA256 is the
- * digest of the whole archive. At most 100,000 entries, 1 GiB. */
+ * digest of the whole archive. At most 10,000 entries, 1 GiB. */
 struct unpack_entry {
 	const char *path;
 	bool dir;

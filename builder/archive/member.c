@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Members of release archives through libarchive: tar, plain or compressed; everything that could leave the target is
+ * refused by name. */
+#include <archive.h>
+#include <archive_entry.h>
+#include <errno.h>
+#include <sys/stat.h>
+
+#include "archive/internal.h"
+
+enum { MAX_ENTRIES = 10000, MAX_PATH = 1024, NAMES_SHOWN = 5 };
+static const uint64_t max_unpacked = 1 * GIB, max_member = 1 * GIB;
+
+struct member {
+	struct input in;
+	struct archive *a;
+	uint64_t size, left;
+};
+
+static struct archive *new_reader(void)
+{
+	struct archive *a = archive_read_new();
+
+	if (!a)
+		abort(); /* out of memory */
+	archive_read_support_filter_gzip(a);
+	archive_read_support_filter_xz(a);
+	archive_read_support_filter_zstd(a);
+	archive_read_support_format_tar(a);
+	return a;
+}
+
+/* "./a/b/" -> "a/b"; NULL when the name is absolute, climbs, is too long, or holds control characters. */
+static const char *clean_path(const char *name)
+{
+	_cleanup_free_ char *copy = NULL;
+	_cleanup_strbuf_ struct strbuf out = { 0 };
+	char *save = NULL;
+
+	if (!name || name[0] == '/' || strlen(name) > MAX_PATH)
+		return NULL;
+	for (const char *p = name; *p; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			return NULL;
+	copy = xstrdup(name);
+	for (char *part = strtok_r(copy, "/", &save); part; part = strtok_r(NULL, "/", &save)) {
+		if (streq(part, "."))
+			continue;
+		if (streq(part, ".."))
+			return NULL;
+		strbuf_addf(&out, "%s%s", out.n ? "/" : "", part);
+	}
+	return arena_strdup(str_or(out.s, ""));
+}
+
+static int member_start(int fd, const char *name, struct member *m, struct err *e)
+{
+	input_init(&m->in, fd, arena_strdup(name));
+	m->a = new_reader();
+	return input_open_archive(&m->in, m->a, e);
+}
+
+/* The next entry, 0 at the end, or negative. Its cleaned path goes to RET_PATH. */
+static int next_entry(struct member *m, struct archive_entry **entry, const char **ret_path, struct err *e)
+{
+	int r = archive_read_next_header(m->a, entry);
+
+	if (r == ARCHIVE_EOF)
+		return 0;
+	/* WARN is a name that is no text in this locale: still usable or refused below. */
+	if (r != ARCHIVE_OK && r != ARCHIVE_WARN)
+		return input_archive_error(&m->in, m->a, e);
+	*ret_path = clean_path(archive_entry_pathname(*entry));
+	if (!*ret_path)
+		return err_set(
+			e, -EBADMSG,
+			"%s is refused: it holds a name that is absolute, climbs with '..' or has control characters",
+			m->in.name);
+	return 1;
+}
+
+static int judge_member(struct member *m, struct archive_entry *entry, const char *path, struct err *e)
+{
+	if (archive_entry_filetype(entry) != AE_IFREG || archive_entry_hardlink(entry))
+		return err_set(e, -EBADMSG, "%s is refused: %s in it is no regular file", m->in.name, path);
+	if (!archive_entry_size_is_set(entry) || archive_entry_size(entry) < 0 ||
+	    (uint64_t)archive_entry_size(entry) > max_member)
+		return err_set(e, -EBADMSG, "%s is refused: %s in it claims an impossible size", m->in.name, path);
+	m->size = m->left = (uint64_t)archive_entry_size(entry);
+	return 0;
+}
+
+static int find_member(struct member *m, const char *wanted, struct err *e)
+{
+	_cleanup_strbuf_ struct strbuf seen = { 0 };
+	struct archive_entry *entry;
+	const char *path;
+	int r, n = 0;
+
+	while ((r = next_entry(m, &entry, &path, e)) > 0) {
+		if (streq(path, wanted))
+			return judge_member(m, entry, path, e);
+		if (n++ < NAMES_SHOWN)
+			strbuf_addf(&seen, "%s%s", seen.n ? ", " : "", path);
+		if (n > MAX_ENTRIES)
+			return err_set(e, -EBADMSG, "%s is refused: more than %d entries", m->in.name, MAX_ENTRIES);
+	}
+	if (r < 0)
+		return r;
+	return err_set(e, -ENOENT, "%s holds no %s; it has %s%s", m->in.name, wanted, str_or(seen.s, "nothing"),
+		       n > NAMES_SHOWN ? ", ..." : "");
+}
+
+int member_open(int fd, const char *archive_name, const char *member, struct member **ret, struct err *e)
+{
+	struct member *m = xcalloc(1, sizeof(*m));
+	int r = member_start(fd, archive_name, m, e);
+
+	if (r == 0)
+		r = find_member(m, member, e);
+	if (r < 0)
+		member_close(m);
+	else
+		*ret = m;
+	return r;
+}
+
+uint64_t member_size(const struct member *m)
+{
+	return m->size;
+}
+
+ssize_t member_read(struct member *m, void *buf, size_t n, struct err *e)
+{
+	la_ssize_t r;
+
+	if (!m->left)
+		return 0;
+	r = archive_read_data(m->a, buf, MIN(n, m->left));
+	if (r < 0)
+		return input_archive_error(&m->in, m->a, e);
+	if (r == 0)
+		return err_set(e, -EBADMSG, "%s is truncated", m->in.name);
+	m->left -= (uint64_t)r;
+	return r;
+}
+
+int member_digest(struct member *m, char sha256[SHA256_HEX], struct err *e)
+{
+	return input_finish(&m->in, sha256, e);
+}
+
+void member_close(struct member *m)
+{
+	archive_read_free(m->a);
+	input_done(&m->in);
+	free(m);
+}
+
+/* ---- a whole sub-tree ---- */
+
+struct walk {
+	struct member *m;
+	const char *below;
+	unpack_fn fn;
+	void *arg;
+	uint64_t total;
+	unsigned entries;
+	VEC(const char *) links; /* symbolic links seen: nothing may lie below one */
+	VEC(const char *) files;
+};
+
+/* PATH relative to the sub-tree, or NULL when it is not in it. */
+static const char *relative(const struct walk *w, const char *path)
+{
+	size_t n = strlen(w->below);
+
+	if (n == 0)
+		return path;
+	if (strncmp(path, w->below, n) != 0 || (path[n] != '/' && path[n] != '\0'))
+		return NULL;
+	return path[n] ? path + n + 1 : "";
+}
+
+static bool is_below(const char *path, const char *parent)
+{
+	size_t n = strlen(parent);
+
+	return !strncmp(path, parent, n) && path[n] == '/';
+}
+
+/* A link may point to what is beside or below it, never up out of the sub-tree. */
+static bool link_stays(const char *path, const char *target)
+{
+	_cleanup_free_ char *copy = xstrdup(target);
+	char *save = NULL;
+	int depth = 0;
+
+	if (!*target || target[0] == '/')
+		return false;
+	for (const char *p = path; *p; p++)
+		depth += *p == '/';
+	for (char *part = strtok_r(copy, "/", &save); part; part = strtok_r(NULL, "/", &save)) {
+		depth += streq(part, "..") ? -1 : streq(part, ".") ? 0 : 1;
+		if (depth < 0)
+			return false;
+	}
+	return true;
+}
+
+static int judge_place(struct walk *w, const char *path, struct err *e)
+{
+	vec_foreach (link, &w->links)
+		if (is_below(path, *link) || streq(path, *link))
+			return err_set(e, -EBADMSG, "%s is refused: %s lies behind its own link %s", w->m->in.name,
+				       path, *link);
+	vec_foreach (file, &w->files)
+		if (streq(path, *file) || is_below(path, *file))
+			return err_set(e, -EBADMSG, "%s is refused: %s is in it twice", w->m->in.name, path);
+	return 0;
+}
+
+static int walk_entry(struct walk *w, struct archive_entry *entry, const char *path, struct err *e)
+{
+	struct unpack_entry u = { .path = path, .mode = archive_entry_perm(entry) & 0777 };
+	int r = judge_place(w, path, e);
+
+	if (r < 0)
+		return r;
+	switch (archive_entry_hardlink(entry) ? 0 : archive_entry_filetype(entry)) {
+	case AE_IFDIR:
+		u.dir = true;
+		return w->fn(w->arg, &u, w->m, e);
+	case AE_IFLNK:
+		u.symlink = archive_entry_symlink(entry);
+		if (!u.symlink || !link_stays(path, u.symlink))
+			return err_set(e, -EBADMSG, "%s is refused: the link %s leads out of it", w->m->in.name, path);
+		*vec_push(&w->links) = path;
+		return w->fn(w->arg, &u, w->m, e);
+	case AE_IFREG:
+		r = judge_member(w->m, entry, path, e);
+		w->total += w->m->size;
+		if (r == 0 && w->total > max_unpacked)
+			r = err_set(e, -EBADMSG, "%s is refused: it unpacks to more than 1 GiB", w->m->in.name);
+		u.size = w->m->size;
+		*vec_push(&w->files) = path;
+		return r < 0 ? r : w->fn(w->arg, &u, w->m, e);
+	default:
+		return err_set(e, -EBADMSG, "%s is refused: %s is a hard link, device or special file", w->m->in.name,
+			       path);
+	}
+}
+
+static int walk_all(struct walk *w, struct err *e)
+{
+	struct archive_entry *entry;
+	const char *path, *inside;
+	bool found = false;
+	int r;
+
+	while ((r = next_entry(w->m, &entry, &path, e)) > 0) {
+		if (++w->entries > MAX_ENTRIES)
+			return err_set(e, -EBADMSG, "%s is refused: more than %d entries", w->m->in.name, MAX_ENTRIES);
+		inside = relative(w, path);
+		if (!inside || !*inside)
+			continue;
+		found = true;
+		r = walk_entry(w, entry, inside, e);
+		if (r < 0)
+			return r;
+	}
+	if (r == 0 && !found)
+		return err_set(e, -ENOENT, "%s holds nothing below %s/", w->m->in.name, w->below);
+	return r;
+}
+
+int unpack_walk(int fd, const char *archive_name, const char *below, unpack_fn fn, void *arg, char sha256[SHA256_HEX],
+		struct err *e)
+{
+	struct member *m = xcalloc(1, sizeof(*m));
+	struct walk w = { .m = m, .below = below, .fn = fn, .arg = arg };
+	int r = member_start(fd, archive_name, m, e);
+
+	if (r == 0)
+		r = walk_all(&w, e);
+	if (r == 0)
+		r = member_digest(m, sha256, e);
+	member_close(m);
+	return r;
+}
