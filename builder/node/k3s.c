@@ -112,8 +112,6 @@ static int add_node_password(const struct node_ctx *x, struct tree *t, struct er
 	const char *password = secrets_node_password(x->secrets, x->node->name);
 	struct entry *n;
 
-	if (!password && x->secrets == secrets_masked())
-		password = "<masked>";
 	if (!password)
 		return err_class(e, CLASS_CONFIG, "%s has no password for the node %s; run `pibuild secrets new`",
 				 str_or(x->secrets->path, "the secrets file"), x->node->name);

@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The user's values file against the chart and against this cluster. Cilium's chart takes unknown keys in silence, so
+ * they are looked up in a list. Rules on single values that need no board are in config/check_values.c; those here need
+ * topology, boards, or what pibuild generated.
+ */
+#include "config/values.h"
+#include "node/chart_keys.h"
+#include "node/cluster.h"
+
+struct judge {
+	const struct node_ctx *x;
+	const struct yaml_node *user, *generated, *merged;
+	struct faults *faults;
+	struct chart_keys keys;
+};
+
+static bool is(const struct yaml_node *n, const char *text)
+{
+	return n && n->type == YAML_SCALAR && streq(n->text, text);
+}
+
+/* Somebody said something about this place already. */
+static bool spoken_of(const struct judge *j, const struct yaml_node *n, bool notes_too)
+{
+	vec_foreach (f, &j->faults->list)
+		if (f->line == n->line && f->col == n->col && f->file && n->file && streq(f->file, n->file) &&
+		    (notes_too || !f->note))
+			return true;
+	return false;
+}
+
+/* ---- every key: known, of the right type, and what it overrides ---- */
+
+static void unknown_key(struct judge *j, const struct yaml_node *key, const char *parent, const char *path)
+{
+	const char *version = cluster_version(j->x, "cilium"), *near = chart_keys_near(&j->keys, parent, key->text);
+
+	if (!j->keys.covered)
+		note_at(j->faults, key,
+			"%s: pibuild does not know this key, nor all keys of Cilium %s; see that it is spelled right",
+			path, version);
+	else if (near)
+		fault_at(j->faults, key,
+			 "%s: the chart of Cilium %s has no such key and would ignore it without a word; did you mean "
+			 "'%s'?",
+			 path, version, near);
+	else
+		fault_at(j->faults, key,
+			 "%s: the chart of Cilium %s has no such key and would ignore it without a word; remove it",
+			 path, version);
+}
+
+static void note_override(struct judge *j, const struct yaml_node *n, const char *path)
+{
+	const struct yaml_node *mine = yaml_find(j->generated, path);
+
+	if (mine && mine->type == YAML_SCALAR && !is(n, mine->text) && !spoken_of(j, n, true))
+		note_at(j->faults, n, "%s: goes over pibuild's own value, which is %s", path, mine->text);
+}
+
+static void walk(struct judge *j, const struct yaml_node *map, const char *parent)
+{
+	for (size_t i = 0; i < map->count; i++) {
+		const struct yaml_node *key = map->keys[i], *value = map->items[i];
+		const char *path = *parent ? arena_printf("%s.%s", parent, key->text) : key->text, *wanted;
+		const struct chart_key *known = chart_keys_find(&j->keys, path);
+
+		if (spoken_of(j, key, false) || (!known && spoken_of(j, value, false)))
+			continue;
+		if (!known) {
+			unknown_key(j, key, parent, path);
+			continue;
+		}
+		wanted = chart_key_fault(known, value);
+		if (wanted && !spoken_of(j, value, false))
+			fault_at(j->faults, value,
+				 "%s: the chart wants %s here and refuses to install; was the indentation lost?", path,
+				 wanted);
+		else if (value->type == YAML_MAP && !known->open && !strchr(known->types, '*'))
+			walk(j, value, path);
+		else
+			note_override(j, value, path);
+	}
+}
+
+/* ---- rules on one value ---- */
+
+typedef void (*rule_fn)(struct judge *j, const struct yaml_node *n, const char *path);
+
+static void health_port(struct judge *j, const struct yaml_node *n, const char *path)
+{
+	static const struct {
+		unsigned port;
+		const char *whose;
+	} taken[] = {
+		{ 22, "sshd" },
+		{ 2379, "etcd" },
+		{ 2380, "etcd" },
+		{ 4240, "Cilium's health check" },
+		{ 4244, "Hubble" },
+		{ K3S_API_PORT, "K3s" },
+		{ K3S_LOCAL_PORT, "K3s" },
+		{ 10010, "containerd" },
+		{ 10248, "the kubelet" },
+		{ 10250, "the kubelet" },
+		{ 10257, "the controller manager" },
+		{ 10258, "K3s" },
+		{ 10259, "the scheduler" },
+	};
+	const char *colon = n->type == YAML_SCALAR ? strrchr(n->text, ':') : NULL;
+	unsigned port;
+
+	if (!colon || value_unsigned(colon + 1, &port) < 0)
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(taken); i++)
+		if (taken[i].port == port)
+			fault_at(j->faults, n, "%s: port %u belongs to %s; kube-proxy's health port is 10256", path,
+				 port, taken[i].whose);
+}
+
+static void service_host_ref(struct judge *j, const struct yaml_node *n, const char *path)
+{
+	fault_at(j->faults, n,
+		 "%s: Cilium's chart refuses it beside k8sServiceHost, which pibuild sets to the K3s of every node; "
+		 "remove it",
+		 path);
+}
+
+static void hubble_tls(struct judge *j, const struct yaml_node *n, const char *path)
+{
+	if (is(n, "helm"))
+		fault_at(j->faults, n,
+			 "%s: certificates made by helm are never renewed and the relay stops after 365 days; remove "
+			 "it, pibuild sets cronJob",
+			 path);
+}
+
+static void tolerations(struct judge *j, const struct yaml_node *n, const char *path)
+{
+	for (size_t i = 0; n->type == YAML_SEQ && i < n->count; i++)
+		if (is(yaml_get(n->items[i], "operator"), "Exists") && !yaml_get(n->items[i], "key") &&
+		    !yaml_get(n->items[i], "effect"))
+			return;
+	fault_at(j->faults, n,
+		 "%s: this list takes the place of pibuild's; a taint it misses keeps the operator off, then no CRD is "
+		 "registered and every node stays NotReady: add {operator: Exists}",
+		 path);
+}
+
+/* Cilium takes a list or words apart by blanks: names, "eth+" and "!eth0". */
+static bool device_fits(const char *pattern, const char *name)
+{
+	size_t n = strlen(pattern);
+
+	if (n && pattern[n - 1] == '+')
+		return strncmp(pattern, name, n - 1) == 0;
+	return streq(pattern, name);
+}
+
+static bool devices_have(const struct yaml_node *n, const char *name)
+{
+	bool only_excluded = true;
+	char *words, *save = NULL;
+
+	if (n->type == YAML_SEQ) {
+		struct strbuf all = { 0 };
+
+		for (size_t i = 0; i < n->count; i++)
+			strbuf_addf(&all, "%s ", str_or(n->items[i]->text, ""));
+		words = arena_strdup(str_or(all.s, ""));
+		strbuf_done(&all);
+	} else {
+		words = arena_strdup(str_or(n->text, ""));
+	}
+	for (char *w = strtok_r(words, " ", &save); w; w = strtok_r(NULL, " ", &save)) {
+		if (*w == '!') {
+			if (device_fits(w + 1, name))
+				return false;
+			continue;
+		}
+		only_excluded = false;
+		if (device_fits(w, name))
+			return true;
+	}
+	return only_excluded;
+}
+
+static void devices(struct judge *j, const struct yaml_node *n, const char *path)
+{
+	const struct config *c = j->x->config;
+
+	for (size_t i = 0; i < c->nodes.n; i++) {
+		const char *name = board_lan_interface(j->x->boards[i], c);
+
+		if (n->type != YAML_MAP && !devices_have(n, name)) {
+			fault_at(
+				j->faults, n,
+				"%s: leaves out %s, which carries the address of %s; Cilium would serve nothing there. "
+				"Remove it: Cilium finds the interfaces itself",
+				path, name, c->nodes.v[i].name);
+			return;
+		}
+	}
+}
+
+static void envoy_needed(struct judge *j, const struct yaml_node *n, const char *path)
+{
+	if (is(n, "true") && !cluster_runs_envoy(j->x))
+		fault_at(
+			j->faults, n,
+			"%s: Envoy does not run on every board here (39 address bits), so pibuild keeps it off; remove "
+			"it, or see os.base: debian",
+			path);
+}
+
+static void l7_proxy(struct judge *j, const struct yaml_node *n, const char *path)
+{
+	bool ingress = cilium_ingress_on(j->x), gateway = cilium_gateway_on(j->x);
+
+	envoy_needed(j, n, path);
+	if (is(n, "false") && (ingress || gateway) && !spoken_of(j, n, false))
+		fault_at(j->faults, n,
+			 "%s: Cilium's chart refuses %s without the L7 proxy; set cilium: {ingress: false, gatewayAPI: "
+			 "false} in cluster.yaml",
+			 path,
+			 ingress && gateway ? "ingress and Gateway API"
+			 : ingress	    ? "ingress"
+					    : "Gateway API");
+}
+
+static void gateway_class(struct judge *j, const struct yaml_node *n, const char *path)
+{
+	if (is(n, "false") && cilium_gateway_on(j->x))
+		fault_at(j->faults, n, "%s: without a GatewayClass no Gateway is ever served; remove it", path);
+}
+
+static void mask_size(struct judge *j, const struct yaml_node *n, const char *path)
+{
+	struct cidr pods = j->x->config->cluster.pod_cidr;
+	size_t nodes = j->x->config->nodes.n;
+	unsigned v;
+
+	if (n->type != YAML_SCALAR || value_unsigned(n->text, &v) < 0)
+		return;
+	if (v < pods.prefix || v > 28 || (v - pods.prefix < 20 && (size_t)1 << (v - pods.prefix) < nodes))
+		fault_at(j->faults, n, "%s: %s has no room for %zu nodes with a /%u each; remove it, pibuild sets 24",
+			 path, cidr_text(pods), nodes, v);
+}
+
+/* Each service that a node announces is a lease it renews once per deadline. */
+static void client_rate(struct judge *j, const struct yaml_node *n, const char *path)
+{
+	const struct yaml_node *deadline = yaml_find(j->merged, "l2announcements.leaseRenewDeadline");
+	uint64_t services = cluster_pool_size(j->x->config), ms = 5000, needed;
+	unsigned qps;
+
+	if (!services || n->type != YAML_SCALAR || value_unsigned(n->text, &qps) < 0)
+		return;
+	if (deadline && deadline->type == YAML_SCALAR)
+		value_duration(deadline->text, &ms);
+	needed = (services * 1000 + MAX(ms, 1) - 1) / MAX(ms, 1);
+	if (qps < needed && qps < 50)
+		fault_at(j->faults, n,
+			 "%s: a node that answers for the pool's %llu addresses renews up to %llu leases a second, and "
+			 "%u requests are too few: addresses would jump between nodes. Remove it, pibuild sets 50",
+			 path, (unsigned long long)services, (unsigned long long)needed, qps);
+}
+
+static void native_routing(struct judge *j, const struct yaml_node *n, const char *path)
+{
+	if (is(n, "native") &&
+	    (!yaml_get(j->user, "ipv4NativeRoutingCIDR") || !is(yaml_get(j->user, "autoDirectNodeRoutes"), "true")))
+		fault_at(j->faults, n,
+			 "%s: native routing needs ipv4NativeRoutingCIDR: %s and autoDirectNodeRoutes: true beside it, "
+			 "or pods of different nodes do not reach each other",
+			 path, cidr_text(j->x->config->cluster.pod_cidr));
+}
+
+static const struct {
+	const char *path;
+	rule_fn run;
+} rules[] = {
+	{ "kubeProxyReplacementHealthzBindAddr", health_port },
+	{ "k8sServiceHostRef", service_host_ref },
+	{ "hubble.tls.auto.method", hubble_tls },
+	{ "operator.tolerations", tolerations },
+	{ "devices", devices },
+	{ "l7Proxy", l7_proxy },
+	{ "envoy.enabled", envoy_needed },
+	{ "gatewayAPI.gatewayClass.create", gateway_class },
+	{ "ipam.operator.clusterPoolIPv4MaskSize", mask_size },
+	{ "k8sClientRateLimit.qps", client_rate },
+	{ "routingMode", native_routing },
+};
+
+/* Values that may be named but not changed: the rest of the card goes by them. */
+static const struct {
+	const char *path, *value, *why;
+} fixed[] = {
+	{ "k8sServiceHost", "127.0.0.1", "K3s has the API there on every node, and any one server may die" },
+	{ "agent", "true", "without agents there is no pod network" },
+	{ "operator.enabled", "true", "the operator registers the CRDs that agents wait for" },
+	{ "ipv4.enabled", "true", "pods and services of this cluster have IPv4 addresses" },
+	{ "ipv6.enabled", "false", "K3s is set up for IPv4, and agents would wait for an IPv6 pod network" },
+	{ "cni.binPath", "/opt/cni/bin", "K3s looks for the CNI there" },
+	{ "cni.confPath", "/etc/cni/net.d", "K3s looks for the CNI there" },
+	{ "defaultLBServiceIPAM", "lbipam", "else services get no address from the pools" },
+};
+
+static void check_rules(struct judge *j)
+{
+	const struct yaml_node *n;
+
+	for (size_t i = 0; i < ARRAY_SIZE(fixed); i++) {
+		n = yaml_find(j->user, fixed[i].path);
+		if (n && n->type == YAML_SCALAR && !is(n, fixed[i].value) && !spoken_of(j, n, false))
+			fault_at(j->faults, n, "%s: must be %s: %s; remove it", fixed[i].path, fixed[i].value,
+				 fixed[i].why);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {
+		n = yaml_find(j->user, rules[i].path);
+		if (n && !spoken_of(j, n, false))
+			rules[i].run(j, n, rules[i].path);
+	}
+}
+
+/* ---- rules on keys that stand in many places ---- */
+
+/* Kubernetes takes labels as text only: an unquoted true is refused when the pod is made. */
+static void node_selector(struct judge *j, const struct yaml_node *n, const char *path)
+{
+	for (size_t i = 0; n->type == YAML_MAP && i < n->count; i++) {
+		const struct yaml_node *v = n->items[i];
+		bool number = v->type == YAML_SCALAR && v->plain && strspn(v->text, "0123456789.") == v->n;
+
+		if (v->type != YAML_SCALAR || number || (v->plain && (is(v, "true") || is(v, "false"))))
+			fault_at(j->faults, v, "%s: the value of %s must be text: put it in quotes", path,
+				 n->keys[i]->text);
+		else if (starts_with(n->keys[i]->text, "node-role.kubernetes.io/") && !is(v, "true"))
+			fault_at(j->faults, v,
+				 "%s: K3s gives the label %s the value \"true\", so nothing would match '%s'", path,
+				 n->keys[i]->text, v->text);
+	}
+}
+
+static void service_monitor(struct judge *j, const struct yaml_node *n, const char *path)
+{
+	if (is(yaml_get(n, "enabled"), "true") && !is(yaml_get(n, "trustCRDsExist"), "true") &&
+	    !is(yaml_find(j->user, "prometheus.serviceMonitor.trustCRDsExist"), "true"))
+		fault_at(j->faults, yaml_get(n, "enabled"),
+			 "%s.enabled: Cilium's chart refuses to install without the ServiceMonitor CRD, which comes "
+			 "later than Cilium; set it with `cilium upgrade` once Prometheus is there",
+			 path);
+}
+
+static void airgap_image(struct judge *j, const struct yaml_node *n, const char *path)
+{
+	static const char *const keys[] = { "override", "repository", "tag", "digest" };
+
+	if (!j->x->config->airgap)
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		if (yaml_get(n, keys[i]))
+			fault_at(
+				j->faults, yaml_get(n, keys[i]),
+				"%s.%s: with airgap: true the card holds the images of the chart, not this one; remove "
+				"it",
+				path, keys[i]);
+	if (is(yaml_get(n, "useDigest"), "true"))
+		fault_at(
+			j->faults, yaml_get(n, "useDigest"),
+			"%s.useDigest: images on the card are known by tag; a reference with a digest would be pulled, "
+			"and with airgap: true it cannot be",
+			path);
+}
+
+static const struct {
+	const char *key;
+	rule_fn run;
+} anywhere[] = {
+	{ "nodeSelector", node_selector },
+	{ "serviceMonitor", service_monitor },
+	{ "image", airgap_image },
+};
+
+static void check_anywhere(struct judge *j, const struct yaml_node *map, const char *parent)
+{
+	for (size_t i = 0; map->type == YAML_MAP && i < map->count; i++) {
+		const char *key = map->keys[i]->text;
+		const char *path = *parent ? arena_printf("%s.%s", parent, key) : key;
+
+		for (size_t k = 0; k < ARRAY_SIZE(anywhere); k++)
+			if (streq(key, anywhere[k].key))
+				anywhere[k].run(j, map->items[i], path);
+		check_anywhere(j, map->items[i], path);
+	}
+}
+
+void values_check(const struct node_ctx *x, const struct yaml_node *user, const struct yaml_node *generated,
+		  const struct yaml_node *merged, struct faults *f)
+{
+	struct judge j = { .x = x, .user = user, .generated = generated, .merged = merged, .faults = f };
+	struct err e = { 0 };
+
+	if (chart_keys_load(cluster_version(x, "cilium"), &j.keys, &e) < 0) {
+		fault_key(f, x->config, "cilium.valuesFile", "cilium.valuesFile: cannot be checked: %s", e.msg);
+		return;
+	}
+	check_rules(&j);
+	check_anywhere(&j, user, "");
+	walk(&j, user, "");
+}
