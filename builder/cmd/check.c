@@ -2,9 +2,8 @@
 /* Every fault of cluster.yaml, secrets, boards and lock in one run. No network, no cache, no command is run. */
 #include "base/json.h"
 #include "base/log.h"
-#include "board/board.h"
 #include "cmd/cmd.h"
-#include "secrets/secrets.h"
+#include "plan/project.h"
 
 static void check_pin(const struct catalogue *cat, const struct lock *l, const struct config *c,
 		      const struct artifact *a, struct faults *f)
@@ -40,30 +39,15 @@ static void check_secrets_file(const struct cmd_options *o, const struct config 
 		fault_at(f, where, "%s", e.msg);
 }
 
-static int check_all(const struct cmd_options *o, struct config **ret, struct faults *f, struct err *e)
+static int check_all(const struct cmd_options *o, struct project **ret, struct err *e)
 {
-	struct cluster_versions v;
-	struct catalogue *cat;
-	struct lock *lock;
-	int r = config_load(o->config, ret, f, e);
+	const struct project_options po = { o->config, o->lock, o->secrets, SECRETS_NONE };
+	int r = project_load(&po, ret, e);
 
-	if (r == 0)
-		r = config_add_env_mirrors(*ret, e);
-	if (r == 0)
-		r = catalogue_load(&cat, e);
-	if (r == 0)
-		r = lock_load(o->lock, *ret, &lock, e);
 	if (r < 0)
 		return r;
-	v = (struct cluster_versions){
-		.k3s = artifact_version(cat, *ret, "k3s"),
-		.cilium = artifact_version(cat, *ret, "cilium"),
-		.gateway_api = artifact_version(cat, *ret, "gatewayAPI"),
-		.cert_manager = artifact_version(cat, *ret, "certManager"),
-	};
-	cluster_check(*ret, &v, f);
-	check_lock(cat, lock, *ret, f);
-	check_secrets_file(o, *ret, f);
+	check_lock((*ret)->catalogue, (*ret)->lock, (*ret)->config, &(*ret)->faults);
+	check_secrets_file(o, (*ret)->config, &(*ret)->faults);
 	return 0;
 }
 
@@ -118,27 +102,26 @@ static void print_summary(const struct config *c)
 
 int cmd_check(const struct cmd_options *o, struct err *e)
 {
-	struct faults f = { 0 };
-	struct config *c = NULL;
+	struct project *p = NULL;
 	struct err failure;
 	int r = cmd_args(o, 0, 0, "check [-c FILE]", e);
 
 	if (r < 0)
 		return r;
-	r = check_all(o, &c, &f, e);
+	r = check_all(o, &p, e);
 	if (r < 0 && (!o->json || e->class != CLASS_CONFIG)) {
-		faults_print(&f);
+		faults_print(&p->faults);
 		return r;
 	}
 	failure = *e;
-	if (o->json && print_json(&f, r < 0 ? &failure : NULL, e) < 0)
+	if (o->json && print_json(&p->faults, r < 0 ? &failure : NULL, e) < 0)
 		return e->code;
 	if (r < 0)
 		return r;
 	if (!o->json)
-		faults_print(&f);
-	r = faults_verdict(&f, c->path, e);
+		faults_print(&p->faults);
+	r = faults_verdict(&p->faults, p->config->path, e);
 	if (r == 0 && !o->json)
-		print_summary(c);
+		print_summary(p->config);
 	return r;
 }

@@ -99,21 +99,12 @@ static void add_pin(struct plan *p, const struct pin *pin)
 
 static int plan_node(struct plan *p, const struct plan_options *o, size_t i, struct err *e)
 {
-	const struct project *project = p->project;
 	struct node_plan *n = arena_new(struct node_plan);
-	struct node_ctx x = {
-		.config = project->config,
-		.node = &project->config->nodes.v[i],
-		.board = project->boards[i],
-		.boards = project->boards,
-		.catalogue = project->catalogue,
-		.lock = project->lock,
-		.secrets = project->secrets,
-		.secret_use = o->secret_use,
-		.user_overlays = project->user_overlays,
-		.epoch = project->epoch,
-	};
-	int r = node_render(&x, &n->tree, e);
+	struct node_ctx x = project_node(p->project, i);
+	int r;
+
+	x.secret_use = o->secret_use;
+	r = node_render(&x, &n->tree, e);
 
 	if (r < 0)
 		return r;

@@ -48,7 +48,6 @@ static int load_secrets(struct project *p, const struct project_options *o, stru
 	struct secrets *s;
 	int r;
 
-	p->secrets = secrets_masked();
 	if (o->policy == SECRETS_NONE || (o->policy == SECRETS_IF_ANY && access(path, F_OK) < 0))
 		return 0;
 	if (o->policy == SECRETS_NEEDED && access(path, F_OK) < 0 && errno == ENOENT) {
@@ -78,11 +77,52 @@ static const char *overlays_beside(const struct config *c)
 	return stat(dir, &st) == 0 && S_ISDIR(st.st_mode) ? dir : NULL;
 }
 
+static void check_versions(struct project *p)
+{
+	const struct cluster_versions v = {
+		.k3s = artifact_version(p->catalogue, p->config, "k3s"),
+		.cilium = artifact_version(p->catalogue, p->config, "cilium"),
+		.gateway_api = artifact_version(p->catalogue, p->config, "gatewayAPI"),
+		.cert_manager = artifact_version(p->catalogue, p->config, "certManager"),
+	};
+
+	cluster_check(p->config, &v, &p->faults);
+}
+
+/* The user's values file is judged against what it goes over, which takes the whole cluster. */
+static void check_values(struct project *p)
+{
+	const struct node_config *first = config_first_server(p->config);
+
+	if (first && p->config->cilium.values) {
+		struct node_ctx x = project_node(p, (size_t)(first - p->config->nodes.v));
+
+		cilium_values(&x, &p->faults);
+	}
+}
+
+struct node_ctx project_node(const struct project *p, size_t i)
+{
+	return (struct node_ctx){
+		.config = p->config,
+		.node = &p->config->nodes.v[i],
+		.board = p->boards[i],
+		.boards = p->boards,
+		.catalogue = p->catalogue,
+		.lock = p->lock,
+		.secrets = p->secrets,
+		.secret_use = SECRET_PROBE,
+		.user_overlays = p->user_overlays,
+		.epoch = p->epoch,
+	};
+}
+
 int project_load(const struct project_options *o, struct project **ret, struct err *e)
 {
 	struct project *p = arena_new(struct project);
 	int r = config_load(o->config, &p->config, &p->faults, e);
 
+	*ret = p;
 	if (r == 0)
 		r = config_add_env_mirrors(p->config, e);
 	if (r == 0)
@@ -93,14 +133,17 @@ int project_load(const struct project_options *o, struct project **ret, struct e
 		r = build_time(p->lock, &p->epoch, e);
 	if (r < 0)
 		return r;
-	*ret = p;
+	check_versions(p);
 	/* With faults in the file the rest would only add consequences of them. */
 	if (p->faults.errors)
 		return 0;
+	p->user_overlays = overlays_beside(p->config);
+	p->secrets = secrets_masked();
 	r = load_boards(p, e);
 	if (r == 0)
+		check_values(p);
+	if (r == 0 && !p->faults.errors)
 		r = load_secrets(p, o, e);
-	p->user_overlays = overlays_beside(p->config);
 	return r;
 }
 

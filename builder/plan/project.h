@@ -7,6 +7,7 @@
 #include "artifact/artifact.h"
 #include "board/board.h"
 #include "config/config.h"
+#include "node/node.h"
 #include "secrets/secrets.h"
 
 enum secrets_policy {
@@ -32,11 +33,15 @@ struct project {
 	struct faults faults;
 };
 
-/* Negative when something cannot be loaded at all; faults of the configuration are collected in RET->faults and turn
- * into class CONFIG only through faults_verdict(). */
+/* Negative when something cannot be loaded at all; every other fault of config, boards, versions and values file is
+ * collected in RET->faults and turns into class CONFIG only through faults_verdict(). RET is set as soon as the config
+ * could be read, also when what follows fails. */
 int project_load(const struct project_options *o, struct project **ret, struct err *e);
 
 /* As above for commands that need a valid project: faults are printed and end it. */
 int project_load_valid(const struct project_options *o, struct project **ret, struct err *e);
+
+/* What rendering node I of the config starts from; secrets behind references stay unread unless the caller says so. */
+struct node_ctx project_node(const struct project *p, size_t i);
 
 #endif
