@@ -176,7 +176,7 @@ static void envoy_feature(struct check *x, const struct machine *m, const char *
 
 	if (state == STATE_ON)
 		fault_key(x->faults, x->config, key,
-			  "%s: Envoy would crash on %s: %s boots %s with %u address bits there, and Envoy needs more; "
+			  "%s: Envoy would crash on %s: %s boots %s with %u address bits, and Envoy needs more; "
 			  "%sset %s: false",
 			  key, m->node->name, m->board->title, k->file, k->address_bits, cure, key);
 }

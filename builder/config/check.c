@@ -46,6 +46,8 @@ static void check_servers(const struct check *x)
 {
 	const struct config *c = x->config;
 
+	if (config_count_role(c, ROLE_COUNT)) /* a wrong role has its own fault */
+		return;
 	if (!c->nodes.n)
 		fault_key(x->faults, c, "nodes", "nodes: there is no node; add at least one with role: control-plane");
 	else if (!config_first_server(c))
@@ -266,7 +268,7 @@ static void cluster_network(const struct check *x, const char *key, struct cidr 
 			  "another private "
 			  "network, such as 10.42.0.0/16, 172.20.0.0/16 or 100.64.0.0/16",
 			  key, cidr_text(net), cidr_text(c->network.subnet));
-	for (size_t i = 0; i < c->network.nameservers.n; i++)
+	for (size_t i = 0; i < c->network.nameservers.n && !cidrs_overlap(net, c->network.subnet); i++)
 		if (net.set && cidr_has(net, c->network.nameservers.v[i]))
 			fault_key(x->faults, c, arena_printf("network.nameservers[%zu]", i),
 				  "network.nameservers[%zu]: %s lies in %s %s, so nodes could not reach it", i,

@@ -350,21 +350,27 @@ static const char *join(const char *const *names, size_t n)
 	return s;
 }
 
+static unsigned find_choice(const struct field *f, const struct yaml_node *n)
+{
+	unsigned i = 0;
+
+	while (i < f->names_count && !(n->type == YAML_SCALAR && streq(n->text, f->names[i])))
+		i++;
+	return i;
+}
+
+/* A wrong word gives the enum's COUNT, which later checks take for "not known". */
 static void choice_node(struct loader *l, const struct field *f, const struct yaml_node *n, const char *path, void *dst)
 {
-	if (n->type != YAML_SCALAR) {
-		schema_fault(l, n, path, "must be %s", join(f->names, f->names_count));
-		return;
-	}
-	for (size_t i = 0; i < f->names_count; i++) {
-		unsigned v = (unsigned)i;
+	unsigned v = find_choice(f, n);
 
-		if (!streq(n->text, f->names[i]))
-			continue;
-		memcpy(dst, &v, sizeof(v)); /* any enum of ours */
+	memcpy(dst, &v, sizeof(v)); /* any enum of ours */
+	if (v < f->names_count)
 		return;
-	}
-	schema_fault(l, n, path, "'%s' cannot be used: it must be %s", n->text, join(f->names, f->names_count));
+	if (n->type == YAML_SCALAR && !schema_is_null(n))
+		schema_fault(l, n, path, "'%s' cannot be used: it must be %s", n->text, join(f->names, f->names_count));
+	else
+		schema_fault(l, n, path, "must be %s", join(f->names, f->names_count));
 }
 
 static void choice_schema(const struct field *f, json_t *out)

@@ -127,10 +127,13 @@ static void test_interface(void)
 
 int main(void)
 {
+	int r;
+
 	test_kernels();
 	test_all();
 	test_unknown();
 	test_interface();
+	r = check_done();
 	arena_done();
-	return check_done();
+	return r;
 }

@@ -623,6 +623,7 @@ static void test_compat(void)
 int main(void)
 {
 	struct err e = { 0 };
+	int r;
 
 	if (!mkdtemp(folder))
 		return 1;
@@ -638,6 +639,7 @@ int main(void)
 	test_secret_commands();
 	test_compat();
 	remove_tree(folder, &e);
+	r = check_done();
 	arena_done();
-	return check_done();
+	return r;
 }

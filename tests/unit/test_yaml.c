@@ -416,11 +416,14 @@ static void test_round_trip(void)
 
 int main(void)
 {
+	int r;
+
 	test_bad();
 	test_limits();
 	test_good();
 	test_emit();
 	test_round_trip();
+	r = check_done();
 	arena_done();
-	return check_done();
+	return r;
 }

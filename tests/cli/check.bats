@@ -1,0 +1,970 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# `check`: what is wrong with a cluster.yaml, each fault with its line, its reason and its cure.
+
+bats_require_minimum_version 1.5.0
+load ../lib/image
+
+# A valid cluster; every test breaks one thing of it.
+setup() {
+	cd "$BATS_TEST_TMPDIR"
+	unset PIBUILD_MIRRORS PIBUILD_LOCK NOT_SET_ANYWHERE
+	cat >cluster.yaml <<-EOT
+		apiVersion: pibuild/v1
+		cluster:
+		  name: lab
+		  podCIDR: 10.42.0.0/16
+		  serviceCIDR: 10.43.0.0/16
+		access:
+		  user: pi
+		  sshKeys:
+		    - ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAII5MzBLcR+y10u4hjZ6hhRD8M307kr0sRpnXvYjSDm8T test
+		  timezone: Europe/Berlin
+		network:
+		  subnet: 192.168.1.0/24
+		  gateway: 192.168.1.1
+		  nameservers: [192.168.1.1]
+		  dhcpRange: 192.168.1.128-192.168.1.250
+		loadBalancer:
+		  pools:
+		    - {name: lan, range: 192.168.1.65-192.168.1.127}
+		cilium:
+		  hubble: {relay: true, ui: true}
+		nodes:
+		  - {name: cp-1, role: control-plane, board: rpi5, address: 192.168.1.11/24}
+		  - {name: w-1, role: worker, board: rpi5, address: 192.168.1.12/24}
+	EOT
+}
+
+# change EXPRESSION: with sed -E. add LINE...: at the end. values LINE...: a file of Helm values.
+change() {
+	LC_ALL=C sed -E -i "$1" cluster.yaml
+}
+add() {
+	printf '%s\n' "$@" >>cluster.yaml
+}
+values() {
+	printf '%s\n' "$@" >extra.yaml
+	change 's/  hubble: .*/&\n  valuesFile: extra.yaml/'
+}
+
+# said LINE CODE: check ends with CODE, and LINE is all it says besides notes (and the count of faults).
+said() {
+	run --separate-stderr "$PIBUILD" check
+	[ "$status" -eq "$2" ] || { echo "exit $status instead of $2: $stderr"; return 1; }
+	[ -z "$output" ]
+	[ "$(grep -v -e ': note: ' -e '^pibuild: error: cluster.yaml: 1 fault, nothing was done$' <<<"$stderr")" = "$1" ] ||
+		{ echo "expected: $1"; echo "$stderr"; return 1; }
+}
+# fault LINE: the only one, exit 3. The values file is named by its full path.
+fault() {
+	said "${1//@PWD@/$PWD}" 3
+}
+# broken MESSAGE: no YAML, exit 3.
+broken() {
+	said "pibuild: error: $1" 3
+}
+# note LINE: among what is said of a valid file, exit 0.
+note() {
+	run --separate-stderr "$PIBUILD" check
+	[ "$status" -eq 0 ] || { echo "$stderr"; return 1; }
+	[[ "$output" == cluster.yaml:\ ok:* ]]
+	grep -qxF -- "${1//@PWD@/$PWD}" <<<"$stderr" || { echo "expected: $1"; echo "$stderr"; return 1; }
+}
+
+@test "a valid file is said to be so on stdout, in one line" {
+	run --separate-stderr "$PIBUILD" check
+	[ "$status" -eq 0 ]
+	[ "$output" = 'cluster.yaml: ok: 2 nodes (1 control-plane, 1 worker), 1 address pool' ]
+	[ -z "$stderr" ]
+}
+
+# ---- the form of the file ----
+
+@test "a file of another version is refused" {
+	change 's,pibuild/v1,pibuild/v2,'
+	fault 'cluster.yaml:1:13: error: apiVersion: must be pibuild/v1: another program or another version wrote this file'
+}
+
+@test "a missing apiVersion is named" {
+	change '/apiVersion/d'
+	fault 'cluster.yaml:1:1: error: '\''apiVersion'\'' is missing: the version of this file'\''s form: pibuild/v1'
+}
+
+@test "a missing section is named" {
+	change '/^access/,/timezone/d'
+	fault 'cluster.yaml:1:1: error: '\''access'\'' is missing: who may log in, and the nodes'\'' locale'
+}
+
+@test "a missing key of a node is named" {
+	change 's/, board: rpi5, address: 192.168.1.12/, address: 192.168.1.12/'
+	fault 'cluster.yaml:23:5: error: nodes[1]: '\''board'\'' is missing: rpi3, rpi4, rpi400, rpi5, rpi500, zero2w, cm4, cm5 or virt'
+}
+
+@test "an unknown key names the nearest known one" {
+	change 's/gateway:/gatway:/; s/  subnet: .*/&\n  gateway: 192.168.1.1/'
+	fault 'cluster.yaml:14:3: error: network: unknown key '\''gatway'\''; did you mean '\''gateway'\''?'
+}
+
+@test "an unknown key far from all names those that are known" {
+	change 's/  hubble: .*/&\n  loxilb: true/'
+	fault 'cluster.yaml:21:3: error: cilium: unknown key '\''loxilb'\''; known here: valuesFile, hubble, ingress, gatewayAPI'
+}
+
+@test "a section that is a list is refused" {
+	change 's/  hubble: .*/  hubble: [relay, ui]/'
+	fault 'cluster.yaml:20:11: error: cilium.hubble: must hold keys (name: value), not a list'
+}
+
+@test "a list that is a single value is refused" {
+	change 's/nameservers: .*/nameservers: 192.168.1.1/'
+	fault 'cluster.yaml:14:16: error: network.nameservers: must be a list: [a, b], or one '\''- '\'' per line'
+}
+
+@test "a value that is a map is refused" {
+	change 's/name: lab/name: {a: b}/'
+	fault 'cluster.yaml:3:9: error: cluster.name: must be a single value (cluster name), not a map'
+}
+
+@test "a key without a value is refused" {
+	change 's/name: lab/name:/'
+	fault 'cluster.yaml:3:8: error: cluster.name: has no value: use 1 to 32 lower-case letters, digits and '\''-'\'', with a letter or digit at both ends (Cilium'\''s rule)'
+}
+
+@test "duplicate keys are refused with both lines" {
+	change 's/  user: pi/&\n  user: me/'
+	broken 'cluster.yaml:8:3: the key '\''user'\'' is already set in line 7; each key may stand once'
+}
+
+@test "a tab as indentation is refused" {
+	change 's/^  user/\tuser/'
+	broken 'cluster.yaml:7:1: a tab; YAML is indented with spaces'
+}
+
+@test "an alias is refused" {
+	change 's/name: lab/name: *lab/'
+	broken 'cluster.yaml:3:9: aliases (*name) are not supported; put text that starts with '\''*'\'' in quotes'
+}
+
+@test "an anchor is refused" {
+	change 's/name: lab/name: \&x lab/'
+	broken 'cluster.yaml:3:9: anchors (&name) are not supported; write the value out where it is needed'
+}
+
+@test "a merge key is refused" {
+	change 's/  name: lab/&\n  <<: {a: b}/'
+	broken 'cluster.yaml:4:3: merge keys (<<) are not supported; write the keys out'
+}
+
+@test "a tag is refused" {
+	change 's/name: lab/name: !!str lab/'
+	broken 'cluster.yaml:3:9: tags (!name) are not supported; put text that starts with '\''!'\'' in quotes'
+}
+
+@test "a second document is refused" {
+	add '---' 'a: 1'
+	broken 'cluster.yaml:24:1: a second document starts here (after ---); this file must hold one'
+}
+
+@test "an open quote is refused where it opens" {
+	change 's/name: lab/name: "lab/'
+	broken 'cluster.yaml:3:9: this quote is never closed'
+}
+
+@test "a byte order mark is refused" {
+	change '1s/^/\xef\xbb\xbf/'
+	broken 'cluster.yaml:1:1: the file starts with a byte order mark; save it as UTF-8 without BOM'
+}
+
+@test "Latin-1 is refused" {
+	change 's/name: lab/name: l\xe4b/'
+	broken 'cluster.yaml:3:10: this byte is no valid UTF-8; save the file as UTF-8'
+}
+
+# ---- values ----
+
+@test "yes is no boolean" {
+	add 'airgap: yes'
+	fault 'cluster.yaml:24:9: error: airgap: '\''yes'\'' is no boolean here; write true or false'
+}
+
+@test "a quoted true is no boolean" {
+	add 'airgap: "true"'
+	fault 'cluster.yaml:24:9: error: airgap: must be true or false, without quotes'
+}
+
+@test "a cluster name of more than 32 characters is refused" {
+	change 's/name: lab/name: a-name-that-is-much-too-long-for-cilium/'
+	fault 'cluster.yaml:3:9: error: cluster.name: '\''a-name-that-is-much-too-long-for-cilium'\'' cannot be used: use 1 to 32 lower-case letters, digits and '\''-'\'', with a letter or digit at both ends (Cilium'\''s rule)'
+}
+
+@test "a node name with capitals is refused" {
+	change 's/name: w-1/name: W-1/'
+	fault 'cluster.yaml:23:12: error: nodes[1].name: '\''W-1'\'' cannot be used: use 1 to 63 lower-case letters, digits and '\''-'\'', with a letter or digit at both ends, no dots'
+}
+
+@test "a node name that is a role is refused" {
+	change 's/name: w-1/name: worker/'
+	fault 'cluster.yaml:23:12: error: nodes[1].name: '\''worker'\'' cannot be used: this name is taken by pibuild or the system; choose another'
+}
+
+@test "a role that is none is refused" {
+	change 's/role: worker/role: master/'
+	fault 'cluster.yaml:23:23: error: nodes[1].role: '\''master'\'' cannot be used: it must be control-plane or worker'
+}
+
+@test "an unknown board names the nearest and all there are" {
+	change 's/role: worker, board: rpi5/role: worker, board: rpi6/'
+	fault 'cluster.yaml:23:38: error: nodes[1].board: there is no board '\''rpi6'\''; did you mean '\''rpi3'\''?; boards are cm4, cm5, rpi3, rpi4, rpi400, rpi5, rpi500, virt, zero2w'
+}
+
+@test "the root user is refused" {
+	change 's/user: pi/user: root/'
+	fault 'cluster.yaml:7:9: error: access.user: '\''root'\'' cannot be used: this is an account of the system; choose a name of your own, such as pi'
+}
+
+@test "a system group as user is refused" {
+	change 's/user: pi/user: docker/; s/user: docker/user: video/'
+	fault 'cluster.yaml:7:9: error: access.user: '\''video'\'' cannot be used: this is a group of the system, and a user'\''s own group has the user'\''s name; choose another'
+}
+
+@test "a user name with blanks is refused" {
+	change "s/user: pi/user: 'pi x'/"
+	fault 'cluster.yaml:7:9: error: access.user: '\''pi x'\'' cannot be used: use up to 32 lower-case letters, digits, '\''_'\'' and '\''-'\'', starting with a letter'
+}
+
+@test "a time zone that is a path is refused" {
+	change 's,Europe/Berlin,../../etc/shadow,'
+	fault 'cluster.yaml:10:13: error: access.timezone: '\''../../etc/shadow'\'' cannot be used: give a zone of the tz database, such as Europe/Berlin or UTC'
+}
+
+@test "an address without its size is refused" {
+	change 's,192.168.1.12/24,192.168.1.12,'
+	fault 'cluster.yaml:23:53: error: nodes[1].address: '\''192.168.1.12'\'' cannot be used: the size of the network is missing; write 192.168.1.12/24 when that is your network'\''s'
+}
+
+@test "the network address is no node" {
+	change 's,192.168.1.12/24,192.168.1.0/24,'
+	fault 'cluster.yaml:23:53: error: nodes[1].address: '\''192.168.1.0/24'\'' cannot be used: this is the network address of 192.168.1.0/24, not one of a machine'
+}
+
+@test "a subnet with host bits is refused" {
+	change 's,subnet: .*,subnet: 192.168.1.1/24,'
+	fault 'cluster.yaml:12:11: error: network.subnet: '\''192.168.1.1/24'\'' cannot be used: the network is 192.168.1.0/24; an address of a single machine does not go here'
+}
+
+@test "an octet above 255 is refused" {
+	change 's/gateway: .*/gateway: 192.168.1.256/'
+	fault 'cluster.yaml:13:12: error: network.gateway: '\''192.168.1.256'\'' cannot be used: give an IPv4 address such as 192.168.1.1'
+}
+
+@test "a range upside down is refused" {
+	change 's/range: .*}/range: 192.168.1.127-192.168.1.65}/'
+	fault 'cluster.yaml:18:26: error: loadBalancer.pools[0].range: '\''192.168.1.127-192.168.1.65'\'' cannot be used: give a range such as 192.168.1.65-192.168.1.127, without blanks, the lower address first'
+}
+
+@test "a memory size without unit is refused" {
+	change 's,192.168.1.12/24,&\, memory: 4,'
+	fault 'cluster.yaml:23:78: error: nodes[1].memory: '\''4'\'' cannot be used: give a size such as 512MiB or 4GiB'
+}
+
+@test "a VLAN beyond 4094 is refused" {
+	change 's/  gateway: .*/&\n  vlan: 5000/'
+	fault 'cluster.yaml:14:9: error: network.vlan: '\''5000'\'' cannot be used: a VLAN id is a number from 1 to 4094'
+}
+
+@test "a base that is misspelt names the nearest" {
+	add 'os: {base: raspois}'
+	fault 'cluster.yaml:24:12: error: os.base: '\''raspois'\'' cannot be used: it must be raspios, debian, a path or an https:// address; did you mean raspios?'
+}
+
+@test "a base over plain http is refused" {
+	add 'os: {base: "http://example.com/x.img"}'
+	fault 'cluster.yaml:24:12: error: os.base: '\''http://example.com/x.img'\'' cannot be used: only https:// addresses are fetched'
+}
+
+@test "a missing base file is refused" {
+	add "os: {base: /nonexistent.img.xz, sha256: $(printf %064d 0)}"
+	fault 'cluster.yaml:24:12: error: os.base: '\''/nonexistent.img.xz'\'' cannot be used: /nonexistent.img.xz: No such file or directory'
+}
+
+@test "a mirror without a slash at the end is refused" {
+	add 'mirrors: [{from: "https://a.org", to: "https://b.org/"}]'
+	fault 'cluster.yaml:24:18: error: mirrors[0].from: '\''https://a.org'\'' cannot be used: give an https:// address that ends in '\''/'\'', without user name, '\''?'\'' or '\''#'\'''
+}
+
+@test "a missing CA file is refused" {
+	add 'mirrors: [{from: "https://a.org/", to: "https://b.org/", caFile: /nonexistent.pem}]'
+	fault 'cluster.yaml:24:66: error: mirrors[0].caFile: '\''/nonexistent.pem'\'' cannot be used: /nonexistent.pem: No such file or directory'
+}
+
+@test "a password instead of its hash is refused and not repeated" {
+	change 's/  user: pi/&\n  passwordHash: raspberry/'
+	fault 'cluster.yaml:8:17: error: access.passwordHash: this is no password hash; make one with: openssl passwd -6   (and put it in single quotes)'
+}
+
+@test "a missing key file is refused" {
+	change 's,- ssh-ed25519.*,- {file: /nonexistent.pub},'
+	fault 'cluster.yaml:9:7: error: access.sshKeys[0]: /nonexistent.pub: No such file or directory'
+}
+
+@test "a private key file is named as such" {
+	printf -- '-----BEGIN OPENSSH PRIVATE KEY-----\n' >id
+	change "s,- ssh-ed25519.*,- {file: $PWD/id},"
+	fault 'cluster.yaml:9:7: error: access.sshKeys[0]: @PWD@/id is a private key, which must never leave your computer; give id.pub'
+}
+
+@test "a key cut off by a paste is refused" {
+	change 's/- ssh-ed25519 .*/- ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAII5MzBLc/'
+	fault 'cluster.yaml:9:7: error: access.sshKeys[0]: the key is cut off or damaged; copy the whole line of the .pub file'
+}
+
+@test "a misspelt issuer is refused" {
+	add 'certManager: {issuers: [letsencrypt]}'
+	fault 'cluster.yaml:24:25: error: certManager.issuers[0]: must be letsencrypt-staging or letsencrypt-production'
+}
+
+# ---- versions ----
+
+@test "latest is no version" {
+	add 'versions: {cilium: latest}'
+	fault 'cluster.yaml:24:20: error: versions.cilium: '\''latest'\'' cannot be used: give one exact version such as 1.20.0, without v; a moving name would make builds differ'
+}
+
+@test "a K3s version without its suffix is refused" {
+	add 'versions: {k3s: v1.36.4}'
+	fault 'cluster.yaml:24:17: error: versions.k3s: '\''v1.36.4'\'' cannot be used: give one exact K3s release such as v1.36.4+k3s1; a moving name would make builds differ'
+}
+
+@test "a Cilium version with v is refused" {
+	add 'versions: {cilium: v1.20.0}'
+	fault 'cluster.yaml:24:20: error: versions.cilium: '\''v1.20.0'\'' cannot be used: give one exact version such as 1.20.0, without v; a moving name would make builds differ'
+}
+
+@test "Cilium and Gateway API that do not fit are refused" {
+	add 'versions: {gatewayAPI: v1.4.1}'
+	fault 'cluster.yaml:24:24: error: versions: Cilium 1.20.0 does not work with the Gateway API CRDs v1.4.1: its operator crashes or leaves the Gateway API off without a word; set versions.gatewayAPI: v1.6.1'
+}
+
+@test "an older Cilium asks for its own Gateway API" {
+	add 'versions: {cilium: 1.19.6}'
+	fault 'cluster.yaml:24:20: error: versions: Cilium 1.19.6 does not work with the Gateway API CRDs v1.6.1: its operator crashes or leaves the Gateway API off without a word; set versions.gatewayAPI: v1.4.1'
+}
+
+@test "a Cilium pibuild does not know is refused" {
+	add 'versions: {cilium: 1.16.0, gatewayAPI: v1.1.0}'
+	fault 'cluster.yaml:24:20: error: versions.cilium: pibuild knows the values and CRDs of Cilium 1.17 to 1.20, not of 1.16.0'
+}
+
+@test "K3s 1.37 brings CRDs that an older Cilium crashes with" {
+	add 'versions: {k3s: v1.37.1+k3s1, cilium: 1.19.6, gatewayAPI: v1.4.1}'
+	fault 'cluster.yaml:24:17: error: versions.k3s: K3s v1.37.1+k3s1 brings Gateway API CRDs of its own (v1.6), with which the operator of Cilium 1.19.6 crashes; use Cilium 1.20 or set cilium.gatewayAPI: false'
+}
+
+@test "an ancient cert-manager is refused" {
+	add 'versions: {certManager: v1.14.0}' 'certManager: {}'
+	fault 'cluster.yaml:24:25: error: versions.certManager: the chart of v1.14.0 does not know the values pibuild writes; use v1.15 or later'
+}
+
+# ---- nodes ----
+
+@test "no server is a fault" {
+	change 's/role: control-plane/role: worker/'
+	fault 'cluster.yaml:22:3: error: nodes: no node has role: control-plane, so there would be no API to join; make one of them a server'
+}
+
+@test "an empty list of nodes is a fault" {
+	change '/  - .name: cp-1/,$d; s/^nodes:/nodes: []/'
+	fault 'cluster.yaml:21:8: error: nodes: there is no node; add at least one with role: control-plane'
+}
+
+@test "two nodes of one name are refused" {
+	change 's/name: w-1/name: cp-1/'
+	fault 'cluster.yaml:23:12: error: nodes[1].name: '\''cp-1'\'' is taken by nodes[0]; K3s refuses a second node of the same name'
+}
+
+@test "two nodes of one address are refused" {
+	change 's,192.168.1.12/24,192.168.1.11/24,'
+	fault 'cluster.yaml:23:53: error: nodes[1].address: 192.168.1.11 is the address of cp-1 too; both would drop off the network'
+}
+
+@test "a first server on DHCP is refused when others join" {
+	change 's,\, address: 192.168.1.11/24,,'
+	fault 'cluster.yaml:22:12: error: nodes[0]: the first server is on DHCP, so the other nodes would not know where to join; give it an address, or set cluster.endpoint to a name that always leads to it'
+}
+
+@test "an endpoint that is a worker is refused" {
+	change 's/  name: lab/&\n  endpoint: 192.168.1.12/'
+	fault 'cluster.yaml:4:13: error: cluster.endpoint: 192.168.1.12 is the worker w-1, where no API listens; use a control-plane node'
+}
+
+@test "an endpoint inside a pool is refused" {
+	change 's/  name: lab/&\n  endpoint: 192.168.1.70/'
+	fault 'cluster.yaml:4:13: error: cluster.endpoint: 192.168.1.70 lies in the pool 192.168.1.65-192.168.1.127, whose addresses come up only after nodes have joined; use another'
+}
+
+@test "two servers with etcd are refused" {
+	change 's/role: worker/role: control-plane/'
+	fault 'cluster.yaml:22:3: error: nodes: 2 servers with etcd survive no more failures than 1, and a split stops both halves; use 1 or 3'
+}
+
+@test "SQLite with several servers is refused" {
+	change 's/role: worker/role: control-plane/; s/  name: lab/&\n  datastore: sqlite/'
+	fault 'cluster.yaml:4:14: error: cluster.datastore: sqlite lives on one server and cannot be shared by 2; use etcd, or one server'
+}
+
+@test "a server with 1 GiB is refused" {
+	change 's,192.168.1.11/24,&\, memory: 1GiB,'
+	fault 'cluster.yaml:22:86: error: nodes[0].memory: a server needs 2.0 GiB of memory, and this Raspberry Pi 5 has 1.0 GiB; the kernel would kill K3s again and again'
+}
+
+@test "a board that cannot have the memory of a server is refused" {
+	change 's/role: control-plane, board: rpi5/role: control-plane, board: rpi3/'
+	fault 'cluster.yaml:22:46: error: nodes[0].board: a server needs 2.0 GiB of memory, and this Raspberry Pi 3 has at most 1.0 GiB; the kernel would kill K3s again and again'
+}
+
+@test "memory a board is not made with is refused" {
+	change 's,192.168.1.12/24,&\, memory: 3GiB,'
+	fault 'cluster.yaml:23:78: error: nodes[1].memory: Raspberry Pi 5 is not made with 3.0 GiB of memory, but with 1.0 GiB, 2.0 GiB, 4.0 GiB, 8.0 GiB, 16.0 GiB'
+}
+
+@test "nobody who could log in is a fault" {
+	change 's/  sshKeys:/  sshKeys: []/; /- ssh-ed25519/d'
+	fault 'cluster.yaml:8:12: error: access: nobody could log in: give sshKeys (make one with `ssh-keygen -t ed25519`) or passwordHash'
+}
+
+@test "Debian does not boot a Pi 5" {
+	change 's/role: worker, board: rpi5/role: worker, board: rpi4/'
+	add 'os: {base: debian}'
+	fault 'cluster.yaml:22:46: error: nodes[0].board: Raspberry Pi 5 does not boot with os.base: debian, whose kernel does not know this board; use os.base: raspios, or another board'
+}
+
+@test "a digest is asked for with an image of your own" {
+	add 'os: {base: "https://example.com/x.img.xz"}'
+	fault 'cluster.yaml:24:12: error: os.sha256 is missing: an image of your own is used only when its digest is known (sha256sum FILE)'
+}
+
+@test "a digest beside a shipped base is refused" {
+	add "os: {sha256: $(printf %064d 0)}"
+	fault 'cluster.yaml:24:14: error: os.sha256: raspios is pinned by the lock; remove this, or give a path or URL as base'
+}
+
+# ---- network ----
+
+@test "a node outside the subnet is refused" {
+	change 's,192.168.1.12/24,192.168.2.12/24,'
+	fault 'cluster.yaml:23:53: error: nodes[1].address: 192.168.2.12 lies outside network.subnet 192.168.1.0/24; the node would be cut off'
+}
+
+@test "a node with another prefix is refused" {
+	change 's,192.168.1.12/24,192.168.1.12/16,'
+	fault 'cluster.yaml:23:53: error: nodes[1].address: /16 does not fit network.subnet 192.168.1.0/24; the node would take other nodes for far away: use 192.168.1.12/24'
+}
+
+@test "a node inside the DHCP range is refused" {
+	change 's,192.168.1.12/24,192.168.1.200/24,'
+	fault 'cluster.yaml:23:53: error: nodes[1].address: 192.168.1.200 lies in network.dhcpRange 192.168.1.128-192.168.1.250, so the router may give it to another machine; use one outside'
+}
+
+@test "a node that is the gateway is refused" {
+	change 's,192.168.1.12/24,192.168.1.1/24,'
+	fault 'cluster.yaml:23:53: error: nodes[1].address: 192.168.1.1 is network.gateway, your router'
+}
+
+@test "a gateway outside the subnet is refused" {
+	change 's/gateway: .*/gateway: 192.168.2.1/'
+	fault 'cluster.yaml:13:12: error: network.gateway: 192.168.2.1 lies outside network.subnet 192.168.1.0/24; no node could reach it'
+}
+
+@test "a static address needs a gateway" {
+	change '/gateway:/d'
+	fault 'cluster.yaml:12:3: error: network.gateway is missing: cp-1 has a static address and would have no way to the internet; K3s does not start without a default route'
+}
+
+@test "a static address needs name servers" {
+	change '/nameservers:/d'
+	fault 'cluster.yaml:12:3: error: network.nameservers is missing: cp-1 has a static address and would resolve no name; your router'\''s address usually does'
+}
+
+@test "a DHCP range outside the subnet is refused" {
+	change 's/dhcpRange: .*/dhcpRange: 192.168.3.1-192.168.3.9/'
+	fault 'cluster.yaml:15:14: error: network.dhcpRange: 192.168.3.1-192.168.3.9 lies outside network.subnet 192.168.1.0/24'
+}
+
+@test "pods in the LAN are refused" {
+	change 's,10.42.0.0/16,192.168.0.0/16,'
+	fault 'cluster.yaml:4:12: error: cluster.podCIDR: 192.168.0.0/16 overlaps your LAN 192.168.1.0/24; nodes would lose every machine in it, SSH included. Take another private network, such as 10.42.0.0/16, 172.20.0.0/16 or 100.64.0.0/16'
+}
+
+@test "services in the LAN are refused" {
+	change 's,10.43.0.0/16,192.168.1.0/26,'
+	fault 'cluster.yaml:5:16: error: cluster.serviceCIDR: 192.168.1.0/26 overlaps your LAN 192.168.1.0/24; nodes would lose every machine in it, SSH included. Take another private network, such as 10.42.0.0/16, 172.20.0.0/16 or 100.64.0.0/16'
+}
+
+@test "pods and services in one network are refused" {
+	change 's,10.42.0.0/16,10.0.0.0/8,'
+	fault 'cluster.yaml:4:12: error: cluster.podCIDR 10.0.0.0/8 and cluster.serviceCIDR 10.43.0.0/16 overlap; pods and services would get the same addresses'
+}
+
+@test "a pod network too small for the nodes is refused" {
+	change 's,10.42.0.0/16,10.42.0.0/24,'
+	fault 'cluster.yaml:4:12: error: cluster.podCIDR: each node takes a /24 for its pods, and 10.42.0.0/24 has room for 1 of the 2 nodes; use a /16'
+}
+
+@test "a name server inside the pod network is refused" {
+	change 's/nameservers: .*/nameservers: [10.42.0.10]/'
+	fault 'cluster.yaml:14:17: error: network.nameservers[0]: 10.42.0.10 lies in cluster.podCIDR 10.42.0.0/16, so nodes could not reach it'
+}
+
+@test "the interface name of another system is refused" {
+	change 's/  gateway: .*/&\n  interface: end0/'
+	fault 'cluster.yaml:14:14: error: network.interface: Raspberry Pi OS calls the Ethernet of every board eth0, so end0 would never come up'
+}
+
+@test "Wi-Fi without its section is refused" {
+	change 's/  gateway: .*/&\n  interface: wlan0/'
+	fault 'cluster.yaml:14:14: error: network.interface: wlan0 needs network.wifi with ssid, passphrase and country'
+}
+
+@test "a board without Ethernet needs Wi-Fi" {
+	change 's/role: worker, board: rpi5/role: worker, board: zero2w/'
+	change 's/  pools:/  announce: {nodes: all}\n&/; s/  hubble: .*/&\n  ingress: false\n  gatewayAPI: false/'
+	fault 'cluster.yaml:26:38: error: nodes[1].board: Raspberry Pi Zero 2 W has no Ethernet; add network.wifi with ssid, passphrase and country'
+}
+
+# ---- load balancer ----
+
+@test "a pool outside the subnet is refused" {
+	change 's/range: .*}/range: 192.168.2.65-192.168.2.70}/'
+	fault 'cluster.yaml:18:26: error: loadBalancer.pools[0].range: 192.168.2.65-192.168.2.70 lies outside network.subnet 192.168.1.0/24; nobody on the LAN would ask for these addresses by ARP'
+}
+
+@test "a pool with the broadcast address is refused" {
+	change 's/range: .*}/range: 192.168.1.251-192.168.1.255}/'
+	fault 'cluster.yaml:18:26: error: loadBalancer.pools[0].range: 192.168.1.251-192.168.1.255 includes the broadcast address of 192.168.1.0/24, which no service can have'
+}
+
+@test "a pool with the network address is refused" {
+	change 's/range: .*}/range: 192.168.1.0-192.168.1.0}/'
+	fault 'cluster.yaml:18:26: error: loadBalancer.pools[0].range: 192.168.1.0-192.168.1.0 includes the network address of 192.168.1.0/24, which no service can have'
+}
+
+@test "a pool that overlaps the DHCP range is refused" {
+	change 's/range: .*}/range: 192.168.1.65-192.168.1.128}/'
+	fault 'cluster.yaml:18:26: error: loadBalancer.pools[0].range: 192.168.1.65-192.168.1.128 overlaps network.dhcpRange 192.168.1.128-192.168.1.250; the router would give service addresses to other machines'
+}
+
+@test "a pool with the gateway is refused" {
+	change 's/range: .*}/range: 192.168.1.1-192.168.1.5}/'
+	fault 'cluster.yaml:18:26: error: loadBalancer.pools[0].range: 192.168.1.1-192.168.1.5 includes the gateway 192.168.1.1; a service that got it would take the whole LAN off the internet'
+}
+
+@test "a pool with a node is refused" {
+	change 's/range: .*}/range: 192.168.1.12-192.168.1.20}/'
+	fault 'cluster.yaml:18:26: error: loadBalancer.pools[0].range: 192.168.1.12-192.168.1.20 includes 192.168.1.12, the address of w-1; two machines would answer for it'
+}
+
+@test "pools that overlap are refused" {
+	change 's/(    - .name: )lan(, range: ).*/&\n\1b\2192.168.1.120-192.168.1.127}/'
+	fault 'cluster.yaml:19:24: error: loadBalancer.pools[1].range: 192.168.1.120-192.168.1.127 overlaps the pool lan (192.168.1.65-192.168.1.127); Cilium would stop giving out addresses of one'
+}
+
+@test "a pool without a subnet is refused" {
+	change '/subnet:/d; s,\, address: 192.168.1.1[12]/24,,; s/  name: lab/&\n  endpoint: api.lan/'
+	fault 'cluster.yaml:18:5: error: loadBalancer.pools: a pool must be part of your LAN; say which one in network.subnet'
+}
+
+@test "a policy for workers without a worker is refused" {
+	change '/name: w-1/d; s/  pools:/  announce: {nodes: workers}\n&/'
+	fault 'cluster.yaml:17:21: error: loadBalancer.announce.nodes: there is no worker, so no node would ever answer for a service address, and nothing would report it; use auto or all'
+}
+
+@test "an interface that no announcing node has is refused" {
+	change 's/  pools:/  announce: {interfaces: [eth1]}\n&/'
+	fault 'cluster.yaml:17:27: error: loadBalancer.announce.interfaces[0]: no announcing node has eth1 (w-1 is on eth0), so nobody would answer for service addresses'
+}
+
+# ---- features ----
+
+@test "Hubble UI without the relay is refused" {
+	change 's/relay: true/relay: false/'
+	fault 'cluster.yaml:20:19: error: cilium.hubble: the UI talks to the relay, and Cilium'\''s chart refuses one without the other; set relay: true or ui: false'
+}
+
+@test "ingress on a 39-bit kernel is refused with the cure that fits" {
+	change 's/role: worker, board: rpi5/role: worker, board: rpi4/; s/  hubble: .*/&\n  ingress: true\n  gatewayAPI: false/'
+	fault 'cluster.yaml:21:12: error: cilium.ingress: Envoy would crash on w-1: Raspberry Pi 4 boots kernel8.img with 39 address bits, and Envoy needs more; set cilium.ingress: false'
+}
+
+@test "Gateway API on a 39-bit kernel names Debian when all boards boot it" {
+	change 's/board: rpi5/board: rpi4/; s/  hubble: .*/&\n  ingress: false\n  gatewayAPI: true/'
+	fault 'cluster.yaml:22:15: error: cilium.gatewayAPI: Envoy would crash on cp-1: Raspberry Pi 4 boots kernel8.img with 39 address bits, and Envoy needs more; set os.base: debian, or set cilium.gatewayAPI: false'
+}
+
+@test "issuers without DNS-01 are refused" {
+	add 'certManager: {issuers: [letsencrypt-production]}'
+	fault 'cluster.yaml:24:24: error: certManager.issuers: an issuer must prove that a domain is yours; add dns01 with your DNS provider'
+}
+
+@test "zones without DNS-01 are refused" {
+	add 'certManager: {zones: [home.example.com]}'
+	fault 'cluster.yaml:24:22: error: certManager.zones: no issuer would serve them; add dns01'
+}
+
+@test "a wildcard without zones is refused" {
+	add 'certManager: {wildcard: true}'
+	fault 'cluster.yaml:24:25: error: certManager.wildcard: for which domains? add zones'
+}
+
+# ---- secrets ----
+
+@test "a secret written literally is refused and not repeated" {
+	add 'certManager: {dns01: {provider: digitalocean, accessToken: dop_v1_abcdef}}'
+	fault 'cluster.yaml:24:60: error: certManager.dns01.accessToken: a secret must not be written here, where git and backups keep it; use {env: NAME}, {file: PATH} or {command: [PROGRAM, ARGUMENT]}'
+}
+
+@test "an unset variable is a fault at its line" {
+	add 'certManager: {dns01: {provider: digitalocean, accessToken: {env: NOT_SET_ANYWHERE}}}'
+	fault 'cluster.yaml:24:60: error: certManager.dns01.accessToken: the environment variable NOT_SET_ANYWHERE is not set; it should hold the secret'
+}
+
+@test "a missing secret file is a fault at its line" {
+	add 'certManager: {dns01: {provider: cloudflare, apiToken: {file: /nonexistent}}}'
+	fault 'cluster.yaml:24:55: error: certManager.dns01.apiToken: the secret'\''s file /nonexistent cannot be read: No such file or directory'
+}
+
+@test "a command that is a string is refused" {
+	add 'certManager: {dns01: {provider: cloudflare, apiToken: {command: pass dns}}}'
+	fault 'cluster.yaml:24:55: error: certManager.dns01.apiToken: command takes a list: the program and its arguments, such as [pass, show, dns/token]; no shell runs'
+}
+
+@test "a secret with two sources is refused" {
+	add 'certManager: {dns01: {provider: cloudflare, apiToken: {env: A, command: [b]}}}'
+	fault 'cluster.yaml:24:55: error: certManager.dns01.apiToken: give exactly one of {env: NAME}, {file: PATH} or {command: [PROGRAM, ARGUMENT]}'
+}
+
+@test "a misspelt provider names the nearest" {
+	add 'certManager: {dns01: {provider: cloudfare, apiToken: {command: [b]}}}'
+	fault 'cluster.yaml:24:33: error: certManager.dns01.provider: no provider '\''cloudfare'\''; did you mean '\''cloudflare'\''? (there are digitalocean, cloudflare, route53, azuredns, clouddns, rfc2136, acmedns)'
+}
+
+@test "a missing key of a provider is named" {
+	add 'certManager: {dns01: {provider: route53, region: eu-central-1, accessKeyID: AKIA}}'
+	fault 'cluster.yaml:24:22: error: certManager.dns01: '\''secretAccessKey'\'' is missing: the key itself, such as {env: AWS_SECRET_ACCESS_KEY}'
+}
+
+@test "a key of another provider names the nearest" {
+	add 'certManager: {dns01: {provider: digitalocean, apiToken: {command: [b]}, accessToken: {command: [b]}}}'
+	fault 'cluster.yaml:24:47: error: certManager.dns01: unknown key '\''apiToken'\''; known here: provider, accessToken'
+}
+
+# ---- what blog posts put into Helm values ----
+
+@test "k8sServiceHost: auto is refused" {
+	values 'k8sServiceHost: auto'
+	fault '@PWD@/extra.yaml:1:17: error: k8sServiceHost: auto reads a ConfigMap that only kubeadm makes; on K3s the agents would dial a host called '\''auto'\'', or the install stops. Remove it: pibuild sets 127.0.0.1'
+}
+
+@test "port 6443 on loopback is refused" {
+	values 'k8sServicePort: 6443'
+	fault '@PWD@/extra.yaml:1:17: error: k8sServicePort: on 127.0.0.1 K3s has the API at port 6444 on every node; 6443 exists on servers only. Remove it'
+}
+
+@test "health port 10250 is refused" {
+	values 'kubeProxyReplacementHealthzBindAddr: 0.0.0.0:10250'
+	fault '@PWD@/extra.yaml:1:38: error: kubeProxyReplacementHealthzBindAddr: port 10250 belongs to the kubelet, so the agent could not bind it; kube-proxy'\''s health port is 10256'
+}
+
+@test "the master label is refused wherever it stands" {
+	values 'operator:' '  nodeSelector:' '    node-role.kubernetes.io/master: "true"'
+	fault '@PWD@/extra.yaml:3:5: error: operator.nodeSelector: K3s has not set the label node-role.kubernetes.io/master since 1.34, so this matches no node and the pods stay Pending; use node-role.kubernetes.io/control-plane: "true"'
+}
+
+@test "externalIPs is refused as doing nothing" {
+	values 'externalIPs: {enabled: true}'
+	fault '@PWD@/extra.yaml:1:14: error: externalIPs: this key is no longer in Cilium'\''s chart and does nothing, without a word; remove it'
+}
+
+@test "kubeProxyReplacement: strict is refused" {
+	values 'kubeProxyReplacement: strict'
+	fault '@PWD@/extra.yaml:1:23: error: kubeProxyReplacement: must be true: K3s runs without kube-proxy here, so nothing else would serve ClusterIPs. Remove it'
+}
+
+@test "more operators than servers are refused" {
+	values 'operator: {replicas: 2}'
+	fault '@PWD@/extra.yaml:1:22: error: operator.replicas: 2 replicas need 2 control-plane nodes and there is 1: the rest would stay Pending, and every wait for it fails'
+}
+
+@test "replicas as text is refused" {
+	values 'operator: {replicas: "1"}'
+	fault '@PWD@/extra.yaml:1:22: error: operator.replicas: must be a number of 1 or more, without quotes: the chart'\''s schema refuses text'
+}
+
+@test "lost indentation is refused" {
+	values 'l2announcements:' 'enabled: true'
+	fault '@PWD@/extra.yaml:1:17: error: l2announcements: must hold keys below it; with the indentation lost, Cilium'\''s chart dies with '\''nil pointer evaluating interface'\'''
+}
+
+@test "pods in the default 10.0.0.0/8 are refused" {
+	values 'ipam: {operator: {clusterPoolIPv4PodCIDRList: [10.0.0.0/8]}}'
+	fault '@PWD@/extra.yaml:1:47: error: ipam.operator.clusterPoolIPv4PodCIDRList: pods must come from cluster.podCIDR (10.42.0.0/16), which K3s knows too; set that in cluster.yaml and remove this'
+}
+
+@test "six VLAN ids are refused" {
+	values 'bpf: {vlanBypass: [1, 2, 3, 4, 5, 6]}'
+	fault '@PWD@/extra.yaml:1:19: error: bpf.vlanBypass: the agent refuses more than 5 VLAN ids; [0] lets all pass'
+}
+
+@test "lease timing out of order is refused" {
+	values 'l2announcements: {leaseDuration: 3s, leaseRenewDeadline: 5s}'
+	fault '@PWD@/extra.yaml:1:18: error: l2announcements: leaseDuration (3.0s) must be longer than leaseRenewDeadline (5.0s), or addresses jump between nodes for ever'
+}
+
+@test "a renew deadline too close to the retry period is refused" {
+	values 'l2announcements: {leaseRenewDeadline: 2s}'
+	fault '@PWD@/extra.yaml:1:18: error: l2announcements: leaseRenewDeadline (2.0s) must be at least 1.2 times leaseRetryPeriod (2.0s), or the agent does not start announcing'
+}
+
+@test "announcements off beside a pool are refused" {
+	values 'l2announcements: {enabled: false}'
+	fault '@PWD@/extra.yaml:1:28: error: l2announcements.enabled: cluster.yaml has address pools, and without announcements nobody on the LAN would find them; remove it'
+}
+
+@test "geneve is refused on Raspberry Pi OS" {
+	values 'tunnelProtocol: geneve'
+	fault '@PWD@/extra.yaml:1:17: error: tunnelProtocol: the kernels of Raspberry Pi OS have no geneve, so pods of different nodes would not reach each other; use vxlan'
+}
+
+@test "Gateway API by values is refused" {
+	values 'gatewayAPI: {enabled: true}'
+	fault '@PWD@/extra.yaml:1:23: error: gatewayAPI.enabled: set cilium.gatewayAPI in cluster.yaml instead: more than this value depends on it (CRDs, GatewayClass, the Envoy of every board)'
+}
+
+@test "externalTrafficPolicy: Local is refused" {
+	values 'gatewayAPI: {externalTrafficPolicy: Local}'
+	fault '@PWD@/extra.yaml:1:37: error: gatewayAPI.externalTrafficPolicy: with L2 announcements the address of a Local service can be announced by a node that drops its traffic, or by none; keep Cluster'
+}
+
+@test "Hubble UI by values is refused" {
+	values 'hubble: {ui: {enabled: true}}'
+	fault '@PWD@/extra.yaml:1:24: error: hubble.ui.enabled: set cilium.hubble.ui in cluster.yaml instead'
+}
+
+@test "Hubble certificates by cert-manager are refused" {
+	values 'hubble: {tls: {auto: {method: certmanager}}}'
+	fault '@PWD@/extra.yaml:1:31: error: hubble.tls.auto.method: cert-manager runs only once the network does, which waits for these certificates; use cronJob'
+}
+
+@test "the L7 proxy off beside ingress is refused" {
+	change 's/  hubble: .*/&\n  ingress: true/'
+	values 'l7Proxy: false'
+	fault '@PWD@/extra.yaml:1:10: error: l7Proxy: Cilium'\''s chart refuses ingress and Gateway API without the L7 proxy, and cluster.yaml asks for cilium.ingress'
+}
+
+@test "another cluster name is refused" {
+	values 'cluster: {name: default}'
+	fault '@PWD@/extra.yaml:1:17: error: cluster.name: this is cluster.name of cluster.yaml (lab); remove it here'
+}
+
+@test "a values file that is no YAML is refused" {
+	values 'a: b: c'
+	fault 'cluster.yaml:21:15: error: cilium.valuesFile: '\''extra.yaml'\'' cannot be used: @PWD@/extra.yaml:1:5: a '\'':'\'' stands where no key can be: check the indentation of this line and the one above, and put quotes around text that holds '\'': '\'''
+}
+
+@test "a values file that is missing is refused" {
+	change 's/  hubble: .*/&\n  valuesFile: nowhere.yaml/'
+	fault 'cluster.yaml:21:15: error: cilium.valuesFile: '\''nowhere.yaml'\'' cannot be used: @PWD@/nowhere.yaml: No such file or directory'
+}
+
+# ---- notes, which make nothing invalid ----
+
+@test "auto on a 39-bit kernel says what stays off" {
+	change 's/role: worker, board: rpi5/role: worker, board: rpi4/'
+	note 'cluster.yaml:20:3: note: cilium: ingress and Gateway API stay off, because Envoy does not run on w-1 (Raspberry Pi 4, 39 address bits)'
+}
+
+@test "a K3s that nothing is tested with is noted" {
+	add 'versions: {k3s: v1.37.1+k3s1}'
+	note 'cluster.yaml:24:17: note: versions.k3s: v1.37.1+k3s1 is not among the Kubernetes versions Cilium and cert-manager are tested with (1.33 to 1.36)'
+}
+
+@test "a version the lock lacks is noted" {
+	add 'versions: {helm: v3.99.0}'
+	note 'cluster.yaml:24:18: note: versions.helm: the lock has no digest of helm v3.99.0; run `pibuild lock` before the first build'
+}
+
+@test "Wi-Fi that no node uses is noted" {
+	change 's/  gateway: .*/&\n  wifi: {ssid: Home, passphrase: {command: ["false"]}, country: DE}/'
+	note 'cluster.yaml:14:9: note: network.wifi: every node has Ethernet and uses it; for Wi-Fi on all nodes set network.interface: wlan0'
+}
+
+@test "an e-mail address of example.com is noted" {
+	add 'certManager: {email: me@example.com}'
+	note 'cluster.yaml:24:22: note: certManager.email: Let'\''s Encrypt refuses accounts of example.com; put your own address here'
+}
+
+@test "dedicated load balancers are noted" {
+	values 'ingressController: {loadbalancerMode: dedicated}'
+	note '@PWD@/extra.yaml:1:39: note: ingressController.loadbalancerMode: each Ingress takes an address of its own from the pool, besides the one of the shared service; shared takes one'
+}
+
+@test "a fixed list of devices is noted" {
+	values 'devices: [eth0]'
+	note '@PWD@/extra.yaml:1:10: note: devices: Cilium finds the interfaces itself; a fixed list breaks nodes whose interface has another name (end0, wlan0, USB)'
+}
+
+# ---- the whole run ----
+
+@test "every fault is found in one run, in the order of the file" {
+	change 's/name: lab/name: LAB/; s/gateway: .*/gateway: 192.168.9.1/; s,192.168.1.12/24,192.168.1.70/24,'
+	add 'airgap: maybe'
+	run --separate-stderr "$PIBUILD" check
+	[ "$status" -eq 3 ]
+	[ "$(cut -d: -f2 <<<"$stderr" | head -4 | tr '\n' ' ')" = '3 13 18 24 ' ]
+	[ "$(tail -1 <<<"$stderr")" = 'pibuild: error: cluster.yaml: 4 faults, nothing was done' ]
+}
+
+@test "--json gives the same faults to programs, exit code and all" {
+	change 's/role: worker, board: rpi5/role: worker, board: rpi4/; s/gateway: .*/gateway: 192.168.9.1/'
+	run --separate-stderr "$PIBUILD" check --json
+	[ "$status" -eq 3 ]
+	jq -e '.ok == false and (.faults | length) == 2 and .faults[0].file == "cluster.yaml" and .faults[0].line == 13
+		and .faults[0].column == 12 and .faults[0].severity == "error" and .faults[1].severity == "note"
+		and (.faults[0].message | startswith("network.gateway: 192.168.9.1 lies outside"))' <<<"$output"
+}
+
+@test "--json of a valid file is ok without faults" {
+	run --separate-stderr "$PIBUILD" check --json
+	[ "$status" -eq 0 ]
+	jq -e '. == {ok: true, faults: []}' <<<"$output"
+	[ -z "$stderr" ]
+}
+
+@test "--json of a file that is no YAML has the place of the fault" {
+	echo 'a: b: c' >cluster.yaml
+	run --separate-stderr "$PIBUILD" check --json
+	[ "$status" -eq 3 ]
+	jq -e '.ok == false and .faults[0].line == 1 and .faults[0].column == 5 and .faults[0].file == "cluster.yaml"' <<<"$output"
+}
+
+@test "a file that is not there ends 3 and names it" {
+	fails 3 'cannot open nowhere.yaml: No such file or directory' "$PIBUILD" check -c nowhere.yaml
+}
+
+@test "paths in the file are relative to the file, not to where pibuild runs" {
+	mkdir -p sub/keys
+	printf 'k8sServiceHost: auto\n' >sub/keys/values.yaml
+	change 's,  hubble: .*,&\n  valuesFile: keys/values.yaml,'
+	mv cluster.yaml sub/
+	fails 3 "$PWD/sub/keys/values.yaml:1:17: error: k8sServiceHost" "$PIBUILD" check -c sub/cluster.yaml
+}
+
+@test "checking writes nothing and runs no command" {
+	add "certManager: {dns01: {provider: cloudflare, apiToken: {command: [touch, $PWD/ran]}}}"
+	ls -A >before 2>/dev/null
+	HOME=$PWD/home XDG_CACHE_HOME=$PWD/xdg "$PIBUILD" check
+	rm -f before
+	[ "$(ls -A)" = 'cluster.yaml' ]
+}
+
+@test "a secret never reaches what is printed" {
+	add 'certManager: {dns01: {provider: cloudflare, apiToken: {env: TOKEN_X}}, issuers: [nonsense]}'
+	export TOKEN_X=verysecretvalue
+	for options in '' --json -v; do
+		# shellcheck disable=SC2086 # options are words
+		run "$PIBUILD" check $options
+		[ "$status" -eq 3 ]
+		[[ "$output" != *verysecretvalue* ]]
+	done
+}
+
+@test "a secrets file that others can read is a fault" {
+	printf 'x: 1\n' >secrets.yaml
+	chmod 644 secrets.yaml
+	run --separate-stderr "$PIBUILD" check
+	[ "$status" -eq 3 ]
+	[[ "$stderr" == *secrets.yaml* ]]
+}
+
+@test "--secrets with a file that is not there is a fault" {
+	fails 3 'nowhere.yaml' "$PIBUILD" check --secrets nowhere.yaml
+}
+
+# ---- without a file ----
+
+@test "without cluster.yaml the shipped default takes the keys of ~/.ssh" {
+	mkdir -p home/.ssh
+	sed -n 's/^    - ssh/ssh/p' cluster.yaml >home/.ssh/id_ed25519.pub
+	rm cluster.yaml
+	HOME=$PWD/home run --separate-stderr "$PIBUILD" check
+	[ "$status" -eq 0 ]
+	[[ "$output" == *': ok: 1 node (1 control-plane, 0 workers), 0 address pools' ]]
+}
+
+@test "without cluster.yaml and without a key it ends 3 and names ssh-keygen" {
+	rm cluster.yaml
+	mkdir -p home/.ssh
+	printf -- '-----BEGIN OPENSSH PRIVATE KEY-----\n' >home/.ssh/broken.pub
+	HOME=$PWD/home fails 3 'ssh-keygen -t ed25519' "$PIBUILD" check
+}
+
+# ---- limits ----
+
+@test "a file larger than 1 MiB is refused" {
+	head -c 1048577 /dev/zero | tr '\0' '#' >cluster.yaml
+	broken 'cluster.yaml: larger than 1 MiB; this is no configuration file'
+}
+
+@test "a file nested deeper than 64 levels is refused" {
+	printf 'a: %s\n' "$(printf '[%.0s' {1..64})$(printf ']%.0s' {1..64})" >cluster.yaml
+	broken 'cluster.yaml:1:67: nested deeper than 64 levels'
+}
+
+@test "a value of more than 64 KiB is refused" {
+	printf 'a: %s\n' "$(head -c 65537 /dev/zero | tr '\0' x)" >cluster.yaml
+	broken 'cluster.yaml:1:4: a single value of more than 64 KiB'
+}
+
+@test "a billion laughs end at the first anchor" {
+	cat >cluster.yaml <<-'EOT'
+		a: &a [lol, lol, lol, lol, lol, lol, lol, lol, lol]
+		b: &b [*a, *a, *a, *a, *a, *a, *a, *a, *a]
+	EOT
+	broken 'cluster.yaml:1:4: anchors (&name) are not supported; write the value out where it is needed'
+}
+
+@test "a file with NUL bytes is refused" {
+	printf 'a: \0\n' >cluster.yaml
+	broken 'cluster.yaml:1:4: a NUL byte; the file must be plain UTF-8 text (is it UTF-16?)'
+}
+
+@test "UTF-16 is named as such" {
+	printf '\xff\xfea\0:\0' >cluster.yaml
+	broken 'cluster.yaml:1:1: the file is UTF-16; save it as UTF-8'
+}
+
+@test "a file with CRLF line ends is fine" {
+	change 's/$/\r/'
+	"$PIBUILD" check
+}
+
+@test "a terminal escape in a key is not printed" {
+	add '"\e]0;evil\a": 1'
+	run "$PIBUILD" check
+	[ "$status" -eq 3 ]
+	[[ "$output" != *$'\e'* ]]
+}
+
+# ---- the shipped examples ----
+
+@test "every example cluster is valid" {
+	export DO_TOKEN=x WIFI_PASSPHRASE=correct-horse AZURE_CLIENT_SECRET=x AWS_SECRET_ACCESS_KEY=x
+	for f in "$top"/configs/{single,homelab,ha,mixed,airgap,wifi,azure,route53,demo}.yaml; do
+		"$PIBUILD" check -c "$f" 2>err || { cat err; return 1; }
+	done
+}
+
+@test "an example with a secret names the variable that is not set" {
+	unset DO_TOKEN
+	fails 3 'the environment variable DO_TOKEN is not set' "$PIBUILD" check -c "$top/configs/homelab.yaml"
+}
