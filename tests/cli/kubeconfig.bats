@@ -1,0 +1,167 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# The kubeconfig, proved by TLS: a server made as K3s makes its own (leaf by the server CA, clients by the client CA).
+
+load ../lib/image
+load ../lib/refute
+
+setup() {
+	cd "$BATS_TEST_TMPDIR" || exit
+	unset SUDO_UID
+	write_cluster
+	"$PIBUILD" secrets new
+}
+
+teardown() {
+	[ -z "$server_pid" ] || kill "$server_pid" 2>/dev/null || true
+}
+
+# Value of a -data key of the kubeconfig on stdin.
+field() { sed -n "s/^ *$1: \"\{0,1\}\([^\"]*\)\"\{0,1\}\$/\1/p"; }
+
+unpack_kubeconfig() {
+	field certificate-authority-data <admin.conf | base64 -d >ca.crt
+	field client-certificate-data <admin.conf | base64 -d >client.crt
+	field client-key-data <admin.conf | base64 -d >client.key
+}
+
+# An API server's TLS side with the keys of the secrets file; sets server_pid and port.
+start_server() {
+	"$PIBUILD" secrets show --show-secrets --json >all.json
+	jq -j .ca.server.certificate all.json >server-ca.crt
+	jq -j .ca.server.key all.json >server-ca.key
+	jq -j .ca.client.certificate all.json >client-ca.crt
+	openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout leaf.key -subj /CN=k3s -out leaf.csr
+	printf 'subjectAltName=IP:127.0.0.1\nextendedKeyUsage=serverAuth\n' >leaf.ext
+	openssl x509 -req -in leaf.csr -CA server-ca.crt -CAkey server-ca.key -set_serial 7 -days 2 -extfile leaf.ext \
+		-out leaf.crt
+	# An answer with its headers, as s_server -HTTP sends files.
+	body='{"major":"1","minor":"36","gitVersion":"v1.36.4+k3s1"}'
+	printf 'HTTP/1.0 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s' ${#body} "$body" >version
+	openssl s_server -accept 0 -4 -HTTP -key leaf.key -cert leaf.crt -Verify 2 -verify_return_error \
+		-verifyCAfile client-ca.crt >server.log 2>&1 &
+	server_pid=$!
+	for _ in $(seq 50); do
+		port=$(sed -n 's/^ACCEPT .*:\([0-9]*\)$/\1/p' server.log)
+		[ -z "$port" ] || return 0
+		sleep 0.1
+	done
+	cat server.log
+	return 1
+}
+
+@test "the kubeconfig is on stdout and nothing else" {
+	"$PIBUILD" kubeconfig >admin.conf 2>err
+	grep -qx 'apiVersion: v1' admin.conf
+	grep -qx 'kind: Config' admin.conf
+	grep -qx 'current-context: lab' admin.conf
+	[ "$(field server <admin.conf)" = https://192.168.1.11:6443 ]
+	# Until when it is good goes to the person.
+	grep -qE 'until 20[0-9]{2}-[0-9]{2}-[0-9]{2}$' err
+}
+
+@test "kubectl reads the kubeconfig" {
+	command -v kubectl >/dev/null || skip "kubectl is not installed"
+	"$PIBUILD" kubeconfig -o admin.conf
+	[ "$(kubectl --kubeconfig admin.conf config current-context)" = lab ]
+	[ "$(kubectl --kubeconfig admin.conf config view -o jsonpath='{.clusters[0].cluster.server}')" = \
+		https://192.168.1.11:6443 ]
+	[ "$(kubectl --kubeconfig admin.conf config view --minify -o jsonpath='{.users[0].name}')" = admin@lab ]
+}
+
+@test "a server with these CAs lets the kubeconfig's client in, and the client trusts the server" {
+	"$PIBUILD" kubeconfig >admin.conf
+	unpack_kubeconfig
+	start_server
+	curl -sS --max-time 10 --noproxy '*' --cacert ca.crt --cert client.crt --key client.key \
+		"https://127.0.0.1:$port/version" | grep -q v1.36.4+k3s1
+	if command -v kubectl >/dev/null; then
+		cp admin.conf moved
+		sed -i "s|https://.*:6443|https://127.0.0.1:$port|" moved
+		kubectl --kubeconfig moved get --raw /version | grep -q v1.36.4+k3s1
+	fi
+}
+
+@test "without the certificate, or with one of another cluster, there is no way in" {
+	"$PIBUILD" kubeconfig >admin.conf
+	unpack_kubeconfig
+	start_server
+	run curl -sS --max-time 10 --noproxy '*' --cacert ca.crt "https://127.0.0.1:$port/version"
+	[ "$status" -ne 0 ]
+	"$PIBUILD" --secrets other.yaml secrets new
+	"$PIBUILD" --secrets other.yaml kubeconfig >admin.conf
+	mkdir other && cd other && mv ../admin.conf . && unpack_kubeconfig
+	run curl -sS --max-time 10 --noproxy '*' --cacert ../ca.crt --cert client.crt --key client.key \
+		"https://127.0.0.1:$port/version"
+	[ "$status" -ne 0 ]
+	# And the other cluster's client does not trust this server.
+	run curl -sS --max-time 10 --noproxy '*' --cacert ca.crt --cert ../client.crt --key ../client.key \
+		"https://127.0.0.1:$port/version"
+	[ "$status" -eq 60 ]
+}
+
+@test "-o writes a private file whatever the umask" {
+	umask 000
+	"$PIBUILD" kubeconfig -o admin.conf >out
+	[ ! -s out ]
+	[ "$(stat -c %a admin.conf)" = 600 ]
+	"$PIBUILD" kubeconfig | cmp - admin.conf
+}
+
+@test "-o replaces the cluster's own kubeconfig but not one with others in it" {
+	"$PIBUILD" kubeconfig -o admin.conf
+	"$PIBUILD" secrets rotate admin
+	cp admin.conf before
+	"$PIBUILD" kubeconfig -o admin.conf
+	refute cmp -s before admin.conf
+	cat >mine <<-EOT
+		apiVersion: v1
+		kind: Config
+		clusters:
+		- {name: lab, cluster: {server: "https://a"}}
+		- {name: work, cluster: {server: "https://b"}}
+	EOT
+	echo 'something else' >notes
+	cp mine mine.before
+	for file in mine notes; do
+		run "$PIBUILD" kubeconfig -o "$file"
+		[ "$status" -eq 5 ]
+		[[ "$output" == *KUBECONFIG* ]]
+	done
+	cmp mine mine.before
+	[ "$(cat notes)" = 'something else' ]
+}
+
+@test "the endpoint of the cluster is the server's name" {
+	sed -i 's/^  name: lab/  name: lab\n  endpoint: api.home.example.com/' cluster.yaml
+	"$PIBUILD" kubeconfig 2>err | field server >url
+	[ "$(cat url)" = https://api.home.example.com:6443 ]
+	refute grep -q resolve err
+}
+
+@test "a first server on DHCP is reached by its name, and that is said" {
+	sed -i 's/board: rpi5, address: 192.168.1.11\/24/board: rpi5/' cluster.yaml
+	"$PIBUILD" kubeconfig 2>err | field server >url
+	[ "$(cat url)" = https://cp-1:6443 ]
+	grep -q "resolve the name 'cp-1'" err
+}
+
+@test "the same secrets give the same kubeconfig" {
+	"$PIBUILD" kubeconfig >one
+	TZ=Asia/Tokyo LC_ALL=C "$PIBUILD" kubeconfig >two
+	cmp one two
+}
+
+@test "no secret of the kubeconfig is in what is said" {
+	"$PIBUILD" -v kubeconfig >admin.conf 2>err
+	refute grep -F "$(field client-key-data <admin.conf | cut -c1-60)" err
+	field client-key-data <admin.conf | base64 -d | grep -v PRIVATE >lines
+	[ -s lines ]
+	refute grep -Ff lines err
+}
+
+@test "a full disk is an error" {
+	[ -w /dev/full ] || skip "no /dev/full"
+	run bash -c '"$0" kubeconfig >/dev/full' "$PIBUILD"
+	[ "$status" -eq 1 ]
+}

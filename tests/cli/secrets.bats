@@ -1,0 +1,324 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# The secrets file as a user meets it, and its certificates as openssl sees them.
+
+load ../lib/image
+load ../lib/refute
+
+setup() {
+	cd "$BATS_TEST_TMPDIR" || exit
+	unset SUDO_UID
+	write_cluster
+}
+
+# The parts of the secrets file as files below ./tls, named as K3s names them.
+unpack() {
+	local name
+	mkdir -p tls
+	"$PIBUILD" secrets show --show-secrets --json >all.json
+	for name in server client requestHeader etcdServer etcdPeer; do
+		jq -j ".ca.$name.certificate" all.json >"tls/$name.crt"
+		jq -j ".ca.$name.key" all.json >"tls/$name.key"
+	done
+	jq -j .admin.certificate all.json >tls/admin.crt
+	jq -j .admin.key all.json >tls/admin.key
+	jq -j .serviceAccountKey all.json >tls/service.key
+}
+
+# Every secret of the file, one on a line: passwords, and each line of a private key. Public lines are left out.
+canaries() {
+	sed -n '/BEGIN.*PRIVATE KEY/,/END.*PRIVATE KEY/p' secrets.yaml | grep -v PRIVATE | tr -d ' '
+	sed -n 's/^  \(server\|agent\|cp-1\|w-1\): "\{0,1\}\([^" ]\{16,\}\)"\{0,1\}$/\2/p' secrets.yaml
+}
+
+# no_secrets FILE: none of them is in it, as it is or as base64.
+no_secrets() {
+	canaries >values
+	[ "$(wc -l <values)" -gt 30 ]
+	while read -r line; do
+		printf '%s\n' "$line"
+		printf '%s' "$line" | base64 -w0 | cut -c1-40
+	done <values >needles
+	! grep -nFf needles "$1"
+}
+
+@test "secrets new makes a private file whatever the umask" {
+	umask 000
+	"$PIBUILD" secrets new
+	[ "$(stat -c %a secrets.yaml)" = 600 ]
+	[ "$(ls -A)" = $'cluster.yaml\nsecrets.yaml' ]
+}
+
+@test "the file is created private, not made private afterwards" {
+	command -v strace >/dev/null || skip "strace is not installed"
+	umask 000
+	strace -f -o trace -e trace=open,openat,creat "$PIBUILD" secrets new
+	grep 'secrets.yaml.*O_CREAT' trace >creations
+	refute grep -v 'O_EXCL.*0600' creations
+}
+
+@test "secrets new refuses to replace a file" {
+	"$PIBUILD" secrets new
+	cp secrets.yaml before
+	run "$PIBUILD" secrets new
+	[ "$status" -eq 5 ]
+	[[ "$output" == *"is there already"*"secrets rotate"* ]]
+	cmp before secrets.yaml
+}
+
+@test "--secrets names another file" {
+	"$PIBUILD" secrets new --secrets elsewhere/keys.yaml
+	[ "$(stat -c %a elsewhere/keys.yaml)" = 600 ]
+	[ ! -e secrets.yaml ]
+	"$PIBUILD" --secrets elsewhere/keys.yaml secrets show | grep -q 'cp-1: <masked>'
+}
+
+@test "a secrets file can come through a pipe" {
+	"$PIBUILD" secrets new
+	mv secrets.yaml safe
+	"$PIBUILD" secrets show --secrets <(cat safe) | grep -q '^CA hash: [0-9a-f]\{64\}$'
+}
+
+@test "a secrets file others can read is refused with the cure" {
+	"$PIBUILD" secrets new
+	chmod 644 secrets.yaml
+	for command in "secrets show" "secrets rotate admin" kubeconfig; do
+		# shellcheck disable=SC2086 # words
+		run "$PIBUILD" $command
+		[ "$status" -eq 5 ]
+		[[ "$output" == *"mode 0644"*"chmod 600"* ]]
+	done
+}
+
+@test "a missing secrets file is told with the command that makes it" {
+	for command in "secrets show" "secrets rotate admin" kubeconfig; do
+		# shellcheck disable=SC2086 # words
+		run "$PIBUILD" $command
+		[ "$status" -eq 3 ]
+		[[ "$output" == *"pibuild secrets new"* ]]
+	done
+}
+
+@test "a damaged file is refused with file, line and key" {
+	"$PIBUILD" secrets new
+	sed -i '0,/BEGIN CERTIFICATE/s//BEGIN CERTIFICAT/' secrets.yaml
+	run "$PIBUILD" secrets show
+	[ "$status" -eq 3 ]
+	[[ "$output" =~ secrets.yaml:[0-9]+:[0-9]+:\ ca.server:.*backup ]]
+}
+
+@test "openssl accepts each CA as a strict self-signed CA" {
+	"$PIBUILD" secrets new
+	unpack
+	for ca in server client requestHeader etcdServer etcdPeer; do
+		openssl verify -x509_strict -check_ss_sig -CAfile "tls/$ca.crt" "tls/$ca.crt"
+		[ "$(grep -c BEGIN "tls/$ca.crt")" -eq 1 ]
+		openssl x509 -in "tls/$ca.crt" -noout -pubkey >pub1
+		openssl pkey -in "tls/$ca.key" -pubout >pub2
+		cmp pub1 pub2
+	done
+	# One CA vouches for nothing of another.
+	refute openssl verify -CAfile tls/server.crt tls/client.crt
+}
+
+@test "each CA has the form K3s gives its own" {
+	"$PIBUILD" secrets new
+	unpack
+	names='server:k3s-server-ca client:k3s-client-ca requestHeader:k3s-request-header-ca
+		etcdServer:k3s-etcd-server-ca etcdPeer:k3s-etcd-peer-ca'
+	for pair in $names; do
+		openssl x509 -in "tls/${pair%:*}.crt" -noout -text >text
+		grep -q 'Version: 3' text
+		grep -qE "Subject: CN = ${pair#*:}@[0-9]{10}\$" text
+		grep -q 'NIST CURVE: P-256' text
+		grep -q 'Signature Algorithm: ecdsa-with-SHA256' text
+		grep -A1 'Basic Constraints: critical' text | grep -q 'CA:TRUE'
+		grep -A1 'Key Usage: critical' text | grep -q 'Digital Signature, Key Encipherment, Certificate Sign$'
+		[ "$(grep -A1 'Subject Key Id' text | tail -1)" = "$(grep -A1 'Authority Key Id' text | tail -1)" ]
+		refute grep -q 'Extended Key Usage' text
+		[ "$(openssl x509 -in "tls/${pair%:*}.crt" -noout -serial | wc -c)" -ge $((7 + 32)) ]
+		# Begun long ago, and still good after ten years.
+		start=$(date -d "$(openssl x509 -in "tls/${pair%:*}.crt" -noout -startdate | cut -d= -f2)" +%s)
+		[ "$start" -lt $(($(date +%s) - 30 * 86400)) ]
+		openssl x509 -in "tls/${pair%:*}.crt" -noout -checkend $((3690 * 86400))
+	done
+}
+
+@test "keys have the PEM forms K3s reads" {
+	"$PIBUILD" secrets new
+	unpack
+	for key in server client requestHeader etcdServer etcdPeer admin; do
+		[ "$(head -1 "tls/$key.key")" = '-----BEGIN EC PRIVATE KEY-----' ]
+	done
+	[ "$(head -1 tls/service.key)" = '-----BEGIN RSA PRIVATE KEY-----' ]
+	openssl rsa -in tls/service.key -check -noout
+	openssl rsa -in tls/service.key -noout -text | grep -q '2048 bit'
+}
+
+@test "the admin certificate is a client of the client CA with all rights" {
+	"$PIBUILD" secrets new
+	unpack
+	openssl verify -x509_strict -purpose sslclient -CAfile tls/client.crt tls/admin.crt
+	refute openssl verify -purpose sslserver -CAfile tls/client.crt tls/admin.crt
+	[ "$(openssl x509 -in tls/admin.crt -noout -subject)" = 'subject=O = system:masters, CN = system:admin' ]
+	openssl x509 -in tls/admin.crt -noout -checkend $((4 * 365 * 86400))
+	refute openssl x509 -in tls/admin.crt -noout -checkend $((6 * 365 * 86400))
+}
+
+@test "tokens hold the SHA-256 of the server CA's file" {
+	"$PIBUILD" secrets new
+	unpack
+	hash=$(sha256sum <tls/server.crt | cut -d' ' -f1)
+	[[ "$(jq -r .tokens.server all.json)" =~ ^K10$hash::server:[0-9a-f]{64}$ ]]
+	[[ "$(jq -r .tokens.agent all.json)" =~ ^K10$hash::node:[0-9a-f]{64}$ ]]
+	[ "$(jq -r .caHash all.json)" = "$hash" ]
+}
+
+@test "fingerprints shown are those openssl shows" {
+	"$PIBUILD" secrets new
+	unpack
+	for ca in server client requestHeader etcdServer etcdPeer; do
+		want=$(openssl x509 -in "tls/$ca.crt" -noout -fingerprint -sha256 | cut -d= -f2 | tr -d : | tr A-F a-f)
+		[ "$(jq -r ".ca.$ca.sha256" all.json)" = "$want" ]
+		"$PIBUILD" secrets show | grep -q "sha256: $want"
+	done
+}
+
+@test "secrets show gives no secret away, as text or as JSON" {
+	{
+		"$PIBUILD" -v secrets new
+		"$PIBUILD" -v secrets show
+		"$PIBUILD" -v secrets show --json
+		"$PIBUILD" -v secrets rotate admin
+		"$PIBUILD" -v secrets new || true
+	} >out 2>&1
+	no_secrets out
+	grep -q 'server token: <masked>' out
+	# The search does find what is there.
+	for option in --json --yes; do
+		"$PIBUILD" secrets show --show-secrets $option >out
+		refute no_secrets out
+	done
+}
+
+@test "secrets show --show-secrets gives every secret" {
+	"$PIBUILD" secrets new
+	"$PIBUILD" secrets show --show-secrets >out
+	canaries | while read -r line; do grep -qF -- "$line" out; done
+	"$PIBUILD" secrets show --show-secrets --json | jq -r '.. | strings' >out
+	canaries | while read -r line; do grep -qF -- "$line" out; done
+}
+
+@test "no secret stands in the arguments or the environment of a process" {
+	command -v strace >/dev/null || skip "strace is not installed"
+	strace -f -v -s 65535 -o trace -e trace=execve "$PIBUILD" secrets new
+	strace -f -v -s 65535 -o trace2 -e trace=execve "$PIBUILD" kubeconfig >/dev/null
+	cat trace2 >>trace
+	grep -q execve trace
+	no_secrets trace
+}
+
+@test "secrets rotate replaces one part and keeps the file as it was" {
+	"$PIBUILD" secrets new
+	cp secrets.yaml before
+	umask 000
+	"$PIBUILD" secrets rotate agent-token
+	[ "$(diff before secrets.yaml | grep -c '^[<>]')" -eq 2 ]
+	diff before secrets.yaml | grep -q '^>   agent: '
+	backup=$(echo secrets.yaml.*.bak)
+	cmp before "$backup"
+	[ "$(stat -c %a secrets.yaml "$backup" | sort -u)" = 600 ]
+}
+
+@test "secrets rotate says what a running cluster needs" {
+	"$PIBUILD" secrets new
+	"$PIBUILD" secrets rotate server-token 2>&1 | grep -q 'k3s token rotate'
+	"$PIBUILD" secrets rotate agent-token 2>&1 | grep -q 'restart k3s-agent'
+	"$PIBUILD" secrets rotate admin 2>&1 | grep -q 'pibuild kubeconfig'
+	"$PIBUILD" secrets rotate node w-1 2>&1 | grep -q 'node-password.k3s'
+	"$PIBUILD" secrets rotate ca --yes 2>&1 | grep -q 'flash every card again'
+}
+
+@test "secrets rotate ca and all want --yes" {
+	"$PIBUILD" secrets new
+	cp secrets.yaml before
+	for what in ca all; do
+		run "$PIBUILD" secrets rotate "$what"
+		[ "$status" -eq 5 ]
+		[[ "$output" == *"every card"*"--yes"* ]]
+	done
+	cmp before secrets.yaml
+	[ "$(ls)" = $'before\ncluster.yaml\nsecrets.yaml' ]
+	"$PIBUILD" secrets rotate all --yes
+	"$PIBUILD" secrets show | grep -q 'cp-1'
+	canaries >values
+	refute grep -qFf values before
+}
+
+@test "secrets rotate lists what there is, and the nearest node" {
+	"$PIBUILD" secrets new
+	for what in "" tokens; do
+		# shellcheck disable=SC2086 # none or one word
+		run "$PIBUILD" secrets rotate $what
+		[ "$status" -eq 2 ]
+		[[ "$output" == *server-token*agent-token*admin*"node NAME"*ca*all* ]]
+	done
+	run "$PIBUILD" secrets rotate node w1
+	[ "$status" -eq 2 ]
+	[[ "$output" == *"did you mean w-1"* ]]
+	run "$PIBUILD" secrets rotate node
+	[ "$status" -eq 2 ]
+	run "$PIBUILD" secrets rotate admin now
+	[ "$status" -eq 2 ]
+}
+
+@test "secrets without or with an unknown verb is a usage error" {
+	run "$PIBUILD" secrets
+	[ "$status" -eq 2 ]
+	[[ "$output" == *"new | show"* ]]
+	run "$PIBUILD" secrets print
+	[ "$status" -eq 2 ]
+	[[ "$output" == *"'print'"* ]]
+}
+
+@test "secrets new warns where git would take the file along, as git itself sees it" {
+	mkdir -p repo/sub/deep
+	git init -q repo
+	cp cluster.yaml repo/sub/deep
+	cd repo/sub/deep
+	# Each line is a .gitignore: of the top, then (after |) of the file's own folder.
+	while IFS='|' read -r top_ignore own_ignore; do
+		printf '%b' "$top_ignore" >../../.gitignore
+		printf '%b' "$own_ignore" >.gitignore
+		rm -f secrets.yaml
+		"$PIBUILD" secrets new 2>err
+		if git check-ignore -q secrets.yaml; then
+			! grep 'git would' err || { echo "ignored, but warned: $top_ignore|$own_ignore"; false; }
+		else
+			grep -q 'git would' err || { echo "no warning: $top_ignore|$own_ignore"; false; }
+			grep -qF 'secrets.yaml*' err
+		fi
+	done <<-'EOT'
+		|
+		secrets.yaml\n|
+		# secrets.yaml\n|
+		|secrets.yaml*\n
+		*.yaml\n|!secrets.yaml\n
+		|*.yaml\n!cluster.yaml\n
+		/secrets.yaml\n|
+		/sub/deep/secrets.yaml\n|
+		sub/\n|
+		deep/\n|
+		secrets.yaml/\n|
+		**/secrets.yaml\n|
+		sub/*.yaml\n|
+		secrets.yaml \r\n|
+		secrets.yml\n|
+	EOT
+}
+
+@test "outside of git there is no talk of git" {
+	"$PIBUILD" secrets new 2>err
+	sed 's/out of git//' err >rest
+	refute grep git rest
+}
