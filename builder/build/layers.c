@@ -212,11 +212,12 @@ static int make_room(const struct build *b, const struct layer_plan *l, const ch
 		return 0;
 	/* A grown filesystem spends about 2 % of the gain on its own tables. */
 	size = root->size + (need - have) + (need - have) / 50;
+	size = MAX(size, d->size); /* ext4_grow() */
 	size = (size + GROW_STEP - 1) / GROW_STEP * GROW_STEP;
 	t = task_begin("grow", l->label, 0);
-	r = disk_grow_last(image, d, size, e);
+	r = ext4_grow(image, root->start, size, epoch, e);
 	if (r == 0)
-		r = ext4_grow(image, root->start, root->size, epoch, e);
+		r = disk_grow_last(image, d, size, e);
 	task_end(t, r < 0 ? "failed" : NULL);
 	return r;
 }

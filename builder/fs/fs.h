@@ -89,8 +89,9 @@ int ext4_walk(struct ext4 *fs, const char *dir, ext4_walk_fn fn, void *arg, stru
 /* SHA-256 of a regular file's content. */
 int ext4_digest(struct ext4 *fs, const char *path, char sha256[65], struct err *e);
 
-/* Grows a closed, clean filesystem to NEW_LENGTH bytes with resize2fs (e2fsck -fn first when it asks for it), and
- * checks with own arithmetic that it ends inside. */
+/* Grows a closed, clean filesystem to NEW_LENGTH bytes with resize2fs (e2fsck -fn first when it asks for it), makes the
+ * file end with it, and checks with own arithmetic that it ends inside. NEW_LENGTH must be at least the present length
+ * of the file: resize2fs 1.47 cuts a longer file to the filesystem's size, as if its offset were 0. */
 int ext4_grow(const char *image, uint64_t offset, uint64_t new_length, int64_t epoch, struct err *e);
 /* e2fsck -fn; class FAILED with its words when it finds anything. */
 int ext4_check(const char *image, uint64_t offset, uint64_t length, int64_t epoch, struct err *e);

@@ -71,6 +71,7 @@ int node_add_units(const struct node_ctx *x, struct tree *t, struct err *e)
 	for (size_t i = 0; i < ARRAY_SIZE(masked); i++) {
 		strbuf_addf(&preset, "disable %s\n", masked[i]);
 		tree_add_symlink(t, arena_printf("/etc/systemd/system/%s", masked[i]), origin, "/dev/null");
+		tree_add_remove(t, arena_printf("/etc/systemd/system/multi-user.target.wants/%s", masked[i]), origin);
 	}
 	if (tree_find(t, "/etc/locale.gen"))
 		link_unit(t, "multi-user.target", "pibuild-locale.service", local);
