@@ -24,7 +24,6 @@ const struct proc_tool proc_tools[] = {
 	{ "resize2fs", "e2fsprogs", "grows the root filesystem", false },
 	{ "e2fsck", "e2fsprogs", "checks the root filesystem", false },
 	{ "mcopy", "mtools", "writes files of the boot partition", false },
-	{ "mdel", "mtools", "removes files of the boot partition", false },
 	{ "mdeltree", "mtools", "removes folders of the boot partition", false },
 	{ "mdir", "mtools", "lists the boot partition", false },
 	{ "minfo", "mtools", "tells whether the boot partition is a FAT", false },

@@ -1,139 +1,227 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * FAT through mtools, addressed inside the image as IMG@@OFFSET. Content goes in by stdin and out by stdout, so nothing
- * is staged on disk. proc.c sets TZ=UTC and SOURCE_DATE_EPOCH: FAT stores local time.
+ * The boot partition, by mtools ("-i FILE@@OFFSET"). What mtools gets wrong is caught here: it writes INTO a folder
+ * that has the name of the file, prints all files of a folder as one, calls a file cut off by a full disk a success,
+ * and takes * ? [ ] \ of a name for a pattern.
  */
+#include "fs/fs.h"
+
+#include <ctype.h>
 #include <errno.h>
 
 #include "base/proc.h"
-#include "fs/fs.h"
 
-enum { SHORT_NAME = 13 }; /* "NAME     EXT " of a listing */
-
-static const char *drive(const struct fat *f)
+static int run(const struct fat *f, const char *const *args, const struct proc *how, struct err *e)
 {
-	return arena_printf(PROC_FILE "@@%llu", (unsigned long long)f->offset);
-}
+	_cleanup_free_ char *drive = xasprintf(PROC_FILE "@@%llu", (unsigned long long)f->offset);
+	const char *argv[8] = { args[0], "-i", drive };
+	struct proc p = *how;
 
-static const char *fat_path(const char *path)
-{
-	return arena_printf("::%s%s", path[0] == '/' ? "" : "/", path);
-}
-
-static int run(const struct fat *f, const char *const *argv, const void *input, size_t n, struct strbuf *output,
-	       struct err *e)
-{
-	bool writes = streq(argv[0], "mcopy") || streq(argv[0], "mmd") || streq(argv[0], "mdeltree");
-	const struct proc p = {
-		.argv = argv,
-		.input = input,
-		.input_n = n,
-		.file = f->image,
-		.file_read_only = !writes,
-		.epoch = f->epoch,
-		.output = output,
-	};
-
+	for (size_t i = 1; args[i]; i++)
+		argv[i + 2] = args[i];
+	p.argv = argv;
+	p.file = f->image;
+	p.epoch = MAX(f->epoch, 1);
 	return proc_run(&p, e);
+}
+#define ARGS(...) ((const char *const[]){ __VA_ARGS__, NULL })
+
+static const struct proc reading = { .file_read_only = true };
+
+/* FAT's own rules, plus what mtools takes for a pattern; letters beyond ASCII depend on code pages. */
+static int check_name(const char *path, struct err *e)
+{
+	for (const char *s = path; *s; s++)
+		if (*s < ' ' || *s > '~' || strchr("*?[]\\:\"<>|", *s))
+			return err_set(e, -EINVAL,
+				       "boot partition: the name %s has a character that FAT or mtools cannot take",
+				       path);
+	if (!*path || path[0] == '/' || strstr(path, "//") || ends_with(path, "/") || ends_with(path, ".") ||
+	    ends_with(path, " ") || strstr(path, "./") || strstr(path, " /"))
+		return err_set(e, -EINVAL, "boot partition: \"%s\" is not a path of a file from the FAT's root", path);
+	return 0;
+}
+
+enum kind { MISSING, IS_FILE, IS_DIR };
+
+/* `mdir -b` prints a file's own path and nothing else; of a folder what is in it. */
+static int kind_of(const struct fat *f, const char *path, enum kind *ret, struct err *e)
+{
+	_cleanup_free_ char *at = xasprintf("::%s", path), *self = xasprintf("::/%s\n", path);
+	_cleanup_strbuf_ struct strbuf out = { 0 };
+	struct proc how = reading;
+	int r = check_name(path, e);
+
+	if (r < 0)
+		return r;
+	how.output = &out;
+	r = run(f, ARGS("mdir", "-a", "-b", at), &how, e);
+	if (r == -EIO && strstr(e->msg, "not found")) {
+		*ret = MISSING;
+		*e = (struct err){ 0 };
+		return 0;
+	}
+	*ret = out.s && strcasecmp(out.s, self) == 0 ? IS_FILE : IS_DIR;
+	return r;
 }
 
 int fat_probe(const struct fat *f, struct err *e)
 {
-	_cleanup_strbuf_ struct strbuf out = { 0 };
-	struct err why = { 0 };
-	int r = run(f, (const char *[]){ "minfo", "-i", drive(f), "::", NULL }, NULL, 0, &out, &why);
+	struct proc how = reading;
+	int r = run(f, ARGS("minfo", "::"), &how, e);
 
-	if (r < 0 && why.class == CLASS_HOST) {
-		*e = why;
-		return r;
-	}
-	if (r < 0 || !strstr(str_or(out.s, ""), "disk type=\"FAT"))
-		return err_set(e, -EINVAL,
-			       "partition 1 of %s holds no FAT file system that mtools can read: is it a Raspberry "
-			       "Pi image?",
-			       f->image);
-	return 0;
+	if (r < 0 && e->class == CLASS_FAILED && r != -EINTR)
+		return err_wrap(e, "%s: there is no FAT filesystem at byte %llu", f->image,
+				(unsigned long long)f->offset);
+	return r;
 }
 
 int fat_read(const struct fat *f, const char *path, struct strbuf *out, struct err *e)
 {
-	int r = run(f, (const char *[]){ "mtype", "-i", drive(f), fat_path(path), NULL }, NULL, 0, out, e);
+	_cleanup_free_ char *at = xasprintf("::%s", path);
+	struct proc how = reading;
+	enum kind kind;
+	int r = kind_of(f, path, &kind, e);
 
-	if (r < 0 && strstr(e->msg, "not found"))
-		return err_set(e, -ENOENT, "no %s on the boot partition", path);
+	if (r < 0)
+		return r;
+	if (kind == MISSING)
+		return err_set(e, -ENOENT, "boot partition: there is no %s", path);
+	if (kind == IS_DIR)
+		return err_set(e, -EISDIR, "boot partition: %s is a folder", path);
+	strbuf_add(out, "", 0);
+	how.output = out;
+	return run(f, ARGS("mtype", at), &how, e);
+}
+
+static int make_parents(const struct fat *f, const char *path, struct err *e)
+{
+	_cleanup_free_ char *p = xstrdup(path);
+	int r = 0;
+
+	for (char *slash = strchr(p, '/'); slash && r == 0; slash = strchr(slash + 1, '/')) {
+		enum kind kind;
+
+		*slash = '\0';
+		r = kind_of(f, p, &kind, e);
+		if (r == 0 && kind == IS_FILE)
+			r = err_set(e, -ENOTDIR, "boot partition: %s is a file, not a folder", p);
+		if (r == 0 && kind == MISSING) {
+			_cleanup_free_ char *at = xasprintf("::%s", p);
+
+			r = run(f, ARGS("mmd", at), &(struct proc){ 0 }, e);
+		}
+		*slash = '/';
+	}
 	return r;
 }
 
-/* Folders above PATH, made where they are missing. */
-static int make_parents(const struct fat *f, const char *path, struct err *e)
+static int check_room(const struct fat *f, const char *path, size_t n, struct err *e)
 {
-	_cleanup_strbuf_ struct strbuf ignored = { 0 };
-	const char *slash = strchr(path + 1, '/');
-	struct err why = { 0 };
+	char a[SIZE_TEXT_MAX], b[SIZE_TEXT_MAX];
+	uint64_t have;
+	int r = fat_free(f, &have, e);
 
-	for (; slash; slash = strchr(slash + 1, '/')) {
-		const char *dir = arena_strndup(path, (size_t)(slash - path));
+	if (r == 0 && have < n)
+		r = err_set(e, -ENOSPC, "boot partition: %s needs %s, only %s are free", path, size_text(n, a),
+			    size_text(have, b));
+	return r;
+}
 
-		if (run(f, (const char *[]){ "mdir", "-b", "-i", drive(f), fat_path(dir), NULL }, NULL, 0, &ignored,
-			&why) == 0)
-			continue;
-		if (run(f, (const char *[]){ "mmd", "-i", drive(f), fat_path(dir), NULL }, NULL, 0, NULL, e) < 0)
-			return err_wrap(e, "boot partition: %s", dir);
-	}
-	return 0;
+static int read_back(const struct fat *f, const char *path, const void *data, size_t n, struct err *e)
+{
+	_cleanup_strbuf_ struct strbuf b = { 0 };
+	int r = fat_read(f, path, &b, e);
+
+	if (r == 0 && (b.n != n || memcmp(b.s, data, n) != 0))
+		r = err_set(e, -ENOSPC, "boot partition: %s did not arrive whole; the partition may be full", path);
+	return r;
 }
 
 int fat_write(const struct fat *f, const char *path, const void *data, size_t n, struct err *e)
 {
+	_cleanup_free_ char *at = xasprintf("::%s", path);
+	enum kind kind;
 	int r = make_parents(f, path, e);
 
 	if (r == 0)
-		r = run(f, (const char *[]){ "mcopy", "-o", "-i", drive(f), "-", fat_path(path), NULL }, data, n, NULL,
-			e);
-	return r < 0 ? err_wrap(e, "boot partition: %s", path) : 0;
+		r = kind_of(f, path, &kind, e);
+	if (r == 0 && kind == IS_DIR)
+		r = err_set(e, -EISDIR, "boot partition: %s is a folder", path);
+	if (r == 0 && kind == IS_FILE)
+		r = fat_remove(f, path, e);
+	if (r == 0)
+		r = check_room(f, path, n, e);
+	if (r == 0)
+		r = run(f, ARGS("mcopy", "-", at), &(struct proc){ .input = data ? data : "", .input_n = n }, e);
+	return r < 0 ? r : read_back(f, path, data, n, e);
 }
 
 int fat_remove(const struct fat *f, const char *path, struct err *e)
 {
-	int r = run(f, (const char *[]){ "mdeltree", "-i", drive(f), fat_path(path), NULL }, NULL, 0, NULL, e);
+	_cleanup_free_ char *at = xasprintf("::%s", path);
+	enum kind kind;
+	int r = kind_of(f, path, &kind, e);
 
-	return r < 0 && !strstr(e->msg, "not found") ? err_wrap(e, "boot partition: %s", path) : 0;
+	if (r < 0 || kind == MISSING)
+		return r;
+	return run(f, ARGS("mdeltree", at), &(struct proc){ 0 }, e);
 }
 
-struct listing {
-	VEC(struct fat_entry) v;
-	const char *dir; /* "" or "overlays" */
-};
-
-/* "KERNEL~1 IMG        29 2026-09-15   0:00  kernel_2712.img"; without a long name the short one is spelled as it is.
- */
-static void parse_entry(struct listing *l, const char *line)
+/* The names, exact, one per line: "::/overlays/" for a folder. */
+static void add_names(char *lines, struct fat_entry **ret, size_t *ret_n)
 {
-	char size[24], date[16], time[16], base[9], ext[4];
-	int end = 0;
-	const char *name;
-	bool dir;
+	VEC(struct fat_entry) list = { 0 };
+	char *save = NULL;
 
-	if (strlen(line) < SHORT_NAME || sscanf(line + SHORT_NAME - 1, " %23s %15s %15s%n", size, date, time, &end) < 3)
-		return;
-	dir = streq(size, "<DIR>");
-	if (!dir && !(size[0] >= '0' && size[0] <= '9'))
-		return;
-	name = line + SHORT_NAME - 1 + end;
-	name += strspn(name, " ");
-	if (!*name) {
-		snprintf(base, sizeof(base), "%.8s", line);
-		snprintf(ext, sizeof(ext), "%.3s", line + 9);
-		base[strcspn(base, " ")] = ext[strcspn(ext, " ")] = '\0';
-		name = arena_printf("%s%s%s", base, *ext ? "." : "", ext);
+	for (char *s = strtok_r(lines, "\n", &save); s; s = strtok_r(NULL, "\n", &save)) {
+		struct fat_entry *x;
+		size_t n = strlen(s);
+
+		if (!starts_with(s, "::/") || n < 4)
+			continue;
+		x = vec_push(&list);
+		x->dir = s[n - 1] == '/';
+		x->path = arena_strndup(s + 3, n - 3 - x->dir);
 	}
-	if (streq(name, ".") || streq(name, ".."))
-		return;
-	*vec_push(&l->v) = (struct fat_entry){
-		.path = arena_printf("%s%s%s", l->dir, *l->dir ? "/" : "", name),
-		.size = dir ? 0 : strtoull(size, NULL, 10),
-		.dir = dir,
-	};
+	*ret = list.v;
+	*ret_n = list.n;
+}
+
+/* "NAME     EXT" in 12 columns, then the size or "<DIR>"; false for headings, sums, "." and "..". */
+static bool size_of_line(const char *s, bool *dir, uint64_t *size)
+{
+	enum { NAME_COLUMNS = 12 };
+	char *end;
+
+	if (strlen(s) <= NAME_COLUMNS || s[0] == ' ' || s[NAME_COLUMNS] != ' ' || starts_with(s, "Directory for ") ||
+	    starts_with(s, ".  ") || starts_with(s, ".. "))
+		return false;
+	s += NAME_COLUMNS + strspn(s + NAME_COLUMNS, " ");
+	*dir = starts_with(s, "<DIR>");
+	if (*dir)
+		return true;
+	*size = strtoull(s, &end, 10);
+	return end > s && *end == ' ';
+}
+
+/* The same entries in the same order, with sizes. */
+static int add_sizes(char *lines, struct fat_entry *list, size_t n, struct err *e)
+{
+	char *save = NULL;
+	size_t i = 0;
+
+	for (char *s = strtok_r(lines, "\n", &save); s; s = strtok_r(NULL, "\n", &save)) {
+		uint64_t size = 0;
+		bool dir;
+
+		if (!size_of_line(s, &dir, &size))
+			continue;
+		if (i == n || dir != list[i].dir)
+			return err_set(e, -EBADMSG, "boot partition: cannot make sense of mdir's line \"%s\"", s);
+		list[i++].size = size;
+	}
+	return i == n ? 0 : err_set(e, -EBADMSG, "boot partition: mdir tells no size of %s", list[i].path);
 }
 
 static int by_path(const void *a, const void *b)
@@ -143,45 +231,58 @@ static int by_path(const void *a, const void *b)
 
 int fat_list(const struct fat *f, struct fat_entry **ret, size_t *ret_n, struct err *e)
 {
-	static const char header[] = "Directory for ::/";
-	_cleanup_strbuf_ struct strbuf out = { 0 };
-	struct listing l = { .dir = "" };
-	char *save = NULL;
-	int r = run(f, (const char *[]){ "mdir", "-/", "-a", "-i", drive(f), "::", NULL }, NULL, 0, &out, e);
+	_cleanup_strbuf_ struct strbuf names = { 0 }, sizes = { 0 };
+	struct fat_entry *list;
+	struct proc how = reading;
+	size_t n;
+	int r;
 
-	if (r < 0)
-		return err_wrap(e, "boot partition");
-	for (char *line = strtok_r(out.s, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-		if (starts_with(line, header))
-			l.dir = arena_strdup(line + strlen(header));
-		else if (line[0] != ' ')
-			parse_entry(&l, line);
+	strbuf_adds(&names, "");
+	how.output = &names;
+	r = run(f, ARGS("mdir", "-/", "-a", "-b", "::"), &how, e);
+	if (r == -EIO && strstr(e->msg, "not found")) { /* nothing at all, says "-/" of an empty root */
+		*e = (struct err){ 0 };
+		*ret_n = 0;
+		*ret = NULL;
+		return 0;
 	}
-	if (l.v.n)
-		qsort(l.v.v, l.v.n, sizeof(*l.v.v), by_path);
-	*ret = l.v.v;
-	*ret_n = l.v.n;
+	how.output = &sizes;
+	if (r == 0)
+		r = run(f, ARGS("mdir", "-/", "-a", "::"), &how, e);
+	if (r < 0)
+		return r;
+	add_names(names.s, &list, &n);
+	r = add_sizes(sizes.s, list, n, e);
+	if (r < 0)
+		return r;
+	if (n)
+		qsort(list, n, sizeof(*list), by_path);
+	*ret = list;
+	*ret_n = n;
 	return 0;
 }
 
-/* The last line of a listing: "        49 528 832 bytes free". */
+/* mdir's last line, digits in groups: "   41 279 488 bytes free". */
 int fat_free(const struct fat *f, uint64_t *ret_bytes, struct err *e)
 {
 	_cleanup_strbuf_ struct strbuf out = { 0 };
-	const char *end, *p;
-	uint64_t n = 0;
-	int r = run(f, (const char *[]){ "mdir", "-a", "-i", drive(f), "::", NULL }, NULL, 0, &out, e);
+	struct proc how = reading;
+	uint64_t bytes = 0;
+	char *end, *s;
+	int r;
 
+	how.output = &out;
+	r = run(f, ARGS("mdir", "::"), &how, e);
 	if (r < 0)
-		return err_wrap(e, "boot partition");
-	end = strstr(str_or(out.s, ""), " bytes free");
+		return r;
+	end = out.s ? strstr(out.s, " bytes free") : NULL;
 	if (!end)
-		return err_set(e, -EIO, "boot partition: mdir does not tell the free space");
-	for (p = end; p > out.s && p[-1] != '\n'; p--)
+		return err_set(e, -EBADMSG, "boot partition: mdir does not tell the free space");
+	for (s = end; s > out.s && s[-1] != '\n'; s--)
 		;
-	for (; p < end; p++)
-		if (*p >= '0' && *p <= '9')
-			n = n * 10 + (uint64_t)(*p - '0');
-	*ret_bytes = n;
+	for (; s < end; s++)
+		if (isdigit((unsigned char)*s))
+			bytes = bytes * 10 + (uint64_t)(*s - '0');
+	*ret_bytes = bytes;
 	return 0;
 }

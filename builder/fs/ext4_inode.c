@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Inodes and their blocks. A file gets its blocks before its bytes: one run where there is one, so big files are
+ * written in long strokes. Freed blocks become zero, so no byte of a removed or replaced file stays in the image.
+ */
+#include "fs/internal.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
+#include "base/sig.h"
+
+/* ---- times and owner ---- */
+
+void inode_set_owner(inode_t *inode, const struct fs_meta *m)
+{
+	inode->i_mode = (inode->i_mode & S_IFMT) | (m->mode & 07777);
+	inode->i_uid = (uint16_t)m->uid;
+	inode->i_uid_high = (uint16_t)(m->uid >> 16);
+	inode->i_gid = (uint16_t)m->gid;
+	inode->i_gid_high = (uint16_t)(m->gid >> 16);
+}
+
+static bool has_extra(const inode_t *inode, size_t end)
+{
+	return inode->i_extra_isize >= end - EXT2_GOOD_OLD_INODE_SIZE;
+}
+#define HAS_EXTRA(inode, field) has_extra(inode, offsetof(inode_t, field) + sizeof((inode)->field))
+
+/* Seconds beyond 32 bits are kept in two bits of the extra field; nanoseconds are 0. */
+static uint32_t extra_of(int64_t t)
+{
+	return (uint32_t)((t - (int32_t)t) >> 32) & EXT4_EPOCH_MASK;
+}
+
+void inode_touch(const struct ext4 *x, inode_t *inode, bool content)
+{
+	inode->i_ctime = (uint32_t)x->now;
+	if (HAS_EXTRA(inode, i_ctime_extra))
+		inode->i_ctime_extra = extra_of(x->now);
+	if (!content)
+		return;
+	inode->i_mtime = (uint32_t)x->now;
+	if (HAS_EXTRA(inode, i_mtime_extra))
+		inode->i_mtime_extra = extra_of(x->now);
+}
+
+static void set_birth(const struct ext4 *x, inode_t *inode)
+{
+	if (EXT2_INODE_SIZE(x->fs->super) > EXT2_GOOD_OLD_INODE_SIZE)
+		inode->i_extra_isize = sizeof(inode_t) - EXT2_GOOD_OLD_INODE_SIZE;
+	inode_touch(x, inode, true);
+	inode->i_atime = (uint32_t)x->now;
+	inode->i_atime_extra = inode->i_mtime_extra;
+	inode->i_crtime = (uint32_t)x->now;
+	inode->i_crtime_extra = inode->i_mtime_extra;
+}
+
+/* ---- blocks ---- */
+
+/* The first run that takes all of it, else half of it, and so on; 0 leaves the choice to libext2fs. */
+static blk64_t find_run(struct ext4 *x, ext2_ino_t ino, inode_t *inode, uint64_t blocks)
+{
+	blk64_t goal = ext2fs_find_inode_goal(x->fs, ino, small(inode), 0), at, n;
+
+	for (uint64_t want = blocks; want; want /= 2)
+		if (ext2fs_new_range(x->fs, EXT2_NEWRANGE_MIN_LENGTH, goal, want, NULL, &at, &n) == 0)
+			return at;
+	return goal;
+}
+
+static int check_room(struct ext4 *x, uint64_t size, const char *path, struct err *e)
+{
+	uint64_t need = ext4_cost(size, x->fs->blocksize);
+	uint64_t have = ext2fs_free_blocks_count(x->fs->super) * x->fs->blocksize;
+	char a[SIZE_TEXT_MAX], b[SIZE_TEXT_MAX];
+
+	if (need <= have)
+		return 0;
+	return err_set(e, -ENOSPC, "%s: the root filesystem is full: needs %s, has %s free", path, size_text(need, a),
+		       size_text(have, b));
+}
+
+/* Reads N bytes for BLOCKS blocks; the last block's tail is zero. */
+static int fill_chunk(struct ext4 *x, const struct fs_source *src, size_t n, size_t padded, const char *path,
+		      struct err *e)
+{
+	for (size_t done = 0; done < n;) {
+		ssize_t got = src->read(src->arg, x->chunk + done, n - done, e);
+
+		if (got < 0)
+			return (int)got;
+		if (got == 0)
+			return err_set(e, -ENODATA, "%s: its source ends too early", path);
+		done += (size_t)got;
+	}
+	memset(x->chunk + n, 0, padded - n);
+	return sig_check(e);
+}
+
+static int write_extent(struct ext4 *x, const struct ext2fs_extent *extent, const struct fs_source *src, uint64_t *left,
+			const char *path, struct err *e)
+{
+	unsigned bs = x->fs->blocksize;
+	blk64_t at = extent->e_pblk;
+
+	for (uint64_t blocks = extent->e_len; blocks;) {
+		uint64_t part = MIN(blocks, (uint64_t)CHUNK / bs);
+		size_t n = (size_t)MIN(part * bs, *left);
+		errcode_t c;
+		int r = fill_chunk(x, src, n, (size_t)part * bs, path, e);
+
+		if (r < 0)
+			return r;
+		c = io_channel_write_blk64(x->fs->io, at, (int)part, x->chunk);
+		if (c)
+			return ext4_error(e, c, path, "cannot write");
+		at += part;
+		blocks -= part;
+		*left -= n;
+	}
+	return 0;
+}
+
+static int write_extents(struct ext4 *x, ext2_extent_handle_t h, const struct fs_source *src, const char *path,
+			 struct err *e)
+{
+	struct ext2fs_extent extent;
+	uint64_t left = src->size;
+	errcode_t c = ext2fs_extent_get(h, EXT2_EXTENT_ROOT, &extent);
+
+	while (c == 0) {
+		int r = extent.e_flags & EXT2_EXTENT_FLAGS_LEAF ? write_extent(x, &extent, src, &left, path, e) : 0;
+
+		if (r < 0)
+			return r;
+		c = ext2fs_extent_get(h, EXT2_EXTENT_NEXT, &extent);
+	}
+	if (c != EXT2_ET_EXTENT_NO_NEXT)
+		return ext4_error(e, c, path, "cannot walk its blocks");
+	return left ? ext4_damaged(e, path, "a new file has too few blocks") : 0;
+}
+
+/* Allocates first, then fills. The inode must be on disk: the extent code rewrites it. */
+static int add_content(struct ext4 *x, ext2_ino_t ino, inode_t *inode, const struct fs_source *src, const char *path,
+		       struct err *e)
+{
+	uint64_t blocks = (src->size + x->fs->blocksize - 1) / x->fs->blocksize;
+	ext2_extent_handle_t h;
+	errcode_t c = ext2fs_inode_size_set(x->fs, small(inode), (ext2_off64_t)src->size);
+	int r;
+
+	if (c == 0 && blocks)
+		c = ext2fs_fallocate(x->fs, EXT2_FALLOCATE_FORCE_INIT, ino, small(inode),
+				     find_run(x, ino, inode, blocks), 0, blocks);
+	if (c == 0)
+		c = ext2fs_extent_open2(x->fs, ino, small(inode), &h); /* gives an empty file its empty tree */
+	if (c)
+		return ext4_error(e, c, path, "cannot allocate blocks");
+	r = blocks ? write_extents(x, h, src, path, e) : 0;
+	ext2fs_extent_free(h);
+	return r;
+}
+
+static int add_folder(struct ext4 *x, ext2_ino_t parent, ext2_ino_t ino, inode_t *inode, const char *path,
+		      struct err *e)
+{
+	char *block = NULL;
+	blk64_t at;
+	errcode_t c;
+
+	inode->i_size = x->fs->blocksize;
+	c = ext2fs_fallocate(x->fs, EXT2_FALLOCATE_FORCE_INIT, ino, small(inode), find_run(x, ino, inode, 1), 0, 1);
+	if (c == 0)
+		c = ext2fs_bmap2(x->fs, ino, small(inode), NULL, 0, 0, NULL, &at);
+	if (c == 0)
+		c = ext2fs_new_dir_block(x->fs, ino, parent, &block);
+	if (c == 0)
+		c = ext2fs_write_dir_block4(x->fs, at, block, 0, ino);
+	ext2fs_free_mem(&block);
+	return c ? ext4_error(e, c, path, "cannot make a folder") : 0;
+}
+
+/* A link's target of up to 59 bytes lives in the inode. */
+static int add_target(struct ext4 *x, ext2_ino_t ino, inode_t *inode, const struct fs_source *src, const char *path,
+		      struct err *e)
+{
+	int r;
+
+	if (src->size == 0 || src->size >= x->fs->blocksize)
+		return err_set(e, -EINVAL, "%s: a symbolic link's target must have 1 to %u bytes", path,
+			       x->fs->blocksize - 1);
+	if (src->size >= sizeof(inode->i_block))
+		return add_content(x, ino, inode, src, path, e);
+	r = fill_chunk(x, src, (size_t)src->size, (size_t)src->size, path, e);
+	inode->i_flags &= ~(uint32_t)EXT4_EXTENTS_FL;
+	inode->i_size = (uint32_t)src->size;
+	memset(inode->i_block, 0, sizeof(inode->i_block));
+	memcpy(inode->i_block, x->chunk, (size_t)src->size);
+	return r;
+}
+
+/* The whole inode on disk, so that nothing of an earlier owner shines through. */
+static int write_fresh(struct ext4 *x, ext2_ino_t ino, const inode_t *inode, const char *path, struct err *e)
+{
+	size_t size = EXT2_INODE_SIZE(x->fs->super);
+	_cleanup_free_ char *raw = xcalloc(1, MAX(size, sizeof(*inode)));
+	errcode_t c;
+
+	memcpy(raw, inode, MIN(size, sizeof(*inode)));
+	c = ext2fs_write_inode_full(x->fs, ino, (struct ext2_inode *)raw, (int)size);
+	return c ? ext4_error(e, c, path, "cannot write its inode") : 0;
+}
+
+int inode_create(struct ext4 *x, ext2_ino_t parent, unsigned type, const struct fs_meta *m, const struct fs_source *src,
+		 const char *path, ext2_ino_t *ret, struct err *e)
+{
+	inode_t inode = { .i_mode = (uint16_t)type,
+			  .i_links_count = type == S_IFDIR ? 2 : 1,
+			  .i_flags = EXT4_EXTENTS_FL };
+	ext2_ino_t ino;
+	errcode_t c;
+	int r = check_room(x, src ? src->size : x->fs->blocksize, path, e);
+
+	if (r < 0)
+		return r;
+	c = ext2fs_new_inode(x->fs, parent, (int)type, NULL, &ino);
+	if (c)
+		return ext4_error(e, c, path, "there is no free inode on the root filesystem");
+	ext2fs_inode_alloc_stats2(x->fs, ino, +1, type == S_IFDIR);
+	inode_set_owner(&inode, m);
+	set_birth(x, &inode);
+	r = write_fresh(x, ino, &inode, path, e);
+	if (r == 0 && type == S_IFDIR)
+		r = add_folder(x, parent, ino, &inode, path, e);
+	else if (r == 0 && type == S_IFLNK)
+		r = add_target(x, ino, &inode, src, path, e);
+	else if (r == 0)
+		r = add_content(x, ino, &inode, src, path, e);
+	if (r == 0)
+		r = inode_write(x, ino, &inode, path, e);
+	if (r == 0)
+		*ret = ino;
+	return r;
+}
+
+/* ---- freeing ---- */
+
+struct run {
+	blk64_t at, n;
+};
+struct runs {
+	ext2_filsys fs;
+	struct run *v;
+	size_t n, cap;
+	bool damaged;
+};
+
+static int add_run(ext2_filsys fs, blk64_t *block, e2_blkcnt_t count, blk64_t ref, int ref_offset, void *arg)
+{
+	struct runs *runs = arg;
+	struct run *last = runs->n ? &runs->v[runs->n - 1] : NULL;
+
+	if (*block < fs->super->s_first_data_block || *block >= ext2fs_blocks_count(fs->super) ||
+	    !ext2fs_test_block_bitmap2(fs->block_map, *block)) {
+		runs->damaged = true;
+		return BLOCK_ABORT;
+	}
+	if (last && last->at + last->n == *block) {
+		last->n++;
+		return 0;
+	}
+	if (runs->n == runs->cap) {
+		runs->cap = runs->cap ? runs->cap * 2 : 16;
+		runs->v = xrealloc(runs->v, runs->cap * sizeof(*runs->v));
+	}
+	runs->v[runs->n++] = (struct run){ *block, 1 };
+	return 0;
+}
+
+/* Holes where the host can, zeros elsewhere. The channel's cache is written first: it may hold old bytes of the run and
+ * would put them back later. */
+static errcode_t clear_run(struct ext4 *x, const struct run *run)
+{
+	uint64_t most = CHUNK / x->fs->blocksize;
+	errcode_t c = io_channel_set_options(x->fs->io, "cache=off");
+
+	if (c == 0)
+		c = io_channel_zeroout(x->fs->io, run->at, run->n);
+	if (c == EXT2_ET_UNIMPLEMENTED) {
+		memset(x->chunk, 0, CHUNK);
+		c = 0;
+		for (uint64_t done = 0; done < run->n && c == 0; done += most)
+			c = io_channel_write_blk64(x->fs->io, run->at + done, (int)MIN(most, run->n - done), x->chunk);
+	}
+	io_channel_set_options(x->fs->io, "cache=on");
+	return c;
+}
+
+static int free_blocks(struct ext4 *x, ext2_ino_t ino, inode_t *inode, const char *path, struct err *e)
+{
+	struct runs runs = { .fs = x->fs };
+	errcode_t c = 0;
+
+	if (ext2fs_inode_has_valid_blocks2(x->fs, small(inode)))
+		c = ext2fs_block_iterate3(x->fs, ino, BLOCK_FLAG_READ_ONLY, NULL, add_run, &runs);
+	for (size_t i = 0; i < runs.n && c == 0 && !runs.damaged; i++) {
+		ext2fs_block_alloc_stats_range(x->fs, runs.v[i].at, runs.v[i].n, -1);
+		c = clear_run(x, &runs.v[i]);
+	}
+	free(runs.v);
+	if (runs.damaged)
+		return ext4_damaged(e, path, "a file claims blocks that are not its own");
+	return c ? ext4_error(e, c, path, "cannot free its blocks") : 0;
+}
+
+static int inode_free(struct ext4 *x, ext2_ino_t ino, inode_t *inode, const char *path, struct err *e)
+{
+	inode_t gone = { .i_dtime = (uint32_t)x->now };
+	int r = free_blocks(x, ino, inode, path, e);
+	errcode_t c;
+
+	if (r < 0)
+		return r;
+	c = ext2fs_free_ext_attr(x->fs, ino, inode);
+	if (c)
+		return ext4_error(e, c, path, "cannot free its attributes");
+	ext2fs_inode_alloc_stats2(x->fs, ino, -1, S_ISDIR(inode->i_mode));
+	return write_fresh(x, ino, &gone, path, e);
+}
+
+int inode_drop(struct ext4 *x, ext2_ino_t ino, const char *path, struct err *e)
+{
+	inode_t inode;
+	int r = inode_read(x, ino, &inode, path, e);
+
+	if (r < 0)
+		return r;
+	if (ino < EXT2_FIRST_INODE(x->fs->super) || inode.i_links_count == 0 ||
+	    !ext2fs_test_inode_bitmap2(x->fs->inode_map, ino))
+		return ext4_damaged(e, path, "a name leads to an inode that is not in use");
+	if (S_ISDIR(inode.i_mode) || inode.i_links_count == 1)
+		return inode_free(x, ino, &inode, path, e);
+	inode.i_links_count--;
+	inode_touch(x, &inode, false);
+	return inode_write(x, ino, &inode, path, e);
+}

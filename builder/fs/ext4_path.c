@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Names. The root of every path is the root of the filesystem: no link of the image leads to the host. */
+#include "fs/internal.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+
+int inode_read(struct ext4 *x, ext2_ino_t ino, inode_t *ret, const char *path, struct err *e)
+{
+	errcode_t c;
+
+	memset(ret, 0, sizeof(*ret));
+	c = ext2fs_read_inode_full(x->fs, ino, small(ret), sizeof(*ret));
+	return c ? ext4_error(e, c, path, "cannot read its inode") : 0;
+}
+
+int inode_write(struct ext4 *x, ext2_ino_t ino, inode_t *inode, const char *path, struct err *e)
+{
+	errcode_t c = ext2fs_write_inode_full(x->fs, ino, small(inode), sizeof(*inode));
+
+	return c ? ext4_error(e, c, path, "cannot write its inode") : 0;
+}
+
+static int slow_target(struct ext4 *x, ext2_ino_t ino, size_t size, const char *path, struct strbuf *out, struct err *e)
+{
+	ext2_file_t file;
+	unsigned got = 0;
+	errcode_t c = ext2fs_file_open(x->fs, ino, 0, &file);
+
+	if (c)
+		return ext4_error(e, c, path, "cannot read the link");
+	c = ext2fs_file_read(file, x->chunk, (unsigned)size, &got);
+	ext2fs_file_close(file);
+	if (c)
+		return ext4_error(e, c, path, "cannot read the link");
+	strbuf_add(out, x->chunk, got);
+	return 0;
+}
+
+int symlink_target(struct ext4 *x, ext2_ino_t ino, inode_t *inode, const char *path, struct strbuf *out, struct err *e)
+{
+	uint64_t size = EXT2_I_SIZE(inode);
+	size_t start = out->n;
+	int r = 0;
+
+	if (size == 0 || size > x->fs->blocksize)
+		return ext4_damaged(e, path, "a symbolic link has no sane length");
+	if (ext2fs_is_fast_symlink(small(inode)))
+		strbuf_add(out, inode->i_block, (size_t)MIN(size, sizeof(inode->i_block)));
+	else
+		r = slow_target(x, ino, (size_t)size, path, out, e);
+	if (r == 0 && strlen(out->s + start) != size)
+		r = ext4_damaged(e, path, "a symbolic link has no sane target");
+	return r;
+}
+
+/* A path being walked: where we are and what is left to do. */
+struct walk {
+	const char *path; /* as asked for, for messages */
+	ext2_ino_t at;
+	struct strbuf rest;
+	size_t done; /* bytes of rest behind us */
+	unsigned links;
+	struct spot *spot;
+};
+
+static void walk_done(struct walk *w)
+{
+	strbuf_done(&w->rest);
+}
+
+/* The next component into spot->name; false at the end. */
+static int next_component(struct walk *w, struct err *e)
+{
+	const char *s = w->rest.s + w->done;
+	size_t n;
+
+	s += strspn(s, "/");
+	n = strcspn(s, "/");
+	w->done = (size_t)(s - w->rest.s) + n;
+	if (n > EXT2_NAME_LEN)
+		return err_set(e, -ENAMETOOLONG, "%s: a part of the path is longer than 255 bytes", w->path);
+	if (n) {
+		memcpy(w->spot->name, s, n);
+		w->spot->name[n] = '\0';
+	}
+	return n > 0;
+}
+
+static bool is_last(const struct walk *w)
+{
+	return w->rest.s[w->done + strspn(w->rest.s + w->done, "/")] == '\0';
+}
+
+static int lookup(struct ext4 *x, const struct walk *w, ext2_ino_t *ret, struct err *e)
+{
+	const char *name = w->spot->name;
+	errcode_t c = ext2fs_lookup(x->fs, w->at, name, (int)strlen(name), NULL, ret);
+
+	if (c == EXT2_ET_FILE_NOT_FOUND) {
+		*ret = 0;
+		return 0;
+	}
+	if (c)
+		return ext4_error(e, c, w->path, "cannot read a folder");
+	if (*ret == 0 || *ret > x->fs->super->s_inodes_count)
+		return ext4_damaged(e, w->path, "a folder names an impossible inode");
+	return 0;
+}
+
+static int follow(struct ext4 *x, struct walk *w, ext2_ino_t ino, inode_t *inode, struct err *e)
+{
+	struct strbuf target = { 0 };
+	int r;
+
+	if (++w->links > MAX_SYMLINKS)
+		return err_set(e, -ELOOP, "%s: too many symbolic links", w->path);
+	r = symlink_target(x, ino, inode, w->path, &target, e);
+	if (r == 0 && target.s[0] == '/')
+		w->at = EXT2_ROOT_INO;
+	if (r == 0) {
+		strbuf_addf(&target, "/%s", w->rest.s + w->done);
+		strbuf_done(&w->rest);
+		w->rest = target;
+		w->done = 0;
+		return 0;
+	}
+	strbuf_done(&target);
+	return r;
+}
+
+static int missing(struct ext4 *x, struct walk *w, unsigned flags, struct err *e)
+{
+	static const struct fs_meta plain = { 0755, 0, 0 };
+
+	if (!(flags & MAKE_PARENTS))
+		return err_set(e, -ENOENT, "%s: there is no %s on the filesystem", w->path, w->spot->name);
+	return dir_create(x, w->at, w->spot->name, &plain, w->path, &w->at, e);
+}
+
+/* One component: 1 to go on, 0 when the spot is found. */
+static int step(struct ext4 *x, struct walk *w, unsigned flags, struct err *e)
+{
+	bool last = is_last(w);
+	ext2_ino_t ino;
+	inode_t inode;
+	int r = lookup(x, w, &ino, e);
+
+	if (r < 0)
+		return r;
+	w->spot->dir = w->at;
+	w->spot->ino = ino;
+	if (!ino && last)
+		return 0;
+	if (!ino) {
+		r = missing(x, w, flags, e);
+		return r < 0 ? r : 1;
+	}
+	r = inode_read(x, ino, &inode, w->path, e);
+	if (r < 0)
+		return r;
+	if (S_ISLNK(inode.i_mode) && (!last || flags & FOLLOW_LAST)) {
+		r = follow(x, w, ino, &inode, e);
+		return r < 0 ? r : 1;
+	}
+	if (last)
+		return 0;
+	if (!S_ISDIR(inode.i_mode))
+		return err_set(e, -ENOTDIR, "%s: %s is not a folder", w->path, w->spot->name);
+	w->at = ino;
+	return 1;
+}
+
+static int resolve(struct ext4 *x, struct walk *w, unsigned flags, struct err *e)
+{
+	int r;
+
+	while ((r = next_component(w, e)) > 0) {
+		if (streq(w->spot->name, "."))
+			continue;
+		r = step(x, w, flags, e);
+		if (r < 0)
+			return r;
+		if (r == 0 && !streq(w->spot->name, ".."))
+			return 0;
+		if (r == 0)
+			w->at = w->spot->ino;
+	}
+	if (r < 0)
+		return r;
+	/* The path was "/" or ended in "." or "..": a folder without a name of its own. */
+	*w->spot = (struct spot){ .dir = w->at, .ino = w->at };
+	return 0;
+}
+
+int path_resolve(struct ext4 *x, const char *path, unsigned flags, struct spot *ret, struct err *e)
+{
+	_cleanup_(walk_done) struct walk w = { .path = path, .at = EXT2_ROOT_INO, .spot = ret };
+
+	if (path[0] != '/')
+		return err_set(e, -EINVAL, "%s: is not an absolute path", path);
+	*ret = (struct spot){ 0 };
+	strbuf_adds(&w.rest, path);
+	return resolve(x, &w, flags, e);
+}
+
+int path_find(struct ext4 *x, const char *path, unsigned flags, struct spot *ret, struct err *e)
+{
+	int r = path_resolve(x, path, flags, ret, e);
+
+	if (r == 0 && !ret->ino)
+		r = err_set(e, -ENOENT, "%s: is not on the filesystem", path);
+	return r;
+}
+
+struct listing {
+	struct dir_list *list;
+	uint32_t max_ino;
+	bool damaged;
+};
+
+static int add_item(ext2_ino_t dir, int entry, struct ext2_dir_entry *d, int offset, int blocksize, char *buf,
+		    void *arg)
+{
+	struct listing *l = arg;
+	struct dir_list *list = l->list;
+	size_t n = (size_t)ext2fs_dirent_name_len(d);
+
+	if (entry == DIRENT_DOT_FILE || entry == DIRENT_DOT_DOT_FILE)
+		return 0;
+	if (n == 0 || d->inode > l->max_ino || memchr(d->name, '/', n) || memchr(d->name, '\0', n)) {
+		l->damaged = true;
+		return DIRENT_ABORT;
+	}
+	if (list->n == list->cap) {
+		list->cap = list->cap ? list->cap * 2 : 16;
+		list->v = xrealloc(list->v, list->cap * sizeof(*list->v));
+	}
+	list->v[list->n].name = xcalloc(1, n + 1);
+	memcpy(list->v[list->n].name, d->name, n);
+	list->v[list->n++].ino = d->inode;
+	return 0;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct dir_item *)a)->name, ((const struct dir_item *)b)->name);
+}
+
+int dir_read(struct ext4 *x, ext2_ino_t dir, const char *path, struct dir_list *ret, struct err *e)
+{
+	struct listing l = { ret, x->fs->super->s_inodes_count, false };
+	errcode_t c = ext2fs_dir_iterate2(x->fs, dir, 0, NULL, add_item, &l);
+
+	if (c)
+		return ext4_error(e, c, path, "cannot read the folder");
+	if (l.damaged)
+		return ext4_damaged(e, path, "a folder has an impossible entry");
+	if (ret->n)
+		qsort(ret->v, ret->n, sizeof(*ret->v), by_name);
+	return 0;
+}
+
+void dir_list_done(struct dir_list *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		free(l->v[i].name);
+	free(l->v);
+	*l = (struct dir_list){ 0 };
+}

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fs/internal.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+
+#include "base/sig.h"
+#include "crypto/digest.h"
+
+/* i_mtime is signed, with two more bits of seconds above it when the inode is large. */
+static int64_t mtime_of(const inode_t *i)
+{
+	int64_t t = (int32_t)i->i_mtime;
+
+	if (i->i_extra_isize >= offsetof(inode_t, i_atime_extra) - EXT2_GOOD_OLD_INODE_SIZE)
+		t += (int64_t)(i->i_mtime_extra & EXT4_EPOCH_MASK) << 32;
+	return t;
+}
+
+static struct fs_stat stat_of(ext2_ino_t ino, const inode_t *i)
+{
+	return (struct fs_stat){
+		.mode = i->i_mode,
+		.uid = i->i_uid | (unsigned)i->i_uid_high << 16,
+		.gid = i->i_gid | (unsigned)i->i_gid_high << 16,
+		.size = EXT2_I_SIZE(i),
+		.mtime = mtime_of(i),
+		.inode = ino,
+		.links = i->i_links_count,
+	};
+}
+
+static int find_inode(struct ext4 *x, const char *path, unsigned flags, struct spot *s, inode_t *ret, struct err *e)
+{
+	int r = path_find(x, path, flags, s, e);
+
+	return r < 0 ? r : inode_read(x, s->ino, ret, path, e);
+}
+
+int ext4_stat(struct ext4 *x, const char *path, struct fs_stat *ret, struct err *e)
+{
+	struct spot s;
+	inode_t inode;
+	int r = find_inode(x, path, 0, &s, &inode, e);
+
+	if (r == 0)
+		*ret = stat_of(s.ino, &inode);
+	return r;
+}
+
+bool ext4_exists(struct ext4 *x, const char *path)
+{
+	struct err ignored;
+	struct spot s;
+
+	return path_find(x, path, 0, &s, &ignored) == 0;
+}
+
+int ext4_readlink(struct ext4 *x, const char *path, struct strbuf *out, struct err *e)
+{
+	struct spot s;
+	inode_t inode;
+	int r = find_inode(x, path, 0, &s, &inode, e);
+
+	if (r == 0 && !S_ISLNK(inode.i_mode))
+		r = err_set(e, -EINVAL, "%s: is not a symbolic link", path);
+	return r < 0 ? r : symlink_target(x, s.ino, &inode, path, out, e);
+}
+
+/* Gives the content of a regular file to SINK, piece by piece. */
+static int read_content(struct ext4 *x, const char *path, ext2_ino_t ino, const inode_t *inode,
+			void (*sink)(void *arg, const void *data, size_t n), void *arg, struct err *e)
+{
+	uint64_t left = EXT2_I_SIZE(inode);
+	ext2_file_t file;
+	unsigned got = 0;
+	errcode_t c;
+	int r = 0;
+
+	if (!S_ISREG(inode->i_mode))
+		return err_set(e, S_ISDIR(inode->i_mode) ? -EISDIR : -EINVAL, "%s: is not a regular file", path);
+	c = ext2fs_file_open(x->fs, ino, 0, &file);
+	if (c)
+		return ext4_error(e, c, path, "cannot open");
+	for (; left && c == 0 && r == 0; left -= got) {
+		c = ext2fs_file_read(file, x->chunk, (unsigned)MIN(left, (uint64_t)CHUNK), &got);
+		if (c == 0 && got == 0)
+			r = ext4_damaged(e, path, "a file is shorter than its length");
+		sink(arg, x->chunk, got);
+		if (r == 0)
+			r = sig_check(e);
+	}
+	ext2fs_file_close(file);
+	return c ? ext4_error(e, c, path, "cannot read") : r;
+}
+
+static void to_strbuf(void *arg, const void *data, size_t n)
+{
+	strbuf_add(arg, data, n);
+}
+
+int ext4_read(struct ext4 *x, const char *path, uint64_t limit, struct strbuf *out, struct err *e)
+{
+	char a[SIZE_TEXT_MAX], b[SIZE_TEXT_MAX];
+	struct spot s;
+	inode_t inode;
+	int r = find_inode(x, path, FOLLOW_LAST, &s, &inode, e);
+
+	if (r < 0)
+		return r;
+	if (S_ISREG(inode.i_mode) && EXT2_I_SIZE(&inode) > limit)
+		return err_set(e, -EFBIG, "%s: has %s, more than the limit of %s", path,
+			       size_text(EXT2_I_SIZE(&inode), a), size_text(limit, b));
+	strbuf_add(out, "", 0);
+	return read_content(x, path, s.ino, &inode, to_strbuf, out, e);
+}
+
+static void to_digest(void *arg, const void *data, size_t n)
+{
+	sha256_update(arg, data, n);
+}
+
+int ext4_digest(struct ext4 *x, const char *path, char sha256[SHA256_HEX], struct err *e)
+{
+	_cleanup_(sha256_done) struct sha256 sha = { 0 };
+	struct spot s;
+	inode_t inode;
+	int r = find_inode(x, path, 0, &s, &inode, e);
+
+	if (r < 0)
+		return r;
+	sha256_init(&sha);
+	r = read_content(x, path, s.ino, &inode, to_digest, &sha, e);
+	if (r == 0)
+		sha256_final(&sha, sha256);
+	return r;
+}
+
+struct tour {
+	struct ext4 *x;
+	ext4_walk_fn fn;
+	void *arg;
+	struct strbuf path;
+	unsigned char *seen; /* a bit per inode: folders met; damage can make loops */
+	unsigned depth;
+};
+
+static void tour_done(struct tour *t)
+{
+	strbuf_done(&t->path);
+	free(t->seen);
+}
+
+static int enter(struct tour *t, ext2_ino_t ino, struct err *e)
+{
+	unsigned char bit = (unsigned char)(1 << ino % 8);
+
+	if (t->seen[ino / 8] & bit)
+		return ext4_damaged(e, t->path.s, "a folder appears twice");
+	t->seen[ino / 8] |= bit;
+	if (t->depth >= MAX_DEPTH)
+		return err_set(e, -ELOOP, "%s: folders are nested deeper than %d", t->path.s, MAX_DEPTH);
+	return sig_check(e);
+}
+
+static int tour_dir(struct tour *t, ext2_ino_t dir, struct err *e)
+{
+	_cleanup_(dir_list_done) struct dir_list list = { 0 };
+	size_t base = t->path.n;
+	int r = enter(t, dir, e);
+
+	if (r == 0)
+		r = dir_read(t->x, dir, t->path.n ? t->path.s : "/", &list, e);
+	t->depth++;
+	for (size_t i = 0; i < list.n && r == 0; i++) {
+		struct fs_stat st;
+		inode_t inode;
+
+		strbuf_addf(&t->path, "/%s", list.v[i].name);
+		r = inode_read(t->x, list.v[i].ino, &inode, t->path.s, e);
+		if (r == 0) {
+			st = stat_of(list.v[i].ino, &inode);
+			r = t->fn(t->arg, t->path.s, &st, e);
+		}
+		if (r >= 0)
+			r = S_ISDIR(inode.i_mode) ? tour_dir(t, list.v[i].ino, e) : 0;
+		t->path.s[t->path.n = base] = '\0';
+	}
+	t->depth--;
+	return r;
+}
+
+int ext4_walk(struct ext4 *x, const char *dir, ext4_walk_fn fn, void *arg, struct err *e)
+{
+	_cleanup_(tour_done) struct tour t = { .x = x, .fn = fn, .arg = arg };
+	struct spot s;
+	inode_t inode;
+	int r = find_inode(x, dir, FOLLOW_LAST, &s, &inode, e);
+
+	if (r < 0)
+		return r;
+	if (!S_ISDIR(inode.i_mode))
+		return err_set(e, -ENOTDIR, "%s: is not a folder", dir);
+	t.seen = xcalloc(x->fs->super->s_inodes_count / 8 + 1, 1);
+	strbuf_adds(&t.path, s.ino == EXT2_ROOT_INO ? "" : dir);
+	while (t.path.n && t.path.s[t.path.n - 1] == '/')
+		t.path.s[--t.path.n] = '\0';
+	return tour_dir(&t, s.ino, e);
+}

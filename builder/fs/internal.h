@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Shared by the files of this folder. ext4.c opens and closes, ext4_path.c finds names, ext4_read.c reads,
+ * ext4_inode.c makes and frees inodes with their blocks, ext4_write.c changes the tree, ext4_grow.c runs e2fsprogs.
+ */
+#ifndef FS_INTERNAL_H
+#define FS_INTERNAL_H
+
+#include <ext2fs/ext2fs.h>
+
+#include "fs/fs.h"
+
+enum { CHUNK = 1024 * 1024, MAX_DEPTH = 128, MAX_SYMLINKS = 40 };
+
+struct ext4 {
+	ext2_filsys fs;
+	char *image;
+	int64_t now; /* never 0: libext2fs would take the wall clock */
+	char *chunk; /* CHUNK bytes, for content on its way */
+};
+
+typedef struct ext2_inode_large inode_t;
+static inline struct ext2_inode *small(inode_t *inode)
+{
+	return (struct ext2_inode *)inode;
+}
+
+/* An errcode_t of libext2fs as err: its errno where it is one, -ENOSPC for full, else -EIO. "PATH: what: why". */
+int ext4_error(struct err *e, errcode_t code, const char *path, const char *what);
+/* -EUCLEAN: the filesystem contradicts itself. */
+int ext4_damaged(struct err *e, const char *path, const char *what);
+
+int inode_read(struct ext4 *x, ext2_ino_t ino, inode_t *ret, const char *path, struct err *e);
+/* Bytes beyond inode_t keep what they hold. */
+int inode_write(struct ext4 *x, ext2_ino_t ino, inode_t *inode, const char *path, struct err *e);
+
+/* ---- ext4_path.c ---- */
+
+struct spot {
+	ext2_ino_t dir;		      /* the folder that holds (or will hold) the last component */
+	ext2_ino_t ino;		      /* 0 = there is no such entry */
+	char name[EXT2_NAME_LEN + 1]; /* "" for the root */
+};
+enum { FOLLOW_LAST = 1 << 0, MAKE_PARENTS = 1 << 1 };
+/* A missing last component is no error; a missing parent is -ENOENT unless MAKE_PARENTS. */
+int path_resolve(struct ext4 *x, const char *path, unsigned flags, struct spot *ret, struct err *e);
+/* As above, and the last component must be there. */
+int path_find(struct ext4 *x, const char *path, unsigned flags, struct spot *ret, struct err *e);
+int symlink_target(struct ext4 *x, ext2_ino_t ino, inode_t *inode, const char *path, struct strbuf *out, struct err *e);
+
+struct dir_item {
+	char *name;
+	ext2_ino_t ino;
+};
+struct dir_list {
+	struct dir_item *v;
+	size_t n, cap;
+};
+/* Without "." and "..", sorted by name. */
+int dir_read(struct ext4 *x, ext2_ino_t dir, const char *path, struct dir_list *ret, struct err *e);
+void dir_list_done(struct dir_list *l);
+
+/* ---- ext4_inode.c ---- */
+
+/* A new inode of TYPE (S_IFREG, S_IFDIR, S_IFLNK) with its content, not yet linked anywhere. SRC is a file's bytes or
+ * a link's target; PARENT matters to folders. */
+int inode_create(struct ext4 *x, ext2_ino_t parent, unsigned type, const struct fs_meta *m, const struct fs_source *src,
+		 const char *path, ext2_ino_t *ret, struct err *e);
+/* One link less; the last one frees inode and blocks, which become zero: no removed byte stays behind. */
+int inode_drop(struct ext4 *x, ext2_ino_t ino, const char *path, struct err *e);
+void inode_set_owner(inode_t *inode, const struct fs_meta *m);
+/* mtime (when CONTENT) and ctime become the time of the build. */
+void inode_touch(const struct ext4 *x, inode_t *inode, bool content);
+
+/* ---- ext4_write.c ---- */
+
+int dir_create(struct ext4 *x, ext2_ino_t parent, const char *name, const struct fs_meta *m, const char *path,
+	       ext2_ino_t *ret, struct err *e);
+
+#endif
