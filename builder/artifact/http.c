@@ -137,18 +137,23 @@ static void judge_timeout(const struct request *q, struct http_result *r)
 		snprintf(r->why, sizeof(r->why), "no connection within %d s", CONNECT_SECONDS);
 }
 
+static bool judge_proxy(const struct request *q, struct http_result *r)
+{
+	long status = 0;
+
+	curl_easy_getinfo(q->easy, CURLINFO_HTTP_CONNECTCODE, &status);
+	if (status < 300)
+		return false;
+	r->status = status;
+	r->verdict = is_transient_status(status) ? HTTP_TRANSIENT : HTTP_REFUSED;
+	explain_status(r, "the proxy");
+	return true;
+}
+
 static void judge_failure(const struct request *q, CURLcode code, struct http_result *r)
 {
 	const char *words = NULL;
-	long proxy = 0;
 
-	curl_easy_getinfo(q->easy, CURLINFO_HTTP_CONNECTCODE, &proxy);
-	if (proxy >= 300) {
-		r->status = proxy;
-		r->verdict = is_transient_status(proxy) ? HTTP_TRANSIENT : HTTP_REFUSED;
-		explain_status(r, "the proxy");
-		return;
-	}
 	r->verdict = HTTP_TRANSIENT;
 	for (size_t i = 0; i < ARRAY_SIZE(curl_rows); i++)
 		if (curl_rows[i].code == code) {
@@ -182,6 +187,8 @@ static void judge(const struct request *q, CURLcode code, struct http_result *r)
 		r->verdict = HTTP_OK;
 		return;
 	}
+	if (judge_proxy(q, r))
+		return;
 	if (code == CURLE_OK || code == CURLE_HTTP_RETURNED_ERROR) {
 		judge_status(q, r);
 	} else if (code == CURLE_PEER_FAILED_VERIFICATION) {

@@ -4,9 +4,10 @@
 
   fault-server.py DIR      serves DIR/files/*; writes DIR/ready when it listens, ends with its parent
 
-The first part of a path names what goes wrong with the file in its last part: /wrong/thing.bin. DIR/ready holds the
-ports as shell assignments (port: sane; the others: how their TLS is not), DIR/ca.pem the throw-away CA, DIR/log one
-line per request: case, file, Range, status, bytes of body sent.
+The first part of a path names what goes wrong with the file in its last part, what is between tells tests apart:
+/wrong/7/thing.bin. DIR/ready holds the ports as shell assignments (port: sane; the others: how their TLS is not),
+DIR/ca.pem the throw-away CA, DIR/log one line per request: path, Range, status, bytes of body sent, and the names of
+request headers that tell who asks.
 """
 import email.utils
 import gzip
@@ -86,6 +87,8 @@ def endless(handler, data):
 
 
 def chunks_cut(handler, data):
+    if handler.turn > 1:
+        return ok(handler, data)
     handler.start(200, None, {"Transfer-Encoding": "chunked"})
     handler.chunk(data[: len(data) // 2])
     handler.hang_up()
@@ -231,8 +234,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         parts = self.path.strip("/").split("/")
         case, self.file, self.status, self.sent = parts[0], parts[-1], 0, 0
         with self.lock:
-            key = (case, self.file)
-            self.turn = self.turns[key] = self.turns.get(key, 0) + 1
+            self.turn = self.turns[self.path] = self.turns.get(self.path, 0) + 1
         path = os.path.join(self.root, "files", self.file)
         try:
             if case not in CASES or not os.path.isfile(path):
@@ -244,7 +246,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.close_connection = True
         finally:
             with self.lock, open(os.path.join(self.root, "log"), "a") as log:
-                log.write(f"{case} {self.file} {self.headers.get('Range', '-')} {self.status} {self.sent}\n")
+                tell = [h for h in ("Authorization", "Cookie", "Accept-Encoding", "Referer") if h in self.headers]
+                log.write(" ".join([self.path, self.headers.get("Range", "-"), str(self.status), str(self.sent), *tell])
+                          + "\n")
 
 
 class Server(http.server.ThreadingHTTPServer):
