@@ -16,6 +16,7 @@ import io
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 import tarfile
@@ -44,10 +45,16 @@ def expand_url(text, version):
     return expand(text, quote(version, safe=""))
 
 
+def read(name):
+    with open(os.path.join(HERE, name), "rb") as file:
+        return file.read()
+
+
 def program(name, version, size=0):
     """A stand-in program: the script of that name with its version put in, padded after `exit 0`."""
-    with open(os.path.join(HERE, name), "rb") as file:
-        text = file.read().replace(b"@VERSION@", version.encode())
+    text = read(name).replace(b"@VERSION@", version.encode())
+    common = read("common.sh").split(b"\n\n", 1)[1]
+    text = re.sub(rb"# shellcheck source=common.sh\n.*\n", lambda match: common, text)
     missing = max(0, size - len(text))
     return text + random.Random(name + version).randbytes(missing // 2) + b"\0" * (missing - missing // 2)
 
@@ -143,8 +150,12 @@ def crd(kind, plural, versions, bundle):
 
 def gateway_api(version):
     kinds = [("GatewayClass", "gatewayclasses", ["v1", "v1beta1"]), ("Gateway", "gateways", ["v1", "v1beta1"]),
-             ("HTTPRoute", "httproutes", ["v1", "v1beta1"]), ("GRPCRoute", "grpcroutes", ["v1"]),
-             ("ReferenceGrant", "referencegrants", ["v1beta1"])]
+             ("HTTPRoute", "httproutes", ["v1", "v1beta1"]), ("GRPCRoute", "grpcroutes", ["v1"])]
+    if version.startswith(("v1.2.", "v1.3.", "v1.4.")):
+        kinds += [("ReferenceGrant", "referencegrants", ["v1beta1"])]
+    else:
+        kinds += [("ReferenceGrant", "referencegrants", ["v1", "v1beta1"]), ("TLSRoute", "tlsroutes", ["v1"]),
+                  ("BackendTLSPolicy", "backendtlspolicies", ["v1"])]
     head = b"# Stand-in for the Gateway API standard channel.\n"
     return head + b"".join(b"---\n" + to_yaml(crd(*row, version)) for row in kinds)
 
