@@ -140,7 +140,7 @@ static void check_announce_interface(struct check *x, const char *name, size_t i
 			  "loadBalancer.announce.interfaces[%zu]: no announcing node has %s (%s is on %s), so nobody "
 			  "would answer for "
 			  "service addresses",
-			  index, name, first->node->name, board_lan_interface(first->board, c));
+			  index, name, str_or(first->node->name, "the first"), board_lan_interface(first->board, c));
 }
 
 static void check_announce(struct check *x)
@@ -148,7 +148,8 @@ static void check_announce(struct check *x)
 	if (!x->config->lb.pools.n || x->machines.n != x->config->nodes.n)
 		return;
 	for (size_t i = 0; i < x->config->lb.interfaces.n; i++)
-		check_announce_interface(x, x->config->lb.interfaces.v[i], i);
+		if (x->config->lb.interfaces.v[i]) /* a wrong name has its own fault */
+			check_announce_interface(x, x->config->lb.interfaces.v[i], i);
 }
 
 /* The first node whose kernel has too few address bits, or NULL. */
@@ -178,7 +179,7 @@ static void envoy_feature(struct check *x, const struct machine *m, const char *
 		fault_key(x->faults, x->config, key,
 			  "%s: Envoy would crash on %s: %s boots %s with %u address bits, and Envoy needs more; "
 			  "%sset %s: false",
-			  key, m->node->name, m->board->title, k->file, k->address_bits, cure, key);
+			  key, str_or(m->node->name, "a node"), m->board->title, k->file, k->address_bits, cure, key);
 }
 
 static void check_envoy(struct check *x)
@@ -187,7 +188,7 @@ static void check_envoy(struct check *x)
 	const struct machine *m = without_envoy(x);
 	bool ingress = c->cilium.ingress == STATE_AUTO, gateway = c->cilium.gateway_api == STATE_AUTO;
 
-	if (!m || !m->node->name)
+	if (!m)
 		return;
 	envoy_feature(x, m, "cilium.ingress", c->cilium.ingress);
 	envoy_feature(x, m, "cilium.gatewayAPI", c->cilium.gateway_api);
@@ -197,7 +198,8 @@ static void check_envoy(struct check *x)
 			 ingress && gateway ? "ingress and Gateway API stay"
 			 : ingress	    ? "ingress stays"
 					    : "Gateway API stays",
-			 m->node->name, m->board->title, board_kernel_for(m->board, c->os.base)->address_bits,
+			 str_or(m->node->name, "a node"), m->board->title,
+			 board_kernel_for(m->board, c->os.base)->address_bits,
 			 debian_cures(x) ? "; with os.base: debian it does" : "");
 }
 

@@ -25,29 +25,54 @@ static void check_lock(const struct catalogue *cat, const struct lock *l, const 
 	}
 }
 
-static void check_secrets_file(const struct cmd_options *o, const struct config *c, struct faults *f)
+/* What cannot be loaded ends a load with one message, mostly "FILE:LINE:COLUMN: words": a fault like the others. */
+static void add_failure(struct faults *f, const struct err *e)
 {
-	struct yaml_node *where = arena_new(struct yaml_node);
+	struct yaml_node where = { 0 };
+	const char *p = strchr(e->msg, ':');
+	int n = 0;
+
+	for (; p && !n; p = n ? p : strchr(p + 1, ':'))
+		if (sscanf(p, ":%u:%u: %n", &where.line, &where.col, &n) != 2)
+			n = 0;
+	if (p)
+		where.file = arena_strndup(e->msg, (size_t)(p - e->msg));
+	fault_at(f, p ? &where : NULL, "%s", p ? p + n : e->msg);
+}
+
+/* With faults in the config the secrets were not loaded: they are looked at all the same. */
+static void check_secrets(const struct cmd_options *o, const struct config *c, struct faults *f)
+{
+	const char *path = cmd_secrets_path(o, c);
 	struct err e = { 0 };
 	struct secrets *s;
 
-	/* Without one the first build makes it. */
-	where->file = cmd_secrets_path(o, c);
-	if (!o->secrets && access(where->file, F_OK) < 0)
+	if (access(path, F_OK) < 0) {
+		if (o->secrets)
+			fault_at(f, NULL, "%s: there is no such secrets file; `pibuild secrets new` makes one", path);
 		return;
-	if (secrets_load(where->file, &s, &e) < 0)
-		fault_at(f, where, "%s", e.msg);
+	}
+	if (secrets_load(path, &s, &e) < 0)
+		add_failure(f, &e);
 }
 
-static int check_all(const struct cmd_options *o, struct project **ret, struct err *e)
+/* 0 when all could be looked at, faults or not. */
+static int check_all(const struct cmd_options *o, struct project **p, struct faults *f, struct err *e)
 {
-	const struct project_options po = { o->config, o->lock, o->secrets, SECRETS_NONE };
-	int r = project_load(&po, ret, e);
+	const struct project_options po = { o->config, o->lock, o->secrets, SECRETS_IF_ANY };
+	int r = project_load(&po, p, e);
 
-	if (r < 0)
+	if (*p)
+		*f = (*p)->faults;
+	if (r < 0 && e->class != CLASS_CONFIG)
 		return r;
-	check_lock((*ret)->catalogue, (*ret)->lock, (*ret)->config, &(*ret)->faults);
-	check_secrets_file(o, (*ret)->config, &(*ret)->faults);
+	if (r < 0) {
+		add_failure(f, e);
+		return 0;
+	}
+	check_lock((*p)->catalogue, (*p)->lock, (*p)->config, f);
+	if (!(*p)->secrets_real)
+		check_secrets(o, (*p)->config, f);
 	return 0;
 }
 
@@ -58,37 +83,13 @@ static json_t *fault_json(const struct fault *x)
 			 "severity", x->note ? "note" : "error", "message", x->msg);
 }
 
-/* A file that is no YAML ends the load with one message, "FILE:LINE:COLUMN: words". */
-static struct fault fault_of(const struct err *e)
-{
-	struct fault x = { .msg = arena_strdup(e->msg) };
-	const char *p = strchr(e->msg, ':');
-	int n = 0;
-
-	for (; p; p = strchr(p + 1, ':'))
-		if (sscanf(p, ":%u:%u: %n", &x.line, &x.col, &n) == 2 && n)
-			break;
-	if (!p) {
-		x.line = x.col = 0;
-		return x;
-	}
-	x.file = arena_strndup(e->msg, (size_t)(p - e->msg));
-	x.msg = arena_strdup(p + n);
-	return x;
-}
-
-static int print_json(const struct faults *f, const struct err *failure, struct err *e)
+static int print_json(const struct faults *f, struct err *e)
 {
 	json_t *list = json_array();
-	struct fault last;
 
 	for (const struct fault **p = faults_sorted(f); *p; p++)
 		json_array_append_new(list, fault_json(*p));
-	if (failure) {
-		last = fault_of(failure);
-		json_array_append_new(list, fault_json(&last));
-	}
-	return json_print(json_pack("{s:b, s:o}", "ok", !failure && !f->errors, "faults", list), e);
+	return json_print(json_pack("{s:b, s:o}", "ok", f->errors == 0, "faults", list), e);
 }
 
 static void print_summary(const struct config *c)
@@ -102,25 +103,23 @@ static void print_summary(const struct config *c)
 
 int cmd_check(const struct cmd_options *o, struct err *e)
 {
+	const char *path = str_or(o->config, "cluster.yaml");
 	struct project *p = NULL;
-	struct err failure;
+	struct faults f = { 0 };
 	int r = cmd_args(o, 0, 0, "check [-c FILE]", e);
 
+	if (r == 0)
+		r = check_all(o, &p, &f, e);
 	if (r < 0)
 		return r;
-	r = check_all(o, &p, e);
-	if (r < 0 && (!o->json || e->class != CLASS_CONFIG)) {
-		faults_print(&p->faults);
-		return r;
-	}
-	failure = *e;
-	if (o->json && print_json(&p->faults, r < 0 ? &failure : NULL, e) < 0)
-		return e->code;
-	if (r < 0)
-		return r;
-	if (!o->json)
-		faults_print(&p->faults);
-	r = faults_verdict(&p->faults, p->config->path, e);
+	if (p && p->config)
+		path = p->config->path;
+	if (o->json)
+		r = print_json(&f, e);
+	else
+		faults_print(&f);
+	if (r == 0)
+		r = faults_verdict(&f, path, e);
 	if (r == 0 && !o->json)
 		print_summary(p->config);
 	return r;

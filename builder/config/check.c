@@ -101,7 +101,7 @@ static void check_endpoint(const struct check *x)
 			fault_key(
 				x->faults, c, "cluster.endpoint",
 				"cluster.endpoint: %s is the worker %s, where no API listens; use a control-plane node",
-				c->cluster.endpoint, n->name);
+				c->cluster.endpoint, str_or(n->name, "of the cluster"));
 	vec_foreach (p, &c->lb.pools)
 		if (range_has(p->range, r.first))
 			fault_key(x->faults, c, "cluster.endpoint",

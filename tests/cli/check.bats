@@ -60,10 +60,6 @@ said() {
 fault() {
 	said "${1//@PWD@/$PWD}" 3
 }
-# broken MESSAGE: no YAML, exit 3.
-broken() {
-	said "pibuild: error: $1" 3
-}
 # note LINE: among what is said of a valid file, exit 0.
 note() {
 	run --separate-stderr "$PIBUILD" check
@@ -133,52 +129,52 @@ note() {
 
 @test "duplicate keys are refused with both lines" {
 	change 's/  user: pi/&\n  user: me/'
-	broken 'cluster.yaml:8:3: the key '\''user'\'' is already set in line 7; each key may stand once'
+	fault 'cluster.yaml:8:3: error: the key '\''user'\'' is already set in line 7; each key may stand once'
 }
 
 @test "a tab as indentation is refused" {
 	change 's/^  user/\tuser/'
-	broken 'cluster.yaml:7:1: a tab; YAML is indented with spaces'
+	fault 'cluster.yaml:7:1: error: a tab; YAML is indented with spaces'
 }
 
 @test "an alias is refused" {
 	change 's/name: lab/name: *lab/'
-	broken 'cluster.yaml:3:9: aliases (*name) are not supported; put text that starts with '\''*'\'' in quotes'
+	fault 'cluster.yaml:3:9: error: aliases (*name) are not supported; put text that starts with '\''*'\'' in quotes'
 }
 
 @test "an anchor is refused" {
 	change 's/name: lab/name: \&x lab/'
-	broken 'cluster.yaml:3:9: anchors (&name) are not supported; write the value out where it is needed'
+	fault 'cluster.yaml:3:9: error: anchors (&name) are not supported; write the value out where it is needed'
 }
 
 @test "a merge key is refused" {
 	change 's/  name: lab/&\n  <<: {a: b}/'
-	broken 'cluster.yaml:4:3: merge keys (<<) are not supported; write the keys out'
+	fault 'cluster.yaml:4:3: error: merge keys (<<) are not supported; write the keys out'
 }
 
 @test "a tag is refused" {
 	change 's/name: lab/name: !!str lab/'
-	broken 'cluster.yaml:3:9: tags (!name) are not supported; put text that starts with '\''!'\'' in quotes'
+	fault 'cluster.yaml:3:9: error: tags (!name) are not supported; put text that starts with '\''!'\'' in quotes'
 }
 
 @test "a second document is refused" {
 	add '---' 'a: 1'
-	broken 'cluster.yaml:24:1: a second document starts here (after ---); this file must hold one'
+	fault 'cluster.yaml:24:1: error: a second document starts here (after ---); this file must hold one'
 }
 
 @test "an open quote is refused where it opens" {
 	change 's/name: lab/name: "lab/'
-	broken 'cluster.yaml:3:9: this quote is never closed'
+	fault 'cluster.yaml:3:9: error: this quote is never closed'
 }
 
 @test "a byte order mark is refused" {
 	change '1s/^/\xef\xbb\xbf/'
-	broken 'cluster.yaml:1:1: the file starts with a byte order mark; save it as UTF-8 without BOM'
+	fault 'cluster.yaml:1:1: error: the file starts with a byte order mark; save it as UTF-8 without BOM'
 }
 
 @test "Latin-1 is refused" {
 	change 's/name: lab/name: l\xe4b/'
-	broken 'cluster.yaml:3:10: this byte is no valid UTF-8; save the file as UTF-8'
+	fault 'cluster.yaml:3:10: error: this byte is no valid UTF-8; save the file as UTF-8'
 }
 
 # ---- values ----
@@ -848,7 +844,7 @@ note() {
 }
 
 @test "a file that is not there ends 3 and names it" {
-	fails 3 'cannot open nowhere.yaml: No such file or directory' "$PIBUILD" check -c nowhere.yaml
+	fails 3 'error: cannot open nowhere.yaml: No such file or directory' "$PIBUILD" check -c nowhere.yaml
 }
 
 @test "paths in the file are relative to the file, not to where pibuild runs" {
@@ -878,12 +874,19 @@ note() {
 	done
 }
 
-@test "a secrets file that others can read is a fault" {
+@test "faults of the config do not hide those of the secrets file" {
+	change 's/gateway: .*/gateway: 192.168.9.1/'
 	printf 'x: 1\n' >secrets.yaml
-	chmod 644 secrets.yaml
+	chmod 600 secrets.yaml
 	run --separate-stderr "$PIBUILD" check
 	[ "$status" -eq 3 ]
-	[[ "$stderr" == *secrets.yaml* ]]
+	[[ "$stderr" == *cluster.yaml:13:12:* && "$stderr" == *secrets.yaml* ]]
+}
+
+@test "a secrets file that others can read is refused, with the cure" {
+	printf 'x: 1\n' >secrets.yaml
+	chmod 644 secrets.yaml
+	fails 5 'chmod 600 ./secrets.yaml' "$PIBUILD" check
 }
 
 @test "--secrets with a file that is not there is a fault" {
@@ -912,17 +915,17 @@ note() {
 
 @test "a file larger than 1 MiB is refused" {
 	head -c 1048577 /dev/zero | tr '\0' '#' >cluster.yaml
-	broken 'cluster.yaml: larger than 1 MiB; this is no configuration file'
+	fault 'error: cluster.yaml: larger than 1 MiB; this is no configuration file'
 }
 
 @test "a file nested deeper than 64 levels is refused" {
 	printf 'a: %s\n' "$(printf '[%.0s' {1..64})$(printf ']%.0s' {1..64})" >cluster.yaml
-	broken 'cluster.yaml:1:67: nested deeper than 64 levels'
+	fault 'cluster.yaml:1:67: error: nested deeper than 64 levels'
 }
 
 @test "a value of more than 64 KiB is refused" {
 	printf 'a: %s\n' "$(head -c 65537 /dev/zero | tr '\0' x)" >cluster.yaml
-	broken 'cluster.yaml:1:4: a single value of more than 64 KiB'
+	fault 'cluster.yaml:1:4: error: a single value of more than 64 KiB'
 }
 
 @test "a billion laughs end at the first anchor" {
@@ -930,17 +933,17 @@ note() {
 		a: &a [lol, lol, lol, lol, lol, lol, lol, lol, lol]
 		b: &b [*a, *a, *a, *a, *a, *a, *a, *a, *a]
 	EOT
-	broken 'cluster.yaml:1:4: anchors (&name) are not supported; write the value out where it is needed'
+	fault 'cluster.yaml:1:4: error: anchors (&name) are not supported; write the value out where it is needed'
 }
 
 @test "a file with NUL bytes is refused" {
 	printf 'a: \0\n' >cluster.yaml
-	broken 'cluster.yaml:1:4: a NUL byte; the file must be plain UTF-8 text (is it UTF-16?)'
+	fault 'cluster.yaml:1:4: error: a NUL byte; the file must be plain UTF-8 text (is it UTF-16?)'
 }
 
 @test "UTF-16 is named as such" {
 	printf '\xff\xfea\0:\0' >cluster.yaml
-	broken 'cluster.yaml:1:1: the file is UTF-16; save it as UTF-8'
+	fault 'cluster.yaml:1:1: error: the file is UTF-16; save it as UTF-8'
 }
 
 @test "a file with CRLF line ends is fine" {
