@@ -129,6 +129,7 @@ int main(void)
 {
 	int r;
 
+	setenv("PIBUILD_DATA", ".", 0);
 	test_kernels();
 	test_all();
 	test_unknown();

@@ -625,6 +625,7 @@ int main(void)
 	struct err e = { 0 };
 	int r;
 
+	setenv("PIBUILD_DATA", ".", 0);
 	if (!mkdtemp(folder))
 		return 1;
 	test_kinds();
