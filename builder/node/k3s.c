@@ -83,7 +83,7 @@ static void set_node(struct yaml_node *doc, const struct node_ctx *x)
 	if (x->node->address.set)
 		yaml_set(doc, "node-ip", yaml_str(ipv4_text(x->node->address.addr, ip)));
 	/* Nothing below node-role.kubernetes.io: a node may not give itself a role. */
-	yaml_set(doc, "node-label", yaml_append(yaml_seq(), yaml_strf("pibuild/board=%s", x->board->name)));
+	yaml_set(doc, "node-label", cluster_strings(arena_printf("pibuild/board=%s", x->board->name), NULL));
 }
 
 static void add_config(const struct node_ctx *x, struct tree *t)

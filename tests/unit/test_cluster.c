@@ -344,7 +344,7 @@ static void k3s_cases(void)
 	CASE("a node gives itself no role label")
 	{
 		CHECK(!has(file_of(THREE, 3, CONFIG_YAML), "node-role"));
-		CHECK(has(file_of(THREE, 3, CONFIG_YAML), "pibuild/board=rpi5"));
+		CHECK(has(file_of(THREE, 3, CONFIG_YAML), "node-label:\n- pibuild/board=rpi5\n"));
 	}
 	CASE("a server has k3s.service only, a worker k3s-agent.service only")
 	{
