@@ -18,9 +18,9 @@ PKGLD    = $(shell pkg-config --libs $(PKGS))
 
 WARN    := -Wall -Wextra -Wshadow -Wundef -Wvla -Wformat=2 -Wwrite-strings -Wpointer-arith -Wstrict-prototypes \
            -Wmissing-prototypes -Wimplicit-fallthrough -Wno-unused-parameter
+comma   := ,
 HARD    := $(if $(SAN),-fsanitize=address$(comma)undefined -fno-omit-frame-pointer -fno-sanitize-recover=all -DPIBUILD_SANITIZED,\
            -fstack-protector-strong -D_FORTIFY_SOURCE=2) -fPIE
-comma   := ,
 ALL_CF   = -std=gnu17 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DPIBUILD_VERSION='"$(VERSION)"' \
            -DPIBUILD_DATADIR='"$(PREFIX)/share/pibuild"' -Ibuilder -I$(B) $(WARN) $(HARD) $(PKGCF) \
            $(if $(WERROR),-Werror) $(if $(COV),--coverage)
