@@ -39,7 +39,7 @@ digest_of() {
 make_data_folder() {
 	mkdir -p "$1/configs"
 	ln -s "$top/boards" "$top/overlays" "$1/"
-	cp "$top"/configs/* "$1/configs/"
+	cp -r "$top"/configs/* "$1/configs/"
 	sed '/^artifacts:/,$d' "$top/configs/catalogue.yaml" >"$1/configs/catalogue.yaml"
 	cat >>"$1/configs/catalogue.yaml" <<-'EOT'
 		artifacts:
