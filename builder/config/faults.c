@@ -14,8 +14,8 @@ static char *clean(char *s)
 	return s;
 }
 
-static void add(struct faults *f, const char *file, const struct yaml_node *where, bool note, const char *fmt,
-		va_list ap)
+_printf_(5, 0) static void add(struct faults *f, const char *file, const struct yaml_node *where, bool note,
+			       const char *fmt, va_list ap)
 {
 	_cleanup_free_ char *msg = NULL;
 
