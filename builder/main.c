@@ -45,7 +45,7 @@ struct option_row {
 #define AT(member) offsetof(struct cmd_options, member)
 static const struct option_row options[] = {
 	{ "config", 'c', OPT_TEXT, AT(config), "FILE", "the cluster (cluster.yaml, else one rpi5 on DHCP)", NULL },
-	{ "out", 'o', OPT_TEXT, AT(out), "DIR", "where results go (out)", NULL },
+	{ "out", 'o', OPT_TEXT, AT(out), "PATH", "where results go: a folder (out), for kubeconfig a file", NULL },
 	{ "lock", 0, OPT_TEXT, AT(lock), "FILE", "pinned versions (pibuild.lock beside the config, else the shipped)",
 	  NULL },
 	{ "secrets", 0, OPT_TEXT, AT(secrets), "FILE", "the cluster's secrets (secrets.yaml beside the config)", NULL },

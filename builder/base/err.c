@@ -90,3 +90,18 @@ int err_wrap(struct err *e, const char *fmt, ...)
 	e->msg[n + 2 + keep] = '\0';
 	return e->code;
 }
+
+int err_rename(struct err *e, const char *from, const char *to)
+{
+	char msg[sizeof(e->msg)] = "", *rest = e->msg, *hit;
+	size_t n = 0;
+
+	while (*from && (hit = strstr(rest, from)) && n < sizeof(msg)) {
+		n += (size_t)snprintf(msg + n, sizeof(msg) - n, "%.*s%s", (int)(hit - rest), rest, to);
+		rest = hit + strlen(from);
+	}
+	if (n < sizeof(msg))
+		snprintf(msg + n, sizeof(msg) - n, "%s", rest);
+	memcpy(e->msg, msg, sizeof(msg));
+	return e->code;
+}

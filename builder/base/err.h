@@ -40,6 +40,9 @@ int err_class(struct err *e, enum exit_class class, const char *fmt, ...) __attr
 /* Puts "context: " before the message that is there. Returns the code that is there. */
 int err_wrap(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* Puts TO for every FROM in the message: a temporary file is named by what the user knows. Returns the code. */
+int err_rename(struct err *e, const char *from, const char *to);
+
 /* True when the failure is the user's own interruption (Ctrl-C, SIGTERM). */
 static inline int err_interrupted(const struct err *e)
 {

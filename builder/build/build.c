@@ -136,8 +136,9 @@ static int build_node(const struct build *b, const struct node_plan *n, struct e
 	if (r == 0)
 		r = ext4_check(outfile_tmp_path(&out), d.parts[d.n - 1].start, d.parts[d.n - 1].size,
 			       b->plan->project->epoch, e);
-	if (r == 0)
-		r = outfile_publish(&out, e);
+	if (r < 0)
+		return err_rename(e, outfile_tmp_path(&out), n->image);
+	r = outfile_publish(&out, e);
 	if (r == 0 && b->sha256)
 		r = write_digest(n, out.fd, e);
 	return r;

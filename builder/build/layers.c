@@ -120,6 +120,11 @@ static int check_room(const struct build *b, const char *path, uint64_t need, co
 		       size_text(need, want), path, size_text(room, have));
 }
 
+static const char *base_name(const struct pin *pin)
+{
+	return pin->file ? pin->file : arena_printf("%s %s", pin->name, pin->version);
+}
+
 /* Decodes the base into every file of OUTS at once: the bytes pass by only once. */
 static int decode_base(const struct build *b, int *outs, unsigned n, struct err *e)
 {
@@ -127,7 +132,7 @@ static int decode_base(const struct build *b, int *outs, unsigned n, struct err 
 	_cleanup_close_ int in = -1;
 	struct stat st;
 	struct decode d = {
-		.name = pin->file ? pin->file : arena_printf("%s %s", pin->name, pin->version),
+		.name = base_name(pin),
 		.outs = outs,
 		.n_outs = n,
 		.max_size = pin->raw_size ? pin->raw_size : 64 * GIB,
@@ -185,7 +190,7 @@ static int base_into(const struct build *b, struct outfile *out, struct err *e)
 	if (r == 0)
 		r = check_base(outfile_tmp_path(out), b->plan->project->epoch, &d, e);
 	if (r < 0)
-		return r;
+		return err_rename(e, outfile_tmp_path(out), base_name(&b->plan->base));
 	return layer_publish(b, key, &kept, &none, e);
 }
 
@@ -274,7 +279,7 @@ int layer_get(const struct build *b, const struct layer_plan *l, int *ret_fd, st
 	if (r == 0)
 		r = fill_layer(b, l, outfile_tmp_path(&out), records, e);
 	if (r < 0)
-		return r;
+		return err_rename(e, outfile_tmp_path(&out), arena_printf("the %s layer", l->label));
 	records_merge(records);
 	r = layer_publish(b, l->key, &out, records, e);
 	if (r == 0)

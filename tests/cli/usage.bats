@@ -75,7 +75,7 @@ setup() {
 }
 
 @test "a missing config file is named with what to do" {
-	fails 1 'nothing.yaml' "$PIBUILD" check -c nothing.yaml
+	fails 3 'cannot open nothing.yaml' "$PIBUILD" check -c nothing.yaml
 }
 
 @test "doctor finds the tools this machine needs" {

@@ -6,7 +6,9 @@ load ../lib/image
 
 setup_file() {
 	cd "$BATS_FILE_TMPDIR"
-	write_cluster
+	write_cluster "certManager:" "  email: me@example.org" \
+		"  dns01: {provider: digitalocean, accessToken: {env: DO_TOKEN}}" "  zones: [home.example.org]"
+	export DO_TOKEN=dop_v1_canary0123456789abcdefghijklmnopqrstuvwxyz
 	build -o out >stdout 2>stderr
 	xz -dc "$("$top/scripts/make-base" --kept tiny)" >base.img
 }
@@ -218,11 +220,18 @@ setup() {
 	on_root "$server" stat /usr/local/bin/k3s | grep -q 'mtime: 0x6ac58b80'
 }
 
+@test "the DNS-01 token is a 0600 Secret on the first server and nowhere on a worker" {
+	root_cat "$server" /etc/pibuild/secrets/dns01.yaml | grep -q "$DO_TOKEN"
+	[ "$(root_mode "$server" /etc/pibuild/secrets/dns01.yaml)" = 0600 ]
+	[ "$(root_mode "$server" /etc/pibuild/secrets)" = 0700 ]
+	run ! grep -aq "$DO_TOKEN" "$worker"
+}
+
 @test "no secret of the cluster is on the FAT or in a manifest, plan or log" {
 	part "$server" 1 fat
 	"$PIBUILD" plan --json >plan.json
 	# Long random values of the file: tokens, passwords, keys.
-	grep -oE '[A-Za-z0-9+/]{40,}' secrets.yaml | sort -u >values
+	{ grep -oE '[A-Za-z0-9+/]{40,}' secrets.yaml && echo "$DO_TOKEN"; } | sort -u >values
 	[ "$(wc -l <values)" -gt 10 ]
 	run ! grep -aqFf values fat out/cp-1.manifest.json out/w-1.manifest.json plan.json stdout stderr
 	run ! grep -raqFf values cache

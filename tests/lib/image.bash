@@ -2,6 +2,8 @@
 # shellcheck shell=bash
 # For tests that build images: a cluster to build, the sandbox to build it in, and strangers to judge the result.
 
+bats_require_minimum_version 1.5.0
+
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 PIBUILD=${PIBUILD:-$top/build/pibuild}
 
