@@ -418,7 +418,8 @@ static void cilium_cases(void)
 	}
 	CASE("the same boards run Envoy on a Debian kernel")
 	{
-		static const char debian[] = HEAD LAN "os: {base: debian}\n" NODES NODE("a", "control-plane", "rpi4", "11");
+		static const char debian[] = HEAD LAN
+			"os: {base: debian}\n" NODES NODE("a", "control-plane", "rpi4", "11");
 
 		CHECK_STR(value_of(cilium_values(ctx_of(debian, 0), NULL), "l7Proxy"), "true");
 	}
