@@ -163,7 +163,7 @@ tiny_journal() {
 
 tiny_fill() {
 	local free
-	free=$(dumpe2fs -h "$1?offset=$(($3 * mib))" 2>/dev/null | awk '/^Free blocks:/ { print $3 }')
+	free=$(debugfs -R 'show_super_stats -h' "$1?offset=$(($3 * mib))" 2>/dev/null | awk '/^Free blocks:/ { print $3 }')
 	(yes pibuild || true) | head -c $((free * 4096)) >"$2/filler"
 	printf 'write "%s" filler\n' "$2/filler" | edit_ext4 "$1" "$3"
 }
