@@ -743,6 +743,13 @@ static void good_values_cases(void)
 		CHECK_STR(judged(SINGLE, "\nrollOutCiliumPods: false\n"),
 			  "note test:2: rollOutCiliumPods: goes over pibuild's own value, which is true\n");
 	}
+	CASE("a key unknown to a list that does not cover the version is a note, no fault")
+	{
+		const char *text = judged(SINGLE "versions: {cilium: 1.17.18}\n", "someNewThing: 1\n");
+
+		CHECK(has(text, "note test:1: someNewThing: pibuild does not know this key"));
+		CHECK_INT(faults.errors, 0);
+	}
 	CASE("the user's values are merged deep, and win")
 	{
 		struct node_ctx *x = ctx_of(SINGLE, 0);
