@@ -1,20 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Members of release archives through libarchive: tar, plain or compressed; everything that could leave the target is
- * refused by name. */
+/*
+ * Members of release archives through libarchive: tar, plain or compressed. Whatever could leave the target is refused
+ * by name, and so is what a release has no use for: hard links, devices, sparse files, names beyond ASCII.
+ */
 #include <archive.h>
 #include <archive_entry.h>
 #include <errno.h>
-#include <sys/stat.h>
+#include <search.h>
 
 #include "archive/internal.h"
 
-enum { MAX_ENTRIES = 10000, MAX_PATH = 1024, NAMES_SHOWN = 5 };
-static const uint64_t max_unpacked = 1 * GIB, max_member = 1 * GIB;
+enum { MAX_ENTRIES = 10000, MAX_PATH = 1024, MAX_NAME = 255, NAMES_SHOWN = 5 };
+static const uint64_t max_unpacked = 1 * GIB; /* of all entries, also of those passed over */
 
 struct member {
 	struct input in;
 	struct archive *a;
-	uint64_t size, left;
+	uint64_t size, left; /* of the current file */
+	uint64_t total;	     /* of all entries so far */
+	unsigned entries;
 };
 
 static struct archive *new_reader(void)
@@ -30,23 +34,28 @@ static struct archive *new_reader(void)
 	return a;
 }
 
-/* "./a/b/" -> "a/b"; NULL when the name is absolute, climbs, is too long, or holds control characters. */
+static bool is_plain(const char *s)
+{
+	for (; *s; s++)
+		if (*s < ' ' || *s > '~')
+			return false;
+	return true;
+}
+
+/* "./a/b/" -> "a/b"; NULL when the name is absolute, climbs, is too long, or holds odd characters. */
 static const char *clean_path(const char *name)
 {
 	_cleanup_free_ char *copy = NULL;
 	_cleanup_strbuf_ struct strbuf out = { 0 };
 	char *save = NULL;
 
-	if (!name || name[0] == '/' || strlen(name) > MAX_PATH)
+	if (!name || name[0] == '/' || strlen(name) > MAX_PATH || !is_plain(name))
 		return NULL;
-	for (const char *p = name; *p; p++)
-		if ((unsigned char)*p < 0x20 || *p == 0x7f)
-			return NULL;
 	copy = xstrdup(name);
 	for (char *part = strtok_r(copy, "/", &save); part; part = strtok_r(NULL, "/", &save)) {
 		if (streq(part, "."))
 			continue;
-		if (streq(part, ".."))
+		if (streq(part, "..") || strlen(part) > MAX_NAME)
 			return NULL;
 		strbuf_addf(&out, "%s%s", out.n ? "/" : "", part);
 	}
@@ -58,6 +67,22 @@ static int member_start(int fd, const char *name, struct member *m, struct err *
 	input_init(&m->in, fd, arena_strdup(name));
 	m->a = new_reader();
 	return input_open_archive(&m->in, m->a, e);
+}
+
+/* Passing over an entry unpacks it too, so every size counts. */
+static int judge_size(struct member *m, struct archive_entry *entry, const char *path, struct err *e)
+{
+	int64_t size = archive_entry_size(entry);
+
+	if (++m->entries > MAX_ENTRIES)
+		return err_set(e, -EBADMSG, "%s is refused: more than %d entries", m->in.name, MAX_ENTRIES);
+	if (!archive_entry_size_is_set(entry))
+		size = 0;
+	if (size < 0 || (uint64_t)size > max_unpacked - m->total)
+		return err_set(e, -EBADMSG, "%s is refused: with %s it unpacks to more than 1 GiB", m->in.name, path);
+	m->total += (uint64_t)size;
+	m->size = m->left = (uint64_t)size;
+	return 1;
 }
 
 /* The next entry, 0 at the end, or negative. Its cleaned path goes to RET_PATH. */
@@ -72,21 +97,19 @@ static int next_entry(struct member *m, struct archive_entry **entry, const char
 		return input_archive_error(&m->in, m->a, e);
 	*ret_path = clean_path(archive_entry_pathname(*entry));
 	if (!*ret_path)
-		return err_set(
-			e, -EBADMSG,
-			"%s is refused: it holds a name that is absolute, climbs with '..' or has control characters",
-			m->in.name);
-	return 1;
+		return err_set(e, -EBADMSG,
+			       "%s is refused: it holds a name that is absolute, too long, climbs with '..' or has odd "
+			       "characters",
+			       m->in.name);
+	return judge_size(m, *entry, *ret_path, e);
 }
 
 static int judge_member(struct member *m, struct archive_entry *entry, const char *path, struct err *e)
 {
 	if (archive_entry_filetype(entry) != AE_IFREG || archive_entry_hardlink(entry))
 		return err_set(e, -EBADMSG, "%s is refused: %s in it is no regular file", m->in.name, path);
-	if (!archive_entry_size_is_set(entry) || archive_entry_size(entry) < 0 ||
-	    (uint64_t)archive_entry_size(entry) > max_member)
-		return err_set(e, -EBADMSG, "%s is refused: %s in it claims an impossible size", m->in.name, path);
-	m->size = m->left = (uint64_t)archive_entry_size(entry);
+	if (!archive_entry_size_is_set(entry) || archive_entry_sparse_count(entry) > 0)
+		return err_set(e, -EBADMSG, "%s is refused: %s in it has no plain size", m->in.name, path);
 	return 0;
 }
 
@@ -102,8 +125,6 @@ static int find_member(struct member *m, const char *wanted, struct err *e)
 			return judge_member(m, entry, path, e);
 		if (n++ < NAMES_SHOWN)
 			strbuf_addf(&seen, "%s%s", seen.n ? ", " : "", path);
-		if (n > MAX_ENTRIES)
-			return err_set(e, -EBADMSG, "%s is refused: more than %d entries", m->in.name, MAX_ENTRIES);
 	}
 	if (r < 0)
 		return r;
@@ -159,15 +180,18 @@ void member_close(struct member *m)
 
 /* ---- a whole sub-tree ---- */
 
+/* A path of the sub-tree that was met. */
+struct place {
+	const char *path;
+	bool dir;
+};
+
 struct walk {
 	struct member *m;
 	const char *below;
 	unpack_fn fn;
 	void *arg;
-	uint64_t total;
-	unsigned entries;
-	VEC(const char *) links; /* symbolic links seen: nothing may lie below one */
-	VEC(const char *) files;
+	void *places; /* tsearch(3) tree of struct place, on the arena */
 };
 
 /* PATH relative to the sub-tree, or NULL when it is not in it. */
@@ -182,52 +206,63 @@ static const char *relative(const struct walk *w, const char *path)
 	return path[n] ? path + n + 1 : "";
 }
 
-static bool is_below(const char *path, const char *parent)
-{
-	size_t n = strlen(parent);
-
-	return !strncmp(path, parent, n) && path[n] == '/';
-}
-
-/* A link may point to what is beside or below it, never up out of the sub-tree. */
+/* Up first, then down: ".." after a name could climb from where another link leads. What remains starts in a real
+ * folder, so counting is enough. */
 static bool link_stays(const char *path, const char *target)
 {
 	_cleanup_free_ char *copy = xstrdup(target);
 	char *save = NULL;
+	bool down = false;
 	int depth = 0;
 
-	if (!*target || target[0] == '/')
+	if (!*target || target[0] == '/' || strlen(target) > MAX_PATH || !is_plain(target))
 		return false;
 	for (const char *p = path; *p; p++)
 		depth += *p == '/';
 	for (char *part = strtok_r(copy, "/", &save); part; part = strtok_r(NULL, "/", &save)) {
-		depth += streq(part, "..") ? -1 : streq(part, ".") ? 0 : 1;
-		if (depth < 0)
+		if (streq(part, "..") && (down || --depth < 0))
 			return false;
+		down |= !streq(part, "..") && !streq(part, ".");
 	}
 	return true;
 }
 
-static int judge_place(struct walk *w, const char *path, struct err *e)
+static int by_path(const void *a, const void *b)
 {
-	vec_foreach (link, &w->links)
-		if (is_below(path, *link) || streq(path, *link))
-			return err_set(e, -EBADMSG, "%s is refused: %s lies behind its own link %s", w->m->in.name,
-				       path, *link);
-	vec_foreach (file, &w->files)
-		if (streq(path, *file) || is_below(path, *file))
-			return err_set(e, -EBADMSG, "%s is refused: %s is in it twice", w->m->in.name, path);
+	return strcmp(((const struct place *)a)->path, ((const struct place *)b)->path);
+}
+
+/* False when it is there already, unless both are folders. */
+static bool take_place(struct walk *w, const char *path, bool dir)
+{
+	struct place *p = arena_new(struct place), **there;
+
+	*p = (struct place){ path, dir };
+	there = tsearch(p, &w->places, by_path);
+	return there && (*there == p || ((*there)->dir && dir));
+}
+
+/* Each part of the path before the last must be a folder, never a link of the archive; nothing may come twice. */
+static int judge_place(struct walk *w, const char *path, bool dir, struct err *e)
+{
+	for (const char *slash = strchr(path, '/'); slash; slash = strchr(slash + 1, '/'))
+		if (!take_place(w, arena_strndup(path, (size_t)(slash - path)), true))
+			return err_set(e, -EBADMSG, "%s is refused: %s lies behind a file or link of its own",
+				       w->m->in.name, path);
+	if (!take_place(w, path, dir))
+		return err_set(e, -EBADMSG, "%s is refused: %s is in it twice", w->m->in.name, path);
 	return 0;
 }
 
 static int walk_entry(struct walk *w, struct archive_entry *entry, const char *path, struct err *e)
 {
 	struct unpack_entry u = { .path = path, .mode = archive_entry_perm(entry) & 0777 };
-	int r = judge_place(w, path, e);
+	unsigned type = archive_entry_hardlink(entry) ? 0 : archive_entry_filetype(entry);
+	int r = judge_place(w, path, type == AE_IFDIR, e);
 
 	if (r < 0)
 		return r;
-	switch (archive_entry_hardlink(entry) ? 0 : archive_entry_filetype(entry)) {
+	switch (type) {
 	case AE_IFDIR:
 		u.dir = true;
 		return w->fn(w->arg, &u, w->m, e);
@@ -235,15 +270,10 @@ static int walk_entry(struct walk *w, struct archive_entry *entry, const char *p
 		u.symlink = archive_entry_symlink(entry);
 		if (!u.symlink || !link_stays(path, u.symlink))
 			return err_set(e, -EBADMSG, "%s is refused: the link %s leads out of it", w->m->in.name, path);
-		*vec_push(&w->links) = path;
 		return w->fn(w->arg, &u, w->m, e);
 	case AE_IFREG:
 		r = judge_member(w->m, entry, path, e);
-		w->total += w->m->size;
-		if (r == 0 && w->total > max_unpacked)
-			r = err_set(e, -EBADMSG, "%s is refused: it unpacks to more than 1 GiB", w->m->in.name);
 		u.size = w->m->size;
-		*vec_push(&w->files) = path;
 		return r < 0 ? r : w->fn(w->arg, &u, w->m, e);
 	default:
 		return err_set(e, -EBADMSG, "%s is refused: %s is a hard link, device or special file", w->m->in.name,
@@ -259,8 +289,6 @@ static int walk_all(struct walk *w, struct err *e)
 	int r;
 
 	while ((r = next_entry(w->m, &entry, &path, e)) > 0) {
-		if (++w->entries > MAX_ENTRIES)
-			return err_set(e, -EBADMSG, "%s is refused: more than %d entries", w->m->in.name, MAX_ENTRIES);
 		inside = relative(w, path);
 		if (!inside || !*inside)
 			continue;
@@ -274,6 +302,11 @@ static int walk_all(struct walk *w, struct err *e)
 	return r;
 }
 
+/* The arena's. */
+static void leave(void *place)
+{
+}
+
 int unpack_walk(int fd, const char *archive_name, const char *below, unpack_fn fn, void *arg, char sha256[SHA256_HEX],
 		struct err *e)
 {
@@ -285,6 +318,7 @@ int unpack_walk(int fd, const char *archive_name, const char *below, unpack_fn f
 		r = walk_all(&w, e);
 	if (r == 0)
 		r = member_digest(m, sha256, e);
+	tdestroy(w.places, leave);
 	member_close(m);
 	return r;
 }

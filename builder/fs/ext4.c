@@ -127,8 +127,8 @@ static int open_fs(struct ext4 *x, uint64_t offset, unsigned flags, struct err *
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	_cleanup_free_ char *options = xasprintf("offset=%llu", (unsigned long long)offset);
-	/* FORCE: unknown features are for our own list to refuse, with a reason. */
-	int how = EXT2_FLAG_64BITS | EXT2_FLAG_FORCE | (flags & EXT4_WRITE ? EXT2_FLAG_RW : 0);
+	/* FORCE, SKIP_MMP: features are for our own list to refuse, with a reason. */
+	int how = EXT2_FLAG_64BITS | EXT2_FLAG_FORCE | EXT2_FLAG_SKIP_MMP | (flags & EXT4_WRITE ? EXT2_FLAG_RW : 0);
 	errcode_t c;
 
 	pthread_once(&once, load_messages);

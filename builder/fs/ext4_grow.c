@@ -60,8 +60,8 @@ int ext4_check(const char *image, uint64_t offset, uint64_t length, int64_t epoc
 	return r < 0 ? r : check_end(image, offset, length, 0, e);
 }
 
-/* resize2fs cuts a plain file down to the size of the filesystem when it is done, without counting the offset: what lies
- * in the last OFFSET bytes would be lost. A file that is not longer than the new filesystem is left alone. */
+/* resize2fs cuts a plain file down to the size of the filesystem when it is done, without counting the offset: what
+ * lies in the last OFFSET bytes would be lost. A file that is not longer than the new filesystem is left alone. */
 static int check_not_cut(const char *image, uint64_t offset, uint64_t new_length, struct err *e)
 {
 	struct stat st;

@@ -188,9 +188,6 @@ static int add_target(struct ext4 *x, ext2_ino_t ino, inode_t *inode, const stru
 {
 	int r;
 
-	if (src->size == 0 || src->size >= x->fs->blocksize)
-		return err_set(e, -EINVAL, "%s: a symbolic link's target must have 1 to %u bytes", path,
-			       x->fs->blocksize - 1);
 	if (src->size >= sizeof(inode->i_block))
 		return add_content(x, ino, inode, src, path, e);
 	r = fill_chunk(x, src, (size_t)src->size, (size_t)src->size, path, e);

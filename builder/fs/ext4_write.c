@@ -152,6 +152,9 @@ int ext4_symlink(struct ext4 *x, const char *path, const char *target, const str
 	struct fs_bytes state;
 	struct fs_source src = fs_source_bytes(&state, target, strlen(target));
 
+	if (src.size == 0 || src.size >= x->fs->blocksize)
+		return err_set(e, -EINVAL, "%s: a symbolic link's target must have 1 to %u bytes", path,
+			       x->fs->blocksize - 1);
 	return put(x, path, S_IFLNK, &meta, &src, e);
 }
 

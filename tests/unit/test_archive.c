@@ -276,6 +276,340 @@ static void test_limits(void)
 	}
 }
 
+/* ---- archives ---- */
+
+static struct strbuf tar;
+
+/* One ustar entry (POSIX 1003.1): 512 bytes of octal text, then the content in blocks of 512. */
+static void add_entry(const char *name, size_t name_n, char type, const char *link, unsigned mode, const char *size,
+		      const char *content)
+{
+	char h[512] = { 0 }, pad[512] = { 0 };
+	unsigned sum = 0;
+
+	memcpy(h, name, MIN(name_n, 100u));
+	snprintf(h + 100, 8, "%07o", mode);
+	memcpy(h + 108, "0000000\0000000000", 16);
+	snprintf(h + 124, 12, "%011o", (unsigned)strlen(content));
+	if (size)
+		memcpy(h + 124, size, 12);
+	memcpy(h + 136, "14524770400", 12);
+	memset(h + 148, ' ', 8);
+	h[156] = type;
+	memcpy(h + 157, link, MIN(strlen(link), 100u));
+	memcpy(h + 257, "ustar\00000", 8);
+	for (size_t i = 0; i < sizeof(h); i++)
+		sum += (unsigned char)h[i];
+	snprintf(h + 148, 8, "%06o", sum);
+	strbuf_add(&tar, h, sizeof(h));
+	strbuf_adds(&tar, content);
+	strbuf_add(&tar, pad, (512 - strlen(content) % 512) % 512);
+}
+
+static void add(const char *name, char type, const char *link, const char *content)
+{
+	add_entry(name, strlen(name), type, link, 0644, NULL, content);
+}
+
+static void add_file(const char *name, const char *content)
+{
+	add(name, '0', "", content);
+}
+
+/* "LENGTH KEY=VALUE", the length counting itself. */
+static void add_record(struct strbuf *b, const char *key, const char *value)
+{
+	size_t n = strlen(key) + strlen(value) + 3, all = n + 1;
+
+	while (all != n + (size_t)snprintf(NULL, 0, "%zu", all))
+		all++;
+	strbuf_addf(b, "%zu %s=%s\n", all, key, value);
+}
+
+/* A pax header, for what ustar cannot say. */
+static void add_pax(const char *key, const char *value)
+{
+	_cleanup_strbuf_ struct strbuf b = { 0 };
+
+	add_record(&b, key, value);
+	add("PaxHeader", 'x', "", b.s);
+}
+
+static int archive(const char *name)
+{
+	static const char end[1024];
+	_cleanup_free_ char *path = xasprintf("%s/%s", dir, name);
+	int r;
+
+	strbuf_add(&tar, end, sizeof(end));
+	r = file_publish(path, tar.s, tar.n, 0600, &e);
+	strbuf_done(&tar);
+	e = (struct err){ 0 };
+	return r < 0 ? -1 : open(path, O_RDONLY | O_CLOEXEC);
+}
+
+static int list_one(void *arg, const struct unpack_entry *u, struct member *m, struct err *err)
+{
+	char buf[64] = "";
+
+	if (!u->dir && !u->symlink && member_read(m, buf, sizeof(buf) - 1, err) < 0)
+		return err->code;
+	strbuf_addf(arg, "%s%s%s%s %o %s|", u->path, u->dir ? "/" : "", u->symlink ? "->" : "",
+		    u->symlink ? u->symlink : "", u->mode, buf);
+	return 0;
+}
+
+static int unpack(const char *name, const char *below, struct strbuf *out, char sha[SHA256_HEX])
+{
+	_cleanup_close_ int fd = open(in_dir(name), O_RDONLY | O_CLOEXEC);
+
+	e = (struct err){ 0 };
+	return unpack_walk(fd, name, below, list_one, out, sha, &e);
+}
+
+static void test_members(void)
+{
+	char sha[SHA256_HEX];
+
+	add("./", '5', "", "");
+	add("./README", '0', "", "read me");
+	add_file("./linux-arm64/helm", "the program");
+	add("./linux-arm64/link", '2', "helm", "");
+	close(archive("helm.tar"));
+	sh("cd %s && gzip -k helm.tar && zstd -q -k helm.tar && xz -k helm.tar", dir);
+	CASE("a member of a tar, plain or packed, with the digest of the whole archive")
+	{
+		static const char *const names[] = { "helm.tar", "helm.tar.gz", "helm.tar.zst", "helm.tar.xz" };
+
+		for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+			_cleanup_(member_closep) struct member *m = NULL;
+			_cleanup_close_ int fd = open(in_dir(names[i]), O_RDONLY | O_CLOEXEC);
+			char buf[64] = "";
+
+			CHECK_ERR(member_open(fd, names[i], "linux-arm64/helm", &m, &e), 0);
+			CHECK_INT(member_size(m), 11);
+			CHECK_INT(member_read(m, buf, 4, &e), 4);
+			CHECK_INT(member_read(m, buf + 4, sizeof(buf) - 4, &e), 7);
+			CHECK_STR(buf, "the program");
+			CHECK_INT(member_read(m, buf, sizeof(buf), &e), 0);
+			CHECK_ERR(member_digest(m, sha, &e), 0);
+			CHECK_STR(sha, digest_of(names[i]));
+		}
+	}
+	CASE("a missing member, with what there is instead")
+	{
+		_cleanup_close_ int fd = open(in_dir("helm.tar.gz"), O_RDONLY | O_CLOEXEC);
+		struct member *m = NULL;
+
+		CHECK_ERR(member_open(fd, "helm.tar.gz", "cilium", &m, &e), ENOENT);
+		CHECK(strstr(e.msg, "helm.tar.gz holds no cilium; it has ") && strstr(e.msg, "linux-arm64/helm"));
+	}
+	CASE("only a regular file can be a member")
+	{
+		_cleanup_close_ int fd = open(in_dir("helm.tar"), O_RDONLY | O_CLOEXEC);
+		struct member *m = NULL;
+
+		CHECK_ERR(member_open(fd, "helm.tar", "linux-arm64/link", &m, &e), EBADMSG);
+		CHECK(strstr(e.msg, "no regular file") != NULL);
+	}
+	CASE("what is no archive, or a truncated one")
+	{
+		_cleanup_close_ int zip = open(in_dir("a.zip"), O_RDONLY), cut = -1;
+		struct member *m = NULL;
+
+		CHECK_ERR(member_open(zip, "a.zip", "x", &m, &e), EBADMSG);
+		sh("cd %s && head -c -20 helm.tar.gz >cut.tar.gz", dir);
+		cut = open(in_dir("cut.tar.gz"), O_RDONLY);
+		CHECK(member_open(cut, "cut.tar.gz", "nothing", &m, &e) == -EBADMSG);
+	}
+}
+
+static void test_unpacking(void)
+{
+	_cleanup_strbuf_ struct strbuf out = { 0 };
+	char sha[SHA256_HEX];
+
+	CASE("a sub-tree comes in its order, relative, without setuid")
+	{
+		add_file("outside", "no");
+		add("cilium/", '5', "", "");
+		add("cilium/templates", '5', "", "");
+		add_entry("cilium/templates/a.yaml", 23, '0', "", 06755, NULL, "aaa");
+		add("cilium/link", '2', "templates/a.yaml", "");
+		add("cilium/templates/up", '2', "../link", "");
+		add_file("cilium-not/x", "no");
+		close(archive("chart.tar"));
+		CHECK_ERR(unpack("chart.tar", "cilium", &out, sha), 0);
+		CHECK_STR(e.msg, "");
+		CHECK_STR(out.s, "templates/ 644 |templates/a.yaml 755 aaa|link->templates/a.yaml 644 |"
+				 "templates/up->../link 644 |");
+		CHECK_STR(sha, digest_of("chart.tar"));
+	}
+	CASE("a sub-tree that is not there")
+	{
+		CHECK_ERR(unpack("chart.tar", "cert-manager", &out, sha), ENOENT);
+	}
+}
+
+static void check_hostile(const char *words)
+{
+	_cleanup_strbuf_ struct strbuf out = { 0 };
+	char sha[SHA256_HEX];
+
+	close(archive("hostile.tar"));
+	CHECK_ERR(unpack("hostile.tar", "c", &out, sha), EBADMSG);
+	if (!strstr(e.msg, words))
+		CHECK_FAILED("\"%s\" does not say \"%s\"", e.msg, words);
+}
+
+static void test_hostile(void)
+{
+	static const struct {
+		const char *what, *name;
+		char type;
+		const char *link, *words;
+	} rows[] = {
+		{ "climbing", "c/../../etc/passwd", '0', "", "climbs" },
+		{ "climbing at once", "../x", '0', "", "climbs" },
+		{ "climbing inside", "c/a/../b", '0', "", "climbs" },
+		{ "absolute", "/etc/passwd", '0', "", "absolute" },
+		{ "control characters", "c/a\nb", '0', "", "odd characters" },
+		{ "an escape sequence", "c/\033[2J", '0', "", "odd characters" },
+		{ "not UTF-8", "c/\xff\xfe", '0', "", "odd characters" },
+		{ "a character device", "c/null", '3', "", "special file" },
+		{ "a block device", "c/sda", '4', "", "special file" },
+		{ "a FIFO", "c/fifo", '6', "", "special file" },
+		{ "a hard link", "c/hard", '1', "c/file", "hard link" },
+		{ "a hard link to outside", "c/hard", '1', "../../etc/passwd", "hard link" },
+		{ "a link to an absolute path", "c/l", '2', "/etc", "leads out" },
+		{ "a link that climbs out", "c/l", '2', "../x", "leads out" },
+		{ "a link that climbs out from below", "c/a/b/l", '2', "../../../x", "leads out" },
+		{ "a link that climbs after going down", "c/a/l", '2', "b/../../..", "leads out" },
+		{ "a link that might climb through another", "c/a/l", '2', "b/..", "leads out" },
+		{ "a link with control characters", "c/l", '2', "a\tb", "leads out" },
+		{ "an empty link", "c/l", '2', "", "leads out" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		CASE(rows[i].what)
+		{
+			add_file("c/file", "fine");
+			add(rows[i].name, rows[i].type, rows[i].link, "");
+			check_hostile(rows[i].words);
+		}
+	}
+	CASE("a link, then a file through it")
+	{
+		add("c/dir", '2', "other", "");
+		add_file("c/dir/x", "x");
+		check_hostile("behind a file or link of its own");
+	}
+	CASE("a file, then a file below it")
+	{
+		add_file("c/f", "x");
+		add_file("c/f/x", "x");
+		check_hostile("behind");
+	}
+	CASE("a folder, then a link in its place")
+	{
+		add_file("c/d/x", "x");
+		add("c/d", '2', "other", "");
+		check_hostile("twice");
+	}
+	CASE("the same file twice")
+	{
+		add_file("c/x", "one");
+		add_file("./c//x", "two");
+		check_hostile("x is in it twice");
+	}
+	CASE("a size that cannot be")
+	{
+		add_entry("c/huge", 6, '0', "", 0644, "77777777777", "x");
+		check_hostile("more than 1 GiB");
+		add_entry("c/huge", 6, '0', "", 0644, "\x80\0\0\0\x7f\xff\xff\xff\xff\xff\xff\xff", "x");
+		check_hostile("hostile.tar");
+		add_entry("c/huge", 6, '0', "", 0644, "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", "x");
+		check_hostile("hostile.tar");
+		add_pax("size", "9223372036854775807");
+		add_file("c/huge", "x");
+		check_hostile("hostile.tar");
+	}
+	CASE("a name by pax that ustar would hide")
+	{
+		add_pax("path", "../../../etc/cron.d/x");
+		add_file("c/innocent", "x");
+		check_hostile("climbs");
+		add_pax("linkpath", "/etc/shadow");
+		add("c/innocent", '2', "file", "");
+		check_hostile("leads out");
+	}
+	CASE("a path longer than any release has, and one 10,000 deep")
+	{
+		_cleanup_free_ char *path = xcalloc(1, 20001);
+
+		path[0] = 'c';
+		for (size_t i = 1; i < 20000; i++)
+			path[i] = i % 2 ? '/' : 'd';
+		add_pax("path", path);
+		add_file("c/x", "x");
+		check_hostile("too long");
+		memset(path + 2, 'n', 300);
+		path[302] = '\0';
+		add_pax("path", path);
+		add_file("c/x", "x");
+		check_hostile("too long");
+	}
+	CASE("a sparse file that claims more than it has")
+	{
+		_cleanup_strbuf_ struct strbuf b = { 0 };
+
+		add_record(&b, "GNU.sparse.major", "1");
+		add_record(&b, "GNU.sparse.minor", "0");
+		add_record(&b, "GNU.sparse.name", "c/sparse");
+		add_record(&b, "GNU.sparse.realsize", "8000000000000000000");
+		add("PaxHeader", 'x', "", b.s);
+		add_file("c/GNUSparseFile.1/sparse", "1\n0\n512\n");
+		check_hostile("hostile.tar");
+	}
+	CASE("more entries than any release has")
+	{
+		for (int i = 0; i < 10001; i++) {
+			_cleanup_free_ char *name = xasprintf("other/%d", i);
+
+			add_file(name, "");
+		}
+		add_file("c/x", "x");
+		check_hostile("more than 10000 entries");
+	}
+	CASE("a bomb in front of the member is not unpacked to be passed over")
+	{
+		double start = now_seconds();
+
+		add_entry("bomb", 4, '0', "", 0644, "17777777777", "");
+		add_file("c/x", "x");
+		check_hostile("more than 1 GiB");
+		CHECK(now_seconds() - start < 1);
+	}
+	CASE("headers damaged at random end in an error or in names that stay inside")
+	{
+		uint32_t seed = 11;
+
+		for (int i = 0; i < 400; i++) {
+			_cleanup_strbuf_ struct strbuf out = { 0 };
+			char sha[SHA256_HEX];
+
+			add("c/dir", '5', "", "");
+			add("c/dir/link", '2', "../file", "");
+			add_file("c/file", "content");
+			for (int k = 0; k < 3; k++)
+				tar.s[next_random(&seed) % tar.n] = (char)next_random(&seed);
+			close(archive("hostile.tar"));
+			unpack("hostile.tar", "c", &out, sha);
+			CHECK(!out.s || (!strstr(out.s, "..") || strstr(out.s, "->..")));
+		}
+	}
+}
+
 int main(void)
 {
 	if (!mkdtemp(dir))
@@ -283,6 +617,9 @@ int main(void)
 	test_formats();
 	test_damage();
 	test_limits();
+	test_members();
+	test_unpacking();
+	test_hostile();
 	remove_tree(dir, &e);
 	arena_done();
 	return check_done();
