@@ -124,9 +124,12 @@ int cache_open(const char *dir, struct cache *ret, struct err *e)
 		dir = default_dir(e);
 	if (!dir)
 		return e->code;
-	r = make_dirs(dir, 0700, e);
+	r = make_dirs(path_dir(dir), 0700, e);
 	if (r < 0)
 		return err_wrap(e, "cache (see --cache)");
+	r = make_folder(AT_FDCWD, dir);
+	if (r < 0)
+		return err_errno(e, r, "cannot make the cache %s; give another with --cache DIR", dir);
 	r = open_folder(dir, &fd, e);
 	if (r < 0)
 		return r;

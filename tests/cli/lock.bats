@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # pibuild lock: what is kept, what is looked up where, what is found stale, and which locks are no locks.
+# shellcheck disable=SC2154,SC2034 # set by the library, used by it
 
 load ../lib/faults
 
@@ -173,7 +174,7 @@ served() {
 
 @test "lock --check needs no network and writes nothing" {
 	write_lock >pibuild.lock
-	lock_entry chart $chart_version "$BATS_FILE_TMPDIR/chart.tgz" >>pibuild.lock
+	lock_entry chart "$chart_version" "$BATS_FILE_TMPDIR/chart.tgz" >>pibuild.lock
 	before=$(ls -l --full-time)
 	ASAN_OPTIONS=detect_leaks=0 strace -f -o "$BATS_FILE_TMPDIR/trace" -e trace=network "$PIBUILD" lock --check
 	[ "$(grep -c '(' "$BATS_FILE_TMPDIR/trace" || true)" -eq 0 ]

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-# shellcheck shell=bash disable=SC2154 # the ports come from a file
+# shellcheck shell=bash disable=SC2154,SC2034 # the ports come from a file; variables are for the tests
 # For tests of downloads: a server that misbehaves, a catalogue of artifacts it has, and a cluster that wants them.
 #
 # `thing` goes on control-plane nodes and is locked with its size, `other` goes on workers and is locked without.
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 PIBUILD=${PIBUILD:-$top/build/pibuild}
-# shellcheck source=image.bash
+# shellcheck source=tests/lib/image.bash disable=SC1091
 . "$top/tests/lib/image.bash"
 
 thing_size=3000000

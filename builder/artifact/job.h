@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One download. It goes through its sources (mirrors, then the address itself), each source through a few attempts:
+ *
+ *	waiting --due--> running --done--> finished		digest matched, published
+ *	   ^                |-----------> waiting		worth another try, after a pause
+ *	   |                |-----------> next source		this one said no, or is down, or is wrong
+ *	   '----------------'-----------> failed		nothing left to try
+ *
+ * What came so far stays in the part across attempts, sources and runs; only a matching digest gets it out of there.
+ */
+#ifndef ARTIFACT_JOB_H
+#define ARTIFACT_JOB_H
+
+#include "artifact/internal.h"
+#include "base/progress.h"
+
+enum job_state { JOB_WAITING, JOB_RUNNING, JOB_FINISHED, JOB_FAILED };
+enum stop_reason { STOP_NONE, STOP_LENGTH, STOP_LIMIT, STOP_RANGE, STOP_WRITE };
+
+struct job {
+	/* what */
+	const char *label, *sha256; /* sha256 NULL: a text */
+	uint64_t size, limit;	    /* size 0 = not known */
+	struct text *text;
+	struct sources sources;
+
+	/* how far */
+	enum job_state state;
+	double due; /* waiting: not before */
+	size_t at;  /* source */
+	unsigned attempts, mismatches;
+	bool mirror_down; /* one gave no definite answer, so the address itself is worth a try */
+	bool told_busy;
+	struct part part;
+	struct sha256 sum; /* of the part so far */
+	struct task *task;
+
+	/* the request that runs */
+	uint64_t offset;
+	enum stop_reason stop;
+	bool answered, wrong_length, html;
+	int64_t length;
+	char encoding[32];
+
+	/* why it failed */
+	const char *why;
+	enum exit_class class;
+};
+
+/* Called when a waiting job is due: claims its part and sends the next request. */
+void job_start(struct job *j, struct http *http, const struct cache *cache);
+/* Lets go of all it holds. NOTE is for the progress display; NULL = none. */
+void job_end(struct job *j, enum job_state state, const char *note);
+
+#endif
