@@ -247,7 +247,7 @@ static void test_limits(void)
 {
 	CASE("a bomb stops at the limit, whatever packed it")
 	{
-		sh("cd %s && for c in 'xz -1' 'zstd -q' 'gzip -1'; do head -c 200M /dev/zero | $c >bomb.${c%%%% *}; "
+		sh("cd %s && for c in 'xz -0' 'zstd -q' 'gzip -1'; do head -c 80M /dev/zero | $c >bomb.${c%%%% *}; "
 		   "done",
 		   dir);
 		check_fails("bomb.xz", (struct decode){ 0 }, EFBIG,
@@ -265,7 +265,7 @@ static void test_limits(void)
 	}
 	CASE("an xz that wants too much memory is refused with the amount")
 	{
-		sh("cd %s && xz -1 --lzma2=dict=512MiB -T1 -c raw.img >greedy.xz", dir);
+		sh("cd %s && head -c 100000 raw.img | xz -T1 --lzma2=dict=192MiB,mode=fast,mf=hc3 >greedy.xz", dir);
 		check_fails("greedy.xz", (struct decode){ 0 }, ENOMEM,
 			    "needs more than the limit of 160.0 MiB of memory");
 	}
@@ -338,14 +338,14 @@ static void add_pax(const char *key, const char *value)
 static int archive(const char *name)
 {
 	static const char end[1024];
-	_cleanup_free_ char *path = xasprintf("%s/%s", dir, name);
-	int r;
+	int fd = open(in_dir(name), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
 	strbuf_add(&tar, end, sizeof(end));
-	r = file_publish(path, tar.s, tar.n, 0600, &e);
+	if (pwrite_all(fd, tar.s, tar.n, 0) < 0)
+		abort();
 	strbuf_done(&tar);
 	e = (struct err){ 0 };
-	return r < 0 ? -1 : open(path, O_RDONLY | O_CLOEXEC);
+	return fd;
 }
 
 static int list_one(void *arg, const struct unpack_entry *u, struct member *m, struct err *err)

@@ -209,7 +209,7 @@ static void test_writing(void)
 	{
 		make(96, "-N 20000");
 		open_fs(EXT4_WRITE);
-		for (int i = 0; i < 4000; i++) {
+		for (int i = 0; i < 2500; i++) {
 			_cleanup_free_ char *path = xasprintf("/a folder/a rather long name to fill blocks %04d", i);
 
 			CHECK_ERR(put(path, path), 0);
@@ -220,7 +220,7 @@ static void test_writing(void)
 			CHECK_ERR(ext4_mkdir(fs, path, &(struct fs_meta){ 0711, 1, 2 }, &e), 0);
 		}
 		close_fs();
-		check_debugfs("cat \"/a folder/a rather long name to fill blocks 3999\"", "blocks 3999");
+		check_debugfs("cat \"/a folder/a rather long name to fill blocks 2499\"", "blocks 2499");
 		check_debugfs("stat /d499/e/f", "Mode:  0711");
 	}
 	CASE("links: symbolic of any length, hard, and their counts")
@@ -542,7 +542,7 @@ static void exercise(void)
 	char sha[SHA256_HEX];
 
 	open_fs(EXT4_WRITE);
-	for (int i = 0; i < 700; i++) {
+	for (int i = 0; i < 400; i++) {
 		_cleanup_free_ char *path = xasprintf("/%s/many names in one folder %03d", i % 2 ? "many" : "etc", i);
 
 		CHECK_ERR(put(path, path), 0);
@@ -581,7 +581,7 @@ static void test_features(void)
 		{ "meta_bg, flex_bg off", "-O meta_bg,^resize_inode,^flex_bg" },
 	};
 
-	sh("cd %s && mkdir -p tree/etc && echo original >tree/etc/small && seq 3000 | sed 's/^/entry with some length "
+	sh("cd %s && mkdir -p tree/etc && echo original >tree/etc/small && seq 1500 | sed 's/^/entry with some length "
 	   "/' | "
 	   "(cd tree/etc && xargs -d '\\n' touch)",
 	   dir);
@@ -599,7 +599,7 @@ static void test_features(void)
 		check_debugfs("stat /etc", "Flags: 0x81000");
 		exercise();
 		open_fs(EXT4_WRITE);
-		for (int i = 0; i < 6000; i++) {
+		for (int i = 0; i < 3000; i++) {
 			_cleanup_free_ char *path = xasprintf(
 				"/etc/an indexed folder has to split its leaves sometimes %04d", i);
 
