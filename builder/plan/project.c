@@ -133,18 +133,17 @@ int project_load(const struct project_options *o, struct project **ret, struct e
 		r = build_time(p->lock, &p->epoch, e);
 	if (r < 0)
 		return r;
-	check_versions(p);
-	/* With faults in the file the rest would only add consequences of them. */
+	/* Rules across keys would only add consequences of what is wrong in one of them. */
 	if (p->faults.errors)
 		return 0;
 	p->user_overlays = overlays_beside(p->config);
 	p->secrets = secrets_masked();
+	check_versions(p);
 	r = load_boards(p, e);
-	if (r == 0)
-		check_values(p);
-	if (r == 0 && !p->faults.errors)
-		r = load_secrets(p, o, e);
-	return r;
+	if (r < 0)
+		return p->faults.errors ? 0 : r; /* an unknown board is among the faults */
+	check_values(p);
+	return p->faults.errors ? 0 : load_secrets(p, o, e);
 }
 
 int project_load_valid(const struct project_options *o, struct project **ret, struct err *e)

@@ -30,7 +30,7 @@ struct secrets {
 	/* derived: K10<sha256 of server_ca.cert>::server:<password> and ::node:<password> */
 	const char *server_token, *agent_token;
 	char ca_hash[SHA256_HEX]; /* derived: of the bytes of server_ca.cert; not secret */
-	int64_t created;	  /* of the CA set, seconds: it is backdated from here, its files carry it as mtime */
+	int64_t created;	  /* of the CA set, seconds: it is backdated from here */
 	VEC(struct node_password) nodes;
 };
 
