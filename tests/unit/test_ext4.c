@@ -89,7 +89,8 @@ static void check_debugfs(const char *command, const char *words)
 
 static void check_dumped(const char *path, const char *sha256)
 {
-	_cleanup_free_ char *command = xasprintf("dump %s %s/dumped", path, dir), *out = debugfs(command);
+	_cleanup_free_ char *command = xasprintf("dump %s %s/dumped", path, dir);
+	_cleanup_free_ _unused_ char *out = debugfs(command);
 	_cleanup_free_ char *dumped = xasprintf("%s/dumped", dir);
 	_cleanup_close_ int fd = open(dumped, O_RDONLY);
 	char hex[SHA256_HEX] = "";
