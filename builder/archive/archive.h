@@ -47,9 +47,10 @@ static inline void member_closep(struct member **m)
 }
 
 /* For every entry below BELOW in the archive, in its order: path relative to BELOW ("templates/x.yaml"), never
- * absolute, never with "..", only regular files, directories; symbolic and hard links that leave the
- * sub-tree, devices and special files are refused. M reads the content of a regular file. At the end SHA256 is the
- * digest of the whole archive. At most 10,000 entries, 1 GiB. */
+ * absolute, never with "..", plain ASCII, never twice, never behind a link of the archive. Regular files, directories
+ * and symbolic links that stay in the sub-tree; the rest (hard links, devices, sparse files) is refused. M reads the
+ * content of a regular file. At the end SHA256 is the digest of the whole archive. At most 10,000 entries, 1 GiB, those
+ * outside BELOW counted. */
 struct unpack_entry {
 	const char *path;
 	bool dir;

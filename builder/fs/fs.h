@@ -72,7 +72,8 @@ bool ext4_exists(struct ext4 *fs, const char *path);
 int ext4_read(struct ext4 *fs, const char *path, uint64_t limit, struct strbuf *out, struct err *e);
 int ext4_readlink(struct ext4 *fs, const char *path, struct strbuf *out, struct err *e);
 
-/* Makes or replaces; missing parents are made 0755 root. A directory in the way of a file is refused. */
+/* Makes or replaces; missing parents are made 0755 root. A directory in the way of a file is refused. Blocks of what is
+ * replaced or removed become zero. After any failure but -ENOSPC up front, abort: the image is to be thrown away. */
 int ext4_write(struct ext4 *fs, const char *path, const struct fs_meta *m, const struct fs_source *src, struct err *e);
 int ext4_mkdir(struct ext4 *fs, const char *path, const struct fs_meta *m, struct err *e); /* sets meta when there */
 int ext4_symlink(struct ext4 *fs, const char *path, const char *target, const struct fs_meta *m, struct err *e);
@@ -89,9 +90,9 @@ int ext4_walk(struct ext4 *fs, const char *dir, ext4_walk_fn fn, void *arg, stru
 /* SHA-256 of a regular file's content. */
 int ext4_digest(struct ext4 *fs, const char *path, char sha256[65], struct err *e);
 
-/* Grows a closed, clean filesystem to NEW_LENGTH bytes with resize2fs (e2fsck -fn first when it asks for it), makes the
- * file end with it, and checks with own arithmetic that it ends inside. NEW_LENGTH must be at least the present length
- * of the file: resize2fs 1.47 cuts a longer file to the filesystem's size, as if its offset were 0. */
+/* Grows a closed, clean filesystem to NEW_LENGTH bytes with resize2fs (e2fsck -fn first when it asks for it), sets the
+ * file's length to OFFSET + NEW_LENGTH, and checks with own arithmetic that the filesystem ends there. -EINVAL when
+ * NEW_LENGTH is less than the file's length now: resize2fs would cut the image. Grow the partition afterwards. */
 int ext4_grow(const char *image, uint64_t offset, uint64_t new_length, int64_t epoch, struct err *e);
 /* e2fsck -fn; class FAILED with its words when it finds anything. */
 int ext4_check(const char *image, uint64_t offset, uint64_t length, int64_t epoch, struct err *e);
