@@ -8,7 +8,9 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 
+#include "base/file.h"
 #include "base/proc.h"
 
 static int run(const struct fat *f, const char *const *args, const struct proc *how, struct err *e)
@@ -65,14 +67,27 @@ static int kind_of(const struct fat *f, const char *path, enum kind *ret, struct
 	return r;
 }
 
+/* mtools takes some random sectors for a FAT. */
+static bool has_signature(const struct fat *f)
+{
+	_cleanup_close_ int fd = open(f->image, O_RDONLY | O_CLOEXEC);
+	unsigned char sector[512];
+
+	return fd >= 0 && pread_all(fd, sector, sizeof(sector), f->offset) == 0 && sector[510] == 0x55 &&
+	       sector[511] == 0xaa && (sector[0] == 0xeb || sector[0] == 0xe9);
+}
+
 int fat_probe(const struct fat *f, struct err *e)
 {
-	struct proc how = reading;
-	int r = run(f, ARGS("minfo", "::"), &how, e);
+	uint64_t ignored;
+	int r;
 
+	if (!has_signature(f))
+		return err_set(e, -EINVAL, "%s: there is no FAT filesystem at byte %llu", f->image,
+			       (unsigned long long)f->offset);
+	r = fat_free(f, &ignored, e);
 	if (r < 0 && e->class == CLASS_FAILED && r != -EINTR)
-		return err_wrap(e, "%s: there is no FAT filesystem at byte %llu", f->image,
-				(unsigned long long)f->offset);
+		return err_wrap(e, "%s: the FAT at byte %llu cannot be read", f->image, (unsigned long long)f->offset);
 	return r;
 }
 

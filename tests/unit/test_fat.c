@@ -160,9 +160,22 @@ static void test_refusals(void)
 	}
 	CASE("what is no FAT is told")
 	{
-		sh("head -c 3M /dev/urandom >%s/junk.img", dir);
-		CHECK(fat_probe(&(struct fat){ path_join(dir, "junk.img"), MIB, EPOCH }, &e) < 0);
+		struct fat junk = { path_join(dir, "junk.img"), MIB, EPOCH };
+
+		for (int i = 0; i < 20; i++) {
+			sh("head -c 3M /dev/urandom >%s/junk.img", dir);
+			CHECK(fat_probe(&junk, &e) < 0);
+		}
+		sh("truncate -s 0 %s/junk.img; truncate -s 3M %s/junk.img", dir, dir);
+		CHECK(fat_probe(&junk, &e) < 0);
 		CHECK(strstr(e.msg, "junk.img: there is no FAT filesystem at byte 1048576") != NULL);
+		sh("cd %s && printf '\\125\\252' | dd of=junk.img bs=1 seek=1049086 conv=notrunc status=none && "
+		   "printf '\\353' | dd of=junk.img bs=1 seek=1048576 conv=notrunc status=none",
+		   dir);
+		CHECK(fat_probe(&junk, &e) < 0);
+		CHECK(strstr(e.msg, "junk.img: the FAT at byte 1048576 cannot be read") != NULL);
+		sh(": >%s/junk.img", dir);
+		CHECK(fat_probe(&junk, &e) < 0);
 	}
 }
 
