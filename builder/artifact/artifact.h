@@ -92,6 +92,9 @@ int artifact_pin(const struct catalogue *cat, const struct lock *l, const struct
 int artifact_pin_base(const struct catalogue *cat, const struct lock *l, const struct config *c, struct pin *ret,
 		      struct err *e);
 
+/* Class VERIFY (a stale lock), naming every pin without a digest and the command that finds it. */
+int pins_check_locked(const struct pin *pins, size_t n, struct err *e);
+
 struct cache {
 	const char *dir;
 	int fd;

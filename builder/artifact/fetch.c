@@ -127,7 +127,7 @@ int fetch_texts(struct text *texts, size_t n, const struct fetch_options *o, str
 
 /* ---- pins ---- */
 
-static int check_pinned(const struct pin *pins, size_t n, struct err *e)
+int pins_check_locked(const struct pin *pins, size_t n, struct err *e)
 {
 	_cleanup_strbuf_ struct strbuf missing = { 0 };
 
@@ -186,7 +186,7 @@ static bool is_queued(const struct fetcher *f, const char *sha256)
 int fetch_all(const struct cache *c, const struct pin *pins, size_t n, const struct fetch_options *o, struct err *e)
 {
 	struct fetcher f = { .cache = c };
-	int r = check_pinned(pins, n, e);
+	int r = pins_check_locked(pins, n, e);
 
 	for (size_t i = 0; r == 0 && i < n; i++) {
 		const struct pin *p = &pins[i];

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
-#include <signal.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/statvfs.h>
 
@@ -141,7 +141,15 @@ int remove_tree(const char *path, struct err *e)
 	return r < 0 ? err_errno(e, r, "cannot remove %s", path) : 0;
 }
 
-/* Removes what a killed run left beside NAME: ".NAME.<pid>.<n>.part" of a process that is gone. */
+/* Whoever makes a temporary file holds a lock on it as long as it lives; a killed run holds none. */
+static bool lock_new(int fd)
+{
+	struct stat st;
+
+	return flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &st) == 0 && st.st_nlink > 0;
+}
+
+/* Removes what killed runs left beside NAME: ".NAME.<pid>.<n>.part" that nobody holds. */
 static void sweep_leftovers(int dir, const char *name)
 {
 	_cleanup_free_ char *prefix = xasprintf(".%s.", name);
@@ -150,10 +158,13 @@ static void sweep_leftovers(int dir, const char *name)
 
 	for (int i = 0; i < n; i++) {
 		const char *entry = names[i]->d_name;
-		int pid = starts_with(entry, prefix) && ends_with(entry, ".part") ? atoi(entry + strlen(prefix)) : 0;
 
-		if (pid > 0 && kill(pid, 0) < 0 && errno == ESRCH)
-			unlinkat(dir, entry, 0);
+		if (starts_with(entry, prefix) && ends_with(entry, ".part")) {
+			_cleanup_close_ int fd = openat(dir, entry, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+			if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+				unlinkat(dir, entry, 0);
+		}
 		free(names[i]);
 	}
 	free(names);
@@ -177,10 +188,13 @@ int outfile_create(struct outfile *o, const char *path, mode_t mode, struct err 
 		free(o->tmp_name);
 		o->tmp_name = xasprintf(".%s.%d.%u.part", o->name, (int)getpid(), n);
 		o->fd = openat(o->dir, o->tmp_name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-		if (o->fd >= 0)
+		if (o->fd >= 0 && lock_new(o->fd))
 			return 0;
-		if (errno != EEXIST)
+		if (o->fd < 0 && errno != EEXIST)
 			break;
+		/* Taken, or swept by another run in the instant before it was locked. */
+		closep(&o->fd);
+		o->fd = -1;
 	}
 	r = -errno;
 	free(o->tmp_name);

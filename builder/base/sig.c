@@ -21,6 +21,7 @@ void sig_install(void)
 	for (size_t i = 0; i < sizeof(stop) / sizeof(stop[0]); i++)
 		sigaction(stop[i], &a, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 }
 
 int sig_caught(void)

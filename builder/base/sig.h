@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * SIGINT, SIGTERM and SIGHUP set a flag that long loops check; cleanup then runs as after any
- * failure and main ends with 128 + n. SIGPIPE is ignored: a failed write is seen as EPIPE.
+ * failure and main ends with 128 + n. SIGPIPE and SIGXFSZ are ignored: the write
+ * that met a closed pipe or a size limit fails instead.
  */
 #ifndef BASE_SIG_H
 #define BASE_SIG_H

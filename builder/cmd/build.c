@@ -68,7 +68,7 @@ int cmd_build(const struct cmd_options *o, struct err *e)
 	if (r == 0)
 		r = plan_make(project, &so, &plan, e);
 	if (r == 0)
-		r = plan_check_pinned(plan, e);
+		r = pins_check_locked(plan->pins.v, plan->pins.n, e);
 	if (r == 0)
 		r = check_output(o->out, e);
 	if (r == 0)

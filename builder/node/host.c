@@ -58,7 +58,9 @@ int node_add_host(const struct node_ctx *x, struct tree *t, struct err *e)
 
 	tree_add_text(t, "/etc/timezone", 0644, origin, arena_printf("%s\n", c->access.timezone));
 	tree_add_symlink(t, "/etc/localtime", origin, arena_printf("/usr/share/zoneinfo/%s", c->access.timezone));
-	tree_add_text(t, "/etc/default/locale", 0644, origin, arena_printf("LANG=%s\n", c->access.locale));
+	/* systemd's file, under Debian's old name too, as trixie links them. */
+	tree_add_text(t, "/etc/locale.conf", 0644, origin, arena_printf("LANG=%s\n", c->access.locale));
+	tree_add_symlink(t, "/etc/default/locale", origin, "../locale.conf");
 	if (!starts_with(c->access.locale, "C.") && !streq(c->access.locale, "C"))
 		tree_add_edit(t, "/etc/locale.gen", 0644, origin, add_locale_line, c->access.locale,
 			      arena_printf("%s added", c->access.locale));

@@ -146,21 +146,6 @@ int plan_make(const struct project *project, const struct plan_options *o, struc
 	return 0;
 }
 
-int plan_check_pinned(const struct plan *p, struct err *e)
-{
-	_cleanup_strbuf_ struct strbuf missing = { 0 };
-
-	vec_foreach (pin, &p->pins)
-		if (!pin->sha256)
-			strbuf_addf(&missing, "%s%s %s", missing.n ? ", " : "", pin->name, pin->version);
-	if (!missing.n)
-		return 0;
-	return err_class(
-		e, CLASS_CONFIG,
-		"%s does not pin %s: run `pibuild lock` to look the digests up from upstream's own checksum files",
-		str_or(p->project->lock->path, "the lock"), missing.s);
-}
-
 static const char *pin_state(const struct pin *pin, const struct cache *cache)
 {
 	if (!pin->sha256)

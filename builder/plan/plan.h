@@ -47,9 +47,6 @@ struct plan_options {
 
 int plan_make(const struct project *p, const struct plan_options *o, struct plan **ret, struct err *e);
 
-/* Class CONFIG, naming every artifact the lock does not pin and the command that does. */
-int plan_check_pinned(const struct plan *p, struct err *e);
-
 json_t *plan_json(const struct plan *p, const struct cache *cache);
 void plan_print(const struct plan *p, const struct cache *cache);
 

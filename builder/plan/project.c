@@ -120,6 +120,7 @@ struct node_ctx project_node(const struct project *p, size_t i)
 int project_load(const struct project_options *o, struct project **ret, struct err *e)
 {
 	struct project *p = arena_new(struct project);
+	size_t load_errors;
 	int r = config_load(o->config, &p->config, &p->faults, e);
 
 	*ret = p;
@@ -133,12 +134,13 @@ int project_load(const struct project_options *o, struct project **ret, struct e
 		r = build_time(p->lock, &p->epoch, e);
 	if (r < 0)
 		return r;
-	/* Rules across keys would only add consequences of what is wrong in one of them. */
-	if (p->faults.errors)
+	load_errors = p->faults.errors;
+	check_versions(p);
+	/* A values file is judged against the cluster, which has to be readable as one. */
+	if (load_errors)
 		return 0;
 	p->user_overlays = overlays_beside(p->config);
 	p->secrets = secrets_masked();
-	check_versions(p);
 	r = load_boards(p, e);
 	if (r < 0)
 		return p->faults.errors ? 0 : r; /* an unknown board is among the faults */

@@ -697,7 +697,7 @@ note() {
 }
 
 @test "lost indentation is refused" {
-	values 'l2announcements:' 'enabled: true'
+	values 'l2announcements:'
 	fault '@PWD@/extra.yaml:1:17: error: l2announcements: must hold keys below it; with the indentation lost, Cilium'\''s chart dies with '\''nil pointer evaluating interface'\'''
 }
 
