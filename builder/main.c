@@ -87,13 +87,14 @@ static const struct command *find_command(const char *name)
 	return NULL;
 }
 
-static void print_options(const struct command *c, bool common)
+/* Those of one command, or with NULL those of every command. */
+static void print_options(const struct command *c)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
 		const struct option_row *o = &options[i];
 		char left[40];
 
-		if (common ? o->only != NULL : !o->only || !word_in(o->only, c->name))
+		if (c ? !o->only || !word_in(o->only, c->name) : o->only != NULL)
 			continue;
 		snprintf(left, sizeof(left), "%c%c%s--%s%s%s", o->letter ? '-' : ' ', o->letter ? o->letter : ' ',
 			 o->letter ? ", " : "  ", o->name, o->arg ? " " : "", o->arg ? o->arg : "");
@@ -106,8 +107,8 @@ static void print_help(const struct command *c)
 	if (c) {
 		printf("usage: pibuild %s%s%s [options]\n\n%s\n\nOptions:\n", c->name, *c->args ? " " : "", c->args,
 		       c->help);
-		print_options(c, false);
-		print_options(c, true);
+		print_options(c);
+		print_options(NULL);
 		return;
 	}
 	printf("usage: pibuild [COMMAND] [options]\n\n"
@@ -115,7 +116,7 @@ static void print_help(const struct command *c)
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
 		printf("  %-24s %s\n", commands[i].name, commands[i].help);
 	printf("\nOptions of every command:\n");
-	print_options(NULL, true);
+	print_options(NULL);
 	printf("      --version            the version of pibuild\n"
 	       "  -h, --help               this text; after a command, the command's own\n\n"
 	       "Exit codes: 0 done, 1 failed, 2 usage, 3 invalid configuration, 4 verification failed,\n"

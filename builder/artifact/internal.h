@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the files of this folder share. Lower files know nothing of higher ones: url < lock < cache < http < job < fetch. */
+/* What the files of this folder share. Lower files know nothing of higher ones: url < lock < cache < http < job <
+ * fetch. */
 #ifndef ARTIFACT_INTERNAL_H
 #define ARTIFACT_INTERNAL_H
 

@@ -150,7 +150,7 @@ static int find_asset(const char *url, const char *text, size_t n, const char *f
 
 	if (!release)
 		return err_set(e, -EBADMSG, "%s is no JSON: %s (line %d)", url, why.text, why.line);
-	json_array_foreach (json_object_get(release, "assets"), i, asset) {
+	for (i = 0; (asset = json_array_get(json_object_get(release, "assets"), i)); i++) {
 		const char *name = json_string_value(json_object_get(asset, "name"));
 
 		if (name && streq(name, file))

@@ -34,7 +34,7 @@ char *xstrdup(const char *s)
 	return checked(strdup(s));
 }
 
-static char *format(const char *fmt, va_list ap)
+__attribute__((format(printf, 1, 0))) static char *format(const char *fmt, va_list ap)
 {
 	char *s = NULL;
 

@@ -254,7 +254,7 @@ static int write_artifact_member(const struct target *t, const struct entry *n, 
 {
 	struct hashed_member h = { .m = a->member, .task = t->task };
 	struct fs_source src = { a->size, read_member, &h };
-	char archive[SHA256_HEX];
+	char archive[SHA256_HEX] = "";
 	int r;
 
 	sha256_init(&h.hash);
@@ -320,7 +320,7 @@ static int apply_unpack(const struct target *t, const struct entry *n, struct pr
 	struct prepared_artifact *a = find_prepared(p, n);
 	struct fs_meta m = { .mode = 0755 };
 	struct unpack x = { t, n, records };
-	char archive[SHA256_HEX];
+	char archive[SHA256_HEX] = "";
 	int r = ext4_mkdir(t->root, n->path, &m, e);
 
 	if (r == 0)

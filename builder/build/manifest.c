@@ -40,7 +40,7 @@ int records_parse(const json_t *j, struct records *ret, struct err *e)
 
 	if (!json_is_array(j))
 		return err_set(e, -EINVAL, "the manifest has no list of files");
-	json_array_foreach (j, i, one) {
+	for (i = 0; (one = json_array_get(j, i)); i++) {
 		struct record *x = vec_push(&ret->v);
 		const char *mode = text_of(one, "mode"), *sha256 = text_of(one, "sha256");
 

@@ -60,7 +60,7 @@ int cmd_build(const struct cmd_options *o, struct err *e)
 	const struct project_options po = { o->config, o->lock, o->secrets, SECRETS_NEEDED };
 	struct plan_options so = { o->nodes.v, o->nodes.n, o->role, o->out, SECRET_READ };
 	struct project *project;
-	struct plan *plan;
+	struct plan *plan = NULL;
 	int r = cmd_args(o, 0, 0, "build [--node NAME]... [--role ROLE]", e);
 
 	if (r == 0)

@@ -188,7 +188,7 @@ int ext4_mkdir(struct ext4 *x, const char *path, const struct fs_meta *m, struct
 
 int ext4_hardlink(struct ext4 *x, const char *path, const char *existing, struct err *e)
 {
-	struct spot to, from;
+	struct spot from, to = { 0 };
 	inode_t inode;
 	int r = path_find(x, existing, 0, &from, e);
 
@@ -305,7 +305,7 @@ static int move_checked(struct ext4 *x, const struct spot *from, const struct sp
 
 int ext4_rename(struct ext4 *x, const char *from, const char *to, struct err *e)
 {
-	struct spot a, b;
+	struct spot a, b = { 0 };
 	inode_t inode;
 	int r = path_find(x, from, 0, &a, e);
 

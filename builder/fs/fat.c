@@ -156,7 +156,7 @@ static int read_back(const struct fat *f, const char *path, const void *data, si
 int fat_write(const struct fat *f, const char *path, const void *data, size_t n, struct err *e)
 {
 	_cleanup_free_ char *at = xasprintf("::%s", path);
-	enum kind kind;
+	enum kind kind = MISSING;
 	int r = make_parents(f, path, e);
 
 	if (r == 0)

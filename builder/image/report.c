@@ -49,6 +49,7 @@ static const char *manifest_text(const struct image_report *r, const char *key)
 static void print_origin(const struct image_report *r)
 {
 	const json_t *base = json_object_get(r->manifest, "base"), *one;
+	const json_t *artifacts = json_object_get(r->manifest, "artifacts");
 	size_t i;
 
 	if (!r->manifest) {
@@ -60,7 +61,7 @@ static void print_origin(const struct image_report *r)
 	printf("base %s %s, sha256 %.12s...\n", str_or(json_string_value(json_object_get(base, "name")), "?"),
 	       str_or(json_string_value(json_object_get(base, "version")), "?"),
 	       str_or(json_string_value(json_object_get(base, "sha256")), "?"));
-	json_array_foreach (json_object_get(r->manifest, "artifacts"), i, one)
+	for (i = 0; (one = json_array_get(artifacts, i)); i++)
 		printf("  %-20s %-18s sha256 %.12s...\n", str_or(json_string_value(json_object_get(one, "name")), "?"),
 		       str_or(json_string_value(json_object_get(one, "version")), "?"),
 		       str_or(json_string_value(json_object_get(one, "sha256")), "?"));

@@ -145,7 +145,7 @@ tiny_spoil() {
 		printf 'ssv mtime %s\nssv mnt_count 3\n' "$(date -u -d "@$((epoch + 86400))" +%Y%m%d%H%M%S)" |
 			edit_ext4 "$img" "$start"
 		;;
-	unknown-feature) echo 'ssv feature_incompat 0x800002c2' | edit_ext4 "$img" "$start" ;;
+	unknown-feature) echo 'ssv feature_incompat 0x80000242' | edit_ext4 "$img" "$start" ;;
 	full) tiny_fill "$img" "$work" "$start" ;;
 	esac
 }
