@@ -24,7 +24,8 @@ void log_set_hooks(void (*before)(void), void (*after)(void))
 	hook_after = after;
 }
 
-__attribute__((format(printf, 3, 0))) static void emit(enum log_level level, const char *name, const char *fmt, va_list ap)
+__attribute__((format(printf, 3, 0))) static void emit(enum log_level level, const char *name, const char *fmt,
+						       va_list ap)
 {
 	if (level > current)
 		return;
