@@ -110,14 +110,13 @@ static int write_digest(const struct node_plan *n, int fd, struct err *e)
 	return file_publish(arena_printf("%s.sha256", n->image), line, strlen(line), 0644, e);
 }
 
-/* Clone of the layer, stamped, checked, put in place. It holds secrets: 0600. */
+/* Clone of the layer (which e2fsck saw), stamped, put in place. It holds secrets: 0600. */
 static int build_node(const struct build *b, const struct node_plan *n, struct err *e)
 {
 	_cleanup_(outfile_release) struct outfile out = OUTFILE_INIT;
 	_cleanup_close_ int layer = -1;
 	struct records records = { 0 };
 	struct task *t;
-	struct disk d;
 	int r = layer_get(b, n->layer, &layer, &records, e);
 
 	if (r == 0)
@@ -131,11 +130,6 @@ static int build_node(const struct build *b, const struct node_plan *n, struct e
 	task_end(t, r < 0 ? "failed" : NULL);
 	if (r == 0)
 		r = stamp(b, n, outfile_tmp_path(&out), &records, e);
-	if (r == 0)
-		r = disk_read_base(outfile_tmp_path(&out), &d, e);
-	if (r == 0)
-		r = ext4_check(outfile_tmp_path(&out), d.parts[d.n - 1].start, d.parts[d.n - 1].size,
-			       b->plan->project->epoch, e);
 	if (r < 0)
 		return err_rename(e, outfile_tmp_path(&out), n->image);
 	r = outfile_publish(&out, e);

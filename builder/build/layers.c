@@ -265,7 +265,8 @@ static int fill_layer(const struct build *b, const struct layer_plan *l, const c
 		r = ext4_close(fs, e);
 		fs = NULL;
 	}
-	/* e2fsck looks at every node image that is made from it. */
+	if (r == 0)
+		r = ext4_check(image, root->start, root->size, epoch, e);
 	task_end(t.task, r < 0 ? "failed" : NULL);
 	return r;
 }

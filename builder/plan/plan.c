@@ -5,7 +5,7 @@
 #include "node/node.h"
 
 /* Changes whenever the same inputs would give other bytes in a layer. */
-static const char layer_format[] = "pibuild layer 1";
+static const char layer_format[] = "pibuild layer 2";
 
 /* What stays free for stamps, logs and the time until the root has grown to the card. */
 static const uint64_t reserve_base = 96 * MIB, reserve_step = 32 * MIB;
@@ -47,6 +47,16 @@ static void hash_text(struct sha256 *s, const char *text)
 	sha256_update(s, text ? text : "", text ? strlen(text) + 1 : 1);
 }
 
+/* What an edit adds to an empty file stands for what it does. */
+static void hash_edit(struct sha256 *s, const struct entry *t)
+{
+	_cleanup_strbuf_ struct strbuf out = { 0 };
+	struct err ignored = { 0 };
+
+	t->edit(t->edit_arg, NULL, 0, &out, &ignored);
+	hash_text(s, out.s);
+}
+
 static void layer_key(const struct plan *p, const struct node_plan *n, uint64_t reserve, char key[SHA256_HEX])
 {
 	_cleanup_strbuf_ struct strbuf b = { 0 };
@@ -65,7 +75,9 @@ static void layer_key(const struct plan *p, const struct node_plan *n, uint64_t 
 		hash_text(&s, b.s);
 		hash_text(&s, t->path);
 		hash_text(&s, t->kind == ENTRY_SYMLINK ? t->bytes : t->sha256);
-		if (t->source == SOURCE_ARTIFACT) {
+		if (t->kind == ENTRY_EDIT) {
+			hash_edit(&s, t);
+		} else if (t->source == SOURCE_ARTIFACT) {
 			hash_text(&s, t->pin.sha256);
 			hash_text(&s, t->pin.artifact->install.member);
 		}
