@@ -6,6 +6,8 @@ bats_require_minimum_version 1.5.0
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 PIBUILD=${PIBUILD:-$top/build/pibuild}
+# For Bats run by hand: sfdisk and e2fsck lie where a plain user's PATH on Debian does not look.
+PATH=$PATH:/usr/sbin:/sbin
 
 example_key='ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDtHFUhg+bgB6lD7yzUYhPpi6+ydl62EVyvxsUJ3buRo test'
 
