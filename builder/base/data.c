@@ -13,8 +13,9 @@ static bool is_data_folder(const char *dir)
 	return access(path_join(dir, marker), R_OK) == 0;
 }
 
-/* The folder above the one the program lies in, on the arena; NULL when /proc does not tell. */
-static const char *source_tree(void)
+/* The folder above the one the program lies in, on the arena: the source tree or the prefix it is installed under.
+ * NULL when /proc does not tell. */
+static const char *folder_above(void)
 {
 	char exe[PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
@@ -27,7 +28,7 @@ static const char *source_tree(void)
 
 static int data_folder(const char **ret, struct err *e)
 {
-	const char *env = getenv("PIBUILD_DATA"), *tree;
+	const char *env = getenv("PIBUILD_DATA"), *above, *share;
 	char real[PATH_MAX];
 
 	if (env && *env) {
@@ -38,9 +39,15 @@ static int data_folder(const char **ret, struct err *e)
 		*ret = arena_strdup(real);
 		return 0;
 	}
-	tree = source_tree();
-	if (tree && is_data_folder(tree)) {
-		*ret = tree;
+	above = folder_above();
+	if (above && is_data_folder(above)) {
+		*ret = above;
+		return 0;
+	}
+	/* Where `make install` puts it. PIBUILD_DATADIR is the PREFIX of the compile, not that of the install. */
+	share = above ? path_join(above, "share/pibuild") : NULL;
+	if (share && is_data_folder(share)) {
+		*ret = share;
 		return 0;
 	}
 	if (is_data_folder(PIBUILD_DATADIR)) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The data folder: boards/, configs/, overlays/ as shipped. $PIBUILD_DATA, else the source tree the program was
- * built in (build/pibuild -> ..), else PREFIX/share/pibuild.
+ * built in (build/pibuild -> ..), else share/pibuild of the prefix it lies under, else that of the compile.
  */
 #ifndef BASE_DATA_H
 #define BASE_DATA_H
