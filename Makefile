@@ -6,7 +6,9 @@
 PREFIX  ?= /usr/local
 CC      ?= cc
 CFLAGS  ?= -O2 -g
-variant := $(if $(SAN),-san)$(if $(COV),-cov)
+# cc and gcc are one compiler on Debian; any other has its own folder, as has WERROR: what was compiled without is no proof.
+compiler := $(filter-out cc gcc,$(notdir $(lastword $(CC))))
+variant := $(if $(SAN),-san)$(if $(COV),-cov)$(if $(compiler),-$(compiler))$(if $(WERROR),-werror)
 B       := build$(variant)
 Q       := $(if $(V),,@)
 VERSION := 0.1.0
