@@ -53,7 +53,8 @@ no_secrets() {
 	command -v strace >/dev/null || skip "strace is not installed"
 	umask 000
 	strace -f -o trace -e trace=open,openat,creat "$PIBUILD" secrets new
-	grep 'secrets.yaml.*O_CREAT' trace >creations
+	# By flags: the memory of pibuild is closed to a tracer that is not root, so the path may be a mere address.
+	grep O_CREAT trace >creations
 	refute grep -v 'O_EXCL.*0600' creations
 }
 

@@ -60,7 +60,7 @@ part() {
 # judge IMG: the tools that know best find no fault. sfdisk may warn of unused sectors, which is none.
 judge() {
 	local dir
-	dir=$(mktemp -d "$BATS_TEST_TMPDIR/judge.XXXX")
+	dir=$(mktemp -d "${BATS_TEST_TMPDIR:-$BATS_FILE_TMPDIR}/judge.XXXX") # the latter in setup_file
 	part "$1" 1 "$dir/boot" && part "$1" 2 "$dir/root"
 	fsck.fat -n "$dir/boot" >"$dir/fat.log" || { cat "$dir/fat.log"; return 1; }
 	e2fsck -fn "$dir/root" >"$dir/ext4.log" 2>&1 || { cat "$dir/ext4.log"; return 1; }
