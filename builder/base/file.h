@@ -58,10 +58,6 @@ int make_dirs(const char *path, mode_t mode, struct err *e);
 /* Removes PATH and all below, following no symbolic link; missing is fine. */
 int remove_tree(const char *path, struct err *e);
 
-/* Makes DST (empty, same length afterwards) equal to SRC: reflink, else only the data extents, so
- * that holes stay holes. Checks for signals. */
-int clone_sparse(int src, int dst, const char *dst_name, struct err *e);
-
 /* True when the N bytes are all zero. */
 bool is_zero(const void *data, size_t n);
 

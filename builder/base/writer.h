@@ -31,4 +31,8 @@ void writer_submit(struct writer *w, void *buf, size_t n, uint64_t offset);
 /* Ends the thread and frees W. The files get SIZE bytes of length. */
 int writer_finish(struct writer *w, uint64_t size, struct err *e);
 
+/* Makes DST (empty, same length afterwards) equal to SRC: reflink, else only the data extents, so
+ * that holes stay holes. Checks for signals. */
+int clone_sparse(int src, int dst, const char *dst_name, struct err *e);
+
 #endif

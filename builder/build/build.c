@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/progress.h"
+#include "base/writer.h"
 
 static json_t *pin_json(const struct pin *p)
 {

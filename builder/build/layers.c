@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/progress.h"
 #include "base/sig.h"
+#include "base/writer.h"
 #include "build/build.h"
 
 enum { META_LIMIT = 16 * 1024 * 1024, GROW_STEP = 4 * 1024 * 1024 };
