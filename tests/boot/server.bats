@@ -3,7 +3,7 @@
 # The proof: a base of Debian arm64 packages, served, fetched, built into a server's image and booted in QEMU. It boots
 # once; the cases look at what the running machine said. K3s is a stand-in.
 
-load ../lib/image
+load ../lib/boot
 
 facts=(
 	'hostname' 'ip -4 -o addr show eth0' 'ip route' 'id' 'sudo -n id -u' 'systemctl --failed --no-legend --plain'
@@ -18,38 +18,14 @@ facts=(
 )
 
 setup_file() {
+	need_qemu
 	cd "$BATS_FILE_TMPDIR"
-	command -v qemu-system-aarch64 >/dev/null || skip "QEMU for arm64 is not installed"
-	ssh-keygen -q -t ed25519 -N '' -f key -C boot-test
-	example_key=$(cat key.pub) write_cluster
-	SANDBOX="--base bootable" build --role control-plane -o out >stdout 2>stderr || { cat stderr; return 1; }
-	judge out/cp-1.img
-	printf '%s\n' "${facts[@]}" >facts
-	cat >ask <<-'EOT'
-		#!/bin/bash
-		# Asks the machine each line of `facts`; answers go to answer.N. The first question waits for K3s.
-		ask() { ssh -n -F none -i key -p "$SSH_PORT" -o StrictHostKeyChecking=no -o UserKnownHostsFile=known -o BatchMode=yes -o ConnectTimeout=10 pi@127.0.0.1 "$@"; }
-		for i in $(seq 60); do ask 'timeout 60 systemctl is-system-running --wait' >state 2>ssh.log; grep -q . state && break; sleep 1; done
-		n=0
-		while read -r fact; do ask "$fact" >"answer.$n" 2>&1; n=$((n + 1)); done <facts
-		ssh -n -F none -p "$SSH_PORT" -o StrictHostKeyChecking=no -o UserKnownHostsFile=known -o PreferredAuthentications=password,keyboard-interactive -o PubkeyAuthentication=no -o BatchMode=yes pi@127.0.0.1 true >no-password 2>&1
-		ask true
-	EOT
-	"$top/scripts/boot-image" out/cp-1.img --net 192.168.1.0/24 --dns 192.168.1.1 --host-ip 192.168.1.2 --guest-ip 192.168.1.11 \
-		--closed --append pibuild.network=closed --disk-size 4G --timeout 400 --log console -- bash ./ask >boot.log 2>&1 ||
-		{ tail -40 console boot.log; return 1; }
+	boot_node cp-1 192.168.1.11
 }
 
 setup() {
+	need_qemu
 	cd "$BATS_FILE_TMPDIR"
-	command -v qemu-system-aarch64 >/dev/null || skip "QEMU for arm64 is not installed"
-}
-
-# answer QUESTION: what the machine said to it.
-answer() {
-	local n
-	n=$(grep -nxF -- "$1" facts | head -1 | cut -d: -f1)
-	cat "answer.$((n - 1))"
 }
 
 @test "the machine boots to multi-user" {

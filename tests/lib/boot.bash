@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+# For tests that boot an image once and then look at what the running machine said.
+
+load ../lib/image
+
+need_qemu() {
+	command -v qemu-system-aarch64 >/dev/null || skip "QEMU for arm64 is not installed"
+}
+
+# boot_node NODE ADDRESS: builds the node from the bootable base, boots it with its own network, and asks it each line of
+# the array `facts` over SSH, once K3s and all else has started. Answers: answer().
+boot_node() {
+	ssh-keygen -q -t ed25519 -N '' -f key -C boot-test
+	example_key=$(cat key.pub) write_cluster
+	SANDBOX="--base bootable" build --node "$1" -o out >stdout 2>stderr || { cat stderr; return 1; }
+	judge "out/$1.img"
+	printf '%s\n' "${facts[@]}" >facts
+	cat >ask <<-'EOT'
+		#!/bin/bash
+		on_machine() { ssh -n -F none -i key -p "$SSH_PORT" -o StrictHostKeyChecking=no -o UserKnownHostsFile=known -o BatchMode=yes -o ConnectTimeout=10 "${@:1:$#-1}" pi@127.0.0.1 "${@: -1}"; }
+		for _ in $(seq 60); do
+			on_machine 'timeout 120 systemctl is-system-running --wait' >state 2>ssh.log
+			grep -q . state && break
+			sleep 1
+		done
+		n=0
+		while read -r fact; do
+			on_machine "$fact" >"answer.$n" 2>&1
+			n=$((n + 1))
+		done <facts
+		on_machine -o PubkeyAuthentication=no true >no-password 2>&1
+		on_machine true
+	EOT
+	"$top/scripts/boot-image" "out/$1.img" --net 192.168.1.0/24 --dns 192.168.1.1 --host-ip 192.168.1.2 --guest-ip "$2" \
+		--closed --append pibuild.network=closed --disk-size 4G --timeout 400 --log console -- bash ./ask >boot.log 2>&1 ||
+		{ tail -40 console boot.log; return 1; }
+}
+
+# answer QUESTION: what the machine said to it.
+answer() {
+	local n
+	n=$(grep -nxF -- "$1" facts | head -1 | cut -d: -f1)
+	cat "answer.$((n - 1))"
+}
