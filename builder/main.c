@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Command line: one table of commands, one of options; help, usage errors and completion come from them. */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -294,6 +295,15 @@ static int run(int argc, char **argv, struct err *e)
 	return r;
 }
 
+/* Where one of 0, 1 and 2 is closed, the next file opened would take its place, and talk would end up in an image. The
+ * stand-in cannot be written to: results that reach nobody are a failure. */
+static void occupy_standard_fds(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDONLY) != fd)
+			_exit(CLASS_FAILED);
+}
+
 int main(int argc, char **argv)
 {
 	struct err e = { 0 };
@@ -303,6 +313,7 @@ int main(int argc, char **argv)
 #ifndef PIBUILD_SANITIZED /* the leak checker traces us */
 	prctl(PR_SET_DUMPABLE, 0);
 #endif
+	occupy_standard_fds();
 	sig_install();
 	if (run(argc, argv, &e) < 0) {
 		log_error("%s", e.msg);
