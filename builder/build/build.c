@@ -29,9 +29,9 @@ static json_t *manifest_json(const struct build *b, const struct node_plan *n, c
 			 "files", records_json(records));
 }
 
-/* The manifest lists all but itself; it holds no secret and no digest of one. */
+/* The manifest lists all but itself; it holds no secret and no digest of one. RET is its text. */
 static int write_manifest(const struct build *b, const struct target *t, const struct node_plan *n,
-			  const struct records *records, struct err *e)
+			  const struct records *records, const char **ret, struct err *e)
 {
 	_cleanup_json_ json_t *j = manifest_json(b, n, records);
 	_cleanup_free_ char *text = json_dumps(j, JSON_INDENT(1));
@@ -46,14 +46,13 @@ static int write_manifest(const struct build *b, const struct target *t, const s
 	line = arena_printf("%s\n", text);
 	src = fs_source_bytes(&state, line, strlen(line));
 	r = ext4_write(t->root, MANIFEST_PATH, &m, &src, e);
-	if (r < 0)
-		return r;
-	return file_publish(arena_printf("%.*s.manifest.json", (int)(strlen(n->image) - strlen(".img")), n->image),
-			    line, strlen(line), 0644, e);
+	if (r == 0)
+		*ret = line;
+	return r;
 }
 
 static int stamp(const struct build *b, const struct node_plan *n, const char *image, struct records *records,
-		 struct err *e)
+		 const char **ret_manifest, struct err *e)
 {
 	_cleanup_(ext4_abortp) struct ext4 *fs = NULL;
 	int64_t epoch = b->plan->project->epoch;
@@ -74,7 +73,7 @@ static int stamp(const struct build *b, const struct node_plan *n, const char *i
 	r = apply_layer(&t, &n->tree, LAYER_NODE, NULL, records, e);
 	records_merge(records);
 	if (r == 0)
-		r = write_manifest(b, &t, n, records, e);
+		r = write_manifest(b, &t, n, records, ret_manifest, e);
 	if (r == 0) {
 		r = ext4_close(fs, e);
 		fs = NULL;
@@ -99,6 +98,29 @@ static int check_room(const char *image, int layer, struct err *e)
 	return 0;
 }
 
+/* ---- what stands beside an image ---- */
+
+static const char *manifest_file(const struct node_plan *n)
+{
+	return arena_printf("%.*s.manifest.json", (int)(strlen(n->image) - strlen(".img")), n->image);
+}
+
+static const char *digest_file(const struct node_plan *n)
+{
+	return arena_printf("%s.sha256", n->image);
+}
+
+/* Those of an earlier image must not speak for this one, whenever the run ends. */
+static int remove_companions(const struct node_plan *n, struct err *e)
+{
+	const char *const files[] = { manifest_file(n), digest_file(n) };
+
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
+		if (unlink(files[i]) < 0 && errno != ENOENT)
+			return err_errno(e, -errno, "cannot replace %s", files[i]);
+	return 0;
+}
+
 static int write_digest(const struct node_plan *n, int fd, struct err *e)
 {
 	char sha256[SHA256_HEX];
@@ -108,7 +130,7 @@ static int write_digest(const struct node_plan *n, int fd, struct err *e)
 	if (r < 0)
 		return r;
 	line = arena_printf("%s  %s\n", sha256, path_base(n->image));
-	return file_publish(arena_printf("%s.sha256", n->image), line, strlen(line), 0644, e);
+	return file_publish(digest_file(n), line, strlen(line), 0644, e);
 }
 
 /* Clone of the layer (which e2fsck saw), stamped, put in place. It holds secrets: 0600. */
@@ -117,6 +139,7 @@ static int build_node(const struct build *b, const struct node_plan *n, struct e
 	_cleanup_(outfile_release) struct outfile out = OUTFILE_INIT;
 	_cleanup_close_ int layer = -1;
 	struct records records = { 0 };
+	const char *manifest = NULL;
 	struct task *t;
 	int r = layer_get(b, n->layer, &layer, &records, e);
 
@@ -130,10 +153,14 @@ static int build_node(const struct build *b, const struct node_plan *n, struct e
 	r = clone_sparse(layer, out.fd, n->image, e);
 	task_end(t, r < 0 ? "failed" : NULL);
 	if (r == 0)
-		r = stamp(b, n, outfile_tmp_path(&out), &records, e);
+		r = stamp(b, n, outfile_tmp_path(&out), &records, &manifest, e);
 	if (r < 0)
 		return err_rename(e, outfile_tmp_path(&out), n->image);
-	r = outfile_publish(&out, e);
+	r = remove_companions(n, e);
+	if (r == 0)
+		r = outfile_publish(&out, e);
+	if (r == 0)
+		r = file_publish(manifest_file(n), manifest, strlen(manifest), 0644, e);
 	if (r == 0 && b->sha256)
 		r = write_digest(n, out.fd, e);
 	return r;

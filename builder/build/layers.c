@@ -284,8 +284,9 @@ int layer_get(const struct build *b, const struct layer_plan *l, int *ret_fd, st
 		return 0;
 	records->v.n = 0;
 	r = outfile_create(&out, layer_file(b, l->key, ".img"), 0600, e);
-	if (r == 0)
-		r = base_into(b, &out, e);
+	if (r < 0)
+		return r;
+	r = base_into(b, &out, e);
 	if (r == 0)
 		r = fill_layer(b, l, outfile_tmp_path(&out), records, e);
 	if (r < 0)

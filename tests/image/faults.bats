@@ -314,3 +314,40 @@ t.addfile(i); t.close()'
 	build --node w-1 --sha256 >/dev/null
 	(cd out && sha256sum -c w-1.img.sha256)
 }
+
+@test "closed standard descriptors: no message ends up in an image or in the cache" {
+	build --secrets ../kept.yaml -o plain --node w-1 >/dev/null
+	# What cannot be told on stdout is a failure; the image is there all the same.
+	# shellcheck disable=SC2016 # the inner shell's arguments
+	run sandbox -- sh -c 'exec "$@" <&- >&- 2>&-' sh "$PIBUILD" -v --progress plain --cache fresh --secrets ../kept.yaml \
+		--node w-1
+	[ "$status" -eq 1 ]
+	cmp plain/w-1.img out/w-1.img
+	run ! grep -aq '^pibuild: ' fresh/layers/*
+}
+
+@test "a layer for which no file can be made is an error, not a crash" {
+	build --node w-1 >/dev/null
+	rm "$CACHE"/layers/*.json
+	sandbox -- strace -o trace -e trace=openat "$PIBUILD" --progress none --cache "$CACHE" --node w-1 >/dev/null
+	rm "$CACHE"/layers/*.json
+	call=$(grep -n 'openat.*[.]img[.][0-9]*[.]0[.]part' trace | head -1 | cut -d: -f1)
+	ASAN_OPTIONS=detect_leaks=0 fails 1 'No space left on device' sandbox -- strace -o trace -e trace=openat \
+		-e "inject=openat:error=ENOSPC:when=$call" "$PIBUILD" --progress none --cache "$CACHE" --node w-1
+}
+
+@test "a manifest or digest beside an image is that image's own, wherever a run ends" {
+	build --sha256 --node w-1 >/dev/null
+	sha256sum -c <(sed 's| w-1| out/w-1|' out/w-1.img.sha256)
+	sed -i 's|Europe/Berlin|Europe/Rome|' cluster.yaml
+	for n in 1 2 3 4 5 6; do
+		ASAN_OPTIONS=detect_leaks=0 run sandbox -- strace -o trace -e trace=fsync -e "inject=fsync:error=EIO:when=$n" \
+			"$PIBUILD" --progress none --cache "$CACHE" --node w-1
+		[ ! -e out/w-1.manifest.json ] || cmp out/w-1.manifest.json <(root_cat out/w-1.img /etc/pibuild/manifest.json)
+		[ ! -e out/w-1.img.sha256 ] || (cd out && sha256sum -c w-1.img.sha256)
+	done
+	build --node w-1 >/dev/null
+	[ "$(root_cat out/w-1.img /etc/timezone)" = Europe/Rome ]
+	cmp out/w-1.manifest.json <(root_cat out/w-1.img /etc/pibuild/manifest.json)
+	[ ! -e out/w-1.img.sha256 ]
+}
