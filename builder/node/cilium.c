@@ -75,7 +75,8 @@ int node_add_cilium(const struct node_ctx *x, struct tree *t, struct err *e)
 	tree_add_dir(t, "/etc/pibuild", 0755, origin);
 	tree_add_dir(t, "/etc/pibuild/manifests", 0755, origin);
 	/* 0600: the user's own values may hold a secret. */
-	cluster_add_yaml(t, "/etc/pibuild/cilium-values.yaml", 0600, origin, &values, 1, NULL);
+	cluster_add_yaml(t, "/etc/pibuild/cilium-values.yaml", 0600, origin, &values, 1, NULL)->secret =
+		x->config->cilium.values != NULL;
 	if (x->config->lb.pools.n) {
 		add_pools(x, t);
 		add_policy(x, t);

@@ -12,6 +12,7 @@ struct overlay {
 	struct tree *tree;
 	const char *origin;
 	enum entry_layer layer;
+	bool private; /* in a folder that only its owner may enter */
 };
 
 static bool skipped(const char *name)
@@ -34,6 +35,7 @@ static int add_file(const struct overlay *o, int dir, const char *name, const ch
 	_cleanup_close_ int fd = -1;
 	char sha256[SHA256_HEX];
 	struct entry *n;
+	bool private;
 	int r;
 
 	if (st->st_mode & (S_ISUID | S_ISGID))
@@ -46,13 +48,15 @@ static int add_file(const struct overlay *o, int dir, const char *name, const ch
 	if (r < 0)
 		return r;
 	/* What only its owner may read stays so on the card; a shipped file's bits come from the builder's umask. */
-	if (o->layer == LAYER_NODE && !(st->st_mode & 0077))
+	private = o->layer == LAYER_NODE && !(st->st_mode & 0077);
+	if (private)
 		mode &= 0700;
 	n = tree_add_file(o->tree, path, mode, o->origin, "", 0);
 	n->source = SOURCE_HOST_FILE;
 	n->host_file = arena_strdup(host);
 	n->size = (uint64_t)st->st_size;
 	n->layer = o->layer;
+	n->secret = private || o->private;
 	memcpy(n->sha256, sha256, sizeof(sha256));
 	return 0;
 }
@@ -76,6 +80,7 @@ static int add_folder(const struct overlay *o, int dir, const char *host, const 
 static int add_name(const struct overlay *o, int dir, const char *name, const char *host, const char *path,
 		    unsigned depth, struct err *e)
 {
+	struct overlay below = *o;
 	_cleanup_close_ int fd = -1;
 	struct stat st;
 	struct entry *n;
@@ -99,8 +104,9 @@ static int add_name(const struct overlay *o, int dir, const char *name, const ch
 	if (o->layer == LAYER_NODE && !(st.st_mode & 0077)) {
 		n = tree_add_dir(o->tree, path, 0700, o->origin);
 		n->layer = o->layer;
+		below.private = true;
 	}
-	return add_folder(o, fd, host, path, depth + 1, e);
+	return add_folder(&below, fd, host, path, depth + 1, e);
 }
 
 static int add_folder(const struct overlay *o, int dir, const char *host, const char *path, unsigned depth,
@@ -127,7 +133,7 @@ static int add_folder(const struct overlay *o, int dir, const char *host, const 
 
 int tree_add_overlay(struct tree *t, const char *dir, const char *origin, enum entry_layer layer, struct err *e)
 {
-	const struct overlay o = { t, arena_strdup(origin), layer };
+	const struct overlay o = { .tree = t, .origin = arena_strdup(origin), .layer = layer };
 	_cleanup_close_ int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd < 0)

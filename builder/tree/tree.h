@@ -40,7 +40,7 @@ struct entry {
 	enum entry_layer layer;
 	unsigned mode; /* 07777 bits; ignored for symlinks */
 	unsigned uid, gid;
-	bool secret;	    /* masked wherever it is shown */
+	bool secret;	    /* its digest, from which a short one could be guessed, is in no manifest */
 	const char *origin; /* "overlay common", "generated: k3s", "artifact: helm v3.22.0", "your overlays/worker" */
 
 	enum source_kind source;

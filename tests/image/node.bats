@@ -6,9 +6,12 @@ load ../lib/image
 
 setup_file() {
 	cd "$BATS_FILE_TMPDIR"
-	write_cluster "certManager:" "  email: me@example.org" \
+	write_cluster "cilium: {valuesFile: values.yaml}" "certManager:" "  email: me@example.org" \
 		"  dns01: {provider: digitalocean, accessToken: {env: DO_TOKEN}}" "  zones: [home.example.org]"
 	export DO_TOKEN=dop_v1_canary0123456789abcdefghijklmnopqrstuvwxyz
+	echo 'extraConfig: {pin: "1234"}' >values.yaml
+	mkdir -p overlays/common/etc/private.d && echo 1234 >overlays/common/etc/pin && chmod 600 overlays/common/etc/pin
+	echo 1234 >overlays/common/etc/private.d/pin && chmod 700 overlays/common/etc/private.d
 	build -o out >stdout 2>stderr
 	xz -dc "$("$top/scripts/make-base" --kept tiny)" >base.img
 }
@@ -213,6 +216,12 @@ setup() {
 @test "the manifest beside the image is the one on the card and names no digest of a secret" {
 	root_cat "$server" /etc/pibuild/manifest.json | cmp - out/cp-1.manifest.json
 	jq -e '[.files[] | select(.path == "/etc/rancher/k3s/config.yaml" or .path == "/etc/shadow") | has("sha256")] == [false, false]' out/cp-1.manifest.json
+}
+
+@test "what the user keeps private has no digest either, for a short secret is guessed from one" {
+	jq -e '[.files[] | select(.path | IN("/etc/pin", "/etc/private.d/pin", "/etc/pibuild/cilium-values.yaml")) | has("sha256")] ==
+		[false, false, false]' out/cp-1.manifest.json
+	[ "$(root_mode "$server" /etc/pin)" = 0600 ]
 }
 
 @test "every file pibuild wrote carries the time of the build" {
