@@ -143,7 +143,10 @@ static bool lock_new(int fd)
 {
 	struct stat st;
 
-	return flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &st) == 0 && st.st_nlink > 0;
+	/* Where a filesystem has no locks, nobody sweeps either. */
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return errno != EWOULDBLOCK;
+	return fstat(fd, &st) == 0 && st.st_nlink > 0;
 }
 
 /* Removes what killed runs left beside NAME: ".NAME.<pid>.<n>.part" that nobody holds. */

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "cmd/cmd.h"
 #include "plan/plan.h"
 
@@ -129,6 +130,9 @@ int cmd_render(const struct cmd_options *o, struct err *e)
 		r = plan_make(project, &so, &plan, e);
 	if (r < 0)
 		return r;
+	if (o->show_secrets && !project->secrets_real)
+		log_warning("there is no %s yet, so tokens and keys are masked; `pibuild secrets new` makes it",
+			    cmd_secrets_path(o, project->config));
 	n = plan->nodes.v[0];
 	dir = o->out_given ? o->out : path_join(o->out, arena_printf("%s.tree", n->node->name));
 	if (!folder_empty(dir) && !o->force)

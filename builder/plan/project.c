@@ -48,7 +48,7 @@ static int load_secrets(struct project *p, const struct project_options *o, stru
 	struct secrets *s;
 	int r;
 
-	if (o->policy == SECRETS_NONE || (o->policy == SECRETS_IF_ANY && access(path, F_OK) < 0))
+	if (o->policy == SECRETS_NONE || (o->policy == SECRETS_IF_ANY && !o->secrets && access(path, F_OK) < 0))
 		return 0;
 	if (o->policy == SECRETS_NEEDED && access(path, F_OK) < 0 && errno == ENOENT) {
 		r = secrets_create(path, p->config, e);

@@ -12,7 +12,7 @@
 
 enum secrets_policy {
 	SECRETS_NONE,	/* not looked at: secrets_masked() */
-	SECRETS_IF_ANY, /* the file when there is one, else secrets_masked() */
+	SECRETS_IF_ANY, /* the file when there is one or one is named, else secrets_masked() */
 	SECRETS_NEEDED, /* made, with a message, when there is none; completed for new nodes */
 };
 

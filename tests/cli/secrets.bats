@@ -323,3 +323,15 @@ no_secrets() {
 	sed 's/out of git//' err >rest
 	refute grep git rest
 }
+
+@test "a filesystem without locks: the file is made all the same, and nothing is left beside it" {
+	command -v strace >/dev/null || skip "strace is not installed"
+	ASAN_OPTIONS=detect_leaks=0 strace -o trace -e trace=flock -e inject=flock:error=ENOLCK "$PIBUILD" secrets new --secrets there/s.yaml
+	[ "$(ls -A there)" = s.yaml ]
+}
+
+@test "a secrets file that is named and not there is an error wherever it would be used" {
+	fails 3 'nowhere.yaml' "$PIBUILD" plan --secrets nowhere.yaml
+	fails 3 'nowhere.yaml' "$PIBUILD" render --show-secrets --secrets nowhere.yaml -o tree
+	[ ! -e tree ]
+}
