@@ -144,6 +144,15 @@ int value_semver(const char *s, struct semver *ret)
 	return 0;
 }
 
+const char *value_wpa_fault(const char *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (iscntrl((unsigned char)s[i]))
+			return "a WPA passphrase holds no control characters, and this one does; does its file have "
+			       "Windows line ends, or more than one line?";
+	return n < 8 || n > 63 ? arena_printf("a WPA passphrase has 8 to 63 characters, this one has %zu", n) : NULL;
+}
+
 char *ipv4_text(uint32_t addr, char buf[IPV4_TEXT])
 {
 	snprintf(buf, IPV4_TEXT, "%u.%u.%u.%u", addr >> 24, addr >> 16 & 255, addr >> 8 & 255, addr & 255);

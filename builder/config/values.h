@@ -25,4 +25,7 @@ int value_semver(const char *s, struct semver *ret);
 /* NULL for a line of authorized_keys without options, else why it is none. */
 const char *value_ssh_key_fault(const char *line);
 
+/* NULL, or why the N bytes can be no WPA passphrase. */
+const char *value_wpa_fault(const char *s, size_t n);
+
 #endif

@@ -9,7 +9,7 @@ void encode_keyfile(struct strbuf *out, const char *value, size_t n)
 		char c = value[i];
 
 		/* Leading blanks would be trimmed by the reader. */
-		if (c == ' ' && out && i == 0)
+		if (c == ' ' && i == 0)
 			strbuf_adds(out, "\\s");
 		else if (c == '\\')
 			strbuf_adds(out, "\\\\");
@@ -22,6 +22,16 @@ void encode_keyfile(struct strbuf *out, const char *value, size_t n)
 		else
 			strbuf_add(out, &c, 1);
 	}
+}
+
+void encode_ssid(struct strbuf *out, const char *ssid)
+{
+	_cleanup_strbuf_ struct strbuf b = { 0 };
+
+	strbuf_adds(&b, "");
+	for (; *ssid; ssid++)
+		strbuf_addf(&b, "%s%c", *ssid == ';' ? "\\" : "", *ssid);
+	encode_keyfile(out, b.s, b.n);
 }
 
 char *derive_uuid(char buf[UUID_TEXT], const char *const *parts, size_t n)

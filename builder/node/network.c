@@ -3,6 +3,7 @@
  * NetworkManager connections of a node. One connection carries the address: Ethernet, a VLAN on it, or Wi-Fi on a
  * board whose interface is wireless. Keyfile format: nm-settings-keyfile(5).
  */
+#include "config/values.h"
 #include "node/encode.h"
 #include "node/node.h"
 
@@ -72,18 +73,17 @@ static void add_keyfile(struct tree *t, const char *link, const struct strbuf *b
 static int add_wifi(const struct node_ctx *x, struct strbuf *b, struct err *e)
 {
 	const struct config *c = x->config;
-	const char *passphrase;
+	const char *passphrase, *why;
 	size_t n;
 	int r = secret_resolve(&c->network.wifi.passphrase, x->secret_use, &passphrase, &n, e);
 
 	if (r < 0)
 		return err_wrap(e, "network.wifi.passphrase");
+	why = x->secret_use == SECRET_READ ? value_wpa_fault(passphrase, n) : NULL;
+	if (why)
+		return err_class(e, CLASS_CONFIG, "network.wifi.passphrase: %s", why);
 	strbuf_adds(b, "\n[wifi]\nmode=infrastructure\nssid=");
-	encode_keyfile(b, c->network.wifi.ssid, strlen(c->network.wifi.ssid));
-	if (x->secret_use == SECRET_READ && (n < 8 || n > 63))
-		return err_class(e, CLASS_CONFIG,
-				 "network.wifi.passphrase: a WPA passphrase has 8 to 63 characters, this one has %zu",
-				 n);
+	encode_ssid(b, c->network.wifi.ssid);
 	strbuf_adds(b, "\n\n[wifi-security]\nkey-mgmt=wpa-psk\npsk=");
 	if (x->secret_use == SECRET_READ)
 		encode_keyfile(b, passphrase, n);

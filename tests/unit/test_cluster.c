@@ -6,6 +6,7 @@
 #include "config/dns01.h"
 #include "config/values.h"
 #include "node/cluster.h"
+#include "node/encode.h"
 
 /* ---- a cluster from a few lines ---- */
 
@@ -763,6 +764,31 @@ static void good_values_cases(void)
 	}
 }
 
+/* NetworkManager takes "16;17;" for two bytes and \; for a semicolon (ssid_parser in nm-keyfile.c). */
+static void ssid_cases(void)
+{
+	static const struct {
+		const char *ssid, *line;
+	} rows[] = {
+		{ "Home #1", "ssid=Home #1" },
+		{ "16;17;", "ssid=16\\\\;17\\\\;" },
+		{ "a\\;b", "ssid=a\\\\\\\\;b" },
+		{ " x", "ssid=\\sx" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		CASE(arena_printf("SSID %s", rows[i].ssid))
+		{
+			struct strbuf b = { 0 };
+
+			strbuf_adds(&b, "ssid=");
+			encode_ssid(&b, rows[i].ssid);
+			CHECK_STR(b.s, rows[i].line);
+			strbuf_done(&b);
+		}
+	}
+}
+
 int main(void)
 {
 	setenv("PIBUILD_DATA", ".", 0);
@@ -773,5 +799,6 @@ int main(void)
 	cert_manager_cases();
 	values_cases();
 	good_values_cases();
+	ssid_cases();
 	return check_done();
 }
