@@ -181,6 +181,17 @@ char *size_text(uint64_t bytes, char buf[SIZE_TEXT_MAX])
 	return buf;
 }
 
+char *clean_text(char *s)
+{
+	for (unsigned char *c = (unsigned char *)s; *c; c++) {
+		if (*c < 0x20 || *c == 0x7f)
+			*c = '?';
+		else if (*c == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0)
+			c[0] = c[1] = '?';
+	}
+	return s;
+}
+
 static size_t edit_distance(const char *a, const char *b)
 {
 	enum { LIMIT = 64 };

@@ -1,18 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Faults are collected while everything is looked at, then printed in the order of the file. */
-#include <ctype.h>
 #include <stdarg.h>
 
 #include "config/config.h"
-
-/* Messages quote what a file says: nothing of it may reach a terminal as a control character. */
-static char *clean(char *s)
-{
-	for (char *c = s; *c; c++)
-		if (iscntrl((unsigned char)*c))
-			*c = '?';
-	return s;
-}
 
 _printf_(5, 0) static void add(struct faults *f, const char *file, const struct yaml_node *where, bool note,
 			       const char *fmt, va_list ap)
@@ -21,12 +11,13 @@ _printf_(5, 0) static void add(struct faults *f, const char *file, const struct 
 
 	if (vasprintf(&msg, fmt, ap) < 0)
 		msg = NULL;
+	/* Messages quote what a file says. */
 	*vec_push(&f->list) = (struct fault){
 		.file = where && where->file ? where->file : file,
 		.line = where ? where->line : 0,
 		.col = where ? where->col : 0,
 		.note = note,
-		.msg = clean(arena_strdup(str_or(msg, ""))),
+		.msg = clean_text(arena_strdup(str_or(msg, ""))),
 	};
 	if (!note)
 		f->errors++;

@@ -59,7 +59,13 @@ const char *kind_text_fault(const struct kind *k, const struct loader *l, const 
 /* Long values would drown the message. */
 static const char *shorten(const char *text)
 {
-	return strlen(text) > 60 ? arena_printf("%.57s...", text) : text;
+	int n = 57;
+
+	if (strlen(text) <= 60)
+		return text;
+	while (n && ((unsigned char)text[n] & 0xc0) == 0x80) /* not within a character */
+		n--;
+	return arena_printf("%.*s...", n, text);
 }
 
 static void read_text(struct loader *l, const struct field *f, const struct yaml_node *n, const char *path, void *dst)

@@ -141,6 +141,8 @@ static int finish(pid_t pid, const char *name, double deadline, struct err *e)
 		if (now_seconds() > deadline || sig_caught()) {
 			kill(pid, SIGKILL);
 			waitpid(pid, &status, 0);
+			if (sig_check(e) < 0)
+				return -EINTR;
 			return err_class(e, CLASS_CONFIG, "the secret's command %s closed its output but did not end",
 					 name);
 		}

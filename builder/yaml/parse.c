@@ -35,15 +35,12 @@ static struct position at_mark(yaml_mark_t m)
 	return (struct position){ (unsigned)m.line + 1, (unsigned)m.column + 1 };
 }
 
-/* Keys are quoted in messages: what they hold must not reach a terminal as control characters. */
+/* Keys are quoted in messages. */
 static int fault(struct loader *l, struct position p, const char *what)
 {
 	_cleanup_free_ char *clean = xstrdup(what);
 
-	for (char *c = clean; *c; c++)
-		if ((unsigned char)*c < 0x20 || *c == 0x7f)
-			*c = '?';
-	return err_class(l->e, CLASS_CONFIG, "%s:%u:%u: %s", l->name, p.line, p.col, clean);
+	return err_class(l->e, CLASS_CONFIG, "%s:%u:%u: %s", l->name, p.line, p.col, clean_text(clean));
 }
 
 /* ---- libyaml's words, translated ---- */

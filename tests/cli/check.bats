@@ -971,3 +971,16 @@ note() {
 	unset DO_TOKEN
 	fails 3 'the environment variable DO_TOKEN is not set' "$PIBUILD" check -c "$top/configs/homelab.yaml"
 }
+
+@test "a passphrase that WPA does not take is a fault before any build" {
+	change 's/  gateway: .*/&\n  wifi: {ssid: Home, passphrase: {file: wpa}, country: DE}/'
+	(umask 077 && echo short >wpa)
+	fault 'cluster.yaml:14:34: error: network.wifi.passphrase: a WPA passphrase has 8 to 63 characters, this one has 5'
+	printf 'correct horse\r\n' >wpa
+	fault 'cluster.yaml:14:34: error: network.wifi.passphrase: a WPA passphrase holds no control characters, and this one does; does its file have Windows line ends, or more than one line?'
+}
+
+@test "no control character of a field reaches the terminal" {
+	change 's/  name: lab/  name: "a\\x9b31m\\e[31m\\x7f"/'
+	fault "cluster.yaml:3:9: error: cluster.name: 'a??31m?[31m?' cannot be used: use 1 to 32 lower-case letters, digits and '-', with a letter or digit at both ends (Cilium's rule)"
+}
