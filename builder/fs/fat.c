@@ -252,7 +252,8 @@ int fat_list(const struct fat *f, struct fat_entry **ret, size_t *ret_n, struct 
 	size_t n;
 	int r;
 
-	strbuf_adds(&names, "");
+	strbuf_adds(&names, ""); /* text, be it empty: mtools 4.0.48 says nothing at all of an empty root */
+	strbuf_adds(&sizes, "");
 	how.output = &names;
 	r = run(f, ARGS("mdir", "-/", "-a", "-b", "::"), &how, e);
 	if (r == -EIO && strstr(e->msg, "not found")) { /* nothing at all, says "-/" of an empty root */
