@@ -41,6 +41,7 @@ static const struct curl_row curl_rows[] = {
 	{ CURLE_COULDNT_RESOLVE_HOST, HTTP_UNREACHABLE, "its name cannot be resolved; is the network up?" },
 	{ CURLE_COULDNT_CONNECT, HTTP_UNREACHABLE, NULL },
 	{ CURLE_PARTIAL_FILE, HTTP_TRANSIENT, "the connection was cut before the end" },
+	{ CURLE_RECV_ERROR, HTTP_TRANSIENT, "the connection was cut before the end" }, /* by newer curl, over TLS */
 	{ CURLE_GOT_NOTHING, HTTP_TRANSIENT, "the connection was cut before an answer" },
 	{ CURLE_UNSUPPORTED_PROTOCOL, HTTP_REFUSED, "it redirects to an address that is not https://" },
 	{ CURLE_LOGIN_DENIED, HTTP_REFUSED, "it redirects to an address with a user name, which is not followed" },
