@@ -128,7 +128,7 @@ no_secrets() {
 	names='server:k3s-server-ca client:k3s-client-ca requestHeader:k3s-request-header-ca
 		etcdServer:k3s-etcd-server-ca etcdPeer:k3s-etcd-peer-ca'
 	for pair in $names; do
-		openssl x509 -in "tls/${pair%:*}.crt" -noout -text >text
+		openssl x509 -in "tls/${pair%:*}.crt" -noout -text -nameopt oneline >text
 		grep -q 'Version: 3' text
 		grep -qE "Subject: CN = ${pair#*:}@[0-9]{10}\$" text
 		grep -q 'NIST CURVE: P-256' text
@@ -161,7 +161,7 @@ no_secrets() {
 	unpack
 	openssl verify -x509_strict -purpose sslclient -CAfile tls/client.crt tls/admin.crt
 	refute openssl verify -purpose sslserver -CAfile tls/client.crt tls/admin.crt
-	[ "$(openssl x509 -in tls/admin.crt -noout -subject)" = 'subject=O = system:masters, CN = system:admin' ]
+	[ "$(openssl x509 -in tls/admin.crt -noout -subject -nameopt oneline)" = 'subject=O = system:masters, CN = system:admin' ]
 	openssl x509 -in tls/admin.crt -noout -checkend $((4 * 365 * 86400))
 	refute openssl x509 -in tls/admin.crt -noout -checkend $((6 * 365 * 86400))
 }
