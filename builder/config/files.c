@@ -136,7 +136,9 @@ const char *config_read_keys(const char *path, struct key_list *keys)
 	char *save = NULL;
 
 	if (why)
-		return why;
+		return access(path, F_OK) < 0 && errno == ENOENT
+			       ? arena_printf("%s; make a pair of keys with: ssh-keygen -t ed25519", why)
+			       : why;
 	if (file_read(path, 64 * KIB, &text, &n, &e) < 0)
 		return arena_strdup(e.msg);
 	if (strstr(text, "PRIVATE KEY"))
