@@ -87,11 +87,13 @@ static void draw(void)
 
 static void print_line(struct task *t, double now)
 {
-	char done[SIZE_TEXT_MAX], total[SIZE_TEXT_MAX], rate[SIZE_TEXT_MAX];
+	char done[SIZE_TEXT_MAX], total[SIZE_TEXT_MAX], rate[SIZE_TEXT_MAX], speed[SIZE_TEXT_MAX + 8] = "";
 
+	if (rate_of(t, now) > 0) /* too short a time tells no speed */
+		snprintf(speed, sizeof(speed), " (%s/s)", size_text((uint64_t)rate_of(t, now), rate));
 	if (t->end > 0 && t->done)
-		fprintf(stderr, "pibuild: %s %s: %s in %.1f s (%s/s)%s%s\n", t->what, t->name, size_text(t->done, done),
-			t->end - t->start, size_text((uint64_t)rate_of(t, now), rate), *t->note ? ", " : "", t->note);
+		fprintf(stderr, "pibuild: %s %s: %s in %.1f s%s%s%s\n", t->what, t->name, size_text(t->done, done),
+			t->end - t->start, speed, *t->note ? ", " : "", t->note);
 	else if (t->end > 0)
 		fprintf(stderr, "pibuild: %s %s: %.1f s%s%s\n", t->what, t->name, t->end - t->start,
 			*t->note ? ", " : "", t->note);
