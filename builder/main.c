@@ -316,8 +316,13 @@ int main(int argc, char **argv)
 	occupy_standard_fds();
 	sig_install();
 	if (run(argc, argv, &e) < 0) {
-		log_error("%s", e.msg);
-		code = exit_code(&e);
+		/* `| head` has seen enough: end as by SIGPIPE, without a word. */
+		if (e.code == -EPIPE && ferror(stdout)) {
+			code = 128 + SIGPIPE;
+		} else {
+			log_error("%s", e.msg);
+			code = exit_code(&e);
+		}
 	}
 	arena_done();
 	return code;
