@@ -20,6 +20,7 @@ struct command {
 
 static const struct command commands[] = {
 	{ "build", "", cmd_build, "build images (the default): one per node" },
+	{ "init", "", cmd_init, "write a commented cluster.yaml from options, or from answers at a terminal" },
 	{ "check", "", cmd_check, "every fault of the configuration in one go; writes nothing" },
 	{ "plan", "", cmd_plan, "what would be built, downloaded and written" },
 	{ "render", "--node NAME", cmd_render, "the files a node would get, below -o DIR" },
@@ -32,7 +33,7 @@ static const struct command commands[] = {
 	{ "schema", "", cmd_schema, "JSON Schema of cluster.yaml" },
 };
 
-enum option_kind { OPT_FLAG, OPT_TEXT, OPT_NODE, OPT_JOBS, OPT_PROGRESS, OPT_ROLE, OPT_MATRIX };
+enum option_kind { OPT_FLAG, OPT_TEXT, OPT_LIST, OPT_NODE, OPT_JOBS, OPT_PROGRESS, OPT_ROLE, OPT_MATRIX };
 
 struct option_row {
 	const char *name;
@@ -66,7 +67,18 @@ static const struct option_row options[] = {
 	{ "base", 0, OPT_TEXT, AT(base), "IMAGE", "compare with this image: what changed, and is it declared",
 	  "inspect" },
 	{ "reference", 0, OPT_FLAG, AT(reference), NULL, "the reference page of every key, in Markdown", "schema" },
-	{ "yes", 0, OPT_FLAG, AT(yes), NULL, "do not ask", "secrets" },
+	{ "yes", 0, OPT_FLAG, AT(yes), NULL, "do not ask", "init secrets" },
+	{ "name", 0, OPT_TEXT, AT(init.name), "NAME", "name of the cluster", "init" },
+	{ "user", 0, OPT_TEXT, AT(init.user), "NAME", "your account on the nodes (pi)", "init" },
+	{ "key", 0, OPT_TEXT, AT(init.key), "FILE", "public key that may log in (the first of ~/.ssh/*.pub)", "init" },
+	{ "board", 0, OPT_TEXT, AT(init.board), "NAME", "board of the nodes, such as rpi5", "init" },
+	{ "servers", 0, OPT_TEXT, AT(init.servers), "N", "control-plane nodes: 1, 3, 5 or 7 (1)", "init" },
+	{ "workers", 0, OPT_TEXT, AT(init.workers), "N", "workers (0)", "init" },
+	{ "subnet", 0, OPT_TEXT, AT(init.subnet), "NET", "your LAN, such as 192.168.1.0/24", "init" },
+	{ "gateway", 0, OPT_TEXT, AT(init.gateway), "IP", "its router", "init" },
+	{ "nameserver", 0, OPT_LIST, AT(init.nameservers), "IP", "DNS server; may be repeated (the gateway)", "init" },
+	{ "pool", 0, OPT_TEXT, AT(init.pool), "RANGE", "free addresses for services, FIRST-LAST (none)", "init" },
+	{ "address", 0, OPT_TEXT, AT(init.address), "IP", "of the first node, the others follow (.11)", "init" },
 	{ "force", 0, OPT_FLAG, AT(force), NULL, "write into a folder that is not empty", "render" },
 };
 
@@ -181,9 +193,12 @@ static int set_option(struct cmd_options *o, const struct option_row *row, const
 		if (!streq(value, "github") && !streq(value, "gitlab"))
 			return err_class(e, CLASS_USAGE, "--matrix wants github or gitlab, not '%s'", value);
 		break;
+	case OPT_LIST:
 	case OPT_TEXT:
 		if (!*value)
 			return err_class(e, CLASS_USAGE, "--%s wants a value", row->name);
+		if (row->kind == OPT_LIST && *(const char **)at)
+			value = arena_printf("%s,%s", *(const char **)at, value);
 		break;
 	}
 	*(const char **)at = value;

@@ -9,6 +9,7 @@
 #include "artifact/artifact.h"
 #include "base/err.h"
 #include "base/progress.h"
+#include "cmd/init.h"
 #include "config/config.h"
 
 struct cmd_options {
@@ -37,12 +38,14 @@ struct cmd_options {
 	bool sha256;	    /* build --sha256: a whole-file digest beside each image */
 	const char *matrix; /* plan --matrix github|gitlab */
 	const char *base;   /* inspect --base: the image to compare with */
+	struct init_answers init;
 
 	VEC(const char *) args; /* after the command */
 };
 
 typedef int (*cmd_fn)(const struct cmd_options *o, struct err *e);
 
+int cmd_init(const struct cmd_options *o, struct err *e);
 int cmd_build(const struct cmd_options *o, struct err *e);
 int cmd_check(const struct cmd_options *o, struct err *e);
 int cmd_plan(const struct cmd_options *o, struct err *e);
