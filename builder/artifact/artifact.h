@@ -105,7 +105,7 @@ int cache_open(const char *dir, struct cache *ret, struct err *e);
 /* As above for looking only: writes nothing; -ENOENT when there is no cache yet. */
 int cache_peek(const char *dir, struct cache *ret, struct err *e);
 void cache_close(struct cache *c);
-/* Opens the verified object (or the file of a base by path) read-only. -ENOENT (no message) when it is not there.
+/* Opens the verified object (or the file of a base by path) read-only. -ENOENT when it is not there.
  * The caller hashes what it reads; on a mismatch it calls cache_evict() and fails with class VERIFY. */
 int cache_object(const struct cache *c, const struct pin *pin, int *ret_fd, struct err *e);
 bool cache_has(const struct cache *c, const struct pin *pin);

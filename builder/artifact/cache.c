@@ -156,16 +156,22 @@ static const char *object_name(const char *sha256)
 	return arena_printf("%s/%.2s/%s", objects_dir, sha256, sha256);
 }
 
+static int not_cached(const struct pin *pin, struct err *e)
+{
+	return err_set(e, -ENOENT, "%s %s is not in the cache: run `pibuild fetch`", str_or(pin->name, "an object"),
+		       str_or(pin->version, ""));
+}
+
 int cache_object(const struct cache *c, const struct pin *pin, int *ret_fd, struct err *e)
 {
 	const char *name = pin->file ? pin->file : pin->sha256 ? object_name(pin->sha256) : NULL;
 	int fd;
 
 	if (!name)
-		return -ENOENT;
+		return not_cached(pin, e);
 	fd = pin->file ? open(name, O_RDONLY | O_CLOEXEC) : openat(c->fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 && errno == ENOENT && !pin->file)
-		return -ENOENT;
+		return not_cached(pin, e);
 	if (fd < 0)
 		return err_errno(e, -errno, "cannot open %s", pin->file ? name : path_join(c->dir, name));
 	*ret_fd = fd;

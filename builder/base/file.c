@@ -173,10 +173,16 @@ static void sweep_leftovers(int dir, const char *name)
 int outfile_create(struct outfile *o, const char *path, mode_t mode, struct err *e)
 {
 	const char *dir = path_dir(path);
+	struct stat st;
 	int r = make_dirs(dir, 0777, e);
 
 	if (r < 0)
 		return r;
+	/* A rename would replace /dev/null itself. */
+	if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode))
+		return err_class(e, CLASS_REFUSED,
+				 "%s is a folder, device or pipe, and no file is put in its place; give another path",
+				 path);
 	o->dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (o->dir < 0)
 		return err_errno(e, -errno, "cannot open the folder %s", dir);

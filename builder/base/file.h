@@ -32,8 +32,8 @@ struct outfile {
 		.fd = -1, .dir = -1                                                                                    \
 	}
 
-/* Creates missing parent folders (0777 & ~umask). The temporary file is 0600 whatever the umask; those that killed runs
- * left for the same target are removed. */
+/* Creates missing parent folders (0777 & ~umask); class REFUSED when PATH is there and neither file nor link. The
+ * temporary file is 0600 whatever the umask; those that killed runs left for the same target are removed. */
 int outfile_create(struct outfile *o, const char *path, mode_t mode, struct err *e);
 /* The temporary file's path, for programs that must open it by name; valid until publish. */
 const char *outfile_tmp_path(const struct outfile *o);

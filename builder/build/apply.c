@@ -40,7 +40,7 @@ static int prepare(const struct entry *n, const struct cache *c, struct prepared
 	*a = (struct prepared_artifact){ .entry = n, .fd = -1 };
 	r = cache_object(c, &n->pin, &a->fd, e);
 	if (r < 0)
-		return err_set(e, r, "%s %s is not in the cache: run `pibuild fetch`", n->pin.name, n->pin.version);
+		return r;
 	if (fstat(a->fd, &st) < 0)
 		return err_errno(e, -errno, "cannot read %s from the cache", n->pin.name);
 	a->size = (uint64_t)st.st_size;
@@ -196,13 +196,13 @@ static int write_boot_stream(const struct target *t, const struct entry *n, cons
 	uint64_t done = 0;
 
 	if (src->size > BOOT_FILE_LIMIT)
-		return err_set(e, -EFBIG, "%s: larger than the 64 MiB a boot file may have", n->path);
+		return err_set(e, -EFBIG, "larger than the 64 MiB a boot file may have");
 	buf = xmalloc(src->size);
 	while (done < src->size) {
 		ssize_t r = src->read(src->arg, buf + done, src->size - done, e);
 
 		if (r <= 0)
-			return r < 0 ? (int)r : err_set(e, -EIO, "%s: the source became shorter", n->path);
+			return r < 0 ? (int)r : err_set(e, -EIO, "the source became shorter");
 		done += (uint64_t)r;
 	}
 	return fat_write(&t->boot, boot_path(n), buf, src->size, e);
@@ -365,7 +365,7 @@ static int apply_edit(const struct target *t, const struct entry *n, struct reco
 	if (r == 0)
 		r = n->edit(n->edit_arg, text, old.n, &new, e);
 	if (r != 0)
-		return r < 0 ? err_wrap(e, "%s", n->path) : 0;
+		return MIN(r, 0); /* > 0: nothing to change */
 	strbuf_add(&new, "", 0);
 	if (!entry_on_boot(n) && ext4_stat(t->root, n->path, &st, &missing) == 0) {
 		effective.mode = st.mode & 07777;

@@ -155,7 +155,7 @@ static int decode_base(const struct build *b, int *outs, unsigned n, struct err 
 	int r = cache_object(b->cache, pin, &in, e);
 
 	if (r < 0)
-		return err_set(e, r, "%s %s is not in the cache: run `pibuild fetch`", pin->name, pin->version);
+		return r;
 	if (fstat(in, &st) < 0)
 		return err_errno(e, -errno, "cannot read %s", d.name);
 	r = check_room(b, b->cache->dir, (pin->raw_size ? pin->raw_size : (uint64_t)st.st_size) * n,

@@ -90,10 +90,11 @@ static int check_replaceable(const char *path, const char *cluster, struct err *
 {
 	struct yaml_node *old, *list, *name;
 	struct err ignored = { 0 };
+	struct stat st;
 
-	if (access(path, F_OK) < 0 && errno == ENOENT)
-		return 0;
-	if (yaml_load(path, &old, &ignored) == 0) {
+	if (stat(path, &st) < 0)
+		return errno == ENOENT ? 0 : err_errno(e, -errno, "cannot look at %s", path);
+	if (S_ISREG(st.st_mode) && yaml_load(path, &old, &ignored) == 0) {
 		list = yaml_get(old, "clusters");
 		name = list && list->type == YAML_SEQ && list->count == 1 ? yaml_get(list->items[0], "name") : NULL;
 		if (name && name->type == YAML_SCALAR && streq(name->text, cluster))

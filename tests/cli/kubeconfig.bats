@@ -165,3 +165,9 @@ start_server() {
 	run bash -c '"$0" kubeconfig >/dev/full' "$PIBUILD"
 	[ "$status" -eq 1 ]
 }
+
+@test "a pipe or a device is not replaced, nor waited for" {
+	mkfifo pipe
+	fails 5 'pipe is there already' timeout 20 "$PIBUILD" kubeconfig -o pipe
+	[ -p pipe ]
+}

@@ -351,3 +351,17 @@ t.addfile(i); t.close()'
 	cmp out/w-1.manifest.json <(root_cat out/w-1.img /etc/pibuild/manifest.json)
 	[ ! -e out/w-1.img.sha256 ]
 }
+
+@test "a base that cannot be opened is named with its reason, not sought in the cache" {
+	xz -dc "$("$top/scripts/make-base" --kept tiny)" >base.img
+	own_base base.img
+	ASAN_OPTIONS=detect_leaks=0 fails 1 "cannot open $PWD/base.img: Input/output error" sandbox -- strace -o trace \
+		-P "$PWD/base.img" -e trace=openat -e inject=openat:error=EIO:when=1 "$PIBUILD" --progress none --cache fresh --node w-1
+	run ! grep -q 'pibuild fetch' <<<"$output"
+}
+
+@test "no image takes the place of a device, pipe or folder" {
+	mkdir out && mkfifo out/w-1.img
+	fails 5 'no file is put in its place' build --node w-1
+	[ -p out/w-1.img ]
+}

@@ -184,6 +184,7 @@ static void cache_files(const char *dir)
 	{
 		CHECK(!cache_has(&c, &pin));
 		CHECK_INT(cache_object(&c, &pin, &fd, &e), -ENOENT);
+		CHECK(strstr(e.msg, "is not in the cache: run `pibuild fetch`"));
 		CHECK_INT(part_write(&two, "c", 1, &e), 0);
 		CHECK_INT(part_publish(&two, ABC, &e), 0);
 		part_close(&two);
