@@ -4,6 +4,7 @@
 #include <fcntl.h>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "tree/tree.h"
 
 enum { MAX_DEPTH = 40, MAX_NAME = 255, MAX_LINK = 4095 };
@@ -20,12 +21,20 @@ static bool skipped(const char *name)
 	return streq(name, ".") || streq(name, "..") || streq(name, ".gitkeep") || ends_with(name, "~");
 }
 
+/* The manifest and the plan are JSON, which has no other text: such a name would be left out of them. */
+static bool is_utf8(const char *text)
+{
+	_cleanup_json_ json_t *j = json_string(text);
+
+	return j != NULL;
+}
+
 static bool clean_name(const char *name)
 {
 	for (const char *p = name; *p; p++)
 		if ((unsigned char)*p < 0x20 || *p == 0x7f)
 			return false;
-	return strlen(name) <= MAX_NAME;
+	return strlen(name) <= MAX_NAME && is_utf8(name);
 }
 
 static int add_file(const struct overlay *o, int dir, const char *name, const char *host, const char *path,
@@ -70,6 +79,8 @@ static int add_link(const struct overlay *o, int dir, const char *name, const ch
 	if (n < 0 || n > MAX_LINK)
 		return err_errno(e, n < 0 ? -errno : -ENAMETOOLONG, "cannot read the link %s", host);
 	target[n] = '\0';
+	if (!is_utf8(target))
+		return err_class(e, CLASS_CONFIG, "the link %s leads to a name that is no UTF-8", host);
 	tree_add_symlink(o->tree, path, o->origin, target)->layer = o->layer;
 	return 0;
 }
@@ -86,7 +97,7 @@ static int add_name(const struct overlay *o, int dir, const char *name, const ch
 	struct entry *n;
 
 	if (!clean_name(name))
-		return err_class(e, CLASS_CONFIG, "a name in %s holds a control character or is too long",
+		return err_class(e, CLASS_CONFIG, "a name in %s holds a control character, is no UTF-8 or is too long",
 				 path_dir(host));
 	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return err_errno(e, -errno, "cannot read %s", host);

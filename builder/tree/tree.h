@@ -74,8 +74,8 @@ struct entry *tree_add_artifact(struct tree *t, const struct pin *pin);
 
 /* Adds the folder DIR of the host below "/": modes 0755 (with an x bit) or 0644, owner root. LAYER as given; in
  * LAYER_NODE (the user's own) files and folders that only their owner may read stay private. A missing DIR is fine.
- * Refuses devices, sockets, setuid files and names with control characters; symbolic links are copied as links. Names
- * in .gitkeep and editor backups (*~) are skipped. */
+ * Refuses devices, sockets, setuid files and names with control characters or beyond UTF-8; symbolic links are copied
+ * as links. Names in .gitkeep and editor backups (*~) are skipped. */
 int tree_add_overlay(struct tree *t, const char *dir, const char *origin, enum entry_layer layer, struct err *e);
 
 struct entry *tree_find(const struct tree *t, const char *path);

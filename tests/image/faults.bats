@@ -365,3 +365,10 @@ t.addfile(i); t.close()'
 	fails 5 'no file is put in its place' build --node w-1
 	[ -p out/w-1.img ]
 }
+
+@test "a name in an overlay that is no UTF-8 is refused: no manifest could tell of it" {
+	mkdir -p overlays/common/etc && touch "overlays/common/etc/$(printf 'caf\351')"
+	fails 3 'is no UTF-8' build --node w-1
+	rm -r overlays/common/etc/* && ln -s "$(printf 'caf\351')" overlays/common/etc/link
+	fails 3 'is no UTF-8' build --node w-1
+}
