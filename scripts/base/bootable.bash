@@ -30,17 +30,12 @@ bootable_fetch() {
 	[ -e "$bootable_keyring" ] || die "$bootable_keyring is missing. Run scripts/deps"
 	list=$(printf '%s,' "${bootable_packages[@]}")
 	note "downloading Debian $bootable_suite packages for arm64 from $bootable_mirror"
-	# apt's own retries are for a file; what they cannot mend may have passed a little later.
-	said=$(fetch_packages "$1" "${list%,}" 2>&1) || said=$(sleep 3 && fetch_packages "$1" "${list%,}" 2>&1) ||
+	# mmdebstrap hands the number of one of its pipes to dash, which knows only those of one digit: leave it the low
+	# ones, of which Bats keeps some open.
+	said=$(TMPDIR=$1 fakeroot mmdebstrap --quiet --mode=chrootless --variant=extract --architectures=arm64 \
+		--keyring="$bootable_keyring" --include="${list%,}" --format=tar \
+		"$bootable_suite" "$1/packages.tar" "$bootable_mirror" 2>&1 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-) ||
 		die "mmdebstrap failed; it needs to reach $bootable_mirror (PIBUILD_DEBIAN_MIRROR names another):
 $(grep -v '^ *$' <<<"$said" | cut -c1-300 | tail -n 20)"
 	zstd -q --rm -3 -T0 "$1/packages.tar" -o "$2"
-}
-
-# fetch_packages WORK LIST
-fetch_packages() {
-	rm -f "$1/packages.tar"
-	TMPDIR=$1 fakeroot mmdebstrap --quiet --mode=chrootless --variant=extract --architectures=arm64 \
-		--keyring="$bootable_keyring" --include="$2" --format=tar \
-		"$bootable_suite" "$1/packages.tar" "$bootable_mirror"
 }
