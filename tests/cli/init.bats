@@ -211,6 +211,7 @@ at_terminal() {
 }
 
 @test ".gitignore keeps secrets and images out of git" {
+	command -v git >/dev/null || skip "git is not installed"
 	git init -q .
 	init --name lab "${lan[@]}"
 	touch secrets.yaml secrets.yaml.bak cp-1.img && mkdir out && touch out/x

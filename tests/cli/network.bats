@@ -1,0 +1,272 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# The network of a node: its NetworkManager keyfiles as libnm reads them, the code NetworkManager itself reads them with.
+
+load ../lib/image
+load ../lib/refute
+
+connections=etc/NetworkManager/system-connections
+
+setup() {
+	cd "$BATS_TEST_TMPDIR" || exit
+	unset PIBUILD_MIRRORS PIBUILD_LOCK
+	export WIFI_PASSPHRASE='correct horse battery'
+}
+
+# cluster NETWORK-LINE... -- NODE-LINE...
+cluster() {
+	{
+		printf '%s\n' 'apiVersion: pibuild/v1' 'cluster: {name: lab}' 'access:' '  user: pi' "  sshKeys: ['$example_key']" network:
+		while [ "$1" != -- ]; do printf '  %s\n' "$1"; shift; done
+		shift
+		printf '%s\n' nodes:
+		printf '  - {%s}\n' "$@"
+	} >cluster.yaml
+}
+static='name: cp-1, role: control-plane, board: rpi5, address: 192.168.1.11/24'
+lan='subnet: 192.168.1.0/24'
+router='gateway: 192.168.1.1'
+dns='nameservers: [192.168.1.1]'
+wlan='wifi: {ssid: Home, passphrase: {env: WIFI_PASSPHRASE}, country: DE}'
+
+# render [NODE]: below ./NODE, secrets shown.
+render() {
+	"$PIBUILD" render --node "${1:-cp-1}" -o "${1:-cp-1}" --show-secrets --force >/dev/null 2>talk || { cat talk; return 1; }
+}
+
+# Debian's Python has gi; another one in PATH has not.
+connection() {
+	/usr/bin/python3 "$top/tests/lib/keyfile.py" "$1/$connections/pibuild-$2.nmconnection"
+}
+
+# is FILTER VALUE: of the connection in ./c.json
+is() {
+	[ "$(jq -cr "$1" c.json)" = "$2" ] || { echo "$1: expected $2"; cat c.json; return 1; }
+}
+
+# quoted TEXT: as a YAML string.
+quoted() {
+	jq -Rsn --arg text "$1" '$text'
+}
+
+@test "a static node has its address, gateway and DNS server, and no other connection" {
+	cluster "$lan" "$router" "$dns" -- "$static"
+	render
+	connection cp-1 eth0 >c.json
+	is .type 802-3-ethernet
+	is .interface eth0
+	is .ipv4.method manual
+	is .ipv4.addresses '["192.168.1.11/24"]'
+	is .ipv4.gateway 192.168.1.1
+	is .ipv4.dns '["192.168.1.1"]'
+	[ "$(ls cp-1/$connections)" = pibuild-eth0.nmconnection ]
+}
+
+@test "a connection comes up by itself, is tried for ever, and IPv4 must succeed" {
+	cluster "$lan" "$router" "$dns" -- "$static"
+	render
+	connection cp-1 eth0 >c.json
+	is .autoconnect true
+	is .retries 0
+	is .ipv4.mayFail false
+	is .ipv6.mayFail true
+}
+
+@test "several DNS servers stand in their order" {
+	cluster "$lan" "$router" 'nameservers: [9.9.9.9, 192.168.1.1, 1.1.1.1]' -- "$static"
+	render
+	connection cp-1 eth0 >c.json
+	is .ipv4.dns '["9.9.9.9","192.168.1.1","1.1.1.1"]'
+}
+
+@test "a node without address uses DHCP and the DNS servers DHCP names" {
+	cluster 'interface: eth0' -- 'name: cp-1, role: control-plane, board: rpi5'
+	render
+	connection cp-1 eth0 >c.json
+	is .ipv4.method auto
+	is .ipv4.addresses '[]'
+	is .ipv4.gateway null
+	is .ipv4.dns '[]'
+	is .ipv4.ignoreAutoDNS false
+}
+
+@test "DNS servers of cluster.yaml go before those of DHCP, which are left out" {
+	cluster 'nameservers: [9.9.9.9]' -- 'name: cp-1, role: control-plane, board: rpi5'
+	render
+	connection cp-1 eth0 >c.json
+	is .ipv4.method auto
+	is .ipv4.dns '["9.9.9.9"]'
+	is .ipv4.ignoreAutoDNS true
+}
+
+@test "the prefix of the address is the node's own" {
+	cluster 'subnet: 10.0.0.0/20' 'gateway: 10.0.0.1' 'nameservers: [10.0.0.1]' -- \
+		'name: cp-1, role: control-plane, board: rpi5, address: 10.0.15.254/20'
+	render
+	connection cp-1 eth0 >c.json
+	is .ipv4.addresses '["10.0.15.254/20"]'
+}
+
+@test "a VLAN carries the address, and the interface below it has none" {
+	cluster "$lan" "$router" "$dns" 'vlan: 20' -- "$static"
+	render
+	connection cp-1 eth0.20 >c.json
+	is .type vlan
+	is .interface eth0.20
+	is .vlan.parent eth0
+	is .vlan.id 20
+	is .ipv4.addresses '["192.168.1.11/24"]'
+	connection cp-1 eth0 >c.json
+	is .type 802-3-ethernet
+	is .ipv4.method disabled
+	is .ipv6.method disabled
+	[ "$(ls cp-1/$connections | wc -l)" -eq 2 ]
+}
+
+@test "a VLAN on DHCP takes its address there" {
+	cluster 'vlan: 4094' -- 'name: cp-1, role: control-plane, board: rpi5'
+	render
+	connection cp-1 eth0.4094 >c.json
+	is .vlan.id 4094
+	is .ipv4.method auto
+	connection cp-1 eth0 >c.json
+	is .ipv4.method disabled
+}
+
+@test "interface: wlan0 puts every node on Wi-Fi, with WPA" {
+	cluster "$lan" "$router" "$dns" 'interface: wlan0' "$wlan" -- "$static" \
+		'name: w-1, role: worker, board: rpi4, address: 192.168.1.12/24'
+	for node in cp-1 w-1; do
+		render $node
+		connection $node wlan0 >c.json
+		is .type 802-11-wireless
+		is .interface wlan0
+		is .wifi '{"ssid":"Home","mode":"infrastructure","keyMgmt":"wpa-psk","psk":"correct horse battery"}'
+		[ "$(ls $node/$connections)" = pibuild-wlan0.nmconnection ]
+	done
+	is .ipv4.addresses '["192.168.1.12/24"]'
+}
+
+@test "only nodes without Ethernet use Wi-Fi when the interface is a wired one" {
+	cluster "$lan" "$router" "$dns" "$wlan" -- "$static" 'name: w-1, role: worker, board: zero2w, address: 192.168.1.12/24'
+	render cp-1
+	render w-1
+	[ "$(ls cp-1/$connections)" = pibuild-eth0.nmconnection ]
+	[ "$(ls w-1/$connections)" = pibuild-wlan0.nmconnection ]
+	refute grep -rq 'correct horse' cp-1
+	grep -qw cfg80211.ieee80211_regdom=DE w-1/boot/firmware/cmdline.txt
+	refute grep -q regdom cp-1/boot/firmware/cmdline.txt
+}
+
+@test "the radio is switched on where it is used, and only there" {
+	cluster "$lan" "$router" "$dns" "$wlan" -- "$static" 'name: w-1, role: worker, board: zero2w, address: 192.168.1.12/24'
+	render cp-1
+	render w-1
+	state=var/lib/NetworkManager/NetworkManager.state
+	[ ! -e cp-1/$state ]
+	[ "$(python3 -c '
+import configparser, sys
+c = configparser.ConfigParser()
+c.read(sys.argv[1])
+print(c["main"]["WirelessEnabled"], c["main"]["NetworkingEnabled"])' w-1/$state)" = 'true true' ]
+	[ "$(stat -c %a w-1/$state)" = 600 ]
+}
+
+@test "any name of a Wi-Fi network arrives as it is" {
+	local ssid
+	for ssid in Home ' leading' 'trailing ' '   ' 'a  b' '"quoted"' "it's" '\' '\s' 'a\;b' ';' '1;2;' '65;66;' ' 72; 111 ;' '16' \
+		'x;y' '#hash' '[wifi]' 'psk=x' 'Größe' '日本語' '📶 wifi' '%s%n' '$(id)' '{a: b}' '12345678901234567890123456789012'; do
+		cluster "$lan" "$router" "$dns" 'interface: wlan0' \
+			"wifi: {ssid: $(quoted "$ssid"), passphrase: {env: WIFI_PASSPHRASE}, country: DE}" -- "$static"
+		render
+		connection cp-1 wlan0 >c.json
+		is .wifi.ssid "$ssid"
+	done
+}
+
+@test "any passphrase arrives as it is" {
+	local psk
+	for psk in ' leading' 'trailing  ' '        ' '"quoted"' "it's mine" '\\\\\\\\' '\s\n\t\r' 'a;b;c;d;' '49;50;51;52;' '#no comment' \
+		'[ipv4]method=x' 'a=b=c=d=' '$(reboot)`id`' '{a: *b, c}' \
+		'123456789012345678901234567890123456789012345678901234567890123'; do
+		cluster "$lan" "$router" "$dns" 'interface: wlan0' "$wlan" -- "$static"
+		WIFI_PASSPHRASE=$psk render
+		connection cp-1 wlan0 >c.json
+		is .wifi.psk "$psk"
+	done
+}
+
+@test "a passphrase from a file loses its line end and nothing else" {
+	printf '  two blanks \n' >pass
+	cluster "$lan" "$router" "$dns" 'interface: wlan0' 'wifi: {ssid: Home, passphrase: {file: pass}, country: DE}' -- "$static"
+	render
+	connection cp-1 wlan0 >c.json
+	is .wifi.psk '  two blanks '
+}
+
+@test "names and passphrases that no network can have are refused" {
+	cluster "$lan" "$router" "$dns" 'interface: wlan0' \
+		'wifi: {ssid: "a\nb", passphrase: {env: WIFI_PASSPHRASE}, country: DE}' -- "$static"
+	fails 3 'cannot hold control characters' "$PIBUILD" check
+	cluster "$lan" "$router" "$dns" 'interface: wlan0' \
+		'wifi: {ssid: "123456789012345678901234567890é1", passphrase: {env: WIFI_PASSPHRASE}, country: DE}' -- "$static"
+	fails 3 'at most 32 bytes' "$PIBUILD" check
+	cluster "$lan" "$router" "$dns" 'interface: wlan0' "$wlan" -- "$static"
+	WIFI_PASSPHRASE=short fails 3 '8 to 63 characters' "$PIBUILD" check
+	WIFI_PASSPHRASE=$'correct\nhorse' fails 3 'control characters' "$PIBUILD" check
+}
+
+@test "without --show-secrets the passphrase is masked" {
+	cluster "$lan" "$router" "$dns" 'interface: wlan0' "$wlan" -- "$static"
+	"$PIBUILD" render --node cp-1 -o masked >said 2>&1
+	connection masked wlan0 >c.json
+	is .wifi.psk '<masked>'
+	refute grep -rq 'correct horse' masked said
+}
+
+@test "keyfiles are private whatever the umask, or NetworkManager ignores them" {
+	cluster "$lan" "$router" "$dns" 'vlan: 20' -- "$static"
+	umask 000
+	render
+	[ "$(stat -c %a cp-1/$connections/* | sort -u)" = 600 ]
+	umask 077
+	rm -r cp-1
+	render
+	[ "$(stat -c %a cp-1/$connections/* | sort -u)" = 600 ]
+}
+
+@test "a connection has the same uuid in every build and another one on every node and interface" {
+	cluster "$lan" "$router" "$dns" 'vlan: 20' -- "$static" 'name: w-1, role: worker, board: rpi5, address: 192.168.1.12/24'
+	render cp-1
+	render w-1
+	cat ./*/$connections/* | sed -n 's/^uuid=//p' >first
+	[ "$(sort -u first | wc -l)" -eq 4 ]
+	grep -qE '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' first
+	rm -r cp-1 w-1
+	mkdir elsewhere && cp cluster.yaml elsewhere && cd elsewhere
+	TZ=Asia/Tokyo LC_ALL=C render cp-1
+	TZ=Asia/Tokyo LC_ALL=C render w-1
+	cat ./*/$connections/* | sed -n 's/^uuid=//p' | cmp - ../first
+}
+
+# matches LINK: one of the patterns in $specs.
+matches() {
+	local spec
+	for spec in $(set -f && echo $specs); do
+		# shellcheck disable=SC2053 # a pattern
+		[[ $1 != $spec ]] || return 0
+	done
+	return 1
+}
+
+@test "NetworkManager leaves Cilium's links alone" {
+	cluster "$lan" "$router" "$dns" -- "$static"
+	render
+	specs=$(sed -n 's/^unmanaged-devices=//p' cp-1/etc/NetworkManager/conf.d/*.conf | tr ';' '\n' | sed -n 's/^interface-name://p')
+	for link in cilium_host cilium_net cilium_vxlan lxc1234 lxc_health; do
+		matches "$link" || { echo "$link is managed: $specs"; return 1; }
+	done
+	for link in eth0 wlan0 eth0.20; do
+		refute matches "$link"
+	done
+}
