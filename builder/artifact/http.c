@@ -36,12 +36,13 @@ struct curl_row {
 	const char *words; /* NULL = libcurl's own */
 };
 
+static const char cut_words[] = "the connection was cut before the end";
+
 static const struct curl_row curl_rows[] = {
 	{ CURLE_COULDNT_RESOLVE_PROXY, HTTP_UNREACHABLE, "the name of the proxy cannot be resolved" },
 	{ CURLE_COULDNT_RESOLVE_HOST, HTTP_UNREACHABLE, "its name cannot be resolved; is the network up?" },
 	{ CURLE_COULDNT_CONNECT, HTTP_UNREACHABLE, NULL },
-	{ CURLE_PARTIAL_FILE, HTTP_TRANSIENT, "the connection was cut before the end" },
-	{ CURLE_RECV_ERROR, HTTP_TRANSIENT, "the connection was cut before the end" }, /* by newer curl, over TLS */
+	{ CURLE_PARTIAL_FILE, HTTP_TRANSIENT, cut_words },
 	{ CURLE_GOT_NOTHING, HTTP_TRANSIENT, "the connection was cut before an answer" },
 	{ CURLE_UNSUPPORTED_PROTOCOL, HTTP_REFUSED, "it redirects to an address that is not https://" },
 	{ CURLE_LOGIN_DENIED, HTTP_REFUSED, "it redirects to an address with a user name, which is not followed" },
@@ -161,6 +162,9 @@ static void judge_failure(const struct request *q, CURLcode code, struct http_re
 			r->verdict = curl_rows[i].verdict;
 			words = curl_rows[i].words;
 		}
+	/* CURLE_PARTIAL_FILE until curl 8, over TLS. */
+	if (code == CURLE_RECV_ERROR && strstr(q->error, "unexpected eof"))
+		words = cut_words;
 	if (!words)
 		words = *q->error ? q->error : curl_easy_strerror(code);
 	snprintf(r->why, sizeof(r->why), "%s", words);
