@@ -33,7 +33,7 @@ static const struct command commands[] = {
 	{ "schema", "", cmd_schema, "JSON Schema of cluster.yaml" },
 };
 
-enum option_kind { OPT_FLAG, OPT_TEXT, OPT_LIST, OPT_NODE, OPT_JOBS, OPT_PROGRESS, OPT_ROLE, OPT_MATRIX };
+enum option_kind { OPT_FLAG, OPT_TEXT, OPT_LIST, OPT_NODE, OPT_JOBS, OPT_PROGRESS, OPT_ROLE };
 
 struct option_row {
 	const char *name;
@@ -188,10 +188,6 @@ static int set_option(struct cmd_options *o, const struct option_row *row, const
 	case OPT_ROLE:
 		if (!streq(value, "control-plane") && !streq(value, "worker"))
 			return err_class(e, CLASS_USAGE, "--role wants control-plane or worker, not '%s'", value);
-		break;
-	case OPT_MATRIX:
-		if (!streq(value, "github") && !streq(value, "gitlab"))
-			return err_class(e, CLASS_USAGE, "--matrix wants github or gitlab, not '%s'", value);
 		break;
 	case OPT_LIST:
 	case OPT_TEXT:

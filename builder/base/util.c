@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/util.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <time.h>
+
+#include "base/err.h"
 
 static void *checked(void *p)
 {
@@ -229,6 +232,25 @@ const char *nearest_word(const char *word, const char *const *candidates, size_t
 		}
 	}
 	return found;
+}
+
+int source_date_epoch(int64_t fallback, int64_t *ret, struct err *e)
+{
+	const char *text = getenv("SOURCE_DATE_EPOCH");
+	char *end;
+
+	*ret = fallback;
+	if (!text || !*text)
+		return 0;
+	errno = 0;
+	*ret = strtoll(text, &end, 10);
+	if (errno || *end || *ret <= 0 || *ret > UINT32_MAX)
+		return err_class(
+			e, CLASS_USAGE,
+			"SOURCE_DATE_EPOCH is '%s': it must be seconds since 1970, from 1 to %u; unset it to use "
+			"the lock's time",
+			text, UINT32_MAX);
+	return 0;
 }
 
 double now_seconds(void)

@@ -117,6 +117,10 @@ char *clean_text(char *s);
 /* Of N candidates the one nearest to WORD by edit distance, or NULL when none is near. */
 const char *nearest_word(const char *word, const char *const *candidates, size_t n);
 
+/* $SOURCE_DATE_EPOCH, or FALLBACK when it is not set. Class USAGE when it is no time. */
+struct err;
+int source_date_epoch(int64_t fallback, int64_t *ret, struct err *e);
+
 /* Monotonic seconds. */
 double now_seconds(void);
 

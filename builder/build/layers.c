@@ -15,7 +15,7 @@
 #include "base/writer.h"
 #include "build/build.h"
 
-enum { META_LIMIT = 16 * 1024 * 1024, GROW_STEP = 4 * 1024 * 1024 };
+enum { GROW_STEP = 4 * 1024 * 1024 };
 static const uint64_t decode_memory = 160 * MIB;
 
 static const char *layer_file(const struct build *b, const char *key, const char *suffix)

@@ -30,7 +30,7 @@ static const char *text_of(const json_t *j, const char *key)
 {
 	const char *s = json_string_value(json_object_get(j, key));
 
-	return s ? arena_strdup(s) : NULL;
+	return s ? clean_text(arena_strdup(s)) : NULL;
 }
 
 int records_parse(const json_t *j, struct records *ret, struct err *e)

@@ -27,17 +27,15 @@ struct cmd_options {
 
 	/* of some commands */
 	VEC(const char *) nodes;
-	const char *role; /* "control-plane", "worker" or NULL */
-	bool generic;
+	const char *role;  /* "control-plane", "worker" or NULL */
 	bool check;	   /* lock --check */
 	bool update;	   /* lock --update */
 	bool show_secrets; /* render, secrets show */
 	bool reference;	   /* schema --reference */
 	bool yes;
 	bool force;
-	bool sha256;	    /* build --sha256: a whole-file digest beside each image */
-	const char *matrix; /* plan --matrix github|gitlab */
-	const char *base;   /* inspect --base: the image to compare with */
+	bool sha256;	  /* build --sha256: a whole-file digest beside each image */
+	const char *base; /* inspect --base: the image to compare with */
 	struct init_answers init;
 
 	VEC(const char *) args; /* after the command */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "base/file.h"
 #include "cmd/cmd.h"
+#include "secrets/secrets.h"
 
 int cmd_args(const struct cmd_options *o, size_t min, size_t max, const char *usage, struct err *e)
 {
@@ -12,5 +12,5 @@ int cmd_args(const struct cmd_options *o, size_t min, size_t max, const char *us
 
 const char *cmd_secrets_path(const struct cmd_options *o, const struct config *c)
 {
-	return o->secrets ? o->secrets : path_join(c->dir, "secrets.yaml");
+	return secrets_path(o->secrets, c);
 }

@@ -85,15 +85,16 @@ static json_t *findings_json(const struct findings *f)
 static int verdict(const struct findings *f, struct err *e)
 {
 	_cleanup_strbuf_ struct strbuf packages = { 0 };
-	bool missing = false;
+	_cleanup_strbuf_ struct strbuf missing = { 0 };
 
 	vec_foreach (x, &f->v)
-		missing |= x->verdict == MISSING;
-	if (!missing)
+		if (x->verdict == MISSING)
+			strbuf_addf(&missing, "%s%s", missing.n ? ", " : "", x->what);
+	if (!missing.n)
 		return 0;
 	vec_foreach (p, &f->packages)
 		strbuf_addf(&packages, " %s", *p);
-	return err_class(e, CLASS_HOST, "something is missing%s%s", packages.n ? ": sudo apt-get install" : "",
+	return err_class(e, CLASS_HOST, "missing: %s%s%s", missing.s, packages.n ? ": sudo apt-get install" : "",
 			 str_or(packages.s, ""));
 }
 

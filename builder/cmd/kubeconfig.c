@@ -9,8 +9,6 @@
 #include "secrets/secrets.h"
 #include "yaml/yaml.h"
 
-#define API_PORT 6443
-
 static int load(const struct cmd_options *o, struct config **ret_c, struct secrets **ret_s, struct err *e)
 {
 	struct faults f = { 0 };
@@ -40,7 +38,7 @@ static struct yaml_node *kubeconfig(const struct config *c, const struct secrets
 	/* Users of several clusters often end up in one file: a plain "admin" would be the same one in all. */
 	const char *admin = arena_printf("admin@%s", name);
 
-	yaml_set(cluster, "server", yaml_strf("https://%s:%d", config_api_host(c), API_PORT));
+	yaml_set(cluster, "server", yaml_strf("https://%s:%d", config_api_host(c), K3S_API_PORT));
 	yaml_set(cluster, "certificate-authority-data", yaml_str(pki_base64(s->server_ca.cert)));
 	yaml_set(user, "client-certificate-data", yaml_str(pki_base64(s->admin.cert)));
 	yaml_set(user, "client-key-data", yaml_str(pki_base64(s->admin.key)));

@@ -71,20 +71,6 @@ static int load_inputs(const struct cmd_options *o, const char *lock, struct inp
 }
 
 /* The time of the lock becomes the time of builds, so it can be given. */
-static int lock_time(int64_t *ret, struct err *e)
-{
-	const char *text = getenv("SOURCE_DATE_EPOCH");
-	char *end;
-
-	*ret = time(NULL);
-	if (!text || !*text)
-		return 0;
-	errno = 0;
-	*ret = strtoll(text, &end, 10);
-	if (errno || *end || *ret <= 0 || *ret > UINT32_MAX)
-		return err_class(e, CLASS_USAGE, "SOURCE_DATE_EPOCH is '%s': it must be seconds since 1970", text);
-	return 0;
-}
 
 static int check(const struct cmd_options *o, struct err *e)
 {
@@ -121,7 +107,7 @@ static int update(const struct cmd_options *o, struct err *e)
 	int r = load_inputs(o, from, &in, e);
 
 	if (r == 0)
-		r = lock_time(&lo.time, e);
+		r = source_date_epoch(time(NULL), &lo.time, e);
 	if (r < 0)
 		return r;
 	lo.file = o->lock ? o->lock : lock_path_beside(in.config);

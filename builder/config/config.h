@@ -189,6 +189,7 @@ const struct node_config *config_first_server(const struct config *c);
 unsigned config_count_role(const struct config *c, enum role role);
 /* Effective datastore: etcd when asked for or with several servers. */
 bool config_uses_etcd(const struct config *c);
+#define K3S_API_PORT 6443
 /* What a K3s client dials: endpoint, else the first server's address, else its name. */
 const char *config_api_host(const struct config *c);
 

@@ -58,7 +58,7 @@ static int kind_of(const struct fat *f, const char *path, enum kind *ret, struct
 		return r;
 	how.output = &out;
 	r = run(f, ARGS("mdir", "-a", "-b", at), &how, e);
-	if (r == -EIO && strstr(e->msg, "not found")) {
+	if (r == -EIO && ends_with(e->msg, "not found")) {
 		*ret = MISSING;
 		*e = (struct err){ 0 };
 		return 0;
@@ -256,7 +256,7 @@ int fat_list(const struct fat *f, struct fat_entry **ret, size_t *ret_n, struct 
 	strbuf_adds(&sizes, "");
 	how.output = &names;
 	r = run(f, ARGS("mdir", "-/", "-a", "-b", "::"), &how, e);
-	if (r == -EIO && strstr(e->msg, "not found")) { /* nothing at all, says "-/" of an empty root */
+	if (r == -EIO && ends_with(e->msg, "not found")) { /* nothing at all, says "-/" of an empty root */
 		*e = (struct err){ 0 };
 		*ret_n = 0;
 		*ret = NULL;

@@ -41,9 +41,10 @@ json_t *image_report_json(const struct image_report *r)
 	return j;
 }
 
-static const char *manifest_text(const struct image_report *r, const char *key)
+/* From the image, which may be anybody's: nothing that commands a terminal. */
+static const char *text(const json_t *j, const char *key)
 {
-	return str_or(json_string_value(json_object_get(r->manifest, key)), "?");
+	return clean_text(arena_strdup(str_or(json_string_value(json_object_get(j, key)), "?")));
 }
 
 static void print_origin(const struct image_report *r)
@@ -56,15 +57,11 @@ static void print_origin(const struct image_report *r)
 		printf("no manifest: not an image made by pibuild\n");
 		return;
 	}
-	printf("node %s of cluster %s: %s on %s\n", manifest_text(r, "node"), manifest_text(r, "cluster"),
-	       manifest_text(r, "role"), manifest_text(r, "board"));
-	printf("base %s %s, sha256 %.12s...\n", str_or(json_string_value(json_object_get(base, "name")), "?"),
-	       str_or(json_string_value(json_object_get(base, "version")), "?"),
-	       str_or(json_string_value(json_object_get(base, "sha256")), "?"));
+	printf("node %s of cluster %s: %s on %s\n", text(r->manifest, "node"), text(r->manifest, "cluster"),
+	       text(r->manifest, "role"), text(r->manifest, "board"));
+	printf("base %s %s, sha256 %.12s...\n", text(base, "name"), text(base, "version"), text(base, "sha256"));
 	for (i = 0; (one = json_array_get(artifacts, i)); i++)
-		printf("  %-20s %-18s sha256 %.12s...\n", str_or(json_string_value(json_object_get(one, "name")), "?"),
-		       str_or(json_string_value(json_object_get(one, "version")), "?"),
-		       str_or(json_string_value(json_object_get(one, "sha256")), "?"));
+		printf("  %-20s %-18s sha256 %.12s...\n", text(one, "name"), text(one, "version"), text(one, "sha256"));
 }
 
 static void print_files(const struct image_report *r)

@@ -9,7 +9,6 @@
 #include "node/node.h"
 
 /* Ports that K3s 1.x has taken on every node; a values file may not take them again. */
-#define K3S_API_PORT   6443
 #define K3S_LOCAL_PORT 6444 /* 127.0.0.1 of every node, server or worker: the way to the API without kube-proxy */
 
 /* False for an artifact of the catalogue that this cluster has no use for: Gateway API CRDs with the Gateway API off or

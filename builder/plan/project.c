@@ -7,27 +7,6 @@
 #include "base/file.h"
 #include "base/log.h"
 
-static int build_time(const struct lock *l, int64_t *ret, struct err *e)
-{
-	const char *text = getenv("SOURCE_DATE_EPOCH");
-	char *end;
-
-	if (!text || !*text) {
-		/* ext4 has no time 0: it would mean "now". */
-		*ret = l->time > 0 ? l->time : 1;
-		return 0;
-	}
-	errno = 0;
-	*ret = strtoll(text, &end, 10);
-	if (errno || *end || *ret <= 0 || *ret > UINT32_MAX)
-		return err_class(
-			e, CLASS_USAGE,
-			"SOURCE_DATE_EPOCH is '%s': it must be seconds since 1970, from 1 to %u; unset it to use "
-			"the lock's time",
-			text, UINT32_MAX);
-	return 0;
-}
-
 static int load_boards(struct project *p, struct err *e)
 {
 	size_t i = 0;
@@ -44,7 +23,7 @@ static int load_boards(struct project *p, struct err *e)
 
 static int load_secrets(struct project *p, const struct project_options *o, struct err *e)
 {
-	const char *path = o->secrets ? o->secrets : path_join(p->config->dir, "secrets.yaml");
+	const char *path = secrets_path(o->secrets, p->config);
 	struct secrets *s;
 	int r;
 
@@ -131,7 +110,7 @@ int project_load(const struct project_options *o, struct project **ret, struct e
 	if (r == 0)
 		r = lock_load(o->lock, p->config, &p->lock, e);
 	if (r == 0)
-		r = build_time(p->lock, &p->epoch, e);
+		r = source_date_epoch(MAX(p->lock->time, 1), &p->epoch, e); /* ext4 takes 0 for now */
 	if (r < 0)
 		return r;
 	load_errors = p->faults.errors;

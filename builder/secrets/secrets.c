@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The secrets of a cluster as the other modules see them: made once, loaded, completed for new nodes. */
+#include "base/file.h"
 #include "secrets/secrets.h"
 
 #include <errno.h>
@@ -177,4 +178,9 @@ const struct secrets *secrets_masked(void)
 	};
 
 	return &masked;
+}
+
+const char *secrets_path(const char *given, const struct config *c)
+{
+	return given ? given : path_join(c->dir, "secrets.yaml");
 }

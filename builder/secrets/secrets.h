@@ -48,6 +48,9 @@ static inline struct key_pair *secrets_pair(const struct secrets *s, const struc
 	return (struct key_pair *)((char *)s + c->offset);
 }
 
+/* GIVEN on the command line, else secrets.yaml beside the config. */
+const char *secrets_path(const char *given, const struct config *c);
+
 /* Reads and checks: mode and owner (class REFUSED), every key there and no other, that every key fits its
  * certificate, SKI/AKI, no EKU, token shapes, lifetimes within each other. Class CONFIG with the cure otherwise;
  * -ENOENT with `pibuild secrets new` in the message when there is none. What has run out by the clock is a warning:

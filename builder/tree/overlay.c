@@ -65,7 +65,7 @@ static int add_file(const struct overlay *o, int dir, const char *name, const ch
 	n->host_file = arena_strdup(host);
 	n->size = (uint64_t)st->st_size;
 	n->layer = o->layer;
-	n->secret = private || o->private;
+	n->secret |= private || o->private;
 	memcpy(n->sha256, sha256, sizeof(sha256));
 	return 0;
 }

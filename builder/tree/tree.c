@@ -20,7 +20,9 @@ static struct entry *place(struct tree *t, const char *path, enum entry_kind kin
 		n = vec_push(&t->entries);
 		*n = (struct entry){ .path = arena_strdup(path) };
 	} else {
-		*n = (struct entry){ .path = n->path };
+		/* What takes the place of a secret is one too, and no more readable. */
+		*n = (struct entry){ .path = n->path, .secret = n->secret, .mode = n->secret ? n->mode : 07777 };
+		mode &= n->mode;
 	}
 	n->kind = kind;
 	n->mode = mode;

@@ -277,6 +277,15 @@ t.addfile(i); t.close()'
 	[ "$(boot_cat out/w-1.img note.txt)" = note ]
 }
 
+@test "an overlay that replaces a file with secrets is kept as private as that one" {
+	mkdir -p overlays/w-1/etc/rancher/k3s
+	echo 'server: https://192.168.1.11:6443' >overlays/w-1/etc/rancher/k3s/config.yaml
+	chmod 644 overlays/w-1/etc/rancher/k3s/config.yaml
+	build --node w-1 >/dev/null
+	[ "$(root_mode out/w-1.img /etc/rancher/k3s/config.yaml)" = 0600 ]
+	jq -e '[.files[] | select(.path == "/etc/rancher/k3s/config.yaml")][0] | has("sha256") | not' out/w-1.manifest.json
+}
+
 @test "a setuid file in an overlay is refused" {
 	mkdir -p overlays/common/bin && install -m 4755 /dev/null overlays/common/bin/x
 	fails 3 'setuid' "$PIBUILD" plan
