@@ -47,10 +47,20 @@ struct artifact {
 	unsigned for_whom;
 };
 
+/* A container image that goes on the cards with airgap: true. */
+struct image {
+	const char *name;	      /* "quay.io/cilium/cilium" */
+	const char *version_key;      /* "cilium" of versions: */
+	const char *tag;	      /* with {version}; or: */
+	const struct yaml_node *tags; /* a map from version to tag */
+	const char *when;	      /* key of Cilium's values that must not be false; NULL = always */
+};
+
 struct catalogue {
 	const char *path;
 	VEC(struct version_pin) versions; /* the tested set */
 	VEC(struct artifact) artifacts;
+	VEC(struct image) images;
 };
 /* From the data folder (PIBUILD_DATA, or where pibuild was installed or built). */
 int catalogue_load(struct catalogue **ret, struct err *e);
@@ -63,16 +73,22 @@ struct lock_entry {
 	const char *raw_sha256; /* or NULL */
 	const struct yaml_node *where;
 };
+struct lock_image {
+	const char *name, *tag, *sha256, *source; /* sha256: of the index */
+	const struct yaml_node *where;
+};
 struct lock {
 	const char *path; /* NULL: an empty lock */
 	int64_t time;	  /* of the lock: the time of builds without SOURCE_DATE_EPOCH */
 	VEC(struct lock_entry) entries;
+	VEC(struct lock_image) images;
 };
 /* FILE from --lock, else $PIBUILD_LOCK, else pibuild.lock beside the config when there, else the shipped one. */
 int lock_load(const char *file, const struct config *c, struct lock **ret, struct err *e);
 /* DIR/pibuild.lock of the config: where `lock` writes without --lock. */
 const char *lock_path_beside(const struct config *c);
 const struct lock_entry *lock_find(const struct lock *l, const char *name, const char *version);
+const struct lock_image *lock_find_image(const struct lock *l, const char *name, const char *tag);
 
 /* One artifact decided: what it is and by which digest it is trusted. A base given by path or URL is a pin too
  * (name "base"). */
@@ -95,6 +111,22 @@ int artifact_pin_base(const struct catalogue *cat, const struct lock *l, const s
 /* Class VERIFY (a stale lock), naming every pin without a digest and the command that finds it. */
 int pins_check_locked(const struct pin *pins, size_t n, struct err *e);
 
+/* A container image decided: by tag for whoever runs it, by digest for us. */
+struct image_pin {
+	const char *name, *tag;
+	const char *sha256; /* of the OCI index; NULL: not in the lock */
+};
+struct images {
+	VEC(struct image_pin) v;
+};
+/* "quay.io/cilium/cilium:v1.20.0" */
+const char *image_ref(const struct image_pin *p);
+/* Class CONFIG when the catalogue knows no tag for the version in force. */
+int image_pin(const struct catalogue *cat, const struct lock *l, const struct config *c, const struct image *i,
+	      struct image_pin *ret, struct err *e);
+/* As pins_check_locked(). IMAGES may be NULL here and below: none. */
+int images_check_locked(const struct images *images, struct err *e);
+
 struct cache {
 	const char *dir;
 	int fd;
@@ -116,9 +148,31 @@ struct fetch_options {
 	bool offline;
 	unsigned jobs; /* downloads at once; 0 = 4 */
 };
-/* Brings every pin into the cache, many at once. Offline: one message that lists all that is missing. Class VERIFY
- * when digests differ or a pin has none; every failed artifact is named. What could be had stays in the cache. */
-int fetch_all(const struct cache *c, const struct pin *pins, size_t n, const struct fetch_options *o, struct err *e);
+/* Brings every pin and every image into the cache, many at once. Offline: one message that lists all that is missing.
+ * Class VERIFY when digests differ or a pin has none; every failed artifact is named. What could be had stays in the
+ * cache. */
+int fetch_all(const struct cache *c, const struct pin *pins, size_t n, const struct images *images,
+	      const struct fetch_options *o, struct err *e);
+/* All that the arm64 image consists of is in the cache. */
+bool cache_has_image(const struct cache *c, const struct image_pin *p);
+
+/* ---- container images as one file: an OCI layout in a tar, as containerd imports it ---- */
+
+struct image_archive;
+
+/* Reads the index and the manifest of each image; the blobs are opened when their turn comes. The bytes depend on the
+ * digests and names of IMAGES alone. */
+int image_archive_open(const struct cache *c, const struct images *images, struct image_archive **ret, struct err *e);
+/* Known before any blob is read. */
+uint64_t image_archive_size(const struct image_archive *a);
+/* The next bytes; ARG is the archive. Every blob is hashed on its way: one that is damaged is evicted, class VERIFY. */
+ssize_t image_archive_read(void *arg, void *buf, size_t n, struct err *e);
+void image_archive_close(struct image_archive *a);
+static inline void image_archive_closep(struct image_archive **a)
+{
+	if (*a)
+		image_archive_close(*a);
+}
 
 /* ---- the lock as a task ---- */
 
@@ -136,6 +190,7 @@ extern const char *const lock_change_names[LOCK_CHANGE_COUNT];
 
 struct lock_line {
 	enum lock_change change;
+	bool image; /* a container image: version is its tag, sha256 the digest of its index */
 	struct lock_entry entry;
 	const char *why; /* MISSING, EDITED; CHANGED: the digest before. Else NULL */
 };
@@ -154,7 +209,8 @@ struct lock_options {
 	size_t n_names;
 };
 /* A lock for every artifact of the catalogue at the version in force: entries that OLD has are kept, others come from
- * upstream's checksum files. Written only when something changed or FILE is not there. */
+ * upstream's checksum files; container images, with airgap: true, from their registries. Written only when something
+ * changed or FILE is not there. */
 int lock_update(const struct catalogue *cat, const struct lock *old, const struct config *c,
 		const struct lock_options *o, struct lock_report *ret, struct err *e);
 /* What is MISSING or EDITED in L; KEPT otherwise. Class VERIFY, naming them, when there is any. */

@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "artifact/internal.h"
+#include "artifact/oci.h"
 #include "artifact/rows.h"
 #include "base/data.h"
 
@@ -36,6 +37,15 @@ static const struct row artifact_rows[] = {
 	{ "maxSize", ROW_MIB, AT(max_size), true, NULL, NULL, 0 },
 	{ "install", ROW_MAP, 0, false, NULL, install_rows, ARRAY_SIZE(install_rows) },
 	{ "for", ROW_NAMES, AT(for_whom), false, audience_names, NULL, ARRAY_SIZE(audience_names) },
+};
+#undef AT
+#define AT(member) offsetof(struct image, member)
+static const struct row image_rows[] = {
+	{ "name", ROW_TEXT, AT(name), true, NULL, NULL, 0 },
+	{ "version", ROW_TEXT, AT(version_key), true, NULL, NULL, 0 },
+	{ "tag", ROW_TEXT, AT(tag), false, NULL, NULL, 0 },
+	{ "tags", ROW_NODE, AT(tags), false, NULL, NULL, 0 },
+	{ "when", ROW_TEXT, AT(when), false, NULL, NULL, 0 },
 };
 #undef AT
 
@@ -110,19 +120,55 @@ static int read_artifacts(const struct yaml_node *list, struct catalogue *c, str
 	return 0;
 }
 
+static const char *image_fault(const struct catalogue *c, const struct image *i)
+{
+	if (!image_name_valid(i->name))
+		return "an image is named like quay.io/cilium/cilium, with its registry and without a tag";
+	vec_foreach (x, &c->images)
+		if (streq(x->name, i->name))
+			return "this name is there twice";
+	if (!tested_version(c, i->version_key))
+		return "its version is not among `versions`";
+	if (!i->tag == !i->tags)
+		return "either `tag` or `tags` is needed";
+	return i->tags && i->tags->type != YAML_MAP ? "`tags` is a map from version to tag" : NULL;
+}
+
+/* The list may be missing. */
+static int read_images(const struct yaml_node *list, struct catalogue *c, struct err *e)
+{
+	if (list && list->type != YAML_SEQ)
+		return rows_fault(e, list, "a list was expected here");
+	for (size_t i = 0; list && i < list->count; i++) {
+		struct image image = { 0 };
+		const char *why;
+		int r = rows_read(list->items[i], image_rows, ARRAY_SIZE(image_rows), &image, e);
+
+		if (r < 0)
+			return r;
+		why = image_fault(c, &image);
+		if (why)
+			return rows_fault(e, list->items[i], "%s: %s", image.name, why);
+		*vec_push(&c->images) = image;
+	}
+	return 0;
+}
+
 static int read_catalogue(const struct yaml_node *doc, struct catalogue *c, struct err *e)
 {
-	static const char *const keys[] = { "apiVersion", "kind", "versions", "artifacts" };
+	static const char *const keys[] = { "apiVersion", "kind", "versions", "artifacts", "images" };
 	int r = rows_check_kind(doc, "Catalogue", e);
 
 	if (r == 0)
 		r = rows_check_keys(doc, keys, ARRAY_SIZE(keys), e);
-	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(keys); i++)
+	for (size_t i = 0; r == 0 && i + 1 < ARRAY_SIZE(keys); i++)
 		if (!yaml_get(doc, keys[i]))
 			r = rows_fault(e, doc, "the key '%s' is missing", keys[i]);
 	if (r == 0)
 		r = read_versions(yaml_get(doc, "versions"), c, e);
-	return r < 0 ? r : read_artifacts(yaml_get(doc, "artifacts"), c, e);
+	if (r == 0)
+		r = read_artifacts(yaml_get(doc, "artifacts"), c, e);
+	return r < 0 ? r : read_images(yaml_get(doc, "images"), c, e);
 }
 
 int catalogue_load(struct catalogue **ret, struct err *e)

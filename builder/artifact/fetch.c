@@ -14,6 +14,7 @@ static const uint64_t max_text = 16 * MIB;
 struct fetcher {
 	struct http *http;
 	const struct cache *cache;
+	struct tokens *tokens;
 	VEC(struct job *) jobs;
 	unsigned at_once;
 };
@@ -92,6 +93,7 @@ static int add_job(struct fetcher *f, const struct fetch_options *o, const char 
 	int r;
 
 	*j = *as;
+	j->tokens = f->tokens;
 	j->part = (struct part)PART_INIT;
 	r = url_sources(o->config, url, &j->sources, e);
 	if (r == 0)
@@ -110,13 +112,20 @@ static int run_all(struct fetcher *f, const struct fetch_options *o, struct err 
 
 int fetch_texts(struct text *texts, size_t n, const struct fetch_options *o, struct err *e)
 {
-	struct fetcher f = { 0 };
+	struct tokens tokens = { .config = o->config };
+	struct fetcher f = { .tokens = &tokens };
 
 	if (n && o->offline)
 		return err_set(e, -ENETUNREACH, "%s has to be looked up at %s, which --offline forbids", texts[0].label,
 			       texts[0].url);
 	for (size_t i = 0; i < n; i++) {
-		const struct job as = { .label = texts[i].label, .text = &texts[i], .limit = max_text };
+		const struct job as = {
+			.label = texts[i].label,
+			.text = &texts[i],
+			.limit = max_text,
+			.accept = texts[i].accept,
+			.repository = texts[i].repository,
+		};
 		int r = add_job(&f, o, texts[i].url, &as, e);
 
 		if (r < 0)
@@ -183,10 +192,9 @@ static bool is_queued(const struct fetcher *f, const char *sha256)
 	return false;
 }
 
-int fetch_all(const struct cache *c, const struct pin *pins, size_t n, const struct fetch_options *o, struct err *e)
+static int add_pins(struct fetcher *f, const struct pin *pins, size_t n, const struct fetch_options *o, struct err *e)
 {
-	struct fetcher f = { .cache = c };
-	int r = pins_check_locked(pins, n, e);
+	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < n; i++) {
 		const struct pin *p = &pins[i];
@@ -197,9 +205,96 @@ int fetch_all(const struct cache *c, const struct pin *pins, size_t n, const str
 			.limit = p->size ? p->size : p->max_size,
 		};
 
-		if (!p->file && !cache_has(c, p) && !is_queued(&f, p->sha256))
-			r = add_job(&f, o, p->url, &as, e);
+		if (!p->file && !cache_has(f->cache, p) && !is_queued(f, p->sha256))
+			r = add_job(f, o, p->url, &as, e);
 	}
+	return r;
+}
+
+/* ---- images ---- */
+
+/* One object of a registry. */
+static int add_object(struct fetcher *f, const struct image_pin *p, const char *kind, const char *what,
+		      const struct oci_blob *b, const struct fetch_options *o, struct err *e)
+{
+	const struct job as = {
+		.label = arena_printf("%s %s", image_ref(p), what),
+		.sha256 = b->sha256,
+		.size = b->size,
+		.limit = b->size ? b->size : OCI_MAX_DOCUMENT,
+		.accept = oci_accept(kind),
+		.repository = image_repository(p->name),
+	};
+
+	if (cache_has(f->cache, &(struct pin){ .sha256 = b->sha256 }) || is_queued(f, b->sha256))
+		return 0;
+	return add_job(f, o, image_url(p->name, kind, arena_printf("sha256:%s", b->sha256)), &as, e);
+}
+
+static int add_blobs(struct fetcher *f, const struct image_pin *p, const struct oci_image *image,
+		     const struct fetch_options *o, struct err *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < image->blobs.n; i++)
+		r = add_object(f, p, "blobs", i ? arena_printf("layer %zu of %zu", i, image->blobs.n - 1) : "config",
+			       &image->blobs.v[i], o, e);
+	return r;
+}
+
+/* What comes next of each image, as far as the cache knows it. */
+static int add_images(struct fetcher *f, const struct images *images, bool with_blobs, const struct fetch_options *o,
+		      struct err *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && images && i < images->v.n; i++) {
+		const struct image_pin *p = &images->v.v[i];
+		struct oci_image image;
+		enum oci_known known;
+
+		r = oci_look(f->cache, p, &image, &known, e);
+		if (r == 0 && known == OCI_NOTHING)
+			r = add_object(f, p, "manifests", "index", &image.index, o, e);
+		else if (r == 0 && known == OCI_INDEX)
+			r = add_object(f, p, "manifests", "manifest", &image.manifest, o, e);
+		else if (r == 0 && with_blobs)
+			r = add_blobs(f, p, &image, o, e);
+	}
+	return r;
+}
+
+/* Indexes, then the manifests they name: small, and with them all sizes are known before the first big download. */
+static int fetch_documents(const struct fetcher *like, const struct images *images, const struct fetch_options *o,
+			   struct err *e)
+{
+	int r = 0;
+
+	for (unsigned level = 0; r == 0 && level < 2; level++) {
+		struct fetcher f = { .cache = like->cache, .tokens = like->tokens };
+
+		r = add_images(&f, images, false, o, e);
+		if (r == 0)
+			r = run_all(&f, o, e);
+	}
+	return r;
+}
+
+int fetch_all(const struct cache *c, const struct pin *pins, size_t n, const struct images *images,
+	      const struct fetch_options *o, struct err *e)
+{
+	struct tokens tokens = { .config = o->config };
+	struct fetcher f = { .cache = c, .tokens = &tokens };
+	int r = pins_check_locked(pins, n, e);
+
+	if (r == 0)
+		r = images_check_locked(images, e);
+	if (r == 0 && !o->offline)
+		r = fetch_documents(&f, images, o, e);
+	if (r == 0)
+		r = add_pins(&f, pins, n, o, e);
+	if (r == 0)
+		r = add_images(&f, images, true, o, e);
 	if (r == 0 && o->offline)
 		r = check_offline(&f, c, e);
 	else if (r == 0)

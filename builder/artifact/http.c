@@ -16,6 +16,7 @@ struct request {
 	struct http *http;
 	struct request *next;
 	CURL *easy;
+	struct curl_slist *headers;
 	const struct source *from;
 	const struct http_sink *sink;
 	void *arg;
@@ -216,6 +217,17 @@ static const char *header(const struct request *q, const char *name)
 	return curl_easy_header(q->easy, name, 0, CURLH_HEADER, -1, &h) == CURLHE_OK ? h->value : NULL;
 }
 
+/* The one challenge among several that can be answered without a password. */
+static const char *bearer_challenge(const struct request *q)
+{
+	struct curl_header *h;
+
+	for (size_t i = 0; curl_easy_header(q->easy, "WWW-Authenticate", i, CURLH_HEADER, -1, &h) == CURLHE_OK; i++)
+		if (strncasecmp(h->value, "Bearer ", strlen("Bearer ")) == 0)
+			return arena_strdup(h->value);
+	return NULL;
+}
+
 /* "bytes 100-199/200" */
 static uint64_t range_start(const char *text)
 {
@@ -272,6 +284,7 @@ static void request_free(struct request *q)
 	*at = q->next;
 	curl_multi_remove_handle(q->http->multi, q->easy);
 	curl_easy_cleanup(q->easy);
+	curl_slist_free_all(q->headers);
 	free(q);
 }
 
@@ -301,13 +314,37 @@ static CURLcode set_manners(CURL *easy)
 	return r;
 }
 
-static CURLcode set_request(struct request *q, uint64_t offset)
+static CURLcode add_header(struct request *q, const char *name, const char *value)
+{
+	_cleanup_free_ char *line = xasprintf("%s: %s", name, value);
+	struct curl_slist *longer = curl_slist_append(q->headers, line);
+
+	if (!longer)
+		return CURLE_OUT_OF_MEMORY;
+	q->headers = longer;
+	return CURLE_OK;
+}
+
+/* libcurl sends an Authorization of ours to the first host only, not to where that redirects. */
+static CURLcode set_headers(struct request *q, const struct http_ask *ask)
+{
+	CURLcode r = CURLE_OK;
+
+	if (ask->accept)
+		r = add_header(q, "Accept", ask->accept);
+	if (ask->bearer)
+		r = r ? r : add_header(q, "Authorization", arena_printf("Bearer %s", ask->bearer));
+	return r ? r : curl_easy_setopt(q->easy, CURLOPT_HTTPHEADER, q->headers);
+}
+
+static CURLcode set_request(struct request *q, const struct http_ask *ask)
 {
 	char range[32];
 	CURLcode r = curl_easy_setopt(q->easy, CURLOPT_URL, q->from->url);
 
-	snprintf(range, sizeof(range), "%llu-", (unsigned long long)offset);
-	if (offset)
+	r = r ? r : set_headers(q, ask);
+	snprintf(range, sizeof(range), "%llu-", (unsigned long long)ask->offset);
+	if (ask->offset)
 		r = r ? r : curl_easy_setopt(q->easy, CURLOPT_RANGE, range);
 	if (q->from->ca_file) {
 		/* This CA and no other. */
@@ -321,8 +358,8 @@ static CURLcode set_request(struct request *q, uint64_t offset)
 	return r;
 }
 
-int http_get(struct http *h, const struct source *from, uint64_t offset, const struct http_sink *sink, void *arg,
-	     struct err *e)
+int http_get(struct http *h, const struct source *from, const struct http_ask *ask, const struct http_sink *sink,
+	     void *arg, struct err *e)
 {
 	struct request *q = xcalloc(1, sizeof(*q));
 	CURLcode r = CURLE_FAILED_INIT;
@@ -335,7 +372,7 @@ int http_get(struct http *h, const struct source *from, uint64_t offset, const s
 	if (r == CURLE_OK)
 		r = set_manners(q->easy);
 	if (r == CURLE_OK)
-		r = set_request(q, offset);
+		r = set_request(q, ask);
 	if (r == CURLE_OK && curl_multi_add_handle(h->multi, q->easy) == CURLM_OK)
 		return 0;
 	request_free(q);
@@ -376,6 +413,8 @@ static void finish(struct http *h, CURL *easy, CURLcode code)
 
 	curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&q);
 	judge(q, code, &r);
+	if (r.status == 401)
+		r.bearer_challenge = bearer_challenge(q);
 	sink = q->sink;
 	arg = q->arg;
 	request_free(q);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the files of this folder share. Lower files know nothing of higher ones: url < lock < cache < http < job <
- * fetch. */
+/* What the files of this folder share. Lower files know nothing of higher ones: url < lock < cache < oci < http <
+ * registry < job < fetch. */
 #ifndef ARTIFACT_INTERNAL_H
 #define ARTIFACT_INTERNAL_H
 
@@ -70,9 +70,16 @@ enum http_verdict {
 
 struct http_result {
 	enum http_verdict verdict;
-	long status;	    /* 0 = no answer */
-	double retry_after; /* seconds the server asked for; 0 = none */
-	char why[768];	    /* unless OK or STOPPED */
+	long status;		      /* 0 = no answer */
+	double retry_after;	      /* seconds the server asked for; 0 = none */
+	char why[768];		      /* unless OK or STOPPED */
+	const char *bearer_challenge; /* WWW-Authenticate of a 401; else NULL. Valid during the call */
+};
+
+struct http_ask {
+	uint64_t offset;    /* > 0: the rest from there */
+	const char *accept; /* media types; NULL = any */
+	const char *bearer; /* token, told to this host alone; NULL = none */
 };
 
 /* What the answer says about itself. */
@@ -93,9 +100,8 @@ struct http_sink {
 int http_open(struct http **ret, struct err *e);
 /* Drops requests that are not done. NULL is fine. */
 void http_close(struct http *h);
-/* OFFSET > 0 asks for the rest from there. */
-int http_get(struct http *h, const struct source *from, uint64_t offset, const struct http_sink *sink, void *arg,
-	     struct err *e);
+int http_get(struct http *h, const struct source *from, const struct http_ask *ask, const struct http_sink *sink,
+	     void *arg, struct err *e);
 /* Moves bytes and ends requests; returns after SECONDS at the latest. */
 int http_run(struct http *h, double seconds, struct err *e);
 
@@ -104,6 +110,7 @@ int http_run(struct http *h, double seconds, struct err *e);
 /* A small file wanted in memory, whatever its digest; at most 16 MiB. */
 struct text {
 	const char *label, *url;
+	const char *accept, *repository; /* of a registry; else NULL */
 	struct strbuf body;
 };
 int fetch_texts(struct text *texts, size_t n, const struct fetch_options *o, struct err *e);

@@ -97,7 +97,7 @@ static void leave_source(struct job *j, const char *why, bool definite)
 	log_warning("%s: %s: %s; trying %s", j->label, url_host(source_of(j)->url), why,
 		    url_host(j->sources.list.v[j->at + 1].url));
 	j->at++;
-	j->attempts = 0;
+	j->attempts = j->tokens_asked = 0;
 	wait_for(j, 0);
 }
 
@@ -281,6 +281,41 @@ static void finish(struct job *j, struct err *e)
 		job_end(j, JOB_FINISHED, NULL);
 }
 
+static void on_token(void *arg, const char *why)
+{
+	struct job *j = arg;
+
+	if (why) {
+		try_again(j, why, 0);
+		return;
+	}
+	j->attempts--; /* being asked for a token is no failure */
+	wait_for(j, 0);
+}
+
+/* Twice: the token at hand may have expired. */
+static bool can_ask_for_token(const struct job *j, const struct http_result *r)
+{
+	return r->bearer_challenge && j->repository && j->tokens_asked < 2;
+}
+
+static void ask_for_token(struct job *j, const char *challenge, struct err *e)
+{
+	j->tokens_asked++;
+	if (token_ask(j->tokens, j->http, source_of(j), j->repository, challenge, on_token, j, e) < 0)
+		leave_source(j, e->msg, true);
+}
+
+static void on_refused(struct job *j, const struct http_result *r, struct err *e)
+{
+	if (can_ask_for_token(j, r))
+		ask_for_token(j, r->bearer_challenge, e);
+	else if (r->status == 416 && j->offset && restart(j, e) == 0)
+		try_again(j, "it has no such part of the file", 0);
+	else
+		leave_source(j, r->why, true);
+}
+
 static void on_done(void *arg, const struct http_result *r)
 {
 	struct job *j = arg;
@@ -303,10 +338,7 @@ static void on_done(void *arg, const struct http_result *r)
 			try_again(j, r->why, 0);
 		break;
 	case HTTP_REFUSED:
-		if (r->status == 416 && j->offset && restart(j, &e) == 0)
-			try_again(j, "it has no such part of the file", 0);
-		else
-			leave_source(j, r->why, true);
+		on_refused(j, r, &e);
 		break;
 	}
 }
@@ -374,6 +406,18 @@ static int claim(struct job *j, const struct cache *cache, struct err *e)
 	return 0;
 }
 
+static int send_request(struct job *j, struct http *http, struct err *e)
+{
+	const struct http_ask ask = {
+		.offset = j->offset,
+		.accept = j->accept,
+		.bearer = j->repository ? token_find(j->tokens, source_of(j), j->repository) : NULL,
+	};
+
+	j->http = http;
+	return http_get(http, source_of(j), &ask, &sink, j, e);
+}
+
 void job_start(struct job *j, struct http *http, const struct cache *cache)
 {
 	bool claimed = j->text || j->part.fd >= 0;
@@ -394,6 +438,6 @@ void job_start(struct job *j, struct http *http, const struct cache *cache)
 	j->encoding[0] = '\0';
 	j->attempts++;
 	j->state = JOB_RUNNING;
-	if (http_get(http, source_of(j), j->offset, &sink, j, &e) < 0)
+	if (send_request(j, http, &e) < 0)
 		fail_here(j, &e);
 }

@@ -7,12 +7,15 @@
  *	   |                |-----------> next source		this one said no, or is down, or is wrong
  *	   '----------------'-----------> failed		nothing left to try
  *
+ * A registry that wants a token gets the job to ask for one while it counts as running.
+ *
  * What came so far stays in the part across attempts, sources and runs; only a matching digest gets it out of there.
  */
 #ifndef ARTIFACT_JOB_H
 #define ARTIFACT_JOB_H
 
 #include "artifact/internal.h"
+#include "artifact/oci.h"
 #include "base/progress.h"
 
 enum job_state { JOB_WAITING, JOB_RUNNING, JOB_FINISHED, JOB_FAILED };
@@ -24,12 +27,15 @@ struct job {
 	uint64_t size, limit;	    /* size 0 = not known */
 	struct text *text;
 	struct sources sources;
+	const char *accept;	/* media types; NULL = any */
+	const char *repository; /* of a registry; else NULL */
+	struct tokens *tokens;	/* of the run */
 
 	/* how far */
 	enum job_state state;
-	double due; /* waiting: not before */
-	size_t at;  /* source */
-	unsigned attempts, mismatches;
+	double due;				     /* waiting: not before */
+	size_t at;				     /* source */
+	unsigned attempts, mismatches, tokens_asked; /* attempts and tokens: of this source */
 	bool mirror_down; /* one gave no definite answer, so the address itself is worth a try */
 	bool told_busy;
 	struct part part;
@@ -37,6 +43,7 @@ struct job {
 	struct task *task;
 
 	/* the request that runs */
+	struct http *http;
 	uint64_t offset;
 	enum stop_reason stop;
 	bool answered, wrong_length, html;

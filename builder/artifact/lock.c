@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include "artifact/internal.h"
+#include "artifact/oci.h"
 #include "artifact/rows.h"
 #include "base/data.h"
 #include "base/file.h"
@@ -22,11 +23,27 @@ static const struct row entry_rows[] = {
 	{ "source", ROW_TEXT, AT(source), false, NULL, NULL, 0 },
 };
 #undef AT
+#define AT(member) offsetof(struct lock_image, member)
+static const struct row image_rows[] = {
+	{ "name", ROW_TEXT, AT(name), true, NULL, NULL, 0 },
+	{ "tag", ROW_TEXT, AT(tag), true, NULL, NULL, 0 },
+	{ "digest", ROW_DIGEST, AT(sha256), true, NULL, NULL, 0 },
+	{ "source", ROW_TEXT, AT(source), false, NULL, NULL, 0 },
+};
+#undef AT
 
 const struct lock_entry *lock_find(const struct lock *l, const char *name, const char *version)
 {
 	vec_foreach (x, &l->entries)
 		if (streq(x->name, name) && streq(x->version, version))
+			return x;
+	return NULL;
+}
+
+const struct lock_image *lock_find_image(const struct lock *l, const char *name, const char *tag)
+{
+	vec_foreach (x, &l->images)
+		if (streq(x->name, name) && streq(x->tag, tag))
 			return x;
 	return NULL;
 }
@@ -62,19 +79,44 @@ static int read_entries(const struct yaml_node *list, struct lock *l, struct err
 	return 0;
 }
 
+/* The list may be missing: without airgap nobody needs it. */
+static int read_images(const struct yaml_node *list, struct lock *l, struct err *e)
+{
+	if (list && list->type != YAML_SEQ)
+		return rows_fault(e, list, "a list was expected here");
+	for (size_t i = 0; list && i < list->count; i++) {
+		struct lock_image x = { .where = list->items[i] };
+		const struct lock_image *twin;
+		int r = rows_read(list->items[i], image_rows, ARRAY_SIZE(image_rows), &x, e);
+
+		if (r < 0)
+			return r;
+		if (!image_name_valid(x.name) || !image_tag_valid(x.tag))
+			return rows_fault(e, x.where, "%s:%s is no container image", x.name, x.tag);
+		twin = lock_find_image(l, x.name, x.tag);
+		if (twin)
+			return rows_fault(e, x.where, "%s:%s is there already, in line %u", x.name, x.tag,
+					  twin->where->line);
+		*vec_push(&l->images) = x;
+	}
+	return 0;
+}
+
 static int read_lock(const struct yaml_node *doc, struct lock *l, struct err *e)
 {
-	static const char *const keys[] = { "apiVersion", "kind", "time", "artifacts" };
+	static const char *const keys[] = { "apiVersion", "kind", "time", "artifacts", "images" };
 	int r = rows_check_kind(doc, "Lock", e);
 
 	if (r == 0)
 		r = rows_check_keys(doc, keys, ARRAY_SIZE(keys), e);
-	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(keys); i++)
+	for (size_t i = 0; r == 0 && i + 1 < ARRAY_SIZE(keys); i++)
 		if (!yaml_get(doc, keys[i]))
 			r = rows_fault(e, doc, "the key '%s' is missing", keys[i]);
 	if (r == 0)
 		r = read_time(yaml_get(doc, "time"), &l->time, e);
-	return r < 0 ? r : read_entries(yaml_get(doc, "artifacts"), l, e);
+	if (r == 0)
+		r = read_entries(yaml_get(doc, "artifacts"), l, e);
+	return r < 0 ? r : read_images(yaml_get(doc, "images"), l, e);
 }
 
 int lock_load_shipped(struct lock **ret, struct err *e)

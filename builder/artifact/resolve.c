@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "artifact/internal.h"
+#include "artifact/oci.h"
 #include "base/file.h"
 
 const char *const lock_change_names[LOCK_CHANGE_COUNT] = {
@@ -53,6 +54,25 @@ static void check_artifact(const struct catalogue *cat, const struct artifact *a
 	*vec_push(&ret->lines) = line;
 }
 
+static int check_images(const struct catalogue *cat, const struct lock *l, const struct config *c,
+			struct lock_report *ret, struct err *e)
+{
+	vec_foreach (i, &cat->images) {
+		struct image_pin p;
+		int r = image_pin(cat, l, c, i, &p, e);
+
+		if (r < 0)
+			return r;
+		*vec_push(&ret->lines) = (struct lock_line){
+			.change = p.sha256 ? LOCK_KEPT : LOCK_MISSING,
+			.image = true,
+			.entry = { .name = p.name, .version = p.tag, .sha256 = p.sha256 },
+			.why = p.sha256 ? NULL : "the lock has no such container image",
+		};
+	}
+	return 0;
+}
+
 int lock_check(const struct catalogue *cat, const struct lock *l, const struct config *c, struct lock_report *ret,
 	       struct err *e)
 {
@@ -66,6 +86,10 @@ int lock_check(const struct catalogue *cat, const struct lock *l, const struct c
 	vec_foreach (a, &cat->artifacts)
 		if (is_in_force(a, c))
 			check_artifact(cat, a, l, shipped, c, ret);
+	if (c->airgap)
+		r = check_images(cat, l, c, ret, e);
+	if (r < 0)
+		return r;
 	vec_foreach (line, &ret->lines)
 		if (line->change != LOCK_KEPT)
 			strbuf_addf(&faults, "\n  %s %s: %s", line->entry.name, line->entry.version, line->why);
@@ -83,8 +107,15 @@ struct lookup {
 	const struct lock_entry *old;
 	size_t text;
 };
+/* One that waits for a registry's answer. */
+struct image_lookup {
+	size_t line;
+	const char *old; /* digest */
+	size_t text;
+};
 struct lookups {
 	VEC(struct lookup) list;
+	VEC(struct image_lookup) images;
 	VEC(struct text) texts;
 };
 
@@ -97,25 +128,32 @@ static size_t want_text(struct lookups *l, const char *label, const char *url)
 	return l->texts.n - 1;
 }
 
+static bool is_any_of(const char *name, const char *const *names, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (streq(names[i], name))
+			return true;
+	return false;
+}
+
 static bool is_forced(const struct lock_options *o, const char *name)
 {
-	for (size_t i = 0; i < o->n_names; i++)
-		if (streq(o->names[i], name))
-			return true;
-	return o->update && !o->n_names;
+	return o->n_names ? is_any_of(name, o->names, o->n_names) : o->update;
 }
 
 static int check_names(const struct catalogue *cat, const struct lock_options *o, struct err *e)
 {
-	const char **known = arena_alloc(cat->artifacts.n * sizeof(*known) + 1);
+	const char **known = arena_alloc((cat->artifacts.n + cat->images.n) * sizeof(*known) + 1);
 	size_t n = 0;
 
 	vec_foreach (a, &cat->artifacts)
 		known[n++] = a->name;
+	vec_foreach (i, &cat->images)
+		known[n++] = i->name;
 	for (size_t i = 0; i < o->n_names; i++) {
 		const char *near = nearest_word(o->names[i], known, n);
 
-		if (!catalogue_find(cat, o->names[i]))
+		if (!is_any_of(o->names[i], known, n))
 			return err_class(e, CLASS_USAGE, "there is no artifact '%s'%s%s%s", o->names[i],
 					 near ? ", did you mean '" : "", str_or(near, ""), near ? "'?" : "");
 	}
@@ -145,6 +183,60 @@ static void sort_out(const struct catalogue *cat, const struct lock *old, const 
 					  expand_version(a->checksum.url, version, true)),
 		};
 	}
+}
+
+/* Without airgap nothing asks for an image by our digest: what the old lock knows is kept, nothing looked up. */
+static int sort_out_images(const struct catalogue *cat, const struct lock *old, const struct config *c,
+			   const struct lock_options *o, struct lock_report *ret, struct lookups *l, struct err *e)
+{
+	vec_foreach (i, &cat->images) {
+		struct lock_line line = { .change = LOCK_KEPT, .image = true };
+		const struct lock_image *x;
+		struct image_pin p;
+		int r = image_pin(cat, old, c, i, &p, e);
+
+		if (r < 0 && c->airgap)
+			return r;
+		if (r < 0 || (!c->airgap && !p.sha256))
+			continue;
+		x = lock_find_image(old, p.name, p.tag);
+		line.entry = (struct lock_entry){ .name = p.name, .version = p.tag };
+		if (x) {
+			line.entry.sha256 = x->sha256;
+			line.entry.source = x->source;
+		}
+		*vec_push(&ret->lines) = line;
+		if (!c->airgap || (x && !is_forced(o, i->name)))
+			continue;
+		*vec_push(&l->images) = (struct image_lookup){ ret->lines.n - 1, p.sha256, l->texts.n };
+		*vec_push(&l->texts) = (struct text){
+			.label = image_ref(&p),
+			.url = image_url(p.name, "manifests", p.tag),
+			.accept = oci_accept("manifests"),
+			.repository = image_repository(p.name),
+		};
+	}
+	return 0;
+}
+
+/* The digest of what the registry sent, which has to be an index with an image for us. */
+static int resolve_image(const struct image_lookup *x, const struct lookups *l, struct lock_report *ret, struct err *e)
+{
+	const struct text *t = &l->texts.v[x->text];
+	struct lock_line *line = &ret->lines.v[x->line];
+	struct oci_image image = { 0 };
+	char sha256[SHA256_HEX];
+	int r = t->body.n > OCI_MAX_DOCUMENT ? err_class(e, CLASS_VERIFY, "%s: its index has more than 4 MiB", t->label)
+					     : oci_parse_index(t->label, str_or(t->body.s, ""), t->body.n, &image, e);
+
+	if (r < 0)
+		return r;
+	sha256_bytes(t->body.s, t->body.n, sha256);
+	line->entry.sha256 = arena_strdup(sha256);
+	line->entry.source = t->url;
+	line->change = !x->old ? LOCK_ADDED : streq(x->old, sha256) ? LOCK_CONFIRMED : LOCK_CHANGED;
+	line->why = line->change == LOCK_CHANGED ? x->old : NULL;
+	return 0;
 }
 
 static int resolve(const struct lookup *x, const struct lookups *l, struct lock_report *ret, struct err *e)
@@ -190,7 +282,24 @@ static int look_up(struct lookups *l, const struct lock_options *o, struct lock_
 		if (r < 0)
 			return r;
 	}
+	vec_foreach (x, &l->images) {
+		r = resolve_image(x, l, ret, e);
+		if (r < 0)
+			return r;
+	}
 	return 0;
+}
+
+static struct yaml_node *image_yaml(const struct lock_entry *x)
+{
+	struct yaml_node *m = yaml_map();
+
+	yaml_set(m, "name", yaml_str(x->name));
+	yaml_set(m, "tag", yaml_str(x->version));
+	yaml_set(m, "digest", yaml_strf("sha256:%s", x->sha256));
+	if (x->source)
+		yaml_set(m, "source", yaml_str(x->source));
+	return m;
 }
 
 static struct yaml_node *entry_yaml(const struct lock_entry *x)
@@ -220,9 +329,10 @@ static int write_lock(const struct lock_report *report, const struct lock_option
 		"in version control.\n"
 		"  source  who states the digest; pibuild verifies every download against it all the "
 		"same\n"
-		"  raw     of a compressed base: size and digest of the decompressed image";
+		"  raw     of a compressed base: size and digest of the decompressed image\n"
+		"  images  container images, by the digest of their OCI index";
 	_cleanup_strbuf_ struct strbuf out = { 0 };
-	struct yaml_node *doc = yaml_map(), *list;
+	struct yaml_node *doc = yaml_map(), *list, *images = yaml_seq();
 	time_t t = (time_t)o->time;
 	char when[32];
 	struct tm tm;
@@ -234,9 +344,22 @@ static int write_lock(const struct lock_report *report, const struct lock_option
 	list = yaml_set(doc, "artifacts", yaml_seq());
 	vec_foreach (line, &report->lines)
 		if (line->change != LOCK_REMOVED)
-			yaml_append(list, entry_yaml(&line->entry));
+			yaml_append(line->image ? images : list,
+				    line->image ? image_yaml(&line->entry) : entry_yaml(&line->entry));
+	if (images->count)
+		yaml_set(doc, "images", images);
 	yaml_emit(doc, comment, &out);
 	return file_publish(o->file, out.s, out.n, 0644, e);
+}
+
+static void add_removed_line(struct lock_report *ret, size_t n, struct lock_line gone)
+{
+	for (size_t i = 0; i < n; i++)
+		if (streq(ret->lines.v[i].entry.name, gone.entry.name) &&
+		    streq(ret->lines.v[i].entry.version, gone.entry.version))
+			return;
+	gone.change = LOCK_REMOVED;
+	*vec_push(&ret->lines) = gone;
 }
 
 /* Entries of the file to be replaced that nobody asks for any more. */
@@ -244,15 +367,15 @@ static void add_removed(const struct lock *old, struct lock_report *ret)
 {
 	size_t n = ret->lines.n;
 
-	vec_foreach (x, &old->entries) {
-		bool kept = false;
-
-		for (size_t i = 0; i < n; i++)
-			kept |= streq(ret->lines.v[i].entry.name, x->name) &&
-				streq(ret->lines.v[i].entry.version, x->version);
-		if (!kept)
-			*vec_push(&ret->lines) = (struct lock_line){ .change = LOCK_REMOVED, .entry = *x };
-	}
+	vec_foreach (x, &old->entries)
+		add_removed_line(ret, n, (struct lock_line){ .entry = *x });
+	vec_foreach (x, &old->images)
+		add_removed_line(ret, n,
+				 (struct lock_line){ .image = true,
+						     .entry = { .name = x->name,
+								.version = x->tag,
+								.sha256 = x->sha256,
+								.source = x->source } });
 }
 
 static bool has_changes(const struct lock_report *report)
@@ -276,7 +399,9 @@ int lock_update(const struct catalogue *cat, const struct lock *old, const struc
 		return r;
 	*ret = (struct lock_report){ .file = o->file };
 	sort_out(cat, old, shipped, c, o, ret, &l);
-	r = look_up(&l, o, ret, e);
+	r = sort_out_images(cat, old, c, o, ret, &l, e);
+	if (r == 0)
+		r = look_up(&l, o, ret, e);
 	vec_foreach (t, &l.texts)
 		strbuf_done(&t->body);
 	if (r < 0)

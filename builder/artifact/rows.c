@@ -6,6 +6,8 @@
 
 #include "artifact/internal.h"
 
+static const char digest_prefix[] = "sha256:";
+
 int rows_fault(struct err *e, const struct yaml_node *node, const char *fmt, ...)
 {
 	char msg[1024];
@@ -107,6 +109,12 @@ static int read_scalar(const struct row *row, const struct yaml_node *node, void
 		if (!sha256_valid(node->text))
 			return rows_fault(e, node, "'%s' is no sha256: it has 64 digits 0-9 a-f", node->text);
 		break;
+	case ROW_DIGEST:
+		if (!starts_with(node->text, digest_prefix) || !sha256_valid(node->text + strlen(digest_prefix)))
+			return rows_fault(e, node, "'%s' is no digest: it is sha256: and 64 digits 0-9 a-f",
+					  node->text);
+		*(const char **)at = node->text + strlen(digest_prefix);
+		return 0;
 	case ROW_NUMBER:
 		return read_number(node, 1, at, e);
 	case ROW_MIB:
@@ -138,6 +146,10 @@ static int read_row(const struct row *row, const struct yaml_node *node, void *d
 
 	if (row->kind == ROW_MAP)
 		return rows_read(node, row->rows, row->count, dst, e);
+	if (row->kind == ROW_NODE) {
+		*(const struct yaml_node **)at = node;
+		return 0;
+	}
 	if (row->kind == ROW_NAMES)
 		return read_names(row, node, at, e);
 	if (node->type != YAML_SCALAR)

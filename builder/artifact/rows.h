@@ -19,6 +19,8 @@ enum row_kind {
 	ROW_NAME,   /* int: index into names */
 	ROW_NAMES,  /* unsigned: a list of names, bit n for names[n] */
 	ROW_MAP,    /* a map, read by rows into the same struct */
+	ROW_NODE,   /* const struct yaml_node *: as it is */
+	ROW_DIGEST, /* const char *: written sha256:..., kept without the prefix */
 };
 
 struct row {

@@ -15,7 +15,8 @@ enum { EDIT_LIMIT = 1024 * 1024, BOOT_FILE_LIMIT = 64 * 1024 * 1024 };
 struct prepared_artifact {
 	const struct entry *entry;
 	int fd;
-	struct member *member; /* INSTALL_MEMBER */
+	struct member *member;	       /* INSTALL_MEMBER */
+	struct image_archive *archive; /* SOURCE_IMAGES */
 	uint64_t size;
 };
 
@@ -27,6 +28,7 @@ void prepared_free(struct prepared *p)
 {
 	vec_foreach (a, &p->v) {
 		member_closep(&a->member);
+		image_archive_closep(&a->archive);
 		closep(&a->fd);
 	}
 }
@@ -52,15 +54,26 @@ static int prepare(const struct entry *n, const struct cache *c, struct prepared
 	return r;
 }
 
+static int prepare_images(const struct entry *n, const struct cache *c, struct prepared_artifact *a, struct err *e)
+{
+	int r;
+
+	*a = (struct prepared_artifact){ .entry = n, .fd = -1 };
+	r = image_archive_open(c, n->images, &a->archive, e);
+	if (r == 0)
+		a->size = image_archive_size(a->archive);
+	return r;
+}
+
 int prepare_artifacts(const struct tree *t, const struct cache *c, struct prepared **ret, struct err *e)
 {
 	_cleanup_(prepared_freep) struct prepared *p = arena_new(struct prepared);
 	int r;
 
 	vec_foreach (n, &t->entries) {
-		if (n->kind == ENTRY_REMOVE || n->source != SOURCE_ARTIFACT)
+		if (!entry_from_cache(n))
 			continue;
-		r = prepare(n, c, vec_push(&p->v), e);
+		r = (n->source == SOURCE_IMAGES ? prepare_images : prepare)(n, c, vec_push(&p->v), e);
 		if (r < 0)
 			return r;
 	}
@@ -265,10 +278,42 @@ static int write_artifact_member(const struct target *t, const struct entry *n, 
 	return r < 0 ? r : check_digest(t, &n->pin, archive, e);
 }
 
+struct hashed_archive {
+	struct image_archive *a;
+	struct sha256 hash;
+	struct task *task;
+};
+
+static ssize_t read_archive(void *arg, void *buf, size_t n, struct err *e)
+{
+	struct hashed_archive *h = arg;
+	ssize_t r = image_archive_read(h->a, buf, n, e);
+
+	if (r > 0) {
+		sha256_update(&h->hash, buf, (size_t)r);
+		task_add(h->task, (uint64_t)r);
+	}
+	return r;
+}
+
+/* The archive checks its blobs itself; its own digest is for the manifest. */
+static int write_images(const struct target *t, const struct entry *n, struct prepared_artifact *a,
+			char sha256[SHA256_HEX], struct err *e)
+{
+	struct hashed_archive h = { .a = a->archive, .task = t->task };
+	struct fs_source src = { a->size, read_archive, &h };
+	int r;
+
+	sha256_init(&h.hash);
+	r = write_stream(t, n, &src, e);
+	sha256_final(&h.hash, sha256);
+	return r;
+}
+
 static int apply_file(const struct target *t, const struct entry *n, struct prepared *p, struct records *records,
 		      struct err *e)
 {
-	struct prepared_artifact *a = n->source == SOURCE_ARTIFACT ? find_prepared(p, n) : NULL;
+	struct prepared_artifact *a = entry_from_cache(n) ? find_prepared(p, n) : NULL;
 	struct record *rec = record(records, n, n->path);
 	int r;
 
@@ -279,6 +324,8 @@ static int apply_file(const struct target *t, const struct entry *n, struct prep
 	if (n->source == SOURCE_HOST_FILE)
 		return write_host_file(t, n, e);
 	rec->size = a->size;
+	if (a->archive)
+		return write_images(t, n, a, rec->sha256, e);
 	r = a->member ? write_artifact_member(t, n, a, rec->sha256, e) : write_artifact_file(t, n, a, rec->sha256, e);
 	return r;
 }

@@ -15,6 +15,16 @@ static json_t *pin_json(const struct pin *p)
 			 p->url);
 }
 
+static json_t *images_json(const struct plan *p)
+{
+	json_t *list = json_array();
+
+	vec_foreach (i, &p->images.v)
+		json_array_append_new(
+			list, json_pack("{s:s, s:s, s:s}", "name", i->name, "tag", i->tag, "sha256", i->sha256));
+	return list;
+}
+
 static json_t *manifest_json(const struct build *b, const struct node_plan *n, const struct records *records)
 {
 	json_t *artifacts = json_array();
@@ -22,11 +32,12 @@ static json_t *manifest_json(const struct build *b, const struct node_plan *n, c
 	vec_foreach (t, &n->tree.entries)
 		if (t->kind != ENTRY_REMOVE && t->source == SOURCE_ARTIFACT)
 			json_array_append_new(artifacts, pin_json(&t->pin));
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:o, s:o, s:o}", "apiVersion", "pibuild/v1", "kind",
-			 "Manifest", "pibuild", PIBUILD_VERSION, "cluster", b->plan->project->config->cluster.name,
-			 "node", n->node->name, "role", role_names[n->node->role], "board", n->board->name, "time",
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:o, s:o, s:o, s:o}", "apiVersion", "pibuild/v1",
+			 "kind", "Manifest", "pibuild", PIBUILD_VERSION, "cluster",
+			 b->plan->project->config->cluster.name, "node", n->node->name, "role",
+			 role_names[n->node->role], "board", n->board->name, "time",
 			 (json_int_t)b->plan->project->epoch, "base", pin_json(&b->plan->base), "artifacts", artifacts,
-			 "files", records_json(records));
+			 "images", images_json(b->plan), "files", records_json(records));
 }
 
 /* The manifest lists all but itself; it holds no secret and no digest of one. RET is its text. */

@@ -47,7 +47,7 @@ static int build(const struct cmd_options *o, const struct plan *p, const struct
 {
 	const struct fetch_options f = { p->project->config, o->offline, o->jobs };
 	const struct build b = { .plan = p, .cache = cache, .sha256 = o->sha256 };
-	int r = fetch_all(cache, p->pins.v, p->pins.n, &f, e);
+	int r = fetch_all(cache, p->pins.v, p->pins.n, &p->images, &f, e);
 
 	if (r == 0)
 		r = build_run(&b, e);
@@ -69,6 +69,8 @@ int cmd_build(const struct cmd_options *o, struct err *e)
 		r = plan_make(project, &so, &plan, e);
 	if (r == 0)
 		r = pins_check_locked(plan->pins.v, plan->pins.n, e);
+	if (r == 0)
+		r = images_check_locked(&plan->images, e);
 	if (r == 0)
 		r = check_output(o->out, e);
 	if (r == 0)

@@ -16,6 +16,25 @@ static void check_pin(const struct catalogue *cat, const struct lock *l, const s
 			 a->version_key, a->name, version);
 }
 
+static void check_images(const struct catalogue *cat, const struct lock *l, const struct config *c, struct faults *f)
+{
+	vec_foreach (i, &cat->images) {
+		struct image_pin p;
+		struct err e = { 0 };
+		const char *key = arena_printf("versions.%s", i->version_key);
+
+		if (streq(i->version_key, "certManager") && !c->cert_manager.enabled)
+			continue;
+		if (image_pin(cat, l, c, i, &p, &e) < 0)
+			fault_key(f, c, key, "%s", e.msg);
+		else if (!p.sha256)
+			note_key(f, c, key,
+				 "%s: the lock has no digest of the container image %s; run `pibuild lock` before the "
+				 "first build",
+				 key, image_ref(&p));
+	}
+}
+
 static void check_lock(const struct catalogue *cat, const struct lock *l, const struct config *c, struct faults *f)
 {
 	vec_foreach (a, &cat->artifacts) {
@@ -23,6 +42,8 @@ static void check_lock(const struct catalogue *cat, const struct lock *l, const 
 			continue;
 		check_pin(cat, l, c, a, f);
 	}
+	if (c->airgap)
+		check_images(cat, l, c, f);
 }
 
 /* What cannot be loaded ends a load with one message, mostly "FILE:LINE:COLUMN: words": a fault like the others. */

@@ -16,10 +16,25 @@ static uint64_t size_of(const struct cache *c, const struct pin *pin)
 	return (uint64_t)st.st_size;
 }
 
+static json_t *print_images(const struct cmd_options *o, const struct images *images, const bool *had)
+{
+	json_t *list = json_array();
+
+	vec_foreach (p, &images->v) {
+		const char *state = *had++ ? "cached" : "downloaded";
+
+		json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s}", "name", p->name, "tag", p->tag, "sha256",
+						      p->sha256, "state", state));
+		if (!o->json)
+			printf("%-46s  %.12s  %s\n", image_ref(p), p->sha256, state);
+	}
+	return list;
+}
+
 static int print(const struct cmd_options *o, const struct plan *p, const struct cache *c, const bool *had,
 		 struct err *e)
 {
-	json_t *list = json_array();
+	json_t *list = json_array(), *images;
 	char size[SIZE_TEXT_MAX];
 
 	for (size_t i = 0; i < p->pins.n; i++) {
@@ -33,21 +48,26 @@ static int print(const struct cmd_options *o, const struct plan *p, const struct
 			printf("%-18s %-16s %10s  %.12s  %s\n", pin->name, pin->version,
 			       size_text(size_of(c, pin), size), pin->sha256, state);
 	}
+	images = print_images(o, &p->images, had + p->pins.n);
 	if (o->json)
-		return json_print(json_pack("{s:s, s:o}", "cache", c->dir, "artifacts", list), e);
+		return json_print(json_pack("{s:s, s:o, s:o}", "cache", c->dir, "artifacts", list, "images", images),
+				  e);
 	json_decref(list);
+	json_decref(images);
 	return 0;
 }
 
 static int fetch(const struct cmd_options *o, const struct plan *p, const struct cache *c, struct err *e)
 {
 	const struct fetch_options f = { p->project->config, o->offline, o->jobs };
-	bool *had = arena_alloc(p->pins.n * sizeof(*had) + 1);
+	bool *had = arena_alloc((p->pins.n + p->images.v.n) * sizeof(*had) + 1);
 	int r;
 
 	for (size_t i = 0; i < p->pins.n; i++)
 		had[i] = cache_has(c, &p->pins.v[i]);
-	r = fetch_all(c, p->pins.v, p->pins.n, &f, e);
+	for (size_t i = 0; i < p->images.v.n; i++)
+		had[p->pins.n + i] = cache_has_image(c, &p->images.v.v[i]);
+	r = fetch_all(c, p->pins.v, p->pins.n, &p->images, &f, e);
 	return r < 0 ? r : print(o, p, c, had, e);
 }
 

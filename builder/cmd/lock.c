@@ -21,12 +21,13 @@ static json_t *line_json(const struct lock_line *l)
 
 static int print_json(const struct lock_report *report, struct err *e)
 {
-	json_t *list = json_array();
+	json_t *list = json_array(), *images = json_array();
 
 	vec_foreach (l, &report->lines)
-		json_array_append_new(list, line_json(l));
-	return json_print(
-		json_pack("{s:s, s:b, s:o}", "file", report->file, "written", report->written, "artifacts", list), e);
+		json_array_append_new(l->image ? images : list, line_json(l));
+	return json_print(json_pack("{s:s, s:b, s:o, s:o}", "file", report->file, "written", report->written,
+				    "artifacts", list, "images", images),
+			  e);
 }
 
 static void print_text(const struct lock_report *report)

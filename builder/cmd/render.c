@@ -48,7 +48,7 @@ static int write_entry(const char *dir, const struct entry *n, struct err *e)
 		unlink(path);
 		return symlink(n->bytes, path) < 0 ? err_errno(e, -errno, "cannot create %s", path) : 0;
 	case ENTRY_FILE:
-		return n->source == SOURCE_ARTIFACT ? 0 : write_content(path, n, e);
+		return entry_from_cache(n) ? 0 : write_content(path, n, e);
 	case ENTRY_EDIT:
 		return entry_on_boot(n) ? write_edit(path, n, e) : 0;
 	case ENTRY_REMOVE:
@@ -76,7 +76,7 @@ static const char *supplied_by(const struct entry *n)
 		return n->edit_what;
 	if (n->kind == ENTRY_SYMLINK)
 		return n->bytes;
-	return n->kind != ENTRY_REMOVE && n->source == SOURCE_ARTIFACT ? "on the card only" : "";
+	return entry_from_cache(n) ? "on the card only" : "";
 }
 
 static void print_tree(const struct tree *t)

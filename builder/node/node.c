@@ -18,6 +18,7 @@ static const struct {
 	{ "k3s", node_add_k3s },
 	{ "cilium", node_add_cilium },
 	{ "cert-manager", node_add_cert_manager },
+	{ "images", node_add_images },
 	{ "units", node_add_units },
 	{ "release", node_add_release }, /* last: lists the others' artifacts */
 };

@@ -10,6 +10,20 @@ static json_t *pin_json(const struct pin *p)
 	return json_pack("{s:s, s:s, s:s?}", "name", p->name, "version", p->version, "sha256", p->sha256);
 }
 
+static json_t *images_json(const struct tree *t)
+{
+	json_t *list = json_array();
+
+	vec_foreach (n, &t->entries)
+		for (size_t i = 0; n->source == SOURCE_IMAGES && i < n->images->v.n; i++) {
+			const struct image_pin *p = &n->images->v.v[i];
+
+			json_array_append_new(list, json_pack("{s:s, s:s, s:s?}", "name", p->name, "tag", p->tag,
+							      "sha256", p->sha256));
+		}
+	return list;
+}
+
 int node_add_release(const struct node_ctx *x, struct tree *t, struct err *e)
 {
 	_cleanup_json_ json_t *j = NULL;
@@ -23,10 +37,10 @@ int node_add_release(const struct node_ctx *x, struct tree *t, struct err *e)
 	vec_foreach (n, &t->entries)
 		if (n->kind != ENTRY_REMOVE && n->source == SOURCE_ARTIFACT)
 			json_array_append_new(artifacts, pin_json(&n->pin));
-	j = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:o, s:o}", "apiVersion", "pibuild/v1", "cluster",
+	j = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:o, s:o, s:o}", "apiVersion", "pibuild/v1", "cluster",
 		      x->config->cluster.name, "node", x->node->name, "role", role_names[x->node->role], "board",
 		      x->board->name, "pibuild", PIBUILD_VERSION, "time", (json_int_t)x->epoch, "base", pin_json(&base),
-		      "artifacts", artifacts);
+		      "artifacts", artifacts, "images", images_json(t));
 	text = j ? json_dumps(j, JSON_INDENT(2)) : NULL;
 	if (!text)
 		return err_set(e, -ENOMEM, "cannot write release.json");

@@ -57,6 +57,14 @@ static void hash_edit(struct sha256 *s, const struct entry *t)
 	hash_text(s, out.s);
 }
 
+static void hash_images(struct sha256 *s, const struct images *images)
+{
+	vec_foreach (i, &images->v) {
+		hash_text(s, image_ref(i));
+		hash_text(s, i->sha256);
+	}
+}
+
 static void layer_key(const struct plan *p, const struct node_plan *n, uint64_t reserve, char key[SHA256_HEX])
 {
 	_cleanup_strbuf_ struct strbuf b = { 0 };
@@ -80,6 +88,8 @@ static void layer_key(const struct plan *p, const struct node_plan *n, uint64_t 
 		} else if (t->source == SOURCE_ARTIFACT) {
 			hash_text(&s, t->pin.sha256);
 			hash_text(&s, t->pin.artifact->install.member);
+		} else if (t->source == SOURCE_IMAGES) {
+			hash_images(&s, t->images);
 		}
 	}
 	sha256_final(&s, key);
@@ -128,6 +138,8 @@ static int plan_node(struct plan *p, const struct plan_options *o, size_t i, str
 			n->stamp_size += t->size;
 		if (t->kind != ENTRY_REMOVE && t->source == SOURCE_ARTIFACT)
 			add_pin(p, &t->pin);
+		if (t->kind != ENTRY_REMOVE && t->source == SOURCE_IMAGES)
+			p->images = *t->images;
 	}
 	n->layer = find_layer(p, n);
 	*vec_push(&p->nodes) = n;
@@ -167,6 +179,23 @@ static const char *pin_state(const struct pin *pin, const struct cache *cache)
 	return cache && cache_has(cache, pin) ? "in the cache" : "to download";
 }
 
+static const char *image_state(const struct image_pin *p, const struct cache *cache)
+{
+	if (!p->sha256)
+		return "not in the lock";
+	return cache && cache_has_image(cache, p) ? "in the cache" : "to download";
+}
+
+static json_t *images_json(const struct images *images, const struct cache *cache)
+{
+	json_t *list = json_array();
+
+	vec_foreach (i, &images->v)
+		json_array_append_new(list, json_pack("{s:s, s:s, s:s?, s:s}", "name", i->name, "tag", i->tag, "sha256",
+						      i->sha256, "state", image_state(i, cache)));
+	return list;
+}
+
 static json_t *entries_json(const struct tree *t)
 {
 	json_t *a = json_array();
@@ -201,9 +230,9 @@ json_t *plan_json(const struct plan *p, const struct cache *cache)
 						       "role", role_names[(*n)->node->role], "board", (*n)->board->name,
 						       "image", (*n)->image, "layer", (*n)->layer->key, "entries",
 						       entries_json(&(*n)->tree)));
-	return json_pack("{s:s, s:s, s:I, s:o, s:o}", "cluster", p->project->config->cluster.name, "lock",
+	return json_pack("{s:s, s:s, s:I, s:o, s:o, s:o}", "cluster", p->project->config->cluster.name, "lock",
 			 str_or(p->project->lock->path, ""), "time", (json_int_t)p->project->epoch, "artifacts",
-			 artifacts, "nodes", nodes);
+			 artifacts, "images", images_json(&p->images, cache), "nodes", nodes);
 }
 
 static void print_node(const struct node_plan *n)
@@ -231,6 +260,8 @@ void plan_print(const struct plan *p, const struct cache *cache)
 		printf("  %-20s %-18s %10s  %-12.12s  %s\n", pin->name, pin->version,
 		       pin->size ? size_text(pin->size, size) : "?", str_or(pin->sha256, "-"), pin_state(pin, cache));
 	}
+	vec_foreach (i, &p->images.v)
+		printf("  %-51s  %-12.12s  %s\n", image_ref(i), str_or(i->sha256, "-"), image_state(i, cache));
 	printf("  to download: at least %s\n\nimages\n", size_text(to_download, size));
 	vec_foreach (n, &p->nodes)
 		print_node(*n);

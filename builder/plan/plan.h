@@ -33,6 +33,7 @@ struct plan {
 	const struct project *project;
 	struct pin base;
 	VEC(struct pin) pins; /* all that is needed, the base first, each once */
+	struct images images; /* container images; the same for every node */
 	VEC(struct layer_plan *) layers;
 	VEC(struct node_plan *) nodes;
 };

@@ -93,6 +93,16 @@ struct entry *tree_add_artifact(struct tree *t, const struct pin *pin)
 	return n;
 }
 
+struct entry *tree_add_images(struct tree *t, const char *path, const struct images *images)
+{
+	struct entry *n = place(t, path, ENTRY_FILE, 0644, arena_printf("%zu container images", images->v.n));
+
+	n->layer = LAYER_ROLE;
+	n->source = SOURCE_IMAGES;
+	n->images = images;
+	return n;
+}
+
 static int by_path(const void *a, const void *b)
 {
 	return strcmp(((const struct entry *)a)->path, ((const struct entry *)b)->path);

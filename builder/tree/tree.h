@@ -28,7 +28,7 @@ extern const char *const entry_kind_names[ENTRY_KIND_COUNT];
  * nothing of the user's; NODE is stamped onto a copy. */
 enum entry_layer { LAYER_ROLE, LAYER_NODE };
 
-enum source_kind { SOURCE_BYTES, SOURCE_HOST_FILE, SOURCE_ARTIFACT };
+enum source_kind { SOURCE_BYTES, SOURCE_HOST_FILE, SOURCE_ARTIFACT, SOURCE_IMAGES };
 
 /* Appends the new content to OUT. OLD (NUL terminated) is NULL when the base has no such file. A file that is there
  * keeps its owner and mode. Returns > 0 to leave everything as it is. */
@@ -47,8 +47,9 @@ struct entry {
 	const char *bytes; /* SOURCE_BYTES; target of a symlink */
 	uint64_t size;	   /* of bytes or host file; of an artifact when known, else 0 */
 	const char *host_file;
-	char sha256[SHA256_HEX]; /* of bytes and host files; of artifacts as files; else "" */
-	struct pin pin;		 /* SOURCE_ARTIFACT */
+	char sha256[SHA256_HEX];     /* of bytes and host files; of artifacts as files; else "" */
+	struct pin pin;		     /* SOURCE_ARTIFACT */
+	const struct images *images; /* SOURCE_IMAGES: all of them in one archive, the file */
 
 	edit_fn edit;
 	const void *edit_arg;
@@ -71,6 +72,7 @@ struct entry *tree_add_remove(struct tree *t, const char *path, const char *orig
 struct entry *tree_add_edit(struct tree *t, const char *path, unsigned mode, const char *origin, edit_fn edit,
 			    const void *arg, const char *what);
 struct entry *tree_add_artifact(struct tree *t, const struct pin *pin);
+struct entry *tree_add_images(struct tree *t, const char *path, const struct images *images);
 
 /* Adds the folder DIR of the host below "/": modes 0755 (with an x bit) or 0644, owner root. LAYER as given; in
  * LAYER_NODE (the user's own) files and folders that only their owner may read stay private. A missing DIR is fine.
@@ -81,6 +83,11 @@ int tree_add_overlay(struct tree *t, const char *dir, const char *origin, enum e
 struct entry *tree_find(const struct tree *t, const char *path);
 /* By path bytewise, so parents come before what is in them. */
 void tree_sort(struct tree *t);
+/* Its bytes come from the cache, so they are not known before it is fetched. */
+static inline bool entry_from_cache(const struct entry *n)
+{
+	return n->kind != ENTRY_REMOVE && (n->source == SOURCE_ARTIFACT || n->source == SOURCE_IMAGES);
+}
 static inline bool entry_on_boot(const struct entry *n)
 {
 	return starts_with(n->path, BOOT_DIR "/");

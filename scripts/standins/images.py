@@ -44,16 +44,6 @@ def cert_manager_images(chart):
     return {part: (f"jetstack/cert-manager-{part}", chart) for part in CERT_MANAGER}
 
 
-def all_images(versions):
-    """Every (repository, tag) of all chart versions: {artifact name: [versions]}."""
-    found = {}
-    for chart in versions.get("cilium-chart", []):
-        found.update(dict.fromkeys(cilium_images(chart).values()))
-    for chart in versions.get("cert-manager-chart", []):
-        found.update(dict.fromkeys(cert_manager_images(chart).values()))
-    return list(found)
-
-
 def digest(data):
     return "sha256:" + hashlib.sha256(data).hexdigest()
 

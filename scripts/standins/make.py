@@ -295,6 +295,9 @@ def main():
         data = content(artifact, entry["version"], real_size)
         site.add(artifact, entry["version"], entry["url"], data)
         lock["artifacts"][number] = entry_of(entry, data)
+    for image in lock.get("images", []):
+        repository = image["name"].split("/", 1)[1]
+        image.update(digest=images.image(repository, image["tag"])[2], source="stand-in")
     site.write(arguments[2])
     with open(os.path.join(arguments[2], "lock.yaml"), "w", encoding="utf-8") as file:
         yaml.safe_dump(lock, file, sort_keys=False, width=1000)

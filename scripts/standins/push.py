@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """push.py LOCK PORT CA OUT
 
-Pushes the stand-in images of all chart versions in the lock to the registry on loopback, as a container
+Pushes stand-ins for the images in the lock to the registry on loopback, as a container
 engine does, and lists them in OUT: reference and index digest.
 """
 
@@ -47,14 +47,11 @@ def main():
     lock_path, port, ca, out = sys.argv[1:]
     with open(lock_path, encoding="utf-8") as file:
         lock = yaml.load(file, Loader=yaml.BaseLoader)
-    versions = {}
-    for entry in lock["artifacts"]:
-        versions.setdefault(entry["name"], []).append(entry["version"])
     registry = Registry(port, ca)
     with open(out, "w", encoding="utf-8") as file:
-        for repository, tag in images.all_images(versions):
-            index = registry.push(repository, tag)
-            file.write(f"quay.io/{repository}:{tag} {index}\n")
+        for image in lock["images"]:
+            index = registry.push(image["name"].split("/", 1)[1], image["tag"])
+            file.write(f"{image['name']}:{image['tag']} {index}\n")
 
 
 main()

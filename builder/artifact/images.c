@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which container image, under which tag, by which digest: catalogue and versions, looked up in the lock. */
+#include "artifact/oci.h"
+
+#include "artifact/internal.h"
+
+static bool all_of(const char *s, size_t n, const char *extra)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!((s[i] >= 'a' && s[i] <= 'z') || (s[i] >= '0' && s[i] <= '9') || strchr(extra, s[i])))
+			return false;
+	return n > 0;
+}
+
+bool image_name_valid(const char *name)
+{
+	const char *slash = strchr(name, '/');
+	size_t host = slash ? (size_t)(slash - name) : 0;
+
+	/* No part may be ".." or empty: the name becomes part of an address. */
+	return host && strlen(name) <= 255 && memchr(name, '.', host) && all_of(name, host, ".-:") &&
+	       all_of(slash + 1, strlen(slash + 1), "._-/") && !strstr(slash, "//") && !strstr(name, "..") &&
+	       !strstr(slash, "/.") && !ends_with(name, "/");
+}
+
+bool image_tag_valid(const char *tag)
+{
+	return strlen(tag) <= 128 && !strchr(".-", *tag) && all_of(tag, strlen(tag), "._-ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+}
+
+const char *image_ref(const struct image_pin *p)
+{
+	return arena_printf("%s:%s", p->name, p->tag);
+}
+
+const char *image_repository(const char *name)
+{
+	return strchr(name, '/') + 1;
+}
+
+const char *image_url(const char *name, const char *kind, const char *reference)
+{
+	return arena_printf("https://%.*s/v2/%s/%s/%s", (int)strcspn(name, "/"), name, image_repository(name), kind,
+			    reference);
+}
+
+static const char *tag_of(const struct image *i, const char *version)
+{
+	const struct yaml_node *v;
+
+	if (i->tag)
+		return expand_version(i->tag, version, false);
+	v = yaml_get(i->tags, version);
+	return v && v->type == YAML_SCALAR ? v->text : NULL;
+}
+
+static const char *known_versions(const struct image *i)
+{
+	const char *list = "";
+
+	for (size_t k = 0; i->tags && k < i->tags->count; k++)
+		list = arena_printf("%s%s%s", list, k ? ", " : "", i->tags->keys[k]->text);
+	return list;
+}
+
+int image_pin(const struct catalogue *cat, const struct lock *l, const struct config *c, const struct image *i,
+	      struct image_pin *ret, struct err *e)
+{
+	const char *version = artifact_version(cat, c, i->version_key), *tag = tag_of(i, version);
+	const struct lock_image *x;
+
+	if (!tag)
+		return err_class(e, CLASS_CONFIG,
+				 "airgap: nobody has said which %s goes with %s %s; set versions.%s to one of %s, or "
+				 "add the tag to %s",
+				 i->name, i->version_key, version, i->version_key, known_versions(i), cat->path);
+	if (!image_tag_valid(tag))
+		return err_class(e, CLASS_CONFIG, "versions.%s: '%s' cannot be the tag of %s", i->version_key, tag,
+				 i->name);
+	x = lock_find_image(l, i->name, tag);
+	*ret = (struct image_pin){ i->name, tag, x ? x->sha256 : NULL };
+	return 0;
+}
+
+int images_check_locked(const struct images *images, struct err *e)
+{
+	_cleanup_strbuf_ struct strbuf missing = { 0 };
+
+	for (size_t i = 0; images && i < images->v.n; i++)
+		if (!images->v.v[i].sha256)
+			strbuf_addf(&missing, "%s%s", missing.n ? ", " : "", image_ref(&images->v.v[i]));
+	if (!missing.n)
+		return 0;
+	return err_class(e, CLASS_VERIFY,
+			 "the lock does not pin the container images %s: run `pibuild lock`, which asks their "
+			 "registries for the digests",
+			 missing.s);
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Registries let anybody read a public image, but only with a token: a 401 names the realm that hands it out. What is
+ * sent there is the name of the image; there are no credentials that could be. A token is used for the host that asked
+ * for it and the image it was asked for, and lives as long as the run.
+ */
+#include <errno.h>
+
+#include "artifact/internal.h"
+#include "artifact/oci.h"
+#include "base/json.h"
+
+enum { MAX_TOKEN_ANSWER = 64 * 1024, MAX_TOKEN = 16 * 1024 };
+
+struct token_request {
+	struct tokens *tokens;
+	const char *for_whom;
+	char *body;
+	size_t n;
+	void (*done)(void *arg, const char *why);
+	void *arg;
+	struct source from;
+};
+
+static const char *key_of(const struct source *from, const char *repository)
+{
+	return arena_printf("%s %s", url_host(from->url), repository);
+}
+
+const char *token_find(const struct tokens *t, const struct source *from, const char *repository)
+{
+	const char *key = key_of(from, repository), *found = NULL;
+
+	vec_foreach (x, &t->v)
+		if (streq(x->for_whom, key))
+			found = x->text; /* the newest: they expire */
+	return found;
+}
+
+/* The value of NAME="..." in a challenge, or NULL. */
+static const char *parameter(const char *challenge, const char *name)
+{
+	const char *p = challenge, *end;
+	size_t n = strlen(name);
+
+	while ((p = strcasestr(p, name))) {
+		bool starts = p > challenge && strchr(" ,\t", p[-1]);
+
+		p += n;
+		if (!starts || p[0] != '=' || p[1] != '"')
+			continue;
+		end = strchr(p + 2, '"');
+		return end ? arena_strndup(p + 2, (size_t)(end - p - 2)) : NULL;
+	}
+	return NULL;
+}
+
+static const char *token_url(const char *realm, const char *service, const char *scope)
+{
+	return arena_printf("%s%c%s%s%sscope=%s", realm, strchr(realm, '?') ? '&' : '?', service ? "service=" : "",
+			    service ? expand_version("{version}", service, true) : "", service ? "&" : "",
+			    expand_version("{version}", scope, true));
+}
+
+/* Only what can stand in a header. */
+static bool is_token(const char *s)
+{
+	size_t n = strlen(s);
+
+	for (size_t i = 0; i < n; i++)
+		if (s[i] <= ' ' || s[i] > '~')
+			return false;
+	return n && n <= MAX_TOKEN;
+}
+
+static bool on_head(void *arg, const struct http_answer *a)
+{
+	return true;
+}
+
+static bool on_data(void *arg, const void *data, size_t n)
+{
+	struct token_request *q = arg;
+
+	if (q->n + n > MAX_TOKEN_ANSWER)
+		return false;
+	memcpy(q->body + q->n, data, n);
+	q->n += n;
+	return true;
+}
+
+static void on_done(void *arg, const struct http_result *r)
+{
+	struct token_request *q = arg;
+	_cleanup_json_ json_t *j = NULL;
+	const char *text;
+
+	if (r->verdict != HTTP_OK) {
+		q->done(q->arg, arena_printf("no token from %s: %s", url_host(q->from.url),
+					     r->verdict == HTTP_STOPPED ? "its answer is too long" : r->why));
+		return;
+	}
+	j = json_loadb(q->body, q->n, 0, NULL);
+	text = json_string_value(json_object_get(j, "token"));
+	if (!text)
+		text = json_string_value(json_object_get(j, "access_token"));
+	if (!text || !is_token(text)) {
+		q->done(q->arg, arena_printf("what %s sent is no token", url_host(q->from.url)));
+		return;
+	}
+	*vec_push(&q->tokens->v) = (struct token){ q->for_whom, arena_strdup(text) };
+	q->done(q->arg, NULL);
+}
+
+static const struct http_sink sink = { on_head, on_data, on_done };
+
+/* Where to ask: a realm on the host that asked is reached as that host is, another one as mirrors say. */
+static int find_realm(const struct tokens *t, const struct source *from, const char *url, struct source *ret,
+		      struct err *e)
+{
+	struct sources s = { 0 };
+	int r;
+
+	*ret = (struct source){ url, from->ca_file, from->is_mirror };
+	if (streq(url_host(url), url_host(from->url)))
+		return 0;
+	r = url_sources(t->config, url, &s, e);
+	if (r == 0)
+		*ret = s.list.v[0];
+	return r;
+}
+
+int token_ask(struct tokens *t, struct http *http, const struct source *from, const char *repository,
+	      const char *challenge, void (*done)(void *arg, const char *why), void *arg, struct err *e)
+{
+	struct token_request *q = arena_new(struct token_request);
+	const char *realm = parameter(challenge, "realm"), *service = parameter(challenge, "service");
+	const char *scope = parameter(challenge, "scope"), *why, *url;
+	int r;
+
+	if (!scope)
+		scope = arena_printf("repository:%s:pull", repository);
+	if (!realm)
+		return err_set(e, -EPROTO, "it wants a login and does not say where");
+	url = token_url(realm, service, scope);
+	why = url_fault(url);
+	if (why)
+		return err_set(e, -EPROTO, "it sends us to '%.200s' for a token: %s", realm, why);
+	*q = (struct token_request){
+		.tokens = t,
+		.for_whom = key_of(from, repository),
+		.body = arena_alloc(MAX_TOKEN_ANSWER),
+		.done = done,
+		.arg = arg,
+	};
+	r = find_realm(t, from, url, &q->from, e);
+	return r < 0 ? r : http_get(http, &q->from, &(struct http_ask){ 0 }, &sink, q, e);
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * airgap: the container images of Cilium and cert-manager, in one archive that K3s imports before the kubelet starts.
+ * Every node holds all of them: which pod runs where is decided later. K3s's own images come as an artifact.
+ */
+#include "node/cluster.h"
+
+#define ARCHIVE "/var/lib/rancher/k3s/agent/images/pibuild-images.tar"
+
+/* A key that neither we nor the user set is up to the chart: rather too many images than one too few. */
+static bool wants_image(const struct node_ctx *x, const struct yaml_node *values, const struct image *i)
+{
+	const struct yaml_node *v = i->when ? yaml_find(values, i->when) : NULL;
+
+	if (streq(i->version_key, "certManager"))
+		return x->config->cert_manager.enabled;
+	return !v || v->type != YAML_SCALAR || !streq(v->text, "false");
+}
+
+int node_add_images(const struct node_ctx *x, struct tree *t, struct err *e)
+{
+	struct images *images = arena_new(struct images);
+	const struct yaml_node *values;
+	int r = 0;
+
+	if (!x->config->airgap)
+		return 0;
+	values = cilium_values(x, NULL);
+	vec_foreach (i, &x->catalogue->images) {
+		if (!wants_image(x, values, i))
+			continue;
+		r = image_pin(x->catalogue, x->lock, x->config, i, vec_push(&images->v), e);
+		if (r < 0)
+			return r;
+	}
+	if (images->v.n)
+		tree_add_images(t, ARCHIVE, images);
+	return 0;
+}
