@@ -329,8 +329,7 @@ static int write_lock(const struct lock_report *report, const struct lock_option
 		"in version control.\n"
 		"  source  who states the digest; pibuild verifies every download against it all the "
 		"same\n"
-		"  raw     of a compressed base: size and digest of the decompressed image\n"
-		"  images  container images, by the digest of their OCI index";
+		"  raw     of a compressed base: size and digest of the decompressed image";
 	_cleanup_strbuf_ struct strbuf out = { 0 };
 	struct yaml_node *doc = yaml_map(), *list, *images = yaml_seq();
 	time_t t = (time_t)o->time;

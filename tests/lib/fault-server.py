@@ -143,6 +143,25 @@ def redirect(target):
     return lambda handler, data: handler.plain(302, {"Location": target(handler)})
 
 
+def registry(challenge, reply=ok):
+    """As registries do: nothing without a token, which the realm of the challenge hands out to anybody."""
+    def answer(handler, data):
+        if handler.headers.get("Authorization") == "Bearer anonymous":
+            reply(handler, data)
+        else:
+            handler.plain(401, {"WWW-Authenticate": challenge(handler)})
+    return answer
+
+
+def bearer(realm):
+    return lambda h: f'Bearer realm="{realm(h)}",service="a registry",scope="repository:lab/app:pull"'
+
+
+def here(port, case):
+    scheme = "http" if port == "http" else "https"
+    return lambda h: f"{scheme}://127.0.0.1:{h.ports[port]}/{case}/{h.path.split('/')[2]}/token"
+
+
 def in_seconds(n):
     return email.utils.formatdate(time.time() + n, usegmt=True)
 
@@ -176,6 +195,19 @@ CASES = {
     "500-twice": status_then_ok(500, 2),
     "429-once": status_then_ok(429, 1, lambda: {"Retry-After": str(LATER)}),
     "503-once": status_then_ok(503, 1, lambda: {"Retry-After": in_seconds(LATER + 1)}),
+    "token": registry(bearer(here("port", "hand-out"))),
+    "token-moved": registry(bearer(here("port", "hand-out")), redirect(here("twin", "moved"))),
+    "token-elsewhere": registry(bearer(lambda h: f"https://auth.invalid/{h.path.split('/')[2]}/token")),
+    "token-http": registry(bearer(here("http", "hand-out"))),
+    "token-file": registry(bearer(lambda h: "file:///etc/passwd")),
+    "token-none": registry(bearer(here("port", "403"))),
+    "token-odd": registry(bearer(here("port", "odd-token"))),
+    "token-useless": registry(bearer(here("port", "other-token"))),
+    "password": registry(lambda h: 'Basic realm="a registry"'),
+    "hand-out": lambda h, d: h.whole(b'{"token": "anonymous", "expires_in": 300}'),
+    "other-token": lambda h, d: h.whole(b'{"access_token": "worthless"}'),
+    "odd-token": lambda h, d: h.whole(b'{"token": "a\\r\\nX-Evil: b"}'),
+    "moved": lambda h, d: h.plain(404),
     "redirect": redirect(lambda h: f"https://127.0.0.1:{h.ports['port']}/ok/{h.file}"),
     "redirect-loop": redirect(lambda h: h.path),
     "redirect-http": redirect(lambda h: f"http://127.0.0.1:{h.ports['http']}/ok/{h.file}"),
@@ -231,7 +263,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.close_connection = True
 
     def do_GET(self):
-        parts = self.path.strip("/").split("/")
+        parts = self.path.partition("?")[0].strip("/").split("/")
         case, self.file, self.status, self.sent = parts[0], parts[-1], 0, 0
         with self.lock:
             self.turn = self.turns[self.path] = self.turns.get(self.path, 0) + 1
@@ -318,7 +350,7 @@ def main():
     make_cert(root, "future", "ca", here, *future)
     make_cert(root, "stranger", "other", here, *now)
     make_cert(root, "misnamed", "ca", "DNS:elsewhere.example.org", *now)
-    Handler.ports.update(port=serve(tls(root, "sane")), http=serve(None), oldtls=serve(tls(root, "sane", old=True)))
+    Handler.ports.update(port=serve(tls(root, "sane")), twin=serve(tls(root, "sane")), http=serve(None), oldtls=serve(tls(root, "sane", old=True)))
     for name in "expired", "future", "stranger", "misnamed":
         Handler.ports[name] = serve(tls(root, name))
     with open(os.path.join(root, "ready.tmp"), "w") as f:
