@@ -171,6 +171,33 @@ static const struct dns01_key acmedns[] = {
 	  .example = "{file: acmedns.json}" },
 	{ 0 },
 };
+static const struct dns01_key akamai[] = {
+	{ .key = "serviceConsumerDomain",
+	  .required = true,
+	  .text_path = "serviceConsumerDomain",
+	  .kind = &kind_domain,
+	  .help = "host of the API client, as its credentials name it",
+	  .example = "akab-0123456789abcdef.luna.akamaiapis.net" },
+	{ .key = "clientToken",
+	  .required = true,
+	  .secret_path = "clientTokenSecretRef",
+	  .secret_key = "client-token",
+	  .help = "client_token of an API client with read and write access to Edge DNS",
+	  .example = "{env: AKAMAI_CLIENT_TOKEN}" },
+	{ .key = "clientSecret",
+	  .required = true,
+	  .secret_path = "clientSecretSecretRef",
+	  .secret_key = "client-secret",
+	  .help = "its client_secret",
+	  .example = "{env: AKAMAI_CLIENT_SECRET}" },
+	{ .key = "accessToken",
+	  .required = true,
+	  .secret_path = "accessTokenSecretRef",
+	  .secret_key = "access-token",
+	  .help = "its access_token",
+	  .example = "{env: AKAMAI_ACCESS_TOKEN}" },
+	{ 0 },
+};
 
 const struct dns01_provider dns01_providers[] = {
 	{ "digitalocean", "digitalocean", digitalocean },
@@ -180,6 +207,7 @@ const struct dns01_provider dns01_providers[] = {
 	{ "clouddns", "cloudDNS", clouddns },
 	{ "rfc2136", "rfc2136", rfc2136 },
 	{ "acmedns", "acmeDNS", acmedns },
+	{ "akamai", "akamai", akamai },
 };
 const size_t dns01_providers_count = ARRAY_SIZE(dns01_providers);
 

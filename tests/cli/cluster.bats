@@ -241,6 +241,24 @@ manifests=etc/pibuild/manifests
 	[[ "$output" != *dop_v1_secret* ]]
 }
 
+@test "akamai: the host and three secrets, each where cert-manager's solver looks for it" {
+	cluster $server -- 'certManager: {zones: [home.example.org], dns01: {provider: akamai, serviceConsumerDomain: akab-0.luna.akamaiapis.net,' \
+		'  clientToken: {env: A_CLIENT}, clientSecret: {env: A_SECRET}, accessToken: {env: A_ACCESS}}}'
+	rm -rf card && A_CLIENT=the-client A_SECRET=the-secret A_ACCESS=the-access \
+		"$PIBUILD" render --node n-10 -o card --show-secrets >/dev/null
+	holds etc/pibuild/secrets/dns01.yaml 'client-token: the-client' 'client-secret: the-secret' 'access-token: the-access'
+	python3 - card/$manifests/issuers.yaml <<-'PYTHON'
+		import sys, yaml
+		for issuer in yaml.safe_load_all(open(sys.argv[1])):
+		    solver = issuer["spec"]["acme"]["solvers"][0]["dns01"]["akamai"]
+		    name = solver["clientTokenSecretRef"]["name"]
+		    assert solver == {"serviceConsumerDomain": "akab-0.luna.akamaiapis.net",
+		                      "clientTokenSecretRef": {"name": name, "key": "client-token"},
+		                      "clientSecretSecretRef": {"name": name, "key": "client-secret"},
+		                      "accessTokenSecretRef": {"name": name, "key": "access-token"}}, solver
+	PYTHON
+}
+
 @test "blog 21: issuers serve every namespace, and their secret is where cert-manager looks for it" {
 	cluster $server -- 'certManager: {dns01: {provider: digitalocean, accessToken: {env: DO_TOKEN}}}' && rendered
 	holds $manifests/issuers.yaml 'kind: ClusterIssuer'
