@@ -41,10 +41,10 @@ struct part {
 	int fd;
 	uint64_t n; /* bytes in it */
 };
-#define PART_INIT                                                                                                      \
-	{                                                                                                              \
-		.fd = -1                                                                                               \
-	}
+/* The versions of clang-format disagree on these braces. */
+/* clang-format off */
+#define PART_INIT { .fd = -1 }
+/* clang-format on */
 enum part_state { PART_OPEN, PART_BUSY, PART_DONE };
 
 /* OPEN: ours, with the bytes an earlier run left. BUSY: another process is at it. DONE: the object is there. */

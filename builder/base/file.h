@@ -27,10 +27,10 @@ struct outfile {
 	char *name;
 	mode_t mode;
 };
-#define OUTFILE_INIT                                                                                                   \
-	{                                                                                                              \
-		.fd = -1, .dir = -1                                                                                    \
-	}
+/* The versions of clang-format disagree on these braces. */
+/* clang-format off */
+#define OUTFILE_INIT { .fd = -1, .dir = -1 }
+/* clang-format on */
 
 /* Creates missing parent folders (0777 & ~umask); class REFUSED when PATH is there and neither file nor link. The
  * temporary file is 0600 whatever the umask; those that killed runs left for the same target are removed. */

@@ -12,14 +12,11 @@ struct setting {
 	const char *path, *value;
 	bool text; /* a string, else true, false or a number */
 };
-#define TEXT(path, value)                                                                                              \
-	{                                                                                                              \
-		path, value, true                                                                                      \
-	}
-#define VALUE(path, value)                                                                                             \
-	{                                                                                                              \
-		path, value, false                                                                                     \
-	}
+/* The versions of clang-format disagree on these braces. */
+/* clang-format off */
+#define TEXT(path, value) { path, value, true }
+#define VALUE(path, value) { path, value, false }
+/* clang-format on */
 
 /* devices stays out: Cilium finds the interfaces, and names differ between nodes. */
 static const struct setting always[] = {
