@@ -174,11 +174,14 @@ same_images() {
 @test "Ctrl-C ends with 130 and leaves no image" {
 	again stopped
 	cd stopped
-	run sandbox -- bash -c '"$@" & pid=$!; sleep 0.15; kill -INT $pid; wait $pid' _ env --default-signal=INT "$PIBUILD" --progress none --cache cache -o out
+	# Stopped while the base is being decoded: that its file is there says that it has begun.
+	run sandbox -- bash -c '"$@" & pid=$!
+		until ls cache/layers/.*.part; do sleep 0.01; done >/dev/null 2>&1
+		kill -INT $pid; wait $pid' _ env --default-signal=INT "$PIBUILD" --progress none --cache cache -o out
 	[ "$status" -eq 130 ]
 	[[ "$output" == *interrupted* ]]
 	[ ! -e out/cp-1.img ]
-	[ -z "$(find out -name '.*.part' 2>/dev/null)" ]
+	[ -z "$(find out cache/layers -name '.*.part' 2>/dev/null)" ]
 }
 
 @test "two builds at once on one cache both end well with the same bytes" {
