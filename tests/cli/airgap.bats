@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
+# slow: left out of `make test-fast`
 # Container images from a registry that misbehaves: what is refused, what is asked for a token, what the lock pins.
 # shellcheck disable=SC2154,SC2034,SC2030,SC2031,SC2016 # variables of the library, messages with backticks
 

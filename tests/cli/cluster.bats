@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
+# slow: left out of `make test-fast`
 # The cluster on the card: mistakes of the usual blog-post setup, each refused or put right; the files every shipped
 # example renders to; random clusters.
 #

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
+# slow: left out of `make test-fast`
 # Downloads from a server that misbehaves: what ends well, what ends how, and what stays in the cache.
 # shellcheck disable=SC2154,SC2034,SC2030,SC2031,SC2016 # variables of the library, messages with backticks
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
+# slow: left out of `make test-fast`
 # The network of a node: its NetworkManager keyfiles as libnm reads them, the code NetworkManager itself reads them with.
 
 load ../lib/image

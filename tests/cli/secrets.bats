@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
+# slow: left out of `make test-fast`
 # The secrets file as a user meets it, and its certificates as openssl sees them.
 
 load ../lib/image

@@ -9,7 +9,8 @@ need_qemu() {
 }
 
 # boot_node NODE ADDRESS: builds the node from the bootable base, boots it with its own network, and asks it each line of
-# the array `facts` over SSH, once K3s and all else has started. Answers: answer().
+# the array `facts` once K3s and all else has started. Answers: answer(). One SSH connection carries all: a handshake takes
+# an emulated machine seconds.
 boot_node() {
 	ssh-keygen -q -t ed25519 -N '' -f key -C boot-test
 	example_key=$(cat key.pub) write_cluster
@@ -18,7 +19,7 @@ boot_node() {
 	printf '%s\n' "${facts[@]}" >facts
 	cat >ask <<-'EOT'
 		#!/bin/bash
-		on_machine() { ssh -n -F none -i key -p "$SSH_PORT" -o StrictHostKeyChecking=no -o UserKnownHostsFile=known -o BatchMode=yes -o ConnectTimeout=10 "${@:1:$#-1}" pi@127.0.0.1 "${@: -1}"; }
+		on_machine() { ssh -n -F none -i key -p "$SSH_PORT" -o StrictHostKeyChecking=no -o UserKnownHostsFile=known -o BatchMode=yes -o ConnectTimeout=10 -o ControlMaster=auto -o ControlPath=./ctl -o ControlPersist=20 "${@:1:$#-1}" pi@127.0.0.1 "${@: -1}"; }
 		for _ in $(seq 60); do
 			on_machine 'timeout 120 systemctl is-system-running --wait' >state 2>ssh.log
 			grep -q . state && break
@@ -29,8 +30,9 @@ boot_node() {
 			on_machine "$fact" >"answer.$n" 2>&1
 			n=$((n + 1))
 		done <facts
-		on_machine -o PubkeyAuthentication=no true >no-password 2>&1
-		on_machine true
+		on_machine -o ControlPath=none -o PubkeyAuthentication=no true >no-password 2>&1
+		on_machine true || exit 1
+		ssh -F none -O exit -o ControlPath=./ctl -p "$SSH_PORT" pi@127.0.0.1 2>ssh.log || true
 	EOT
 	"$top/scripts/boot-image" "out/$1.img" --net 192.168.1.0/24 --dns 192.168.1.1 --host-ip 192.168.1.2 --guest-ip "$2" \
 		--closed --append pibuild.network=closed --disk-size 4G --timeout 400 --log console -- bash ./ask >boot.log 2>&1 ||
