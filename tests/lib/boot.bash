@@ -19,7 +19,7 @@ boot_node() {
 	printf '%s\n' "${facts[@]}" >facts
 	cat >ask <<-'EOT'
 		#!/bin/bash
-		on_machine() { ssh -n -F none -i key -p "$SSH_PORT" -o StrictHostKeyChecking=no -o UserKnownHostsFile=known -o BatchMode=yes -o ConnectTimeout=10 -o ControlMaster=auto -o ControlPath=./ctl -o ControlPersist=20 "${@:1:$#-1}" pi@127.0.0.1 "${@: -1}"; }
+		on_machine() { ssh -n -F none "${@:1:$#-1}" -i key -p "$SSH_PORT" -o StrictHostKeyChecking=no -o UserKnownHostsFile=known -o BatchMode=yes -o ConnectTimeout=10 -o ControlMaster=auto -o ControlPath=./ctl -o ControlPersist=20 pi@127.0.0.1 "${@: -1}"; }
 		for _ in $(seq 60); do
 			on_machine 'timeout 120 systemctl is-system-running --wait' >state 2>ssh.log
 			grep -q . state && break
