@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <glob.h>
+#include <poll.h>
 
 #include "base/file.h"
 #include "base/json.h"
@@ -271,11 +272,27 @@ static const struct question questions[] = {
 	  suggest_address, false },
 };
 
+/* Looks up now and then: a Ctrl-C just before the wait interrupts no call. */
+static int wait_for_input(struct err *e)
+{
+	struct pollfd in = { .fd = STDIN_FILENO, .events = POLLIN };
+	int r;
+
+	do
+		r = sig_check(e);
+	while (r == 0 && poll(&in, 1, 200) <= 0);
+	return r;
+}
+
 static int read_line(char **line, size_t *cap, struct err *e)
 {
-	ssize_t n = getline(line, cap, stdin);
-	int r = sig_check(e);
+	ssize_t n;
+	int r = wait_for_input(e);
 
+	if (r < 0)
+		return r;
+	n = getline(line, cap, stdin);
+	r = sig_check(e);
 	if (r < 0)
 		return r;
 	if (n < 0)
@@ -333,6 +350,7 @@ static int interview(struct interview *v, const struct cmd_options *o, struct er
 	_cleanup_strbuf_ struct strbuf missing = { 0 };
 	int r = 0;
 
+	setvbuf(stdin, NULL, _IONBF, 0); /* what is typed ahead stays where poll() sees it */
 	for (size_t i = 0; i < ARRAY_SIZE(questions) && r == 0; i++) {
 		const struct question *q = &questions[i];
 
