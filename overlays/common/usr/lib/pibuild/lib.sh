@@ -231,9 +231,13 @@ has_release() {
 	records=$(ask -n "$1" get secret -l "owner=helm,name=$2" -o name) && [ -n "$records" ]
 }
 
-# deployed NAMESPACE RELEASE: helm says the last operation on it went well
+# deployed NAMESPACE RELEASE: helm's record says so; 1 when the API does not answer, 2 when there is no such record
 deployed() {
-	ask -n "$1" get secret -l "owner=helm,name=$2,status=deployed" -o name 2>/dev/null | grep -q .
+	found=$(ask -n "$1" get secret -l "owner=helm,name=$2,status=deployed" -o name 2>&1) || {
+		explain_text "$found"
+		return 1
+	}
+	[ -n "$found" ] || return 2
 }
 
 # pods_ready NAMESPACE [SELECTOR]: no container waits for something that goes wrong; else says which and why

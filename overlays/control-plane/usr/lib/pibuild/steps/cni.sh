@@ -22,10 +22,7 @@ apply() {
 }
 
 finished() {
-	deployed kube-system cilium || {
-		why "Helm's record of Cilium is gone"
-		return 2
-	}
+	deployed kube-system cilium || return
 	pods_ready kube-system app.kubernetes.io/part-of=cilium || return 1
 	found=$(timeout 120 cilium status --wait --wait-duration 60s --interactive=false 2>&1) && return 0
 	why "Cilium is not ready yet: $(echo "$found" | grep -iE 'error|unavailable|pending|warning|timeout' | tail -n 1)" \
