@@ -99,8 +99,8 @@ workload() {
 call_server() {
 	answer=$(busybox wget -q -T 900 -O - --post-data="$(cat)" "http://$1/cgi-bin/k3s" 2>/dev/null) ||
 		die "The connection to the server $1 was refused - did you specify the right host or port?"
-	echo "$answer" | sed 1d
-	return "$(echo "$answer" | sed -n '1s/^exit //p')"
+	printf '%s\n' "$answer" | sed 1d
+	return "$(printf '%s\n' "$answer" | sed -n '1s/^exit //p')"
 }
 
 # forward PROGRAM ARG...

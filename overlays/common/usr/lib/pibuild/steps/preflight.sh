@@ -118,18 +118,15 @@ carrier_fault() {
 	fi
 }
 
+# A default route is what K3s wants; without one, what is missing on the way to it.
 check_network() {
-	interface=$node_interface
-	case $interface in
-	*.*) ! carrier_fault "${interface%.*}" || return 1 ;;
-	*) ! carrier_fault "$interface" || return 1 ;;
-	esac
-	if [ -z "$(ip -4 -o addr show dev "$interface" scope global)" ]; then
-		why "$interface has no address" "DHCP gave none: is the router on? Else give the node an address in cluster.yaml"
-		return 1
-	fi
 	[ -z "$(ip -4 route show default)" ] || return 0
-	why "There is no default route" "Set network.gateway in cluster.yaml, or let DHCP hand it out"
+	carrier_fault "${node_interface%.*}" && return 1
+	if [ -z "$(ip -4 -o addr show dev "$node_interface" scope global)" ]; then
+		why "$node_interface has no address" "DHCP gave none: is the router on? Else give the node an address in cluster.yaml"
+	else
+		why "There is no default route" "Set network.gateway in cluster.yaml, or let DHCP hand it out"
+	fi
 	return 1
 }
 
