@@ -2,6 +2,7 @@
 /* An image run in QEMU: shown, or watched until a line of its console decides. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 
 #include "base/file.h"
@@ -292,15 +293,22 @@ static int run(struct machine *m, const struct wait *w, const char *log, bool po
 	return command;
 }
 
-static int open_console(struct machine *m, const struct wait *w, const char *log, struct err *e)
+/* Makes *LOG absolute: a command may go elsewhere. */
+static int open_console(struct machine *m, const struct wait *w, const char **log, struct err *e)
 {
+	char real[PATH_MAX];
+
 	m->console.until = w->has_until ? &w->until : NULL;
 	m->console.until_ready = w->ready;
-	m->console.show = !log;
-	if (!log)
+	m->console.show = !*log;
+	if (!*log)
 		return 0;
-	m->console.log = open(log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	return m->console.log < 0 ? err_errno(e, -errno, "cannot write %s", log) : 0;
+	m->console.log = open(*log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (m->console.log < 0)
+		return err_errno(e, -errno, "cannot write %s", *log);
+	if (realpath(*log, real))
+		*log = arena_strdup(real);
+	return 0;
 }
 
 int cmd_boot(const struct cmd_options *o, struct err *e)
@@ -322,7 +330,7 @@ int cmd_boot(const struct cmd_options *o, struct err *e)
 		return 0;
 	}
 	log = console_path(o, &w, &m);
-	r = open_console(&m, &w, log, e);
+	r = open_console(&m, &w, &log, e);
 	if (r < 0)
 		return r;
 	announce(&m, &want);
