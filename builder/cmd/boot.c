@@ -211,15 +211,12 @@ static int timed_out(struct machine *m, const struct wait *w, struct err *e)
 {
 	const char *last = m->console.last_step;
 
-	err_set(e, -ETIMEDOUT, "%s within %u seconds%s%s%s",
-		w->ready       ? "the node gave no verdict"
-		: w->has_until ? "what was waited for did not appear"
-			       : "the machine did not go off",
-		w->timeout, w->ready ? "; its last word: " : "",
-		!w->ready ? ""
-		: last	  ? last
-			  : "none at all",
-		w->ready && !last ? ": is this an image with first-boot steps?" : "");
+	if (w->ready)
+		err_set(e, -ETIMEDOUT, "the node gave no verdict within %u seconds; its last word: %s", w->timeout,
+			last ? last : "none at all: is this an image with first-boot steps?");
+	else
+		err_set(e, -ETIMEDOUT, "%s within %u seconds",
+			w->has_until ? "what was waited for did not appear" : "the machine did not go off", w->timeout);
 	return fail(m, e);
 }
 

@@ -15,9 +15,9 @@ static const char *const broken[] = {
 	"You are in emergency mode",
 	"You are in rescue mode",
 	"Give root password for",
+	"Cannot open access to console, the root account is locked",
 	"(initramfs) ",
 	"initramfs: no ",
-	"Cannot open access to console, the root account is locked",
 };
 
 /* ---- escape sequences: ESC [ ... final byte; ESC ] ... BEL or ESC \; ESC and one more ---- */

@@ -19,16 +19,16 @@ struct driver {
 	bool builtin, module, in_initramfs;
 };
 
-struct search {
-	struct driver drivers[3];
-	VEC(const char *) indexes;
+static const struct driver needed[] = {
+	{ .name = "virtio_mmio", .early = true },
+	{ .name = "virtio_blk", .early = true },
+	{ .name = "virtio_net" },
 };
 
-static const struct search search_init = { .drivers = {
-						   { .name = "virtio_mmio", .early = true },
-						   { .name = "virtio_blk", .early = true },
-						   { .name = "virtio_net" },
-					   } };
+struct search {
+	struct driver drivers[ARRAY_SIZE(needed)];
+	VEC(const char *) indexes;
+};
 
 static int add_index(void *arg, const char *path, const struct fs_stat *st, struct err *e)
 {
@@ -83,10 +83,11 @@ static void read_initramfs(struct search *s, const char *path)
 
 int kernel_check(struct ext4 *root, const struct boot_files *boot, struct err *e)
 {
-	struct search s = search_init;
+	struct search s = { 0 };
 	const char *const dir = ext4_exists(root, "/usr/lib/modules") ? "/usr/lib/modules" : "/lib/modules";
 	int r = ext4_exists(root, dir) ? ext4_walk(root, dir, add_index, &s, e) : 0;
 
+	memcpy(s.drivers, needed, sizeof(needed));
 	for (size_t i = 0; r == 0 && i < s.indexes.n; i++)
 		r = read_index(&s, root, s.indexes.v[i], e);
 	if (r < 0 || s.indexes.n == 0)

@@ -178,9 +178,9 @@ static const char *read_value(const struct rule *rule, json_t *v, void *dst)
 	case RULE_COUNT:
 		return read_count(v, dst);
 	case RULE_LIST:
-		return !json_is_array(v)		? "is not a list"
-		       : json_array_size(v) > rule->max ? "has too many items"
-							: NULL;
+		if (!json_is_array(v))
+			return "is not a list";
+		return json_array_size(v) > rule->max ? "has too many items" : NULL;
 	default:
 		return read_text(rule, v, dst);
 	}
