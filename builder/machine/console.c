@@ -73,10 +73,16 @@ static void decide(struct console *c, enum verdict v, const char *words)
 	c->words = arena_strdup(words);
 }
 
+/* The kernel repeats what it was told on its command line; that is no news. */
+static bool is_echo(const char *line)
+{
+	return strstr(line, "Kernel command line: ") != NULL;
+}
+
 static void judge_report(struct console *c, const char *line)
 {
 	static const char ready[] = "READY: ", failed[] = "FAILED: ";
-	const char *words = report_words(line);
+	const char *words = is_echo(line) ? NULL : report_words(line);
 
 	if (!words)
 		return;
@@ -97,6 +103,8 @@ static void judge_report(struct console *c, const char *line)
 /* A prompt has no end of line: what waits for one is held against unfinished lines too. */
 static void judge_text(struct console *c, const char *line)
 {
+	if (is_echo(line))
+		return;
 	if (c->until && regexec(c->until, line, 0, NULL, 0) == 0)
 		decide(c, VERDICT_HOLDS, line);
 	for (size_t i = 0; i < ARRAY_SIZE(broken); i++)

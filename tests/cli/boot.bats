@@ -236,6 +236,13 @@ pack_initramfs() {
 	fails 1 'the node reports a failure: cni: no API; what to do: look at k3s' "$PIBUILD" boot "$img" --until-ready
 }
 
+@test "what the kernel repeats of its command line decides nothing" {
+	printf '%s\r\n' '[ 0.0] Kernel command line: quiet say="pibuild: FAILED: cni: a -> b" Kernel panic - not syncing' \
+		'pibuild: READY: all 1 steps done' >console
+	"$PIBUILD" boot "$img" --until-ready >out 2>err
+	fails 1 'did not appear' "$PIBUILD" boot "$img" --until say= --timeout 1
+}
+
 @test "a timeout tells the report's last word" {
 	printf '%s\r\n' 'pibuild: cni: waiting: no API -> wait' >console
 	fails 1 'no verdict within 1 seconds; its last word: cni: waiting: no API -> wait' \
