@@ -177,6 +177,7 @@ static void add_facts(const struct node_ctx *x, struct tree *t)
 	strbuf_adds(&b, "registries registry-1.docker.io quay.io\nmembers");
 	vec_foreach (n, &c->nodes)
 		strbuf_addf(&b, " %s=%s", n->name, role_names[n->role]);
+	strbuf_addf(&b, "\naddress %s", x->node->address.set ? ipv4_text(x->node->address.addr, first) : "");
 	strbuf_adds(&b, "\npools");
 	vec_foreach (p, &c->lb.pools)
 		strbuf_addf(&b, " %s-%s", ipv4_text(p->range.first, first), ipv4_text(p->range.last, last));

@@ -247,7 +247,10 @@ open_network() {
 	: >card/address
 	: >card/route
 	preflight_says 102
-	grep -qx 'cause eth0 has no address' seen
+	grep -qx 'cause eth0 does not have its address 192.168.1.11 yet' seen
+	sed -i '/^address/d' card/etc/pibuild/node
+	preflight_says 102
+	grep -qx 'cause eth0 has no address from DHCP' seen
 	address 192.168.1.11/24
 	preflight_says 106
 	grep -qx 'cause There is no default route' seen
