@@ -94,7 +94,7 @@ install: all
 	install -D -m 755 $(B)/pibuild $(DESTDIR)$(PREFIX)/bin/pibuild
 	install -D -m 644 docs/pibuild.1 $(DESTDIR)$(PREFIX)/share/man/man1/pibuild.1
 	install -D -m 644 docs/pibuild.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/pibuild
-	mkdir -p $(DESTDIR)$(PREFIX)/share/pibuild
+	install -D -m 644 docs/status.schema.json $(DESTDIR)$(PREFIX)/share/pibuild/docs/status.schema.json
 	cp -R boards configs overlays $(DESTDIR)$(PREFIX)/share/pibuild/
 
 clean:

@@ -29,11 +29,34 @@ static const struct command commands[] = {
 	{ "secrets", "new|show|rotate [WHAT]", cmd_secrets, "the cluster's secrets file" },
 	{ "kubeconfig", "", cmd_kubeconfig, "admin kubeconfig on stdout" },
 	{ "inspect", "IMAGE", cmd_inspect, "look into a finished image" },
+	{ "status", "DEVICE|DIR|FILE", cmd_status, "the first-boot report of a card, a folder, an image or a file" },
+	{ "boot", "IMAGE [-- COMMAND]", cmd_boot, "run an image in QEMU; the image itself stays as it is" },
 	{ "doctor", "", cmd_doctor, "what this machine has and lacks" },
 	{ "schema", "", cmd_schema, "JSON Schema of cluster.yaml" },
 };
 
-enum option_kind { OPT_FLAG, OPT_TEXT, OPT_LIST, OPT_NODE, OPT_JOBS, OPT_PROGRESS, OPT_ROLE };
+/* A list is one text with commas, words are kept apart; from OPT_JOBS on numbers, each with a range of its own. */
+enum option_kind {
+	OPT_FLAG,
+	OPT_TEXT,
+	OPT_LIST,
+	OPT_WORDS,
+	OPT_PROGRESS,
+	OPT_ROLE,
+	OPT_JOBS,
+	OPT_PORT,
+	OPT_SECONDS,
+	OPT_MIB,
+	OPT_CPUS,
+	OPT_KIND_COUNT
+};
+
+static const struct {
+	long min, max;
+} ranges[OPT_KIND_COUNT] = {
+	[OPT_JOBS] = { 1, 64 },		 [OPT_PORT] = { 1, 65535 }, [OPT_SECONDS] = { 1, 7 * 24 * 3600 },
+	[OPT_MIB] = { 256, 255 * 1024 }, [OPT_CPUS] = { 1, 8 },
+};
 
 struct option_row {
 	const char *name;
@@ -58,7 +81,7 @@ static const struct option_row options[] = {
 	{ "progress", 0, OPT_PROGRESS, AT(progress), "MODE", "auto, bar, plain, json or none", NULL },
 	{ "quiet", 'q', OPT_FLAG, AT(quiet), NULL, "only warnings and errors", NULL },
 	{ "verbose", 'v', OPT_FLAG, AT(verbose), NULL, "more, and a table of timings", NULL },
-	{ "node", 0, OPT_NODE, AT(nodes), "NAME", "this node only; may be repeated", "build plan render fetch" },
+	{ "node", 0, OPT_WORDS, AT(nodes), "NAME", "this node only; may be repeated", "build plan render fetch" },
 	{ "role", 0, OPT_ROLE, AT(role), "ROLE", "nodes of this role: control-plane or worker", "build plan fetch" },
 	{ "sha256", 0, OPT_FLAG, AT(sha256), NULL, "write a .sha256 of the whole image beside it", "build" },
 	{ "check", 0, OPT_FLAG, AT(check), NULL, "only say whether the lock is stale", "lock" },
@@ -67,6 +90,26 @@ static const struct option_row options[] = {
 	{ "base", 0, OPT_TEXT, AT(base), "IMAGE", "compare with this image: what changed, and is it declared",
 	  "inspect" },
 	{ "reference", 0, OPT_FLAG, AT(reference), NULL, "the reference page of every key, in Markdown", "schema" },
+	{ "status", 0, OPT_FLAG, AT(status), NULL, "the JSON Schema of the first-boot report", "schema" },
+	{ "until-ready", 0, OPT_FLAG, AT(boot.until_ready), NULL,
+	  "end with the report's verdict: 0 all steps done, 1 one failed", "boot" },
+	{ "until", 0, OPT_TEXT, AT(boot.until), "REGEX", "end when the console shows this (POSIX extended)", "boot" },
+	{ "timeout", 0, OPT_SECONDS, AT(boot.timeout), "SECONDS", "patience with --until and --until-ready (1200)",
+	  "boot" },
+	{ "log", 0, OPT_TEXT, AT(boot.log), "FILE", "keep the console here instead of showing it", "boot" },
+	{ "keep", 0, OPT_TEXT, AT(boot.keep), "FILE", "keep what is written in this qcow2; go on from it", "boot" },
+	{ "disk-size", 0, OPT_TEXT, AT(boot.disk_size), "SIZE", "size of the card, such as 16GiB (8GiB)", "boot" },
+	{ "memory", 0, OPT_MIB, AT(boot.memory), "MIB", "memory of the machine (2048)", "boot" },
+	{ "cpus", 0, OPT_CPUS, AT(boot.cpus), "N", "its processors (2)", "boot" },
+	{ "append", 0, OPT_TEXT, AT(boot.append), "WORDS", "more words for the kernel's command line", "boot" },
+	{ "rtc", 0, OPT_TEXT, AT(boot.rtc), "DATE", "its clock at power-on, such as 1970-01-01", "boot" },
+	{ "open", 0, OPT_FLAG, AT(boot.open), NULL, "let it reach this machine's network (closed)", "boot" },
+	{ "ssh-port", 0, OPT_PORT, AT(boot.ssh_port), "N", "port of 127.0.0.1 that leads to SSH (a free one)", "boot" },
+	{ "api-port", 0, OPT_PORT, AT(boot.api_port), "N", "... and to the Kubernetes API (a free one)", "boot" },
+	{ "poweroff", 0, OPT_FLAG, AT(boot.poweroff), NULL, "shut down at the end instead of cutting the power",
+	  "boot" },
+	{ "qemu", 0, OPT_WORDS, AT(boot.qemu), "ARG", "one more argument for QEMU; may be repeated", "boot" },
+	{ "dry-run", 0, OPT_FLAG, AT(boot.dry_run), NULL, "print QEMU's command line and end", "boot" },
 	{ "yes", 0, OPT_FLAG, AT(yes), NULL, "do not ask", "init secrets" },
 	{ "name", 0, OPT_TEXT, AT(init.name), "NAME", "name of the cluster", "init" },
 	{ "user", 0, OPT_TEXT, AT(init.user), "NAME", "your account on the nodes (pi)", "init" },
@@ -158,28 +201,40 @@ static int unknown_option(const char *word, struct err *e)
 			 near ? ", did you mean --" : "", near ? near : "", near ? "?" : "");
 }
 
+static int set_number(const struct option_row *row, const char *value, unsigned *at, struct err *e)
+{
+	long min = ranges[row->kind].min, max = ranges[row->kind].max, n;
+	char *end;
+
+	errno = 0;
+	n = strtol(value, &end, 10);
+	if (errno || *end || end == value || n < min || n > max)
+		return err_class(e, CLASS_USAGE, "--%s wants a number from %ld to %ld, not '%s'", row->name, min, max,
+				 value);
+	*at = (unsigned)n;
+	return 0;
+}
+
 static int set_option(struct cmd_options *o, const struct option_row *row, const char *value, struct err *e)
 {
 	void *at = (char *)o + row->offset;
-	char *end;
-	long n;
 
 	switch (row->kind) {
 	case OPT_FLAG:
 		*(bool *)at = true;
 		return 0;
-	case OPT_NODE:
-		*vec_push(&o->nodes) = value;
+	case OPT_WORDS:
+		*vec_push((struct cmd_words *)at) = value;
 		return 0;
 	case OPT_JOBS:
-		errno = 0;
-		n = strtol(value, &end, 10);
-		if (errno || *end || end == value || n < 1 || n > 64)
-			return err_class(e, CLASS_USAGE, "--jobs wants a number from 1 to 64, not '%s'", value);
-		*(unsigned *)at = (unsigned)n;
-		return 0;
+	case OPT_PORT:
+	case OPT_SECONDS:
+	case OPT_MIB:
+	case OPT_CPUS:
+	case OPT_KIND_COUNT:
+		return set_number(row, value, at, e);
 	case OPT_PROGRESS:
-		for (n = 0; n < PROGRESS_MODE_COUNT; n++)
+		for (int n = 0; n < PROGRESS_MODE_COUNT; n++)
 			if (streq(value, progress_mode_names[n])) {
 				o->progress = (enum progress_mode)n;
 				return 0;
@@ -246,6 +301,17 @@ static int unknown_command(const char *word, struct err *e)
 			 near ? ", did you mean " : "", near ? near : "", near ? "?" : "");
 }
 
+static int parse_word(struct cmd_options *o, struct parsed *p, const char *word, bool own, struct err *e)
+{
+	if (!p->command) {
+		p->command = find_command(word);
+		return p->command ? 0 : unknown_command(word, e);
+	}
+	*vec_push(&o->args) = word;
+	o->own_args += own;
+	return 0;
+}
+
 static int parse(int argc, char **argv, struct cmd_options *o, struct parsed *p, struct err *e)
 {
 	bool options_end = false;
@@ -256,10 +322,8 @@ static int parse(int argc, char **argv, struct cmd_options *o, struct parsed *p,
 			options_end = true;
 		else if (!options_end && argv[i][0] == '-' && argv[i][1])
 			r = parse_option(o, p, argv, argc, &i, e);
-		else if (p->command)
-			*vec_push(&o->args) = argv[i];
-		else if (!(p->command = find_command(argv[i])))
-			r = unknown_command(argv[i], e);
+		else
+			r = parse_word(o, p, argv[i], !options_end, e);
 	}
 	if (r < 0 || p->help || p->version)
 		return r;

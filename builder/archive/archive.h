@@ -62,4 +62,7 @@ typedef int (*unpack_fn)(void *arg, const struct unpack_entry *u, struct member 
 int unpack_walk(int fd, const char *archive_name, const char *below, unpack_fn fn, void *arg, char sha256[SHA256_HEX],
 		struct err *e);
 
+/* The path of everything in an initramfs, in its order; only the first of several that are put together. */
+int initramfs_walk(int fd, const char *name, void (*fn)(void *arg, const char *path), void *arg, struct err *e);
+
 #endif

@@ -29,6 +29,7 @@ const struct proc_tool proc_tools[] = {
 	{ "mmd", "mtools", "makes folders on the boot partition", false },
 	{ "mtype", "mtools", "reads files of the boot partition", false },
 	{ "qemu-system-aarch64", "qemu-system-arm", "runs an image: pibuild boot", true },
+	{ "qemu-img", "qemu-utils", "makes the disk of pibuild boot", true },
 };
 const size_t proc_tools_count = ARRAY_SIZE(proc_tools);
 

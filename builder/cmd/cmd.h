@@ -12,6 +12,18 @@
 #include "cmd/init.h"
 #include "config/config.h"
 
+struct cmd_words {
+	const char **v;
+	size_t n, cap;
+};
+
+struct boot_options {
+	const char *until, *log, *keep, *disk_size, *append, *rtc;
+	unsigned timeout, memory, cpus, ssh_port, api_port; /* 0 = not given */
+	bool until_ready, open, poweroff, dry_run;
+	struct cmd_words qemu;
+};
+
 struct cmd_options {
 	/* common */
 	const char *config; /* -c; NULL = ./cluster.yaml, else the shipped default */
@@ -26,19 +38,22 @@ struct cmd_options {
 	enum progress_mode progress;
 
 	/* of some commands */
-	VEC(const char *) nodes;
+	struct cmd_words nodes;
 	const char *role;  /* "control-plane", "worker" or NULL */
 	bool check;	   /* lock --check */
 	bool update;	   /* lock --update */
 	bool show_secrets; /* render, secrets show */
 	bool reference;	   /* schema --reference */
+	bool status;	   /* schema --status */
 	bool yes;
 	bool force;
 	bool sha256;	  /* build --sha256: a whole-file digest beside each image */
 	const char *base; /* inspect --base: the image to compare with */
 	struct init_answers init;
+	struct boot_options boot;
 
-	VEC(const char *) args; /* after the command */
+	struct cmd_words args; /* after the command */
+	size_t own_args;       /* of them, those before a "--" */
 };
 
 typedef int (*cmd_fn)(const struct cmd_options *o, struct err *e);
@@ -53,6 +68,8 @@ int cmd_fetch(const struct cmd_options *o, struct err *e);
 int cmd_secrets(const struct cmd_options *o, struct err *e);
 int cmd_kubeconfig(const struct cmd_options *o, struct err *e);
 int cmd_inspect(const struct cmd_options *o, struct err *e);
+int cmd_status(const struct cmd_options *o, struct err *e);
+int cmd_boot(const struct cmd_options *o, struct err *e);
 int cmd_doctor(const struct cmd_options *o, struct err *e);
 int cmd_schema(const struct cmd_options *o, struct err *e);
 

@@ -1,12 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+
+#include "base/data.h"
+#include "base/file.h"
 #include "cmd/cmd.h"
+
+/* The report is written by shell scripts on the card and read by anybody: its schema is a file, not made from tables.
+ */
+static int print_status_schema(struct err *e)
+{
+	_cleanup_free_ char *text = NULL;
+	const char *path;
+	size_t n;
+	int r = data_path("docs/status.schema.json", &path, e);
+
+	if (r == 0)
+		r = file_read(path, MIB, &text, &n, e);
+	if (r == 0 && fwrite(text, 1, n, stdout) != n)
+		r = err_errno(e, -errno, "cannot write to stdout");
+	return r;
+}
 
 int cmd_schema(const struct cmd_options *o, struct err *e)
 {
-	int r = cmd_args(o, 0, 0, "schema [--reference]", e);
+	int r = cmd_args(o, 0, 0, "schema [--reference | --status]", e);
 
 	if (r < 0)
 		return r;
+	if (o->status)
+		return print_status_schema(e);
 	if (!o->reference)
 		return config_print_schema(e);
 	config_print_reference();

@@ -53,6 +53,14 @@ static bool has_extended(const unsigned char sector[SECTOR])
 	return found && sector[SECTOR - 2] == 0x55 && sector[SECTOR - 1] == 0xaa;
 }
 
+static bool is_compressed(const unsigned char sector[SECTOR])
+{
+	static const unsigned char xz[] = { 0xfd, '7', 'z', 'X', 'Z' }, gz[] = { 0x1f, 0x8b },
+				   zst[] = { 0x28, 0xb5, 0x2f, 0xfd };
+
+	return !memcmp(sector, xz, sizeof(xz)) || !memcmp(sector, gz, sizeof(gz)) || !memcmp(sector, zst, sizeof(zst));
+}
+
 static int table_open(struct table *t, const char *path, bool read_only, struct err *e)
 {
 	unsigned char first[SECTOR];
@@ -64,6 +72,8 @@ static int table_open(struct table *t, const char *path, bool read_only, struct 
 		return err_errno(e, -errno, "cannot open %s", path);
 	if (pread_all(t->fd, first, sizeof(first), 0) < 0)
 		return err_set(e, -EINVAL, "%s: is too short for a disk image", path);
+	if (is_compressed(first))
+		return err_set(e, -EINVAL, "%s is compressed: unpack it first, for example with `xz -dk`", path);
 	if (has_extended(first))
 		return err_set(e, -EINVAL, "%s: has an extended partition; pibuild needs two primary ones", path);
 	t->cxt = fdisk_new_context();

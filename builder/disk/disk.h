@@ -22,7 +22,8 @@ struct disk {
 	unsigned n;
 };
 
-/* Reads and describes; refuses GPT, no table, overlapping or out-of-file partitions, each with the reason. */
+/* Reads and describes; refuses a compressed file, GPT, no table, overlapping or out-of-file partitions, each with the
+ * reason. */
 int disk_read(const char *path, struct disk *ret, struct err *e);
 
 /* As disk_read, and the layout pibuild needs: p1 FAT (0x0b, 0x0c, 0x0e), p2 Linux (0x83) ending last, nothing after

@@ -91,22 +91,37 @@ int fat_probe(const struct fat *f, struct err *e)
 	return r;
 }
 
+static int need_file(const struct fat *f, const char *path, struct err *e)
+{
+	enum kind kind;
+	int r = kind_of(f, path, &kind, e);
+
+	if (r == 0 && kind == MISSING)
+		r = err_set(e, -ENOENT, "boot partition: there is no %s", path);
+	if (r == 0 && kind == IS_DIR)
+		r = err_set(e, -EISDIR, "boot partition: %s is a folder", path);
+	return r;
+}
+
 int fat_read(const struct fat *f, const char *path, struct strbuf *out, struct err *e)
 {
 	_cleanup_free_ char *at = xasprintf("::%s", path);
 	struct proc how = reading;
-	enum kind kind;
-	int r = kind_of(f, path, &kind, e);
+	int r = need_file(f, path, e);
 
 	if (r < 0)
 		return r;
-	if (kind == MISSING)
-		return err_set(e, -ENOENT, "boot partition: there is no %s", path);
-	if (kind == IS_DIR)
-		return err_set(e, -EISDIR, "boot partition: %s is a folder", path);
 	strbuf_add(out, "", 0);
 	how.output = out;
 	return run(f, ARGS("mtype", at), &how, e);
+}
+
+int fat_extract(const struct fat *f, const char *path, const char *to, struct err *e)
+{
+	_cleanup_free_ char *at = xasprintf("::%s", path);
+	int r = need_file(f, path, e);
+
+	return r < 0 ? r : run(f, ARGS("mcopy", "-n", at, to), &reading, e);
 }
 
 static int make_parents(const struct fat *f, const char *path, struct err *e)

@@ -109,6 +109,8 @@ struct fat {
 /* Paths are relative to the FAT's root: "cmdline.txt", "overlays/x.dtbo". */
 int fat_probe(const struct fat *f, struct err *e); /* is it a FAT mtools can read? */
 int fat_read(const struct fat *f, const char *path, struct strbuf *out, struct err *e); /* -ENOENT when missing */
+/* To a file on the host that is made or replaced; for what is too big for memory. -ENOENT when missing. */
+int fat_extract(const struct fat *f, const char *path, const char *to, struct err *e);
 int fat_write(const struct fat *f, const char *path, const void *data, size_t n, struct err *e);
 int fat_remove(const struct fat *f, const char *path, struct err *e); /* missing is fine */
 struct fat_entry {

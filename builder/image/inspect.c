@@ -2,7 +2,6 @@
 #include "image/inspect.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sys/stat.h>
 
 #include "base/file.h"
@@ -24,28 +23,11 @@ static void opened_done(struct opened *o)
 	ext4_abortp(&o->root);
 }
 
-static int refuse_compressed(const char *path, struct err *e)
-{
-	static const unsigned char xz[] = { 0xfd, '7', 'z', 'X', 'Z' }, gz[] = { 0x1f, 0x8b },
-				   zst[] = { 0x28, 0xb5, 0x2f, 0xfd };
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-	unsigned char magic[8] = { 0 };
-
-	if (fd < 0)
-		return err_errno(e, -errno, "cannot open %s", path);
-	if (pread_all(fd, magic, sizeof(magic), 0) == 0 &&
-	    (!memcmp(magic, xz, sizeof(xz)) || !memcmp(magic, gz, sizeof(gz)) || !memcmp(magic, zst, sizeof(zst))))
-		return err_set(e, -EINVAL, "%s is compressed: unpack it first, for example with `xz -dk`", path);
-	return 0;
-}
-
 static int open_image(const char *path, struct opened *o, struct err *e)
 {
 	const struct partition *root;
-	int r = refuse_compressed(path, e);
+	int r = disk_read_base(path, &o->disk, e);
 
-	if (r == 0)
-		r = disk_read_base(path, &o->disk, e);
 	if (r < 0)
 		return r;
 	root = &o->disk.parts[o->disk.n - 1];

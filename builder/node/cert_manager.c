@@ -145,6 +145,18 @@ static struct yaml_node *wildcard(const struct config *c, const char *zone)
 	return doc;
 }
 
+const char *const *cert_manager_issuers(const struct config *c)
+{
+	const char **names = arena_alloc(3 * sizeof(*names));
+	size_t n = 0;
+
+	if (c->cert_manager.provider && c->cert_manager.staging)
+		names[n++] = staging.name;
+	if (c->cert_manager.provider && c->cert_manager.production)
+		names[n++] = production.name;
+	return names;
+}
+
 static void add_issuers(const struct node_ctx *x, struct tree *t)
 {
 	const struct config *c = x->config;

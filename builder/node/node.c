@@ -19,6 +19,7 @@ static const struct {
 	{ "cilium", node_add_cilium },
 	{ "cert-manager", node_add_cert_manager },
 	{ "images", node_add_images },
+	{ "first boot", node_add_first_boot },
 	{ "units", node_add_units },
 	{ "release", node_add_release }, /* last: lists the others' artifacts */
 };

@@ -52,8 +52,12 @@ int node_add_k3s(const struct node_ctx *x, struct tree *t, struct err *e);	    /
 int node_add_cilium(const struct node_ctx *x, struct tree *t, struct err *e);	    /* values, pools, L2 policy */
 int node_add_cert_manager(const struct node_ctx *x, struct tree *t, struct err *e); /* values, issuers */
 int node_add_images(const struct node_ctx *x, struct tree *t, struct err *e);	    /* airgap: what pods run */
+int node_add_first_boot(const struct node_ctx *x, struct tree *t, struct err *e);   /* steps, their units, report */
 int node_add_units(const struct node_ctx *x, struct tree *t, struct err *e);	    /* presets, enabled links */
 int node_add_release(const struct node_ctx *x, struct tree *t, struct err *e);	    /* /etc/pibuild/release.json */
+
+/* The unit of step I of first boot, NULL when this node has no such step. False past the last. */
+bool node_step_unit(const struct node_ctx *x, size_t i, const char **ret_unit);
 
 /* Values of Cilium's chart for this cluster (generated, then the user's merged over), as node_add_cilium writes them.
  * FAULTS (may be NULL) gets what is wrong with the user's values file. */
@@ -61,5 +65,7 @@ struct yaml_node *cilium_values(const struct node_ctx *x, struct faults *faults)
 /* Features that need Envoy, decided: auto resolved by the boards. */
 bool cilium_ingress_on(const struct node_ctx *x);
 bool cilium_gateway_on(const struct node_ctx *x);
+/* Names of the ClusterIssuers made, NULL at the end. */
+const char *const *cert_manager_issuers(const struct config *c);
 
 #endif

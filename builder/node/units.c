@@ -2,7 +2,7 @@
 /*
  * Which units run, in one table. With machine-id `uninitialized` PID 1 applies presets to every unit at first boot and
  * Debian's default is to enable, so what must stay off needs a preset line too; links make the rest true from the
- * first boot on, presets or not.
+ * first boot on, presets or not. The steps of first boot have a table of their own (node/first_boot.c).
  */
 #include "node/node.h"
 
@@ -27,7 +27,7 @@ static const struct unit_row units[] = {
 	{ "getty@tty1.service", ON_ALL, "getty.target", vendor },
 	{ "pibuild-grow-root.service", ON_ALL, "sysinit.target", local },
 	{ "pibuild-ssh-keys.service", ON_ALL, "multi-user.target", local },
-	{ "pibuild-preflight.service", ON_ALL, "multi-user.target", local },
+	{ "pibuild-report.service", ON_ALL, "multi-user.target", local },
 	{ "k3s.service", ON_SERVER, "multi-user.target", local },
 	{ "k3s-agent.service", ON_WORKER, "multi-user.target", local },
 	/* Two managers of one interface, and a wait for the one that has nothing to do. */
@@ -54,6 +54,18 @@ static void link_unit(struct tree *t, const char *target, const char *name, cons
 			 arena_printf("%s%s", folder, unit_file(name)));
 }
 
+static void add_steps(const struct node_ctx *x, struct tree *t, struct strbuf *preset)
+{
+	const char *unit;
+
+	for (size_t i = 0; node_step_unit(x, i, &unit); i++) {
+		if (!unit)
+			continue;
+		strbuf_addf(preset, "enable %s\n", unit);
+		link_unit(t, "multi-user.target", unit, local);
+	}
+}
+
 int node_add_units(const struct node_ctx *x, struct tree *t, struct err *e)
 {
 	_cleanup_strbuf_ struct strbuf preset = { 0 };
@@ -68,6 +80,7 @@ int node_add_units(const struct node_ctx *x, struct tree *t, struct err *e)
 		if (u->wanted_by)
 			link_unit(t, u->wanted_by, u->name, u->file);
 	}
+	add_steps(x, t, &preset);
 	for (size_t i = 0; i < ARRAY_SIZE(masked); i++) {
 		strbuf_addf(&preset, "disable %s\n", masked[i]);
 		tree_add_symlink(t, arena_printf("/etc/systemd/system/%s", masked[i]), origin, "/dev/null");

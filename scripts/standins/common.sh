@@ -11,6 +11,12 @@
 #       fail N         the next N calls fail; `fail always`
 #       slow SECONDS   the call takes so long, before it does anything
 #       stuck          helm, cilium: the call dies half-way and leaves its release pending, once
+#   faults/<name>      what goes wrong as long as the file is there:
+#       api            the API refuses connections
+#       crds           Cilium's operator has not registered its definitions yet
+#       webhook        cert-manager's webhook does not answer
+#       refuse         the API refuses objects of the kind that the file names
+#       crashloop      Cilium's agent ends again and again
 
 # shellcheck disable=SC2034 # `ready` and others are for the programs
 state=${STANDIN_STATE:-/var/lib/rancher/k3s/stand-in}
@@ -47,6 +53,11 @@ called() {
 	die "$1 ${2:-}: fails because the test says so (stand-in)"
 }
 
+# fault NAME: as long as its file is there
+fault() {
+	[ -e "$state/faults/$1" ]
+}
+
 # stuck PROGRAM COMMAND: true once if the test wants the call to die half-way.
 stuck() {
 	grep -qx stuck "$state/faults/$1-$2" 2>/dev/null || return 1
@@ -81,10 +92,40 @@ workload() {
 	printf 'apiVersion: apps/v1\nkind: %s\nmetadata:\n  name: %s\n  namespace: %s\n' "$1" "$3" "$2" | put "$1" "$2" "$3"
 }
 
-# The API answers once K3s said so, to those who have the kubeconfig.
+# Where a kubeconfig leads to a machine by HTTP, its stand-in of k3s does the work: commands change no file of the
+# caller, as the real ones do not.
+
+# call_server HOST:PORT: stdin is the body (what is wanted, who asks, arguments); output and exit status are the answer's.
+call_server() {
+	answer=$(busybox wget -q -T 900 -O - --post-data="$(cat)" "http://$1/cgi-bin/k3s" 2>/dev/null) ||
+		die "The connection to the server $1 was refused - did you specify the right host or port?"
+	printf '%s\n' "$answer" | sed 1d
+	return "$(printf '%s\n' "$answer" | sed -n '1s/^exit //p')"
+}
+
+# forward PROGRAM ARG...
+forward() {
+	[ -z "${STANDIN_LOCAL:-}" ] || return 0
+	server=$(sed -n 's/^ *server: http:\/\///p' "$KUBECONFIG") token=$(sed -n 's/^ *token: //p' "$KUBECONFIG")
+	[ -n "$server" ] || return 0
+	status=0
+	{
+		printf '%s\n%s\n' "$1" "$token"
+		shift
+		printf '%s\n' "$@"
+	} | call_server "$server" || status=$?
+	exit "$status"
+}
+
+api_up() {
+	[ -e "$ready" ] && ! fault api
+}
+
+# need_api PROGRAM ARG...: the API answers once K3s said so, to those who have the kubeconfig.
 need_api() {
 	[ -r "${KUBECONFIG:-/nonexistent}" ] || die "Error: Kubernetes cluster unreachable: KUBECONFIG is not set to a file that can be read (stand-in)"
-	[ -e "$ready" ] || die "Error: Kubernetes cluster unreachable: connect: connection refused (stand-in)"
+	forward "$@"
+	api_up || die "Error: Kubernetes cluster unreachable: connect: connection refused (stand-in)"
 }
 
 # Releases, as helm keeps them: a secret per revision, its status in a label.

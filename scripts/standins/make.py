@@ -305,4 +305,5 @@ def main():
         file.writelines(url + "\n" for url in bases)
 
 
-main()
+if __name__ == "__main__":
+    main()

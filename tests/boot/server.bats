@@ -20,7 +20,7 @@ facts=(
 setup_file() {
 	need_qemu
 	cd "$BATS_FILE_TMPDIR"
-	boot_node cp-1 192.168.1.11
+	boot_node cp-1
 }
 
 setup() {

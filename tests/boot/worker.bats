@@ -13,7 +13,7 @@ facts=(
 setup_file() {
 	need_qemu
 	cd "$BATS_FILE_TMPDIR"
-	boot_node w-1 192.168.1.12
+	boot_node w-1
 }
 
 setup() {

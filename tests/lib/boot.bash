@@ -8,9 +8,9 @@ need_qemu() {
 	command -v qemu-system-aarch64 >/dev/null || skip "QEMU for arm64 is not installed"
 }
 
-# boot_node NODE ADDRESS: builds the node from the bootable base, boots it with its own network, and asks it each line of
-# the array `facts` once K3s and all else has started. Answers: answer(). One SSH connection carries all: a handshake takes
-# an emulated machine seconds.
+# boot_node NODE: builds the node from the bootable base, boots it in a LAN like its own, and asks it each line of the
+# array `facts` once K3s and all else has started. Answers: answer(). One SSH connection carries all: a handshake takes an
+# emulated machine seconds.
 boot_node() {
 	ssh-keygen -q -t ed25519 -N '' -f key -C boot-test
 	example_key=$(cat key.pub) write_cluster
@@ -34,8 +34,7 @@ boot_node() {
 		on_machine true || exit 1
 		ssh -F none -O exit -o ControlPath=./ctl -p "$SSH_PORT" pi@127.0.0.1 2>ssh.log || true
 	EOT
-	"$top/scripts/boot-image" "out/$1.img" --net 192.168.1.0/24 --dns 192.168.1.1 --host-ip 192.168.1.2 --guest-ip "$2" \
-		--closed --append pibuild.network=closed --disk-size 4G --timeout 400 --log console -- bash ./ask >boot.log 2>&1 ||
+	"$PIBUILD" boot "out/$1.img" --memory 1024 --disk-size 4GiB --timeout 400 --log console -- bash ./ask >boot.log 2>&1 ||
 		{ tail -40 console boot.log; return 1; }
 }
 

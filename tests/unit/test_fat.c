@@ -127,6 +127,20 @@ static void test_files(void)
 		CHECK(b.n == n && memcmp(b.s, data, n) == 0);
 		check_clean();
 	}
+	CASE("what is too big for memory goes to a file, over an old one")
+	{
+		_cleanup_free_ char *text = NULL;
+		char to[] = "/tmp/test_fat.XXXXXX";
+		size_t n;
+
+		close(mkstemp(to));
+		CHECK_ERR(put("initramfs8", "cpio"), 0);
+		CHECK_ERR(fat_extract(&fat, "initramfs8", to, &e), 0);
+		CHECK_ERR(file_read(to, 100, &text, &n, &e), 0);
+		CHECK_STR(text, "cpio");
+		CHECK_ERR(fat_extract(&fat, "missing", to, &e), ENOENT);
+		unlink(to);
+	}
 }
 
 static void test_refusals(void)

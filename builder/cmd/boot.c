@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* An image run in QEMU: shown, or watched until a line of its console decides. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/proc.h"
+#include "base/sig.h"
+#include "cmd/cmd.h"
+#include "machine/machine.h"
+
+enum { PATIENCE = 1200, TICK_MS = 100, LAST_WORDS_SECONDS = 1, COMMAND_GRACE = 3 };
+
+static const char usage[] = "boot IMAGE [--until-ready | --until REGEX] [-- COMMAND [ARG]...]";
+static const char login_prompt[] = " login: ?$";
+
+/* What is waited for. */
+struct wait {
+	regex_t until;
+	bool has_until, ready;
+	const char *const *command; /* run then; NULL terminated; NULL = none */
+	const char *program;	    /* path of command[0] */
+	unsigned timeout;	    /* seconds; 0 = without an end */
+};
+
+static void wait_done(struct wait *w)
+{
+	if (w->has_until)
+		regfree(&w->until);
+	w->has_until = false;
+}
+
+/* "16GiB", "4G", "512M"; a bare number is bytes. */
+static int parse_size(const char *text, uint64_t *ret, struct err *e)
+{
+	static const char letters[] = "KMGT";
+	char *end;
+	uint64_t n;
+	const char *letter;
+	unsigned shift = 0;
+
+	errno = 0;
+	n = strtoull(text, &end, 10);
+	letter = *end ? strchr(letters, *end) : NULL;
+	if (letter) {
+		shift = 10 * (unsigned)(letter - letters + 1);
+		end++;
+		if (streq(end, "iB") || streq(end, "B"))
+			end += strlen(end);
+	}
+	if (errno || *end || *text < '0' || *text > '9' || n == 0 || n > (64ull << 40) >> shift)
+		return err_class(e, CLASS_USAGE, "--disk-size wants a size such as 16GiB, not '%s'", text);
+	*ret = n << shift;
+	return 0;
+}
+
+static int find_command(const struct cmd_options *o, struct wait *w, struct err *e)
+{
+	struct cmd_words words = { 0 };
+
+	if (o->args.n == o->own_args)
+		return 0;
+	for (size_t i = o->own_args; i < o->args.n; i++)
+		*vec_push(&words) = o->args.v[i];
+	*vec_push(&words) = NULL;
+	w->command = words.v;
+	w->program = strchr(words.v[0], '/') ? words.v[0] : proc_find(words.v[0]);
+	return w->program ? 0 : err_class(e, CLASS_USAGE, "%s: there is no such program to run", words.v[0]);
+}
+
+static int read_wait(const struct cmd_options *o, struct wait *w, struct err *e)
+{
+	const char *until = o->boot.until;
+	int r = find_command(o, w, e);
+
+	if (r < 0)
+		return r;
+	w->ready = o->boot.until_ready;
+	if (until && w->ready)
+		return err_class(e, CLASS_USAGE, "--until and --until-ready exclude each other");
+	if (w->command && !until && !w->ready)
+		until = login_prompt;
+	if (until && regcomp(&w->until, until, REG_EXTENDED | REG_NOSUB) != 0)
+		return err_class(e, CLASS_USAGE, "--until: '%s' is no POSIX extended regular expression", until);
+	w->has_until = until != NULL;
+	w->timeout = o->boot.timeout ? o->boot.timeout : w->has_until || w->ready ? PATIENCE : 0;
+	return 0;
+}
+
+static int read_want(const struct cmd_options *o, struct machine_want *want, struct err *e)
+{
+	const struct boot_options *b = &o->boot;
+
+	if (o->own_args != 1)
+		return err_class(e, CLASS_USAGE, "%s: usage: pibuild %s",
+				 o->own_args ? "more than one image (a command follows after --)"
+					     : "an argument is missing",
+				 usage);
+	*want = (struct machine_want){
+		.image = o->args.v[0],
+		.keep = b->keep,
+		.append = b->append,
+		.rtc = b->rtc,
+		.memory = b->memory,
+		.cpus = b->cpus,
+		.ssh_port = b->ssh_port,
+		.api_port = b->api_port,
+		.open = b->open,
+		.qemu = b->qemu.v,
+		.n_qemu = b->qemu.n,
+	};
+	return b->disk_size ? parse_size(b->disk_size, &want->disk_size, e) : 0;
+}
+
+/* ---- talk ---- */
+
+/* As a shell would take it back. */
+static void print_word(const char *word)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:=,+@%";
+
+	if (*word && strspn(word, plain) == strlen(word)) {
+		fputs(word, stdout);
+		return;
+	}
+	putchar('\'');
+	for (; *word; word++)
+		fputs(*word == '\'' ? "'\\''" : (char[]){ *word, '\0' }, stdout);
+	putchar('\'');
+}
+
+static void print_argv(const struct machine *m)
+{
+	for (size_t i = 0; m->argv.v[i]; i++) {
+		if (i)
+			putchar(' ');
+		print_word(m->argv.v[i]);
+	}
+	putchar('\n');
+}
+
+static void announce(const struct machine *m, const struct machine_want *want)
+{
+	char ip[IPV4_TEXT];
+
+	log_info("booting %s as %s; its network is %s", path_base(want->image),
+		 m->network.node.set ? ipv4_text(m->network.node.addr, ip) : "a DHCP client",
+		 want->open ? "this machine's" : "closed (--open opens it)");
+	log_info("127.0.0.1 port %u is its SSH, port %u the Kubernetes API", m->ssh_port, m->api_port);
+	log_info("QEMU cannot show what is the Pi's own: firmware and config.txt, the Pi's kernel and device tree, "
+		 "GPIO and LEDs, Wi-Fi, SD card, speed");
+}
+
+static const char *console_path(const struct cmd_options *o, const struct wait *w, const struct machine *m)
+{
+	return o->boot.log ? o->boot.log : w->command ? path_join(m->dir, "console.log") : NULL;
+}
+
+/* ---- the run ---- */
+
+/* Everything about a failure that its sentence does not hold. */
+static int fail(struct machine *m, struct err *e)
+{
+	if (!m->console.show && m->console.tail_n) {
+		log_info("the end of the console:");
+		console_print_tail(&m->console);
+	}
+	return e->code;
+}
+
+static int failed_step(struct machine *m, const char *words, struct err *e)
+{
+	const char *arrow = strstr(words, " -> ");
+
+	if (!arrow)
+		return err_set(e, -EIO, "the node reports a failure: %s", words);
+	return err_set(e, -EIO, "the node reports a failure: %.*s; what to do: %s", (int)(arrow - words), words,
+		       arrow + strlen(" -> "));
+}
+
+static int broken_down(struct machine *m, struct err *e)
+{
+	double end = now_seconds() + LAST_WORDS_SECONDS;
+	int r = 0;
+
+	while (r == 0 && m->console.fd >= 0 && now_seconds() < end)
+		r = console_read(&m->console, TICK_MS, e);
+	if (r == 0)
+		r = err_set(e, -EIO, "the boot broke down: %s", m->console.words);
+	return fail(m, e);
+}
+
+static int machine_ended(struct machine *m, const struct wait *w, struct err *e)
+{
+	const char *words = machine_words(m);
+	int code = spawn_exit_code(&m->qemu);
+
+	if (code)
+		err_set(e, -EIO, "QEMU ended with exit code %d%s%s", code, *words ? ": " : "", words);
+	else if (w->has_until || w->ready)
+		err_set(e, -EIO, "the machine went off before what was waited for had appeared");
+	else
+		return 0;
+	return fail(m, e);
+}
+
+static int timed_out(struct machine *m, const struct wait *w, struct err *e)
+{
+	const char *last = m->console.last_step;
+
+	if (w->ready)
+		err_set(e, -ETIMEDOUT, "the node gave no verdict within %u seconds; its last word: %s", w->timeout,
+			last ? last : "none at all: is this an image with first-boot steps?");
+	else
+		err_set(e, -ETIMEDOUT, "%s within %u seconds",
+			w->has_until ? "what was waited for did not appear" : "the machine did not go off", w->timeout);
+	return fail(m, e);
+}
+
+/* Until the console decides, the machine ends, or patience does. */
+static int follow(struct machine *m, const struct wait *w, struct err *e)
+{
+	double start = now_seconds();
+	struct console *c = &m->console;
+	int r = 0;
+
+	while (r == 0 && c->verdict == VERDICT_NONE) {
+		if (c->fd < 0 && spawn_wait(&m->qemu, 1))
+			return machine_ended(m, w, e);
+		if (w->timeout && now_seconds() > start + w->timeout)
+			return timed_out(m, w, e);
+		r = console_read(c, TICK_MS, e);
+		if (r == 0)
+			r = sig_check(e);
+	}
+	if (r < 0)
+		return r;
+	if (c->verdict == VERDICT_BROKEN)
+		return broken_down(m, e);
+	if (c->verdict == VERDICT_FAILED)
+		return failed_step(m, c->words, e), fail(m, e);
+	log_info("%s, after %.0f s", c->words, now_seconds() - start);
+	return 0;
+}
+
+/* With the machine's ports in its environment; the console is read meanwhile, or the guest would come to a halt. */
+static int run_command(struct machine *m, const struct wait *w, const char *log, struct err *e)
+{
+	_cleanup_(spawn_done) struct spawned command = { 0 };
+	const char *const env[] = { arena_printf("SSH_PORT=%u", m->ssh_port), arena_printf("API_PORT=%u", m->api_port),
+				    arena_printf("CONSOLE_LOG=%s", log), NULL };
+	int r = spawn_start(&command,
+			    &(struct spawn){ .path = w->program,
+					     .argv = w->command,
+					     .env = env,
+					     .fds = { STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO, -1 },
+					     .death_signal = SIGTERM },
+			    e);
+
+	while (r == 0 && spawn_alive(&command)) {
+		r = m->console.fd >= 0 ? console_read(&m->console, TICK_MS, e) : (spawn_wait(&command, 0.1), 0);
+		if (r == 0)
+			r = sig_check(e);
+	}
+	if (r < 0) {
+		spawn_stop(&command, COMMAND_GRACE);
+		return r;
+	}
+	if (command.status == 0)
+		return 0;
+	return err_class(e, (enum exit_class)spawn_exit_code(&command), "%s ended with exit code %d", w->command[0],
+			 spawn_exit_code(&command));
+}
+
+static int run(struct machine *m, const struct wait *w, const char *log, bool poweroff, struct err *e)
+{
+	int r = machine_start(m, e), command = 0;
+
+	if (r == 0)
+		r = follow(m, w, e);
+	if (r < 0)
+		return r;
+	if (w->command)
+		command = run_command(m, w, log, e);
+	if (poweroff && command != -EINTR && !machine_power_off(m))
+		log_warning("the guest did not shut down; its power is cut");
+	return command;
+}
+
+/* Makes *LOG absolute: a command may go elsewhere. */
+static int open_console(struct machine *m, const struct wait *w, const char **log, struct err *e)
+{
+	char real[PATH_MAX];
+
+	m->console.until = w->has_until ? &w->until : NULL;
+	m->console.until_ready = w->ready;
+	m->console.show = !*log;
+	if (!*log)
+		return 0;
+	m->console.log = open(*log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (m->console.log < 0)
+		return err_errno(e, -errno, "cannot write %s", *log);
+	if (realpath(*log, real))
+		*log = arena_strdup(real);
+	return 0;
+}
+
+int cmd_boot(const struct cmd_options *o, struct err *e)
+{
+	_cleanup_(machine_done) struct machine m = MACHINE_INIT;
+	_cleanup_(wait_done) struct wait w = { 0 };
+	struct machine_want want;
+	const char *log;
+	int r = read_want(o, &want, e);
+
+	if (r == 0)
+		r = read_wait(o, &w, e);
+	if (r == 0)
+		r = machine_prepare(&want, &m, e);
+	if (r < 0)
+		return r;
+	if (o->boot.dry_run) {
+		print_argv(&m);
+		return 0;
+	}
+	log = console_path(o, &w, &m);
+	r = open_console(&m, &w, &log, e);
+	if (r < 0)
+		return r;
+	announce(&m, &want);
+	return run(&m, &w, log, o->boot.poweroff, e);
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The report for people. */
+#include <errno.h>
+#include <time.h>
+
+#include "report/report.h"
+
+enum { DURATION_MAX = 24, MINUTE = 60, HOUR = 3600, DAY = 86400, LONGEST_DAYS = 366 };
+
+/* "45 s", "12 min", "3 h", "2 d": how long a step has been in its state. "-" when not begun, or when the clock was set
+ * in between, which happens to every Pi: it has none of its own. */
+static const char *duration(int64_t from, int64_t to, char buf[DURATION_MAX])
+{
+	long long n = (long long)(to - from);
+
+	if (from == 0 || n < 0 || n > LONGEST_DAYS * (long long)DAY)
+		return "-";
+	if (n < 2 * MINUTE)
+		snprintf(buf, DURATION_MAX, "%lld s", n);
+	else if (n < 2 * HOUR)
+		snprintf(buf, DURATION_MAX, "%lld min", n / MINUTE);
+	else if (n < 2 * DAY)
+		snprintf(buf, DURATION_MAX, "%lld h", n / HOUR);
+	else
+		snprintf(buf, DURATION_MAX, "%lld d", n / DAY);
+	return buf;
+}
+
+static const char *clock_text(int64_t t, char buf[DURATION_MAX])
+{
+	time_t clock = (time_t)t;
+	struct tm tm;
+
+	if (!t || !gmtime_r(&clock, &tm) || !strftime(buf, DURATION_MAX, "%Y-%m-%d %H:%M:%S", &tm))
+		return "never";
+	return buf;
+}
+
+static void print_reason(const char *cause, const char *cure)
+{
+	if (*cause)
+		printf("            why:  %s\n", cause);
+	if (*cure)
+		printf("            cure: %s\n", cure);
+}
+
+static void print_steps(const struct report *r)
+{
+	char buf[DURATION_MAX];
+
+	vec_foreach (s, &r->steps) {
+		printf("  %-8s  %-14s %8s  %s\n", step_state_names[s->state], s->name, duration(s->since, r->time, buf),
+		       s->title);
+		print_reason(s->cause, s->cure);
+		if (s->state != STEP_DONE && s->state != STEP_PENDING)
+			printf("            tries: %u; more: journalctl -u %s\n", s->attempts, s->unit);
+	}
+}
+
+static void print_nodes(const struct report *r)
+{
+	char buf[DURATION_MAX];
+
+	printf("\nthe cluster's nodes\n");
+	vec_foreach (n, &r->nodes) {
+		printf("  %-8s  %-14s %-13s  last heard of: %s\n", node_state_names[n->state], n->name, n->role,
+		       clock_text(n->time, buf));
+		print_reason(n->cause, "");
+	}
+}
+
+void report_print(const struct report *r)
+{
+	char buf[DURATION_MAX];
+
+	printf("node %s of cluster %s, %s: %s\n", r->node, r->cluster, r->role, node_state_names[r->state]);
+	printf("written %s UTC by its own clock\n\n", clock_text(r->time, buf));
+	print_steps(r);
+	if (r->notes.n)
+		printf("\nfound on the way; stops nothing\n");
+	vec_foreach (n, &r->notes) {
+		printf("  %s\n", n->about);
+		print_reason(n->cause, n->cure);
+	}
+	if (r->nodes.n)
+		print_nodes(r);
+}
+
+/* The step that everything else waits for: a failed one, else the first that is at work, else the first to come. */
+static const struct report_step *step_in_the_way(const struct report *r)
+{
+	const struct report_step *found = NULL;
+
+	vec_foreach (s, &r->steps) {
+		if (s->state == STEP_FAILED)
+			return s;
+		if (s->state == STEP_DONE)
+			continue;
+		if (!found || (found->state == STEP_PENDING && s->state != STEP_PENDING))
+			found = s;
+	}
+	return found;
+}
+
+int report_verdict(const struct report *r, struct err *e)
+{
+	const struct report_step *s = step_in_the_way(r);
+
+	if (r->state == NODE_DONE || !s)
+		return 0;
+	return err_set(e, -EAGAIN, "%s %s: step %s (%s) is %s%s%s%s%s", r->node,
+		       r->state == NODE_FAILED ? "has failed" : "is not done yet", s->name, s->title,
+		       step_state_names[s->state], *s->cause ? ": " : "", s->cause, *s->cure ? "; what to do: " : "",
+		       s->cure);
+}

@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=sh
+#
+# What the first-boot programs share: places, the table of steps, the state of a step, causes and cures in words.
+#
+#   /etc/pibuild/node          "key value" per line: what this node is (made by pibuild)
+#   /etc/pibuild/steps         the steps of this node in order: name, what it needs, bound in seconds, title
+#   /run/pibuild/steps/NAME    state of a step, a field per line, replaced by a rename:
+#       state     pending, waiting, running, done or failed
+#       attempts  how often its command was run in this boot
+#       since     uptime in seconds when state or cause last changed
+#       cause, cure   for people: one line of ASCII each
+#   /run/pibuild/notes/NAME    findings that stop nothing: cause, cure
+#   /var/lib/pibuild/NAME.done digest of what the step was done with
+#
+# PIBUILD_ROOT and PIBUILD_PROC are for tests; on a card they are never set.
+
+root=${PIBUILD_ROOT:-}
+proc=${PIBUILD_PROC:-/proc}
+# shellcheck disable=SC2034 # some are for the programs that read this file
+{
+	etc=$root/etc/pibuild
+	run=$root/run/pibuild
+	stamps=$root/var/lib/pibuild
+	lib=$root/usr/lib/pibuild
+	charts=$root/usr/share/pibuild/charts
+	rancher=$root/var/lib/rancher/k3s
+}
+
+say() {
+	echo "pibuild: $*"
+}
+
+# uptime: sets `up`, whole seconds. Not the clock: that jumps when the time of day becomes known.
+uptime() {
+	read -r up _ <"$proc/uptime"
+	up=${up%%.*}
+}
+
+# line TEXT: sets `text` to one line of printable ASCII, as reports and JSON want it.
+line() {
+	text=$1
+	case $text in
+	*[!\ -~]*) text=$(printf '%s' "$text" | tr -s '\000-\040\177-\377' ' ') ;;
+	esac
+	[ ${#text} -le 300 ] || text=$(printf '%.300s' "$text")
+}
+
+# publish FILE TEXT: complete from the moment it has the name
+publish() {
+	printf '%s\n' "$2" >"$1.new.$$" && mv "$1.new.$$" "$1"
+}
+
+# What this node is; empty where the card does not say.
+node_name='' node_role='' node_first='' node_interface='' node_server='' node_envoy='' node_airgap=''
+node_registries='' node_pools='' node_issuers='' node_members=''
+# shellcheck disable=SC2034 # for the programs that read this file
+while read -r key value; do
+	case $key in
+	node) node_name=$value ;;
+	role) node_role=$value ;;
+	first) node_first=$value ;;
+	interface) node_interface=$value ;;
+	server) node_server=$value ;;
+	envoy) node_envoy=$value ;;
+	airgap) node_airgap=$value ;;
+	registries) node_registries=$value ;;
+	pools) node_pools=$value ;;
+	issuers) node_issuers=$value ;;
+	members) node_members=$value ;;
+	esac
+done <"$etc/node"
+
+# step_row NAME: sets `needs` and `bound`
+step_row() {
+	# shellcheck disable=SC2034 # for the driver
+	while read -r row needs bound _; do
+		[ "$row" != "$1" ] || return 0
+	done <"$etc/steps"
+	return 1
+}
+
+is_done() {
+	[ -r "$run/steps/$1" ] && read -r _ found <"$run/steps/$1" && [ "$found" = "done" ]
+}
+
+# Nothing beyond this machine can be reached, and that is meant: `pibuild boot` and tests say so.
+network_closed() {
+	grep -qw 'pibuild.network=closed' "$proc/cmdline"
+}
+
+# why CAUSE [CURE]: what a check says before it returns not-yet. hopeless CAUSE [CURE]: no amount of time helps.
+cause='' cure='' sure=''
+why() {
+	cause=$1 cure=${2:-} sure=''
+}
+
+# shellcheck disable=SC2034 # for the driver
+hopeless() {
+	cause=$1 cure=${2:-} sure=yes
+}
+
+# explain FALLBACK < LOG: sets cause, cure and sure from the table `causes`: the first row that matches a line of the
+# last 40. Without any, the last line of the log, else FALLBACK.
+explain() {
+	found=$(tail -n 40 | LC_ALL=C awk -F '\t' -v fallback="$1" '
+		NR == FNR { if (!/^#/ && NF >= 3) { n++; class[n] = $1; regex[n] = $2; cause[n] = $3; cure[n] = $4 } next }
+		{ gsub(/\t/, " ") }
+		/[^ ]/ { last = $0; lines[++m] = $0 }
+		END {
+			for (i = 1; i <= n; i++)
+				for (j = m; j > 0; j--)
+					if (tolower(lines[j]) ~ regex[i]) {
+						text = cause[i]
+						at = index(text, "%l")
+						if (at) text = substr(text, 1, at - 1) lines[j] substr(text, at + 2)
+						print class[i] "\t" text "\t" cure[i]
+						exit
+					}
+			print "wait\t" (last != "" ? last : fallback) "\t"
+		}' "$lib/causes" -)
+	tab=$(printf '\t')
+	line "$(echo "$found" | cut -f 2)"
+	why "$text" "$(echo "$found" | cut -f 3)"
+	# shellcheck disable=SC2034 # for the driver
+	[ "${found%%"$tab"*}" != now ] || sure=yes
+}
+
+# explain_text TEXT: the same for the answer of a question to the API. No pipe: the variables have to stay.
+explain_text() {
+	explain "The API does not answer" <<-EOT
+		$1
+	EOT
+}
+
+# note NAME CAUSE [CURE]; unnote NAME
+note() {
+	line "$2"
+	publish "$run/notes/$1" "cause $text
+cure ${3:-}"
+}
+
+unnote() {
+	[ ! -e "$run/notes/$1" ] || rm "$run/notes/$1"
+}
+
+# need_file FILE...: all are on the card and not empty
+need_file() {
+	for file in "$@"; do
+		[ -s "$file" ] || {
+			hopeless "$file is missing on this card or empty" "Build and flash this node's card again"
+			return 1
+		}
+	done
+}
+
+# need_program NAME...
+need_program() {
+	for file in "$@"; do
+		command -v "$file" >/dev/null || {
+			hopeless "The program $file is missing on this card" "Build and flash this node's card again"
+			return 1
+		}
+	done
+}
+
+# Too little voltage makes cards and USB fail in ways that look like anything else.
+check_power() {
+	for alarm in "${PIBUILD_SYS:-/sys}"/class/hwmon/hwmon*/in0_lcrit_alarm; do
+		[ "$(cat "${alarm%/*}/name" "$alarm" 2>/dev/null | tr '\n' ' ')" = "rpi_volt 1 " ] || continue
+		note undervoltage "The power supply gives too little voltage" "Use the supply made for this board, and a short cable"
+	done
+}
+
+# k3s_runs UNIT: K3s has told systemd that it is ready; else says what it complains about
+k3s_runs() {
+	found=$(systemctl show -p ActiveState --value "$1.service") restarts=$(systemctl show -p NRestarts --value "$1.service")
+	[ "$found" != active ] || return 0
+	explain "K3s ends again and again" <<-EOT
+		$(journalctl -b -o cat -n 100 -u "$1.service" | grep -iE 'fatal|error|fail|rejected|mismatch|match' | tail -n 20)
+	EOT
+	# A line or two of complaint belongs to every start.
+	[ -n "$sure" ] || [ "${restarts:-0}" -ge 2 ] ||
+		why "K3s is starting" "The first start takes minutes; what it does: journalctl -fu $1"
+	cure=${cure:-"journalctl -u $1 shows all"}
+	return 1
+}
+
+# --- the cluster, as the first server sees it
+
+# ask ARG...: kubectl, never for long
+ask() {
+	timeout 60 kubectl --request-timeout=30s "$@"
+}
+
+apply_files() {
+	for file in "$@"; do
+		timeout 300 kubectl apply --server-side --force-conflicts --request-timeout=120s -f "$file" || return
+	done
+}
+
+# established CRD...: says which definition the API does not serve yet
+established() {
+	for crd in "$@"; do
+		found=$(ask get crd "$crd" -o 'jsonpath={.status.conditions[?(@.type=="Established")].status}' 2>&1)
+		[ "$found" = True ] && continue
+		case $found in
+		*NotFound* | '' | False) why "The API does not know $crd yet" "It is waited for; the step before this one brings it" ;;
+		*) explain_text "$found" ;;
+		esac
+		return 1
+	done
+}
+
+# unstick NAMESPACE RELEASE: a power cut in the middle of helm leaves a record that says "pending" for ever, and helm
+# then refuses to go on. Only this step writes that release, and it holds its lock: nobody else is at work on it.
+unstick() {
+	ask -n "$1" get secret -l "owner=helm,name=$2" \
+		-o 'jsonpath={range .items[*]}{.metadata.name}{" "}{.metadata.labels.status}{"\n"}{end}' | while read -r record status; do
+		case $status in
+		pending-*)
+			say "$2: removing $record, left in state $status by an interruption"
+			ask -n "$1" delete secret "$record" || return
+			;;
+		esac
+	done
+}
+
+# has_release NAMESPACE RELEASE
+has_release() {
+	records=$(ask -n "$1" get secret -l "owner=helm,name=$2" -o name) && [ -n "$records" ]
+}
+
+# deployed NAMESPACE RELEASE: helm's record says so; 1 when the API does not answer, 2 when there is no such record
+deployed() {
+	found=$(ask -n "$1" get secret -l "owner=helm,name=$2,status=deployed" -o name 2>&1) || {
+		explain_text "$found"
+		return 1
+	}
+	[ -n "$found" ] || return 2
+}
+
+# pods_ready NAMESPACE [SELECTOR]: no container waits for something that goes wrong; else says which and why
+pods_ready() {
+	pod='' reason=''
+	bad=$(ask -n "$1" get pods ${2:+-l "$2"} \
+		-o 'jsonpath={range .items[*]}{.metadata.name}{" "}{.status.initContainerStatuses[*].state.waiting.reason}{" "}{.status.containerStatuses[*].state.waiting.reason}{"\n"}{end}' 2>/dev/null |
+		grep -E ' (CrashLoopBackOff|ImagePullBackOff|ErrImagePull|InvalidImageName|CreateContainer[A-Za-z]*Error|RunContainerError)' | head -n 1)
+	[ -n "$bad" ] || return 0
+	read -r pod reason _ <<-EOT
+		$bad
+	EOT
+	case $reason in
+	*Image*) why "Pod $pod cannot get its image ($reason)" "Check that this node reaches the internet; then: kubectl -n $1 describe pod $pod" ;;
+	*) why "Pod $pod keeps ending ($reason)" "See why: kubectl -n $1 logs $pod --all-containers --previous" ;;
+	esac
+	return 1
+}
+
+# available NAMESPACE: every Deployment of it is
+available() {
+	pods_ready "$1" || return
+	found=$(ask -n "$1" get deployments -o 'jsonpath={range .items[*]}{.metadata.name}{" "}{.status.conditions[?(@.type=="Available")].status}{"\n"}{end}' 2>&1) || {
+		explain_text "$found"
+		return 1
+	}
+	waiting=$(echo "$found" | grep -v ' True$' | cut -d ' ' -f 1 | grep . | head -n 1)
+	[ -z "$waiting" ] && return 0
+	why "$waiting in $1 is not available yet" "If it stays so: kubectl -n $1 describe deployment $waiting"
+	return 1
+}

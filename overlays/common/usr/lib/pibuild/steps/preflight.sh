@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=sh disable=SC2154,SC2034
+#
+# Whether this machine can run K3s and Cilium. K3s starts after this step, so what certainly breaks it holds it back:
+# a clock before the build (K3s makes certificates at its first start), no memory cgroup, a full card. The network is
+# waited for until this node was part of its cluster once; afterwards a power cut must not need the internet to recover.
+# All else becomes a note in the report.
+
+patience=300 # seconds that name service and registries are waited for; some closed networks have neither
+sync_limit=120
+sys=${PIBUILD_SYS:-/sys}
+
+# --- the clock
+
+time_synchronized() {
+	[ -e "$root/run/systemd/timesync/synchronized" ] ||
+		[ "$(timedatectl show --property=NTPSynchronized --value 2>/dev/null)" = yes ]
+}
+
+check_clock() {
+	unnote clock
+	! time_synchronized || return 0
+	now=$(date +%s) built=$(cat "$etc/build-time")
+	if [ "$now" -lt "$built" ]; then
+		why "The clock reads $(date -u '+%Y-%m-%d %H:%M') UTC, which is before this card was built; K3s would make certificates that are not valid" \
+			"Let network time out (NTP, UDP 123), or set it by hand: sudo date -s '2026-01-31 12:00'"
+		return 1
+	fi
+	if network_closed; then
+		note clock "Not checked against network time: the network is closed"
+	elif [ $((up - begin)) -ge "$sync_limit" ]; then
+		note clock "There is no network time; the clock reads $(date -u '+%Y-%m-%d %H:%M') UTC" \
+			"Let network time out (NTP, UDP 123); certificates need the right date"
+	else
+		why "Waiting for network time, $sync_limit seconds at most" "It passes by itself; else let NTP (UDP 123) out"
+		return 1
+	fi
+}
+
+# --- kernel and card
+
+check_memory_cgroup() {
+	grep -qw memory "$sys/fs/cgroup/cgroup.controllers" && return 0
+	hopeless "The kernel's memory cgroup is off, and K3s does not start without it" \
+		"Add cgroup_enable=memory to the one line of /boot/firmware/cmdline.txt and restart"
+	return 1
+}
+
+# Options without which Cilium's agent does not start (docs.cilium.io, system requirements).
+check_kernel() {
+	config=$root/boot/config-$(uname -r) missing=''
+	unnote kernel
+	if [ -r "$config" ]; then
+		options=$(cat "$config")
+	elif [ -r "$proc/config.gz" ]; then
+		options=$(zcat "$proc/config.gz")
+	else
+		return 0
+	fi
+	for option in BPF_SYSCALL BPF_JIT CGROUP_BPF NET_CLS_BPF NET_CLS_ACT NET_SCH_INGRESS VXLAN VETH; do
+		case $options in
+		*"CONFIG_$option=y"* | *"CONFIG_$option=m"*) ;;
+		*) missing="$missing $option" ;;
+		esac
+	done
+	[ -z "$missing" ] || note kernel "This kernel ($(uname -r)) lacks what Cilium needs:$missing" \
+		"Use the kernel that came with the base, or one built with these options"
+}
+
+# Envoy's allocator wants 48 bits of address; kernels of Raspberry Pi OS for Pi 3 and 4 have 39. The stack lies at the
+# top: twelve hexadecimal digits with 47 or 48 bits, ten with 39.
+check_address_bits() {
+	unnote envoy
+	[ "$node_envoy" = yes ] || return 0
+	top=$(sed -n 's/^[0-9a-f]*-\([0-9a-f]*\) .*\[stack\]$/\1/p' "$proc/self/maps")
+	[ ${#top} -lt 11 ] || return 0
+	note envoy "This kernel has 39-bit addresses; Envoy, which Ingress and Gateway API need, ends at once on it" \
+		"Remove kernel=kernel8.img from config.txt on a Pi 5; on a Pi 3 or 4 use os.base: debian, or switch both off"
+}
+
+mib() {
+	echo $(($1 / 1048576))
+}
+
+# Full, small, or not grown to its end.
+check_card() {
+	unnote card
+	read -r size free <<-EOT
+		$(df --block-size=1 --output=size,avail "$root/" | tail -n 1)
+	EOT
+	if [ "$free" -lt 209715200 ]; then
+		why "The card is full: $(mib "$free") MiB left of $(mib "$size") MiB" \
+			"Look what fills it: df -h / and du -xhd1 /var; else flash a larger card"
+		return 1
+	fi
+	[ "$free" -ge 2147483648 ] ||
+		note card "Only $(mib "$free") MiB are free on the card; images and logs will fill it" "Use a card of 16 GB or more"
+	part=$(basename "$(findmnt -no SOURCE "$root/" 2>/dev/null)")
+	disk=$(basename "$(dirname "$(readlink -f "$sys/class/block/$part")")")
+	[ -r "$sys/class/block/$disk/size" ] || return 0
+	[ $(($(cat "$sys/class/block/$disk/size") - $(cat "$sys/class/block/$part/start") - size / 512)) -lt $((size / 512 / 4)) ] ||
+		note card "The root file system did not grow to the end of the card: it has $(mib "$size") MiB" \
+			"Grow it: sudo /usr/lib/pibuild/grow-root"
+}
+
+# --- the network
+
+carrier_fault() {
+	if [ ! -d "$sys/class/net/$1" ]; then
+		why "There is no network interface $1" "Set network.interface of cluster.yaml to one that ip link shows"
+	elif [ "$(cat "$sys/class/net/$1/carrier" 2>/dev/null)" != 1 ]; then
+		case $1 in
+		wlan*) why "$1 is not connected" "Check the network's name and passphrase, and that it is in reach" ;;
+		*) why "No cable on $1, or nothing at its other end" "Plug the cable in and look at the lights of the port" ;;
+		esac
+	else
+		return 1
+	fi
+}
+
+# A default route is what K3s wants; without one, what is missing on the way to it.
+check_network() {
+	[ -z "$(ip -4 route show default)" ] || return 0
+	carrier_fault "${node_interface%.*}" && return 1
+	if [ -z "$(ip -4 -o addr show dev "$node_interface" scope global)" ]; then
+		why "$node_interface has no address" "DHCP gave none: is the router on? Else give the node an address in cluster.yaml"
+	else
+		why "There is no default route" "Set network.gateway in cluster.yaml, or let DHCP hand it out"
+	fi
+	return 1
+}
+
+# Names and registries, for which there is only so much patience.
+check_names() {
+	for host in $node_registries; do
+		timeout 10 getent ahostsv4 "$host" >/dev/null && continue
+		why "The name $host cannot be resolved" \
+			"Check network.nameservers of cluster.yaml, and that the name server runs; now: $(sed -n 's/^nameserver //p' "$root/etc/resolv.conf" | tr '\n' ' ')"
+		return 1
+	done
+}
+
+check_registries() {
+	for host in $node_registries; do
+		# shellcheck disable=SC2016 # for that bash
+		timeout 10 bash -c ': <>"/dev/tcp/$0/443"' "$host" 2>/dev/null && continue
+		why "$host, where container images come from, cannot be reached (TCP 443)" "Check that the router and a firewall let this node out"
+		return 1
+	done
+}
+
+# Pools that L2 announcements cannot serve, seen from the network this node really got.
+ip_number() {
+	echo "$1" | {
+		IFS=. read -r a b c d
+		echo $((a << 24 | b << 16 | c << 8 | d))
+	}
+}
+
+check_pools() {
+	unnote pools
+	pools=$node_pools
+	[ -n "$pools" ] || return 0
+	address=$(ip -4 -o addr show dev "$node_interface" scope global | awk '{ print $4; exit }')
+	[ -n "$address" ] || return 0
+	own=$(ip_number "${address%/*}") mask=$(((0xffffffff << (32 - ${address#*/})) & 0xffffffff))
+	for pool in $pools; do
+		first=$(ip_number "${pool%-*}") last=$(ip_number "${pool#*-}")
+		if [ $((first & mask)) -ne $((own & mask)) ] || [ $((last & mask)) -ne $((own & mask)) ]; then
+			note pools "The pool $pool is not in this node's network, $address: its addresses will not be reached" \
+				"Choose loadBalancer.pools inside the network that the router hands out"
+		elif [ "$own" -ge "$first" ] && [ "$own" -le "$last" ]; then
+			note pools "This node's own address ${address%/*} is in the pool $pool" "Move the pool, or give the node another address"
+		fi
+	done
+}
+
+# Was part of its cluster before.
+was_member() {
+	[ -e "$stamps/k3s.done" ] || [ -e "$stamps/join.done" ]
+}
+
+# Until it was: what it needs to become that.
+check_way_out() {
+	check_network || return
+	check_pools
+	unnote network
+	if network_closed; then
+		note network "Name service and registries were not checked: the network is closed"
+		return 0
+	fi
+	# With registries of its own, or all images on the card, nobody else has to answer.
+	[ "$node_airgap" != yes ] && [ ! -e "$root/etc/rancher/k3s/registries.yaml" ] || return 0
+	if check_names && check_registries; then
+		return 0
+	fi
+	[ $((up - begin)) -ge "$patience" ] || return 1
+	note network "$cause" "$cure"
+	why ''
+}
+
+finished() {
+	uptime
+	check_memory_cgroup || return 1
+	check_card || return 1
+	check_kernel
+	check_address_bits
+	check_power
+	if was_member; then
+		[ -z "$(ip -4 route show default)" ] || check_pools
+	else
+		check_way_out || return 1
+	fi
+	check_clock
+}

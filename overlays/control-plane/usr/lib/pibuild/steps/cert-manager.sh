@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=sh disable=SC2154,SC2034
+#
+# cert-manager by helm, from the chart on this card.
+
+chart=$charts/cert-manager.tgz
+values=$etc/cert-manager-values.yaml
+
+inputs() {
+	echo "$chart $values"
+}
+
+ready() {
+	need_program helm && need_file "$chart" "$values"
+}
+
+apply() {
+	unstick cert-manager cert-manager || return
+	timeout 1200 helm upgrade --install cert-manager "$chart" --namespace cert-manager --create-namespace \
+		--values "$values" --timeout 15m
+}
+
+finished() {
+	deployed cert-manager cert-manager || return
+	available cert-manager
+}

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=sh disable=SC2154,SC2034
+#
+# Issuers, certificates, and the secret that proves the zone is yours. The secret is on the card only until the cluster
+# has it.
+
+issuers=$etc/manifests/issuers.yaml
+secret=$etc/secrets/dns01.yaml
+
+inputs() {
+	echo "$issuers"
+}
+
+ready() {
+	need_file "$issuers" && established clusterissuers.cert-manager.io certificates.cert-manager.io
+}
+
+apply() {
+	[ ! -e "$secret" ] || apply_files "$secret" || return
+	apply_files "$issuers"
+}
+
+finished() {
+	for issuer in $node_issuers; do
+		found=$(ask get clusterissuer "$issuer" -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status} {.status.conditions[?(@.type=="Ready")].message}' 2>&1)
+		case $found in
+		"True "*) ;;
+		*NotFound*) return 2 ;;
+		"False "* | "Unknown "* | ' ' | '')
+			why "Issuer $issuer is not ready yet: ${found#* }" "It registers with Let's Encrypt: this needs the internet, and an e-mail address that exists"
+			return 1
+			;;
+		*)
+			explain_text "$found"
+			return 1
+			;;
+		esac
+	done
+}
+
+# Overwritten first; a card may keep old blocks all the same, so a lost card means new keys at the DNS provider.
+cleanup() {
+	[ -e "$secret" ] || return 0
+	shred --iterations=1 --zero --remove=unlink "$secret"
+	sync "${secret%/*}"
+	say "issuers: removed $secret, which the cluster holds now"
+}

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=sh disable=SC2154,SC2034
+#
+# The first server: its API is ready, and knows this node.
+
+inputs() {
+	echo "$root/etc/rancher/k3s/config.yaml"
+}
+
+finished() {
+	need_program k3s kubectl || return 1
+	k3s_runs k3s || return 1
+	found=$(ask get --raw /readyz 2>&1) || {
+		explain_text "$found"
+		return 1
+	}
+	found=$(ask get node "$node_name" -o name 2>&1) && return 0
+	case $found in
+	*NotFound*) why "The API is ready; this node has not registered yet" "It passes by itself; else: journalctl -u k3s" ;;
+	*) explain_text "$found" ;;
+	esac
+	return 1
+}

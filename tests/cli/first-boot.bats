@@ -1,0 +1,497 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# First boot: steps, causes, stamps and report, run here with stand-ins for the cluster (see ../lib/first-boot.bash).
+# slow: each case renders a card and waits through hours of the card's time.
+
+load ../lib/first-boot
+
+setup() {
+	cd "$BATS_TEST_TMPDIR"
+}
+
+with_certificates=('loadBalancer: {pools: [{name: lan, range: 192.168.1.65-192.168.1.95}]}' 'certManager:'
+	'  email: me@my-domain.org' '  dns01: {provider: digitalocean, accessToken: {env: DO_TOKEN}}' '  zones: [home.my-domain.org]')
+export DO_TOKEN=dop_v1_canary
+
+all_steps() {
+	for one in preflight k3s gateway-crds cni loadbalancer cert-manager issuers; do
+		step "$one" || { echo "$one"; cat "log.$one"; return 1; }
+	done
+}
+
+@test "a first server's steps are done one after the other, and the report says so" {
+	card "${with_certificates[@]}"
+	api_up
+	all_steps
+	report
+	[ "$(jq -r .state card/run/pibuild/status.json)" = "done" ]
+	[ "$(jq -r '[.steps[] | .name + "=" + .state] | join(" ")' card/run/pibuild/status.json)" = \
+		"preflight=done k3s=done gateway-crds=done cni=done loadbalancer=done cert-manager=done issuers=done" ]
+	grep -qx 'pibuild: READY: all 7 steps done' console
+}
+
+@test "what was installed is what the card holds, in this order" {
+	card "${with_certificates[@]}"
+	api_up
+	all_steps
+	run grep -oE '(kubectl apply|cilium install|helm upgrade)' card/state/calls
+	[ "$(uniq <<<"$output" | tr '\n' ' ')" = "kubectl apply cilium install kubectl apply helm upgrade kubectl apply " ]
+	for object in customresourcedefinition/_/gateways.gateway.networking.k8s.io ciliumloadbalancerippool/_/lan \
+		ciliuml2announcementpolicy/_/lan clusterissuer/_/letsencrypt-production secret/cert-manager/dns01; do
+		[ -s "card/state/objects/$object" ]
+	done
+}
+
+@test "the staged secret is gone once the cluster has it" {
+	card "${with_certificates[@]}"
+	[ -s card/etc/pibuild/secrets/dns01.yaml ]
+	api_up
+	all_steps
+	[ ! -e card/etc/pibuild/secrets/dns01.yaml ]
+	grep -q dop_v1_canary card/state/objects/secret/cert-manager/dns01
+	! grep -rq dop_v1_canary card/run log.*
+}
+
+@test "a second boot applies nothing again" {
+	card "${with_certificates[@]}"
+	api_up
+	all_steps
+	rm -r card/run/pibuild
+	digest() { (cd card && find etc var state/objects -type f | sort | xargs sha256sum | sha256sum); }
+	before=$(digest) calls=$(grep -cE 'apply|install|upgrade' card/state/calls)
+	all_steps
+	[ "$(digest)" = "$before" ]
+	[ "$(grep -cE 'apply|install|upgrade' card/state/calls)" = "$calls" ]
+}
+
+@test "a step run twice at once is done once" {
+	card "${with_certificates[@]}"
+	api_up
+	step preflight && step k3s && step gateway-crds
+	step cni & 
+	timeout 90 sh card/usr/lib/pibuild/step cni >log.second 2>&1
+	wait
+	[ "$(grep -c 'cilium install' card/state/calls)" = 1 ]
+	! grep -q 'cilium upgrade' card/state/calls
+}
+
+@test "a torn stamp is none: the step is taken again" {
+	card "${with_certificates[@]}"
+	api_up
+	all_steps
+	: >card/var/lib/pibuild/loadbalancer.done
+	rm -r card/run/pibuild/steps/loadbalancer
+	step loadbalancer
+	[ "$(grep -c 'kubectl apply' card/state/calls)" -gt 5 ]
+	[ -s card/var/lib/pibuild/loadbalancer.done ]
+}
+
+@test "changed values on the card are an upgrade" {
+	card
+	api_up
+	step preflight && step k3s && step gateway-crds && step cni
+	echo '# changed' >>card/etc/pibuild/cilium-values.yaml
+	step cni
+	[ "$(grep -c 'cilium upgrade' card/state/calls)" = 1 ]
+}
+
+@test "a release that a power cut left pending is cleared away" {
+	card
+	api_up
+	step preflight && step k3s && step gateway-crds
+	mkdir -p card/state/faults && echo stuck >card/state/faults/cilium-install
+	step cni
+	grep -q 'left in state pending-install' log.cni
+	grep -q 'status: deployed' card/state/objects/secret/kube-system/sh.helm.release.v1.cilium.v1
+	[ "$(ls card/state/objects/secret/kube-system | grep -c cilium)" = 1 ]
+}
+
+@test "what is gone from the cluster is applied again in spite of its stamp" {
+	card "${with_certificates[@]}"
+	api_up
+	all_steps
+	rm -r card/state/objects/ciliumloadbalancerippool
+	step loadbalancer
+	[ -s card/state/objects/ciliumloadbalancerippool/_/lan ]
+}
+
+@test "an API that never answers is waiting, then failed at its bound, then done once it is there" {
+	card
+	echo activating >card/k3s-state
+	step preflight
+	tick 'state=$(sed -n "s/^state //p" card/run/pibuild/steps/k3s)' 'echo "$1 $state" >>seen' \
+		'[ "$1" -lt 2000 ] || { echo active >card/k3s-state; [ -e card/ready ] || timeout 5 card/usr/local/bin/k3s server >/dev/null 2>&1 & }'
+	step k3s
+	grep -q ' waiting' seen
+	[ "$(awk '$2 == "failed" { print $1; exit }' seen)" -le 1010 ]
+	[ "$(awk '$2 == "failed" { print $1; exit }' seen)" -ge 1000 ]
+	[ "$(state_of k3s state)" = "done" ]
+}
+
+@test "K3s that ends again and again: its own words, in ours" {
+	card
+	echo activating >card/k3s-state && echo 3 >card/k3s-restarts
+	echo 'time="2026" level=fatal msg="failed to find memory cgroup (v2)"' >card/journal
+	step preflight
+	tick '[ "$1" -lt 110 ] || { cp card/run/pibuild/steps/k3s seen; pkill -f "usr/lib/pibuild/step k3s"; }'
+	! step k3s
+	grep -qx 'state failed' seen
+	grep -q "^cause The kernel's memory cgroup is off" seen
+	grep -q '^cure Add cgroup_enable=memory to' seen
+}
+
+# fails_with STEP FAULT-FILE CONTENT: until uptime 400 the fault is there; `seen` keeps the report of that time
+fails_with() {
+	mkdir -p card/state/faults
+	printf '%s\n' "$3" >"card/state/faults/$2"
+	tick "[ \"\$1\" -lt ${4:-400} ] || { [ -e seen ] || cp card/run/pibuild/steps/$1 seen; rm -f card/state/faults/$2; }"
+	step "$1"
+	[ "$(state_of "$1" state)" = "done" ]
+}
+
+@test "a webhook that is late: said, waited for, done" {
+	card "${with_certificates[@]}"
+	api_up
+	for one in preflight k3s gateway-crds cni loadbalancer cert-manager; do step "$one"; done
+	fails_with issuers webhook x
+	grep -qx 'state waiting' seen
+	grep -qx "cause cert-manager's webhook does not answer yet" seen
+	[ "$(sed -n 's/^attempts //p' seen)" -ge 2 ]
+}
+
+@test "definitions that Cilium's operator registers late: said, waited for, done" {
+	card "${with_certificates[@]}"
+	api_up
+	for one in preflight k3s gateway-crds cni; do step "$one"; done
+	fails_with loadbalancer crds x
+	grep -qx 'cause The API does not know ciliumloadbalancerippools.cilium.io yet' seen
+}
+
+@test "a manifest that the API refuses has failed at once, with the API's words" {
+	card "${with_certificates[@]}"
+	api_up
+	for one in preflight k3s gateway-crds cni; do step "$one"; done
+	fails_with loadbalancer refuse CiliumLoadBalancerIPPool 130
+	grep -qx 'state failed' seen
+	grep -q '^cause The API refuses a manifest: The CiliumLoadBalancerIPPool "lan" is invalid' seen
+	grep -q '^cure Correct it in cluster.yaml' seen
+}
+
+@test "Cilium that keeps ending: which pod, and the command that shows why" {
+	card
+	api_up
+	for one in preflight k3s gateway-crds; do step "$one"; done
+	fails_with cni crashloop x
+	grep -qx 'cause Pod cilium-aaaaa keeps ending (CrashLoopBackOff)' seen
+	grep -q '^cure See why: kubectl -n kube-system logs cilium-aaaaa' seen
+}
+
+@test "a program that is missing: which, and what to do" {
+	card
+	api_up
+	for one in preflight k3s gateway-crds; do step "$one"; done
+	mv card/usr/local/bin/cilium .
+	tick '[ "$1" -lt 110 ] || { [ -e seen ] || cp card/run/pibuild/steps/cni seen; cp cilium card/usr/local/bin/; }'
+	step cni
+	grep -qx 'state failed' seen
+	grep -qx 'cause The program cilium is missing on this card' seen
+}
+
+@test "failed commands are tried again after 5, 10, 20, 40, 60, 60 seconds" {
+	card "${with_certificates[@]}"
+	api_up
+	for one in preflight k3s gateway-crds cni; do step "$one"; done
+	mkdir -p card/state/faults && echo 'fail 6' >card/state/faults/kubectl-apply
+	tick 'echo "$1" >>slept'
+	step loadbalancer
+	[ "$(state_of loadbalancer attempts)" = 7 ]
+	[ "$(awk 'NR > 1 { printf "%d ", $1 - last } { last = $1 }' slept)" = "5 10 20 40 60 " ]
+}
+
+# --- preflight
+
+# preflight_says UPTIME: the state of preflight at that uptime goes to `seen`; then it is stopped
+preflight_says() {
+	tick "[ \"\$1\" -lt $1 ] || { cp card/run/pibuild/steps/preflight seen; pkill -f usr/lib/pibuild/step; }"
+	! step preflight
+}
+
+open_network() {
+	echo 'console=tty1' >card/proc/cmdline
+	program getent '[ ! -e "$PIBUILD_ROOT/no-dns" ]'
+	program bash '[ ! -e "$PIBUILD_ROOT/no-registry" ]'
+	echo yes >card/synchronized
+}
+
+@test "no memory cgroup: failed at once, with the cure" {
+	card
+	echo 'cpu pids' >card/sys/fs/cgroup/cgroup.controllers
+	preflight_says 102
+	grep -qx 'state failed' seen
+	grep -q '^cure Add cgroup_enable=memory to the one line of /boot/firmware/cmdline.txt' seen
+}
+
+@test "no cable, then one: waiting with the reason, then done" {
+	card
+	echo 0 >card/sys/class/net/eth0/carrier
+	mv card/route .
+	tick '[ "$1" -lt 180 ] || { [ -e seen ] || cp card/run/pibuild/steps/preflight seen; cp route card/; }'
+	step preflight
+	grep -qx 'state waiting' seen
+	grep -qx 'cause No cable on eth0, or nothing at its other end' seen
+	[ "$(state_of preflight state)" = "done" ]
+}
+
+@test "no address, no default route, no such interface: each in its words" {
+	card
+	: >card/address
+	: >card/route
+	preflight_says 102
+	grep -qx 'cause eth0 has no address' seen
+	address 192.168.1.11/24
+	preflight_says 106
+	grep -qx 'cause There is no default route' seen
+	rm -r card/sys/class/net/eth0
+	preflight_says 110
+	grep -qx 'cause There is no network interface eth0' seen
+}
+
+@test "a dead name service holds it back for five minutes, then becomes a note" {
+	card
+	open_network
+	touch card/no-dns
+	tick '[ "$1" -lt 200 ] || [ -e seen ] || cp card/run/pibuild/steps/preflight seen'
+	step preflight
+	grep -qx 'cause The name registry-1.docker.io cannot be resolved' seen
+	grep -q '^cause The name registry-1.docker.io' card/run/pibuild/notes/network
+	read -r up _ <card/proc/uptime
+	[ "${up%%.*}" -ge 400 ] && [ "${up%%.*}" -le 420 ]
+}
+
+@test "a registry that cannot be reached is named" {
+	card
+	open_network
+	touch card/no-registry
+	preflight_says 120
+	grep -q '^cause registry-1.docker.io, where container images come from, cannot be reached' seen
+}
+
+@test "with all images on the card nobody asks for registries" {
+	card 'airgap: true'
+	open_network
+	touch card/no-dns card/no-registry
+	step preflight
+	[ ! -e card/run/pibuild/notes/network ]
+}
+
+@test "a node that was a member once does not wait for the internet" {
+	card
+	open_network
+	touch card/no-dns card/var/lib/pibuild/k3s.done
+	: >card/route
+	step preflight
+}
+
+@test "a clock before the build is waited for without end" {
+	card
+	echo 1000 >card/clock
+	preflight_says 900
+	grep -qx 'state failed' seen
+	grep -q '^cause The clock reads' seen
+	rm card/clock card/tick
+	step preflight
+}
+
+@test "without network time two minutes are enough when the clock is after the build" {
+	card
+	open_network
+	rm card/synchronized
+	step preflight
+	read -r up _ <card/proc/uptime
+	[ "${up%%.*}" -ge 220 ] && [ "${up%%.*}" -le 230 ]
+	grep -q '^cause There is no network time' card/run/pibuild/notes/clock
+}
+
+@test "a kernel with 39 address bits is noted where Envoy is on" {
+	card
+	printf '7fd0000000-7fffb05000 rw-p 00000000 00:00 0 [stack]\n' >card/proc/self/maps
+	step preflight
+	grep -q '^cause This kernel has 39-bit addresses' card/run/pibuild/notes/envoy
+}
+
+@test "kernel options that Cilium needs and are off are named" {
+	card
+	mkdir -p card/boot
+	printf 'CONFIG_%s=y\n' BPF_SYSCALL BPF_JIT CGROUP_BPF NET_CLS_BPF NET_CLS_ACT VETH >"card/boot/config-$(uname -r)"
+	step preflight
+	grep -q 'lacks what Cilium needs: NET_SCH_INGRESS VXLAN$' card/run/pibuild/notes/kernel
+}
+
+@test "pools outside the network that the node really got are noted" {
+	card "${with_certificates[@]}"
+	address 10.0.0.7/24
+	step preflight
+	grep -q '^cause The pool 192.168.1.65-192.168.1.95 is not in this node.s network, 10.0.0.7/24' card/run/pibuild/notes/pools
+	address 192.168.1.70/24
+	step preflight
+	grep -q "^cause This node's own address 192.168.1.70 is in the pool" card/run/pibuild/notes/pools
+	address 192.168.1.11/24
+	step preflight
+	[ ! -e card/run/pibuild/notes/pools ]
+}
+
+@test "undervoltage is noted" {
+	card
+	mkdir -p card/sys/class/hwmon/hwmon0
+	echo rpi_volt >card/sys/class/hwmon/hwmon0/name && echo 1 >card/sys/class/hwmon/hwmon0/in0_lcrit_alarm
+	step preflight
+	grep -qx 'cause The power supply gives too little voltage' card/run/pibuild/notes/undervoltage
+}
+
+@test "a full card is a failure that names the command to look further" {
+	card
+	program df 'echo "Avail"; echo "8000000000 1000000"'
+	preflight_says 102
+	grep -q '^cause The card is full: 0 MiB left of 7629 MiB' seen
+}
+
+# --- the report
+
+@test "the boot partition gets the report in place: same inode, same size, never more" {
+	card
+	size=$(stat -c %s card/boot/firmware/pibuild-status.json) inode=$(stat -c %i card/boot/firmware/pibuild-status.json)
+	step preflight
+	report
+	[ "$(stat -c %s card/boot/firmware/pibuild-status.json)" = "$size" ]
+	[ "$(stat -c %i card/boot/firmware/pibuild-status.json)" = "$inode" ]
+	[ "$(jq -r '.steps[0].state' card/boot/firmware/pibuild-status.json)" = "done" ]
+	cmp card/boot/firmware/pibuild-status.json card/boot/firmware/pibuild-status.bak
+	grep -q '^  done     preflight ' card/boot/firmware/pibuild-status.txt
+	[ "$(stat -c %s card/boot/firmware/pibuild-status.txt)" = 16384 ]
+}
+
+@test "a card that was not booted says so in its own report" {
+	card
+	grep -q 'has not been booted yet' card/boot/firmware/pibuild-status.txt
+	jq -e '.state == "working" and .notes[0].about == "first-boot"' card/boot/firmware/pibuild-status.json
+}
+
+@test "odd bytes in an error reach the report as one line of ASCII, quotes and backslashes encoded" {
+	card
+	api_up
+	for one in preflight k3s gateway-crds; do step "$one"; done
+	program cilium 'printf "\033[31mbad \"quoted\" back\\\\slash \303\244 tab\t end\n" >&2' 'exit 1'
+	tick '[ "$1" -lt 110 ] || { cp -r card/run/pibuild/steps keep; pkill -f "usr/lib/pibuild/step cni"; }'
+	! step cni
+	report
+	cause=$(jq -r '.steps[] | select(.name == "cni") | .cause' card/run/pibuild/status.json)
+	[ "$cause" = ' [31mbad "quoted" back\slash tab end' ] || { echo "$cause"; false; }
+}
+
+@test "LED: slow while working, fast when failed, steady when done" {
+	card
+	mkdir -p card/sys/class/leds/ACT && touch card/sys/class/leds/ACT/{trigger,delay_on,delay_off}
+	report
+	[ "$(cat card/sys/class/leds/ACT/{trigger,delay_on})" = $'timer\n1000' ]
+	mkdir -p card/run/pibuild/steps
+	printf 'state failed\nattempts 1\nsince 5\ncause x\ncure y\n' >card/run/pibuild/steps/preflight
+	report
+	[ "$(cat card/sys/class/leds/ACT/{trigger,delay_on})" = $'timer\n100' ]
+	for one in $(awk '{ print $1 }' card/etc/pibuild/steps); do printf 'state done\n' >"card/run/pibuild/steps/$one"; done
+	report
+	[ "$(cat card/sys/class/leds/ACT/trigger)" = default-on ]
+}
+
+@test "login message and pibuild-status show the report; the latter the log of what fails" {
+	card
+	step preflight
+	printf 'state failed\nattempts 3\nsince 5\ncause It broke\ncure Mend it\n' >card/run/pibuild/steps/k3s
+	echo 'the last words' >card/journal
+	report
+	grep -q 'FAILED: k3s: It broke -> Mend it' card/run/motd.d/50-pibuild
+	PATH="$PWD/card/usr/local/bin:$PATH" run sh card/usr/lib/pibuild/status
+	[ "$status" -eq 1 ]
+	[[ "$output" == *"why:  It broke"*"cure: Mend it"*"| the last words"*"sudo journalctl -b -u pibuild-k3s"* ]]
+}
+
+@test "dates in the report are right, leap years too" {
+	card
+	for at in 0 951782400 1709164799 1735689599 1772236800 4107542399; do
+		echo "$at" >card/clock
+		report
+		[ "$(jq -r .time card/run/pibuild/status.json)" = "$(/bin/date -u -d "@$at" +%Y-%m-%dT%H:%M:%SZ)" ]
+	done
+}
+
+@test "the first server's report has the other nodes, also one that was never seen" {
+	card
+	api_up
+	step preflight && step k3s
+	mkdir -p card/state/objects/node/_
+	printf 'metadata:\n  name: w-1\n  annotations:\n    pibuild.io/report: "failed|join: it broke"\n' >card/state/objects/node/_/w-1
+	report
+	jq -e '.nodes == [{name: "w-1", role: "worker", state: "failed", cause: "join: it broke", time: .nodes[0].time}]' card/run/pibuild/status.json
+	rm card/state/objects/node/_/w-1
+	report
+	jq -e '.nodes[0].state == "absent"' card/run/pibuild/status.json
+	grep -q 'absent   w-1            worker: not seen yet' card/run/pibuild/status.txt
+}
+
+@test "a worker's card has preflight and join, and nothing of a server" {
+	NODE=w-1 card
+	[ "$(awk '{ print $1 }' card/etc/pibuild/steps | tr '\n' ' ')" = "preflight join " ]
+	[ "$(ls card/usr/lib/pibuild/steps | tr '\n' ' ')" = "join.sh preflight.sh " ]
+	[ ! -e card/etc/systemd/system/pibuild-cni.service ]
+}
+
+@test "join: the server is not there, then K3s joins, then Cilium makes the node Ready" {
+	NODE=w-1 card
+	step preflight
+	echo activating >card/k3s-state
+	program bash '[ -e "$PIBUILD_ROOT/server-up" ]'
+	program getent true
+	program kubectl 'cat "$PIBUILD_ROOT/node-ready"'
+	tick 'grep -h ^cause card/run/pibuild/steps/join | tail -n 1 >>seen' \
+		'[ "$1" -lt 130 ] || touch card/server-up' '[ "$1" -lt 140 ] || echo active >card/k3s-state' \
+		'[ "$1" -lt 150 ] || { mkdir -p card/var/lib/rancher/k3s/agent; echo x >card/var/lib/rancher/k3s/agent/kubelet.kubeconfig; [ -e card/node-ready ] || echo False >card/node-ready; }' \
+		'[ "$1" -lt 160 ] || echo True >card/node-ready'
+	step join
+	[ "$(uniq seen | sed 's/^cause //')" = "The first server does not answer at 192.168.1.11:6443
+K3s is starting
+K3s runs and is joining
+Joined; waiting until Cilium makes this node Ready" ]
+}
+
+@test "join: a node password that the cluster does not know has failed, with the cure" {
+	NODE=w-1 card
+	step preflight
+	echo activating >card/k3s-state
+	program bash true
+	echo "Node password rejected, duplicate hostname or contents of '/etc/rancher/node/password' may not match" >card/journal
+	tick '[ "$1" -lt 104 ] || { cp card/run/pibuild/steps/join seen; pkill -f "usr/lib/pibuild/step join"; }'
+	! step join
+	grep -qx 'state failed' seen
+	grep -qx 'cause The cluster knows another node of this name' seen
+}
+
+# --- units
+
+@test "systemd finds no fault in the units of any card, and no unit requires one that retries" {
+	for NODE in cp-1 w-1; do
+		rm -rf card secrets.yaml
+		card "${with_certificates[@]}"
+		for unit in card/etc/systemd/system/pibuild-*.service; do
+			sed "s|=/usr/lib/pibuild/|=$PWD/card/usr/lib/pibuild/|" "$unit" >"$(basename "$unit")"
+		done
+		systemd-analyze verify --man=no --recursive-errors=no ./pibuild-*.service
+		rm ./pibuild-*.service
+		! grep -rE '^(Requires|BindsTo|Requisite)=' card/etc/systemd/system
+	done
+}
+
+@test "exposure of the units that talk to the network is 5.0 at most" {
+	card "${with_certificates[@]}"
+	for unit in card/etc/systemd/system/pibuild-{preflight,report,k3s,gateway-crds,cni,loadbalancer,cert-manager,issuers}.service; do
+		systemd-analyze security --offline=true --threshold=50 "$unit" >security || { tail -3 security; return 1; }
+	done
+}
