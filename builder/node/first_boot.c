@@ -177,6 +177,7 @@ static void add_facts(const struct node_ctx *x, struct tree *t)
 	strbuf_adds(&b, "registries registry-1.docker.io quay.io\nmembers");
 	vec_foreach (n, &c->nodes)
 		strbuf_addf(&b, " %s=%s", n->name, role_names[n->role]);
+	strbuf_addf(&b, "\naddress %s", x->node->address.set ? ipv4_text(x->node->address.addr, first) : "");
 	strbuf_adds(&b, "\npools");
 	vec_foreach (p, &c->lb.pools)
 		strbuf_addf(&b, " %s-%s", ipv4_text(p->range.first, first), ipv4_text(p->range.last, last));
@@ -191,21 +192,26 @@ static void add_facts(const struct node_ctx *x, struct tree *t)
 
 static const char not_booted[] = "This card has not been booted yet", power_on[] = "Put it into its Pi and power it on";
 
-static json_t *first_report(const struct node_ctx *x, const char *since)
+/* As every later one (docs/status.schema.json). The first step says how things are. */
+static json_t *first_report(const struct node_ctx *x)
 {
 	json_t *list = json_array();
+	time_t epoch = (time_t)x->epoch;
+	char time_text[32];
+	struct tm tm;
 
 	for (size_t i = 0; i < ARRAY_SIZE(steps); i++)
 		if (steps[i].wanted(x))
 			json_array_append_new(list,
 					      json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:s, s:s}", "name",
 							steps[i].name, "title", steps[i].title, "state", "pending",
-							"cause", "", "cure", "", "attempts", 0, "since", since, "unit",
+							"cause", i == 0 ? not_booted : "", "cure",
+							i == 0 ? power_on : "", "attempts", 0, "since", "", "unit",
 							arena_printf("pibuild-%s.service", steps[i].name)));
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:[{s:s, s:s, s:s}]}", "apiVersion", "pibuild/v1",
-			 "kind", "Status", "cluster", x->config->cluster.name, "node", x->node->name, "role",
-			 role_names[x->node->role], "state", "working", "time", since, "steps", list, "notes", "about",
-			 "first-boot", "cause", not_booted, "cure", power_on);
+	strftime(time_text, sizeof(time_text), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&epoch, &tm));
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:[]}", "apiVersion", "pibuild/v1", "kind", "Status",
+			 "cluster", x->config->cluster.name, "node", x->node->name, "role", role_names[x->node->role],
+			 "state", "working", "time", time_text, "steps", list, "notes");
 }
 
 /* TEXT and blanks up to SIZE, so that the file can be overwritten without touching the FAT. */
@@ -221,14 +227,9 @@ static void add_boot_file(struct tree *t, const char *name, const char *text, si
 
 static int add_first_report(const struct node_ctx *x, struct tree *t, struct err *e)
 {
-	_cleanup_json_ json_t *j = NULL;
-	time_t epoch = (time_t)x->epoch;
-	char since[32];
-	struct tm tm;
+	_cleanup_json_ json_t *j = first_report(x);
 	char *text;
 
-	strftime(since, sizeof(since), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&epoch, &tm));
-	j = first_report(x, since);
 	text = j ? json_dumps(j, JSON_INDENT(2)) : NULL;
 	if (!text)
 		return err_set(e, -ENOMEM, "cannot write the first report");

@@ -12,15 +12,18 @@
 #include "fs/fs.h"
 #include "report/report.h"
 
-static const char on_boot[] = "pibuild-status.json";
+/* The second copy is written first: one of the two is whole whenever the power went (usr/lib/pibuild/report). */
+static const char on_boot[] = "pibuild-status.json", second[] = "pibuild-status.bak";
 static const char on_root[] = "/etc/pibuild/release.json"; /* what makes a card pibuild's */
 
 /* ---- a folder ---- */
 
-static const char *const places[] = {
-	"pibuild-status.json",		     /* boot partition */
-	"boot/firmware/pibuild-status.json", /* root, with the boot partition mounted in it */
-	"run/pibuild/status.json",	     /* root of a running node */
+static const struct place {
+	const char *path, *second;
+} places[] = {
+	{ on_boot, second },							     /* boot partition */
+	{ "boot/firmware/pibuild-status.json", "boot/firmware/pibuild-status.bak" }, /* root, boot partition mounted */
+	{ "run/pibuild/status.json", NULL },					     /* root of a running node */
 };
 
 /* -1 with errno set. */
@@ -87,16 +90,29 @@ static bool dir_is_pibuild(int dir)
 	return found;
 }
 
+static int read_below(int dir, const char *path, const char *place, struct report *ret, struct err *e)
+{
+	/* Not to be kept waiting by a pipe. */
+	_cleanup_close_ int fd = open_below(dir, place, O_RDONLY | O_NONBLOCK);
+
+	if (fd >= 0)
+		return read_place(fd, path_join(path, place), ret, e);
+	return err_errno(e, errno == ENOTDIR ? -ENOENT : -errno, "cannot open %s", path_join(path, place));
+}
+
 static int find_in_dir(int dir, const char *path, struct report *ret, struct err *e)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
-		/* Not to be kept waiting by a pipe. */
-		_cleanup_close_ int fd = open_below(dir, places[i], O_RDONLY | O_NONBLOCK);
+	struct err ignored = { 0 };
 
-		if (fd >= 0)
-			return read_place(fd, path_join(path, places[i]), ret, e);
-		if (errno != ENOENT && errno != ENOTDIR)
-			return err_errno(e, -errno, "cannot open %s", path_join(path, places[i]));
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+		const struct place *p = &places[i];
+		int r = read_below(dir, path, p->path, ret, e);
+
+		if (r < 0 && e->class == CLASS_VERIFY && p->second &&
+		    read_below(dir, path, p->second, ret, &ignored) == 0)
+			r = 0;
+		if (r != -ENOENT)
+			return r;
 	}
 	return no_report(path, dir_is_pibuild(dir), e);
 }
@@ -122,15 +138,26 @@ static bool root_is_pibuild(const char *path, const struct disk *d)
 	       ext4_exists(root, on_root);
 }
 
+static int read_on_fat(const struct fat *fat, const char *name, struct report *ret, struct err *e)
+{
+	_cleanup_strbuf_ struct strbuf text = { 0 };
+	int r = fat_read(fat, name, &text, e);
+
+	return r < 0 ? r : report_parse(text.s, text.n, arena_printf("%s: %s", fat->image, name), ret, e);
+}
+
 static int read_fat(const char *path, uint64_t offset, struct report *ret, struct err *e)
 {
 	struct fat fat = { path, offset, 1 };
-	_cleanup_strbuf_ struct strbuf text = { 0 };
+	struct err ignored = { 0 };
 	int r = fat_probe(&fat, e);
 
-	if (r == 0)
-		r = fat_read(&fat, on_boot, &text, e);
-	return r < 0 ? r : report_parse(text.s, text.n, arena_printf("%s: %s", path, on_boot), ret, e);
+	if (r < 0)
+		return r;
+	r = read_on_fat(&fat, on_boot, ret, e);
+	if (r < 0 && e->class == CLASS_VERIFY && read_on_fat(&fat, second, ret, &ignored) == 0)
+		r = 0;
+	return r;
 }
 
 static int find_on_disk(int fd, const char *path, struct report *ret, struct err *e)

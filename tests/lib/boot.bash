@@ -8,15 +8,20 @@ need_qemu() {
 	command -v qemu-system-aarch64 >/dev/null || skip "QEMU for arm64 is not installed"
 }
 
-# boot_node NODE: builds the node from the bootable base, boots it in a LAN like its own, and asks it each line of the
-# array `facts` once K3s and all else has started. Answers: answer(). One SSH connection carries all: a handshake takes an
-# emulated machine seconds.
-boot_node() {
+# build_node NODE [LINE]...: builds it from the bootable base; lines go before the cluster's nodes.
+build_node() {
 	ssh-keygen -q -t ed25519 -N '' -f key -C boot-test
-	example_key=$(cat key.pub) write_cluster
+	example_key=$(cat key.pub) write_cluster "${@:2}"
 	SANDBOX="--base bootable" build --node "$1" -o out >stdout 2>stderr || { cat stderr; return 1; }
 	judge "out/$1.img"
+}
+
+# boot_node NODE [OPTION]...: boots it in a LAN like its own, until its report says READY unless an option says otherwise,
+# and asks it each line of the array `facts`. Answers: answer(). One SSH connection carries all: a handshake takes an
+# emulated machine seconds.
+boot_node() {
 	printf '%s\n' "${facts[@]}" >facts
+	rm -f answer.*
 	cat >ask <<-'EOT'
 		#!/bin/bash
 		on_machine() { ssh -n -F none "${@:1:$#-1}" -i key -p "$SSH_PORT" -o StrictHostKeyChecking=no -o UserKnownHostsFile=known -o BatchMode=yes -o ConnectTimeout=10 -o ControlMaster=auto -o ControlPath=./ctl -o ControlPersist=20 pi@127.0.0.1 "${@: -1}"; }
@@ -34,7 +39,8 @@ boot_node() {
 		on_machine true || exit 1
 		ssh -F none -O exit -o ControlPath=./ctl -p "$SSH_PORT" pi@127.0.0.1 2>ssh.log || true
 	EOT
-	"$PIBUILD" boot "out/$1.img" --memory 1024 --disk-size 4GiB --timeout 400 --log console -- bash ./ask >boot.log 2>&1 ||
+	[ $# -gt 1 ] || set -- "$1" --until-ready
+	"$PIBUILD" boot "out/$1.img" --memory 1024 --disk-size 4GiB --timeout 600 --log console "${@:2}" -- bash ./ask >boot.log 2>&1 ||
 		{ tail -40 console boot.log; return 1; }
 }
 

@@ -52,7 +52,7 @@ publish() {
 }
 
 # What this node is; empty where the card does not say.
-node_name='' node_role='' node_first='' node_interface='' node_server='' node_envoy='' node_airgap=''
+node_name='' node_role='' node_first='' node_interface='' node_address='' node_server='' node_envoy='' node_airgap=''
 node_registries='' node_pools='' node_issuers='' node_members=''
 # shellcheck disable=SC2034 # for the programs that read this file
 while read -r key value; do
@@ -61,6 +61,7 @@ while read -r key value; do
 	role) node_role=$value ;;
 	first) node_first=$value ;;
 	interface) node_interface=$value ;;
+	address) node_address=$value ;; # static; empty with DHCP
 	server) node_server=$value ;;
 	envoy) node_envoy=$value ;;
 	airgap) node_airgap=$value ;;

@@ -80,11 +80,11 @@ function tell_steps(    i, s, since, state) {
 		s = step[i]
 		state = field[s, "state"]
 		if (state == "") state = field[s, "state"] = "pending"
-		since = field[s, "since"] == "" ? up : field[s, "since"]
+		since = field[s, "since"]
 		json = json sprintf("%s\n    {\"name\": %s, \"title\": %s, \"state\": %s, \"cause\": %s, \"cure\": %s,", i > 1 ? "," : "",
 			string(s), string(title[s]), string(state), string(field[s, "cause"]), string(field[s, "cure"]))
 		json = json sprintf(" \"attempts\": %d, \"since\": %s, \"unit\": %s}", field[s, "attempts"],
-			string(iso(now - (up - since))), string("pibuild-" s ".service"))
+			string(since == "" ? "" : iso(now - (up - since))), string("pibuild-" s ".service"))
 		text = text sprintf("  %-8s %-14s %s", state, s, title[s])
 		if (state == "waiting" || state == "running" || state == "failed")
 			text = text " (since " ago(up - since) (field[s, "attempts"] > 1 ? ", tried " field[s, "attempts"] " times" : "") ")"

@@ -123,7 +123,11 @@ check_network() {
 	[ -z "$(ip -4 route show default)" ] || return 0
 	carrier_fault "${node_interface%.*}" && return 1
 	if [ -z "$(ip -4 -o addr show dev "$node_interface" scope global)" ]; then
-		why "$node_interface has no address" "DHCP gave none: is the router on? Else give the node an address in cluster.yaml"
+		if [ -n "$node_address" ]; then
+			why "$node_interface does not have its address $node_address yet" "It passes by itself; else: journalctl -u NetworkManager"
+		else
+			why "$node_interface has no address from DHCP" "Is the router on? Else give the node an address in cluster.yaml"
+		fi
 	else
 		why "There is no default route" "Set network.gateway in cluster.yaml, or let DHCP hand it out"
 	fi
