@@ -46,9 +46,8 @@ store() {
 # called PROGRAM ARG...: notes the call and does what the faults for it say.
 called() {
 	[ -d "$state" ] || mkdir -p "$state"
-	# A question, asked by a unit that may write nothing? `-w` would not tell: to busybox root may write everything.
-	(: >>"$state/calls") 2>/dev/null || return 0
-	echo "$(date +%s) $*" >>"$state/calls"
+	# A question may be asked by a unit that can write nothing.
+	{ echo "$(date +%s) $*" >>"$state/calls"; } 2>/dev/null || return 0
 	fault=$state/faults/$1-${2:-}
 	[ -f "$fault" ] || return 0
 	slow=$(sed -n 's/^slow //p' "$fault")

@@ -361,7 +361,10 @@ class Machine:
 
     def report(self):
         """The first-boot report as the node has it now; {} before there is one."""
-        code, text = self.run("cat /run/pibuild/status.json", 20)
+        try:
+            code, text = self.run("cat /run/pibuild/status.json", 20)
+        except Failure:  # a machine that is busy booting
+            return {}
         if code:
             return {}
         try:

@@ -1,0 +1,64 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# Three machines on an Ethernet of their own: the worker is on first and waits for the server, a second server joins too.
+
+load ../lib/machines
+
+setup_file() {
+	need_qemu
+	cd "$BATS_FILE_TMPDIR"
+	local node
+	example_key=$example_key write_cluster
+	sed -i '/name: cp-1/a\  - {name: cp-2, role: control-plane, board: rpi5, address: 192.168.1.13/24}\n  - {name: cp-3, role: control-plane, board: rpi5, address: 192.168.1.14/24}' cluster.yaml
+	SANDBOX="--base bootable" build --node cp-1 --node cp-2 --node w-1 -o out >stdout 2>stderr || { cat stderr; return 1; }
+	for node in w-1 cp-1 cp-2; do
+		power_on "$node" --net "lan:$BATS_FILE_TMPDIR" --append pibuild.network=closed
+	done
+	# The server is not there yet.
+	plug cp-1 down
+}
+
+teardown_file() {
+	power_off_all
+}
+
+setup() {
+	need_qemu
+	cd "$BATS_FILE_TMPDIR"
+}
+
+teardown() {
+	keep_logs
+}
+
+@test "a worker without its server waits and says for whom" {
+	BOUND=300 told w-1 join=waiting 'first server does not answer at 192.168.1.11:6443'
+}
+
+@test "once the server is there, the worker joins with the agent token only" {
+	plug cp-1 up
+	BOUND=300 told w-1 'done'
+	[ -z "$(on w-1 'find /var/lib/rancher/k3s/server -type f 2>&1 | grep "^/"')" ]
+	on w-1 'grep -q "^token: .*::node:" /etc/rancher/k3s/config.yaml'
+	on w-1 'ping -c 1 -W 5 192.168.1.11'
+}
+
+@test "the first server's own steps are done" {
+	BOUND=200 told cp-1 cni=done
+}
+
+@test "a second server joins" {
+	BOUND=200 told cp-2 'done'
+	on cp-1 'ls /var/lib/rancher/k3s/stand-in/objects/node/_' >nodes
+	grep -qx cp-2 nodes && grep -qx w-1 nodes
+}
+
+@test "the first server shows every node, and the one that is not there" {
+	local i
+	for ((i = 0; i < 60; i++)); do
+		on cp-1 cat /run/pibuild/status.json >report.json
+		! jq -e '[.nodes[] | select(.state == "done") | .name] | sort == ["cp-2", "w-1"]' report.json || break
+		sleep 2
+	done
+	[ "$(jq -r '[.nodes[] | "\(.name)=\(.state)"] | sort | join(" ")' report.json)" = "cp-2=done cp-3=absent w-1=done" ]
+}
