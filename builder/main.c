@@ -29,6 +29,7 @@ static const struct command commands[] = {
 	{ "secrets", "new|show|rotate [WHAT]", cmd_secrets, "the cluster's secrets file" },
 	{ "kubeconfig", "", cmd_kubeconfig, "admin kubeconfig on stdout" },
 	{ "inspect", "IMAGE", cmd_inspect, "look into a finished image" },
+	{ "devices", "", cmd_devices, "disks that can be flashed, and why others cannot" },
 	{ "doctor", "", cmd_doctor, "what this machine has and lacks" },
 	{ "schema", "", cmd_schema, "JSON Schema of cluster.yaml" },
 };

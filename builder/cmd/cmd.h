@@ -53,6 +53,7 @@ int cmd_fetch(const struct cmd_options *o, struct err *e);
 int cmd_secrets(const struct cmd_options *o, struct err *e);
 int cmd_kubeconfig(const struct cmd_options *o, struct err *e);
 int cmd_inspect(const struct cmd_options *o, struct err *e);
+int cmd_devices(const struct cmd_options *o, struct err *e);
 int cmd_doctor(const struct cmd_options *o, struct err *e);
 int cmd_schema(const struct cmd_options *o, struct err *e);
 
