@@ -30,11 +30,12 @@ static const struct command commands[] = {
 	{ "kubeconfig", "", cmd_kubeconfig, "admin kubeconfig on stdout" },
 	{ "inspect", "IMAGE", cmd_inspect, "look into a finished image" },
 	{ "devices", "", cmd_devices, "disks that can be flashed, and why others cannot" },
+	{ "flash", "[IMAGE | --node NAME | --all] DISK...", cmd_flash, "write and verify cards" },
 	{ "doctor", "", cmd_doctor, "what this machine has and lacks" },
 	{ "schema", "", cmd_schema, "JSON Schema of cluster.yaml" },
 };
 
-enum option_kind { OPT_FLAG, OPT_TEXT, OPT_LIST, OPT_NODE, OPT_JOBS, OPT_PROGRESS, OPT_ROLE };
+enum option_kind { OPT_FLAG, OPT_TEXT, OPT_LIST, OPT_MANY, OPT_JOBS, OPT_PROGRESS, OPT_ROLE };
 
 struct option_row {
 	const char *name;
@@ -59,16 +60,19 @@ static const struct option_row options[] = {
 	{ "progress", 0, OPT_PROGRESS, AT(progress), "MODE", "auto, bar, plain, json or none", NULL },
 	{ "quiet", 'q', OPT_FLAG, AT(quiet), NULL, "only warnings and errors", NULL },
 	{ "verbose", 'v', OPT_FLAG, AT(verbose), NULL, "more, and a table of timings", NULL },
-	{ "node", 0, OPT_NODE, AT(nodes), "NAME", "this node only; may be repeated", "build plan render fetch" },
+	{ "node", 0, OPT_MANY, AT(nodes), "NAME", "this node only; may be repeated", "build plan render fetch flash" },
 	{ "role", 0, OPT_ROLE, AT(role), "ROLE", "nodes of this role: control-plane or worker", "build plan fetch" },
 	{ "sha256", 0, OPT_FLAG, AT(sha256), NULL, "write a .sha256 of the whole image beside it", "build" },
 	{ "check", 0, OPT_FLAG, AT(check), NULL, "only say whether the lock is stale", "lock" },
-	{ "update", 0, OPT_FLAG, AT(update), NULL, "resolve again (all, or the NAMEs given)", "lock" },
+	{ "update", 0, OPT_FLAG, AT(update), NULL,
+	  "lock: resolve again (all, or NAMEs); flash: write only what differs", "lock flash" },
+	{ "all", 0, OPT_FLAG, AT(all), NULL, "every node: the first on the first DISK, and so on", "flash" },
+	{ "serial", 0, OPT_MANY, AT(serials), "S", "the disk must have this serial; may be repeated", "flash" },
 	{ "show-secrets", 0, OPT_FLAG, AT(show_secrets), NULL, "do not mask secrets", "render secrets" },
 	{ "base", 0, OPT_TEXT, AT(base), "IMAGE", "compare with this image: what changed, and is it declared",
 	  "inspect" },
 	{ "reference", 0, OPT_FLAG, AT(reference), NULL, "the reference page of every key, in Markdown", "schema" },
-	{ "yes", 0, OPT_FLAG, AT(yes), NULL, "do not ask", "init secrets" },
+	{ "yes", 0, OPT_FLAG, AT(yes), NULL, "do not ask (flash: needs --serial)", "init secrets flash" },
 	{ "name", 0, OPT_TEXT, AT(init.name), "NAME", "name of the cluster", "init" },
 	{ "user", 0, OPT_TEXT, AT(init.user), "NAME", "your account on the nodes (pi)", "init" },
 	{ "key", 0, OPT_TEXT, AT(init.key), "FILE", "public key that may log in (the first of ~/.ssh/*.pub)", "init" },
@@ -169,8 +173,8 @@ static int set_option(struct cmd_options *o, const struct option_row *row, const
 	case OPT_FLAG:
 		*(bool *)at = true;
 		return 0;
-	case OPT_NODE:
-		*vec_push(&o->nodes) = value;
+	case OPT_MANY:
+		*vec_push((typeof(o->nodes) *)at) = value;
 		return 0;
 	case OPT_JOBS:
 		errno = 0;
