@@ -61,16 +61,18 @@ static int write_and_verify(struct work *w, struct err *e)
 static int overwrite(struct work *w, struct err *e)
 {
 	uint64_t size = w->flash->source->size;
-	int r = target_disarm(w->target, head_of(w)->n, e);
+	unsigned *rewritten = &w->flash->result.rewritten;
+	int r = target_disarm(w->target, head_of(w)->n, rewritten, e);
 
 	for (size_t i = 0; i < w->pieces.n; i++) /* the probe writes there */
 		w->pieces.v[i].wanted |= w->pieces.v[i].tail || i == 0;
-	if (r == 0)
-		r = target_probe(w->target, (size + COW_BLOCK - 1) / COW_BLOCK * COW_BLOCK, e);
+	if (r < 0)
+		return r;
+	r = target_probe(w->target, (size + COW_BLOCK - 1) / COW_BLOCK * COW_BLOCK, e);
 	if (r == 0)
 		r = write_and_verify(w, e);
 	if (r == 0)
-		r = target_arm(w->target, head_of(w), e);
+		r = target_arm(w->target, head_of(w), rewritten, e);
 	if (r < 0)
 		return err_wrap(e, "%s does not boot until it is flashed again", w->target->device->path);
 	w->flash->result.written += head_of(w)->n;

@@ -59,12 +59,12 @@ void target_close(struct target *t);
 int target_write(const struct target *t, const void *buf, size_t n, uint64_t offset, struct err *e);
 int target_read(const struct target *t, void *buf, size_t n, uint64_t offset, struct err *e);
 int target_flush(const struct target *t, struct err *e);
-/* First MiB to zeros, flushed. */
-int target_disarm(const struct target *t, size_t n, struct err *e);
+/* First MiB to zeros, flushed, read back. *RETRIES grows by the tries beyond the first. */
+int target_disarm(const struct target *t, size_t n, unsigned *retries, struct err *e);
 /* Writes a mark at the end of the disk and looks for it: there, and where a disk of half, a quarter... would put it. */
 int target_probe(const struct target *t, uint64_t from, struct err *e);
 /* The first MiB, flushed, read back; zeros again when that fails. */
-int target_arm(const struct target *t, const struct piece *head, struct err *e);
+int target_arm(const struct target *t, const struct piece *head, unsigned *retries, struct err *e);
 
 /* ---- write.c, verify.c ---- */
 

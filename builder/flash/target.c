@@ -148,12 +148,53 @@ static void *new_buffer(void)
 	return memset(buf, 0, PIECE);
 }
 
-int target_disarm(const struct target *t, size_t n, struct err *e)
+/* N bytes at the start, flushed and read back. */
+static int write_start(const struct target *t, const void *data, const char *sha256, size_t n, char *buf, struct err *e)
+{
+	char found[SHA256_HEX];
+	int r = target_write(t, data, n, 0, e);
+
+	if (r == 0)
+		r = target_flush(t, e);
+	if (r == 0)
+		r = target_read(t, buf, n, 0, e);
+	if (r < 0)
+		return r;
+	sha256_bytes(buf, n, found);
+	if (!streq(found, sha256))
+		return err_class(e, CLASS_VERIFY, "%s does not give back its first MiB as it was written",
+				 t->device->path);
+	return 0;
+}
+
+/* *RETRIES counts the tries beyond the first. */
+static int insist_start(const struct target *t, const void *data, const char *sha256, size_t n, unsigned *retries,
+			struct err *e)
+{
+	_cleanup_free_ char *buf = new_buffer();
+	int r = write_start(t, data, sha256, n, buf, e);
+
+	for (unsigned i = 1; i < TRIES && r < 0; i++) {
+		++*retries;
+		*e = (struct err){ 0 };
+		r = write_start(t, data, sha256, n, buf, e);
+	}
+	return r;
+}
+
+int target_disarm(const struct target *t, size_t n, unsigned *retries, struct err *e)
 {
 	_cleanup_free_ void *zeros = new_buffer();
-	int r = target_write(t, zeros, n, 0, e);
+	char sha256[SHA256_HEX];
+	int r;
 
-	return r < 0 ? r : target_flush(t, e);
+	/* The boot sector alone first: where even that fails, nothing was written. */
+	sha256_bytes(zeros, COW_BLOCK, sha256);
+	r = insist_start(t, zeros, sha256, COW_BLOCK, retries, e);
+	if (r < 0)
+		return r;
+	sha256_bytes(zeros, n, sha256);
+	return insist_start(t, zeros, sha256, n, retries, e);
 }
 
 /* Is the mark at byte AT too? */
@@ -210,36 +251,18 @@ int target_probe(const struct target *t, uint64_t from, struct err *e)
 	return r < 0 ? r : look_everywhere(t, mark, buf, e);
 }
 
-static int write_head(const struct target *t, const struct piece *head, char *buf, struct err *e)
+int target_arm(const struct target *t, const struct piece *head, unsigned *retries, struct err *e)
 {
-	char sha256[SHA256_HEX];
-	int r = target_write(t, t->head, head->n, 0, e);
+	struct err ignored = { 0 };
+	unsigned unused = 0;
+	int r = target_write(t, (char *)t->head + COW_BLOCK, head->n - COW_BLOCK, COW_BLOCK, e);
 
 	if (r == 0)
-		r = target_flush(t, e);
+		r = target_flush(t, e); /* before the boot sector, which comes with all of it again */
 	if (r == 0)
-		r = target_read(t, buf, head->n, 0, e);
-	if (r < 0)
-		return r;
-	sha256_bytes(buf, head->n, sha256);
-	if (!streq(sha256, head->sha256))
-		return err_class(e, CLASS_VERIFY, "%s does not give back its first MiB as it was written",
-				 t->device->path);
-	return 0;
-}
-
-int target_arm(const struct target *t, const struct piece *head, struct err *e)
-{
-	_cleanup_free_ char *buf = new_buffer();
-	struct err ignored;
-	int r = -EIO;
-
-	for (unsigned i = 0; i < TRIES && r < 0; i++) {
-		*e = (struct err){ 0 };
-		r = write_head(t, head, buf, e);
-	}
+		r = insist_start(t, t->head, head->sha256, head->n, retries, e);
 	if (r < 0) {
-		target_disarm(t, head->n, &ignored);
+		target_disarm(t, head->n, &unused, &ignored);
 		return r;
 	}
 	if (ioctl(t->fd, BLKRRPART) < 0)
