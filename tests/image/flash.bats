@@ -249,7 +249,8 @@ refuses() {
 # on_terminal ANSWER COMMAND...: the command on a terminal of its own; {hook} runs before the answer is given.
 on_terminal() {
 	python3 - "$@" <<-'PYTHON'
-		import os, pty, subprocess, sys
+		import os, pty, signal, subprocess, sys
+		signal.alarm(60)
 		answer, command = sys.argv[1], sys.argv[2:]
 		pid, fd = pty.fork()
 		if pid == 0:
@@ -287,6 +288,45 @@ on_terminal() {
 	HOOK="losetup -d $loop && losetup $loop $BATS_TEST_TMPDIR/other" \
 		refuses "taken out or put in again" on_terminal "$serial" "$PIBUILD" flash "$image" "$loop"
 	[ "$(boot_signature "$BATS_TEST_TMPDIR/other")" = 55aa ]
+}
+
+@test "on a terminal --all with one reader asks for the next card, and may see another disk then" {
+	cp dirty.img "$BATS_TEST_TMPDIR/second"
+	python3 - "$PIBUILD" "$loop" "$BATS_TEST_TMPDIR/second" "$top/scripts/sandbox" <<-'PYTHON'
+		import json, os, pty, signal, subprocess, sys
+		signal.alarm(60)
+		pibuild, loop, second, sandbox = sys.argv[1:]
+		def serial():
+		    disks = json.loads(subprocess.check_output([pibuild, "devices", "--json"]))
+		    return next(d["serial"] for d in disks if d["path"] == loop).encode()
+		pid, fd = pty.fork()
+		if pid == 0:
+		    os.execv(sandbox, [sandbox, "--", pibuild, "--progress", "none", "--cache", "cache", "flash", "--all", loop])
+		seen = b""
+		def until(text):
+		    global seen
+		    while text not in seen:
+		        seen += os.read(fd, 1024)
+		    seen = seen.partition(text)[2]
+		until(b"becomes cp-1")
+		until(b"go on: ")
+		os.write(fd, serial() + b"\n")
+		until(b"put in the card for w-1")
+		subprocess.run(f"losetup -d {loop} && losetup {loop} {second}", shell=True, check=True)
+		os.write(fd, b"\n")
+		until(b"becomes w-1")
+		until(b"go on: ")
+		os.write(fd, serial() + b"\n")
+		try:
+		    while os.read(fd, 1024):
+		        pass
+		except OSError:
+		    pass
+		sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+	PYTHON
+	losetup -d "$loop"
+	same_data out/cp-1.img "$disk"
+	same_data out/w-1.img "$BATS_TEST_TMPDIR/second"
 }
 
 @test "a plain user is told to use sudo" {
