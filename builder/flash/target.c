@@ -255,10 +255,14 @@ int target_arm(const struct target *t, const struct piece *head, unsigned *retri
 {
 	struct err ignored = { 0 };
 	unsigned unused = 0;
-	int r = target_write(t, (char *)t->head + COW_BLOCK, head->n - COW_BLOCK, COW_BLOCK, e);
+	_cleanup_free_ char *rest = new_buffer();
+	char sha256[SHA256_HEX];
+	int r;
 
-	if (r == 0)
-		r = target_flush(t, e); /* before the boot sector, which comes with all of it again */
+	/* All but the boot sector first: when that comes, nothing is missing. */
+	memcpy(rest + COW_BLOCK, (char *)t->head + COW_BLOCK, head->n - COW_BLOCK);
+	sha256_bytes(rest, head->n, sha256);
+	r = insist_start(t, rest, sha256, head->n, retries, e);
 	if (r == 0)
 		r = insist_start(t, t->head, head->sha256, head->n, retries, e);
 	if (r < 0) {
