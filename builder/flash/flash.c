@@ -74,7 +74,7 @@ static int overwrite(struct work *w, struct err *e)
 	if (r == 0)
 		r = target_arm(w->target, head_of(w), rewritten, e);
 	if (r < 0)
-		return err_wrap(e, "%s does not boot until it is flashed again", w->target->device->path);
+		return err_wrap(e, "%s is not finished, flash it again", w->target->device->path);
 	w->flash->result.written += head_of(w)->n;
 	w->flash->result.verified += head_of(w)->n;
 	return 0;

@@ -107,19 +107,20 @@ void target_close(struct target *t)
 
 int target_write(const struct target *t, const void *buf, size_t n, uint64_t offset, struct err *e)
 {
-	int r = pwrite_all(t->fd, buf, n, offset);
+	int first = pwrite_all(t->fd, buf, n, offset), r = first;
 
 	for (unsigned i = 1; r < 0 && i < TRIES; i++) {
 		usleep(PAUSE_US);
 		r = pwrite_all(t->fd, buf, n, offset);
 	}
-	return r < 0 ? err_errno(e, r, "cannot write to %s at byte %llu", t->device->path, (unsigned long long)offset)
+	return r < 0 ? err_errno(e, first, "cannot write to %s at byte %llu", t->device->path,
+				 (unsigned long long)offset)
 		     : 0;
 }
 
 int target_read(const struct target *t, void *buf, size_t n, uint64_t offset, struct err *e)
 {
-	int r = pread_all(t->fd, buf, n, offset);
+	int first = pread_all(t->fd, buf, n, offset), r = first;
 
 	for (unsigned i = 1; r < 0 && i < TRIES; i++) {
 		usleep(PAUSE_US);
@@ -127,7 +128,7 @@ int target_read(const struct target *t, void *buf, size_t n, uint64_t offset, st
 	}
 	if (r == 0)
 		return 0;
-	err_errno(e, r, "cannot read %s at byte %llu", t->device->path, (unsigned long long)offset);
+	err_errno(e, first, "cannot read %s at byte %llu", t->device->path, (unsigned long long)offset);
 	e->class = CLASS_VERIFY;
 	return r;
 }
@@ -175,11 +176,14 @@ static int insist_start(const struct target *t, const void *data, const char *sh
 	int r = write_start(t, data, sha256, n, buf, e);
 
 	for (unsigned i = 1; i < TRIES && r < 0; i++) {
+		struct err again = { 0 };
+
 		++*retries;
-		*e = (struct err){ 0 };
-		r = write_start(t, data, sha256, n, buf, e);
+		r = write_start(t, data, sha256, n, buf, &again);
 	}
-	return r;
+	if (r == 0)
+		*e = (struct err){ 0 };
+	return r < 0 ? e->code : 0;
 }
 
 int target_disarm(const struct target *t, size_t n, unsigned *retries, struct err *e)
