@@ -7,7 +7,7 @@
 #include "base/cow.h"
 #include "base/file.h"
 #include "check.h"
-#include "flash/flash.h"
+#include "flash/internal.h"
 #include "fs/fs.h"
 
 static char dir[] = "/tmp/test_cow.XXXXXX", path[64];
@@ -239,8 +239,46 @@ static void test_ranges(void)
 	}
 }
 
+static void test_pieces(void)
+{
+	static const struct {
+		const char *name;
+		uint64_t image, disk, tail, tail_n; /* tail_n 0 = none */
+	} cases[] = {
+		{ "a disk much larger", 4 * MIB, 64 * MIB, 63 * MIB, MIB },
+		{ "a disk as large as the image", 4 * MIB, 4 * MIB, 0, 0 },
+		{ "half a MiB behind the image", 4 * MIB, 4 * MIB + MIB / 2, 4 * MIB, MIB / 2 },
+		{ "a disk of odd sectors", 4 * MIB, 64 * MIB + 512, 63 * MIB + 4096, MIB - 3584 },
+		{ "an image of odd sectors", 4 * MIB + 512, 4 * MIB + 8192, 4 * MIB + 4096, 4096 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		CASE(arena_printf("pieces: %s", cases[i].name))
+		{
+			struct ranges r = { 0 };
+			struct pieces p;
+			uint64_t at = 0;
+
+			*vec_push(&r.v) = (struct range){ 0, MIB + 4096 };
+			*vec_push(&r.v) = (struct range){ 2 * MIB - 4096, cases[i].image };
+			pieces_cut(&r, cases[i].image, cases[i].disk, &p);
+			CHECK(p.n > 2 && p.v[0].offset == 0 && p.v[0].n == PIECE);
+			for (size_t j = 0; j < p.n; j++) {
+				CHECK(p.v[j].n > 0 && p.v[j].n <= PIECE && p.v[j].offset >= at);
+				CHECK(p.v[j].tail || p.v[j].offset / PIECE == (p.v[j].offset + p.v[j].n - 1) / PIECE);
+				at = p.v[j].offset + p.v[j].n;
+			}
+			CHECK(p.v[p.n - 1].tail == (cases[i].tail_n > 0));
+			if (cases[i].tail_n)
+				CHECK(p.v[p.n - 1].offset == cases[i].tail && p.v[p.n - 1].n == cases[i].tail_n);
+		}
+	}
+}
+
 int main(void)
 {
+	int r;
+
 	if (!mkdtemp(dir))
 		return 1;
 	snprintf(path, sizeof(path), "%s/image", dir);
@@ -249,7 +287,9 @@ int main(void)
 	test_holes();
 	test_fat();
 	test_ranges();
+	test_pieces();
 	remove_tree(dir, &e);
+	r = check_done(); /* names of cases lie on the arena */
 	arena_done();
-	return check_done();
+	return r;
 }

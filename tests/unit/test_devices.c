@@ -348,6 +348,8 @@ static void test_request(void)
 
 int main(void)
 {
+	int r;
+
 	if (!mkdtemp(top))
 		return 1;
 	host = (struct host){ path_join(top, "sys"), path_join(top, "proc"), path_join(top, "dev") };
@@ -355,6 +357,7 @@ int main(void)
 	test_uses();
 	test_request();
 	remove_tree(top, &e);
+	r = check_done(); /* names of cases lie on the arena */
 	arena_done();
-	return check_done();
+	return r;
 }
