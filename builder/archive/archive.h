@@ -13,6 +13,7 @@
 
 #include "base/err.h"
 #include "base/util.h"
+#include "base/writer.h"
 #include "crypto/digest.h"
 
 struct decode {
@@ -20,6 +21,8 @@ struct decode {
 	const char *name; /* for messages */
 	const int *outs;  /* new empty files; each gets the image, through base/writer.h: the bytes pass by once */
 	unsigned n_outs;
+	writer_fn write; /* instead of files: gets the image in order, zeros too, from another thread */
+	void *write_arg;
 	uint64_t max_size;   /* refuse to write more than this */
 	uint64_t exact_size; /* 0, or what the lock promises */
 	uint64_t memory;     /* bytes the decoder may use */
@@ -30,6 +33,8 @@ struct decode {
 	uint64_t size;		 /* of the raw image; every file has this length */
 };
 int decode_image(struct decode *d, struct err *e);
+/* Whether the bytes of D are the image itself; refuses by name what decode_image() would refuse. */
+int decode_is_raw(const struct decode *d, bool *ret, struct err *e);
 
 struct member; /* open archive, positioned at one file */
 /* -ENOENT with a message that lists some names when there is no such member; refuses anything but a regular file. */

@@ -336,7 +336,8 @@ static int choose(const struct decode *d, decode_fn *ret, struct err *e)
 
 static int decode_to(struct decode *d, struct input *in, decode_fn run, struct sink *s, struct err *e)
 {
-	int r = writer_start(&s->writer, d->outs, d->n_outs, e);
+	int r = d->write ? writer_start_fn(&s->writer, d->write, d->write_arg, e)
+			 : writer_start(&s->writer, d->outs, d->n_outs, e);
 
 	if (r == 0)
 		r = run(d, in, s, e);
@@ -345,6 +346,15 @@ static int decode_to(struct decode *d, struct input *in, decode_fn run, struct s
 	if (r == 0 && d->exact_size && s->size != d->exact_size)
 		r = err_class(e, CLASS_VERIFY, "%s holds %llu bytes, the lock states %llu", d->name,
 			      (unsigned long long)s->size, (unsigned long long)d->exact_size);
+	return r;
+}
+
+int decode_is_raw(const struct decode *d, bool *ret, struct err *e)
+{
+	decode_fn run = NULL;
+	int r = choose(d, &run, e);
+
+	*ret = run == decode_raw;
 	return r;
 }
 

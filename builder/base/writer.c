@@ -28,6 +28,8 @@ struct writer {
 	int error; /* negative errno of the first failed write */
 	int fds[WRITER_MAX_FILES];
 	unsigned n_fds;
+	writer_fn fn; /* instead of files */
+	void *arg;
 	void *memory;
 };
 
@@ -69,6 +71,8 @@ static int write_slot(const struct writer *w, const struct slot *s)
 	size_t start = 0, end;
 	int r = 0;
 
+	if (w->fn)
+		return w->fn(w->arg, buf, s->n, s->offset);
 	while (start < s->n && r == 0) {
 		while (start < s->n && is_zero(buf + start, MIN(hole, s->n - start)))
 			start += hole;
@@ -107,7 +111,7 @@ static void *writer_main(void *arg)
 	return NULL;
 }
 
-int writer_start(struct writer **ret, const int *fds, unsigned n, struct err *e)
+static int start(struct writer **ret, const int *fds, unsigned n, writer_fn fn, void *arg, struct err *e)
 {
 	struct writer *w = xcalloc(1, sizeof(*w));
 	int r;
@@ -119,6 +123,8 @@ int writer_start(struct writer **ret, const int *fds, unsigned n, struct err *e)
 	}
 	for (unsigned i = 0; i < SLOTS; i++)
 		w->slots[i].buf = (char *)w->memory + i * WRITER_BUFFER;
+	w->fn = fn;
+	w->arg = arg;
 	w->n_fds = MIN(n, (unsigned)WRITER_MAX_FILES);
 	for (unsigned i = 0; i < w->n_fds; i++) {
 		w->fds[i] = fds[i];
@@ -134,6 +140,16 @@ int writer_start(struct writer **ret, const int *fds, unsigned n, struct err *e)
 	}
 	*ret = w;
 	return 0;
+}
+
+int writer_start(struct writer **ret, const int *fds, unsigned n, struct err *e)
+{
+	return start(ret, fds, n, NULL, NULL, e);
+}
+
+int writer_start_fn(struct writer **ret, writer_fn fn, void *arg, struct err *e)
+{
+	return start(ret, NULL, 0, fn, arg, e);
 }
 
 void *writer_buffer(struct writer *w)

@@ -24,6 +24,9 @@ enum { WRITER_MAX_FILES = 4 };
 struct writer;
 
 int writer_start(struct writer **ret, const int *fds, unsigned n, struct err *e);
+/* Gives everything to FN, in order, zeros too; FN returns 0 or a negative errno, which ends the writing. */
+typedef int (*writer_fn)(void *arg, const void *buf, size_t n, uint64_t offset);
+int writer_start_fn(struct writer **ret, writer_fn fn, void *arg, struct err *e);
 /* NULL once a write failed: call writer_finish() for the reason. */
 void *writer_buffer(struct writer *w);
 /* Hands BUF back with N bytes for OFFSET; both multiples of 4096 but for the end of the file. */

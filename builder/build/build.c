@@ -62,24 +62,14 @@ static int write_manifest(const struct build *b, const struct target *t, const s
 	return r;
 }
 
-static int stamp(const struct build *b, const struct node_plan *n, const char *image, struct records *records,
-		 const char **ret_manifest, struct err *e)
+/* Onto an open root filesystem, which is closed in any case, and the FAT beside it. */
+static int stamp(const struct build *b, const struct node_plan *n, struct ext4 *root, struct fat boot,
+		 struct records *records, const char **ret_manifest, struct err *e)
 {
-	_cleanup_(ext4_abortp) struct ext4 *fs = NULL;
-	int64_t epoch = b->plan->project->epoch;
-	const struct partition *root;
-	struct target t = { .cache = b->cache };
-	struct disk d;
-	int r = disk_read_base(image, &d, e);
+	_cleanup_(ext4_abortp) struct ext4 *fs = root;
+	struct target t = { .root = fs, .boot = boot, .cache = b->cache };
+	int r;
 
-	if (r < 0)
-		return r;
-	root = &d.parts[d.n - 1];
-	r = ext4_open(image, root->start, root->size, EXT4_WRITE, epoch, &fs, e);
-	if (r < 0)
-		return r;
-	t.root = fs;
-	t.boot = (struct fat){ image, d.parts[0].start, epoch };
 	t.task = task_begin("stamp", n->node->name, 0);
 	r = apply_layer(&t, &n->tree, LAYER_NODE, NULL, records, e);
 	records_merge(records);
@@ -91,6 +81,61 @@ static int stamp(const struct build *b, const struct node_plan *n, const char *i
 	}
 	task_end(t.task, r < 0 ? "failed" : NULL);
 	return r;
+}
+
+static int stamp_file(const struct build *b, const struct node_plan *n, const char *image, struct records *records,
+		      const char **ret_manifest, struct err *e)
+{
+	int64_t epoch = b->plan->project->epoch;
+	const struct partition *root;
+	struct ext4 *fs;
+	struct disk d;
+	int r = disk_read_base(image, &d, e);
+
+	if (r < 0)
+		return r;
+	root = &d.parts[d.n - 1];
+	r = ext4_open(image, root->start, root->size, EXT4_WRITE, epoch, &fs, e);
+	return r < 0 ? r : stamp(b, n, fs, (struct fat){ image, d.parts[0].start, epoch }, records, ret_manifest, e);
+}
+
+static int stamp_cow(const struct build *b, const struct node_plan *n, struct cow *c, struct records *records,
+		     struct err *e)
+{
+	int64_t epoch = b->plan->project->epoch;
+	const struct partition *root, *first;
+	const char *boot, *manifest;
+	struct ext4 *fs;
+	struct disk d;
+	int r = disk_read_base(arena_printf("/proc/self/fd/%d", cow_file(c)), &d, e);
+
+	if (r < 0)
+		return r;
+	first = &d.parts[0];
+	root = &d.parts[d.n - 1];
+	r = cow_lend(c, first->start, first->start + first->size, &boot, e);
+	if (r == 0)
+		r = ext4_open_cow(c, root->start, root->size, EXT4_WRITE, epoch, &fs, e);
+	if (r == 0)
+		r = stamp(b, n, fs, (struct fat){ boot, first->start, epoch }, records, &manifest, e);
+	return r < 0 ? r : cow_settle(c, first->start, first->start + first->size, e);
+}
+
+int build_node_cow(const struct build *b, const struct node_plan *n, struct cow **ret, struct err *e)
+{
+	_cleanup_(cow_closep) struct cow *c = NULL;
+	struct records records = { 0 };
+	int layer, r = layer_get(b, n->layer, &layer, &records, e);
+
+	if (r == 0)
+		r = cow_open(layer, n->node->name, &c, e);
+	if (r == 0)
+		r = stamp_cow(b, n, c, &records, e);
+	if (r < 0)
+		return err_interrupted(e) ? r : err_wrap(e, "%s", n->node->name);
+	*ret = c;
+	c = NULL;
+	return 0;
 }
 
 static int check_room(const char *image, int layer, struct err *e)
@@ -164,7 +209,7 @@ static int build_node(const struct build *b, const struct node_plan *n, struct e
 	r = clone_sparse(layer, out.fd, n->image, e);
 	task_end(t, r < 0 ? "failed" : NULL);
 	if (r == 0)
-		r = stamp(b, n, outfile_tmp_path(&out), &records, &manifest, e);
+		r = stamp_file(b, n, outfile_tmp_path(&out), &records, &manifest, e);
 	if (r < 0)
 		return err_rename(e, outfile_tmp_path(&out), n->image);
 	r = remove_companions(n, e);

@@ -21,6 +21,10 @@ struct build {
 /* All nodes of the plan; every artifact must be in the cache. */
 int build_run(const struct build *b, struct err *e);
 
+/* The image of node N without a file of it: the cached role layer, the node's stamp in memory. The same bytes as the
+ * node's image. Closed by the caller. */
+int build_node_cow(const struct build *b, const struct node_plan *n, struct cow **ret, struct err *e);
+
 /* ---- what was put on an image: the manifest ---- */
 
 /* One path as it is on the image. Lives on the arena. */

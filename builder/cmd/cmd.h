@@ -38,13 +38,14 @@ struct cmd_options {
 	enum progress_mode progress;
 
 	/* of some commands */
-	struct cmd_words nodes;
-	const char *role;  /* "control-plane", "worker" or NULL */
-	bool check;	   /* lock --check */
-	bool update;	   /* lock --update */
-	bool show_secrets; /* render, secrets show */
-	bool reference;	   /* schema --reference */
-	bool status;	   /* schema --status */
+	struct cmd_words nodes, serials; /* --node, --serial */
+	const char *role;		 /* "control-plane", "worker" or NULL */
+	bool check;			 /* lock --check */
+	bool update;			 /* lock --update, flash --update */
+	bool all;			 /* flash --all */
+	bool show_secrets;		 /* render, secrets show */
+	bool reference;			 /* schema --reference */
+	bool status;			 /* schema --status */
 	bool yes;
 	bool force;
 	bool sha256;	  /* build --sha256: a whole-file digest beside each image */
@@ -70,11 +71,16 @@ int cmd_kubeconfig(const struct cmd_options *o, struct err *e);
 int cmd_inspect(const struct cmd_options *o, struct err *e);
 int cmd_status(const struct cmd_options *o, struct err *e);
 int cmd_boot(const struct cmd_options *o, struct err *e);
+int cmd_devices(const struct cmd_options *o, struct err *e);
+int cmd_flash(const struct cmd_options *o, struct err *e);
 int cmd_doctor(const struct cmd_options *o, struct err *e);
 int cmd_schema(const struct cmd_options *o, struct err *e);
 
 /* Class USAGE unless there are between MIN and MAX arguments. */
 int cmd_args(const struct cmd_options *o, size_t min, size_t max, const char *usage, struct err *e);
+
+/* A line of an answer on stdin, without blanks at its end; *LINE as in getline(3). Class USAGE at the end of input. */
+int cmd_read_line(char **line, size_t *cap, struct err *e);
 
 /* Path of the secrets file for the config in force. */
 const char *cmd_secrets_path(const struct cmd_options *o, const struct config *c);

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <poll.h>
+
+#include "base/sig.h"
 #include "cmd/cmd.h"
 #include "secrets/secrets.h"
 
@@ -13,4 +16,34 @@ int cmd_args(const struct cmd_options *o, size_t min, size_t max, const char *us
 const char *cmd_secrets_path(const struct cmd_options *o, const struct config *c)
 {
 	return secrets_path(o->secrets, c);
+}
+
+/* Looks up now and then: a Ctrl-C just before the wait interrupts no call. */
+static int wait_for_input(struct err *e)
+{
+	struct pollfd in = { .fd = STDIN_FILENO, .events = POLLIN };
+	int r;
+
+	do
+		r = sig_check(e);
+	while (r == 0 && poll(&in, 1, 200) <= 0);
+	return r;
+}
+
+int cmd_read_line(char **line, size_t *cap, struct err *e)
+{
+	ssize_t n;
+	int r = wait_for_input(e);
+
+	if (r < 0)
+		return r;
+	n = getline(line, cap, stdin);
+	r = sig_check(e);
+	if (r < 0)
+		return r;
+	if (n < 0)
+		return err_class(e, CLASS_USAGE, "the answers ended too early, nothing was written");
+	while (n && strchr(" \t\r\n", (*line)[n - 1]))
+		(*line)[--n] = '\0';
+	return 0;
 }

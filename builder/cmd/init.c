@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <glob.h>
-#include <poll.h>
 
 #include "base/file.h"
 #include "base/json.h"
@@ -272,36 +271,6 @@ static const struct question questions[] = {
 	  suggest_address, false },
 };
 
-/* Looks up now and then: a Ctrl-C just before the wait interrupts no call. */
-static int wait_for_input(struct err *e)
-{
-	struct pollfd in = { .fd = STDIN_FILENO, .events = POLLIN };
-	int r;
-
-	do
-		r = sig_check(e);
-	while (r == 0 && poll(&in, 1, 200) <= 0);
-	return r;
-}
-
-static int read_line(char **line, size_t *cap, struct err *e)
-{
-	ssize_t n;
-	int r = wait_for_input(e);
-
-	if (r < 0)
-		return r;
-	n = getline(line, cap, stdin);
-	r = sig_check(e);
-	if (r < 0)
-		return r;
-	if (n < 0)
-		return err_class(e, CLASS_USAGE, "the answers ended too early, nothing was written");
-	while (n && strchr(" \t\r\n", (*line)[n - 1]))
-		(*line)[--n] = '\0';
-	return 0;
-}
-
 /* Until the answer will do. */
 static int ask(struct interview *v, const struct question *q, struct err *e)
 {
@@ -314,7 +283,7 @@ static int ask(struct interview *v, const struct question *q, struct err *e)
 		if (suggested)
 			fprintf(stderr, " [%s]", *suggested ? suggested : "none");
 		fputs(": ", stderr);
-		if (read_line(&line, &cap, e) < 0)
+		if (cmd_read_line(&line, &cap, e) < 0)
 			return e->code;
 		text = line + strspn(line, " \t");
 		text = *text || !suggested ? arena_strdup(text) : suggested;

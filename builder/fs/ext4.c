@@ -123,7 +123,7 @@ static void load_messages(void)
 	initialize_ext2_error_table();
 }
 
-static int open_fs(struct ext4 *x, uint64_t offset, unsigned flags, struct err *e)
+static int open_fs(struct ext4 *x, struct cow *cow, uint64_t offset, unsigned flags, struct err *e)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	_cleanup_free_ char *options = xasprintf("offset=%llu", (unsigned long long)offset);
@@ -132,7 +132,9 @@ static int open_fs(struct ext4 *x, uint64_t offset, unsigned flags, struct err *
 	errcode_t c;
 
 	pthread_once(&once, load_messages);
-	c = ext2fs_open2(x->image, options, how, 0, 0, unix_io_manager, &x->fs);
+	if (cow)
+		cow_io_prepare(cow, offset);
+	c = ext2fs_open2(x->image, cow ? NULL : options, how, 0, 0, cow ? cow_io_manager : unix_io_manager, &x->fs);
 	if (c == EXT2_ET_BAD_MAGIC || c == EXT2_ET_SHORT_READ)
 		return err_set(e, -EINVAL, "%s: there is no ext4 at byte %llu", x->image, (unsigned long long)offset);
 	if (c)
@@ -156,8 +158,8 @@ static int load(struct ext4 *x, uint64_t length, unsigned flags, struct err *e)
 	return c ? ext4_error(e, c, x->image, "cannot read the ext4's bitmaps") : 0;
 }
 
-int ext4_open(const char *image, uint64_t offset, uint64_t length, unsigned flags, int64_t epoch, struct ext4 **ret,
-	      struct err *e)
+static int open_either(const char *image, struct cow *cow, uint64_t offset, uint64_t length, unsigned flags,
+		       int64_t epoch, struct ext4 **ret, struct err *e)
 {
 	struct ext4 *x = xcalloc(1, sizeof(*x));
 	int r;
@@ -165,7 +167,7 @@ int ext4_open(const char *image, uint64_t offset, uint64_t length, unsigned flag
 	x->image = xstrdup(image);
 	x->now = MAX(epoch, 1);
 	x->chunk = xmalloc(CHUNK);
-	r = open_fs(x, offset, flags, e);
+	r = open_fs(x, cow, offset, flags, e);
 	if (r == 0)
 		r = load(x, length, flags, e);
 	if (r < 0) {
@@ -174,6 +176,18 @@ int ext4_open(const char *image, uint64_t offset, uint64_t length, unsigned flag
 	}
 	*ret = x;
 	return 0;
+}
+
+int ext4_open(const char *image, uint64_t offset, uint64_t length, unsigned flags, int64_t epoch, struct ext4 **ret,
+	      struct err *e)
+{
+	return open_either(image, NULL, offset, length, flags, epoch, ret, e);
+}
+
+int ext4_open_cow(struct cow *image, uint64_t offset, uint64_t length, unsigned flags, int64_t epoch, struct ext4 **ret,
+		  struct err *e)
+{
+	return open_either(cow_name(image), image, offset, length, flags, epoch, ret, e);
 }
 
 void ext4_abort(struct ext4 *x)
@@ -216,6 +230,29 @@ void ext4_info(const struct ext4 *x, struct ext4_info *ret)
 	snprintf(ret->uuid, sizeof(ret->uuid), "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
 		 u[0], u[1], u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12], u[13], u[14], u[15]);
 	snprintf(ret->label, sizeof(ret->label), "%.16s", (const char *)s->s_volume_name);
+}
+
+/* Blocks that the bitmap calls free; what lies before the first block (of 1 KiB filesystems) is not among them. */
+int ext4_free_ranges(struct ext4 *x, free_range_fn fn, void *arg, struct err *e)
+{
+	blk64_t last = ext2fs_blocks_count(x->fs->super) - 1, at = x->fs->super->s_first_data_block, start, end;
+	int r = 0;
+
+	while (r == 0 && at <= last) {
+		errcode_t c = ext2fs_find_first_zero_block_bitmap2(x->fs->block_map, at, last, &start);
+
+		if (c == ENOENT)
+			return 0;
+		if (c == 0)
+			c = ext2fs_find_first_set_block_bitmap2(x->fs->block_map, start, last, &end);
+		if (c == ENOENT)
+			end = last + 1;
+		else if (c)
+			return ext4_error(e, c, x->image, "cannot read the ext4's block bitmap");
+		r = fn(arg, start * x->fs->blocksize, end * x->fs->blocksize);
+		at = end;
+	}
+	return r;
 }
 
 static ssize_t bytes_read(void *arg, void *buf, size_t n, struct err *e)

@@ -9,6 +9,7 @@
 #ifndef FS_FS_H
 #define FS_FS_H
 
+#include "base/cow.h"
 #include "base/err.h"
 #include "base/util.h"
 
@@ -50,6 +51,9 @@ enum { EXT4_READ = 0, EXT4_WRITE = 1 << 0 };
  * partition. EPOCH is the time of everything written. */
 int ext4_open(const char *image, uint64_t offset, uint64_t length, unsigned flags, int64_t epoch, struct ext4 **ret,
 	      struct err *e);
+/* The same on an image with its changes in memory, which must outlive it. */
+int ext4_open_cow(struct cow *image, uint64_t offset, uint64_t length, unsigned flags, int64_t epoch, struct ext4 **ret,
+		  struct err *e);
 /* Writes all that is pending and closes, also on error. */
 int ext4_close(struct ext4 *fs, struct err *e);
 void ext4_abort(struct ext4 *fs); /* closes without flushing; for error paths */
@@ -64,6 +68,10 @@ struct ext4_info {
 	char uuid[37], label[17];
 };
 void ext4_info(const struct ext4 *fs, struct ext4_info *ret);
+
+/* Every range of bytes of the partition (from its start) whose content matters to nobody, in order. */
+typedef int (*free_range_fn)(void *arg, uint64_t start, uint64_t end);
+int ext4_free_ranges(struct ext4 *fs, free_range_fn fn, void *arg, struct err *e);
 
 /* All return -ENOENT with a message when the path (or its parent) is not there. The last component of a path is
  * followed when it is a symbolic link only by ext4_read. */
@@ -121,5 +129,9 @@ struct fat_entry {
 /* Every file and folder, sorted by path, on the arena. */
 int fat_list(const struct fat *f, struct fat_entry **ret, size_t *ret_n, struct err *e);
 int fat_free(const struct fat *f, uint64_t *ret_bytes, struct err *e);
+/* As ext4_free_ranges(), for the FAT16 or FAT32 at OFFSET of an image; read here, without mtools. -EINVAL when it is
+ * none that can be relied upon. */
+int fat_free_ranges(const struct cow *image, uint64_t offset, uint64_t length, free_range_fn fn, void *arg,
+		    struct err *e);
 
 #endif

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/json.h"
+#include "cmd/cmd.h"
+#include "flash/device.h"
+
+static json_t *device_json(const struct device *d)
+{
+	const char *why = guard_verdict(d);
+
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:b, s:b, s:s, s:s, s:b, s:s}", "name", d->name, "path",
+			 d->path, "bus", d->bus, "model", d->model, "serial", d->identity, "size", (json_int_t)d->size,
+			 "removable", d->removable, "readOnly", d->read_only, "labels", d->labels, "mounts", d->mounts,
+			 "flashable", why == NULL, "reason", str_or(why, ""));
+}
+
+static void print_device(const struct device *d)
+{
+	char size[SIZE_TEXT_MAX];
+	const char *why = guard_verdict(d);
+
+	printf("%-14s %10s  %-6s %-24s %-20s %s\n", d->path, size_text(d->size, size), *d->bus ? d->bus : "-",
+	       *d->model ? d->model : "-", *d->identity ? d->identity : "-", *d->labels ? d->labels : "-");
+	if (why)
+		printf("    not to be flashed: %s\n", why);
+	else if (guard_wants_identity(d))
+		printf("    not removable: flashed only when its serial is typed, or given with --serial\n");
+}
+
+/* Cards first, then the disks that need their serial typed, then those that cannot be had at all. */
+static unsigned rank(const struct device *d)
+{
+	return guard_verdict(d) ? 2 : guard_wants_identity(d) ? 1 : 0;
+}
+
+int cmd_devices(const struct cmd_options *o, struct err *e)
+{
+	struct devices all;
+	json_t *list;
+	int r = cmd_args(o, 0, 0, "devices [--json]", e);
+
+	if (r == 0)
+		r = devices_scan(&host_real, &all, e);
+	if (r < 0)
+		return r;
+	list = json_array();
+	if (!o->json)
+		printf("%-14s %10s  %-6s %-24s %-20s %s\n", "disk", "size", "bus", "model", "serial", "labels");
+	for (unsigned i = 0; i < 3; i++)
+		vec_foreach (d, &all.v) {
+			if (rank(d) != i)
+				continue;
+			if (o->json)
+				json_array_append_new(list, device_json(d));
+			else
+				print_device(d);
+		}
+	if (o->json)
+		return json_print(list, e);
+	json_decref(list);
+	return 0;
+}

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <sys/mman.h>
+
+#include "base/sig.h"
+#include "flash/internal.h"
+
+/* Three requests are under way at a time: the disk is never idle while a digest is made. */
+enum { WORKERS = 3, SLOTS = 6 };
+
+struct slot {
+	char *buf; /* and as much again: the worker's own */
+	struct piece *piece;
+	enum { SLOT_FREE, SLOT_TAKEN, SLOT_READY, SLOT_BUSY } state;
+};
+
+struct pool {
+	pthread_t threads[WORKERS];
+	unsigned n_threads;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	struct slot slots[SLOTS];
+	unsigned next_in, next_out;
+	bool ending, failed;
+	struct err failure;
+	pool_fn fn;
+	void *arg;
+	char *memory;
+};
+
+static void fail(struct pool *p, const struct err *e)
+{
+	if (!p->failed)
+		p->failure = *e;
+	p->failed = true;
+}
+
+static void *worker(void *arg)
+{
+	struct pool *p = arg;
+
+	pthread_mutex_lock(&p->lock);
+	for (;;) {
+		struct slot *s = &p->slots[p->next_out % SLOTS];
+		struct err e = { 0 };
+		int r = 0;
+
+		if (s->state != SLOT_READY && p->ending)
+			break;
+		if (s->state != SLOT_READY) {
+			pthread_cond_wait(&p->changed, &p->lock);
+			continue;
+		}
+		s->state = SLOT_BUSY;
+		p->next_out++;
+		if (!p->failed) {
+			pthread_mutex_unlock(&p->lock);
+			r = p->fn(p->arg, s->buf, s->buf + PIECE, s->piece, &e);
+			pthread_mutex_lock(&p->lock);
+		}
+		if (r < 0)
+			fail(p, &e);
+		s->state = SLOT_FREE;
+		pthread_cond_broadcast(&p->changed);
+	}
+	pthread_mutex_unlock(&p->lock);
+	return NULL;
+}
+
+int pool_start(struct pool **ret, pool_fn fn, void *arg, struct err *e)
+{
+	struct pool *p = xcalloc(1, sizeof(*p));
+	struct err ignored;
+	int r = 0;
+
+	p->memory = mmap(NULL, SLOTS * 2 * PIECE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (p->memory == MAP_FAILED) {
+		free(p);
+		return err_errno(e, -errno, "cannot allocate buffers");
+	}
+	for (unsigned i = 0; i < SLOTS; i++)
+		p->slots[i].buf = p->memory + (size_t)i * 2 * PIECE;
+	pthread_mutex_init(&p->lock, NULL);
+	pthread_cond_init(&p->changed, NULL);
+	p->fn = fn;
+	p->arg = arg;
+	while (r == 0 && p->n_threads < WORKERS) {
+		r = -pthread_create(&p->threads[p->n_threads], NULL, worker, p);
+		p->n_threads += r == 0;
+	}
+	if (r < 0) {
+		pool_finish(p, &ignored);
+		return err_errno(e, r, "cannot start a thread");
+	}
+	*ret = p;
+	return 0;
+}
+
+void *pool_take(struct pool *p)
+{
+	struct slot *s = &p->slots[p->next_in % SLOTS];
+	struct err e = { 0 };
+	void *buf = NULL;
+
+	pthread_mutex_lock(&p->lock);
+	while (s->state != SLOT_FREE && !p->failed)
+		pthread_cond_wait(&p->changed, &p->lock);
+	if (sig_check(&e) < 0)
+		fail(p, &e);
+	if (!p->failed) {
+		s->state = SLOT_TAKEN;
+		buf = s->buf;
+	}
+	pthread_mutex_unlock(&p->lock);
+	return buf;
+}
+
+void pool_give(struct pool *p, void *buf, struct piece *piece)
+{
+	struct slot *s = &p->slots[p->next_in % SLOTS];
+
+	pthread_mutex_lock(&p->lock);
+	s->piece = piece;
+	s->state = SLOT_READY;
+	p->next_in++;
+	pthread_cond_broadcast(&p->changed);
+	pthread_mutex_unlock(&p->lock);
+}
+
+int pool_finish(struct pool *p, struct err *e)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&p->lock);
+	p->ending = true;
+	pthread_cond_broadcast(&p->changed);
+	pthread_mutex_unlock(&p->lock);
+	for (unsigned i = 0; i < p->n_threads; i++)
+		pthread_join(p->threads[i], NULL);
+	if (p->failed) {
+		*e = p->failure;
+		r = e->code;
+	}
+	munmap(p->memory, SLOTS * 2 * PIECE);
+	pthread_cond_destroy(&p->changed);
+	pthread_mutex_destroy(&p->lock);
+	free(p);
+	return r;
+}
