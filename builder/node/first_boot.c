@@ -69,7 +69,7 @@ static const struct step steps[] = {
 
 /* What the steps may do: ask the API, write their state and stamps. Nothing of it needs a capability. */
 static const char unit_text[] = "[Unit]\n"
-				"Description=pibuild: %s\n"
+				"Description=First boot: %s\n"
 				"After=pibuild-preflight.service\n"
 				"StartLimitIntervalSec=0\n"
 				"\n"

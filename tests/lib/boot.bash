@@ -41,7 +41,7 @@ boot_node() {
 	EOT
 	[ $# -gt 1 ] || set -- "$1" --until-ready
 	"$PIBUILD" boot "out/$1.img" --memory 1024 --disk-size 4GiB --timeout 600 --log console "${@:2}" -- bash ./ask >boot.log 2>&1 ||
-		{ tail -40 console boot.log; return 1; }
+		{ tail -n 40 console boot.log; return 1; }
 }
 
 # answer QUESTION: what the machine said to it.
