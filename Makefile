@@ -1,4 +1,4 @@
-# pibuild: make | make demo | make test | make test-fast | make lint | make install | make clean
+# pibuild: make | make demo | make test | make test-fast | make test-powercut | make lint | make install | make clean
 #
 #   V=1 shows commands          SAN=1 address and undefined-behaviour sanitizers      COV=1 coverage
 #   CC=gcc|clang  WERROR=1      T=pattern picks test files                            PREFIX=, DESTDIR= for install
@@ -75,6 +75,13 @@ test-fast: deps
 	@scripts/run-tests --fast --build $(B) $(T)
 test-programs: all $(UNIT_BIN)
 
+# Power cuts at seeded points of first boot, two machines at a time: make test-powercut POINTS=40 SEED=1
+POINTS  ?= 40
+SEED    ?= 1
+test-powercut: deps
+	@$(MAKE) --no-print-directory all
+	PATH=$$PATH:/usr/sbin:/sbin PIBUILD=$(abspath $(B)/pibuild) POINTS=$(POINTS) SEED=$(SEED) LANES=2 bats --tap tests/boot/power-cut.bats
+
 # Ratios against xz and cp on the bootable base, in one run.
 bench: deps
 	@$(MAKE) --no-print-directory all
@@ -100,7 +107,7 @@ install: all
 clean:
 	rm -rf build build-*
 
-.PHONY: all deps demo bench test test-fast test-programs lint install clean
+.PHONY: all deps demo bench test test-fast test-powercut test-programs lint install clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 -include $(shell find $(B)/builder $(B)/tests -type f -name '*.d' 2>/dev/null)

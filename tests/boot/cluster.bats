@@ -49,7 +49,7 @@ teardown() {
 
 @test "a second server joins" {
 	BOUND=200 told cp-2 'done'
-	on cp-1 'ls /var/lib/rancher/k3s/stand-in/objects/node/_' >nodes
+	on cp-1 'ls -1 /var/lib/rancher/k3s/stand-in/objects/node/_' >nodes
 	grep -qx cp-2 nodes && grep -qx w-1 nodes
 }
 
