@@ -30,6 +30,7 @@ struct source {
 	uint64_t size;	   /* bytes of the image; whole sectors */
 	struct cow *image; /* NULL = compressed, in FD */
 	int fd;
+	int64_t mtime; /* of the file, nanoseconds */
 };
 
 /* Opens an image: raw, or .xz, .gz, .zst told by its first bytes. A compressed one is decoded once, to nowhere: its
@@ -37,6 +38,8 @@ struct source {
 int source_open(const char *path, struct source *ret, struct err *e);
 /* Takes over an image with changes. */
 int source_cow(struct cow *image, struct source *ret, struct err *e);
+/* -ESTALE when the file was written to since it was opened. */
+int source_check(const struct source *s, struct err *e);
 void source_close(struct source *s);
 
 struct range {

@@ -64,12 +64,29 @@ static int measure(struct source *s, uint64_t compressed, struct err *e)
 	return r < 0 ? r : check_image(s, m.sector, e);
 }
 
+static int64_t mtime_of(const struct source *s)
+{
+	struct stat st;
+
+	if (fstat(s->image ? cow_file(s->image) : s->fd, &st) < 0)
+		return -1;
+	return (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+}
+
+int source_check(const struct source *s, struct err *e)
+{
+	if (mtime_of(s) == s->mtime)
+		return 0;
+	return err_set(e, -ESTALE, "%s changed while it was flashed: run the command again", s->name);
+}
+
 int source_cow(struct cow *image, struct source *ret, struct err *e)
 {
 	unsigned char sector[SECTOR] = { 0 };
 	int r;
 
 	*ret = (struct source){ .name = cow_name(image), .size = cow_size(image), .image = image, .fd = -1 };
+	ret->mtime = mtime_of(ret);
 	r = cow_read(image, sector, sizeof(sector), 0);
 	if (r < 0 && r != -ENODATA)
 		return err_errno(e, r, "cannot read %s", ret->name);
@@ -98,6 +115,7 @@ int source_open(const char *path, struct source *ret, struct err *e)
 		return r < 0 ? r : source_cow(image, ret, e);
 	}
 	ret->fd = take_fd(&fd);
+	ret->mtime = mtime_of(ret);
 	return measure(ret, (uint64_t)st.st_size, e);
 }
 

@@ -31,8 +31,12 @@ static int put_piece(void *arg, void *buf, void *spare, struct piece *p, struct 
 {
 	struct work *w = arg;
 	bool there = false;
-	int r = note_digest(w, buf, p, e);
+	int r = 0;
 
+	/* Else it is compared with the source itself, and hashed, when it is read back: hashing would slow the writing.
+	 */
+	if (!w->flash->source->image || p->offset == 0)
+		r = note_digest(w, buf, p, e);
 	if (r == 0 && p->offset == 0)
 		memcpy(w->target->head, buf, p->n);
 	if (r == 0 && !w->only_hash && p->offset != 0) {

@@ -290,6 +290,13 @@ on_terminal() {
 	[ "$(boot_signature "$BATS_TEST_TMPDIR/other")" = 55aa ]
 }
 
+@test "an image that is written to while it is flashed leaves no card that boots" {
+	cp --sparse=always "$image" "$BATS_TEST_TMPDIR/i.img"
+	HOOK="touch $BATS_TEST_TMPDIR/i.img" fails 1 "changed while it was flashed" on_terminal "$(identity "$loop")" \
+		"$PIBUILD" flash "$BATS_TEST_TMPDIR/i.img" "$loop"
+	[ "$(boot_signature "$loop")" = 0000 ]
+}
+
 @test "on a terminal --all with one reader asks for the next card, and may see another disk then" {
 	cp dirty.img "$BATS_TEST_TMPDIR/second"
 	python3 - "$PIBUILD" "$loop" "$BATS_TEST_TMPDIR/second" "$top/scripts/sandbox" <<-'PYTHON'
