@@ -45,7 +45,7 @@ teardown() {
 
 @test "the worker is itself and no server: name, address, locale, units; its root has grown, no unit failed" {
 	[ "$(on w-1 hostname)" = w-1 ]
-	on w-1 'ip -4 -o addr show eth0' | grep -qw 192.168.1.12/24
+	on w-1 'ip -4 -o addr show eth0 | grep -qw 192.168.1.12/24'
 	[ "$(on w-1 'cat /etc/default/locale')" = LANG=C.UTF-8 ]
 	[ "$(on w-1 'findmnt -bno SIZE /')" -gt 3500000000 ]
 	[ "$(on w-1 'systemctl is-active k3s-agent.service')" = active ]
