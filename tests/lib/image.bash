@@ -66,7 +66,7 @@ judge() {
 	e2fsck -fn "$dir/root" >"$dir/ext4.log" 2>&1 || { cat "$dir/ext4.log"; return 1; }
 	sfdisk --verify "$1" >"$dir/table.log" 2>&1 || { cat "$dir/table.log"; return 1; }
 	# The file system ends inside its partition, which e2fsck on a piece cannot see.
-	[ $(($(dumpe2fs -h "$dir/root" 2>/dev/null | awk -F: '/^Block count/ {c=$2} /^Block size/ {s=$2} END {print c*s}'))) \
+	[ $(($(dumpe2fs -h "$dir/root" 2>/dev/null | awk -F: '/^Block count/ {c=$2} /^Block size/ {s=$2} END {printf "%.0f", c * s}'))) \
 		-le "$(part_size "$1" 2)" ]
 	rm -rf "$dir"
 }
