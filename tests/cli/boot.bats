@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # pibuild boot without a boot: what QEMU is told, and what becomes of what its console says. QEMU is a stand-in; a real
 # one boots real images in tests/boot.
+# slow: it builds images and waits for the stand-in's console.
 
 load ../lib/image
 load ../lib/card

@@ -38,6 +38,7 @@ start_server() {
 	# An answer with its headers, as s_server -HTTP sends files.
 	body='{"major":"1","minor":"36","gitVersion":"v1.36.4+k3s1"}'
 	printf 'HTTP/1.0 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s' ${#body} "$body" >version
+	: >server.log
 	openssl s_server -accept 0 -4 -HTTP -key leaf.key -cert leaf.crt -Verify 2 -verify_return_error \
 		-verifyCAfile client-ca.crt >server.log 2>&1 &
 	server_pid=$!
