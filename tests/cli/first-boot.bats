@@ -49,7 +49,7 @@ all_steps() {
 	all_steps
 	[ ! -e card/etc/pibuild/secrets/dns01.yaml ]
 	grep -q dop_v1_canary card/state/objects/secret/cert-manager/dns01
-	! grep -rq dop_v1_canary card/run log.*
+	run ! grep -rq dop_v1_canary card/run log.*
 }
 
 @test "a second boot applies nothing again" {
@@ -72,7 +72,7 @@ all_steps() {
 	timeout 90 sh card/usr/lib/pibuild/step cni >log.second 2>&1
 	wait
 	[ "$(grep -c 'cilium install' card/state/calls)" = 1 ]
-	! grep -q 'cilium upgrade' card/state/calls
+	run ! grep -q 'cilium upgrade' card/state/calls
 }
 
 @test "a torn stamp is none: the step is taken again" {
@@ -501,7 +501,7 @@ Joined; waiting until Cilium makes this node Ready" ]
 		rm ./pibuild-locale.service # it runs locale-gen, which not every machine has
 		systemd-analyze verify --man=no --recursive-errors=no ./pibuild-*.service
 		rm ./pibuild-*.service
-		! grep -rE '^(Requires|BindsTo|Requisite)=' card/etc/systemd/system
+		run ! grep -rE '^(Requires|BindsTo|Requisite)=' card/etc/systemd/system
 	done
 }
 
