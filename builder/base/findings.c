@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/findings.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+void finding_add(struct findings *f, const char *check, const char *where, const char *fmt, ...)
+{
+	struct finding *x = vec_push(&f->v);
+	char *text;
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (vasprintf(&text, fmt, ap) < 0)
+		abort();
+	va_end(ap);
+	*x = (struct finding){ arena_strdup(check), arena_strdup(where), arena_strdup(text) };
+	free(text);
+}
+
+json_t *findings_json(const struct findings *f)
+{
+	json_t *list = json_array();
+
+	vec_foreach (x, &f->v)
+		json_array_append_new(
+			list, json_pack("{s:s, s:s, s:s}", "check", x->check, "where", x->where, "text", x->text));
+	return list;
+}
+
+void findings_print(const struct findings *f)
+{
+	vec_foreach (x, &f->v)
+		printf("%s: %s: %s\n", x->check, x->where, x->text);
+}
