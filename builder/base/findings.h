@@ -17,8 +17,7 @@ struct findings {
 	VEC(struct finding) v;
 };
 
-void finding_add(struct findings *f, const char *check, const char *where, const char *fmt, ...)
-	__attribute__((format(printf, 4, 5)));
+void finding_add(struct findings *f, const char *check, const char *where, const char *fmt, ...) _printf_(4, 5);
 /* [{"check", "where", "text"}], in the order they were added. */
 json_t *findings_json(const struct findings *f);
 /* A line each on stdout: "check: where: text". */
