@@ -25,8 +25,7 @@ enum checksum_form { CHECKSUM_SHA256SUM, CHECKSUM_HELM_INDEX, CHECKSUM_GITHUB, C
 enum {
 	FOR_CONTROL_PLANE = 1 << 0,
 	FOR_WORKER = 1 << 1,
-	FOR_FIRST_SERVER = 1 << 2,
-	FOR_AIRGAP = 1 << 3, /* only when airgap is on */
+	FOR_AIRGAP = 1 << 2, /* only when airgap is on */
 };
 
 struct artifact {

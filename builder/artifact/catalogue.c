@@ -13,7 +13,7 @@ static const char *const form_names[CHECKSUM_FORM_COUNT] = {
 	[CHECKSUM_SHA256SUM] = "sha256sum", [CHECKSUM_HELM_INDEX] = "helm-index", [CHECKSUM_GITHUB] = "github"
 };
 /* In the order of the FOR_ bits. */
-static const char *const audience_names[] = { "control-plane", "worker", "first-server", "airgap" };
+static const char *const audience_names[] = { "control-plane", "worker", "airgap" };
 
 #define AT(member) offsetof(struct artifact, member)
 static const struct row checksum_rows[] = {

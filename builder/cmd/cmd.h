@@ -11,6 +11,7 @@
 #include "base/progress.h"
 #include "cmd/init.h"
 #include "config/config.h"
+#include "plan/plan.h"
 
 struct cmd_words {
 	const char **v;
@@ -48,6 +49,7 @@ struct cmd_options {
 	bool status;			 /* schema --status */
 	bool yes;
 	bool force;
+	bool generic;	  /* build, plan: one image per role */
 	bool sha256;	  /* build --sha256: a whole-file digest beside each image */
 	const char *base; /* inspect --base: the image to compare with */
 	struct init_answers init;
@@ -81,6 +83,14 @@ int cmd_args(const struct cmd_options *o, size_t min, size_t max, const char *us
 
 /* A line of an answer on stdin, without blanks at its end; *LINE as in getline(3). Class USAGE at the end of input. */
 int cmd_read_line(char **line, size_t *cap, struct err *e);
+
+/* What --node, --role and --generic select. */
+struct plan_options cmd_plan_options(const struct cmd_options *o, enum secret_use use);
+/* Class USAGE when they contradict each other. */
+int cmd_check_selection(const struct cmd_options *o, struct err *e);
+
+/* A valid project, the plan of what SO selects, and a lock that pins all of it. */
+int cmd_load_plan(const struct project_options *po, const struct plan_options *so, struct plan **ret, struct err *e);
 
 /* Path of the secrets file for the config in force. */
 const char *cmd_secrets_path(const struct cmd_options *o, const struct config *c);

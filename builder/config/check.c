@@ -538,13 +538,13 @@ static void check_passphrase(const struct check *x)
 		fault_key(x->faults, x->config, key, "%s: %s", key, why);
 }
 
-static void check_secrets(const struct check *x)
+void config_check_secrets(const struct config *c, struct faults *f)
 {
-	const struct config *c = x->config;
+	const struct check x = { .config = c, .faults = f };
 
-	check_passphrase(x);
+	check_passphrase(&x);
 	vec_foreach (v, &c->cert_manager.dns01)
-		probe(x, arena_printf("certManager.dns01.%s", v->key), &v->secret);
+		probe(&x, arena_printf("certManager.dns01.%s", v->key), &v->secret);
 }
 
 static const struct {
@@ -575,7 +575,6 @@ static const struct {
 	{ "K3s version", check_k3s_version },
 	{ "cert-manager version", check_cert_manager_version },
 	{ "values file", check_values_file },
-	{ "secrets", check_secrets },
 	{ "access", check_access },
 };
 

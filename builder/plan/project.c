@@ -27,7 +27,7 @@ static int load_secrets(struct project *p, const struct project_options *o, stru
 	struct secrets *s;
 	int r;
 
-	if (o->policy == SECRETS_NONE || (o->policy == SECRETS_IF_ANY && !o->secrets && access(path, F_OK) < 0))
+	if (o->policy <= SECRETS_NONE || (o->policy == SECRETS_IF_ANY && !o->secrets && access(path, F_OK) < 0))
 		return 0;
 	if (o->policy == SECRETS_NEEDED && access(path, F_OK) < 0 && errno == ENOENT) {
 		r = secrets_create(path, p->config, e);
@@ -115,6 +115,8 @@ int project_load(const struct project_options *o, struct project **ret, struct e
 		return r;
 	load_errors = p->faults.errors;
 	check_versions(p);
+	if (o->policy != SECRETS_UNUSED)
+		config_check_secrets(p->config, &p->faults);
 	/* A values file is judged against the cluster, which has to be readable as one. */
 	if (load_errors)
 		return 0;
