@@ -92,6 +92,7 @@ static const struct option_row options[] = {
 	{ "update", 0, OPT_FLAG, AT(update), NULL,
 	  "lock: resolve again (all, or NAMEs); flash: write only what differs", "lock flash" },
 	{ "all", 0, OPT_FLAG, AT(all), NULL, "every node: the first on the first DISK, and so on", "flash" },
+	{ "discard", 0, OPT_FLAG, AT(discard), NULL, "drop all that is on the disk first, free areas too", "flash" },
 	{ "serial", 0, OPT_WORDS, AT(serials), "S", "the disk must have this serial; may be repeated", "flash" },
 	{ "show-secrets", 0, OPT_FLAG, AT(show_secrets), NULL, "do not mask secrets", "render secrets" },
 	{ "base", 0, OPT_TEXT, AT(base), "IMAGE", "compare with this image: what changed, and is it declared",

@@ -44,6 +44,7 @@ struct cmd_options {
 	bool check;			 /* lock --check */
 	bool update;			 /* lock --update, flash --update */
 	bool all;			 /* flash --all */
+	bool discard;			 /* flash --discard */
 	bool show_secrets;		 /* render, secrets show */
 	bool reference;			 /* schema --reference */
 	bool status;			 /* schema --status */

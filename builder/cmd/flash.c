@@ -93,6 +93,9 @@ static int check_usage(const struct cmd_options *o, struct err *e)
 {
 	if (o->all && o->nodes.n)
 		return err_class(e, CLASS_USAGE, "--all means every node: leave out --node");
+	if (o->discard && o->update)
+		return err_class(e, CLASS_USAGE,
+				 "--update keeps what is on the disk, --discard drops it: give one of them");
 	if (o->all)
 		return cmd_args(o, 1, 64, usage, e);
 	if (o->nodes.n > 1)
@@ -313,7 +316,7 @@ static void start(const struct session *s, struct card *c)
 	c->flash = (struct flash){
 		.source = &c->source,
 		.device = &c->device,
-		.flags = s->o->update ? FLASH_UPDATE : 0,
+		.flags = (s->o->update ? FLASH_UPDATE : 0) | (s->o->discard ? FLASH_DISCARD : 0),
 	};
 	c->started = pthread_create(&c->thread, NULL, flash_thread, c) == 0;
 	if (!c->started)
