@@ -136,6 +136,50 @@ int ext4_digest(struct ext4 *x, const char *path, char sha256[SHA256_HEX], struc
 	return r;
 }
 
+/* The same piece of both; CHUNK bytes fit into each. */
+static int same_piece(struct ext4 *a, ext2_file_t one, struct ext4 *b, ext2_file_t two, unsigned n, const char *path,
+		      bool *ret, struct err *e)
+{
+	unsigned got_a = 0, got_b = 0;
+	errcode_t c = ext2fs_file_read(one, a->chunk, n, &got_a);
+
+	if (c == 0)
+		c = ext2fs_file_read(two, b->chunk, n, &got_b);
+	if (c)
+		return ext4_error(e, c, path, "cannot read");
+	if (got_a != n || got_b != n)
+		return ext4_damaged(e, path, "a file is shorter than its length");
+	*ret = memcmp(a->chunk, b->chunk, n) == 0;
+	return sig_check(e);
+}
+
+int ext4_equal(struct ext4 *a, const char *path_a, struct ext4 *b, const char *path_b, bool *ret, struct err *e)
+{
+	struct spot s, t;
+	inode_t i, j;
+	ext2_file_t one = NULL, two = NULL;
+	errcode_t c;
+	int r = find_inode(a, path_a, 0, &s, &i, e);
+
+	if (r == 0)
+		r = find_inode(b, path_b, 0, &t, &j, e);
+	if (r < 0)
+		return r;
+	*ret = EXT2_I_SIZE(&i) == EXT2_I_SIZE(&j);
+	c = ext2fs_file_open(a->fs, s.ino, 0, &one);
+	if (c == 0)
+		c = ext2fs_file_open(b->fs, t.ino, 0, &two);
+	if (c)
+		r = ext4_error(e, c, path_a, "cannot open");
+	for (uint64_t left = EXT2_I_SIZE(&i); left && *ret && r == 0; left -= MIN(left, (uint64_t)CHUNK))
+		r = same_piece(a, one, b, two, (unsigned)MIN(left, (uint64_t)CHUNK), path_a, ret, e);
+	if (two)
+		ext2fs_file_close(two);
+	if (one)
+		ext2fs_file_close(one);
+	return r;
+}
+
 struct tour {
 	struct ext4 *x;
 	ext4_walk_fn fn;
