@@ -403,7 +403,8 @@ int main(int argc, char **argv)
 		if (e.code == -EPIPE && ferror(stdout)) {
 			code = 128 + SIGPIPE;
 		} else {
-			log_error("%s", e.msg);
+			if (*e.msg) /* else what stands on stdout is all there is to say */
+				log_error("%s", e.msg);
 			code = exit_code(&e);
 		}
 	}

@@ -24,7 +24,7 @@ int cmd_verify(const struct cmd_options *o, struct err *e)
 		verify_report_print(&report);
 	if (r == 0 && report.findings.v.n)
 		return err_class(e, CLASS_VERIFY,
-				 "%s: %zu faults found; do not flash it: build it again, or find out who changed it",
-				 how.image, report.findings.v.n);
+				 "%s: %zu fault%s found; do not flash it: build it again, or find out who changed it",
+				 how.image, report.findings.v.n, report.findings.v.n == 1 ? "" : "s");
 	return r;
 }

@@ -90,14 +90,6 @@ static int check_partitions(struct verify_ctx *x, struct findings *f, struct err
 	return 0;
 }
 
-static int list_files(struct verify_ctx *x, struct findings *f, struct err *e)
-{
-	if (card_list(&x->card, x->options->base ? BOOT_DIGESTS : 0, &x->files, e) < 0)
-		return found_failure(x, f, "list of files", e);
-	x->has |= HAS_FILES;
-	return 0;
-}
-
 static int check_root(struct verify_ctx *x, struct findings *f, struct err *e)
 {
 	const struct partition *p = card_root_part(&x->card);
@@ -122,7 +114,16 @@ static int check_boot(struct verify_ctx *x, struct findings *f, struct err *e)
 	looked(x, p->size / MIB, "MiB");
 	if (fat_check(x->card.path, p->start, p->size, e) < 0)
 		r = found_failure(x, f, "partition 1", e);
-	return r == 0 && x->has & HAS_ROOT ? list_files(x, f, e) : r;
+	return r;
+}
+
+static int check_listing(struct verify_ctx *x, struct findings *f, struct err *e)
+{
+	if (card_list(&x->card, x->options->base ? BOOT_DIGESTS : 0, &x->files, e) < 0)
+		return found_failure(x, f, "folders", e);
+	x->has |= HAS_FILES;
+	looked(x, x->files.v.n, "paths");
+	return 0;
 }
 
 /* ---- a card finds its own partitions ---- */
@@ -366,6 +367,7 @@ static const struct verify_check checks[] = {
 	{ "partitions", "a FAT and a Linux partition, whole, apart, with a disk id", 0, check_partitions },
 	{ "root-fs", "e2fsck finds no fault in the root file system", HAS_TABLE, check_root },
 	{ "boot-fs", "fsck.fat finds no fault in the boot partition", HAS_TABLE, check_boot },
+	{ "listing", "every folder of both partitions can be read", HAS_ROOT, check_listing },
 	{ "references", "cmdline.txt and fstab name partitions of this image", HAS_TABLE | HAS_ROOT, check_references },
 	{ "manifest", "one on the card, the same beside it, release.json agrees", HAS_ROOT, check_manifest },
 	{ "files", "what pibuild put there is so still: kind, mode, owner, size, digest", HAS_MANIFEST, check_files },
@@ -426,6 +428,8 @@ int image_verify(const struct verify_options *o, struct verify_report *ret, stru
 	for (size_t i = 0; i < ARRAY_SIZE(checks) && r == 0; i++)
 		r = run_check(&x, &checks[i], ret, e);
 	ret->image = o->image;
+	if (!x.manifest)
+		return r;
 	ret->node = value(x.manifest, "node");
 	ret->role = value(x.manifest, "role");
 	ret->cluster = value(x.manifest, "cluster");

@@ -24,7 +24,7 @@ struct verify_line {
 	const char *skipped; /* why it could not look; NULL = it did */
 };
 struct verify_report {
-	const char *image, *node, *role, *cluster; /* "?" where there is no manifest */
+	const char *image, *node, *role, *cluster; /* all but the image NULL when there is no manifest */
 	VEC(struct verify_line) lines;
 	struct findings findings;
 };

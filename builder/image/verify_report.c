@@ -16,14 +16,17 @@ json_t *verify_report_json(const struct verify_report *r)
 						      l->proves, "state", l->findings ? "fault" : state_of(l), "looked",
 						      (json_int_t)l->looked, "findings", (json_int_t)l->findings, "why",
 						      l->skipped));
-	return json_pack("{s:s, s:s, s:s, s:s, s:b, s:o, s:o}", "image", r->image, "node", r->node, "cluster",
+	return json_pack("{s:s, s:s?, s:s?, s:s?, s:b, s:o, s:o}", "image", r->image, "node", r->node, "cluster",
 			 r->cluster, "role", r->role, "clean", !r->findings.v.n, "checks", list, "findings",
 			 findings_json(&r->findings));
 }
 
 void verify_report_print(const struct verify_report *r)
 {
-	printf("%s: node %s of cluster %s, %s\n\n", r->image, r->node, r->cluster, r->role);
+	printf("%s", r->image);
+	if (r->node)
+		printf(": node %s of cluster %s, %s", r->node, r->cluster, r->role);
+	printf("\n\n");
 	vec_foreach (l, &r->lines) {
 		_cleanup_free_ char *count = xasprintf("%zu %s", l->looked, l->things);
 

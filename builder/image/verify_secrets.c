@@ -54,9 +54,6 @@ static const char *const private_dirs[] = {
 	"/var/lib/rancher/k3s/server/tls",
 	"/var/lib/rancher/k3s/server/tls/etcd",
 };
-/* Nothing below may be open to all, whoever put it there. */
-static const char *const closed_dirs[] = { "/etc/pibuild/secrets/", "/etc/rancher/", "/var/lib/rancher/k3s/server/tls/",
-					   "/etc/NetworkManager/system-connections/" };
 
 static void check_private_dirs(struct verify_ctx *x, struct findings *f)
 {
@@ -110,11 +107,9 @@ int check_secret_files(struct verify_ctx *x, struct findings *f, struct err *e)
 	vec_foreach (file, &x->files.v) {
 		if (ends_with(file->path, "/.ssh/authorized_keys"))
 			check_ssh_keys(x, f, file);
-		for (size_t i = 0; S_ISREG(file->st.mode) && i < ARRAY_SIZE(closed_dirs); i++)
-			if (starts_with(file->path, closed_dirs[i]) && listing_is_public(&x->files, file))
-				found(x, f, file->path,
-				      "has mode %04o: everybody on the node can read it; make it 0600",
-				      file->st.mode & 07777);
+		if (S_ISREG(file->st.mode) && in_secret_place(file->path) && listing_is_public(&x->files, file))
+			found(x, f, file->path, "has mode %04o: everybody on the node can read it; make it 0600",
+			      file->st.mode & 07777);
 	}
 	return 0;
 }
