@@ -66,7 +66,7 @@ static int add_complaints(char *said, int code, const char *where, const char *i
 			strbuf_addf(&b, "%s%.200s", b.n ? " " : "", line);
 	}
 	if (b.n)
-		err_set(e, -EUCLEAN, "e2fsck failed with exit code %d: %s", code, b.s);
+		err_set(e, e->code, "e2fsck failed with exit code %d: %s", code, b.s);
 	return err_rename(e, where, image);
 }
 

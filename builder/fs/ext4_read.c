@@ -136,21 +136,35 @@ int ext4_digest(struct ext4 *x, const char *path, char sha256[SHA256_HEX], struc
 	return r;
 }
 
-/* The same piece of both; CHUNK bytes fit into each. */
-static int same_piece(struct ext4 *a, ext2_file_t one, struct ext4 *b, ext2_file_t two, unsigned n, const char *path,
-		      bool *ret, struct err *e)
+/* The next N bytes of an open file, all of them. */
+static int read_piece(struct ext4 *x, ext2_file_t file, void *buf, unsigned n, const char *path, struct err *e)
 {
-	unsigned got_a = 0, got_b = 0;
-	errcode_t c = ext2fs_file_read(one, a->chunk, n, &got_a);
+	unsigned got = 0;
+	errcode_t c = ext2fs_file_read(file, buf, n, &got);
 
-	if (c == 0)
-		c = ext2fs_file_read(two, b->chunk, n, &got_b);
 	if (c)
 		return ext4_error(e, c, path, "cannot read");
-	if (got_a != n || got_b != n)
-		return ext4_damaged(e, path, "a file is shorter than its length");
-	*ret = memcmp(a->chunk, b->chunk, n) == 0;
-	return sig_check(e);
+	return got == n ? 0 : ext4_damaged(e, path, "a file is shorter than its length");
+}
+
+static int compare_open(struct ext4 *a, ext2_file_t one, struct ext4 *b, ext2_file_t two, uint64_t size,
+			const char *path, bool *ret, struct err *e)
+{
+	_cleanup_free_ char *other = xmalloc(CHUNK); /* A and B may be one */
+	bool same = true;
+	int r = 0;
+
+	for (unsigned n; size && same && r == 0; size -= n) {
+		n = (unsigned)MIN(size, (uint64_t)CHUNK);
+		r = read_piece(a, one, a->chunk, n, path, e);
+		if (r == 0)
+			r = read_piece(b, two, other, n, path, e);
+		same = r == 0 && memcmp(a->chunk, other, n) == 0;
+		if (r == 0)
+			r = sig_check(e);
+	}
+	*ret = same;
+	return r;
 }
 
 int ext4_equal(struct ext4 *a, const char *path_a, struct ext4 *b, const char *path_b, bool *ret, struct err *e)
@@ -165,14 +179,12 @@ int ext4_equal(struct ext4 *a, const char *path_a, struct ext4 *b, const char *p
 		r = find_inode(b, path_b, 0, &t, &j, e);
 	if (r < 0)
 		return r;
-	*ret = EXT2_I_SIZE(&i) == EXT2_I_SIZE(&j);
+	if (EXT2_I_SIZE(&i) != EXT2_I_SIZE(&j))
+		return *ret = false, 0;
 	c = ext2fs_file_open(a->fs, s.ino, 0, &one);
 	if (c == 0)
 		c = ext2fs_file_open(b->fs, t.ino, 0, &two);
-	if (c)
-		r = ext4_error(e, c, path_a, "cannot open");
-	for (uint64_t left = EXT2_I_SIZE(&i); left && *ret && r == 0; left -= MIN(left, (uint64_t)CHUNK))
-		r = same_piece(a, one, b, two, (unsigned)MIN(left, (uint64_t)CHUNK), path_a, ret, e);
+	r = c ? ext4_error(e, c, path_a, "cannot open") : compare_open(a, one, b, two, EXT2_I_SIZE(&i), path_a, ret, e);
 	if (two)
 		ext2fs_file_close(two);
 	if (one)
