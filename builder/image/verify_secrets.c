@@ -69,18 +69,31 @@ static void check_private_dirs(struct verify_ctx *x, struct findings *f)
 	}
 }
 
+/* Some folder above is for root alone: a user's overlay may hide readable files in one. */
+static bool in_private_folder(struct verify_ctx *x, const char *path)
+{
+	for (path = path_dir(path); !streq(path, "/"); path = path_dir(path)) {
+		const struct seen *dir = listing_find(&x->files, path);
+
+		if (dir && !dir->st.uid && !(dir->st.mode & 0077))
+			return true;
+	}
+	return false;
+}
+
 /* An edited file keeps what the base gave it: shadow is 0640 and its group's. */
 static void check_secret(struct verify_ctx *x, struct findings *f, const struct record *rec)
 {
 	const struct seen *file = listing_find(&x->files, rec->path);
-	unsigned allowed = streq(rec->kind, "edit") ? 0640 : 0600;
+	bool edited = streq(rec->kind, "edit"), users = !edited && !starts_with(rec->origin, "generated");
+	unsigned allowed = edited ? 0640 : users ? 0700 : 0600;
 
 	if (!file || on_boot(rec->path))
 		return;
 	x->line->looked++;
-	if (file->st.mode & 07777 & ~allowed)
+	if (file->st.mode & 07777 & ~allowed && !(users && in_private_folder(x, rec->path)))
 		found(x, f, rec->path, "is a secret and has mode %04o, not %04o", file->st.mode & 07777, allowed);
-	if (file->st.uid || (file->st.gid && allowed == 0600))
+	if (file->st.uid || (file->st.gid && !edited))
 		found(x, f, rec->path, "is a secret and belongs to %u:%u, not to root", file->st.uid, file->st.gid);
 }
 

@@ -16,6 +16,9 @@ setup_file() {
 	sandbox -- sh -c 'cp "$PIBUILD_LOCK" lock' 2>>stderr
 	mkdir -p overlays/worker/etc/systemd/system/extra.service.d
 	printf '[Unit]\nRequires=sockets.target pibuild-preflight.service\n' >overlays/worker/etc/systemd/system/extra.service.d/x.conf
+	mkdir -p overlays/worker/etc/private.d && echo 1234 >pin
+	install -m 644 pin overlays/worker/etc/private.d/pin && chmod 700 overlays/worker/etc/private.d
+	install -m 700 pin overlays/worker/etc/script
 	build --node w-1 -o hanging >>stdout 2>>stderr
 	xz -dc "$("$top/scripts/make-base" --kept tiny)" >base.img
 	{ grep -oE '[A-Za-z0-9+/]{40,}' secrets.yaml && echo "$DO_TOKEN"; } | sort -u >values
@@ -258,6 +261,16 @@ flip() {
 	judged
 	finds units /etc/systemd/system/extra.service.d/x.conf 'requires pibuild-preflight.service, a oneshot that retries'
 	only units
+}
+
+@test "what a user keeps private may be readable in a private folder, and run; not more" {
+	copy hanging/w-1.img
+	[ "$(root_mode "$img" /etc/private.d/pin)$(root_mode "$img" /etc/script)" = 06440700 ]
+	change 'sif /etc/private.d mode 040755'
+	change 'sif /etc/script mode 0100705'
+	judged
+	finds secret-files /etc/private.d/pin 'is a secret and has mode 0644'
+	finds secret-files /etc/script 'is a secret and has mode 0705'
 }
 
 @test "setuid and writable for all" {
