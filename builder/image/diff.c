@@ -225,7 +225,9 @@ static const json_t *find_pin(const json_t *list, const char *name)
 	const json_t *one;
 	size_t i;
 
-	json_array_foreach(list, i, one) if (streq(text_of(one, "name"), name)) return one;
+	for (i = 0; (one = json_array_get(list, i)); i++)
+		if (streq(text_of(one, "name"), name))
+			return one;
 	return NULL;
 }
 
@@ -247,9 +249,11 @@ static void compare_pins(struct image_diff *d, const char *key, const json_t *a,
 	const json_t *one;
 	size_t i;
 
-	json_array_foreach(a, i, one) compare_pin(d, text_of(one, "name"), key, one, find_pin(b, text_of(one, "name")));
-	json_array_foreach(b, i, one) if (!find_pin(a, text_of(one, "name")))
-		compare_pin(d, text_of(one, "name"), key, NULL, one);
+	for (i = 0; (one = json_array_get(a, i)); i++)
+		compare_pin(d, text_of(one, "name"), key, one, find_pin(b, text_of(one, "name")));
+	for (i = 0; (one = json_array_get(b, i)); i++)
+		if (!find_pin(a, text_of(one, "name")))
+			compare_pin(d, text_of(one, "name"), key, NULL, one);
 }
 
 /* An image without a manifest says nothing of what is in it. */

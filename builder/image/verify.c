@@ -302,6 +302,8 @@ static void check_image_pin(struct verify_ctx *x, struct findings *f, const json
 static int check_lock(struct verify_ctx *x, struct findings *f, struct err *e)
 {
 	const json_t *base = json_object_get(x->manifest, "base"), *one;
+	const json_t *artifacts = json_object_get(x->manifest, "artifacts");
+	const json_t *images = json_object_get(x->manifest, "images");
 	size_t i;
 
 	if (!x->options->lock) {
@@ -312,8 +314,10 @@ static int check_lock(struct verify_ctx *x, struct findings *f, struct err *e)
 	/* A base by path or URL is pinned by cluster.yaml itself. */
 	if (!streq(value(base, "name"), "base"))
 		check_pin(x, f, base);
-	json_array_foreach(json_object_get(x->manifest, "artifacts"), i, one) check_pin(x, f, one);
-	json_array_foreach(json_object_get(x->manifest, "images"), i, one) check_image_pin(x, f, one);
+	for (i = 0; (one = json_array_get(artifacts, i)); i++)
+		check_pin(x, f, one);
+	for (i = 0; (one = json_array_get(images, i)); i++)
+		check_image_pin(x, f, one);
 	return 0;
 }
 
