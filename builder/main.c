@@ -29,6 +29,8 @@ static const struct command commands[] = {
 	{ "secrets", "new|show|rotate [WHAT]", cmd_secrets, "the cluster's secrets file" },
 	{ "kubeconfig", "", cmd_kubeconfig, "admin kubeconfig on stdout" },
 	{ "inspect", "IMAGE", cmd_inspect, "look into a finished image" },
+	{ "verify", "IMAGE", cmd_verify, "prove a finished image, and name all that is wrong with it" },
+	{ "diff", "IMAGE|DIR IMAGE|DIR", cmd_diff, "what differs between two images, file by file" },
 	{ "devices", "", cmd_devices, "disks that can be flashed, and why others cannot" },
 	{ "flash", "[IMAGE] [--node NAME | --all] DISK...", cmd_flash, "write and verify cards" },
 	{ "status", "DEVICE|DIR|FILE", cmd_status, "the first-boot report of a card, a folder, an image or a file" },
@@ -96,7 +98,8 @@ static const struct option_row options[] = {
 	{ "serial", 0, OPT_WORDS, AT(serials), "S", "the disk must have this serial; may be repeated", "flash" },
 	{ "show-secrets", 0, OPT_FLAG, AT(show_secrets), NULL, "do not mask secrets", "render secrets" },
 	{ "base", 0, OPT_TEXT, AT(base), "IMAGE", "compare with this image: what changed, and is it declared",
-	  "inspect" },
+	  "inspect verify" },
+	{ "brief", 0, OPT_FLAG, AT(brief), NULL, "a line for each image: counts, and versions that changed", "diff" },
 	{ "reference", 0, OPT_FLAG, AT(reference), NULL, "the reference page of every key, in Markdown", "schema" },
 	{ "status", 0, OPT_FLAG, AT(status), NULL, "the JSON Schema of the first-boot report", "schema" },
 	{ "until-ready", 0, OPT_FLAG, AT(boot.until_ready), NULL,
@@ -403,7 +406,8 @@ int main(int argc, char **argv)
 		if (e.code == -EPIPE && ferror(stdout)) {
 			code = 128 + SIGPIPE;
 		} else {
-			log_error("%s", e.msg);
+			if (*e.msg) /* else what stands on stdout is all there is to say */
+				log_error("%s", e.msg);
 			code = exit_code(&e);
 		}
 	}

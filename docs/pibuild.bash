@@ -14,7 +14,7 @@ _pibuild() {
 	--progress) mapfile -t COMPREPLY < <(compgen -W 'auto bar plain json none' -- "$cur") ;;
 	secrets) mapfile -t COMPREPLY < <(compgen -W 'new show rotate' -- "$cur") ;;
 	-o | --out | --cache) mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
-	-c | --config | --lock | --secrets | --base | --key | --log | --keep | inspect | boot | status | flash) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+	-c | --config | --lock | --secrets | --base | --key | --log | --keep | inspect | verify | diff | boot | status | flash) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
 	*)
 		if [[ $cur == -* ]]; then
 			mapfile -t COMPREPLY < <(compgen -W "$(pibuild ${command:+"$command"} --help 2>/dev/null |

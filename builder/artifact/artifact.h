@@ -82,7 +82,8 @@ struct lock {
 	VEC(struct lock_entry) entries;
 	VEC(struct lock_image) images;
 };
-/* FILE from --lock, else $PIBUILD_LOCK, else pibuild.lock beside the config when there, else the shipped one. */
+/* FILE from --lock, else $PIBUILD_LOCK, else pibuild.lock beside the config when there, else the shipped one. C may be
+ * NULL with a FILE. */
 int lock_load(const char *file, const struct config *c, struct lock **ret, struct err *e);
 /* DIR/pibuild.lock of the config: where `lock` writes without --lock. */
 const char *lock_path_beside(const struct config *c);

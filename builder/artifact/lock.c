@@ -148,12 +148,13 @@ const char *lock_path_beside(const struct config *c)
 
 int lock_load(const char *file, const struct config *c, struct lock **ret, struct err *e)
 {
-	const char *env = getenv("PIBUILD_LOCK"), *beside = lock_path_beside(c);
+	const char *env = getenv("PIBUILD_LOCK"), *beside;
 
 	if (file)
 		return lock_load_file(file, ret, e);
 	if (env && *env)
 		return lock_load_file(env, ret, e);
+	beside = lock_path_beside(c);
 	/* Anything but "not there" is for the reader to report: a lock that cannot be read is no reason to ignore it.
 	 */
 	if (access(beside, F_OK) == 0 || errno != ENOENT)

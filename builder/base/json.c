@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "base/util.h"
+
 int json_print(json_t *value, struct err *e)
 {
 	int r = json_dumpf(value, stdout, JSON_INDENT(2));
@@ -12,4 +14,18 @@ int json_print(json_t *value, struct err *e)
 	if (r < 0 || fputc('\n', stdout) == EOF || fflush(stdout) == EOF)
 		return err_errno(e, errno ? -errno : -EIO, "cannot write to stdout");
 	return 0;
+}
+
+json_t *json_text(const char *s)
+{
+	json_t *j = json_string(s);
+	char *ascii;
+
+	if (j)
+		return j;
+	ascii = arena_strdup(s);
+	for (char *p = ascii; *p; p++)
+		if (*p & 0x80)
+			*p = '?';
+	return json_string(ascii);
 }

@@ -10,6 +10,9 @@
 /* Prints VALUE with a newline to stdout, keys in the order they were set, and drops the reference. */
 int json_print(json_t *value, struct err *e);
 
+/* A string value of any bytes, such as names in an image: what is no UTF-8 has '?' for every byte beyond ASCII. */
+json_t *json_text(const char *s);
+
 #define _cleanup_json_ __attribute__((cleanup(json_decrefp)))
 
 #endif

@@ -52,7 +52,8 @@ struct cmd_options {
 	bool force;
 	bool generic;	  /* build, plan: one image per role */
 	bool sha256;	  /* build --sha256: a whole-file digest beside each image */
-	const char *base; /* inspect --base: the image to compare with */
+	bool brief;	  /* diff --brief */
+	const char *base; /* inspect --base, verify --base: the image to compare with */
 	struct init_answers init;
 	struct boot_options boot;
 
@@ -72,6 +73,8 @@ int cmd_fetch(const struct cmd_options *o, struct err *e);
 int cmd_secrets(const struct cmd_options *o, struct err *e);
 int cmd_kubeconfig(const struct cmd_options *o, struct err *e);
 int cmd_inspect(const struct cmd_options *o, struct err *e);
+int cmd_verify(const struct cmd_options *o, struct err *e);
+int cmd_diff(const struct cmd_options *o, struct err *e);
 int cmd_status(const struct cmd_options *o, struct err *e);
 int cmd_boot(const struct cmd_options *o, struct err *e);
 int cmd_devices(const struct cmd_options *o, struct err *e);
