@@ -122,7 +122,7 @@ int fetch_texts(struct text *texts, size_t n, const struct fetch_options *o, str
 		const struct job as = {
 			.label = texts[i].label,
 			.text = &texts[i],
-			.limit = max_text,
+			.limit = texts[i].limit ? texts[i].limit : max_text,
 			.accept = texts[i].accept,
 			.repository = texts[i].repository,
 		};
@@ -132,6 +132,30 @@ int fetch_texts(struct text *texts, size_t n, const struct fetch_options *o, str
 			return r;
 	}
 	return run_all(&f, o, e);
+}
+
+size_t texts_want(struct texts *t, const char *label, const char *url, uint64_t limit)
+{
+	for (size_t i = 0; i < t->list.n; i++)
+		if (streq(t->list.v[i].url, url))
+			return i;
+	*vec_push(&t->list) = (struct text){ .label = label, .url = url, .limit = limit };
+	return t->list.n - 1;
+}
+
+int texts_fetch(struct texts *t, const struct fetch_options *o, struct err *e)
+{
+	int r = fetch_texts(t->list.v + t->fetched, t->list.n - t->fetched, o, e);
+
+	if (r == 0)
+		t->fetched = t->list.n;
+	return r;
+}
+
+void texts_done(struct texts *t)
+{
+	vec_foreach (x, &t->list)
+		strbuf_done(&x->body);
 }
 
 /* ---- pins ---- */

@@ -44,7 +44,7 @@ const char *image_url(const char *name, const char *kind, const char *reference)
 			    reference);
 }
 
-static const char *tag_of(const struct image *i, const char *version)
+const char *image_tag(const struct image *i, const char *version)
 {
 	const struct yaml_node *v;
 
@@ -66,7 +66,7 @@ static const char *known_versions(const struct image *i)
 int image_pin(const struct catalogue *cat, const struct lock *l, const struct config *c, const struct image *i,
 	      struct image_pin *ret, struct err *e)
 {
-	const char *version = artifact_version(cat, c, i->version_key), *tag = tag_of(i, version);
+	const char *version = artifact_version(cat, l, c, i->version_key), *tag = image_tag(i, version);
 	const struct lock_image *x;
 
 	if (!tag)
