@@ -60,7 +60,7 @@ struct image {
 	const char *name;	      /* "quay.io/cilium/cilium" */
 	const char *version_key;      /* "cilium" of versions: */
 	const char *tag;	      /* with {version}; or: */
-	const struct yaml_node *tags; /* a map from version to tag */
+	const char *chart, *values;   /* name of an artifact, and where its values have repository and tag */
 	const char *when;	      /* key of Cilium's values that must not be false; NULL = always */
 };
 
@@ -99,6 +99,7 @@ struct lock_entry {
 };
 struct lock_image {
 	const char *name, *tag, *sha256, *source; /* sha256: of the index */
+	const struct yaml_node *for_versions;	  /* list: those of a chart that ask for this tag; NULL = not said */
 	const struct yaml_node *where;
 };
 struct lock {
@@ -140,15 +141,16 @@ int pins_check_locked(const struct pin *pins, size_t n, struct err *e);
 
 /* A container image decided: by tag for whoever runs it, by digest for us. */
 struct image_pin {
-	const char *name, *tag;
+	const char *name;
+	const char *tag;    /* NULL: the lock does not say which goes with the version in force */
 	const char *sha256; /* of the OCI index; NULL: not in the lock */
 };
 struct images {
 	VEC(struct image_pin) v;
 };
-/* "quay.io/cilium/cilium:v1.20.0" */
+/* "quay.io/cilium/cilium:v1.20.0"; without a tag the name. */
 const char *image_ref(const struct image_pin *p);
-/* Class CONFIG when the catalogue knows no tag for the version in force. */
+/* Class CONFIG when the version in force can be no tag. */
 int image_pin(const struct catalogue *cat, const struct lock *l, const struct config *c, const struct image *i,
 	      struct image_pin *ret, struct err *e);
 /* As pins_check_locked(). IMAGES may be NULL here and below: none. */
@@ -239,7 +241,8 @@ struct lock_line {
 	enum lock_change change;
 	bool image; /* a container image: version is its tag, sha256 the digest of its index */
 	struct lock_entry entry;
-	const char *from; /* the version in force before */
+	const char *from;	 /* the version in force before */
+	const char *for_version; /* of the chart that asks for this image; NULL = the tag is the version */
 	const char *why;  /* MISSING, EDITED; CHANGED: the digest before. Else NULL */
 };
 struct lock_report {

@@ -51,7 +51,8 @@ static const struct row image_rows[] = {
 	{ "name", ROW_TEXT, AT(name), true, NULL, NULL, 0 },
 	{ "version", ROW_TEXT, AT(version_key), true, NULL, NULL, 0 },
 	{ "tag", ROW_TEXT, AT(tag), false, NULL, NULL, 0 },
-	{ "tags", ROW_NODE, AT(tags), false, NULL, NULL, 0 },
+	{ "chart", ROW_TEXT, AT(chart), false, NULL, NULL, 0 },
+	{ "values", ROW_TEXT, AT(values), false, NULL, NULL, 0 },
 	{ "when", ROW_TEXT, AT(when), false, NULL, NULL, 0 },
 };
 #undef AT
@@ -189,9 +190,9 @@ static const char *image_fault(const struct catalogue *c, const struct image *i)
 			return "this name is there twice";
 	if (!catalogue_version(c, i->version_key))
 		return "its version is not among `versions`";
-	if (!i->tag == !i->tags)
-		return "either `tag` or `tags` is needed";
-	return i->tags && i->tags->type != YAML_MAP ? "`tags` is a map from version to tag" : NULL;
+	if (!i->tag == !i->chart || !i->chart != !i->values)
+		return "either `tag` or `chart` and `values` are needed";
+	return i->chart && !catalogue_find(c, i->chart) ? "its chart is not among `artifacts`" : NULL;
 }
 
 /* The list may be missing. */

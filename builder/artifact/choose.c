@@ -5,7 +5,6 @@
  * before its turn.
  */
 #include "artifact/internal.h"
-#include "artifact/oci.h"
 #include "config/compat.h"
 
 const char *const version_state_names[VERSION_STATE_COUNT] = {
@@ -241,15 +240,6 @@ static const char *misfit_of(const struct chooser *x, const struct slot *s, cons
 	return NULL;
 }
 
-static const char *image_misfit(const struct chooser *x, const struct slot *s, const char *version)
-{
-	vec_foreach (i, &x->cat->images)
-		if (x->config->airgap && streq(i->version_key, s->line.key) && !image_tag(i, version))
-			return arena_printf("airgap: nobody has said which %s goes with %s %s", i->name, s->line.key,
-					    version);
-	return NULL;
-}
-
 /* ... and going there from where it is would be no good either. */
 static const char *fault_of(const struct chooser *x, const struct slot *s, const char *version)
 {
@@ -262,7 +252,7 @@ static const char *fault_of(const struct chooser *x, const struct slot *s, const
 	why = misfit_of(x, s, version, false);
 	if (!why && !misfit_of(x, s, from, true))
 		why = misfit_of(x, s, version, true);
-	return why ? why : image_misfit(x, s, version);
+	return why;
 }
 
 /* Of a list with several major versions the newest is the one of ours. */

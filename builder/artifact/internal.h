@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the files of this folder share. Lower files know nothing of higher ones: url < version < lock < cache < oci <
- * http < registry < job < fetch < upstream < channel < choose < resolve. */
+ * http < registry < job < fetch < upstream < channel < choose < chart < resolve. */
 #ifndef ARTIFACT_INTERNAL_H
 #define ARTIFACT_INTERNAL_H
 
@@ -198,5 +198,12 @@ struct choice {
 int choose_versions(const struct catalogue *cat, const struct lock *old, const struct config *c,
 		    const struct lock_options *o, struct texts *texts, struct lock_report *report,
 		    struct choice *ret, struct err *e);
+
+/* ---- chart.c: what a chart says about its images ---- */
+
+/* Repository and tag at KEY of the values in the .tgz BODY, which has to have the digest SHA256. Class VERIFY when it
+ * has another one, or when IMAGE is not what it names. */
+int chart_image_tag(const char *label, const struct strbuf *body, const char *sha256, const struct artifact *chart,
+		    const struct image *image, const char **ret, struct err *e);
 
 #endif

@@ -28,6 +28,7 @@ static const struct row image_rows[] = {
 	{ "name", ROW_TEXT, AT(name), true, NULL, NULL, 0 },
 	{ "tag", ROW_TEXT, AT(tag), true, NULL, NULL, 0 },
 	{ "digest", ROW_DIGEST, AT(sha256), true, NULL, NULL, 0 },
+	{ "for", ROW_NODE, AT(for_versions), false, NULL, NULL, 0 },
 	{ "source", ROW_TEXT, AT(source), false, NULL, NULL, 0 },
 };
 #undef AT
@@ -94,6 +95,16 @@ static int read_versions(const struct yaml_node *map, struct lock *l, struct err
 	return 0;
 }
 
+static int check_for(const struct yaml_node *list, struct err *e)
+{
+	if (list && list->type != YAML_SEQ)
+		return rows_fault(e, list, "a list of versions was expected here");
+	for (size_t i = 0; list && i < list->count; i++)
+		if (list->items[i]->type != YAML_SCALAR)
+			return rows_fault(e, list->items[i], "a version was expected here");
+	return 0;
+}
+
 /* The list may be missing: without airgap nobody needs it. */
 static int read_images(const struct yaml_node *list, struct lock *l, struct err *e)
 {
@@ -104,6 +115,8 @@ static int read_images(const struct yaml_node *list, struct lock *l, struct err 
 		const struct lock_image *twin;
 		int r = rows_read(list->items[i], image_rows, ARRAY_SIZE(image_rows), &x, e);
 
+		if (r == 0)
+			r = check_for(x.for_versions, e);
 		if (r < 0)
 			return r;
 		if (!image_name_valid(x.name) || !image_tag_valid(x.tag))

@@ -63,7 +63,7 @@ static int check_images(const struct catalogue *cat, const struct lock *l, const
 		*vec_push(&ret->lines) = (struct lock_line){
 			.change = p.sha256 ? LOCK_KEPT : LOCK_MISSING,
 			.image = true,
-			.entry = { .name = p.name, .version = p.tag, .sha256 = p.sha256 },
+			.entry = { .name = p.name, .version = str_or(p.tag, "?"), .sha256 = p.sha256 },
 			.why = p.sha256 ? NULL : "the lock has no such container image",
 		};
 	}
@@ -123,6 +123,7 @@ struct resolution {
 	const struct lock_options *options;
 	const struct lock *old, *shipped;
 	struct choice choice;
+	bool learned; /* which tag goes with a version */
 };
 
 static bool is_any_of(const char *name, const char *const *names, size_t n)
@@ -223,12 +224,14 @@ static int sort_out_images(const struct resolution *s, struct lock_report *ret, 
 			continue;
 		x = lock_find_image(&s->choice.lock, p.name, p.tag);
 		line.entry = (struct lock_entry){ .name = p.name, .version = p.tag };
-		if (x) {
+		if (i->chart)
+			line.for_version = artifact_version(s->cat, &s->choice.lock, c, i->version_key);
+		if (x && x->sha256) {
 			line.entry.sha256 = x->sha256;
 			line.entry.source = x->source;
 		}
 		*vec_push(&ret->lines) = line;
-		if (!c->airgap || (x && !is_forced(s->options, i->name, i->version_key)))
+		if (!c->airgap || (p.sha256 && !is_forced(s->options, i->name, i->version_key)))
 			continue;
 		*vec_push(&l->images) = (struct image_lookup){ ret->lines.n - 1, p.sha256, l->texts.list.n };
 		*vec_push(&l->texts.list) = (struct text){
@@ -313,31 +316,106 @@ static int resolve(const struct lookup *x, const struct lookups *l, struct lock_
 	return 0;
 }
 
-static int look_up(struct lookups *l, const struct lock_options *o, struct lock_report *ret, struct err *e)
+static int look_up_artifacts(struct lookups *l, const struct lock_options *o, struct lock_report *ret, struct err *e)
 {
 	int r = texts_fetch(&l->texts, &o->fetch, e);
 
 	if (r < 0)
 		return err_wrap(e, "looking up digests");
-	vec_foreach (x, &l->list) {
-		r = resolve(x, l, ret, e);
-		if (r < 0)
-			return r;
+	for (size_t i = 0; r == 0 && i < l->list.n; i++)
+		r = resolve(&l->list.v[i], l, ret, e);
+	return r;
+}
+
+static int look_up_images(struct lookups *l, const struct lock_options *o, struct lock_report *ret, struct err *e)
+{
+	int r = texts_fetch(&l->texts, &o->fetch, e);
+
+	if (r < 0)
+		return err_wrap(e, "looking up digests");
+	for (size_t i = 0; r == 0 && i < l->images.n; i++)
+		r = resolve_image(&l->images.v[i], l, ret, e);
+	return r;
+}
+
+/* ---- tags that only a chart knows ---- */
+
+struct chart_lookup {
+	const struct image *image;
+	const struct lock_entry *chart;
+	size_t text;
+};
+struct chart_lookups {
+	VEC(struct chart_lookup) list;
+};
+
+static const struct lock_entry *resolved(const struct lock_report *report, const char *name)
+{
+	vec_foreach (line, &report->lines)
+		if (!line->image && streq(line->entry.name, name))
+			return &line->entry;
+	return NULL;
+}
+
+static struct chart_lookups want_charts(const struct resolution *x, const struct lock_report *ret, struct lookups *l)
+{
+	struct chart_lookups wanted = { 0 };
+
+	vec_foreach (i, &x->cat->images) {
+		const struct lock_entry *chart = i->chart ? resolved(ret, i->chart) : NULL;
+		const char *label;
+
+		if (!chart || image_tag(&x->choice.lock, i, chart->version))
+			continue;
+		label = arena_printf("%s %s", chart->name, chart->version);
+		*vec_push(&wanted.list) = (struct chart_lookup){
+			i, chart, texts_want(&l->texts, label, chart->url, catalogue_find(x->cat, i->chart)->max_size)
+		};
 	}
-	vec_foreach (x, &l->images) {
-		r = resolve_image(x, l, ret, e);
+	return wanted;
+}
+
+static void learn(struct resolution *x, const struct image *i, const char *tag, const char *version)
+{
+	const struct lock_image *known = lock_find_image(&x->choice.lock, i->name, tag);
+	struct lock_image new = known ? *known : (struct lock_image){ .name = i->name, .tag = tag };
+	struct yaml_node *list = yaml_seq();
+
+	yaml_append(list, yaml_str(version));
+	new.for_versions = list;
+	*vec_push(&x->choice.lock.images) = new;
+	x->learned = true;
+}
+
+static int read_charts(struct resolution *x, const struct lock_report *ret, struct lookups *l, struct err *e)
+{
+	const struct chart_lookups wanted = want_charts(x, ret, l);
+	int r = texts_fetch(&l->texts, &x->options->fetch, e);
+
+	if (r < 0)
+		return err_wrap(e, "looking up container images");
+	vec_foreach (w, &wanted.list) {
+		const struct text *t = &l->texts.list.v[w->text];
+		const char *tag;
+
+		r = chart_image_tag(t->label, &t->body, w->chart->sha256, catalogue_find(x->cat, w->image->chart),
+				    w->image, &tag, e);
 		if (r < 0)
 			return r;
+		learn(x, w->image, tag, w->chart->version);
 	}
 	return 0;
 }
 
-static struct yaml_node *image_yaml(const struct lock_entry *x)
+static struct yaml_node *image_yaml(const struct lock_line *line)
 {
+	const struct lock_entry *x = &line->entry;
 	struct yaml_node *m = yaml_map();
 
 	yaml_set(m, "name", yaml_str(x->name));
 	yaml_set(m, "tag", yaml_str(x->version));
+	if (line->for_version)
+		yaml_append(yaml_set(m, "for", yaml_seq()), yaml_str(line->for_version));
 	yaml_set(m, "digest", yaml_strf("sha256:%s", x->sha256));
 	if (x->source)
 		yaml_set(m, "source", yaml_str(x->source));
@@ -392,7 +470,7 @@ static int write_lock(const struct resolution *x, const struct lock_report *repo
 	vec_foreach (line, &report->lines)
 		if (line->change != LOCK_REMOVED)
 			yaml_append(line->image ? images : list,
-				    line->image ? image_yaml(&line->entry) : entry_yaml(&line->entry));
+				    line->image ? image_yaml(line) : entry_yaml(&line->entry));
 	if (images->count)
 		yaml_set(doc, "images", images);
 	yaml_emit(doc, comment, &out);
@@ -435,6 +513,8 @@ static bool has_changes(const struct resolution *x, const struct lock_report *re
 	const struct lock *old = x->old;
 	size_t same = 0;
 
+	if (x->learned)
+		return true;
 	vec_foreach (line, &report->lines)
 		if (line->change != LOCK_KEPT && line->change != LOCK_CONFIRMED)
 			return true;
@@ -453,8 +533,12 @@ static int resolve_all(struct resolution *x, struct lookups *l, struct lock_repo
 	vec_foreach (a, &x->cat->artifacts)
 		if (artifact_in_force(a, x->config))
 			sort_out_artifact(x, a, ret, l);
-	r = sort_out_images(x, ret, l, e);
-	return r < 0 ? r : look_up(l, x->options, ret, e);
+	r = look_up_artifacts(l, x->options, ret, e);
+	if (r == 0 && x->config->airgap)
+		r = read_charts(x, ret, l, e);
+	if (r == 0)
+		r = sort_out_images(x, ret, l, e);
+	return r < 0 ? r : look_up_images(l, x->options, ret, e);
 }
 
 int lock_update(const struct catalogue *cat, const struct lock *old, const struct config *c,

@@ -9,6 +9,7 @@ load ../lib/refute
 setup_file() {
 	start_fault_server
 	for file in crds.yaml issuer.tgz os.img.xz; do echo "$file" >"$faults/files/$file"; done
+	python3 "$top/tests/lib/make-images.py" "$faults/files"
 	{
 		sed '/^artifacts:/,$d' "$BATS_FILE_TMPDIR/data/configs/catalogue.yaml"
 		channels
@@ -67,7 +68,8 @@ more_artifacts() {
 		    url: https://files.invalid/os/os-{version}/{version}-os.img.xz
 		    checksum: {form: sha256sum, url: "https://files.invalid/{version}/sums.txt", file: "{version}-os.img.xz"}
 		    maxSize: 4096
-		images: []
+		images:
+		  - {name: files.invalid/lab/proxy, version: cilium, chart: chart, values: proxy.image}
 	EOT2
 }
 
@@ -319,6 +321,50 @@ refused_document() {
 	lock >/dev/null
 	sed -i 's/^  k3s: .*/  k3s: "..\/x"/' pibuild.lock
 	fails 3 'an exact version was expected here' lock
+}
+
+# chart REPOSITORY TAG: what the server has as chart of every version.
+chart() {
+	mkdir -p made/chart
+	printf 'proxy:\n  image: {repository: "%s", tag: "%s"}\n' "$1" "$2" >made/chart/values.yaml
+	tar -czf "$faults/files/chart.tgz" -C made chart
+	chart_index 1.20.1 1.20.0 | sed "s/$ones/$(digest_of "$faults/files/chart.tgz")/" | served index.yaml
+	cp "$faults/files/$(grep '^good ' "$faults/files/images" | cut -d' ' -f2)" "$faults/files/proxy-9"
+}
+
+@test "airgap: the chart says which image goes with it, and the lock remembers" {
+	write_cluster 'airgap: true'
+	chart files.invalid/lab/proxy proxy-9
+	lock --update --json >out
+	jq -e '.images[] | .name == "files.invalid/lab/proxy" and .version == "proxy-9" and .state == "added"' out
+	grep -A1 'tag: proxy-9' pibuild.lock | grep -A1 'for:'
+	before=$(cat pibuild.lock)
+	lock --offline | grep -q 'is up to date'
+	lock --check
+	[ "$(cat pibuild.lock)" = "$before" ]
+	"$PIBUILD" plan --json | jq -e '.images[].tag == "proxy-9"'
+}
+
+@test "airgap: an image that an old lock has without its chart is asked about again" {
+	write_cluster 'airgap: true'
+	chart files.invalid/lab/proxy proxy-9
+	lock >/dev/null
+	sed -i '/^  *for:/,+1d' pibuild.lock
+	fails 4 'files.invalid/lab/proxy' lock --check
+	lock | grep -q 'pibuild.lock written'
+	lock --check
+}
+
+@test "airgap: a chart of another digest or with another image is refused" {
+	write_cluster 'airgap: true'
+	chart files.invalid/lab/proxy proxy-9
+	echo more >>"$faults/files/chart.tgz"
+	fails 4 'chart 1.20.0: expected' lock
+	chart elsewhere.invalid/lab/proxy proxy-9
+	fails 4 "asks for the image 'elsewhere.invalid/lab/proxy:proxy-9' at proxy.image of its values, the catalogue for files.invalid/lab/proxy" lock
+	chart files.invalid/lab/proxy '../x'
+	fails 4 'asks for the image' lock
+	[ ! -e pibuild.lock ]
 }
 
 @test "the shipped catalogue's channels are followed in the sandbox" {
