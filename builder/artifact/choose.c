@@ -42,10 +42,11 @@ static const char *key_of(const struct catalogue *cat, const char *name)
 	return catalogue_version(cat, name) ? name : a ? a->version_key : NULL;
 }
 
-static const struct artifact *base_of(const struct catalogue *cat, const char *key)
+/* Releases of one system share a key: the base in force counts. */
+static const struct artifact *base_of(const struct chooser *x, const char *key)
 {
-	vec_foreach (a, &cat->artifacts)
-		if (a->base && streq(a->version_key, key))
+	vec_foreach (a, &x->cat->artifacts)
+		if (a->base && streq(a->version_key, key) && artifact_in_force(a, x->config))
 			return a;
 	return NULL;
 }
@@ -178,7 +179,7 @@ static int fetch_releases(struct chooser *x, struct texts *texts, struct err *e)
 static int read_source(const struct chooser *x, const struct slot *s, const struct release_source *from,
 		       const struct text *t, struct releases *ret, struct err *e)
 {
-	return channel_read(from, base_of(x->cat, s->line.key), catalogue_version(x->cat, s->line.key), t->body.s,
+	return channel_read(from, base_of(x, s->line.key), catalogue_version(x->cat, s->line.key), t->body.s,
 			    t->body.n, ret, e);
 }
 

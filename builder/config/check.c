@@ -430,7 +430,7 @@ static void check_base(const struct check *x)
 
 	if (!c->os.base)
 		return;
-	shipped = streq(c->os.base, "raspios") || streq(c->os.base, "debian");
+	shipped = config_base_named(c->os.base);
 	if (!shipped && !c->os.sha256 && !yaml_find(c->doc, "os.sha256"))
 		fault_key(x->faults, c, "os.base",
 			  "os.sha256 is missing: an image of your own is used only when its digest is known (sha256sum "

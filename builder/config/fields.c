@@ -59,8 +59,8 @@ static const struct field os_fields[] = {
 	  .kind = &kind_base,
 	  AT(os.base),
 	  .def = "raspios",
-	  .help = "the system the images start from: raspios (Raspberry Pi OS Lite, arm64), debian, or an image of "
-		  "your own",
+	  .help = "the system the images start from: raspios (Raspberry Pi OS Lite, arm64; trixie), raspios-bookworm "
+		  "(its release before), debian, or an image of your own",
 	  .example = "raspios" },
 	{ .key = "sha256",
 	  .kind = &kind_sha256,
@@ -314,7 +314,7 @@ static const struct field mirror_fields[] = {
 };
 
 /* The offsets are places in an array of texts: see kind_versions. */
-#define PIN(index) .offset = (index) * sizeof(const char *), .def_text = "the tested set"
+#define PIN(index) .offset = (index) * sizeof(const char *), .def_text = "the lock's choice, else the tested set"
 static const struct field version_fields[] = {
 	{ .key = "k3s", .kind = &kind_version_k3s, PIN(0), .help = "K3s", .example = "v1.36.4+k3s1" },
 	{ .key = "cilium",
@@ -338,7 +338,7 @@ static const struct field version_fields[] = {
 	{ .key = "raspios",
 	  .kind = &kind_version_date,
 	  PIN(7),
-	  .help = "Raspberry Pi OS Lite, by the date of its image",
+	  .help = "Raspberry Pi OS Lite, by the date of the image of os.base",
 	  .example = "2026-09-15" },
 	{ 0 },
 };

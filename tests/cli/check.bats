@@ -271,7 +271,7 @@ note() {
 
 @test "a base that is misspelt names the nearest" {
 	add 'os: {base: raspois}'
-	fault 'cluster.yaml:24:12: error: os.base: '\''raspois'\'' cannot be used: it must be raspios, debian, a path or an https:// address; did you mean raspios?'
+	fault 'cluster.yaml:24:12: error: os.base: '\''raspois'\'' cannot be used: it must be raspios, raspios-bookworm, debian, a path or an https:// address; did you mean raspios?'
 }
 
 @test "a base over plain http is refused" {

@@ -374,3 +374,12 @@ chart() {
 	jq -e '[.artifacts[].source | startswith("https://")] | all' out
 	sandbox -- "$PIBUILD" lock --check --lock own.lock
 }
+
+@test "os.base: raspios-bookworm is the image of that release, by the same list" {
+	unset PIBUILD_DATA PIBUILD_MIRRORS
+	write_cluster 'os: {base: raspios-bookworm}'
+	"$PIBUILD" lock --check
+	sandbox -- "$PIBUILD" lock --update raspios --lock own.lock
+	grep -A2 'name: raspios-bookworm$' own.lock | grep -q 'raspios_oldstable_lite_arm64-2026-09-15/2026-09-15-raspios-bookworm-arm64-lite.img.xz'
+	refute grep -q 'trixie' own.lock
+}
