@@ -57,11 +57,11 @@ struct artifact {
 
 /* A container image that goes on the cards with airgap: true. */
 struct image {
-	const char *name;	      /* "quay.io/cilium/cilium" */
-	const char *version_key;      /* "cilium" of versions: */
-	const char *tag;	      /* with {version}; or: */
-	const char *chart, *values;   /* name of an artifact, and where its values have repository and tag */
-	const char *when;	      /* key of Cilium's values that must not be false; NULL = always */
+	const char *name;	    /* "quay.io/cilium/cilium" */
+	const char *version_key;    /* "cilium" of versions: */
+	const char *tag;	    /* with {version}; or: */
+	const char *chart, *values; /* name of an artifact, and where its values have repository and tag */
+	const char *when;	    /* key of Cilium's values that must not be false; NULL = always */
 };
 
 /* Where upstream says which releases there are. */
@@ -103,8 +103,8 @@ struct lock_image {
 	const struct yaml_node *where;
 };
 struct lock {
-	const char *path; /* NULL: an empty lock */
-	int64_t time;	  /* of the lock: the time of builds without SOURCE_DATE_EPOCH */
+	const char *path;		  /* NULL: an empty lock */
+	int64_t time;			  /* of the lock: the time of builds without SOURCE_DATE_EPOCH */
 	VEC(struct version_pin) versions; /* chosen by `lock`; may be none, as in the shipped lock */
 	VEC(struct lock_entry) entries;
 	VEC(struct lock_image) images;
@@ -243,7 +243,7 @@ struct lock_line {
 	struct lock_entry entry;
 	const char *from;	 /* the version in force before */
 	const char *for_version; /* of the chart that asks for this image; NULL = the tag is the version */
-	const char *why;  /* MISSING, EDITED; CHANGED: the digest before. Else NULL */
+	const char *why;	 /* MISSING, EDITED; CHANGED: the digest before. Else NULL */
 };
 struct lock_report {
 	VEC(struct version_line) versions; /* lock_update() alone */

@@ -67,10 +67,11 @@ int chart_image_tag(const char *label, const struct strbuf *body, const char *sh
 	repository = text_at(values, image->values, "repository");
 	tag = text_at(values, image->values, "tag");
 	if (!streq(repository, image->name) || !image_tag_valid(tag))
-		return err_class(e, CLASS_VERIFY,
-				 "%s asks for the image '%s:%s' at %s of its values, the catalogue for %s; this pibuild "
-				 "does not know how that version is built",
-				 label, repository, tag, image->values, image->name);
+		return err_class(
+			e, CLASS_VERIFY,
+			"%s asks for the image '%s:%s' at %s of its values, the catalogue for %s; this pibuild "
+			"does not know how that version is built",
+			label, repository, tag, image->values, image->name);
 	*ret = tag;
 	return 0;
 }

@@ -97,10 +97,7 @@ static void add_slot(struct chooser *x, const struct lock *old, const char *key,
 	if (!is_used(x, key))
 		return;
 	*vec_push(&x->slots) = (struct slot){
-		.line = { .key = key,
-			  .state = pinned ? VERSION_PINNED : VERSION_KEPT,
-			  .from = version,
-			  .to = version },
+		.line = { .key = key, .state = pinned ? VERSION_PINNED : VERSION_KEPT, .from = version, .to = version },
 		.channel = channel,
 		.asked = channel && is_asked(x, key),
 	};
@@ -114,7 +111,8 @@ static void add_slots(struct chooser *x, const struct lock *old)
 		if (!find_slot(x, v->name))
 			add_slot(x, old, v->name, NULL);
 	vec_foreach (s, &x->slots) {
-		const struct slot *leader = s->channel && s->channel->follows ? find_slot(x, s->channel->follows) : NULL;
+		const struct slot *leader = s->channel && s->channel->follows ? find_slot(x, s->channel->follows)
+									      : NULL;
 
 		s->asked |= leader && leader->asked && s->line.state != VERSION_PINNED;
 	}
@@ -167,10 +165,11 @@ static int fetch_releases(struct chooser *x, struct texts *texts, struct err *e)
 
 		if (!s->asked)
 			continue;
-		s->newest_text = texts_want(texts, label, s->channel->newest.url, channel_limit(s->channel->newest.form));
+		s->newest_text = texts_want(texts, label, s->channel->newest.url,
+					    channel_limit(s->channel->newest.form));
 		if (s->channel->others.url)
-			s->others_text =
-				texts_want(texts, label, s->channel->others.url, channel_limit(s->channel->others.form));
+			s->others_text = texts_want(texts, label, s->channel->others.url,
+						    channel_limit(s->channel->others.form));
 	}
 	r = texts_fetch(texts, &x->options->fetch, e);
 	return r < 0 ? err_wrap(e, "looking up releases") : 0;
@@ -179,8 +178,8 @@ static int fetch_releases(struct chooser *x, struct texts *texts, struct err *e)
 static int read_source(const struct chooser *x, const struct slot *s, const struct release_source *from,
 		       const struct text *t, struct releases *ret, struct err *e)
 {
-	return channel_read(from, base_of(x, s->line.key), catalogue_version(x->cat, s->line.key), t->body.s,
-			    t->body.n, ret, e);
+	return channel_read(from, base_of(x, s->line.key), catalogue_version(x->cat, s->line.key), t->body.s, t->body.n,
+			    ret, e);
 }
 
 /* What the channel calls the newest, then what is older. */
@@ -247,9 +246,10 @@ static const char *fault_of(const struct chooser *x, const struct slot *s, const
 	const char *from = s->line.from, *why = NULL;
 
 	if (!version_same_major(version, from))
-		return arena_printf("%s is another major version, which may break things; `pibuild lock --update %s=%s` "
-				    "goes there",
-				    version, s->line.key, version);
+		return arena_printf(
+			"%s is another major version, which may break things; `pibuild lock --update %s=%s` "
+			"goes there",
+			version, s->line.key, version);
 	why = misfit_of(x, s, version, false);
 	if (!why && !misfit_of(x, s, from, true))
 		why = misfit_of(x, s, version, true);
@@ -306,7 +306,8 @@ static int judge_all(const struct chooser *x, struct err *e)
 	vec_foreach (m, &misfits.list)
 		if (!m->untested)
 			strbuf_addf(&faults, "\n  versions.%s: %s", m->key, m->why);
-	return faults.n ? err_class(e, CLASS_CONFIG, "these versions do not fit, so nothing was written:%s", faults.s) : 0;
+	return faults.n ? err_class(e, CLASS_CONFIG, "these versions do not fit, so nothing was written:%s", faults.s)
+			: 0;
 }
 
 static void hand_over(const struct chooser *x, struct lock_report *report, struct choice *ret)
@@ -324,8 +325,8 @@ static void hand_over(const struct chooser *x, struct lock_report *report, struc
 }
 
 int choose_versions(const struct catalogue *cat, const struct lock *old, const struct config *c,
-		    const struct lock_options *o, struct texts *texts, struct lock_report *report,
-		    struct choice *ret, struct err *e)
+		    const struct lock_options *o, struct texts *texts, struct lock_report *report, struct choice *ret,
+		    struct err *e)
 {
 	struct chooser x = { .cat = cat, .config = c, .options = o };
 	int r;

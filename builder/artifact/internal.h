@@ -196,8 +196,8 @@ struct choice {
 };
 /* What the channels say is fetched into TEXTS. */
 int choose_versions(const struct catalogue *cat, const struct lock *old, const struct config *c,
-		    const struct lock_options *o, struct texts *texts, struct lock_report *report,
-		    struct choice *ret, struct err *e);
+		    const struct lock_options *o, struct texts *texts, struct lock_report *report, struct choice *ret,
+		    struct err *e);
 
 /* ---- chart.c: what a chart says about its images ---- */
 

@@ -275,8 +275,9 @@ static int look_into(const struct lookup *x, const struct lookups *l, struct loc
 	if (x->stated) {
 		const struct release *known = &x->stated->release;
 
-		*n = (struct lock_entry){ n->name,     n->version,	known->url,	   known->sha256, x->stated->source,
-					  known->size, known->raw_size, known->raw_sha256, NULL };
+		*n = (struct lock_entry){ n->name,	   n->version,	      known->url,
+					  known->sha256,   x->stated->source, known->size,
+					  known->raw_size, known->raw_sha256, NULL };
 		return 0;
 	}
 	r = upstream_find(a->checksum.form, t->url, t->body.s, t->body.n,

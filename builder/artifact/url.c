@@ -78,7 +78,7 @@ const char *artifact_url_version(const struct artifact *a, const char *url, cons
 
 	while (*template) {
 		if (!starts_with(template, version_mark)) {
-			if (*template++ != *url++)
+			if (*template ++ != *url++)
 				return NULL;
 			continue;
 		}

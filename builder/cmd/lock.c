@@ -9,9 +9,9 @@
 static json_t *line_json(const struct lock_line *l)
 {
 	const struct lock_entry *x = &l->entry;
-	json_t *j = json_pack("{s:s, s:s, s:s, s:s*, s:s*, s:s*, s:s*}", "name", x->name, "version", x->version, "state",
-			      lock_change_names[l->change], "from", l->from, "url", x->url, "sha256", x->sha256, "source",
-			      x->source);
+	json_t *j = json_pack("{s:s, s:s, s:s, s:s*, s:s*, s:s*, s:s*}", "name", x->name, "version", x->version,
+			      "state", lock_change_names[l->change], "from", l->from, "url", x->url, "sha256",
+			      x->sha256, "source", x->source);
 
 	if (x->size)
 		json_object_set_new(j, "size", json_integer((json_int_t)x->size));
@@ -23,8 +23,8 @@ static json_t *line_json(const struct lock_line *l)
 static json_t *version_json(const struct version_line *v)
 {
 	return json_pack("{s:s, s:s, s:s, s:s, s:s*, s:s*, s:s*}", "name", v->key, "state",
-			 version_state_names[v->state], "from", v->from, "to", v->to, "newest", v->newest, "held", v->held,
-			 "source", v->source);
+			 version_state_names[v->state], "from", v->from, "to", v->to, "newest", v->newest, "held",
+			 v->held, "source", v->source);
 }
 
 static int print_json(const struct lock_report *report, struct err *e)

@@ -457,8 +457,8 @@ static void check_mirrors(const struct check *x)
 static void check_versions(const struct check *x)
 {
 	const struct config *c = x->config;
-	struct misfits misfits =
-		compat_misfits(x->versions, c->cilium.gateway_api != STATE_OFF, c->cert_manager.enabled);
+	struct misfits misfits = compat_misfits(x->versions, c->cilium.gateway_api != STATE_OFF,
+						c->cert_manager.enabled);
 
 	vec_foreach (m, &misfits.list) {
 		const char *key = arena_printf("versions.%s", m->key);

@@ -342,7 +342,8 @@ static void channels(void)
 				      "{\"name\": \"v1.3\", \"latest\": \"v1.3.0\"}, {\"name\": \"v1.2-testing\"},"
 				      "{\"name\": \"stable\", \"latest\": \"v1.2.4\"}, 7, {\"name\": 1}]}"),
 			  "v1.2.4 v1.1.9");
-		CHECK(strstr(releases_of(CHANNEL_K3S, "stable", "{\"data\": [{\"name\": \"stable\"}]}"), "is no release"));
+		CHECK(strstr(releases_of(CHANNEL_K3S, "stable", "{\"data\": [{\"name\": \"stable\"}]}"),
+			     "is no release"));
 		CHECK(strstr(releases_of(CHANNEL_K3S, "stable", "[]"), "has no channel 'stable'"));
 	}
 	CASE("text: one line, nothing else")
@@ -363,10 +364,11 @@ static void channels(void)
 		  "v1.2.10 v1.2.9");
 	CASE("Helm: the versions of one chart")
 	{
-		CHECK_STR(releases_of(CHANNEL_HELM_INDEX, "c",
-				      "entries: {c: [{version: v1.2.3}, {version: v2.0.0-rc.1}, 1, {version: [v9.9.9]}, "
-				      "{version: v1.3.0}], d: [{version: v9.0.0}]}"),
-			  "v1.3.0 v1.2.3");
+		CHECK_STR(
+			releases_of(CHANNEL_HELM_INDEX, "c",
+				    "entries: {c: [{version: v1.2.3}, {version: v2.0.0-rc.1}, 1, {version: [v9.9.9]}, "
+				    "{version: v1.3.0}], d: [{version: v9.0.0}]}"),
+			"v1.3.0 v1.2.3");
 		CHECK(strstr(releases_of(CHANNEL_HELM_INDEX, "e", "entries: {}"), "names no release such as v1.2.3"));
 	}
 	CASE("Raspberry Pi Imager: an image at our address, however deep, with sound sizes")
