@@ -178,7 +178,8 @@ struct fetch_options {
 	unsigned jobs; /* downloads at once; 0 = 4 */
 };
 /* Brings every pin and every image into the cache, many at once. Offline: one message that lists all that is missing.
- * Class VERIFY when digests differ or a pin has none; every failed artifact is named. What could be had stays in the
+ * Class VERIFY when digests differ, a pin has none or a signature is asked for and not good; every failed artifact is
+ * named. What could be had stays in the
  * cache. */
 int fetch_all(const struct cache *c, const struct pin *pins, size_t n, const struct images *images,
 	      const struct fetch_options *o, struct err *e);

@@ -304,6 +304,41 @@ static int fetch_documents(const struct fetcher *like, const struct images *imag
 	return r;
 }
 
+/* ---- signatures ---- */
+
+static const uint64_t max_signature = 64 * KIB;
+
+static int check_signature(const struct cache *c, const struct pin *pin, const struct fetch_options *o, struct err *e)
+{
+	const char *key = o->config->os.signature_key;
+	struct text t = {
+		.label = arena_printf("the signature of %s %s", pin->name, pin->version),
+		.url = arena_printf("%s.sig", pin->url),
+		.limit = max_signature,
+	};
+	bool known = false;
+	int r = signature_known(c, pin, key, &known, e);
+
+	if (r < 0 || known)
+		return r;
+	r = fetch_texts(&t, 1, o, e);
+	if (r == 0)
+		r = signature_check(c, pin, key, &t.body, e);
+	strbuf_done(&t.body);
+	return r;
+}
+
+static int check_signatures(const struct cache *c, const struct pin *pins, size_t n, const struct fetch_options *o,
+			    struct err *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < n; i++)
+		if (o->config->os.signature_key && !pins[i].file && (!pins[i].artifact || pins[i].artifact->base))
+			r = check_signature(c, &pins[i], o, e);
+	return r;
+}
+
 int fetch_all(const struct cache *c, const struct pin *pins, size_t n, const struct images *images,
 	      const struct fetch_options *o, struct err *e)
 {
@@ -323,5 +358,7 @@ int fetch_all(const struct cache *c, const struct pin *pins, size_t n, const str
 		r = check_offline(&f, c, e);
 	else if (r == 0)
 		r = check_room(&f, c, e);
-	return r < 0 ? r : run_all(&f, o, e);
+	if (r == 0)
+		r = run_all(&f, o, e);
+	return r < 0 ? r : check_signatures(c, pins, n, o, e);
 }

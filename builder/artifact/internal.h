@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the files of this folder share. Lower files know nothing of higher ones: url < version < lock < cache < oci <
- * http < registry < job < fetch < upstream < channel < choose < chart < resolve. */
+/* What the files of this folder share. Lower files know nothing of higher ones: url < version < lock < cache <
+ * signature < oci < http < registry < job < fetch < upstream < channel < choose < chart < resolve. */
 #ifndef ARTIFACT_INTERNAL_H
 #define ARTIFACT_INTERNAL_H
 
@@ -55,6 +55,9 @@ int lock_load_shipped(struct lock **ret, struct err *e);
 
 /* ---- cache.c ---- */
 
+/* Path of an object below the cache's folder. */
+const char *cache_object_name(const char *sha256);
+
 /* A download in progress: tmp/<sha256>.part, locked as long as it is open. */
 struct part {
 	const struct cache *cache;
@@ -76,6 +79,14 @@ int part_restart(struct part *p, struct err *e);
 int part_publish(struct part *p, const char *sha256, struct err *e);
 /* Lets go; what was downloaded stays for the next run. */
 void part_close(struct part *p);
+
+/* ---- signature.c ---- */
+
+/* KEY has been seen to have signed the image before. */
+int signature_known(const struct cache *c, const struct pin *pin, const char *key, bool *ret, struct err *e);
+/* Of the image in the cache. Class VERIFY when it is none by KEY, HOST without gpgv. */
+int signature_check(const struct cache *c, const struct pin *pin, const char *key, const struct strbuf *signature,
+		    struct err *e);
 
 /* ---- http.c: the one file that includes libcurl ---- */
 

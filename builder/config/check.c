@@ -441,6 +441,16 @@ static void check_base(const struct check *x)
 			  c->os.base);
 }
 
+static void check_signature_key(const struct check *x)
+{
+	const struct config *c = x->config;
+
+	if (c->os.signature_key && c->os.base && (c->os.base[0] == '/' || streq(c->os.base, "debian")))
+		fault_key(x->faults, c, "os.signatureKey",
+			  "os.signatureKey: a signature lies beside what is downloaded; os.sha256 alone vouches for an "
+			  "image of your own");
+}
+
 static void check_mirrors(const struct check *x)
 {
 	const struct config *c = x->config;
@@ -532,6 +542,7 @@ static const struct {
 	{ "Hubble", check_hubble },
 	{ "cert-manager", check_cert_manager },
 	{ "base", check_base },
+	{ "signature key", check_signature_key },
 	{ "mirrors", check_mirrors },
 	{ "versions", check_versions },
 	{ "values file", check_values_file },

@@ -104,8 +104,9 @@ struct config {
 		enum datastore datastore;
 	} cluster;
 	struct {
-		const char *base;   /* a name of config_base_named(), absolute path or https URL */
-		const char *sha256; /* for a path or URL; NULL otherwise */
+		const char *base;	   /* a name of config_base_named(), absolute path or https URL */
+		const char *sha256;	   /* for a path or URL; NULL otherwise */
+		const char *signature_key; /* absolute path of an OpenPGP key; NULL = none */
 	} os;
 	struct {
 		const char *user;

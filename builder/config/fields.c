@@ -67,6 +67,12 @@ static const struct field os_fields[] = {
 	  AT(os.sha256),
 	  .help = "digest of an image of your own (the file as it is, compressed or not)",
 	  .example = "cdf4f3bfac35ae947b46e4e767f935453810549779ac3290e05a6754aee627e5" },
+	{ .key = "signatureKey",
+	  .kind = &kind_key_file,
+	  AT(os.signature_key),
+	  .def_text = "no check",
+	  .help = "OpenPGP key that has to have signed the image: the .sig beside its address is checked by gpgv",
+	  .example = "raspberrypi.gpg" },
 	{ 0 },
 };
 

@@ -115,7 +115,27 @@ static const char *parse_ca_file(const struct loader *l, const char *text, void 
 	return NULL;
 }
 
+static const char *parse_key_file(const struct loader *l, const char *text, void *dst)
+{
+	const char *path = config_expand_path(l->dir, text), *why = file_fault(path);
+	_cleanup_free_ char *key = NULL;
+	struct err e = { 0 };
+	size_t n;
+
+	if (why)
+		return why;
+	if (file_read(path, 1 * MIB, &key, &n, &e) < 0)
+		return arena_strdup(e.msg);
+	/* Every packet of OpenPGP starts with the highest bit set. */
+	if (!n || !((unsigned char)*key & 0x80))
+		return "the file holds no OpenPGP key in binary form; `gpg --export KEY >FILE` or `gpg --dearmor FILE` "
+		       "makes one";
+	*(const char **)dst = path;
+	return NULL;
+}
+
 const struct kind kind_values_file = { .name = "path", .parse = parse_values_file };
+const struct kind kind_key_file = { .name = "path", .parse = parse_key_file };
 const struct kind kind_ca_file = { .name = "path", .parse = parse_ca_file };
 
 /* ---- access.sshKeys ---- */
