@@ -279,7 +279,7 @@ static void test_keys(void)
 
 static bool needs_files(const struct kind *k)
 {
-	return k == &kind_values_file || k == &kind_ca_file || k == &kind_ssh_keys;
+	return k == &kind_values_file || k == &kind_ca_file || k == &kind_key_file || k == &kind_ssh_keys;
 }
 
 static struct config scratch;
