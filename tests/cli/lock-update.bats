@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # pibuild lock --update: where newer versions come from, which are taken, and what is refused.
-# shellcheck disable=SC2154,SC2034 # set by the library, used by it
+# shellcheck disable=SC2154,SC2034,SC2016 # variables of the library, those of jq
 
 load ../lib/faults
 load ../lib/refute
