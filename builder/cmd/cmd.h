@@ -21,7 +21,7 @@ struct cmd_words {
 struct boot_options {
 	const char *until, *log, *keep, *disk_size, *append, *rtc;
 	unsigned timeout, memory, cpus, ssh_port, api_port; /* 0 = not given */
-	bool until_ready, open, poweroff, dry_run;
+	bool until_ready, open, poweroff;
 	struct cmd_words qemu;
 };
 
@@ -43,6 +43,7 @@ struct cmd_options {
 	const char *role;		 /* "control-plane", "worker" or NULL */
 	bool check;			 /* lock --check */
 	bool update;			 /* lock --update, flash --update */
+	bool dry_run;			 /* lock, boot */
 	bool all;			 /* flash --all */
 	bool discard;			 /* flash --discard */
 	bool show_secrets;		 /* render, secrets show */

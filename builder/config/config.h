@@ -105,8 +105,9 @@ struct config {
 		enum datastore datastore;
 	} cluster;
 	struct {
-		const char *base;   /* "raspios", "debian", absolute path or https URL */
-		const char *sha256; /* for a path or URL; NULL otherwise */
+		const char *base;	   /* a name of config_base_named(), absolute path or https URL */
+		const char *sha256;	   /* for a path or URL; NULL otherwise */
+		const char *signature_key; /* absolute path of an OpenPGP key; NULL = none */
 	} os;
 	struct {
 		const char *user;
@@ -184,6 +185,9 @@ int config_load(const char *path, struct config **ret, struct faults *f, struct 
 
 /* The list in $PIBUILD_MIRRORS (same form as `mirrors:`) goes before those of the file. */
 int config_add_env_mirrors(struct config *c, struct err *e);
+
+/* BASE is one that pibuild knows by name: raspios, raspios-bookworm, debian. */
+bool config_base_named(const char *base);
 
 /* First control-plane node in the order of the file; NULL when there is none. */
 const struct node_config *config_first_server(const struct config *c);

@@ -231,8 +231,10 @@ static int check_manifest(struct verify_ctx *x, struct findings *f, struct err *
 	}
 	x->has |= HAS_MANIFEST;
 	looked(x, 1, "manifests");
+	if (json_object_get(x->manifest, "node"))
+		x->has |= HAS_NODE;
 	r = compare_beside(x, f, e);
-	return r < 0 ? r : compare_release(x, f, e);
+	return r < 0 || !(x->has & HAS_NODE) ? r : compare_release(x, f, e);
 }
 
 static int check_files(struct verify_ctx *x, struct findings *f, struct err *e)
@@ -377,8 +379,7 @@ static const struct verify_check checks[] = {
 	{ "files", "what pibuild put there is so still: kind, mode, owner, size, digest", HAS_MANIFEST, check_files },
 	{ "base", "nothing else differs from the base", HAS_FILES | HAS_MANIFEST, check_base },
 	{ "lock", "every pin is the lock's", HAS_MANIFEST, check_lock },
-	{ "units", "every unit of first boot is there and starts; K3s in one role", HAS_FILES | HAS_MANIFEST,
-	  check_units },
+	{ "units", "every unit of first boot is there and starts; K3s in one role", HAS_FILES | HAS_NODE, check_units },
 	{ "modes", "no file of pibuild's is setuid or writable for all", HAS_FILES | HAS_MANIFEST, check_modes },
 	{ "secret-files", "secrets are root's, 0600, in private folders", HAS_FILES | HAS_MANIFEST,
 	  check_secret_files },
@@ -395,6 +396,8 @@ static const char *missing(unsigned needs, unsigned has)
 		return "there is no partition table to go by";
 	if (lacks & HAS_ROOT)
 		return "the root file system cannot be read";
+	if (lacks == HAS_NODE && has & HAS_MANIFEST)
+		return "a generic image is no node yet";
 	return lacks & HAS_FILES ? "the files cannot be listed" : "there is no manifest to go by";
 }
 
@@ -434,8 +437,10 @@ int image_verify(const struct verify_options *o, struct verify_report *ret, stru
 	ret->image = o->image;
 	if (!x.manifest)
 		return r;
-	ret->node = value(x.manifest, "node");
 	ret->role = value(x.manifest, "role");
+	if (!(x.has & HAS_NODE))
+		return r;
+	ret->node = value(x.manifest, "node");
 	ret->cluster = value(x.manifest, "cluster");
 	return r;
 }

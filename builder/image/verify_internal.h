@@ -14,6 +14,7 @@ enum {
 	HAS_ROOT = 1 << 1,     /* card.root */
 	HAS_FILES = 1 << 2,    /* files */
 	HAS_MANIFEST = 1 << 3, /* manifest, text, records */
+	HAS_NODE = 1 << 4,     /* the manifest names one; a generic image is of a role only */
 };
 
 struct verify_ctx {

@@ -24,7 +24,9 @@ json_t *verify_report_json(const struct verify_report *r)
 void verify_report_print(const struct verify_report *r)
 {
 	printf("%s", r->image);
-	if (r->node)
+	if (r->role && !r->node)
+		printf(": generic, %s", r->role);
+	else if (r->node)
 		printf(": node %s of cluster %s, %s", r->node, r->cluster, r->role);
 	printf("\n\n");
 	vec_foreach (l, &r->lines) {

@@ -287,8 +287,8 @@ static json_t *images_json(const struct images *images, const struct cache *cach
 	json_t *list = json_array();
 
 	vec_foreach (i, &images->v)
-		json_array_append_new(list, json_pack("{s:s, s:s, s:s?, s:s}", "name", i->name, "tag", i->tag, "sha256",
-						      i->sha256, "state", image_state(i, cache)));
+		json_array_append_new(list, json_pack("{s:s, s:s?, s:s?, s:s}", "name", i->name, "tag", i->tag,
+						      "sha256", i->sha256, "state", image_state(i, cache)));
 	return list;
 }
 

@@ -58,12 +58,7 @@ static const char *overlays_beside(const struct config *c)
 
 static void check_versions(struct project *p)
 {
-	const struct cluster_versions v = {
-		.k3s = artifact_version(p->catalogue, p->config, "k3s"),
-		.cilium = artifact_version(p->catalogue, p->config, "cilium"),
-		.gateway_api = artifact_version(p->catalogue, p->config, "gatewayAPI"),
-		.cert_manager = artifact_version(p->catalogue, p->config, "certManager"),
-	};
+	const struct cluster_versions v = versions_in_force(p->catalogue, p->lock, p->config);
 
 	cluster_check(p->config, &v, &p->faults);
 }

@@ -73,6 +73,15 @@ stamp() {
 	[ "$("$PIBUILD" inspect --json $generic/worker.img | jq '[.files[].state] | map(select(. == "changed" or . == "missing")) | length')" = 0 ]
 }
 
+@test "verify finds a generic image good, diff tells what the stamp adds" {
+	run "$PIBUILD" verify $generic/control-plane.img
+	[ "$status" -eq 0 ]
+	[[ "$output" == *"generic, control-plane"* && "$output" == *"a generic image is no node yet"* ]]
+	run "$PIBUILD" diff $generic/worker.img out/w-1.img
+	[ "$status" -eq 1 ]
+	[[ "$output" == *"/etc/rancher/k3s/config.yaml"* && "$output" != *"/usr/local/bin/k3s"* ]]
+}
+
 @test "stamped on the card it is the node's own image, byte for byte, with nothing from the cache" {
 	need_loop
 	local node role
