@@ -4,12 +4,22 @@
 #include <errno.h>
 #include <stdio.h>
 
-int json_print(json_t *value, struct err *e)
+static int print(json_t *value, size_t flags, struct err *e)
 {
-	int r = json_dumpf(value, stdout, JSON_INDENT(2));
+	int r = json_dumpf(value, stdout, flags);
 
 	json_decref(value);
 	if (r < 0 || fputc('\n', stdout) == EOF || fflush(stdout) == EOF)
 		return err_errno(e, errno ? -errno : -EIO, "cannot write to stdout");
 	return 0;
+}
+
+int json_print(json_t *value, struct err *e)
+{
+	return print(value, JSON_INDENT(2), e);
+}
+
+int json_print_line(json_t *value, struct err *e)
+{
+	return print(value, JSON_COMPACT, e);
 }

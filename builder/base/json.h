@@ -9,6 +9,8 @@
 
 /* Prints VALUE with a newline to stdout, keys in the order they were set, and drops the reference. */
 int json_print(json_t *value, struct err *e);
+/* The same on one line, as other programs take it for a value. */
+int json_print_line(json_t *value, struct err *e);
 
 #define _cleanup_json_ __attribute__((cleanup(json_decrefp)))
 
