@@ -17,19 +17,13 @@ struct batches {
 	VEC(struct batch *) v;
 };
 
-/* "BEFOREa BEFOREb": OF gives a node's word, one as the word before is left out when ONCE. */
-static const char *words(const struct batch *b, const char *before, const char *(*of)(const struct node_plan *),
-			 bool once)
+/* "BEFOREa BEFOREb": OF gives a node's word. */
+static const char *words(const struct batch *b, const char *before, const char *(*of)(const struct node_plan *))
 {
-	const char *text = "", *last = NULL;
+	const char *text = "";
 
-	vec_foreach (n, &b->nodes) {
-		const char *word = of(*n);
-
-		if (!once || !last || !streq(word, last))
-			text = arena_printf("%s%s%s%s", text, *text ? " " : "", before, word);
-		last = word;
-	}
+	vec_foreach (n, &b->nodes)
+		text = arena_printf("%s%s%s%s", text, *text ? " " : "", before, of(*n));
 	return text;
 }
 
@@ -65,12 +59,12 @@ static int print_github(const struct plan *p, const struct batches *batches, str
 	vec_foreach (i, &batches->v) {
 		const struct batch *b = *i;
 
-		json_array_append_new(
-			include, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "name", job_name(b), "node",
-					   words(b, "", name_of, false), "role", role_names[b->nodes.v[0]->node->role],
-					   "board", words(b, "", board_of, true), "image",
-					   words(b, "", image_of, false), "args", words(b, "--node ", name_of, false),
-					   "layer", b->nodes.v[0]->layer->key, "cacheKey", cache_key));
+		json_array_append_new(include,
+				      json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "name", job_name(b), "node",
+						words(b, "", name_of), "role", role_names[b->nodes.v[0]->node->role],
+						"board", words(b, "", board_of), "image", words(b, "", image_of),
+						"args", words(b, "--node ", name_of), "layer",
+						b->nodes.v[0]->layer->key, "cacheKey", cache_key));
 	}
 	return json_print_line(json_pack("{s:o}", "include", include), e);
 }
@@ -78,16 +72,16 @@ static int print_github(const struct plan *p, const struct batches *batches, str
 static int print_gitlab(const struct plan *p, const struct batches *batches, struct err *e)
 {
 	_cleanup_strbuf_ struct strbuf text = { 0 };
-	struct yaml_node *doc = yaml_map(), *job = yaml_set(doc, GITLAB_JOB, yaml_map());
-	struct yaml_node *matrix;
+	struct yaml_node *doc = yaml_map(), *job, *matrix;
 	char cache_key[SHA256_HEX];
 
 	plan_cache_key(p, cache_key);
+	yaml_set_path(doc, "variables.PIBUILD_CACHE_KEY", yaml_str(cache_key));
+	job = yaml_set(doc, GITLAB_JOB, yaml_map());
 	yaml_set(job, "extends", yaml_str("." GITLAB_JOB));
-	yaml_set_path(job, "variables.PIBUILD_CACHE_KEY", yaml_str(cache_key));
 	matrix = yaml_set_path(job, "parallel.matrix", yaml_seq());
 	vec_foreach (b, &batches->v)
-		yaml_set(yaml_append(matrix, yaml_map()), "PIBUILD_NODES", yaml_str(words(*b, "", name_of, false)));
+		yaml_set(yaml_append(matrix, yaml_map()), "PIBUILD_NODES", yaml_str(words(*b, "", name_of)));
 	yaml_emit(doc, "pibuild plan --matrix gitlab: a child pipeline, beside a file that defines ." GITLAB_JOB,
 		  &text);
 	if (fputs(text.s, stdout) == EOF || fflush(stdout) == EOF)

@@ -3,11 +3,12 @@
  * A plan as the jobs of a CI engine. A job builds a batch of nodes that share one layer, so that no runner makes two;
  * every node is in one batch. The engines' limits are in matrix.c.
  *
- * github	one line of JSON for `strategy.matrix: ${{ fromJSON(...) }}`: {"include": [{name, node, role, board,
- *image, args, layer, cacheKey}, ...]}. node, board, image and args hold several words, with blanks between, when the
- *		batch has several nodes; args is "--node A --node B". Node names are DNS labels: no word needs quotes.
- * gitlab	a child pipeline in YAML: one job with `parallel: matrix`, each with PIBUILD_NODES="A B". It extends a
- *job that the file included beside it has to define.
+ * github: one line of JSON for `strategy.matrix: ${{ fromJSON(...) }}`, {"include": [{name, node, role, board, image,
+ * args, layer, cacheKey}, ...]}. node, board, image and args have a word for each node, in the same order; args is
+ * "--node A --node B". Node names are DNS labels: no word needs quotes.
+ *
+ * gitlab: a child pipeline in YAML with one job, `parallel: matrix` over PIBUILD_NODES="A B". It extends a job that a
+ * file included beside it has to define; PIBUILD_CACHE_KEY is a variable of the pipeline.
  */
 #ifndef PLAN_MATRIX_H
 #define PLAN_MATRIX_H
