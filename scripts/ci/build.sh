@@ -59,7 +59,7 @@ put_secrets() {
 # A node without a password gets one while it is built: lost with this runner, and another at the next build.
 secrets_are_complete() {
 	[ "$(sha256sum <"$secrets")" = "$before" ] ||
-		die 3 "the secrets lack what $config needs: run 'pibuild secrets new' where they are kept and renew the CI secret"
+		die 3 "the secrets lack a node of $config: build it once where they are kept, which adds it, and renew the CI secret"
 }
 
 # set_options: what every build has, as PIBUILD_ARGS and the like say, in $options. Words, none with blanks in it.
