@@ -90,7 +90,7 @@ for job in yaml.safe_load(open(sys.argv[1]))["pibuild"]["parallel"]["matrix"]: p
 
 @test "more nodes than fit under long names are refused with what to do" {
 	fleet 640
-	sed -i -E 's/name: (w-[0-9]+)/name: \1-of-a-name-that-is-as-long-as-the-name-of-a-node-may-ever-be/' cluster.yaml
+	sed -i -E 's/name: (w-[0-9]+)/name: \1-of-a-name-that-is-as-long-as-the-name-of-a-node-ever-gets/' cluster.yaml
 	fails 2 '640 nodes do not fit into a matrix of gitlab, which takes 200 jobs; make several, with --role or --node' \
 		matrix gitlab
 	matrix gitlab --role control-plane >m.yml
