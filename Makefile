@@ -103,11 +103,25 @@ install: all
 	install -D -m 644 docs/pibuild.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/pibuild
 	install -D -m 644 docs/status.schema.json $(DESTDIR)$(PREFIX)/share/pibuild/docs/status.schema.json
 	cp -R boards configs overlays $(DESTDIR)$(PREFIX)/share/pibuild/
+	install -d $(DESTDIR)$(PREFIX)/share/pibuild/ci
+	cp scripts/ci/*.sh $(DESTDIR)$(PREFIX)/share/pibuild/ci/
+
+# A Debian package, asked about by lintian. check-deb (root) installs and uses it in a clean Debian, check-container
+# (root) does with the Containerfile what an engine would.
+deb:
+	@scripts/deps build package
+	scripts/make-deb build/deb
+check-deb: deb
+	@scripts/deps run test
+	scripts/check-deb build/deb/pibuild_$(VERSION)_*.deb
+check-container:
+	@scripts/deps run test
+	scripts/check-container
 
 clean:
 	rm -rf build build-*
 
-.PHONY: all deps demo bench test test-fast test-powercut test-programs lint install clean
+.PHONY: all deps demo bench test test-fast test-powercut test-programs lint install deb check-deb check-container clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 -include $(shell find $(B)/builder $(B)/tests -type f -name '*.d' 2>/dev/null)

@@ -48,6 +48,7 @@ enum option_kind {
 	OPT_PROGRESS,
 	OPT_ROLE,
 	OPT_JOBS,
+	OPT_BATCH,
 	OPT_PORT,
 	OPT_SECONDS,
 	OPT_MIB,
@@ -58,7 +59,8 @@ enum option_kind {
 static const struct {
 	long min, max;
 } ranges[OPT_KIND_COUNT] = {
-	[OPT_JOBS] = { 1, 64 },		 [OPT_PORT] = { 1, 65535 }, [OPT_SECONDS] = { 1, 7 * 24 * 3600 },
+	[OPT_JOBS] = { 1, 64 },		 [OPT_BATCH] = { 1, 1000 },
+	[OPT_PORT] = { 1, 65535 },	 [OPT_SECONDS] = { 1, 7 * 24 * 3600 },
 	[OPT_MIB] = { 256, 255 * 1024 }, [OPT_CPUS] = { 1, 8 },
 };
 
@@ -89,6 +91,9 @@ static const struct option_row options[] = {
 	{ "role", 0, OPT_ROLE, AT(role), "ROLE", "nodes of this role: control-plane or worker", "build plan fetch" },
 	{ "generic", 0, OPT_FLAG, AT(generic), NULL,
 	  "one image per role, without identity or secret: flash --node stamps it", "build plan" },
+	{ "matrix", 0, OPT_TEXT, AT(matrix), "ENGINE", "the jobs that build it, for a CI engine: github or gitlab",
+	  "plan" },
+	{ "batch", 0, OPT_BATCH, AT(batch), "N", "nodes per job of --matrix (as few as the engine takes)", "plan" },
 	{ "sha256", 0, OPT_FLAG, AT(sha256), NULL, "write a .sha256 of the whole image beside it", "build" },
 	{ "check", 0, OPT_FLAG, AT(check), NULL, "only say whether the lock is stale", "lock" },
 	{ "update", 0, OPT_FLAG, AT(update), NULL,
@@ -239,6 +244,7 @@ static int set_option(struct cmd_options *o, const struct option_row *row, const
 		*vec_push((struct cmd_words *)at) = value;
 		return 0;
 	case OPT_JOBS:
+	case OPT_BATCH:
 	case OPT_PORT:
 	case OPT_SECONDS:
 	case OPT_MIB:

@@ -11,6 +11,7 @@ _pibuild() {
 	done
 	case $prev in
 	--role) mapfile -t COMPREPLY < <(compgen -W 'control-plane worker' -- "$cur") ;;
+	--matrix) mapfile -t COMPREPLY < <(compgen -W 'github gitlab' -- "$cur") ;;
 	--progress) mapfile -t COMPREPLY < <(compgen -W 'auto bar plain json none' -- "$cur") ;;
 	secrets) mapfile -t COMPREPLY < <(compgen -W 'new show rotate' -- "$cur") ;;
 	-o | --out | --cache) mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;

@@ -6,9 +6,9 @@
 
 #include "base/util.h"
 
-int json_print(json_t *value, struct err *e)
+static int print(json_t *value, size_t flags, struct err *e)
 {
-	int r = json_dumpf(value, stdout, JSON_INDENT(2));
+	int r = json_dumpf(value, stdout, flags);
 
 	json_decref(value);
 	if (r < 0 || fputc('\n', stdout) == EOF || fflush(stdout) == EOF)
@@ -28,4 +28,14 @@ json_t *json_text(const char *s)
 		if (*p & 0x80)
 			*p = '?';
 	return json_string(ascii);
+}
+
+int json_print(json_t *value, struct err *e)
+{
+	return print(value, JSON_INDENT(2), e);
+}
+
+int json_print_line(json_t *value, struct err *e)
+{
+	return print(value, JSON_COMPACT, e);
 }

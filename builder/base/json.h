@@ -9,6 +9,8 @@
 
 /* Prints VALUE with a newline to stdout, keys in the order they were set, and drops the reference. */
 int json_print(json_t *value, struct err *e);
+/* The same on one line, as other programs take it for a value. */
+int json_print_line(json_t *value, struct err *e);
 
 /* A string value of any bytes, such as names in an image: what is no UTF-8 has '?' for every byte beyond ASCII. */
 json_t *json_text(const char *s);

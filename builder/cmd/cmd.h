@@ -41,6 +41,8 @@ struct cmd_options {
 	/* of some commands */
 	struct cmd_words nodes, serials; /* --node, --serial */
 	const char *role;		 /* "control-plane", "worker" or NULL */
+	const char *matrix;		 /* plan --matrix: "github" or "gitlab" */
+	unsigned batch;			 /* plan --batch; 0 = default */
 	bool check;			 /* lock --check */
 	bool update;			 /* lock --update, flash --update */
 	bool dry_run;			 /* lock, boot */

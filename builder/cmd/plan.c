@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "plan/matrix.h"
 #include "plan/plan.h"
 #include "cmd/cmd.h"
 #include "flash/record.h"
@@ -48,6 +49,8 @@ int cmd_plan(const struct cmd_options *o, struct err *e)
 	bool have_cache;
 	int r = cmd_args(o, 0, 0, "plan [--node NAME]... [--role ROLE] [--generic]", e);
 
+	if (r == 0 && o->batch && !o->matrix)
+		r = err_class(e, CLASS_USAGE, "--batch goes with --matrix: plan --matrix github --batch %u", o->batch);
 	if (r == 0)
 		r = cmd_check_selection(o, e);
 	if (r == 0)
@@ -56,6 +59,8 @@ int cmd_plan(const struct cmd_options *o, struct err *e)
 		r = plan_make(project, &so, &plan, e);
 	if (r < 0)
 		return r;
+	if (o->matrix)
+		return matrix_print(plan, o->matrix, o->batch, e);
 	/* A plan needs no cache; with one it can tell what is there already. */
 	have_cache = cache_peek(o->cache, &cache, &no_cache) == 0;
 	if (o->json) {

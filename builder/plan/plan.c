@@ -266,6 +266,20 @@ int plan_make(const struct project *project, const struct plan_options *o, struc
 	return r;
 }
 
+void plan_cache_key(const struct plan *p, char key[SHA256_HEX])
+{
+	struct sha256 s;
+
+	sha256_init(&s);
+	vec_foreach (pin, &p->pins) {
+		hash_text(&s, pin->name);
+		hash_text(&s, pin->version);
+		hash_text(&s, pin->sha256);
+	}
+	hash_images(&s, &p->images);
+	sha256_final(&s, key);
+}
+
 static const char *pin_state(const struct pin *pin, const struct cache *cache)
 {
 	if (!pin->sha256)
@@ -318,6 +332,7 @@ static const char *board_of(const struct node_plan *n)
 json_t *plan_json(const struct plan *p, const struct cache *cache)
 {
 	json_t *artifacts = json_array(), *nodes = json_array();
+	char cache_key[SHA256_HEX];
 
 	vec_foreach (pin, &p->pins) {
 		json_t *j = json_pack("{s:s, s:s, s:s?, s:s?, s:s}", "name", pin->name, "version", pin->version, "url",
@@ -332,9 +347,10 @@ json_t *plan_json(const struct plan *p, const struct cache *cache)
 						       "role", role_names[(*n)->node->role], "board", board_of(*n),
 						       "generic", (*n)->generic, "image", (*n)->image, "layer",
 						       (*n)->layer->key, "entries", entries_json(&(*n)->tree)));
-	return json_pack("{s:s, s:s, s:I, s:o, s:o, s:o}", "cluster", p->project->config->cluster.name, "lock",
-			 str_or(p->project->lock->path, ""), "time", (json_int_t)p->project->epoch, "artifacts",
-			 artifacts, "images", images_json(&p->images, cache), "nodes", nodes);
+	plan_cache_key(p, cache_key);
+	return json_pack("{s:s, s:s, s:I, s:s, s:o, s:o, s:o}", "cluster", p->project->config->cluster.name, "lock",
+			 str_or(p->project->lock->path, ""), "time", (json_int_t)p->project->epoch, "cacheKey",
+			 cache_key, "artifacts", artifacts, "images", images_json(&p->images, cache), "nodes", nodes);
 }
 
 static void print_node(const struct node_plan *n)

@@ -52,6 +52,9 @@ struct plan_options {
 
 int plan_make(const struct project *p, const struct plan_options *o, struct plan **ret, struct err *e);
 
+/* Changes when anything that would be downloaded does: what a cache shared between machines is known by. */
+void plan_cache_key(const struct plan *p, char key[SHA256_HEX]);
+
 json_t *plan_json(const struct plan *p, const struct cache *cache);
 void plan_print(const struct plan *p, const struct cache *cache);
 

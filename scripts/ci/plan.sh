@@ -1,0 +1,24 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# Refuses a stale lock and a faulty cluster.yaml, and says which jobs build it.
+#
+#   plan.sh github|gitlab [FILE]     the matrix into FILE (default: stdout)
+#
+# On GitHub also the outputs `matrix` and `cache-key`. What else it reads: lib.sh.
+set -eu
+here=${0%/*}
+# shellcheck source=lib.sh
+. "$here/lib.sh"
+
+engine=${1:?plan.sh github|gitlab [FILE]}
+file=${2:-/dev/stdout}
+load_env
+run_pibuild lock --check >&2
+run_pibuild check >&2
+matrix=$(run_pibuild plan --matrix "$engine" ${PIBUILD_BATCH:+--batch "$PIBUILD_BATCH"})
+printf '%s\n' "$matrix" >"$file"
+if [ "$engine" = github ]; then
+	output matrix "$matrix"
+	output cache-key "$(printf '%s\n' "$matrix" | sed 's/.*"cacheKey":"\([0-9a-f]*\)".*/\1/')"
+fi

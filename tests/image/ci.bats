@@ -1,0 +1,103 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# scripts/ci/build.sh as a runner of a CI engine runs it.
+
+load ../lib/image
+load ../lib/refute
+
+setup() {
+	cd "$BATS_TEST_TMPDIR"
+	unset GITHUB_OUTPUT GITHUB_STEP_SUMMARY GITHUB_PATH
+	export PIBUILD PIBUILD_CACHE=$PWD/cache RUNNER_TEMP=$PWD/runner
+	mkdir runner repository && cd repository
+	write_cluster
+}
+
+ci() {
+	local script=$1
+	shift
+	"$top/scripts/ci/$script.sh" "$@"
+}
+
+@test "build: the nodes of the job, with the secrets given, which leave no trace" {
+	"$PIBUILD" secrets new --secrets ../mine.yaml 2>/dev/null
+	token=$(sed -n 's/.*server: *//p' ../mine.yaml | head -n 1)
+	[ -n "$token" ]
+	PIBUILD_SECRETS=$(cat ../mine.yaml) PIBUILD_NODES=w-1 PIBUILD_PRIVATE=true sandbox -- \
+		strace -f -v -s 100000 -e trace=execve -e signal=none -o ../trace "$top/scripts/ci/build.sh" >log 2>&1
+	[ "$(ls out/*.img)" = out/w-1.img ]
+	[ "$(ls pibuild-upload/*.img)" = pibuild-upload/w-1.img ]
+	judge out/w-1.img
+	# the same image as by hand
+	build build --node w-1 --secrets ../mine.yaml -o by-hand
+	cmp out/w-1.img by-hand/w-1.img
+	# neither in an argument nor in the environment of a process, but that of the script itself; nor said; nor left
+	grep -c "$token" ../trace | grep -qx 1
+	refute grep -q "$token" log
+	[ -z "$(ls "$RUNNER_TEMP")" ]
+	refute grep -rqF "$token" --include='*.json' --include='*.bmap' pibuild-upload
+}
+
+@test "build: secrets that lack a node end it before anything is handed on" {
+	"$PIBUILD" secrets new --secrets ../mine.yaml 2>/dev/null
+	sed -i 's/^  - {name: w-1/  - {name: w-2, role: worker, board: rpi5}\n&/' cluster.yaml
+	PIBUILD_SECRETS_FILE=../mine.yaml PIBUILD_NODES=w-2 PIBUILD_PRIVATE=true fails 3 'renew the CI secret' \
+		sandbox -- "$top/scripts/ci/build.sh"
+	[ ! -e pibuild-upload ]
+	[ -z "$(ls "$RUNNER_TEMP")" ]
+}
+
+@test "build: what everybody can read is handed on without images, as is a build with throw-away secrets" {
+	export PIBUILD_THROWAWAY=true PIBUILD_NODES=w-1
+	PIBUILD_PRIVATE=true GITHUB_OUTPUT=$PWD/../output sandbox -- "$top/scripts/ci/build.sh" 2>/dev/null
+	[ -e out/w-1.img ]
+	[ -e pibuild-upload/w-1.manifest.json ]
+	[ ! -e pibuild-upload/w-1.img ]
+	grep -qx upload=reports ../output
+	refute grep -rl 'PRIVATE KEY' pibuild-upload
+	[ ! -e secrets.yaml ]
+	[ -z "$(ls "$RUNNER_TEMP")" ]
+}
+
+# A cluster in git, whose second commit gives w-1 another time zone and adds w-2.
+two_commits() {
+	git init -q . && git config user.name test && git config user.email test@localhost
+	git add cluster.yaml && git commit -qm first
+	sed -i 's|Europe/Berlin|Europe/Paris|; s/^  - {name: w-1/  - {name: w-2, role: worker, board: rpi5}\n&/' cluster.yaml
+	git commit -qam second
+}
+
+# pibuild, or where it has no `diff` yet a stand-in for that one command.
+with_diff() {
+	"$PIBUILD" diff --help >/dev/null 2>&1 && return
+	cat >../pibuild <<-EOT
+		#!/bin/sh
+		[ "\$1" = diff ] || exec "$PIBUILD" "\$@"
+		for f in "\$3"/*.img; do cmp -s "\$f" "\$4/\${f##*/}" || { echo "\${f##*/} differs" && code=1; }; done
+		exit "\${code:-0}"
+	EOT
+	chmod +x ../pibuild
+	PIBUILD=$(realpath ../pibuild)
+}
+
+@test "build: with a base the report says what is other there, and nodes that are new" {
+	two_commits
+	with_diff
+	export PIBUILD_THROWAWAY=true PIBUILD_BASE_REF=HEAD~1
+	PIBUILD_NODES='w-1 w-2' sandbox -- "$top/scripts/ci/build.sh" 2>/dev/null
+	grep -qx '\*\*w-1 w-2\*\*' pibuild-upload/*.diff.md
+	grep -q w-1 pibuild-upload/*.diff.md
+	rm -rf pibuild-upload out
+	PIBUILD_NODES=w-2 sandbox -- "$top/scripts/ci/build.sh" 2>/dev/null
+	grep -q 'these nodes are new' pibuild-upload/*.diff.md
+	[ -z "$(ls "$RUNNER_TEMP")" ]
+	[ "$(git worktree list | wc -l)" -eq 1 ]
+}
+
+@test "build: nothing changed is said so" {
+	two_commits
+	with_diff
+	PIBUILD_THROWAWAY=true PIBUILD_BASE_REF=HEAD PIBUILD_NODES=w-1 sandbox -- "$top/scripts/ci/build.sh" 2>/dev/null
+	[[ "$(cat out/w-1.diff.md)" != *differs* ]]
+}
+
