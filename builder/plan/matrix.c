@@ -17,35 +17,40 @@ struct batches {
 	VEC(struct batch *) v;
 };
 
-/* "BEFOREa BEFOREb": OF gives a node's word. */
-static const char *words(const struct batch *b, const char *before, const char *(*of)(const struct node_plan *))
+/* OF gives a node's. */
+static const char *words(const struct batch *b, const char *(*of)(const struct node_plan *))
 {
 	const char *text = "";
 
 	vec_foreach (n, &b->nodes)
-		text = arena_printf("%s%s%s%s", text, *text ? " " : "", before, of(*n));
+		text = arena_printf("%s%s%s", text, *text ? " " : "", of(*n));
 	return text;
 }
 
 static const char *name_of(const struct node_plan *n)
 {
-	return n->node->name;
+	return n->name;
 }
 
 static const char *board_of(const struct node_plan *n)
 {
-	return n->board->name;
+	return n->generic ? "any" : n->board->name;
 }
 
 /* Without the folder: where a runner puts it is the runner's business. */
 static const char *image_of(const struct node_plan *n)
 {
-	return arena_printf("%s.img", n->node->name);
+	return arena_printf("%s.img", n->name);
+}
+
+static const char *args_of(const struct node_plan *n)
+{
+	return arena_printf(n->generic ? "--generic --role %s" : "--node %s", n->name);
 }
 
 static const char *job_name(const struct batch *b)
 {
-	const char *first = b->nodes.v[0]->node->name;
+	const char *first = b->nodes.v[0]->name;
 
 	return b->nodes.n == 1 ? first : arena_printf("%s+%zu", first, b->nodes.n - 1);
 }
@@ -59,12 +64,11 @@ static int print_github(const struct plan *p, const struct batches *batches, str
 	vec_foreach (i, &batches->v) {
 		const struct batch *b = *i;
 
-		json_array_append_new(include,
-				      json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "name", job_name(b), "node",
-						words(b, "", name_of), "role", role_names[b->nodes.v[0]->node->role],
-						"board", words(b, "", board_of), "image", words(b, "", image_of),
-						"args", words(b, "--node ", name_of), "layer",
-						b->nodes.v[0]->layer->key, "cacheKey", cache_key));
+		json_array_append_new(
+			include, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "name", job_name(b), "node",
+					   words(b, name_of), "role", role_names[b->nodes.v[0]->node->role], "board",
+					   words(b, board_of), "image", words(b, image_of), "args", words(b, args_of),
+					   "layer", b->nodes.v[0]->layer->key, "cacheKey", cache_key));
 	}
 	return json_print_line(json_pack("{s:o}", "include", include), e);
 }
@@ -81,7 +85,7 @@ static int print_gitlab(const struct plan *p, const struct batches *batches, str
 	yaml_set(job, "extends", yaml_str("." GITLAB_JOB));
 	matrix = yaml_set_path(job, "parallel.matrix", yaml_seq());
 	vec_foreach (b, &batches->v)
-		yaml_set(yaml_append(matrix, yaml_map()), "PIBUILD_NODES", yaml_str(words(*b, "", name_of)));
+		yaml_set(yaml_append(matrix, yaml_map()), "PIBUILD_NODES", yaml_str(words(*b, name_of)));
 	yaml_emit(doc, "pibuild plan --matrix gitlab: a child pipeline, beside a file that defines ." GITLAB_JOB,
 		  &text);
 	if (fputs(text.s, stdout) == EOF || fflush(stdout) == EOF)
@@ -119,7 +123,7 @@ static struct batches split(const struct plan *p, const struct engine *engine, s
 		struct batch *b = NULL;
 
 		vec_foreach (n, &p->nodes) {
-			size_t text = strlen((*n)->node->name) + 1;
+			size_t text = strlen((*n)->name) + 1;
 
 			if ((*n)->layer != *layer)
 				continue;

@@ -5,7 +5,8 @@
  *
  * github: one line of JSON for `strategy.matrix: ${{ fromJSON(...) }}`, {"include": [{name, node, role, board, image,
  * args, layer, cacheKey}, ...]}. node, board, image and args have a word for each node, in the same order; args is
- * "--node A --node B". Node names are DNS labels: no word needs quotes.
+ * "--node A --node B". Node names are DNS labels: no word needs quotes. A generic image stands there by its role, with
+ * "--generic --role R".
  *
  * gitlab: a child pipeline in YAML with one job, `parallel: matrix` over PIBUILD_NODES="A B". It extends a job that a
  * file included beside it has to define; PIBUILD_CACHE_KEY is a variable of the pipeline.

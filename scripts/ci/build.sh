@@ -5,7 +5,8 @@
 # what is other than there. What may be handed on is then in $PIBUILD_UPLOAD_DIR:
 #
 #   PIBUILD_UPLOAD      images: all; reports: what holds no secret (manifests, maps, digests, *.diff.md); none;
-#                       auto (default): images if PIBUILD_PRIVATE is true and the secrets are real, else reports
+#                       auto (default): images if PIBUILD_PRIVATE is true and the secrets are real, or if they are
+#                       generic; else reports
 #   PIBUILD_PRIVATE     true: only members can read what this repository's jobs leave behind; on GitLab its visibility
 #                       says that too
 #   PIBUILD_UPLOAD_DIR  (pibuild-upload)
@@ -41,7 +42,9 @@ secret() {
 put_secrets() {
 	real=yes
 	secrets=$work/secrets.yaml
-	if [ -n "$secrets_text" ]; then
+	if [ -n "$generic" ]; then
+		: # none is looked at
+	elif [ -n "$secrets_text" ]; then
 		secret "$secrets" "$secrets_text"
 	elif [ -n "${PIBUILD_SECRETS_FILE:-}" ]; then
 		cat "$PIBUILD_SECRETS_FILE" >"$secrets"
@@ -53,18 +56,19 @@ put_secrets() {
 		die 3 "PIBUILD_SECRETS is empty: make secrets.yaml with 'pibuild secrets new' and put its content into a secret" \
 			"of the repository (or PIBUILD_THROWAWAY=true for a build that nobody flashes)"
 	fi
-	before=$(sha256sum <"$secrets")
+	[ -n "$generic" ] || before=$(sha256sum <"$secrets")
 }
 
 # A node without a password gets one while it is built: lost with this runner, and another at the next build.
 secrets_are_complete() {
-	[ "$(sha256sum <"$secrets")" = "$before" ] ||
+	[ -n "$generic" ] || [ "$(sha256sum <"$secrets")" = "$before" ] ||
 		die 3 "the secrets lack a node of $config: build it once where they are kept, which adds it, and renew the CI secret"
 }
 
 # set_options: what every build has, as PIBUILD_ARGS and the like say, in $options. Words, none with blanks in it.
 set_options() {
-	options=${PIBUILD_ARGS:-}
+	options=${PIBUILD_ARGS:-} select=--node
+	[ -z "$generic" ] || options="$options --generic" select=--role
 	[ -z "${PIBUILD_ROLE:-}" ] || options="$options --role $PIBUILD_ROLE"
 	[ -z "${PIBUILD_COMPRESS:-}" ] || options="$options --compress $PIBUILD_COMPRESS"
 	if [ -n "$sign_key" ]; then
@@ -79,7 +83,7 @@ build() {
 	shift
 	for node; do
 		shift
-		set -- "$@" --node "$node"
+		set -- "$@" "$select" "$node"
 	done
 	# shellcheck disable=SC2086 # words
 	run_pibuild build --secrets "$secrets" -o "$to" $options "$@"
@@ -87,7 +91,7 @@ build() {
 
 # base_nodes: those of PIBUILD_NODES that were there before.
 base_nodes() {
-	matrix=$(run_pibuild plan --matrix github ${PIBUILD_ROLE:+--role "$PIBUILD_ROLE"}) || return
+	matrix=$(run_pibuild plan --matrix github ${generic:+--generic} ${PIBUILD_ROLE:+--role "$PIBUILD_ROLE"}) || return
 	printf '%s\n' "$matrix" | grep -o '"node":"[^"]*"' | cut -d '"' -f 4 | tr ' ' '\n' |
 		if [ -n "${PIBUILD_NODES:-}" ]; then grep -Fx -e "$(echo "$PIBUILD_NODES" | tr ' ' '\n')"; else cat; fi
 }
@@ -145,7 +149,7 @@ if [ "${PIBUILD_PRIVATE:-}" = true ] || [ "${CI_PROJECT_VISIBILITY:-}" = private
 upload=${PIBUILD_UPLOAD:-auto}
 if [ "$upload" = auto ]; then
 	upload=reports
-	[ -z "$private" ] || [ -z "$real" ] || upload=images
+	[ -z "$private$generic" ] || [ -z "$real" ] || upload=images
 fi
 case $upload in
 images | reports) hand_on "${PIBUILD_UPLOAD_DIR:-pibuild-upload}" "$upload" ;;

@@ -9,6 +9,7 @@
 #   PIBUILD_LOCK_FILE   lock file (pibuild.lock beside the config, else the shipped one)
 #   PIBUILD_OUT         where results go (out)
 #   PIBUILD_NODES       node names with blanks between (all)
+#   PIBUILD_GENERIC     true: an image per role that holds no secret; PIBUILD_NODES are roles then
 #   PIBUILD_ROLE        control-plane or worker (both)
 #   PIBUILD_BATCH       nodes per job (as few as the engine takes)
 #   PIBUILD_CACHE       downloads and layers; read by pibuild itself
@@ -32,6 +33,8 @@ die() {
 prog=${0##*/}
 pibuild=${PIBUILD:-pibuild}
 config=${PIBUILD_CONFIG:-cluster.yaml}
+generic=''
+[ "${PIBUILD_GENERIC:-}" != true ] || generic=yes
 
 # Secrets go on as variables of this shell only: no process it starts has them.
 # shellcheck disable=SC2034 # for build.sh

@@ -42,9 +42,9 @@ for job in yaml.safe_load(open(sys.argv[1]))["pibuild"]["parallel"]["matrix"]: p
 
 @test "github: args are options of the build, without quotes" {
 	fleet 7
-	args=$(matrix github --batch 3 | jq -r '.include[1].args')
+	args=$(matrix github --batch 2 | jq -r '.include[0].args')
 	# shellcheck disable=SC2086 # that is the point
-	"$PIBUILD" plan --json $args | jq -e '[.nodes[].name] == ["cp-2", "cp-3"]'
+	"$PIBUILD" plan --json $args | jq -e '[.nodes[].name] == ["cp-1", "cp-2"]'
 }
 
 @test "a job's nodes share one layer, which is that of the plan" {
@@ -56,7 +56,7 @@ for job in yaml.safe_load(open(sys.argv[1]))["pibuild"]["parallel"]["matrix"]: p
 
 @test "words for node, board and image stand in the same order" {
 	fleet 7
-	matrix github --batch 4 | jq -e '.include[2] | .node == "w-001 w-002 w-003 w-004" and .board == "rpi5 cm5 rpi5 cm5"
+	matrix github --batch 4 | jq -e '.include[1] | .node == "w-001 w-002 w-003 w-004" and .board == "rpi5 cm5 rpi5 cm5"
 		and .image == "w-001.img w-002.img w-003.img w-004.img" and .name == "w-001+3"'
 }
 
@@ -114,6 +114,15 @@ for job in yaml.safe_load(open(sys.argv[1]))["pibuild"]["parallel"]["matrix"]: p
 @test "--node and --role choose among the nodes" {
 	[ "$(matrix github --role worker | jq -r '.include[].node')" = w-1 ]
 	[ "$(matrix github --node cp-1 | jq -r '.include[].node')" = cp-1 ]
+}
+
+@test "generic images are a job for each role" {
+	fleet 20
+	[ "$(matrix github --generic | jq -r '.include[] | [.name, .role, .board, .image, .args] | join(" ")')" = \
+		"control-plane control-plane any control-plane.img --generic --role control-plane
+worker worker any worker.img --generic --role worker" ]
+	matrix gitlab --generic >m.yml
+	[ "$(gitlab_nodes m.yml | xargs)" = 'control-plane worker' ]
 }
 
 @test "cacheKey is the plan's, and changes with what would be downloaded, not with the nodes" {
