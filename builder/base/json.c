@@ -13,3 +13,10 @@ int json_print(json_t *value, struct err *e)
 		return err_errno(e, errno ? -errno : -EIO, "cannot write to stdout");
 	return 0;
 }
+
+const char *json_text(const json_t *object, const char *key)
+{
+	const char *s = json_string_value(json_object_get(object, key));
+
+	return s ? s : "";
+}

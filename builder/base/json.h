@@ -10,6 +10,9 @@
 /* Prints VALUE with a newline to stdout, keys in the order they were set, and drops the reference. */
 int json_print(json_t *value, struct err *e);
 
+/* The text that OBJECT has under KEY; "" when it has none. Borrowed. */
+const char *json_text(const json_t *object, const char *key);
+
 #define _cleanup_json_ __attribute__((cleanup(json_decrefp)))
 
 #endif
