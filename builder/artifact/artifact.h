@@ -33,6 +33,7 @@ struct artifact {
 	const char *name;	 /* "k3s" */
 	const char *version_key; /* "k3s" of versions: */
 	const char *url;	 /* with {version} */
+	const char *purl;	 /* package URL, with {version}; NULL = there is no type for it */
 	bool base;
 	struct {
 		enum checksum_form form;
@@ -103,6 +104,8 @@ struct pin {
 };
 /* The version in force: config's pin, else the catalogue's. */
 const char *artifact_version(const struct catalogue *cat, const struct config *c, const char *version_key);
+/* "pkg:github/k3s-io/k3s@v1.36.4%2Bk3s1"; NULL = none. */
+const char *artifact_purl(const struct artifact *a, const char *version);
 int artifact_pin(const struct catalogue *cat, const struct lock *l, const struct config *c, const char *name,
 		 struct pin *ret, struct err *e);
 int artifact_pin_base(const struct catalogue *cat, const struct lock *l, const struct config *c, struct pin *ret,
@@ -113,7 +116,8 @@ int pins_check_locked(const struct pin *pins, size_t n, struct err *e);
 
 /* A container image decided: by tag for whoever runs it, by digest for us. */
 struct image_pin {
-	const char *name, *tag;
+	const char *name;
+	const char *tag;    /* NULL: only for what is not on the cards, when nobody has said which */
 	const char *sha256; /* of the OCI index; NULL: not in the lock */
 };
 struct images {
@@ -124,6 +128,10 @@ const char *image_ref(const struct image_pin *p);
 /* Class CONFIG when the catalogue knows no tag for the version in force. */
 int image_pin(const struct catalogue *cat, const struct lock *l, const struct config *c, const struct image *i,
 	      struct image_pin *ret, struct err *e);
+/* "pkg:docker/cilium/cilium@v1.20.0?repository_url=quay.io", by digest when there is one. */
+const char *image_purl(const struct image_pin *p);
+/* Where its registry has it. */
+const char *image_location(const struct image_pin *p);
 /* As pins_check_locked(). IMAGES may be NULL here and below: none. */
 int images_check_locked(const struct images *images, struct err *e);
 
