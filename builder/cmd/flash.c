@@ -156,15 +156,15 @@ static int get_artifacts(const struct session *s, struct err *e)
 static int open_source(const struct session *s, struct card *c, struct err *e)
 {
 	const struct build b = { .plan = s->plan, .cache = &s->cache };
-	struct cow *image;
+	struct built built;
 	int r;
 
 	if (c->image)
 		return source_open(c->image, &c->source, e);
-	r = build_node_cow(&b, c->node, &image, e);
+	r = build_node_cow(&b, c->node, &built, e);
 	if (r < 0)
-		return r;
-	return source_cow(image, &c->source, e); /* closed with the session */
+		return err_interrupted(e) ? r : err_wrap(e, "%s", c->name);
+	return source_cow(built.cow, &c->source, e); /* closed with the session */
 }
 
 /* ---- is it the right disk? ---- */
