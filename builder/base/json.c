@@ -14,7 +14,7 @@ int json_print(json_t *value, struct err *e)
 	return 0;
 }
 
-const char *json_text(const json_t *object, const char *key)
+const char *json_get_text(const json_t *object, const char *key)
 {
 	const char *s = json_string_value(json_object_get(object, key));
 

@@ -11,7 +11,7 @@
 int json_print(json_t *value, struct err *e);
 
 /* The text that OBJECT has under KEY; "" when it has none. Borrowed. */
-const char *json_text(const json_t *object, const char *key);
+const char *json_get_text(const json_t *object, const char *key);
 
 #define _cleanup_json_ __attribute__((cleanup(json_decrefp)))
 

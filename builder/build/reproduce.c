@@ -27,7 +27,7 @@ static int manifest_load(const char *path, json_t **ret, struct err *e)
 	*ret = json_loadb(text, n, JSON_REJECT_DUPLICATES, &why);
 	if (!*ret)
 		return err_class(e, CLASS_VERIFY, "%s:%d:%d: %s", path, why.line, why.column, why.text);
-	if (streq(json_text(*ret, "kind"), "Manifest") && *json_text(*ret, "node"))
+	if (streq(json_get_text(*ret, "kind"), "Manifest") && *json_get_text(*ret, "node"))
 		return 0;
 	json_decref(*ret);
 	return err_class(e, CLASS_VERIFY,
@@ -36,7 +36,7 @@ static int manifest_load(const char *path, json_t **ret, struct err *e)
 
 static const char *kept(const json_t *object, const char *key)
 {
-	const char *s = json_text(object, key);
+	const char *s = json_get_text(object, key);
 
 	return *s ? clean_text(arena_strdup(s)) : NULL;
 }

@@ -112,8 +112,8 @@ static const char *digest_of(const json_t *list, const char *name)
 	size_t i;
 
 	for (i = 0; (one = json_array_get(list, i)); i++)
-		if (streq(json_text(one, "name"), name))
-			return json_text(json_object_get(one, "digest"), "sha256");
+		if (streq(json_get_text(one, "name"), name))
+			return json_get_text(json_object_get(one, "digest"), "sha256");
 	return "";
 }
 
@@ -151,7 +151,7 @@ static void check_subjects(struct look *l, const json_t *subject)
 
 static void check_dependency(struct look *l, const json_t *stated, const char *name, const json_t *pin)
 {
-	if (!streq(digest_of(stated, name), json_text(pin, "sha256")))
+	if (!streq(digest_of(stated, name), json_get_text(pin, "sha256")))
 		complain(l, COMPANION_PROVENANCE, "%s of the manifest is not in it with that digest", name);
 }
 
@@ -165,20 +165,21 @@ static void check_manifest(struct look *l, const json_t *definition, const json_
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(same); i++)
-		if (!streq(json_text(external, same[i]), json_text(manifest, same[i])))
+		if (!streq(json_get_text(external, same[i]), json_get_text(manifest, same[i])))
 			complain(l, COMPANION_PROVENANCE, "its %s is not that of the manifest", same[i]);
 	if (json_integer_value(json_object_get(external, "sourceDateEpoch")) !=
 	    json_integer_value(json_object_get(manifest, "time")))
 		complain(l, COMPANION_PROVENANCE, "its time is not that of the manifest");
-	if (!streq(json_text(json_object_get(json_object_get(run, "builder"), "version"), "pibuild"),
-		   json_text(manifest, "pibuild")))
+	if (!streq(json_get_text(json_object_get(json_object_get(run, "builder"), "version"), "pibuild"),
+		   json_get_text(manifest, "pibuild")))
 		complain(l, COMPANION_PROVENANCE, "its version of pibuild is not that of the manifest");
 	one = json_object_get(manifest, "base");
-	check_dependency(l, stated, json_text(one, "name"), one);
+	check_dependency(l, stated, json_get_text(one, "name"), one);
 	for (i = 0; (one = json_array_get(json_object_get(manifest, "artifacts"), i)); i++)
-		check_dependency(l, stated, json_text(one, "name"), one);
+		check_dependency(l, stated, json_get_text(one, "name"), one);
 	for (i = 0; (one = json_array_get(json_object_get(manifest, "images"), i)); i++)
-		check_dependency(l, stated, arena_printf("%s:%s", json_text(one, "name"), json_text(one, "tag")), one);
+		check_dependency(l, stated,
+				 arena_printf("%s:%s", json_get_text(one, "name"), json_get_text(one, "tag")), one);
 }
 
 void provenance_check(struct look *l)
@@ -188,9 +189,9 @@ void provenance_check(struct look *l)
 
 	if (!doc)
 		return;
-	if (!streq(json_text(definition, "buildType"), BUILD_TYPE) ||
-	    !streq(json_text(doc, "predicateType"), "https://slsa.dev/provenance/v1") ||
-	    !streq(json_text(doc, "_type"), "https://in-toto.io/Statement/v1"))
+	if (!streq(json_get_text(definition, "buildType"), BUILD_TYPE) ||
+	    !streq(json_get_text(doc, "predicateType"), "https://slsa.dev/provenance/v1") ||
+	    !streq(json_get_text(doc, "_type"), "https://in-toto.io/Statement/v1"))
 		complain(l, COMPANION_PROVENANCE, "it is no provenance of an image of pibuild's");
 	check_subjects(l, json_object_get(doc, "subject"));
 	if (l->json[COMPANION_MANIFEST])

@@ -200,7 +200,7 @@ int sbom_write(const struct subject *s, struct companions *c, struct strbuf *out
 
 static const char *checksum_of(const json_t *package)
 {
-	return json_text(json_array_get(json_object_get(package, "checksums"), 0), "checksumValue");
+	return json_get_text(json_array_get(json_object_get(package, "checksums"), 0), "checksumValue");
 }
 
 /* A package of this name, version and digest. */
@@ -210,7 +210,7 @@ static bool has(const json_t *sbom, const char *name, const char *version, const
 	size_t i;
 
 	for (i = 0; (one = json_array_get(packages, i)); i++)
-		if (streq(json_text(one, "name"), name) && streq(json_text(one, "versionInfo"), version) &&
+		if (streq(json_get_text(one, "name"), name) && streq(json_get_text(one, "versionInfo"), version) &&
 		    streq(checksum_of(one), sha256))
 			return true;
 	return false;
@@ -218,9 +218,9 @@ static bool has(const json_t *sbom, const char *name, const char *version, const
 
 static void check_pin(struct look *l, const json_t *pin, const char *version_key)
 {
-	const char *name = json_text(pin, "name"), *version = json_text(pin, version_key);
+	const char *name = json_get_text(pin, "name"), *version = json_get_text(pin, version_key);
 
-	if (!has(l->json[COMPANION_SBOM], name, version, json_text(pin, "sha256")))
+	if (!has(l->json[COMPANION_SBOM], name, version, json_get_text(pin, "sha256")))
 		complain(l, COMPANION_SBOM, "%s %s of the manifest is not in it with that digest", name, version);
 }
 
@@ -243,12 +243,12 @@ void sbom_check(struct look *l)
 		return;
 	if (*l->sha256 && *stated && !streq(stated, l->sha256))
 		complain(l, COMPANION_SBOM, "it speaks of an image with sha256 %s, this one has %s", stated, l->sha256);
-	if (!streq(json_text(image, "packageFileName"), path_base(l->image)))
-		complain(l, COMPANION_SBOM, "it speaks of %s", json_text(image, "packageFileName"));
+	if (!streq(json_get_text(image, "packageFileName"), path_base(l->image)))
+		complain(l, COMPANION_SBOM, "it speaks of %s", json_get_text(image, "packageFileName"));
 	if (!manifest)
 		return;
-	if (!streq(json_text(sbom, "documentNamespace"),
-		   namespace_of(&l->files.v[COMPANION_MANIFEST], json_text(manifest, "node"))))
+	if (!streq(json_get_text(sbom, "documentNamespace"),
+		   namespace_of(&l->files.v[COMPANION_MANIFEST], json_get_text(manifest, "node"))))
 		complain(l, COMPANION_SBOM, "it was made for another manifest");
 	check_pin(l, json_object_get(manifest, "base"), "version");
 	check_list(l, "artifacts", "version");
