@@ -30,8 +30,10 @@ static const struct command commands[] = {
 	{ "kubeconfig", "", cmd_kubeconfig, "admin kubeconfig on stdout" },
 	{ "inspect", "IMAGE", cmd_inspect, "look into a finished image" },
 	{ "sign", "--new-key FILE | --key FILE IMAGE...", cmd_sign, "make a key pair, or sign finished images" },
+	{ "verify", "IMAGE", cmd_verify, "prove a finished image, and name all that is wrong with it" },
+	{ "diff", "IMAGE|DIR IMAGE|DIR", cmd_diff, "what differs between two images, file by file" },
 	{ "devices", "", cmd_devices, "disks that can be flashed, and why others cannot" },
-	{ "flash", "[IMAGE | --node NAME | --all] DISK...", cmd_flash, "write and verify cards" },
+	{ "flash", "[IMAGE] [--node NAME | --all] DISK...", cmd_flash, "write and verify cards" },
 	{ "status", "DEVICE|DIR|FILE", cmd_status, "the first-boot report of a card, a folder, an image or a file" },
 	{ "boot", "IMAGE [-- COMMAND]", cmd_boot, "run an image in QEMU; the image itself stays as it is" },
 	{ "doctor", "", cmd_doctor, "what this machine has and lacks" },
@@ -86,6 +88,8 @@ static const struct option_row options[] = {
 	{ "verbose", 'v', OPT_FLAG, AT(verbose), NULL, "more, and a table of timings", NULL },
 	{ "node", 0, OPT_WORDS, AT(nodes), "NAME", "this node only; may be repeated", "build plan render fetch flash" },
 	{ "role", 0, OPT_ROLE, AT(role), "ROLE", "nodes of this role: control-plane or worker", "build plan fetch" },
+	{ "generic", 0, OPT_FLAG, AT(generic), NULL,
+	  "one image per role, without identity or secret: flash --node stamps it", "build plan" },
 	{ "sha256", 0, OPT_FLAG, AT(sha256), NULL, "write a .sha256 of the whole image beside it", "build" },
 	{ "compress", 0, OPT_TEXT, AT(compress), "FORM", "compressed images instead of raw ones: xz or zst", "build" },
 	{ "sign", 0, OPT_TEXT, AT(sign), "KEY", "sign what is built with this private key", "build" },
@@ -94,12 +98,14 @@ static const struct option_row options[] = {
 	{ "new-key", 0, OPT_TEXT, AT(new_key), "FILE", "make an Ed25519 key, and FILE.pub", "sign" },
 	{ "check", 0, OPT_FLAG, AT(check), NULL, "only say whether the lock is stale", "lock" },
 	{ "update", 0, OPT_FLAG, AT(update), NULL,
-	  "lock: resolve again (all, or NAMEs); flash: write only what differs", "lock flash" },
+	  "lock: to the stable channels (all, or NAMEs); flash: write only what differs", "lock flash" },
 	{ "all", 0, OPT_FLAG, AT(all), NULL, "every node: the first on the first DISK, and so on", "flash" },
+	{ "discard", 0, OPT_FLAG, AT(discard), NULL, "drop all that is on the disk first, free areas too", "flash" },
 	{ "serial", 0, OPT_WORDS, AT(serials), "S", "the disk must have this serial; may be repeated", "flash" },
 	{ "show-secrets", 0, OPT_FLAG, AT(show_secrets), NULL, "do not mask secrets", "render secrets" },
 	{ "base", 0, OPT_TEXT, AT(base), "IMAGE", "compare with this image: what changed, and is it declared",
-	  "inspect" },
+	  "inspect verify" },
+	{ "brief", 0, OPT_FLAG, AT(brief), NULL, "a line for each image: counts, and versions that changed", "diff" },
 	{ "reference", 0, OPT_FLAG, AT(reference), NULL, "the reference page of every key, in Markdown", "schema" },
 	{ "status", 0, OPT_FLAG, AT(status), NULL, "the JSON Schema of the first-boot report", "schema" },
 	{ "until-ready", 0, OPT_FLAG, AT(boot.until_ready), NULL,
@@ -120,7 +126,8 @@ static const struct option_row options[] = {
 	{ "poweroff", 0, OPT_FLAG, AT(boot.poweroff), NULL, "shut down at the end instead of cutting the power",
 	  "boot" },
 	{ "qemu", 0, OPT_WORDS, AT(boot.qemu), "ARG", "one more argument for QEMU; may be repeated", "boot" },
-	{ "dry-run", 0, OPT_FLAG, AT(boot.dry_run), NULL, "print QEMU's command line and end", "boot" },
+	{ "dry-run", 0, OPT_FLAG, AT(dry_run), NULL, "boot: print QEMU's command line and end; lock: write nothing",
+	  "boot lock" },
 	{ "yes", 0, OPT_FLAG, AT(yes), NULL, "do not ask (flash: needs --serial)", "init secrets flash" },
 	{ "name", 0, OPT_TEXT, AT(init.name), "NAME", "name of the cluster", "init" },
 	{ "user", 0, OPT_TEXT, AT(init.user), "NAME", "your account on the nodes (pi)", "init" },
@@ -407,7 +414,8 @@ int main(int argc, char **argv)
 		if (e.code == -EPIPE && ferror(stdout)) {
 			code = 128 + SIGPIPE;
 		} else {
-			log_error("%s", e.msg);
+			if (*e.msg) /* else what stands on stdout is all there is to say */
+				log_error("%s", e.msg);
 			code = exit_code(&e);
 		}
 	}

@@ -15,7 +15,7 @@ _pibuild() {
 	--compress) mapfile -t COMPREPLY < <(compgen -W 'xz zst' -- "$cur") ;;
 	secrets) mapfile -t COMPREPLY < <(compgen -W 'new show rotate' -- "$cur") ;;
 	-o | --out | --cache) mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
-	-c | --config | --lock | --secrets | --base | --key | --new-key | --sign | --reproduce | --log | --keep | inspect | boot | status | flash | sign) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+	-c | --config | --lock | --secrets | --base | --key | --new-key | --sign | --reproduce | --log | --keep | inspect | verify | diff | boot | status | flash | sign) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
 	*)
 		if [[ $cur == -* ]]; then
 			mapfile -t COMPREPLY < <(compgen -W "$(pibuild ${command:+"$command"} --help 2>/dev/null |

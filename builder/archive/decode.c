@@ -367,6 +367,8 @@ int decode_image(struct decode *d, struct err *e)
 	int r;
 
 	d->sha256[0] = '\0';
+	if (!d->memory)
+		d->memory = threading_memory;
 	input_init(&in, d->in, d->name);
 	in.progress = d->progress;
 	in.progress_arg = d->progress_arg;

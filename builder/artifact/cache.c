@@ -151,7 +151,7 @@ void cache_close(struct cache *c)
 
 /* ---- objects ---- */
 
-static const char *object_name(const char *sha256)
+const char *cache_object_name(const char *sha256)
 {
 	return arena_printf("%s/%.2s/%s", objects_dir, sha256, sha256);
 }
@@ -164,7 +164,7 @@ static int not_cached(const struct pin *pin, struct err *e)
 
 int cache_object(const struct cache *c, const struct pin *pin, int *ret_fd, struct err *e)
 {
-	const char *name = pin->file ? pin->file : pin->sha256 ? object_name(pin->sha256) : NULL;
+	const char *name = pin->file ? pin->file : pin->sha256 ? cache_object_name(pin->sha256) : NULL;
 	int fd;
 
 	if (!name)
@@ -184,14 +184,14 @@ bool cache_has(const struct cache *c, const struct pin *pin)
 
 	if (pin->file)
 		return access(pin->file, R_OK) == 0;
-	return pin->sha256 && fstatat(c->fd, object_name(pin->sha256), &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	return pin->sha256 && fstatat(c->fd, cache_object_name(pin->sha256), &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 	       S_ISREG(st.st_mode);
 }
 
 void cache_evict(const struct cache *c, const struct pin *pin)
 {
 	if (!pin->file && pin->sha256)
-		unlinkat(c->fd, object_name(pin->sha256), 0);
+		unlinkat(c->fd, cache_object_name(pin->sha256), 0);
 }
 
 /* ---- parts ---- */
@@ -266,7 +266,7 @@ int part_restart(struct part *p, struct err *e)
 
 int part_publish(struct part *p, const char *sha256, struct err *e)
 {
-	const char *name = object_name(sha256), *folder = path_dir(name);
+	const char *name = cache_object_name(sha256), *folder = path_dir(name);
 	_cleanup_close_ int objects = -1, dir = -1;
 	int r = make_folder(p->cache->fd, folder);
 

@@ -12,8 +12,15 @@ static const char *const install_names[] = {
 static const char *const form_names[CHECKSUM_FORM_COUNT] = {
 	[CHECKSUM_SHA256SUM] = "sha256sum", [CHECKSUM_HELM_INDEX] = "helm-index", [CHECKSUM_GITHUB] = "github"
 };
+static const char *const channel_names[CHANNEL_FORM_COUNT] = {
+	[CHANNEL_K3S] = "k3s",
+	[CHANNEL_TEXT] = "text",
+	[CHANNEL_GITHUB] = "github",
+	[CHANNEL_HELM_INDEX] = "helm-index",
+	[CHANNEL_RASPIOS_LIST] = "raspios-list",
+};
 /* In the order of the FOR_ bits. */
-static const char *const audience_names[] = { "control-plane", "worker", "first-server", "airgap" };
+static const char *const audience_names[] = { "control-plane", "worker", "airgap" };
 
 #define AT(member) offsetof(struct artifact, member)
 static const struct row checksum_rows[] = {
@@ -45,12 +52,27 @@ static const struct row image_rows[] = {
 	{ "name", ROW_TEXT, AT(name), true, NULL, NULL, 0 },
 	{ "version", ROW_TEXT, AT(version_key), true, NULL, NULL, 0 },
 	{ "tag", ROW_TEXT, AT(tag), false, NULL, NULL, 0 },
-	{ "tags", ROW_NODE, AT(tags), false, NULL, NULL, 0 },
+	{ "chart", ROW_TEXT, AT(chart), false, NULL, NULL, 0 },
+	{ "values", ROW_TEXT, AT(values), false, NULL, NULL, 0 },
 	{ "when", ROW_TEXT, AT(when), false, NULL, NULL, 0 },
 };
 #undef AT
+#define AT(member) offsetof(struct channel, member)
+static const struct row release_rows[] = {
+	{ "form", ROW_NAME, AT(others.form), true, channel_names, NULL, ARRAY_SIZE(channel_names) },
+	{ "url", ROW_URL, AT(others.url), true, NULL, NULL, 0 },
+	{ "name", ROW_TEXT, AT(others.name), false, NULL, NULL, 0 },
+};
+static const struct row channel_rows[] = {
+	{ "form", ROW_NAME, AT(newest.form), true, channel_names, NULL, ARRAY_SIZE(channel_names) },
+	{ "url", ROW_URL, AT(newest.url), true, NULL, NULL, 0 },
+	{ "name", ROW_TEXT, AT(newest.name), false, NULL, NULL, 0 },
+	{ "releases", ROW_MAP, 0, false, NULL, release_rows, ARRAY_SIZE(release_rows) },
+	{ "follows", ROW_TEXT, AT(follows), false, NULL, NULL, 0 },
+};
+#undef AT
 
-static const char *tested_version(const struct catalogue *c, const char *key)
+const char *catalogue_version(const struct catalogue *c, const char *key)
 {
 	vec_foreach (v, &c->versions)
 		if (streq(v->name, key))
@@ -73,7 +95,7 @@ static const char *artifact_fault(const struct catalogue *c, const struct artifa
 
 	if (catalogue_find(c, a->name))
 		return "this name is there twice";
-	if (!tested_version(c, a->version_key))
+	if (!catalogue_version(c, a->version_key))
 		return "its version is not among `versions`";
 	if (!a->checksum.entry)
 		return "checksum needs `file` or `chart`";
@@ -121,6 +143,45 @@ static int read_artifacts(const struct yaml_node *list, struct catalogue *c, str
 	return 0;
 }
 
+static const char *source_fault(const struct release_source *s)
+{
+	bool needs_name = s->form == CHANNEL_K3S || s->form == CHANNEL_HELM_INDEX;
+
+	if (s->url && needs_name != (s->name != NULL))
+		return "`name` goes with the forms k3s and helm-index";
+	return NULL;
+}
+
+static const char *channel_fault(const struct catalogue *c, const struct channel *x)
+{
+	const char *why = source_fault(&x->newest);
+
+	if (!catalogue_version(c, x->key) || (x->follows && !catalogue_version(c, x->follows)))
+		return "this is not among `versions`";
+	return why ? why : source_fault(&x->others);
+}
+
+/* The map may be missing: then versions move by hand alone. */
+static int read_channels(const struct yaml_node *map, struct catalogue *c, struct err *e)
+{
+	if (map && map->type != YAML_MAP)
+		return rows_fault(e, map, "a map was expected here");
+	for (size_t i = 0; map && i < map->count; i++) {
+		struct channel x = { 0 };
+		const char *why;
+		int r = rows_read(map->items[i], channel_rows, ARRAY_SIZE(channel_rows), &x, e);
+
+		if (r < 0)
+			return r;
+		x.key = map->keys[i]->text;
+		why = channel_fault(c, &x);
+		if (why)
+			return rows_fault(e, map->items[i], "%s: %s", x.key, why);
+		*vec_push(&c->channels) = x;
+	}
+	return 0;
+}
+
 static const char *image_fault(const struct catalogue *c, const struct image *i)
 {
 	if (!image_name_valid(i->name))
@@ -128,11 +189,11 @@ static const char *image_fault(const struct catalogue *c, const struct image *i)
 	vec_foreach (x, &c->images)
 		if (streq(x->name, i->name))
 			return "this name is there twice";
-	if (!tested_version(c, i->version_key))
+	if (!catalogue_version(c, i->version_key))
 		return "its version is not among `versions`";
-	if (!i->tag == !i->tags)
-		return "either `tag` or `tags` is needed";
-	return i->tags && i->tags->type != YAML_MAP ? "`tags` is a map from version to tag" : NULL;
+	if (!i->tag == !i->chart || !i->chart != !i->values)
+		return "either `tag` or `chart` and `values` are needed";
+	return i->chart && !catalogue_find(c, i->chart) ? "its chart is not among `artifacts`" : NULL;
 }
 
 /* The list may be missing. */
@@ -157,18 +218,21 @@ static int read_images(const struct yaml_node *list, struct catalogue *c, struct
 
 static int read_catalogue(const struct yaml_node *doc, struct catalogue *c, struct err *e)
 {
-	static const char *const keys[] = { "apiVersion", "kind", "versions", "artifacts", "images" };
+	static const char *const keys[] = { "apiVersion", "kind", "versions", "artifacts", "images", "channels" };
+	const size_t required = 4;
 	int r = rows_check_kind(doc, "Catalogue", e);
 
 	if (r == 0)
 		r = rows_check_keys(doc, keys, ARRAY_SIZE(keys), e);
-	for (size_t i = 0; r == 0 && i + 1 < ARRAY_SIZE(keys); i++)
+	for (size_t i = 0; r == 0 && i < required; i++)
 		if (!yaml_get(doc, keys[i]))
 			r = rows_fault(e, doc, "the key '%s' is missing", keys[i]);
 	if (r == 0)
 		r = read_versions(yaml_get(doc, "versions"), c, e);
 	if (r == 0)
 		r = read_artifacts(yaml_get(doc, "artifacts"), c, e);
+	if (r == 0)
+		r = read_channels(yaml_get(doc, "channels"), c, e);
 	return r < 0 ? r : read_images(yaml_get(doc, "images"), c, e);
 }
 
@@ -185,12 +249,4 @@ int catalogue_load(struct catalogue **ret, struct err *e)
 	if (r == 0)
 		*ret = c;
 	return r;
-}
-
-const char *artifact_version(const struct catalogue *cat, const struct config *c, const char *version_key)
-{
-	vec_foreach (v, &c->versions)
-		if (streq(v->name, version_key))
-			return v->version;
-	return tested_version(cat, version_key);
 }

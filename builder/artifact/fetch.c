@@ -122,7 +122,7 @@ int fetch_texts(struct text *texts, size_t n, const struct fetch_options *o, str
 		const struct job as = {
 			.label = texts[i].label,
 			.text = &texts[i],
-			.limit = max_text,
+			.limit = texts[i].limit ? texts[i].limit : max_text,
 			.accept = texts[i].accept,
 			.repository = texts[i].repository,
 		};
@@ -132,6 +132,30 @@ int fetch_texts(struct text *texts, size_t n, const struct fetch_options *o, str
 			return r;
 	}
 	return run_all(&f, o, e);
+}
+
+size_t texts_want(struct texts *t, const char *label, const char *url, uint64_t limit)
+{
+	for (size_t i = 0; i < t->list.n; i++)
+		if (streq(t->list.v[i].url, url))
+			return i;
+	*vec_push(&t->list) = (struct text){ .label = label, .url = url, .limit = limit };
+	return t->list.n - 1;
+}
+
+int texts_fetch(struct texts *t, const struct fetch_options *o, struct err *e)
+{
+	int r = fetch_texts(t->list.v + t->fetched, t->list.n - t->fetched, o, e);
+
+	if (r == 0)
+		t->fetched = t->list.n;
+	return r;
+}
+
+void texts_done(struct texts *t)
+{
+	vec_foreach (x, &t->list)
+		strbuf_done(&x->body);
 }
 
 /* ---- pins ---- */
@@ -280,6 +304,41 @@ static int fetch_documents(const struct fetcher *like, const struct images *imag
 	return r;
 }
 
+/* ---- signatures ---- */
+
+static const uint64_t max_signature = 64 * KIB;
+
+static int check_signature(const struct cache *c, const struct pin *pin, const struct fetch_options *o, struct err *e)
+{
+	const char *key = o->config->os.signature_key;
+	struct text t = {
+		.label = arena_printf("the signature of %s %s", pin->name, pin->version),
+		.url = arena_printf("%s.sig", pin->url),
+		.limit = max_signature,
+	};
+	bool known = false;
+	int r = signature_known(c, pin, key, &known, e);
+
+	if (r < 0 || known)
+		return r;
+	r = fetch_texts(&t, 1, o, e);
+	if (r == 0)
+		r = signature_check(c, pin, key, &t.body, e);
+	strbuf_done(&t.body);
+	return r;
+}
+
+static int check_signatures(const struct cache *c, const struct pin *pins, size_t n, const struct fetch_options *o,
+			    struct err *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < n; i++)
+		if (o->config->os.signature_key && !pins[i].file && (!pins[i].artifact || pins[i].artifact->base))
+			r = check_signature(c, &pins[i], o, e);
+	return r;
+}
+
 int fetch_all(const struct cache *c, const struct pin *pins, size_t n, const struct images *images,
 	      const struct fetch_options *o, struct err *e)
 {
@@ -299,5 +358,7 @@ int fetch_all(const struct cache *c, const struct pin *pins, size_t n, const str
 		r = check_offline(&f, c, e);
 	else if (r == 0)
 		r = check_room(&f, c, e);
-	return r < 0 ? r : run_all(&f, o, e);
+	if (r == 0)
+		r = run_all(&f, o, e);
+	return r < 0 ? r : check_signatures(c, pins, n, o, e);
 }

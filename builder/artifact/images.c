@@ -30,7 +30,7 @@ bool image_tag_valid(const char *tag)
 
 const char *image_ref(const struct image_pin *p)
 {
-	return arena_printf("%s:%s", p->name, p->tag);
+	return p->tag ? arena_printf("%s:%s", p->name, p->tag) : p->name;
 }
 
 const char *image_repository(const char *name)
@@ -59,40 +59,33 @@ const char *image_purl(const struct image_pin *p)
 			    p->sha256 && p->tag ? "&tag=" : "", p->sha256 ? str_or(p->tag, "") : "");
 }
 
-static const char *tag_of(const struct image *i, const char *version)
+static bool is_for(const struct lock_image *x, const char *version)
 {
-	const struct yaml_node *v;
-
-	if (i->tag)
-		return expand_version(i->tag, version, false);
-	v = yaml_get(i->tags, version);
-	return v && v->type == YAML_SCALAR ? v->text : NULL;
+	for (size_t k = 0; x->for_versions && k < x->for_versions->count; k++)
+		if (streq(x->for_versions->items[k]->text, version))
+			return true;
+	return false;
 }
 
-static const char *known_versions(const struct image *i)
+const char *image_tag(const struct lock *l, const struct image *i, const char *version)
 {
-	const char *list = "";
-
-	for (size_t k = 0; i->tags && k < i->tags->count; k++)
-		list = arena_printf("%s%s%s", list, k ? ", " : "", i->tags->keys[k]->text);
-	return list;
+	if (i->tag)
+		return expand_version(i->tag, version, false);
+	vec_foreach (x, &l->images)
+		if (streq(x->name, i->name) && (l->built || is_for(x, version)))
+			return x->tag;
+	return NULL;
 }
 
 int image_pin(const struct catalogue *cat, const struct lock *l, const struct config *c, const struct image *i,
 	      struct image_pin *ret, struct err *e)
 {
-	const char *version = artifact_version(cat, c, i->version_key), *tag = tag_of(i, version);
-	const struct lock_image *x;
+	const char *version = artifact_version(cat, l, c, i->version_key), *tag = image_tag(l, i, version);
+	const struct lock_image *x = tag ? lock_find_image(l, i->name, tag) : NULL;
 
-	if (!tag)
-		return err_class(e, CLASS_CONFIG,
-				 "airgap: nobody has said which %s goes with %s %s; set versions.%s to one of %s, or "
-				 "add the tag to %s",
-				 i->name, i->version_key, version, i->version_key, known_versions(i), cat->path);
-	if (!image_tag_valid(tag))
+	if (tag && !image_tag_valid(tag))
 		return err_class(e, CLASS_CONFIG, "versions.%s: '%s' cannot be the tag of %s", i->version_key, tag,
 				 i->name);
-	x = lock_find_image(l, i->name, tag);
 	*ret = (struct image_pin){ i->name, tag, x ? x->sha256 : NULL };
 	return 0;
 }

@@ -28,6 +28,7 @@ static const struct row image_rows[] = {
 	{ "name", ROW_TEXT, AT(name), true, NULL, NULL, 0 },
 	{ "tag", ROW_TEXT, AT(tag), true, NULL, NULL, 0 },
 	{ "digest", ROW_DIGEST, AT(sha256), true, NULL, NULL, 0 },
+	{ "for", ROW_NODE, AT(for_versions), false, NULL, NULL, 0 },
 	{ "source", ROW_TEXT, AT(source), false, NULL, NULL, 0 },
 };
 #undef AT
@@ -79,6 +80,31 @@ static int read_entries(const struct yaml_node *list, struct lock *l, struct err
 	return 0;
 }
 
+/* The map may be missing: then the config and the catalogue decide. */
+static int read_versions(const struct yaml_node *map, struct lock *l, struct err *e)
+{
+	if (map && map->type != YAML_MAP)
+		return rows_fault(e, map, "a map was expected here");
+	for (size_t i = 0; map && i < map->count; i++) {
+		const struct yaml_node *v = map->items[i];
+
+		if (v->type != YAML_SCALAR || !version_valid(v->text))
+			return rows_fault(e, v, "an exact version was expected here");
+		*vec_push(&l->versions) = (struct version_pin){ map->keys[i]->text, v->text };
+	}
+	return 0;
+}
+
+static int check_for(const struct yaml_node *list, struct err *e)
+{
+	if (list && list->type != YAML_SEQ)
+		return rows_fault(e, list, "a list of versions was expected here");
+	for (size_t i = 0; list && i < list->count; i++)
+		if (list->items[i]->type != YAML_SCALAR)
+			return rows_fault(e, list->items[i], "a version was expected here");
+	return 0;
+}
+
 /* The list may be missing: without airgap nobody needs it. */
 static int read_images(const struct yaml_node *list, struct lock *l, struct err *e)
 {
@@ -89,6 +115,8 @@ static int read_images(const struct yaml_node *list, struct lock *l, struct err 
 		const struct lock_image *twin;
 		int r = rows_read(list->items[i], image_rows, ARRAY_SIZE(image_rows), &x, e);
 
+		if (r == 0)
+			r = check_for(x.for_versions, e);
 		if (r < 0)
 			return r;
 		if (!image_name_valid(x.name) || !image_tag_valid(x.tag))
@@ -104,16 +132,19 @@ static int read_images(const struct yaml_node *list, struct lock *l, struct err 
 
 static int read_lock(const struct yaml_node *doc, struct lock *l, struct err *e)
 {
-	static const char *const keys[] = { "apiVersion", "kind", "time", "artifacts", "images" };
+	static const char *const keys[] = { "apiVersion", "kind", "time", "artifacts", "images", "versions" };
+	const size_t required = 4;
 	int r = rows_check_kind(doc, "Lock", e);
 
 	if (r == 0)
 		r = rows_check_keys(doc, keys, ARRAY_SIZE(keys), e);
-	for (size_t i = 0; r == 0 && i + 1 < ARRAY_SIZE(keys); i++)
+	for (size_t i = 0; r == 0 && i < required; i++)
 		if (!yaml_get(doc, keys[i]))
 			r = rows_fault(e, doc, "the key '%s' is missing", keys[i]);
 	if (r == 0)
 		r = read_time(yaml_get(doc, "time"), &l->time, e);
+	if (r == 0)
+		r = read_versions(yaml_get(doc, "versions"), l, e);
 	if (r == 0)
 		r = read_entries(yaml_get(doc, "artifacts"), l, e);
 	return r < 0 ? r : read_images(yaml_get(doc, "images"), l, e);
@@ -148,12 +179,13 @@ const char *lock_path_beside(const struct config *c)
 
 int lock_load(const char *file, const struct config *c, struct lock **ret, struct err *e)
 {
-	const char *env = getenv("PIBUILD_LOCK"), *beside = lock_path_beside(c);
+	const char *env = getenv("PIBUILD_LOCK"), *beside;
 
 	if (file)
 		return lock_load_file(file, ret, e);
 	if (env && *env)
 		return lock_load_file(env, ret, e);
+	beside = lock_path_beside(c);
 	/* Anything but "not there" is for the reader to report: a lock that cannot be read is no reason to ignore it.
 	 */
 	if (access(beside, F_OK) == 0 || errno != ENOENT)

@@ -39,6 +39,8 @@ int oci_look(const struct cache *c, const struct image_pin *p, struct oci_image 
 
 bool image_name_valid(const char *name);
 bool image_tag_valid(const char *tag);
+/* The tag of I that goes with VERSION; NULL when L does not say. */
+const char *image_tag(const struct lock *l, const struct image *i, const char *version);
 /* "cilium/cilium" of "quay.io/cilium/cilium" */
 const char *image_repository(const char *name);
 /* KIND is "manifests" or "blobs", REFERENCE a tag or a digest. */

@@ -1,11 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which version of what, by which digest: config over catalogue, looked up in the lock. */
+/* Which version of what, by which digest: config over lock over catalogue, looked up in the lock. */
 #include <errno.h>
 #include <sys/stat.h>
 
 #include "artifact/internal.h"
 
 static const uint64_t max_own_base = 16 * GIB;
+
+const char *artifact_version(const struct catalogue *cat, const struct lock *l, const struct config *c,
+			     const char *version_key)
+{
+	vec_foreach (v, &c->versions)
+		if (streq(v->name, version_key))
+			return v->version;
+	vec_foreach (v, &l->versions)
+		if (streq(v->name, version_key))
+			return v->version;
+	return catalogue_version(cat, version_key);
+}
+
+struct cluster_versions versions_in_force(const struct catalogue *cat, const struct lock *l, const struct config *c)
+{
+	return (struct cluster_versions){
+		.k3s = artifact_version(cat, l, c, "k3s"),
+		.cilium = artifact_version(cat, l, c, "cilium"),
+		.gateway_api = artifact_version(cat, l, c, "gatewayAPI"),
+		.cert_manager = artifact_version(cat, l, c, "certManager"),
+	};
+}
 
 static void pin_by_lock(struct pin *p, const struct lock_entry *x)
 {
@@ -25,7 +47,7 @@ int artifact_pin(const struct catalogue *cat, const struct lock *l, const struct
 
 	if (!a)
 		return err_class(e, CLASS_CONFIG, "%s: there is no artifact '%s'", cat->path, name);
-	p.version = artifact_version(cat, c, a->version_key);
+	p.version = artifact_version(cat, l, c, a->version_key);
 	p.url = artifact_url(a, p.version);
 	p.max_size = a->max_size;
 	x = lock_find(l, name, p.version);

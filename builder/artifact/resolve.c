@@ -10,14 +10,8 @@
 const char *const lock_change_names[LOCK_CHANGE_COUNT] = {
 	[LOCK_KEPT] = "kept",		[LOCK_ADDED] = "added",	    [LOCK_CHANGED] = "changed",
 	[LOCK_CONFIRMED] = "confirmed", [LOCK_REMOVED] = "removed", [LOCK_MISSING] = "missing",
-	[LOCK_EDITED] = "edited",
+	[LOCK_EDITED] = "edited",	[LOCK_UPDATED] = "updated",
 };
-
-/* A base that was given by path or URL takes the place of the catalogue's. */
-static bool is_in_force(const struct artifact *a, const struct config *c)
-{
-	return !a->base || streq(a->name, c->os.base);
-}
 
 /* Why entry X cannot be one that pibuild made, or NULL. What was shipped is right even where upstream's folder does not
  * follow the rule. */
@@ -28,6 +22,9 @@ static const char *entry_fault(const struct artifact *a, const struct lock_entry
 
 	if (streq(x->url, url) || (s && streq(s->url, x->url)))
 		return NULL;
+	/* The folder of a base may have another date than its file. */
+	if (a->base && streq(str_or(artifact_url_version(a, x->url, x->version), ""), x->version))
+		return NULL;
 	return arena_printf("its url is %s, the catalogue says %s", x->url, url);
 }
 
@@ -36,7 +33,7 @@ static const char *entry_fault(const struct artifact *a, const struct lock_entry
 static void check_artifact(const struct catalogue *cat, const struct artifact *a, const struct lock *l,
 			   const struct lock *shipped, const struct config *c, struct lock_report *ret)
 {
-	const char *version = artifact_version(cat, c, a->version_key), *why;
+	const char *version = artifact_version(cat, l, c, a->version_key), *why;
 	const struct lock_entry *x = lock_find(l, a->name, version);
 	struct lock_line line = { .change = LOCK_KEPT, .entry = { .name = a->name, .version = version } };
 
@@ -66,7 +63,7 @@ static int check_images(const struct catalogue *cat, const struct lock *l, const
 		*vec_push(&ret->lines) = (struct lock_line){
 			.change = p.sha256 ? LOCK_KEPT : LOCK_MISSING,
 			.image = true,
-			.entry = { .name = p.name, .version = p.tag, .sha256 = p.sha256 },
+			.entry = { .name = p.name, .version = str_or(p.tag, "?"), .sha256 = p.sha256 },
 			.why = p.sha256 ? NULL : "the lock has no such container image",
 		};
 	}
@@ -84,7 +81,7 @@ int lock_check(const struct catalogue *cat, const struct lock *l, const struct c
 		return r;
 	*ret = (struct lock_report){ .file = l->path };
 	vec_foreach (a, &cat->artifacts)
-		if (is_in_force(a, c))
+		if (artifact_in_force(a, c))
 			check_artifact(cat, a, l, shipped, c, ret);
 	if (c->airgap)
 		r = check_images(cat, l, c, ret, e);
@@ -105,6 +102,7 @@ struct lookup {
 	size_t line;
 	const struct artifact *artifact;
 	const struct lock_entry *old;
+	const struct stated *stated; /* no need to wait; else NULL */
 	size_t text;
 };
 /* One that waits for a registry's answer. */
@@ -116,17 +114,17 @@ struct image_lookup {
 struct lookups {
 	VEC(struct lookup) list;
 	VEC(struct image_lookup) images;
-	VEC(struct text) texts;
+	struct texts texts;
 };
 
-static size_t want_text(struct lookups *l, const char *label, const char *url)
-{
-	for (size_t i = 0; i < l->texts.n; i++)
-		if (streq(l->texts.v[i].url, url))
-			return i;
-	*vec_push(&l->texts) = (struct text){ .label = label, .url = url };
-	return l->texts.n - 1;
-}
+struct resolution {
+	const struct catalogue *cat;
+	const struct config *config;
+	const struct lock_options *options;
+	const struct lock *old, *shipped;
+	struct choice choice;
+	bool learned; /* which tag goes with a version */
+};
 
 static bool is_any_of(const char *name, const char *const *names, size_t n)
 {
@@ -136,80 +134,107 @@ static bool is_any_of(const char *name, const char *const *names, size_t n)
 	return false;
 }
 
-static bool is_forced(const struct lock_options *o, const char *name)
+/* An artifact or image is named by its own name or by the key of its version. */
+static bool is_forced(const struct lock_options *o, const char *name, const char *version_key)
 {
-	return o->n_names ? is_any_of(name, o->names, o->n_names) : o->update;
+	for (size_t i = 0; i < o->n_names; i++) {
+		struct wish wish = wish_of(o->names[i]);
+
+		if (streq(wish.name, name) || streq(wish.name, version_key))
+			return true;
+	}
+	return o->update && !o->n_names;
 }
 
 static int check_names(const struct catalogue *cat, const struct lock_options *o, struct err *e)
 {
-	const char **known = arena_alloc((cat->artifacts.n + cat->images.n) * sizeof(*known) + 1);
+	const size_t all = cat->artifacts.n + cat->images.n + cat->versions.n;
+	const char **known = arena_alloc(all * sizeof(*known) + 1);
 	size_t n = 0;
 
 	vec_foreach (a, &cat->artifacts)
 		known[n++] = a->name;
 	vec_foreach (i, &cat->images)
 		known[n++] = i->name;
+	vec_foreach (v, &cat->versions)
+		known[n++] = v->name;
 	for (size_t i = 0; i < o->n_names; i++) {
-		const char *near = nearest_word(o->names[i], known, n);
+		const char *name = wish_of(o->names[i]).name, *near = nearest_word(name, known, n);
 
-		if (!is_any_of(o->names[i], known, n))
-			return err_class(e, CLASS_USAGE, "there is no artifact '%s'%s%s%s", o->names[i],
+		if (!is_any_of(name, known, n))
+			return err_class(e, CLASS_USAGE, "there is no artifact '%s'%s%s%s", name,
 					 near ? ", did you mean '" : "", str_or(near, ""), near ? "'?" : "");
 	}
 	return 0;
 }
 
-/* Keeps what the old lock knows; the rest goes to L. */
-static void sort_out(const struct catalogue *cat, const struct lock *old, const struct lock *shipped,
-		     const struct config *c, const struct lock_options *o, struct lock_report *ret, struct lookups *l)
+/* What the channel has stated already, if it is about A. */
+static const struct stated *stated_of(const struct choice *choice, const struct artifact *a)
 {
-	vec_foreach (a, &cat->artifacts) {
-		const char *version = artifact_version(cat, c, a->version_key);
-		const struct lock_entry *x = lock_find(old, a->name, version);
-		bool keep = x && !is_forced(o, a->name) && !entry_fault(a, x, shipped);
-		struct lock_entry blank = { .name = a->name, .version = version };
+	vec_foreach (s, &choice->releases)
+		if (a->base && streq(s->key, a->version_key))
+			return s;
+	return NULL;
+}
 
-		if (!is_in_force(a, c))
-			continue;
-		*vec_push(&ret->lines) = (struct lock_line){ .change = LOCK_KEPT, .entry = keep ? *x : blank };
-		if (keep)
-			continue;
-		*vec_push(&l->list) = (struct lookup){
-			.line = ret->lines.n - 1,
-			.artifact = a,
-			.old = x,
-			.text = want_text(l, arena_printf("%s %s", a->name, version),
-					  expand_version(a->checksum.url, version, true)),
-		};
-	}
+/* Keeps what the old lock knows; the rest goes to L. */
+static void sort_out_artifact(const struct resolution *x, const struct artifact *a, struct lock_report *ret,
+			      struct lookups *l)
+{
+	const char *version = artifact_version(x->cat, &x->choice.lock, x->config, a->version_key);
+	const struct lock_entry *known = lock_find(&x->choice.lock, a->name, version);
+	bool keep = known && !is_forced(x->options, a->name, a->version_key) && !entry_fault(a, known, x->shipped);
+	const struct stated *stated = stated_of(&x->choice, a);
+	struct lock_line line = {
+		.entry = { .name = a->name, .version = version },
+		.from = artifact_version(x->cat, x->old, x->config, a->version_key),
+	};
+
+	line.change = streq(line.from, version) ? LOCK_KEPT : LOCK_UPDATED;
+	if (keep)
+		line.entry = *known;
+	*vec_push(&ret->lines) = line;
+	if (keep)
+		return;
+	*vec_push(&l->list) = (struct lookup){
+		.line = ret->lines.n - 1,
+		.artifact = a,
+		.old = known,
+		.stated = stated,
+		.text = stated ? 0
+			       : texts_want(&l->texts, arena_printf("%s %s", a->name, version),
+					    expand_version(a->checksum.url, version, true), 0),
+	};
 }
 
 /* Without airgap nothing asks for an image by our digest: what the old lock knows is kept, nothing looked up. */
-static int sort_out_images(const struct catalogue *cat, const struct lock *old, const struct config *c,
-			   const struct lock_options *o, struct lock_report *ret, struct lookups *l, struct err *e)
+static int sort_out_images(const struct resolution *s, struct lock_report *ret, struct lookups *l, struct err *e)
 {
-	vec_foreach (i, &cat->images) {
+	const struct config *c = s->config;
+
+	vec_foreach (i, &s->cat->images) {
 		struct lock_line line = { .change = LOCK_KEPT, .image = true };
 		const struct lock_image *x;
 		struct image_pin p;
-		int r = image_pin(cat, old, c, i, &p, e);
+		int r = image_pin(s->cat, &s->choice.lock, c, i, &p, e);
 
 		if (r < 0 && c->airgap)
 			return r;
 		if (r < 0 || (!c->airgap && !p.sha256))
 			continue;
-		x = lock_find_image(old, p.name, p.tag);
+		x = lock_find_image(&s->choice.lock, p.name, p.tag);
 		line.entry = (struct lock_entry){ .name = p.name, .version = p.tag };
-		if (x) {
+		if (i->chart)
+			line.for_version = artifact_version(s->cat, &s->choice.lock, c, i->version_key);
+		if (x && x->sha256) {
 			line.entry.sha256 = x->sha256;
 			line.entry.source = x->source;
 		}
 		*vec_push(&ret->lines) = line;
-		if (!c->airgap || (x && !is_forced(o, i->name)))
+		if (!c->airgap || (p.sha256 && !is_forced(s->options, i->name, i->version_key)))
 			continue;
-		*vec_push(&l->images) = (struct image_lookup){ ret->lines.n - 1, p.sha256, l->texts.n };
-		*vec_push(&l->texts) = (struct text){
+		*vec_push(&l->images) = (struct image_lookup){ ret->lines.n - 1, p.sha256, l->texts.list.n };
+		*vec_push(&l->texts.list) = (struct text){
 			.label = image_ref(&p),
 			.url = image_url(p.name, "manifests", p.tag),
 			.accept = oci_accept("manifests"),
@@ -222,7 +247,7 @@ static int sort_out_images(const struct catalogue *cat, const struct lock *old, 
 /* The digest of what the registry sent, which has to be an index with an image for us. */
 static int resolve_image(const struct image_lookup *x, const struct lookups *l, struct lock_report *ret, struct err *e)
 {
-	const struct text *t = &l->texts.v[x->text];
+	const struct text *t = &l->texts.list.v[x->text];
 	struct lock_line *line = &ret->lines.v[x->line];
 	struct oci_image image = { 0 };
 	char sha256[SHA256_HEX];
@@ -239,63 +264,159 @@ static int resolve_image(const struct image_lookup *x, const struct lookups *l, 
 	return 0;
 }
 
-static int resolve(const struct lookup *x, const struct lookups *l, struct lock_report *ret, struct err *e)
+/* What upstream states goes into the line. */
+static int look_into(const struct lookup *x, const struct lookups *l, struct lock_entry *n, struct err *e)
 {
 	const struct artifact *a = x->artifact;
-	const struct text *t = &l->texts.v[x->text];
-	struct lock_line *line = &ret->lines.v[x->line];
-	struct lock_entry *n = &line->entry;
+	const struct text *t = &l->texts.list.v[x->text];
 	struct upstream u;
-	int r = upstream_find(a->checksum.form, t->url, t->body.s, t->body.n,
-			      expand_version(a->checksum.entry, n->version, false), n->version, &u, e);
+	int r;
 
+	if (x->stated) {
+		const struct release *known = &x->stated->release;
+
+		*n = (struct lock_entry){ n->name,	   n->version,	      known->url,
+					  known->sha256,   x->stated->source, known->size,
+					  known->raw_size, known->raw_sha256, NULL };
+		return 0;
+	}
+	r = upstream_find(a->checksum.form, t->url, t->body.s, t->body.n,
+			  expand_version(a->checksum.entry, n->version, false), n->version, &u, e);
 	if (r < 0)
 		return err_wrap(e, "%s %s", n->name, n->version);
 	n->url = artifact_url(a, n->version);
 	n->sha256 = arena_strdup(u.sha256);
 	n->size = u.size;
 	n->source = t->url;
-	line->change = LOCK_ADDED;
-	if (!x->old)
-		return 0;
-	line->change = LOCK_CHANGED;
-	line->why = x->old->sha256;
-	if (!streq(x->old->sha256, n->sha256))
-		return 0;
-	/* The same bytes, so what else is known of them still holds. */
-	line->change = streq(x->old->url, n->url) ? LOCK_CONFIRMED : LOCK_CHANGED;
-	line->why = NULL;
-	n->size = n->size ? n->size : x->old->size;
-	n->raw_size = x->old->raw_size;
-	n->raw_sha256 = x->old->raw_sha256;
 	return 0;
 }
 
-static int look_up(struct lookups *l, const struct lock_options *o, struct lock_report *ret, struct err *e)
+static int resolve(const struct lookup *x, const struct lookups *l, struct lock_report *ret, struct err *e)
 {
-	int r = fetch_texts(l->texts.v, l->texts.n, &o->fetch, e);
+	struct lock_line *line = &ret->lines.v[x->line];
+	struct lock_entry *n = &line->entry;
+	int r = look_into(x, l, n, e);
+
+	if (r < 0)
+		return r;
+	if (!x->old) {
+		line->change = line->change == LOCK_UPDATED ? LOCK_UPDATED : LOCK_ADDED;
+		return 0;
+	}
+	if (!streq(x->old->sha256, n->sha256)) {
+		line->change = LOCK_CHANGED;
+		line->why = x->old->sha256;
+		return 0;
+	}
+	/* The same bytes, so what else is known of them still holds. */
+	if (line->change != LOCK_UPDATED)
+		line->change = streq(x->old->url, n->url) ? LOCK_CONFIRMED : LOCK_CHANGED;
+	n->size = n->size ? n->size : x->old->size;
+	n->raw_size = n->raw_size ? n->raw_size : x->old->raw_size;
+	n->raw_sha256 = n->raw_sha256 ? n->raw_sha256 : x->old->raw_sha256;
+	return 0;
+}
+
+static int look_up_artifacts(struct lookups *l, const struct lock_options *o, struct lock_report *ret, struct err *e)
+{
+	int r = texts_fetch(&l->texts, &o->fetch, e);
 
 	if (r < 0)
 		return err_wrap(e, "looking up digests");
-	vec_foreach (x, &l->list) {
-		r = resolve(x, l, ret, e);
-		if (r < 0)
-			return r;
+	for (size_t i = 0; r == 0 && i < l->list.n; i++)
+		r = resolve(&l->list.v[i], l, ret, e);
+	return r;
+}
+
+static int look_up_images(struct lookups *l, const struct lock_options *o, struct lock_report *ret, struct err *e)
+{
+	int r = texts_fetch(&l->texts, &o->fetch, e);
+
+	if (r < 0)
+		return err_wrap(e, "looking up digests");
+	for (size_t i = 0; r == 0 && i < l->images.n; i++)
+		r = resolve_image(&l->images.v[i], l, ret, e);
+	return r;
+}
+
+/* ---- tags that only a chart knows ---- */
+
+struct chart_lookup {
+	const struct image *image;
+	const struct lock_entry *chart;
+	size_t text;
+};
+struct chart_lookups {
+	VEC(struct chart_lookup) list;
+};
+
+static const struct lock_entry *resolved(const struct lock_report *report, const char *name)
+{
+	vec_foreach (line, &report->lines)
+		if (!line->image && streq(line->entry.name, name))
+			return &line->entry;
+	return NULL;
+}
+
+static struct chart_lookups want_charts(const struct resolution *x, const struct lock_report *ret, struct lookups *l)
+{
+	struct chart_lookups wanted = { 0 };
+
+	vec_foreach (i, &x->cat->images) {
+		const struct lock_entry *chart = i->chart ? resolved(ret, i->chart) : NULL;
+		const char *label;
+
+		if (!chart || image_tag(&x->choice.lock, i, chart->version))
+			continue;
+		label = arena_printf("%s %s", chart->name, chart->version);
+		*vec_push(&wanted.list) = (struct chart_lookup){
+			i, chart, texts_want(&l->texts, label, chart->url, catalogue_find(x->cat, i->chart)->max_size)
+		};
 	}
-	vec_foreach (x, &l->images) {
-		r = resolve_image(x, l, ret, e);
+	return wanted;
+}
+
+static void learn(struct resolution *x, const struct image *i, const char *tag, const char *version)
+{
+	const struct lock_image *known = lock_find_image(&x->choice.lock, i->name, tag);
+	struct lock_image new = known ? *known : (struct lock_image){ .name = i->name, .tag = tag };
+	struct yaml_node *list = yaml_seq();
+
+	yaml_append(list, yaml_str(version));
+	new.for_versions = list;
+	*vec_push(&x->choice.lock.images) = new;
+	x->learned = true;
+}
+
+static int read_charts(struct resolution *x, const struct lock_report *ret, struct lookups *l, struct err *e)
+{
+	const struct chart_lookups wanted = want_charts(x, ret, l);
+	int r = texts_fetch(&l->texts, &x->options->fetch, e);
+
+	if (r < 0)
+		return err_wrap(e, "looking up container images");
+	vec_foreach (w, &wanted.list) {
+		const struct text *t = &l->texts.list.v[w->text];
+		const char *tag;
+
+		r = chart_image_tag(t->label, &t->body, w->chart->sha256, catalogue_find(x->cat, w->image->chart),
+				    w->image, &tag, e);
 		if (r < 0)
 			return r;
+		learn(x, w->image, tag, w->chart->version);
 	}
 	return 0;
 }
 
-static struct yaml_node *image_yaml(const struct lock_entry *x)
+static struct yaml_node *image_yaml(const struct lock_line *line)
 {
+	const struct lock_entry *x = &line->entry;
 	struct yaml_node *m = yaml_map();
 
 	yaml_set(m, "name", yaml_str(x->name));
 	yaml_set(m, "tag", yaml_str(x->version));
+	if (line->for_version)
+		yaml_append(yaml_set(m, "for", yaml_seq()), yaml_str(line->for_version));
 	yaml_set(m, "digest", yaml_strf("sha256:%s", x->sha256));
 	if (x->source)
 		yaml_set(m, "source", yaml_str(x->source));
@@ -322,16 +443,19 @@ static struct yaml_node *entry_yaml(const struct lock_entry *x)
 	return m;
 }
 
-static int write_lock(const struct lock_report *report, const struct lock_options *o, struct err *e)
+static int write_lock(const struct resolution *x, const struct lock_report *report, struct err *e)
 {
 	static const char comment[] =
 		"Pins every download by digest. Made by `pibuild lock`; keep it beside cluster.yaml and "
 		"in version control.\n"
-		"  source  who states the digest; pibuild verifies every download against it all the "
+		"  versions  what is used unless cluster.yaml says otherwise; `pibuild lock --update` moves "
+		"them\n"
+		"  source    who states the digest; pibuild verifies every download against it all the "
 		"same\n"
-		"  raw     of a compressed base: size and digest of the decompressed image";
+		"  raw       of a compressed base: size and digest of the decompressed image";
 	_cleanup_strbuf_ struct strbuf out = { 0 };
-	struct yaml_node *doc = yaml_map(), *list, *images = yaml_seq();
+	const struct lock_options *o = x->options;
+	struct yaml_node *doc = yaml_map(), *list, *images = yaml_seq(), *versions;
 	time_t t = (time_t)o->time;
 	char when[32];
 	struct tm tm;
@@ -340,11 +464,14 @@ static int write_lock(const struct lock_report *report, const struct lock_option
 	yaml_set(doc, "apiVersion", yaml_str("pibuild/v1"));
 	yaml_set(doc, "kind", yaml_str("Lock"));
 	yaml_set(doc, "time", yaml_str(when));
+	versions = yaml_set(doc, "versions", yaml_map());
+	vec_foreach (v, &x->choice.lock.versions)
+		yaml_set(versions, v->name, yaml_str(v->version));
 	list = yaml_set(doc, "artifacts", yaml_seq());
 	vec_foreach (line, &report->lines)
 		if (line->change != LOCK_REMOVED)
 			yaml_append(line->image ? images : list,
-				    line->image ? image_yaml(&line->entry) : entry_yaml(&line->entry));
+				    line->image ? image_yaml(line) : entry_yaml(&line->entry));
 	if (images->count)
 		yaml_set(doc, "images", images);
 	yaml_emit(doc, comment, &out);
@@ -356,6 +483,11 @@ static void add_removed_line(struct lock_report *ret, size_t n, struct lock_line
 	for (size_t i = 0; i < n; i++)
 		if (streq(ret->lines.v[i].entry.name, gone.entry.name) &&
 		    streq(ret->lines.v[i].entry.version, gone.entry.version))
+			return;
+	/* Its successor says that it is gone. */
+	for (size_t i = 0; i < n; i++)
+		if (ret->lines.v[i].change == LOCK_UPDATED && streq(ret->lines.v[i].entry.name, gone.entry.name) &&
+		    streq(str_or(ret->lines.v[i].from, ""), gone.entry.version))
 			return;
 	gone.change = LOCK_REMOVED;
 	*vec_push(&ret->lines) = gone;
@@ -377,17 +509,43 @@ static void add_removed(const struct lock *old, struct lock_report *ret)
 								.source = x->source } });
 }
 
-static bool has_changes(const struct lock_report *report)
+static bool has_changes(const struct resolution *x, const struct lock_report *report)
 {
+	const struct lock *old = x->old;
+	size_t same = 0;
+
+	if (x->learned)
+		return true;
 	vec_foreach (line, &report->lines)
 		if (line->change != LOCK_KEPT && line->change != LOCK_CONFIRMED)
 			return true;
-	return false;
+	vec_foreach (v, &x->choice.lock.versions)
+		vec_foreach (o, &old->versions)
+			same += streq(v->name, o->name) && streq(v->version, o->version);
+	return same != x->choice.lock.versions.n || same != old->versions.n;
+}
+
+static int resolve_all(struct resolution *x, struct lookups *l, struct lock_report *ret, struct err *e)
+{
+	int r = choose_versions(x->cat, x->old, x->config, x->options, &l->texts, ret, &x->choice, e);
+
+	if (r < 0)
+		return r;
+	vec_foreach (a, &x->cat->artifacts)
+		if (artifact_in_force(a, x->config))
+			sort_out_artifact(x, a, ret, l);
+	r = look_up_artifacts(l, x->options, ret, e);
+	if (r == 0 && x->config->airgap)
+		r = read_charts(x, ret, l, e);
+	if (r == 0)
+		r = sort_out_images(x, ret, l, e);
+	return r < 0 ? r : look_up_images(l, x->options, ret, e);
 }
 
 int lock_update(const struct catalogue *cat, const struct lock *old, const struct config *c,
 		const struct lock_options *o, struct lock_report *ret, struct err *e)
 {
+	struct resolution x = { .cat = cat, .config = c, .options = o, .old = old };
 	struct lookups l = { 0 };
 	struct lock *shipped;
 	int r = check_names(cat, o, e);
@@ -396,19 +554,17 @@ int lock_update(const struct catalogue *cat, const struct lock *old, const struc
 		r = lock_load_shipped(&shipped, e);
 	if (r < 0)
 		return r;
+	x.shipped = shipped;
 	*ret = (struct lock_report){ .file = o->file };
-	sort_out(cat, old, shipped, c, o, ret, &l);
-	r = sort_out_images(cat, old, c, o, ret, &l, e);
-	if (r == 0)
-		r = look_up(&l, o, ret, e);
-	vec_foreach (t, &l.texts)
-		strbuf_done(&t->body);
+	r = resolve_all(&x, &l, ret, e);
+	texts_done(&l.texts);
 	if (r < 0)
 		return r;
 	if (streq(old->path, o->file))
 		add_removed(old, ret);
 	else
-		ret->written = true;
-	ret->written |= has_changes(ret);
-	return ret->written ? write_lock(ret, o, e) : 0;
+		ret->changed = true;
+	ret->changed |= has_changes(&x, ret);
+	ret->written = ret->changed && !o->dry_run;
+	return ret->written ? write_lock(&x, ret, e) : 0;
 }

@@ -95,10 +95,10 @@ static int parse_large_yaml(const char *text, size_t n, struct yaml_node ***ret,
 	return yaml_load_all(arena_printf("/proc/self/fd/%d", fd), n, ret, ret_n, e);
 }
 
-static int find_chart(const char *url, const char *text, size_t n, const char *chart, const char *version,
-		      struct upstream *ret, struct err *e)
+int upstream_chart(const char *url, const char *text, size_t n, const char *chart, const struct yaml_node **ret,
+		   struct err *e)
 {
-	const struct yaml_node *entries, *list;
+	const struct yaml_node *entries;
 	struct yaml_node **docs;
 	size_t n_docs;
 	int r = parse_large_yaml(text, n, &docs, &n_docs, e);
@@ -106,8 +106,17 @@ static int find_chart(const char *url, const char *text, size_t n, const char *c
 	if (r < 0)
 		return err_wrap(e, "%s", url);
 	entries = n_docs == 1 && docs[0]->type == YAML_MAP ? yaml_get(docs[0], "entries") : NULL;
-	list = entries && entries->type == YAML_MAP ? yaml_get(entries, chart) : NULL;
-	for (size_t i = 0; list && list->type == YAML_SEQ && i < list->count; i++) {
+	*ret = entries && entries->type == YAML_MAP ? yaml_get(entries, chart) : NULL;
+	return 0;
+}
+
+static int find_chart(const char *url, const char *text, size_t n, const char *chart, const char *version,
+		      struct upstream *ret, struct err *e)
+{
+	const struct yaml_node *list;
+	int r = upstream_chart(url, text, n, chart, &list, e);
+
+	for (size_t i = 0; r == 0 && list && list->type == YAML_SEQ && i < list->count; i++) {
 		const struct yaml_node *x = list->items[i], *v, *digest;
 
 		if (x->type != YAML_MAP)
@@ -119,9 +128,9 @@ static int find_chart(const char *url, const char *text, size_t n, const char *c
 		if (!digest || digest->type != YAML_SCALAR)
 			return err_class(e, CLASS_VERIFY, "%s has no digest for %s %s", url, chart, version);
 		r = set_digest(url, digest->text, digest->n, ret, e);
-		if (r < 0)
-			return r;
 	}
+	if (r < 0)
+		return r;
 	return *ret->sha256 ? 0 : not_listed(url, chart, version, e);
 }
 

@@ -5,6 +5,7 @@
 #include "artifact/internal.h"
 
 static const char scheme[] = "https://";
+static const char version_mark[] = "{version}";
 
 const char *url_fault(const char *url)
 {
@@ -50,17 +51,16 @@ static void add_encoded(struct strbuf *out, const char *s)
 
 const char *expand_version(const char *template, const char *version, bool encode)
 {
-	static const char mark[] = "{version}";
 	_cleanup_strbuf_ struct strbuf out = { 0 };
 	const char *at;
 
-	while ((at = strstr(template, mark))) {
+	while ((at = strstr(template, version_mark))) {
 		strbuf_add(&out, template, (size_t)(at - template));
 		if (encode)
 			add_encoded(&out, version);
 		else
 			strbuf_adds(&out, version);
-		template = at + strlen(mark);
+		template = at + strlen(version_mark);
 	}
 	strbuf_adds(&out, template);
 	return arena_strdup(out.s);
@@ -69,6 +69,26 @@ const char *expand_version(const char *template, const char *version, bool encod
 const char *artifact_url(const struct artifact *a, const char *version)
 {
 	return expand_version(a->url, version, true);
+}
+
+const char *artifact_url_version(const struct artifact *a, const char *url, const char *like)
+{
+	const char *template = a->url, *version = NULL;
+	const size_t n = strlen(like);
+
+	while (*template) {
+		if (!starts_with(template, version_mark)) {
+			if (*template ++ != *url++)
+				return NULL;
+			continue;
+		}
+		version = strnlen(url, n) == n ? arena_strndup(url, n) : "";
+		if (!version_is_like(version, like))
+			return NULL;
+		template += strlen(version_mark);
+		url += n;
+	}
+	return *url ? NULL : version;
 }
 
 /* Length of S without slashes at its end, so that "https://a/" and "https://a" mean the same prefix. */

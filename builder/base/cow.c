@@ -140,23 +140,6 @@ int cow_write(struct cow *c, const void *buf, size_t n, uint64_t offset)
 	return r;
 }
 
-/* The next range of data of FD in [FROM, END): 0, or -ENXIO when there is none. */
-static int next_data(int fd, uint64_t from, uint64_t end, uint64_t *ret_start, uint64_t *ret_end)
-{
-	off_t data = lseek(fd, (off_t)from, SEEK_DATA), hole;
-
-	if (data < 0)
-		return -errno;
-	if ((uint64_t)data >= end)
-		return -ENXIO;
-	hole = lseek(fd, data, SEEK_HOLE);
-	if (hole < 0)
-		return -errno;
-	*ret_start = (uint64_t)data;
-	*ret_end = MIN((uint64_t)hole, end);
-	return 0;
-}
-
 static int copy_up(struct cow *c, uint64_t start, uint64_t end, char *buf, size_t size)
 {
 	int r = 0;
@@ -181,7 +164,7 @@ int cow_lend(struct cow *c, uint64_t start, uint64_t end, const char **ret_path,
 	end = MIN((end + COW_BLOCK - 1) / COW_BLOCK * COW_BLOCK, c->size);
 	if (start % COW_BLOCK || end < start)
 		return err_set(e, -EINVAL, "%s: its boot partition does not begin at a multiple of 4 KiB", c->name);
-	while ((r = next_data(c->file, to, end, &from, &to)) == 0) {
+	while ((r = file_next_data(c->file, to, end, &from, &to)) == 0) {
 		r = copy_up(c, from, to, buf, MIB);
 		if (r < 0)
 			break;
@@ -229,8 +212,8 @@ static int settle_data(struct cow *c, uint64_t start, uint64_t end)
 static int next_either(const struct cow *c, uint64_t from, uint64_t end, uint64_t *ret_start, uint64_t *ret_end)
 {
 	uint64_t start[2] = { UINT64_MAX, UINT64_MAX }, stop[2] = { 0 };
-	int r[2] = { next_data(c->file, from, end, &start[0], &stop[0]),
-		     next_data(c->changes, from, end, &start[1], &stop[1]) };
+	int r[2] = { file_next_data(c->file, from, end, &start[0], &stop[0]),
+		     file_next_data(c->changes, from, end, &start[1], &stop[1]) };
 	unsigned first = start[1] < start[0];
 
 	for (unsigned i = 0; i < 2; i++)
@@ -283,7 +266,7 @@ int cow_holes(const struct cow *c, cow_range_fn fn, void *arg, struct err *e)
 	uint64_t at = 0, start, end;
 	int r;
 
-	while ((r = next_data(c->file, at, c->size, &start, &end)) == 0) {
+	while ((r = file_next_data(c->file, at, c->size, &start, &end)) == 0) {
 		r = unchanged(c, at, start, fn, arg);
 		if (r < 0)
 			return r;

@@ -289,6 +289,51 @@ int file_read(const char *path, size_t limit, char **ret_buf, size_t *ret_n, str
 	return file_read_fd(fd, path, limit, ret_buf, ret_n, e);
 }
 
+static char *temp_template(const char *what)
+{
+	const char *base = getenv("TMPDIR");
+
+	return arena_printf("%s/pibuild-%s.XXXXXX", base && *base == '/' ? base : "/var/tmp", what);
+}
+
+int temp_dir(const char *what, const char **ret, struct err *e)
+{
+	char *dir = temp_template(what);
+
+	if (!mkdtemp(dir))
+		return err_errno(e, -errno, "cannot make a folder %s; set TMPDIR to one that can be written", dir);
+	*ret = dir;
+	return 0;
+}
+
+int temp_file(int *ret_fd, struct err *e)
+{
+	char *path = temp_template("file");
+	int fd = mkostemp(path, O_CLOEXEC);
+
+	if (fd < 0)
+		return err_errno(e, -errno, "cannot make a file %s; set TMPDIR to a folder that can be written", path);
+	unlink(path);
+	*ret_fd = fd;
+	return 0;
+}
+
+int file_next_data(int fd, uint64_t from, uint64_t end, uint64_t *ret_start, uint64_t *ret_end)
+{
+	off_t data = lseek(fd, (off_t)from, SEEK_DATA), hole;
+
+	if (data < 0)
+		return -errno;
+	if ((uint64_t)data >= end)
+		return -ENXIO;
+	hole = lseek(fd, data, SEEK_HOLE);
+	if (hole < 0)
+		return -errno;
+	*ret_start = (uint64_t)data;
+	*ret_end = MIN((uint64_t)hole, end);
+	return 0;
+}
+
 bool is_zero(const void *data, size_t n)
 {
 	const char *p = data;

@@ -58,6 +58,15 @@ int make_dirs(const char *path, mode_t mode, struct err *e);
 /* Removes PATH and all below, following no symbolic link; missing is fine. */
 int remove_tree(const char *path, struct err *e);
 
+/* A private folder for things that may be large: below $TMPDIR, else /var/tmp, as /tmp may be memory. Named
+ * pibuild-WHAT.XXXXXX, on the arena; the caller removes it. */
+int temp_dir(const char *what, const char **ret, struct err *e);
+/* A file there that has no name: it is gone when it is closed, however we end. */
+int temp_file(int *ret_fd, struct err *e);
+
+/* The next range of data of FD in [FROM, END): 0, or -ENXIO when there is none. */
+int file_next_data(int fd, uint64_t from, uint64_t end, uint64_t *ret_start, uint64_t *ret_end);
+
 /* True when the N bytes are all zero. */
 bool is_zero(const void *data, size_t n);
 

@@ -15,7 +15,7 @@ void finding_add(struct findings *f, const char *check, const char *where, const
 	if (vasprintf(&text, fmt, ap) < 0)
 		abort();
 	va_end(ap);
-	*x = (struct finding){ arena_strdup(check), arena_strdup(where), arena_strdup(text) };
+	*x = (struct finding){ arena_strdup(check), clean_text(arena_strdup(where)), clean_text(arena_strdup(text)) };
 	free(text);
 }
 
@@ -24,8 +24,8 @@ json_t *findings_json(const struct findings *f)
 	json_t *list = json_array();
 
 	vec_foreach (x, &f->v)
-		json_array_append_new(
-			list, json_pack("{s:s, s:s, s:s}", "check", x->check, "where", x->where, "text", x->text));
+		json_array_append_new(list, json_pack("{s:s, s:o, s:o}", "check", x->check, "where",
+						      json_text(x->where), "text", json_text(x->text)));
 	return list;
 }
 

@@ -2,7 +2,7 @@
 /*
  * What a look at something finished found wrong: collected, so that one run names everything. CHECK is a short name
  * that scripts may go by ("files", "signature"), WHERE the path or offset, TEXT the sentence with what to do.
- * Strings live on the arena.
+ * Strings live on the arena, without control characters: what they name may be anybody's.
  */
 #ifndef BASE_FINDINGS_H
 #define BASE_FINDINGS_H

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "base/util.h"
+
 int json_print(json_t *value, struct err *e)
 {
 	int r = json_dumpf(value, stdout, JSON_INDENT(2));
@@ -19,4 +21,18 @@ const char *json_get_text(const json_t *object, const char *key)
 	const char *s = json_string_value(json_object_get(object, key));
 
 	return s ? s : "";
+}
+
+json_t *json_text(const char *s)
+{
+	json_t *j = json_string(s);
+	char *ascii;
+
+	if (j)
+		return j;
+	ascii = arena_strdup(s);
+	for (char *p = ascii; *p; p++)
+		if (*p & 0x80)
+			*p = '?';
+	return json_string(ascii);
 }

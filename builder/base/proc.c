@@ -28,6 +28,9 @@ const struct proc_tool proc_tools[] = {
 	{ "mdir", "mtools", "lists the boot partition", false },
 	{ "mmd", "mtools", "makes folders on the boot partition", false },
 	{ "mtype", "mtools", "reads files of the boot partition", false },
+	{ "fsck.fat", "dosfstools", "checks the boot partition: pibuild verify", true },
+	{ "diff", "diffutils", "shows what changed in a text: pibuild diff", true },
+	{ "gpgv", "gpgv", "checks the signature of a base: os.signatureKey", true },
 	{ "qemu-system-aarch64", "qemu-system-arm", "runs an image: pibuild boot", true },
 	{ "qemu-img", "qemu-utils", "makes the disk of pibuild boot", true },
 };

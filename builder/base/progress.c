@@ -182,6 +182,11 @@ void task_set(struct task *t, uint64_t done)
 	pthread_mutex_unlock(&P.lock);
 }
 
+void task_progress(void *t, uint64_t done)
+{
+	task_set(t, done);
+}
+
 void task_end(struct task *t, const char *note)
 {
 	pthread_mutex_lock(&P.lock);

@@ -24,6 +24,7 @@ void task_total(struct task *t, uint64_t total);
 void task_add(struct task *t, uint64_t bytes);
 /* Starts over, e.g. a download begun anew. */
 void task_set(struct task *t, uint64_t done);
+void task_progress(void *t, uint64_t done); /* the same as a callback */
 /* NOTE ("from cache", "failed") may be NULL. The task stays valid for the timing table only. */
 void task_end(struct task *t, const char *note);
 

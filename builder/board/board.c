@@ -156,7 +156,7 @@ int board_load(const char *name, const struct board **ret, struct err *e)
 
 const struct board_kernel *board_kernel_for(const struct board *b, const char *base)
 {
-	/* A base of the user's own boots like Raspberry Pi OS, which it is made from. */
+	/* A base of the user's own boots like Raspberry Pi OS, which it is made from; so do all releases of that. */
 	const char *name = streq(base, "debian") ? "debian" : "raspios";
 
 	vec_foreach (k, &b->kernels)

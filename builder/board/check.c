@@ -21,7 +21,7 @@ struct check {
 
 static const char *base_name(const struct config *c)
 {
-	return streq(c->os.base, "raspios") || streq(c->os.base, "debian") ? c->os.base : "your own base";
+	return config_base_named(c->os.base) ? c->os.base : "your own base";
 }
 
 static bool announces(const struct config *c, const struct node_config *n)

@@ -2,61 +2,9 @@
 #include "build/build.h"
 
 #include <errno.h>
+#include <fcntl.h>
 
 #include "base/progress.h"
-
-static json_t *pin_json(const struct pin *p)
-{
-	return json_pack("{s:s, s:s, s:s, s:s?}", "name", p->name, "version", p->version, "sha256", p->sha256, "url",
-			 p->url);
-}
-
-static json_t *images_json(const struct plan *p)
-{
-	json_t *list = json_array();
-
-	vec_foreach (i, &p->images.v)
-		json_array_append_new(
-			list, json_pack("{s:s, s:s, s:s}", "name", i->name, "tag", i->tag, "sha256", i->sha256));
-	return list;
-}
-
-static json_t *manifest_json(const struct build *b, const struct node_plan *n, const struct records *records)
-{
-	json_t *artifacts = json_array();
-
-	vec_foreach (t, &n->tree.entries)
-		if (t->kind != ENTRY_REMOVE && t->source == SOURCE_ARTIFACT)
-			json_array_append_new(artifacts, pin_json(&t->pin));
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:o, s:o, s:o, s:o}", "apiVersion", "pibuild/v1",
-			 "kind", "Manifest", "pibuild", PIBUILD_VERSION, "cluster",
-			 b->plan->project->config->cluster.name, "node", n->node->name, "role",
-			 role_names[n->node->role], "board", n->board->name, "time",
-			 (json_int_t)b->plan->project->epoch, "base", pin_json(&b->plan->base), "artifacts", artifacts,
-			 "images", images_json(b->plan), "files", records_json(records));
-}
-
-/* The manifest lists all but itself; it holds no secret and no digest of one. RET is its text. */
-static int write_manifest(const struct build *b, const struct target *t, const struct node_plan *n,
-			  const struct records *records, const char **ret, struct err *e)
-{
-	_cleanup_json_ json_t *j = manifest_json(b, n, records);
-	_cleanup_free_ char *text = json_dumps(j, JSON_INDENT(1));
-	const char *line;
-	struct fs_meta m = { .mode = 0644 };
-	struct fs_bytes state;
-	struct fs_source src;
-	int r;
-
-	if (!text)
-		return err_set(e, -ENOMEM, "cannot write the manifest");
-	line = arena_printf("%s\n", text);
-	src = fs_source_bytes(&state, line, strlen(line));
-	r = ext4_write(t->root, MANIFEST_PATH, &m, &src, e);
-	if (r == 0)
-		*ret = line;
-	return r;
-}
 
 /* Onto an open root filesystem, which is closed in any case, and the FAT beside it. */
 static int stamp(const struct build *b, const struct node_plan *n, struct ext4 *root, struct fat boot,
@@ -66,11 +14,11 @@ static int stamp(const struct build *b, const struct node_plan *n, struct ext4 *
 	struct target t = { .root = fs, .boot = boot, .cache = b->cache };
 	int r;
 
-	t.task = task_begin("stamp", n->node->name, 0);
+	t.task = task_begin("stamp", n->name, 0);
 	r = apply_layer(&t, &n->tree, LAYER_NODE, NULL, records, e);
 	records_merge(records);
 	if (r == 0)
-		r = write_manifest(b, &t, n, records, ret_manifest, e);
+		r = manifest_write(b, fs, n->layer, n, records, ret_manifest, e);
 	if (r == 0) {
 		r = ext4_close(fs, e);
 		fs = NULL;
@@ -101,22 +49,43 @@ static int stamp_cow(const struct build *b, const struct node_plan *n, struct co
 	return r < 0 ? r : cow_settle(c, first->start, first->start + first->size, e);
 }
 
-int build_node_cow(const struct build *b, const struct node_plan *n, struct built *ret, struct err *e)
+/* Takes over LAYER. */
+static int stamp_layer(const struct build *b, const struct node_plan *n, int layer, struct records *records,
+		       struct built *ret, struct err *e)
 {
 	_cleanup_(cow_closep) struct cow *c = NULL;
-	struct records records = { 0 };
 	const char *manifest = NULL;
-	int layer, r = layer_get(b, n->layer, &layer, &records, e);
+	int r = cow_open(layer, n->name, &c, e);
 
 	if (r == 0)
-		r = cow_open(layer, n->node->name, &c, e);
-	if (r == 0)
-		r = stamp_cow(b, n, c, &records, &manifest, e);
+		r = n->generic ? manifest_read(arena_printf("/proc/self/fd/%d", layer), &manifest, e)
+			       : stamp_cow(b, n, c, records, &manifest, e);
 	if (r < 0)
 		return r;
 	*ret = (struct built){ c, manifest };
 	c = NULL;
 	return 0;
+}
+
+int build_node_cow(const struct build *b, const struct node_plan *n, struct built *ret, struct err *e)
+{
+	struct records records = { 0 };
+	int layer, r = layer_get(b, n->layer, &layer, &records, e);
+
+	return r < 0 ? r : stamp_layer(b, n, layer, &records, ret, e);
+}
+
+int build_node_onto(const struct build *b, const struct node_plan *n, const struct generic *g, struct built *ret,
+		    struct err *e)
+{
+	struct records records = { 0 };
+	int fd = fcntl(g->fd, F_DUPFD_CLOEXEC, 0);
+
+	if (fd < 0)
+		return err_errno(e, -errno, "cannot keep %s open", g->name);
+	vec_foreach (x, &g->records.v)
+		*vec_push(&records.v) = *x;
+	return stamp_layer(b, n, fd, &records, ret, e);
 }
 
 int build_run(const struct build *b, struct err *e)
@@ -126,7 +95,7 @@ int build_run(const struct build *b, struct err *e)
 	vec_foreach (n, &b->plan->nodes) {
 		r = output_node(b, *n, e);
 		if (r < 0)
-			return err_interrupted(e) ? r : err_wrap(e, "%s", (*n)->node->name);
+			return err_interrupted(e) ? r : err_wrap(e, "%s", (*n)->name);
 	}
 	return r;
 }

@@ -58,10 +58,40 @@ struct records {
 	VEC(struct record) v;
 };
 
+/* Writes it onto the open root of a layer (N is NULL) or a node. It lists all but itself, and holds no secret and no
+ * digest of one. RET is its text. */
+int manifest_write(const struct build *b, struct ext4 *root, const struct layer_plan *l, const struct node_plan *n,
+		   const struct records *records, const char **ret, struct err *e);
+/* The text that is on a raw image. */
+int manifest_read(const char *image, const char **ret, struct err *e);
+
 json_t *records_json(const struct records *r);
 int records_parse(const json_t *j, struct records *ret, struct err *e);
 /* Sorts by path; a later record of a path (the stamp's) replaces an earlier one (the layer's). */
 void records_merge(struct records *r);
+
+/* ---- generic images: a layer as a file of its own, which tells by its manifest what it is ---- */
+
+struct generic {
+	const char *name; /* of the file */
+	int fd;
+	json_t *manifest;
+	struct records records;
+};
+#define GENERIC_INIT                                                                                                   \
+	{                                                                                                              \
+		.fd = -1                                                                                               \
+	}
+
+/* Opens the image PATH, raw or compressed (then it is decoded into a nameless file beside the cache). Class USAGE when
+ * it is no generic one: a node's, or not made by pibuild. */
+int generic_open(const struct cache *c, const char *path, struct generic *ret, struct err *e);
+void generic_close(struct generic *g);
+/* Class CONFIG, with what differs, when N would start from other bytes. */
+int generic_check(const struct generic *g, const struct plan *p, const struct node_plan *n, struct err *e);
+/* As build_node_cow() with G, which was checked, in the place of the cached layer; nothing of the cache is needed. */
+int build_node_onto(const struct build *b, const struct node_plan *n, const struct generic *g, struct built *ret,
+		    struct err *e);
 
 /* ---- applying entries to an open image (build/apply.c) ---- */
 

@@ -16,7 +16,6 @@
 #include "build/build.h"
 
 enum { GROW_STEP = 4 * 1024 * 1024 };
-static const uint64_t decode_memory = 160 * MIB;
 
 static const char *layer_file(const struct build *b, const char *key, const char *suffix)
 {
@@ -116,11 +115,6 @@ int layer_keep_digests(const struct build *b, const struct layer_plan *l, int fd
 
 /* ---- base ---- */
 
-static void decode_progress(void *arg, uint64_t bytes)
-{
-	task_set(arg, bytes);
-}
-
 static int check_base(const char *path, int64_t epoch, struct disk *d, struct err *e)
 {
 	_cleanup_(ext4_abortp) struct ext4 *fs = NULL;
@@ -176,8 +170,7 @@ static int decode_base(const struct build *b, int *outs, unsigned n, struct err 
 		.n_outs = n,
 		.max_size = pin->raw_size ? pin->raw_size : 64 * GIB,
 		.exact_size = pin->raw_size,
-		.memory = decode_memory,
-		.progress = decode_progress,
+		.progress = task_progress,
 	};
 	int r = cache_object(b->cache, pin, &in, e);
 
@@ -272,6 +265,7 @@ static int fill_layer(const struct build *b, const struct layer_plan *l, const c
 	int64_t epoch = b->plan->project->epoch;
 	const struct partition *root;
 	struct target t = { .cache = b->cache };
+	const char *manifest;
 	struct disk d;
 	int r = disk_read_base(image, &d, e);
 
@@ -289,6 +283,9 @@ static int fill_layer(const struct build *b, const struct layer_plan *l, const c
 	t.boot = (struct fat){ image, d.parts[0].start, epoch };
 	t.task = task_begin("payload", l->label, 0);
 	r = apply_layer(&t, &l->for_node->tree, LAYER_ROLE, p, records, e);
+	records_merge(records);
+	if (r == 0)
+		r = manifest_write(b, fs, l, NULL, records, &manifest, e);
 	if (r == 0) {
 		r = ext4_close(fs, e);
 		fs = NULL;
@@ -318,7 +315,6 @@ int layer_get(const struct build *b, const struct layer_plan *l, int *ret_fd, st
 		r = fill_layer(b, l, outfile_tmp_path(&out), records, e);
 	if (r < 0)
 		return err_rename(e, outfile_tmp_path(&out), arena_printf("the %s layer", l->label));
-	records_merge(records);
 	r = layer_publish(b, l->key, &out, records, e);
 	if (r == 0)
 		*ret_fd = take_fd(&out.fd);

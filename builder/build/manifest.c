@@ -3,6 +3,100 @@
 
 #include "build/build.h"
 
+enum { MANIFEST_LIMIT = 32 * 1024 * 1024 };
+
+static json_t *pin_json(const struct pin *p)
+{
+	return json_pack("{s:s, s:s, s:s, s:s?}", "name", p->name, "version", p->version, "sha256", p->sha256, "url",
+			 p->url);
+}
+
+static json_t *artifacts_json(const struct tree *tree)
+{
+	json_t *list = json_array();
+
+	vec_foreach (t, &tree->entries)
+		if (t->kind != ENTRY_REMOVE && t->source == SOURCE_ARTIFACT)
+			json_array_append_new(list, pin_json(&t->pin));
+	return list;
+}
+
+static json_t *images_json(const struct plan *p)
+{
+	json_t *list = json_array();
+
+	vec_foreach (i, &p->images.v)
+		json_array_append_new(
+			list, json_pack("{s:s, s:s, s:s}", "name", i->name, "tag", i->tag, "sha256", i->sha256));
+	return list;
+}
+
+static void add_text(json_t *j, const char *key, const char *text)
+{
+	json_object_set_new(j, key, json_string(text));
+}
+
+/* A layer knows of no cluster, node or board. */
+static json_t *manifest_json(const struct build *b, const struct layer_plan *l, const struct node_plan *n,
+			     const struct records *records)
+{
+	const struct node_plan *one = n ? n : l->for_node;
+	json_t *j = json_object();
+
+	add_text(j, "apiVersion", "pibuild/v1");
+	add_text(j, "kind", "Manifest");
+	add_text(j, "pibuild", PIBUILD_VERSION);
+	if (n) {
+		add_text(j, "cluster", b->plan->project->config->cluster.name);
+		add_text(j, "node", n->name);
+	}
+	add_text(j, "role", role_names[one->node->role]);
+	if (n)
+		add_text(j, "board", n->board->name);
+	add_text(j, "layer", l->key);
+	json_object_set_new(j, "time", json_integer((json_int_t)b->plan->project->epoch));
+	json_object_set_new(j, "base", pin_json(&b->plan->base));
+	json_object_set_new(j, "artifacts", artifacts_json(&one->tree));
+	json_object_set_new(j, "images", images_json(b->plan));
+	json_object_set_new(j, "files", records_json(records));
+	return j;
+}
+
+int manifest_write(const struct build *b, struct ext4 *root, const struct layer_plan *l, const struct node_plan *n,
+		   const struct records *records, const char **ret, struct err *e)
+{
+	_cleanup_json_ json_t *j = manifest_json(b, l, n, records);
+	_cleanup_free_ char *text = json_dumps(j, JSON_INDENT(1));
+	const struct fs_meta m = { .mode = 0644 };
+	struct fs_bytes state;
+	struct fs_source src;
+
+	if (!text)
+		return err_set(e, -ENOMEM, "cannot write the manifest");
+	*ret = arena_printf("%s\n", text);
+	src = fs_source_bytes(&state, *ret, strlen(*ret));
+	return ext4_write(root, MANIFEST_PATH, &m, &src, e);
+}
+
+int manifest_read(const char *image, const char **ret, struct err *e)
+{
+	_cleanup_(ext4_abortp) struct ext4 *fs = NULL;
+	_cleanup_strbuf_ struct strbuf text = { 0 };
+	const struct partition *root;
+	struct disk d;
+	int r = disk_read_base(image, &d, e);
+
+	if (r < 0)
+		return r;
+	root = &d.parts[d.n - 1];
+	r = ext4_open(image, root->start, root->size, EXT4_READ, 1, &fs, e);
+	if (r == 0)
+		r = ext4_read(fs, MANIFEST_PATH, MANIFEST_LIMIT, &text, e);
+	if (r == 0)
+		*ret = arena_strndup(text.s, text.n);
+	return r;
+}
+
 json_t *records_json(const struct records *r)
 {
 	json_t *a = json_array();

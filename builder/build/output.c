@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A node's image as a file, with what stands beside it. Raw: a clone of the layer (which e2fsck saw) that gets the
+ * An image as a file, with what stands beside it. Raw: a clone of the layer (which e2fsck saw) that gets the
  * changed blocks. Compressed: read from layer and changes, no raw file in between. Everything is known before anything
  * gets its final name; then what spoke of an earlier image goes, the image comes, and its companions after it.
  */
@@ -97,7 +97,7 @@ static int write_raw(struct output *o, struct digests *layer, struct err *e)
 {
 	_cleanup_free_ char *buf = xmalloc(MIB);
 	struct patch patch = { o, buf, e };
-	struct task *t = task_begin("clone", o->n->node->name, 0);
+	struct task *t = task_begin("clone", o->n->name, 0);
 	int r = pass_layer(o, o->file.fd, layer, e);
 
 	if (r == 0)
@@ -105,7 +105,7 @@ static int write_raw(struct output *o, struct digests *layer, struct err *e)
 	task_end(t, r < 0 ? "failed" : NULL);
 	if (r < 0 || !(o->b->sha256 || o->b->key))
 		return r;
-	t = task_begin("hash", o->n->node->name, 0);
+	t = task_begin("hash", o->n->name, 0);
 	r = sha256_fd(o->file.fd, o->path, o->raw_sha256, e);
 	task_end(t, r < 0 ? "failed" : NULL);
 	memcpy(o->sha256, o->raw_sha256, SHA256_HEX);
@@ -119,11 +119,6 @@ static int read_image(void *arg, void *buf, size_t n, uint64_t offset)
 	return cow_read(arg, buf, n, offset);
 }
 
-static void on_progress(void *arg, uint64_t bytes)
-{
-	task_set(arg, bytes);
-}
-
 static int write_compressed(struct output *o, struct digests *layer, struct err *e)
 {
 	struct encode x = { .kind = o->b->compress_as,
@@ -132,12 +127,12 @@ static int write_compressed(struct output *o, struct digests *layer, struct err 
 			    .size = cow_size(o->built.cow),
 			    .read = read_image,
 			    .read_arg = o->built.cow,
-			    .progress = on_progress };
+			    .progress = task_progress };
 	int r = pass_layer(o, -1, layer, e);
 
 	if (r < 0)
 		return r;
-	x.progress_arg = task_begin("compress", o->n->node->name, x.size);
+	x.progress_arg = task_begin("compress", o->n->name, x.size);
 	r = encode_image(&x, e);
 	task_end(x.progress_arg, r < 0 ? "failed" : NULL);
 	memcpy(o->sha256, x.sha256, SHA256_HEX);
@@ -170,11 +165,11 @@ static int publish(struct output *o, struct err *e)
 	return r < 0 ? r : companions_publish(&c, e);
 }
 
-/* The image holds secrets: 0600. */
+/* A node's image holds secrets, so it is 0600; a generic one has none and is for everybody. */
 static int write_image(struct output *o, struct err *e)
 {
 	struct digests layer;
-	int r = outfile_create(&o->file, o->path, 0600, e);
+	int r = outfile_create(&o->file, o->path, o->n->generic ? 0644 : 0600, e);
 
 	if (r == 0 && !o->b->compress) /* how much a compressed one takes nobody knows */
 		r = check_room(o->path, cow_file(o->built.cow), e);

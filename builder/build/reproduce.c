@@ -11,7 +11,7 @@
 
 enum { MOST_RANGES = 100 };
 static const size_t manifest_limit = 64 * MIB;
-static const uint64_t decode_memory = 160 * MIB, largest_image = 1024 * GIB;
+static const uint64_t largest_image = 1024 * GIB;
 
 /* ---- the manifest as a lock ---- */
 
@@ -73,6 +73,7 @@ int reproduce_lock(const char *manifest, const struct lock **ret, const char **r
 	if (r < 0)
 		return r;
 	l->path = manifest;
+	l->built = true;
 	l->time = json_integer_value(json_object_get(j, "time"));
 	take_pin(l, json_object_get(j, "base"));
 	for (i = 0; (one = json_array_get(json_object_get(j, "artifacts"), i)); i++)
@@ -200,12 +201,7 @@ static int see(void *arg, const void *buf, size_t n, uint64_t offset)
 
 static int compare_image(struct compare *c, int fd, struct err *e)
 {
-	struct decode d = { .in = fd,
-			    .name = c->image,
-			    .write = see,
-			    .write_arg = c,
-			    .max_size = largest_image,
-			    .memory = decode_memory };
+	struct decode d = { .in = fd, .name = c->image, .write = see, .write_arg = c, .max_size = largest_image };
 	struct task *t = task_begin("compare", path_base(c->image), 0);
 	int r = decode_image(&d, e);
 
@@ -283,7 +279,7 @@ int reproduce_compare(const struct build *b, const char *manifest, const char **
 	int r = build_node_cow(b, n, &again, e);
 
 	if (r < 0)
-		return err_interrupted(e) ? r : err_wrap(e, "%s", n->node->name);
+		return err_interrupted(e) ? r : err_wrap(e, "%s", n->name);
 	cow = again.cow;
 	if (ends_with(stem, suffix))
 		stem = arena_strndup(stem, strlen(stem) - strlen(suffix));

@@ -322,7 +322,7 @@ int cmd_boot(const struct cmd_options *o, struct err *e)
 		r = machine_prepare(&want, &m, e);
 	if (r < 0)
 		return r;
-	if (o->boot.dry_run) {
+	if (o->dry_run) {
 		print_argv(&m);
 		return 0;
 	}

@@ -32,9 +32,9 @@ static int print_images(const struct build *b, bool json, struct err *e)
 
 		if (stat(image, &st) < 0)
 			st = (struct stat){ 0 };
-		json_array_append_new(a, json_pack("{s:s, s:s, s:s, s:I}", "node", (*n)->node->name, "role",
-						   role_names[(*n)->node->role], "image", image, "size",
-						   (json_int_t)st.st_size));
+		json_array_append_new(a, json_pack("{s:s, s:s, s:s, s:I}", (*n)->generic ? "generic" : "node",
+						   (*n)->name, "role", role_names[(*n)->node->role], "image", image,
+						   "size", (json_int_t)st.st_size));
 		if (!json && b->compress)
 			printf("%s\t%s, %s compressed\n", image, role_names[(*n)->node->role],
 			       size_text((uint64_t)st.st_size, size));
@@ -81,22 +81,19 @@ static int build(const struct cmd_options *o, const struct plan *p, const struct
 int cmd_build(const struct cmd_options *o, struct err *e)
 {
 	_cleanup_(cache_close) struct cache cache = { .fd = -1 };
-	const struct project_options po = { o->config, o->lock, o->secrets, SECRETS_NEEDED };
-	struct plan_options so = { o->nodes.v, o->nodes.n, o->role, o->out, SECRET_READ };
-	struct project *project;
+	/* What is for everybody is made without a look at any secret. */
+	const struct project_options po = { o->config, o->lock, o->secrets,
+					    o->generic ? SECRETS_UNUSED : SECRETS_NEEDED };
+	const struct plan_options so = cmd_plan_options(o, SECRET_READ);
 	struct plan *plan = NULL;
-	int r = cmd_args(o, 0, 0, "build [--node NAME]... [--role ROLE]", e);
+	int r = cmd_args(o, 0, 0, "build [--node NAME]... [--role ROLE] [--generic]", e);
 
 	if (r == 0 && o->reproduce)
 		return cmd_reproduce(o, e);
 	if (r == 0)
-		r = project_load_valid(&po, &project, e);
+		r = cmd_check_selection(o, e);
 	if (r == 0)
-		r = plan_make(project, &so, &plan, e);
-	if (r == 0)
-		r = pins_check_locked(plan->pins.v, plan->pins.n, e);
-	if (r == 0)
-		r = images_check_locked(&plan->images, e);
+		r = cmd_load_plan(&po, &so, &plan, e);
 	if (r == 0)
 		r = check_output(o->out, e);
 	if (r == 0)

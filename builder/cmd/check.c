@@ -8,7 +8,7 @@
 static void check_pin(const struct catalogue *cat, const struct lock *l, const struct config *c,
 		      const struct artifact *a, struct faults *f)
 {
-	const char *version = artifact_version(cat, c, a->version_key);
+	const char *version = artifact_version(cat, l, c, a->version_key);
 
 	if (version && !lock_find(l, a->name, version))
 		note_key(f, c, arena_printf("versions.%s", a->version_key),

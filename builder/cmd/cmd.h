@@ -11,6 +11,7 @@
 #include "base/progress.h"
 #include "cmd/init.h"
 #include "config/config.h"
+#include "plan/plan.h"
 
 struct cmd_words {
 	const char **v;
@@ -20,7 +21,7 @@ struct cmd_words {
 struct boot_options {
 	const char *until, *log, *keep, *disk_size, *append, *rtc;
 	unsigned timeout, memory, cpus, ssh_port, api_port; /* 0 = not given */
-	bool until_ready, open, poweroff, dry_run;
+	bool until_ready, open, poweroff;
 	struct cmd_words qemu;
 };
 
@@ -42,19 +43,23 @@ struct cmd_options {
 	const char *role;		 /* "control-plane", "worker" or NULL */
 	bool check;			 /* lock --check */
 	bool update;			 /* lock --update, flash --update */
+	bool dry_run;			 /* lock, boot */
 	bool all;			 /* flash --all */
+	bool discard;			 /* flash --discard */
 	bool show_secrets;		 /* render, secrets show */
 	bool reference;			 /* schema --reference */
 	bool status;			 /* schema --status */
 	bool yes;
 	bool force;
+	bool generic;	       /* build, plan: one image per role */
+	bool brief;	       /* diff --brief */
 	bool sha256;	       /* build --sha256: a whole-file digest beside each image */
 	const char *compress;  /* build --compress: "xz" or "zst" */
 	const char *sign;      /* build --sign: private key */
 	const char *reproduce; /* build --reproduce: manifest */
 	const char *new_key;   /* sign --new-key */
 	const char *key;       /* sign --key: private key */
-	const char *base;      /* inspect --base: the image to compare with */
+	const char *base;      /* inspect --base, verify --base: the image to compare with */
 	struct init_answers init;
 	struct boot_options boot;
 
@@ -75,6 +80,8 @@ int cmd_fetch(const struct cmd_options *o, struct err *e);
 int cmd_secrets(const struct cmd_options *o, struct err *e);
 int cmd_kubeconfig(const struct cmd_options *o, struct err *e);
 int cmd_inspect(const struct cmd_options *o, struct err *e);
+int cmd_verify(const struct cmd_options *o, struct err *e);
+int cmd_diff(const struct cmd_options *o, struct err *e);
 int cmd_status(const struct cmd_options *o, struct err *e);
 int cmd_boot(const struct cmd_options *o, struct err *e);
 int cmd_devices(const struct cmd_options *o, struct err *e);
@@ -88,6 +95,14 @@ int cmd_args(const struct cmd_options *o, size_t min, size_t max, const char *us
 
 /* A line of an answer on stdin, without blanks at its end; *LINE as in getline(3). Class USAGE at the end of input. */
 int cmd_read_line(char **line, size_t *cap, struct err *e);
+
+/* What --node, --role and --generic select. */
+struct plan_options cmd_plan_options(const struct cmd_options *o, enum secret_use use);
+/* Class USAGE when they contradict each other. */
+int cmd_check_selection(const struct cmd_options *o, struct err *e);
+
+/* A valid project, the plan of what SO selects, and a lock that pins all of it. */
+int cmd_load_plan(const struct project_options *po, const struct plan_options *so, struct plan **ret, struct err *e);
 
 /* Path of the secrets file for the config in force. */
 const char *cmd_secrets_path(const struct cmd_options *o, const struct config *c);

@@ -18,6 +18,38 @@ const char *cmd_secrets_path(const struct cmd_options *o, const struct config *c
 	return secrets_path(o->secrets, c);
 }
 
+struct plan_options cmd_plan_options(const struct cmd_options *o, enum secret_use use)
+{
+	return (struct plan_options){
+		.nodes = o->nodes.v,
+		.n_nodes = o->nodes.n,
+		.role = o->role,
+		.out = o->out,
+		.secret_use = o->generic ? SECRET_SKIP : use,
+		.generic = o->generic,
+	};
+}
+
+int cmd_check_selection(const struct cmd_options *o, struct err *e)
+{
+	if (o->generic && o->nodes.n)
+		return err_class(e, CLASS_USAGE,
+				 "--generic makes one image for all nodes of a role: give --role instead of --node");
+	return 0;
+}
+
+int cmd_load_plan(const struct project_options *po, const struct plan_options *so, struct plan **ret, struct err *e)
+{
+	struct project *project;
+	int r = project_load_valid(po, &project, e);
+
+	if (r == 0)
+		r = plan_make(project, so, ret, e);
+	if (r == 0)
+		r = pins_check_locked((*ret)->pins.v, (*ret)->pins.n, e);
+	return r < 0 ? r : images_check_locked(&(*ret)->images, e);
+}
+
 /* Looks up now and then: a Ctrl-C just before the wait interrupts no call. */
 static int wait_for_input(struct err *e)
 {

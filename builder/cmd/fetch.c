@@ -75,7 +75,7 @@ int cmd_fetch(const struct cmd_options *o, struct err *e)
 {
 	_cleanup_(cache_close) struct cache cache = { .fd = -1 };
 	const struct project_options po = { o->config, o->lock, o->secrets, SECRETS_NONE };
-	const struct plan_options so = { o->nodes.v, o->nodes.n, o->role, o->out, SECRET_PROBE };
+	const struct plan_options so = cmd_plan_options(o, SECRET_PROBE);
 	struct project *project;
 	struct plan *plan = NULL;
 	int r = cmd_args(o, 0, 0, "fetch [--node NAME]... [--role ROLE]", e);

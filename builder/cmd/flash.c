@@ -16,7 +16,7 @@
 /* One image and the disk it goes to. */
 struct card {
 	const char *name;  /* node, or what the image file is called */
-	const char *image; /* path of the file; NULL = a node's layer and stamp */
+	const char *image; /* path of the file; NULL = a node's layer and stamp. With NODE: a generic one to stamp */
 	const char *disk;  /* as given */
 	const struct node_plan *node;
 	struct device device;
@@ -45,7 +45,7 @@ static void session_done(struct session *s)
 	json_decref(s->results);
 }
 
-static const char usage[] = "flash IMAGE DISK | flash --node NAME DISK | flash --all DISK...";
+static const char usage[] = "flash IMAGE DISK | flash [IMAGE] --node NAME DISK | flash --all DISK...";
 
 static bool has_terminal(void)
 {
@@ -76,23 +76,16 @@ static int plan_nodes(struct session *s, struct err *e)
 {
 	const struct cmd_options *o = s->o;
 	const struct project_options po = { o->config, o->lock, o->secrets, SECRETS_NEEDED };
-	const struct plan_options so = { o->nodes.v, o->nodes.n, NULL, o->out, SECRET_READ };
-	struct project *project;
+	const struct plan_options so = cmd_plan_options(o, SECRET_READ);
 	struct plan *plan = NULL;
-	int r = project_load_valid(&po, &project, e);
+	int r = cmd_load_plan(&po, &so, &plan, e);
 
-	if (r == 0)
-		r = plan_make(project, &so, &plan, e);
-	if (r == 0)
-		r = pins_check_locked(plan->pins.v, plan->pins.n, e);
-	if (r == 0)
-		r = images_check_locked(&plan->images, e);
 	if (r == 0)
 		r = cache_open(o->cache, &s->cache, e);
 	if (r < 0)
 		return r;
 	s->plan = plan;
-	s->project_dir = project->config->dir;
+	s->project_dir = plan->project->config->dir;
 	return 0;
 }
 
@@ -100,11 +93,28 @@ static int check_usage(const struct cmd_options *o, struct err *e)
 {
 	if (o->all && o->nodes.n)
 		return err_class(e, CLASS_USAGE, "--all means every node: leave out --node");
+	if (o->discard && o->update)
+		return err_class(e, CLASS_USAGE,
+				 "--update keeps what is on the disk, --discard drops it: give one of them");
 	if (o->all)
 		return cmd_args(o, 1, 64, usage, e);
 	if (o->nodes.n > 1)
 		return err_class(e, CLASS_USAGE, "one --node at a time; --all takes several disks");
-	return o->nodes.n ? cmd_args(o, 1, 1, usage, e) : cmd_args(o, 2, 2, usage, e);
+	return cmd_args(o, o->nodes.n ? 1 : 2, 2, usage, e);
+}
+
+/* `flash IMAGE --node NAME DISK` */
+static int add_stamped(struct session *s, struct err *e)
+{
+	int r = plan_nodes(s, e);
+	struct card *c;
+
+	if (r < 0)
+		return r;
+	c = add_card(s, s->o->nodes.v[0], s->o->args.v[1]);
+	c->image = s->o->args.v[0];
+	c->node = s->plan->nodes.v[0];
+	return 0;
 }
 
 static int add_nodes(struct session *s, struct err *e)
@@ -139,6 +149,8 @@ static int add_cards(struct session *s, struct err *e)
 {
 	const struct cmd_options *o = s->o;
 
+	if (o->nodes.n && o->args.n == 2)
+		return add_stamped(s, e);
 	if (o->all || o->nodes.n)
 		return add_nodes(s, e);
 	find_project_dir(s);
@@ -153,15 +165,26 @@ static int get_artifacts(const struct session *s, struct err *e)
 	return fetch_all(&s->cache, s->plan->pins.v, s->plan->pins.n, &s->plan->images, &f, e);
 }
 
+/* An image of the node in memory over G. */
+static int stamp_generic(const struct build *b, const struct card *c, struct built *ret, struct err *e)
+{
+	_cleanup_(generic_close) struct generic g = GENERIC_INIT;
+	int r = generic_open(b->cache, c->image, &g, e);
+
+	if (r == 0)
+		r = generic_check(&g, b->plan, c->node, e);
+	return r < 0 ? r : build_node_onto(b, c->node, &g, ret, e);
+}
+
 static int open_source(const struct session *s, struct card *c, struct err *e)
 {
 	const struct build b = { .plan = s->plan, .cache = &s->cache };
 	struct built built;
 	int r;
 
-	if (c->image)
+	if (c->image && !c->node)
 		return source_open(c->image, &c->source, e);
-	r = build_node_cow(&b, c->node, &built, e);
+	r = c->image ? stamp_generic(&b, c, &built, e) : build_node_cow(&b, c->node, &built, e);
 	if (r < 0)
 		return err_interrupted(e) ? r : err_wrap(e, "%s", c->name);
 	return source_cow(built.cow, &c->source, e); /* closed with the session */
@@ -295,7 +318,7 @@ static void start(const struct session *s, struct card *c)
 	c->flash = (struct flash){
 		.source = &c->source,
 		.device = &c->device,
-		.flags = s->o->update ? FLASH_UPDATE : 0,
+		.flags = (s->o->update ? FLASH_UPDATE : 0) | (s->o->discard ? FLASH_DISCARD : 0),
 	};
 	c->started = pthread_create(&c->thread, NULL, flash_thread, c) == 0;
 	if (!c->started)
@@ -360,7 +383,7 @@ static int run_round(struct session *s, struct card *cards, size_t n, struct err
 		r = check_distinct(cards, n, e);
 	for (size_t i = 0; i < n && r == 0; i++)
 		r = check_serial(s->o, &cards[i].device, e);
-	if (r == 0 && s->plan)
+	if (r == 0 && s->plan && !cards[0].image)
 		r = get_artifacts(s, e);
 	for (size_t i = 0; i < n && r == 0; i++)
 		r = open_source(s, &cards[i], e);

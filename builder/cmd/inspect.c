@@ -25,8 +25,8 @@ int cmd_inspect(const struct cmd_options *o, struct err *e)
 	if (faults)
 		return err_class(e, CLASS_VERIFY, "%s: %zu files are not as the manifest says; build the image again",
 				 path, faults);
-	if (report.undeclared.n)
+	if (report.undeclared.v.n)
 		return err_class(e, CLASS_VERIFY, "%s differs from %s in %zu files that its manifest does not name",
-				 path, o->base, report.undeclared.n);
+				 path, o->base, report.undeclared.v.n);
 	return 0;
 }

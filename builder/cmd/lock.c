@@ -9,8 +9,9 @@
 static json_t *line_json(const struct lock_line *l)
 {
 	const struct lock_entry *x = &l->entry;
-	json_t *j = json_pack("{s:s, s:s, s:s, s:s*, s:s*, s:s*}", "name", x->name, "version", x->version, "state",
-			      lock_change_names[l->change], "url", x->url, "sha256", x->sha256, "source", x->source);
+	json_t *j = json_pack("{s:s, s:s, s:s, s:s*, s:s*, s:s*, s:s*}", "name", x->name, "version", x->version,
+			      "state", lock_change_names[l->change], "from", l->from, "url", x->url, "sha256",
+			      x->sha256, "source", x->source);
 
 	if (x->size)
 		json_object_set_new(j, "size", json_integer((json_int_t)x->size));
@@ -19,26 +20,63 @@ static json_t *line_json(const struct lock_line *l)
 	return j;
 }
 
+static json_t *version_json(const struct version_line *v)
+{
+	return json_pack("{s:s, s:s, s:s, s:s, s:s*, s:s*, s:s*}", "name", v->key, "state",
+			 version_state_names[v->state], "from", v->from, "to", v->to, "newest", v->newest, "held",
+			 v->held, "source", v->source);
+}
+
 static int print_json(const struct lock_report *report, struct err *e)
 {
-	json_t *list = json_array(), *images = json_array();
+	json_t *versions = json_array(), *list = json_array(), *images = json_array();
 
+	vec_foreach (v, &report->versions)
+		json_array_append_new(versions, version_json(v));
 	vec_foreach (l, &report->lines)
 		json_array_append_new(l->image ? images : list, line_json(l));
-	return json_print(json_pack("{s:s, s:b, s:o, s:o}", "file", report->file, "written", report->written,
-				    "artifacts", list, "images", images),
+	return json_print(json_pack("{s:s, s:b, s:b, s:o, s:o, s:o}", "file", report->file, "changed", report->changed,
+				    "written", report->written, "versions", versions, "artifacts", list, "images",
+				    images),
 			  e);
 }
 
+static void print_version(const struct version_line *v)
+{
+	printf("%-10s %-18s %s", version_state_names[v->state], v->key, v->from);
+	if (!streq(v->from, v->to))
+		printf(" -> %s", v->to);
+	if (v->newest && !streq(v->newest, v->to))
+		printf("  newest %s%s%s", v->newest, v->held ? ": " : "", str_or(v->held, ""));
+	putchar('\n');
+}
+
+static void print_line(const struct lock_line *l)
+{
+	const struct lock_entry *x = &l->entry;
+
+	printf("%-10s %-18s %-16s %.12s", lock_change_names[l->change], x->name, x->version, str_or(x->sha256, ""));
+	if (l->change == LOCK_CHANGED && l->why)
+		printf("  was %.12s: upstream has replaced this release", l->why);
+	else if (l->change == LOCK_ADDED || l->change == LOCK_CHANGED || l->change == LOCK_UPDATED)
+		printf("  %s", str_or(x->source, ""));
+	putchar('\n');
+}
+
+/* Versions first, when upstream was asked about them; then what they consist of. */
 static void print_text(const struct lock_report *report)
 {
-	vec_foreach (l, &report->lines) {
-		printf("%-10s %-18s %-16s %.12s", lock_change_names[l->change], l->entry.name, l->entry.version,
-		       str_or(l->entry.sha256, ""));
-		if (l->change == LOCK_CHANGED && l->why)
-			printf("  was %.12s: upstream has replaced this release", l->why);
+	bool asked = false;
+
+	vec_foreach (v, &report->versions)
+		asked |= v->state != VERSION_KEPT && v->state != VERSION_PINNED;
+	vec_foreach (v, &report->versions)
+		if (asked && v->state != VERSION_KEPT)
+			print_version(v);
+	if (asked)
 		putchar('\n');
-	}
+	vec_foreach (l, &report->lines)
+		print_line(l);
 }
 
 static int print_report(const struct cmd_options *o, const struct lock_report *report, struct err *e)
@@ -104,7 +142,9 @@ static int update(const struct cmd_options *o, struct err *e)
 	const char *from = o->lock && access(o->lock, F_OK) == 0 ? o->lock : NULL;
 	struct inputs in = { 0 };
 	struct lock_report report = { 0 };
-	struct lock_options lo = { .update = o->update, .names = o->args.v, .n_names = o->args.n };
+	struct lock_options lo = {
+		.update = o->update, .dry_run = o->dry_run, .names = o->args.v, .n_names = o->args.n
+	};
 	int r = load_inputs(o, from, &in, e);
 
 	if (r == 0)
@@ -117,7 +157,10 @@ static int update(const struct cmd_options *o, struct err *e)
 	if (r == 0)
 		r = print_report(o, &report, e);
 	if (r == 0 && !o->json)
-		printf("%s %s\n", report.file, report.written ? "written" : "is up to date");
+		printf("%s %s\n", report.file,
+		       report.written	? "written"
+		       : report.changed ? "would be written"
+					: "is up to date");
 	return r;
 }
 
@@ -126,6 +169,6 @@ int cmd_lock(const struct cmd_options *o, struct err *e)
 	if (o->check && o->update)
 		return err_class(e, CLASS_USAGE, "--check looks, --update changes: give one of them");
 	if (o->args.n && !o->update)
-		return err_class(e, CLASS_USAGE, "NAMEs go with --update: pibuild lock --update [NAME]...");
+		return err_class(e, CLASS_USAGE, "NAMEs go with --update: pibuild lock --update [NAME[=VERSION]]...");
 	return o->check ? check(o, e) : update(o, e);
 }

@@ -10,7 +10,7 @@ static json_t *cards_json(const struct plan *p)
 	json_t *list = json_array(), *j;
 
 	vec_foreach (n, &p->nodes) {
-		j = flash_record_last(all, (*n)->node->name);
+		j = flash_record_last(all, (*n)->name);
 		if (j)
 			json_array_append(list, j);
 	}
@@ -39,14 +39,17 @@ static void print_cards(const struct plan *p)
 int cmd_plan(const struct cmd_options *o, struct err *e)
 {
 	_cleanup_(cache_close) struct cache cache = { .fd = -1 };
-	const struct project_options po = { o->config, o->lock, o->secrets, SECRETS_IF_ANY };
-	struct plan_options so = { o->nodes.v, o->nodes.n, o->role, o->out, SECRET_PROBE };
+	const struct project_options po = { o->config, o->lock, o->secrets,
+					    o->generic ? SECRETS_UNUSED : SECRETS_IF_ANY };
+	const struct plan_options so = cmd_plan_options(o, SECRET_PROBE);
 	struct err no_cache = { 0 };
 	struct project *project;
 	struct plan *plan;
 	bool have_cache;
-	int r = cmd_args(o, 0, 0, "plan [--node NAME]... [--role ROLE]", e);
+	int r = cmd_args(o, 0, 0, "plan [--node NAME]... [--role ROLE] [--generic]", e);
 
+	if (r == 0)
+		r = cmd_check_selection(o, e);
 	if (r == 0)
 		r = project_load_valid(&po, &project, e);
 	if (r == 0)

@@ -47,7 +47,7 @@ static int load(const struct cmd_options *o, struct plan **ret, struct err *e)
 static int print(const struct cmd_options *o, const struct plan *p, const char *what, const struct findings *f,
 		 struct err *e)
 {
-	const char *node = p->nodes.v[0]->node->name;
+	const char *node = p->nodes.v[0]->name;
 
 	if (o->json)
 		return json_print(json_pack("{s:s, s:b, s:s, s:o}", "node", node, "identical", f->v.n == 0, "compared",

@@ -39,7 +39,7 @@ static void map_check(struct look *l)
 		complain(l, COMPANION_BMAP, "%s", why.msg);
 }
 
-static int signature_make(const struct companions *c, const struct sign_key *key, struct strbuf *out, struct err *e)
+static int seal_make(const struct companions *c, const struct sign_key *key, struct strbuf *out, struct err *e)
 {
 	const struct strbuf *sums = &c->v[COMPANION_SUMS];
 	unsigned char sig[SIGNATURE_SIZE];
@@ -50,9 +50,9 @@ static int signature_make(const struct companions *c, const struct sign_key *key
 	return r;
 }
 
-int signature_write(const struct subject *s, struct companions *c, struct strbuf *out, struct err *e)
+int seal_write(const struct subject *s, struct companions *c, struct strbuf *out, struct err *e)
 {
-	return signature_make(c, s->key, out, e);
+	return seal_make(c, s->key, out, e);
 }
 
 const struct companion_row companion_rows[COMPANION_COUNT] = {
@@ -63,8 +63,7 @@ const struct companion_row companion_rows[COMPANION_COUNT] = {
 	[COMPANION_PROVENANCE] = { "provenance", ".provenance.json", false, true, WHEN_ALWAYS, 0644, provenance_write,
 				   provenance_check },
 	[COMPANION_SUMS] = { "sha256", ".sha256", true, false, WHEN_HASHED, 0644, sums_write, sums_check },
-	[COMPANION_SIGNATURE] = { "signature", ".sha256.sig", true, false, WHEN_SIGNED, 0644, signature_write,
-				  signature_check },
+	[COMPANION_SIGNATURE] = { "signature", ".sha256.sig", true, false, WHEN_SIGNED, 0644, seal_write, seal_check },
 };
 
 /* ---- names ---- */
@@ -121,7 +120,7 @@ int companions_make(const struct subject *s, struct companions *ret, struct err 
 {
 	int r = 0;
 
-	*ret = (struct companions){ .image = s->image };
+	*ret = (struct companions){ .image = s->image, .open = s->node->generic };
 	for (size_t i = 0; i < COMPANION_COUNT && r == 0; i++)
 		if (wanted(&companion_rows[i], s))
 			r = companion_rows[i].write(s, ret, &ret->v[i], e);
@@ -176,7 +175,7 @@ int companions_publish(const struct companions *c, struct err *e)
 	for (size_t i = 0; i < COMPANION_COUNT && r == 0; i++)
 		if (c->v[i].s)
 			r = file_publish(companion_path(c->image, (enum companion)i), c->v[i].s, c->v[i].n,
-					 companion_rows[i].mode, e);
+					 c->open ? 0644 : companion_rows[i].mode, e);
 	return r;
 }
 

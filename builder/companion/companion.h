@@ -49,6 +49,7 @@ struct subject {
 };
 struct companions {
 	const char *image;
+	bool open;			  /* the image holds no secret, so nothing beside it is private */
 	struct strbuf v[COMPANION_COUNT]; /* .s NULL = not written */
 };
 

@@ -58,14 +58,15 @@ static int input_file(const char *path, json_t **ret, struct err *e)
 static int parameters(const struct subject *s, json_t **ret, struct err *e)
 {
 	const struct project *p = s->plan->project;
+	const struct node_plan *n = s->node;
 	json_t *config, *lock = NULL;
 	int r = input_file(p->config->path, &config, e);
 
 	if (r == 0)
 		r = input_file(p->lock->path, &lock, e);
-	*ret = json_pack("{s:o*, s:o*, s:s, s:s, s:s, s:I}", "config", config, "lock", lock, "node",
-			 s->node->node->name, "role", role_names[s->node->node->role], "board", s->node->board->name,
-			 "sourceDateEpoch", (json_int_t)p->epoch);
+	*ret = json_pack("{s:o*, s:o*, s:s*, s:s, s:s*, s:I}", "config", config, "lock", lock, "node",
+			 n->generic ? NULL : n->name, "role", role_names[n->node->role], "board",
+			 n->generic ? NULL : n->board->name, "sourceDateEpoch", (json_int_t)p->epoch);
 	return r;
 }
 

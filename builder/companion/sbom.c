@@ -23,12 +23,12 @@ static const char *time_text(int64_t seconds)
 }
 
 /* The manifest names the node and all inputs: a document per manifest. */
-static const char *namespace_of(const struct strbuf *manifest, const char *node)
+static const char *namespace_of(const struct strbuf *manifest)
 {
 	char sha256[SHA256_HEX];
 
 	text_sha256(manifest, sha256);
-	return arena_printf("https://spdx.org/spdxdocs/pibuild-%s-%s", node, sha256);
+	return arena_printf("https://spdx.org/spdxdocs/pibuild-%s", sha256);
 }
 
 /* Letters, digits, "." and "-" may stand in an ID. */
@@ -173,7 +173,7 @@ static int add_packages(struct sbom *b, struct cow *image, struct err *e)
 
 int sbom_write(const struct subject *s, struct companions *c, struct strbuf *out, struct err *e)
 {
-	const char *node = s->node->node->name;
+	const char *node = s->node->name;
 	struct sbom b = { json_array(), json_array() };
 	const struct item image = { .id = IMAGE_ID, .name = node, .file = path_base(s->image), .sha256 = s->sha256 };
 	json_t *doc;
@@ -188,7 +188,7 @@ int sbom_write(const struct subject *s, struct companions *c, struct strbuf *out
 	r = add_packages(&b, s->cow, e);
 	doc = json_pack("{s:s, s:s, s:s, s:s, s:s, s:{s:s, s:[s]}, s:o, s:o}", "spdxVersion", "SPDX-2.3", "dataLicense",
 			"CC0-1.0", "SPDXID", "SPDXRef-DOCUMENT", "name", node, "documentNamespace",
-			namespace_of(&c->v[COMPANION_MANIFEST], node), "creationInfo", "created",
+			namespace_of(&c->v[COMPANION_MANIFEST]), "creationInfo", "created",
 			time_text(s->plan->project->epoch), "creators", "Tool: pibuild-" PIBUILD_VERSION, "packages",
 			b.packages, "relationships", b.relationships);
 	if (r < 0)
@@ -247,8 +247,7 @@ void sbom_check(struct look *l)
 		complain(l, COMPANION_SBOM, "it speaks of %s", json_get_text(image, "packageFileName"));
 	if (!manifest)
 		return;
-	if (!streq(json_get_text(sbom, "documentNamespace"),
-		   namespace_of(&l->files.v[COMPANION_MANIFEST], json_get_text(manifest, "node"))))
+	if (!streq(json_get_text(sbom, "documentNamespace"), namespace_of(&l->files.v[COMPANION_MANIFEST])))
 		complain(l, COMPANION_SBOM, "it was made for another manifest");
 	check_pin(l, json_object_get(manifest, "base"), "version");
 	check_list(l, "artifacts", "version");

@@ -51,7 +51,7 @@ void sums_check(struct look *l)
 		complain(l, COMPANION_SUMS, "it has lines that pibuild did not write");
 }
 
-void signature_check(struct look *l)
+void seal_check(struct look *l)
 {
 	const struct strbuf *sums = &l->files.v[COMPANION_SUMS], *sig = &l->files.v[COMPANION_SIGNATURE];
 

@@ -13,7 +13,7 @@
 #include "fs/fs.h"
 
 static const size_t companion_limit = 256 * MIB;
-static const uint64_t decode_memory = 160 * MIB, largest_image = 1024 * GIB;
+static const uint64_t largest_image = 1024 * GIB;
 
 static void look_done(struct look *l)
 {
@@ -93,11 +93,6 @@ static int see(void *arg, const void *buf, size_t n, uint64_t offset)
 	return sig_check(&interrupted);
 }
 
-static void on_progress(void *arg, uint64_t bytes)
-{
-	task_set(arg, bytes);
-}
-
 static int read_packed(struct look *l, struct reader *reader, int fd, struct task *t, struct err *e)
 {
 	struct decode d = { .in = fd,
@@ -105,8 +100,7 @@ static int read_packed(struct look *l, struct reader *reader, int fd, struct tas
 			    .write = see,
 			    .write_arg = reader,
 			    .max_size = largest_image,
-			    .memory = decode_memory,
-			    .progress = on_progress,
+			    .progress = task_progress,
 			    .progress_arg = t };
 	int r = decode_image(&d, e);
 
@@ -231,7 +225,7 @@ static int publish_signature(struct look *l, const struct sign_key *key, struct 
 
 	/* All but these two stays as it is. */
 	sums_of(&l->files, l->sha256, &out.v[COMPANION_SUMS]);
-	r = signature_write(&s, &out, &out.v[COMPANION_SIGNATURE], e);
+	r = seal_write(&s, &out, &out.v[COMPANION_SIGNATURE], e);
 	if (r == 0)
 		r = companions_publish(&out, e);
 	companions_done(&out);

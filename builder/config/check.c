@@ -430,7 +430,7 @@ static void check_base(const struct check *x)
 
 	if (!c->os.base)
 		return;
-	shipped = streq(c->os.base, "raspios") || streq(c->os.base, "debian");
+	shipped = config_base_named(c->os.base);
 	if (!shipped && !c->os.sha256 && !yaml_find(c->doc, "os.sha256"))
 		fault_key(x->faults, c, "os.base",
 			  "os.sha256 is missing: an image of your own is used only when its digest is known (sha256sum "
@@ -439,6 +439,16 @@ static void check_base(const struct check *x)
 		fault_key(x->faults, c, "os.sha256",
 			  "os.sha256: %s is pinned by the lock; remove this, or give a path or URL as base",
 			  c->os.base);
+}
+
+static void check_signature_key(const struct check *x)
+{
+	const struct config *c = x->config;
+
+	if (c->os.signature_key && c->os.base && (c->os.base[0] == '/' || streq(c->os.base, "debian")))
+		fault_key(x->faults, c, "os.signatureKey",
+			  "os.signatureKey: a signature lies beside what is downloaded; os.sha256 alone vouches for an "
+			  "image of your own");
 }
 
 static void check_mirrors(const struct check *x)
@@ -453,61 +463,23 @@ static void check_mirrors(const struct check *x)
 
 /* ---- versions ---- */
 
-static void check_cilium_version(const struct check *x)
+/* At the side of the pair that the file pins. */
+static void check_versions(const struct check *x)
 {
 	const struct config *c = x->config;
-	const struct cilium_compat *k;
+	struct misfits misfits = compat_misfits(x->versions, c->cilium.gateway_api != STATE_OFF,
+						c->cert_manager.enabled);
 
-	if (!x->versions->cilium)
-		return;
-	k = compat_cilium(x->versions->cilium);
-	if (!k)
-		fault_key(x->faults, c, "versions.cilium",
-			  "versions.cilium: pibuild knows the values and CRDs of Cilium " COMPAT_CILIUM_RANGE
-			  ", not of %s",
-			  x->versions->cilium);
-	else if (x->versions->gateway_api && c->cilium.gateway_api != STATE_OFF &&
-		 !compat_gateway_fits(k, x->versions->gateway_api))
-		fault_key(x->faults, c,
-			  yaml_find(c->doc, "versions.gatewayAPI") ? "versions.gatewayAPI" : "versions.cilium",
-			  "versions: Cilium %s does not work with the Gateway API CRDs %s: its operator crashes or "
-			  "leaves the Gateway "
-			  "API off without a word; set versions.gatewayAPI: %s",
-			  x->versions->cilium, x->versions->gateway_api, k->gateway_api);
-}
+	vec_foreach (m, &misfits.list) {
+		const char *key = arena_printf("versions.%s", m->key);
 
-static void check_k3s_version(const struct check *x)
-{
-	const struct config *c = x->config;
-	const struct cilium_compat *k;
-
-	if (!x->versions->k3s || !x->versions->cilium)
-		return;
-	k = compat_cilium(x->versions->cilium);
-	if (k && compat_k3s_gateway_crds(x->versions->k3s) && k->gateway_minor < 6 &&
-	    c->cilium.gateway_api != STATE_OFF)
-		fault_key(x->faults, c, "versions.k3s",
-			  "versions.k3s: K3s %s brings Gateway API CRDs of its own (v1.6), with which the operator of "
-			  "Cilium %s crashes; "
-			  "use Cilium 1.20 or set cilium.gatewayAPI: false",
-			  x->versions->k3s, x->versions->cilium);
-	else if (!compat_k3s_tested(x->versions->k3s))
-		note_key(x->faults, c, "versions.k3s",
-			 "versions.k3s: %s is not among the Kubernetes versions Cilium and cert-manager are tested "
-			 "with (" COMPAT_K3S_RANGE ")",
-			 x->versions->k3s);
-}
-
-static void check_cert_manager_version(const struct check *x)
-{
-	const struct config *c = x->config;
-
-	if (c->cert_manager.enabled && x->versions->cert_manager &&
-	    !compat_cert_manager_crds(x->versions->cert_manager))
-		fault_key(x->faults, c, "versions.certManager",
-			  "versions.certManager: the chart of %s does not know the values pibuild writes; use v1.15 or "
-			  "later",
-			  x->versions->cert_manager);
+		if (m->other && !yaml_find(c->doc, key) && yaml_find(c->doc, arena_printf("versions.%s", m->other)))
+			key = arena_printf("versions.%s", m->other);
+		if (m->untested)
+			note_key(x->faults, c, key, "%s: %s", key, m->why);
+		else
+			fault_key(x->faults, c, key, "%s: %s", key, m->why);
+	}
 }
 
 /* ---- secrets behind references ---- */
@@ -538,13 +510,13 @@ static void check_passphrase(const struct check *x)
 		fault_key(x->faults, x->config, key, "%s: %s", key, why);
 }
 
-static void check_secrets(const struct check *x)
+void config_check_secrets(const struct config *c, struct faults *f)
 {
-	const struct config *c = x->config;
+	const struct check x = { .config = c, .faults = f };
 
-	check_passphrase(x);
+	check_passphrase(&x);
 	vec_foreach (v, &c->cert_manager.dns01)
-		probe(x, arena_printf("certManager.dns01.%s", v->key), &v->secret);
+		probe(&x, arena_printf("certManager.dns01.%s", v->key), &v->secret);
 }
 
 static const struct {
@@ -570,12 +542,10 @@ static const struct {
 	{ "Hubble", check_hubble },
 	{ "cert-manager", check_cert_manager },
 	{ "base", check_base },
+	{ "signature key", check_signature_key },
 	{ "mirrors", check_mirrors },
-	{ "Cilium version", check_cilium_version },
-	{ "K3s version", check_k3s_version },
-	{ "cert-manager version", check_cert_manager_version },
+	{ "versions", check_versions },
 	{ "values file", check_values_file },
-	{ "secrets", check_secrets },
 	{ "access", check_access },
 };
 

@@ -4,10 +4,20 @@
 #include "config/values.h"
 
 static const struct cilium_compat cilium[] = {
-	{ 17, 2, 0, "v1.2.1", "cilium.io/v2alpha1" },
-	{ 18, 3, 0, "v1.3.0", "cilium.io/v2" },
-	{ 19, 4, 1, "v1.4.1", "cilium.io/v2" },
-	{ 20, 6, 1, "v1.6.1", "cilium.io/v2" },
+	{ 17, 2, 0, "v1.2.1", "cilium.io/v2alpha1", { 0, 0 } },
+	{ 18, 3, 0, "v1.3.0", "cilium.io/v2", { 30, 33 } },
+	{ 19, 4, 1, "v1.4.1", "cilium.io/v2", { 0, 0 } },
+	{ 20, 6, 1, "v1.6.1", "cilium.io/v2", { 33, 36 } },
+};
+/* By minor version of cert-manager 1.x. */
+static const struct {
+	unsigned minor;
+	struct kubernetes_range tested;
+} cert_manager[] = {
+	{ 18, { 29, 33 } },
+	{ 19, { 31, 35 } },
+	{ 20, { 32, 35 } },
+	{ 21, { 33, 36 } },
 };
 
 const struct cilium_compat *compat_cilium(const char *version)
@@ -22,7 +32,7 @@ const struct cilium_compat *compat_cilium(const char *version)
 	return NULL;
 }
 
-bool compat_gateway_fits(const struct cilium_compat *c, const char *gateway_api)
+static bool gateway_fits(const struct cilium_compat *c, const char *gateway_api)
 {
 	struct semver v;
 
@@ -48,11 +58,6 @@ bool compat_k3s_gateway_crds(const char *k3s)
 	return at_least(k3s, 37);
 }
 
-bool compat_k3s_tested(const char *k3s)
-{
-	return at_least(k3s, 33) && !at_least(k3s, 37);
-}
-
 bool compat_cert_manager_crds(const char *version)
 {
 	return at_least(version, 15);
@@ -66,4 +71,99 @@ bool compat_cert_manager_profile(const char *version)
 bool compat_cert_manager_gateway_api(const char *version)
 {
 	return at_least(version, 21);
+}
+
+/* ---- pairs ---- */
+
+static void add_misfit(struct misfits *ret, struct misfit x)
+{
+	*vec_push(&ret->list) = x;
+}
+
+static void judge_gateway_api(const struct cluster_versions *v, const struct cilium_compat *k, struct misfits *ret)
+{
+	if (v->gateway_api && !gateway_fits(k, v->gateway_api))
+		add_misfit(ret, (struct misfit){
+					.key = "gatewayAPI",
+					.other = "cilium",
+					.why = arena_printf("Cilium %s does not work with the Gateway API CRDs %s: its "
+							    "operator crashes or leaves the Gateway API off without a "
+							    "word; set versions.gatewayAPI: %s",
+							    v->cilium, v->gateway_api, k->gateway_api),
+				});
+	if (v->k3s && compat_k3s_gateway_crds(v->k3s) && k->gateway_minor < 6)
+		add_misfit(ret,
+			   (struct misfit){
+				   .key = "k3s",
+				   .other = "cilium",
+				   .why = arena_printf("K3s %s brings Gateway API CRDs of its own (v1.6), with which "
+						       "the operator of Cilium %s crashes; use Cilium 1.20 or set "
+						       "cilium.gatewayAPI: false",
+						       v->k3s, v->cilium),
+			   });
+}
+
+static void judge_kubernetes(const char *k3s, const char *key, const char *what, struct kubernetes_range tested,
+			     struct misfits *ret)
+{
+	if (!tested.last || (at_least(k3s, tested.first) && !at_least(k3s, tested.last + 1)))
+		return;
+	add_misfit(ret, (struct misfit){
+				.key = "k3s",
+				.other = key,
+				.untested = true,
+				.why = arena_printf("%s is tested with Kubernetes 1.%u to 1.%u, not with K3s %s", what,
+						    tested.first, tested.last, k3s),
+			});
+}
+
+static void judge_cilium(const struct cluster_versions *v, bool gateway_api, struct misfits *ret)
+{
+	const struct cilium_compat *k = compat_cilium(v->cilium);
+
+	if (!k) {
+		add_misfit(ret, (struct misfit){
+					.key = "cilium",
+					.why = arena_printf(
+						"pibuild knows the values and CRDs of Cilium " COMPAT_CILIUM_RANGE
+						", not of %s",
+						v->cilium),
+				});
+		return;
+	}
+	if (gateway_api)
+		judge_gateway_api(v, k, ret);
+	if (v->k3s)
+		judge_kubernetes(v->k3s, "cilium", arena_printf("Cilium %s", v->cilium), k->tested, ret);
+}
+
+static void judge_cert_manager(const struct cluster_versions *v, struct misfits *ret)
+{
+	struct semver version;
+
+	if (!compat_cert_manager_crds(v->cert_manager))
+		add_misfit(ret,
+			   (struct misfit){
+				   .key = "certManager",
+				   .why = arena_printf("the chart of %s does not know the values pibuild writes; use "
+						       "v1.15 or later",
+						       v->cert_manager),
+			   });
+	if (!v->k3s || value_semver(v->cert_manager, &version) < 0 || version.major != 1)
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(cert_manager); i++)
+		if (cert_manager[i].minor == version.minor)
+			judge_kubernetes(v->k3s, "certManager", arena_printf("cert-manager %s", v->cert_manager),
+					 cert_manager[i].tested, ret);
+}
+
+struct misfits compat_misfits(const struct cluster_versions *v, bool gateway_api, bool cert_manager_on)
+{
+	struct misfits ret = { 0 };
+
+	if (v->cilium)
+		judge_cilium(v, gateway_api, &ret);
+	if (v->cert_manager && cert_manager_on)
+		judge_cert_manager(v, &ret);
+	return ret;
 }

@@ -2,12 +2,18 @@
 /*
  * Which versions fit together and what changed where: the only place that knows. Sources: go.mod of the Cilium
  * releases (Gateway API), chart annotations (CRD versions), K3s PR 12395 (master label) and 14557 (Gateway CRDs),
- * cert-manager's chart.
+ * cert-manager's chart; of what is tested with which Kubernetes, Cilium's page network/kubernetes/compatibility and
+ * cert-manager's page of supported releases.
  */
 #ifndef CONFIG_COMPAT_H
 #define CONFIG_COMPAT_H
 
-#include "base/util.h"
+#include "config/config.h"
+
+/* Minor versions of Kubernetes 1.x that a release is tested with; 0 = nobody has said. */
+struct kubernetes_range {
+	unsigned first, last;
+};
 
 struct cilium_compat {
 	unsigned minor;		 /* of 1.x */
@@ -15,26 +21,33 @@ struct cilium_compat {
 	unsigned gateway_patch;	 /* at least */
 	const char *gateway_api; /* the version to name in a cure */
 	const char *pool_api;	 /* apiVersion of CiliumLoadBalancerIPPool */
+	struct kubernetes_range tested;
 };
 /* NULL for a minor version that is not supported. VERSION is "1.20.0". */
 const struct cilium_compat *compat_cilium(const char *version);
 #define COMPAT_CILIUM_RANGE "1.17 to 1.20"
 
-bool compat_gateway_fits(const struct cilium_compat *c, const char *gateway_api);
-
 /* Nodes carry node-role.kubernetes.io/master. */
 bool compat_k3s_master_label(const char *k3s);
 /* K3s brings the Gateway API CRDs itself, as AddOn gateway-api-crd. */
 bool compat_k3s_gateway_crds(const char *k3s);
-/* One of the Kubernetes versions that Cilium 1.20 and cert-manager 1.21 are tested with. */
-bool compat_k3s_tested(const char *k3s);
-#define COMPAT_K3S_RANGE "1.33 to 1.36"
-
 /* The chart knows crds.enabled; before it was installCRDs. */
 bool compat_cert_manager_crds(const char *version);
 /* ACME issuers know `profile`. */
 bool compat_cert_manager_profile(const char *version);
 /* The chart takes config.gatewayAPI.enabled; before it was config.enableGatewayAPI. */
 bool compat_cert_manager_gateway_api(const char *version);
+
+/* What keeps a set of versions from being used. */
+struct misfit {
+	const char *key, *other; /* of `versions`; OTHER is NULL for a version that pibuild cannot use with anything */
+	bool untested;		 /* it may work, but upstream does not test it */
+	const char *why;
+};
+struct misfits {
+	VEC(struct misfit) list;
+};
+/* Versions that are NULL are not judged. GATEWAY_API, CERT_MANAGER: the cluster uses it. */
+struct misfits compat_misfits(const struct cluster_versions *v, bool gateway_api, bool cert_manager);
 
 #endif

@@ -51,9 +51,10 @@ struct secret_ref {
 	const char *name;	 /* variable, or absolute path of the file */
 	const char *const *argv; /* command, NULL terminated */
 };
-enum secret_use { SECRET_PROBE, SECRET_READ };
+enum secret_use { SECRET_PROBE, SECRET_READ, SECRET_SKIP };
 /* READ: the bytes, a single trailing newline removed, on the arena. PROBE: checks that variable or file are there,
- * runs no command, returns "". Class CONFIG when it cannot be had; at most 64 KiB; never logged. */
+ * runs no command, returns "". SKIP: returns "" and looks at nothing. Class CONFIG when it cannot be had; at most 64
+ * KiB; never logged. */
 int secret_resolve(const struct secret_ref *ref, enum secret_use use, const char **ret, size_t *ret_n, struct err *e);
 
 enum role { ROLE_CONTROL_PLANE, ROLE_WORKER, ROLE_COUNT };
@@ -104,8 +105,9 @@ struct config {
 		enum datastore datastore;
 	} cluster;
 	struct {
-		const char *base;   /* "raspios", "debian", absolute path or https URL */
-		const char *sha256; /* for a path or URL; NULL otherwise */
+		const char *base;	   /* a name of config_base_named(), absolute path or https URL */
+		const char *sha256;	   /* for a path or URL; NULL otherwise */
+		const char *signature_key; /* absolute path of an OpenPGP key; NULL = none */
 	} os;
 	struct {
 		const char *user;
@@ -184,6 +186,9 @@ int config_load(const char *path, struct config **ret, struct faults *f, struct 
 /* The list in $PIBUILD_MIRRORS (same form as `mirrors:`) goes before those of the file. */
 int config_add_env_mirrors(struct config *c, struct err *e);
 
+/* BASE is one that pibuild knows by name: raspios, raspios-bookworm, debian. */
+bool config_base_named(const char *base);
+
 /* First control-plane node in the order of the file; NULL when there is none. */
 const struct node_config *config_first_server(const struct config *c);
 unsigned config_count_role(const struct config *c, enum role role);
@@ -204,6 +209,8 @@ struct cluster_versions {
 };
 /* Every rule across keys that needs no board; those that do are in board/board.h, whose cluster_check() runs both. */
 void config_check(const struct config *c, const struct cluster_versions *v, struct faults *f);
+/* Whether what the references to secrets lead to is there; no command is run. */
+void config_check_secrets(const struct config *c, struct faults *f);
 
 /* JSON Schema (draft 2020-12) of cluster.yaml, and the reference page in Markdown, from the table. */
 int config_print_schema(struct err *e);

@@ -59,14 +59,20 @@ static const struct field os_fields[] = {
 	  .kind = &kind_base,
 	  AT(os.base),
 	  .def = "raspios",
-	  .help = "the system the images start from: raspios (Raspberry Pi OS Lite, arm64), debian, or an image of "
-		  "your own",
+	  .help = "the system the images start from: raspios (Raspberry Pi OS Lite, arm64; trixie), raspios-bookworm "
+		  "(its release before), debian, or an image of your own",
 	  .example = "raspios" },
 	{ .key = "sha256",
 	  .kind = &kind_sha256,
 	  AT(os.sha256),
 	  .help = "digest of an image of your own (the file as it is, compressed or not)",
 	  .example = "cdf4f3bfac35ae947b46e4e767f935453810549779ac3290e05a6754aee627e5" },
+	{ .key = "signatureKey",
+	  .kind = &kind_key_file,
+	  AT(os.signature_key),
+	  .def_text = "no check",
+	  .help = "OpenPGP key that has to have signed the image: the .sig beside its address is checked by gpgv",
+	  .example = "raspberrypi.gpg" },
 	{ 0 },
 };
 
@@ -314,7 +320,7 @@ static const struct field mirror_fields[] = {
 };
 
 /* The offsets are places in an array of texts: see kind_versions. */
-#define PIN(index) .offset = (index) * sizeof(const char *), .def_text = "the tested set"
+#define PIN(index) .offset = (index) * sizeof(const char *), .def_text = "the lock's choice, else the tested set"
 static const struct field version_fields[] = {
 	{ .key = "k3s", .kind = &kind_version_k3s, PIN(0), .help = "K3s", .example = "v1.36.4+k3s1" },
 	{ .key = "cilium",
@@ -338,7 +344,7 @@ static const struct field version_fields[] = {
 	{ .key = "raspios",
 	  .kind = &kind_version_date,
 	  PIN(7),
-	  .help = "Raspberry Pi OS Lite, by the date of its image",
+	  .help = "Raspberry Pi OS Lite, by the date of the image of os.base",
 	  .example = "2026-09-15" },
 	{ 0 },
 };

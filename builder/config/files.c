@@ -48,14 +48,22 @@ static bool is_path(const char *text)
 	return strchr(text, '/') != NULL;
 }
 
+static const char *const base_names[] = { "raspios", "raspios-bookworm", "debian" };
+
+bool config_base_named(const char *base)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(base_names); i++)
+		if (streq(base, base_names[i]))
+			return true;
+	return false;
+}
+
 static const char *parse_base(const struct loader *l, const char *text, void *dst)
 {
-	static const char *const names[] = { "raspios", "debian" };
 	const char **base = dst, *near;
 
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-		if (streq(text, names[i]))
-			return *base = names[i], NULL;
+	if (config_base_named(text))
+		return *base = arena_strdup(text), NULL;
 	if (starts_with(text, "https://"))
 		return *base = arena_strdup(text), NULL;
 	if (strstr(text, "://"))
@@ -64,12 +72,12 @@ static const char *parse_base(const struct loader *l, const char *text, void *ds
 		*base = config_expand_path(l->dir, text);
 		return file_fault(*base);
 	}
-	near = nearest_word(text, names, ARRAY_SIZE(names));
-	return arena_printf("it must be raspios, debian, a path or an https:// address%s%s%s",
+	near = nearest_word(text, base_names, ARRAY_SIZE(base_names));
+	return arena_printf("it must be raspios, raspios-bookworm, debian, a path or an https:// address%s%s%s",
 			    near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
 }
 
-const struct kind kind_base = { .name = "raspios, debian, path or URL", .parse = parse_base };
+const struct kind kind_base = { .name = "raspios, raspios-bookworm, debian, path or URL", .parse = parse_base };
 
 /* ---- cilium.valuesFile, mirrors[].caFile ---- */
 
@@ -107,7 +115,27 @@ static const char *parse_ca_file(const struct loader *l, const char *text, void 
 	return NULL;
 }
 
+static const char *parse_key_file(const struct loader *l, const char *text, void *dst)
+{
+	const char *path = config_expand_path(l->dir, text), *why = file_fault(path);
+	_cleanup_free_ char *key = NULL;
+	struct err e = { 0 };
+	size_t n;
+
+	if (why)
+		return why;
+	if (file_read(path, 1 * MIB, &key, &n, &e) < 0)
+		return arena_strdup(e.msg);
+	/* Every packet of OpenPGP starts with the highest bit set. */
+	if (!n || !((unsigned char)*key & 0x80))
+		return "the file holds no OpenPGP key in binary form; `gpg --export KEY >FILE` or `gpg --dearmor FILE` "
+		       "makes one";
+	*(const char **)dst = path;
+	return NULL;
+}
+
 const struct kind kind_values_file = { .name = "path", .parse = parse_values_file };
+const struct kind kind_key_file = { .name = "path", .parse = parse_key_file };
 const struct kind kind_ca_file = { .name = "path", .parse = parse_ca_file };
 
 /* ---- access.sshKeys ---- */

@@ -60,7 +60,7 @@ extern const struct kind kind_cluster_name, kind_node_name, kind_host, kind_doma
 extern const struct kind kind_version_k3s, kind_version_plain, kind_version_v, kind_version_date;
 extern const struct kind kind_network, kind_address, kind_ip, kind_range, kind_memory, kind_bool, kind_vlan,
 	kind_unsigned;
-extern const struct kind kind_base, kind_values_file, kind_ca_file;
+extern const struct kind kind_base, kind_values_file, kind_key_file, kind_ca_file;
 extern const struct kind kind_choice, kind_tristate, kind_api_version;
 /* Not scalars */
 extern const struct kind kind_map, kind_list, kind_secret, kind_ssh_keys, kind_dns01, kind_issuers, kind_versions;

@@ -66,6 +66,8 @@ static int overwrite(struct work *w, struct err *e)
 
 	for (size_t i = 0; i < w->pieces.n; i++) /* the probe writes there */
 		w->pieces.v[i].wanted |= w->pieces.v[i].tail || i == 0;
+	if (r == 0 && w->flash->flags & FLASH_DISCARD)
+		r = target_discard(w->target, e);
 	if (r < 0)
 		return r;
 	r = target_probe(w->target, (size + COW_BLOCK - 1) / COW_BLOCK * COW_BLOCK, e);

@@ -3,12 +3,14 @@
  * An image onto a disk, so that it is right or the disk does not boot. Order of what reaches the disk:
  *
  *	first MiB := zeros, flush		from here until the end nothing can boot half
+ *	discard of all the rest, when asked for
  *	probe of the capacity, last MiB := zeros	(an old GPT keeps its copy there)
  *	all the rest of the image, flush
  *	everything read back around the cache and compared; what differs is written again
  *	first MiB, flush, read back
  *
- * What is not written: holes of the image that its own filesystems call free. Old bytes of the disk stay there.
+ * What is not written: holes of the image that its own filesystems call free. Old bytes of the disk stay there
+ * unless they are discarded.
  *
  *	source_open(&s, "out/cp-1.img", e);		// or source_cow()
  *	flash_run(&job, e);
@@ -48,7 +50,11 @@ int source_ranges(const struct source *s, struct ranges *ret, struct err *e);
 
 /* ---- flash.c ---- */
 
-enum { FLASH_UPDATE = 1 << 0 }; /* write only what differs from the disk; verified all the same */
+enum {
+	FLASH_UPDATE = 1 << 0, /* write only what differs from the disk; verified all the same */
+	FLASH_DISCARD =
+		1 << 1, /* give the whole disk back to its controller first: old bytes are gone (not with UPDATE) */
+};
 
 struct flash_result {
 	uint64_t written, zeros, verified; /* bytes; ZEROS were on the disk already */

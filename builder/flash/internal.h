@@ -61,6 +61,8 @@ int target_read(const struct target *t, void *buf, size_t n, uint64_t offset, st
 int target_flush(const struct target *t, struct err *e);
 /* First MiB to zeros, flushed, read back. *RETRIES grows by the tries beyond the first. */
 int target_disarm(const struct target *t, size_t n, unsigned *retries, struct err *e);
+/* Discards all but the first MiB; a disk that cannot is warned about. */
+int target_discard(const struct target *t, struct err *e);
 /* Writes a mark at the end of the disk and looks for it: there, and where a disk of half, a quarter... would put it. */
 int target_probe(const struct target *t, uint64_t from, struct err *e);
 /* The first MiB, flushed, read back; zeros again when that fails. */

@@ -10,7 +10,7 @@
 #include "flash/flash.h"
 
 enum { SECTOR = 512 };
-static const uint64_t decode_memory = 160 * MIB, largest_image = 1024 * GIB;
+static const uint64_t largest_image = 1024 * GIB;
 /* Skipping less than this costs more in requests than it saves. */
 static const uint64_t smallest_gap = 64 * KIB;
 
@@ -38,11 +38,6 @@ static int take_measure(void *arg, const void *buf, size_t n, uint64_t offset)
 	return sig_check(&ignored);
 }
 
-static void on_progress(void *arg, uint64_t bytes)
-{
-	task_set(arg, bytes);
-}
-
 static int measure(struct source *s, uint64_t compressed, struct err *e)
 {
 	struct measure m = { 0 };
@@ -51,8 +46,7 @@ static int measure(struct source *s, uint64_t compressed, struct err *e)
 			    .write = take_measure,
 			    .write_arg = &m,
 			    .max_size = largest_image,
-			    .memory = decode_memory,
-			    .progress = on_progress };
+			    .progress = task_progress };
 	int r;
 
 	d.progress_arg = task_begin("measure", path_base(s->name), compressed);

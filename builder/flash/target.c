@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/sig.h"
 #include "crypto/random.h"
 #include "flash/internal.h"
 
@@ -138,6 +139,29 @@ int target_flush(const struct target *t, struct err *e)
 	if (fsync(t->fd) == 0)
 		return 0;
 	return err_errno(e, -errno, "%s did not keep what was written: its flush failed", t->device->path);
+}
+
+/* A part at a time, so that Ctrl-C is heard. */
+int target_discard(const struct target *t, struct err *e)
+{
+	static const uint64_t part = 1024 * MIB;
+	struct task *task = task_begin("discard", path_base(t->device->path), t->device->size);
+	int r = 0, code = 0;
+
+	for (uint64_t at = PIECE; at < t->device->size && r == 0 && code == 0; at += part) {
+		uint64_t range[2] = { at, MIN(part, t->device->size - at) };
+
+		if (ioctl(t->fd, BLKDISCARD, range) < 0)
+			code = errno;
+		task_add(task, range[1]);
+		r = sig_check(e);
+	}
+	task_end(task, r < 0 || code ? "failed" : NULL);
+	if (r == 0 && code == EOPNOTSUPP)
+		log_warning("%s cannot discard: old bytes stay where the image is free", t->device->path);
+	else if (r == 0 && code)
+		r = err_errno(e, -code, "cannot discard %s", t->device->path);
+	return r;
 }
 
 static void *new_buffer(void)

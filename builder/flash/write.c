@@ -98,12 +98,9 @@ static int give_decoded(struct work *w, struct pool *pool, struct err *e)
 {
 	const struct source *source = w->flash->source;
 	struct stream s = { .work = w, .pool = pool };
-	struct decode d = { .in = source->fd,
-			    .name = source->name,
-			    .write = take_decoded,
-			    .write_arg = &s,
-			    .max_size = source->size,
-			    .memory = 160 * MIB };
+	struct decode d = {
+		.in = source->fd, .name = source->name, .write = take_decoded, .write_arg = &s, .max_size = source->size
+	};
 	int r = 0;
 
 	if (lseek(source->fd, 0, SEEK_SET) < 0)

@@ -10,7 +10,7 @@
 #include "base/file.h"
 #include "base/proc.h"
 
-enum { SUPERBLOCK_AT = 1024 };
+enum { SUPERBLOCK_AT = 1024, COMPLAINTS = 900 };
 
 static int read_super(const char *image, uint64_t offset, struct ext2_super_block *ret, struct err *e)
 {
@@ -50,13 +50,41 @@ static int check_end(const char *image, uint64_t offset, uint64_t length, uint64
 	return 0;
 }
 
+/* What e2fsck complains of stands on its stdout among headings; its stderr is its version. */
+static int add_complaints(char *said, int code, const char *where, const char *image, struct err *e)
+{
+	static const char *const noise[] = { "Pass ", "********** WARNING", " files (", "cannot proceed with fsck" };
+	_cleanup_strbuf_ struct strbuf b = { 0 };
+	char *save = NULL;
+
+	for (char *line = strtok_r(said, "\n", &save); line && b.n < COMPLAINTS; line = strtok_r(NULL, "\n", &save)) {
+		bool heading = false;
+
+		for (size_t i = 0; i < ARRAY_SIZE(noise); i++)
+			heading |= strstr(line, noise[i]) != NULL;
+		if (!heading)
+			strbuf_addf(&b, "%s%.200s", b.n ? " " : "", line);
+	}
+	if (b.n)
+		err_set(e, e->code, "e2fsck failed with exit code %d: %s", code, b.s);
+	return err_rename(e, where, image);
+}
+
 int ext4_check(const char *image, uint64_t offset, uint64_t length, int64_t epoch, struct err *e)
 {
+	_cleanup_strbuf_ struct strbuf said = { 0 };
 	_cleanup_free_ char *where = xasprintf(PROC_FILE "?offset=%llu", (unsigned long long)offset);
 	const char *const argv[] = { "e2fsck", "-fn", where, NULL };
-	int r = proc_run(&(struct proc){ .argv = argv, .file = image, .file_read_only = true, .epoch = MAX(epoch, 1) },
-			 e);
+	int code = 0, r = proc_run(&(struct proc){ .argv = argv,
+						   .file = image,
+						   .file_read_only = true,
+						   .epoch = MAX(epoch, 1),
+						   .output = &said,
+						   .exit_code = &code },
+				   e);
 
+	if (r < 0 && code && said.n)
+		return add_complaints(said.s, code, where, image, e);
 	return r < 0 ? r : check_end(image, offset, length, 0, e);
 }
 

@@ -136,6 +136,62 @@ int ext4_digest(struct ext4 *x, const char *path, char sha256[SHA256_HEX], struc
 	return r;
 }
 
+/* The next N bytes of an open file, all of them. */
+static int read_piece(struct ext4 *x, ext2_file_t file, void *buf, unsigned n, const char *path, struct err *e)
+{
+	unsigned got = 0;
+	errcode_t c = ext2fs_file_read(file, buf, n, &got);
+
+	if (c)
+		return ext4_error(e, c, path, "cannot read");
+	return got == n ? 0 : ext4_damaged(e, path, "a file is shorter than its length");
+}
+
+static int compare_open(struct ext4 *a, ext2_file_t one, struct ext4 *b, ext2_file_t two, uint64_t size,
+			const char *path, bool *ret, struct err *e)
+{
+	_cleanup_free_ char *other = xmalloc(CHUNK); /* A and B may be one */
+	bool same = true;
+	int r = 0;
+
+	for (unsigned n; size && same && r == 0; size -= n) {
+		n = (unsigned)MIN(size, (uint64_t)CHUNK);
+		r = read_piece(a, one, a->chunk, n, path, e);
+		if (r == 0)
+			r = read_piece(b, two, other, n, path, e);
+		same = r == 0 && memcmp(a->chunk, other, n) == 0;
+		if (r == 0)
+			r = sig_check(e);
+	}
+	*ret = same;
+	return r;
+}
+
+int ext4_equal(struct ext4 *a, const char *path_a, struct ext4 *b, const char *path_b, bool *ret, struct err *e)
+{
+	struct spot s, t;
+	inode_t i, j;
+	ext2_file_t one = NULL, two = NULL;
+	errcode_t c;
+	int r = find_inode(a, path_a, 0, &s, &i, e);
+
+	if (r == 0)
+		r = find_inode(b, path_b, 0, &t, &j, e);
+	if (r < 0)
+		return r;
+	if (EXT2_I_SIZE(&i) != EXT2_I_SIZE(&j))
+		return *ret = false, 0;
+	c = ext2fs_file_open(a->fs, s.ino, 0, &one);
+	if (c == 0)
+		c = ext2fs_file_open(b->fs, t.ino, 0, &two);
+	r = c ? ext4_error(e, c, path_a, "cannot open") : compare_open(a, one, b, two, EXT2_I_SIZE(&i), path_a, ret, e);
+	if (two)
+		ext2fs_file_close(two);
+	if (one)
+		ext2fs_file_close(one);
+	return r;
+}
+
 struct tour {
 	struct ext4 *x;
 	ext4_walk_fn fn;

@@ -293,6 +293,18 @@ int fat_list(const struct fat *f, struct fat_entry **ret, size_t *ret_n, struct 
 	return 0;
 }
 
+int fat_extract_all(const struct fat *f, const struct fat_entry *list, size_t n, const char *dir, struct err *e)
+{
+	int r = 0;
+
+	/* A name such as "../x" would lead out of DIR. */
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = check_name(list[i].path, e);
+	if (r == 0 && n)
+		r = run(f, ARGS("mcopy", "-s", "-n", "::*", dir), &reading, e);
+	return r;
+}
+
 /* mdir's last line, digits in groups: "   41 279 488 bytes free". */
 int fat_free(const struct fat *f, uint64_t *ret_bytes, struct err *e)
 {

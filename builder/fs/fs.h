@@ -98,6 +98,9 @@ int ext4_walk(struct ext4 *fs, const char *dir, ext4_walk_fn fn, void *arg, stru
 /* SHA-256 of a regular file's content. */
 int ext4_digest(struct ext4 *fs, const char *path, char sha256[65], struct err *e);
 
+/* Are two regular files the same, byte for byte? Both are read until they differ. */
+int ext4_equal(struct ext4 *a, const char *path_a, struct ext4 *b, const char *path_b, bool *ret, struct err *e);
+
 /* Grows a closed, clean filesystem to NEW_LENGTH bytes with resize2fs (e2fsck -fn first when it asks for it), sets the
  * file's length to OFFSET + NEW_LENGTH, and checks with own arithmetic that the filesystem ends there. -EINVAL when
  * NEW_LENGTH is less than the file's length now: resize2fs would cut the image. Grow the partition afterwards. */
@@ -128,10 +131,16 @@ struct fat_entry {
 };
 /* Every file and folder, sorted by path, on the arena. */
 int fat_list(const struct fat *f, struct fat_entry **ret, size_t *ret_n, struct err *e);
+/* All of a LIST by fat_list() below the folder DIR of the host, at once. */
+int fat_extract_all(const struct fat *f, const struct fat_entry *list, size_t n, const char *dir, struct err *e);
 int fat_free(const struct fat *f, uint64_t *ret_bytes, struct err *e);
 /* As ext4_free_ranges(), for the FAT16 or FAT32 at OFFSET of an image; read here, without mtools. -EINVAL when it is
  * none that can be relied upon. */
 int fat_free_ranges(const struct cow *image, uint64_t offset, uint64_t length, free_range_fn fn, void *arg,
 		    struct err *e);
+
+/* fsck.fat -n; class FAILED with its words when it finds anything. It knows no offset: the data of the partition goes
+ * into a nameless file first. */
+int fat_check(const char *image, uint64_t offset, uint64_t length, struct err *e);
 
 #endif

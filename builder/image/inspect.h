@@ -3,10 +3,7 @@
 #ifndef IMAGE_INSPECT_H
 #define IMAGE_INSPECT_H
 
-#include "build/build.h"
-
-enum record_state { STATE_OK, STATE_CHANGED, STATE_MISSING, STATE_UNCHECKED, RECORD_STATE_COUNT };
-extern const char *const record_state_names[RECORD_STATE_COUNT];
+#include "image/card.h"
 
 struct unit_link {
 	const char *target, *unit; /* "multi-user.target", "k3s.service" */
@@ -21,7 +18,7 @@ struct image_report {
 	struct records records;
 	enum record_state *states; /* of records, same order */
 	VEC(struct unit_link) units;
-	VEC(const char *) undeclared; /* differences from the base that no record speaks of */
+	struct paths undeclared; /* differences from the base that no record speaks of */
 };
 
 /* BASE (may be NULL) is the raw image it was built from; differences are then looked for, file by file. */

@@ -18,9 +18,8 @@ static json_t *partitions_json(const struct disk *d)
 json_t *image_report_json(const struct image_report *r)
 {
 	json_t *j = json_object(), *files = records_json(&r->records), *units = json_array(), *more = json_array();
-	static const char *const kept[] = {
-		"cluster", "node", "role", "board", "pibuild", "time", "base", "artifacts"
-	};
+	static const char *const kept[] = { "cluster", "node", "role", "board",	   "layer",
+					    "pibuild", "time", "base", "artifacts" };
 
 	json_object_set_new(j, "image", json_string(r->path));
 	json_object_set_new(j, "size", json_integer((json_int_t)r->disk.size));
@@ -35,7 +34,7 @@ json_t *image_report_json(const struct image_report *r)
 	vec_foreach (u, &r->units)
 		json_array_append_new(units, json_pack("{s:s, s:s}", "unit", u->unit, "wantedBy", u->target));
 	json_object_set_new(j, "units", units);
-	vec_foreach (p, &r->undeclared)
+	vec_foreach (p, &r->undeclared.v)
 		json_array_append_new(more, json_string(*p));
 	json_object_set_new(j, "undeclared", more);
 	return j;
@@ -57,8 +56,11 @@ static void print_origin(const struct image_report *r)
 		printf("no manifest: not an image made by pibuild\n");
 		return;
 	}
-	printf("node %s of cluster %s: %s on %s\n", text(r->manifest, "node"), text(r->manifest, "cluster"),
-	       text(r->manifest, "role"), text(r->manifest, "board"));
+	if (json_object_get(r->manifest, "node"))
+		printf("node %s of cluster %s: %s on %s\n", text(r->manifest, "node"), text(r->manifest, "cluster"),
+		       text(r->manifest, "role"), text(r->manifest, "board"));
+	else
+		printf("generic: %s, for `pibuild flash IMAGE --node NAME DISK`\n", text(r->manifest, "role"));
 	printf("base %s %s, sha256 %.12s...\n", text(base, "name"), text(base, "version"), text(base, "sha256"));
 	for (i = 0; (one = json_array_get(artifacts, i)); i++)
 		printf("  %-20s %-18s sha256 %.12s...\n", text(one, "name"), text(one, "version"), text(one, "sha256"));
@@ -101,8 +103,8 @@ void image_report_print(const struct image_report *r)
 	printf("\nunits enabled\n");
 	vec_foreach (u, &r->units)
 		printf("  %-40s %s\n", u->unit, u->target);
-	if (r->undeclared.n)
-		printf("\nchanged against the base, and no record says so (%zu)\n", r->undeclared.n);
-	vec_foreach (p, &r->undeclared)
+	if (r->undeclared.v.n)
+		printf("\nchanged against the base, and no record says so (%zu)\n", r->undeclared.v.n);
+	vec_foreach (p, &r->undeclared.v)
 		printf("  %s\n", *p);
 }

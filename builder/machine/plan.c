@@ -48,14 +48,7 @@ static int choose_ports(const struct machine_want *want, struct machine *m, stru
 
 static int make_dir(struct machine *m, struct err *e)
 {
-	const char *base = getenv("TMPDIR");
-	char *dir = arena_printf("%s/pibuild-boot.XXXXXX", base && *base == '/' ? base : "/var/tmp");
-
-	/* Not /tmp: what a guest writes may be more than a RAM disk holds. */
-	if (!mkdtemp(dir))
-		return err_errno(e, -errno, "cannot make a folder %s; set TMPDIR to one that can be written", dir);
-	m->dir = dir;
-	return 0;
+	return temp_dir("boot", &m->dir, e);
 }
 
 static const char *absolute(const char *path)

@@ -66,15 +66,20 @@ int node_add_boot(const struct node_ctx *x, struct tree *t, struct err *e)
 	struct words *w = arena_new(struct words);
 	_cleanup_strbuf_ struct strbuf what = { 0 };
 
+	struct entry *cmdline;
+
 	vec_foreach (word, &x->board->cmdline)
 		*vec_push(&w->v) = *word;
 	if (node_uses_wifi(x) && x->config->network.wifi.country)
 		*vec_push(&w->v) = arena_printf("cfg80211.ieee80211_regdom=%s", x->config->network.wifi.country);
 	vec_foreach (word, &w->v)
 		strbuf_addf(&what, "%s%s", what.n ? " " : "adds ", *word);
-	/* The same words for most nodes of a role: once in their layer is cheaper than on every image. */
-	tree_add_edit(t, BOOT_DIR "/cmdline.txt", 0755, origin, edit_cmdline, w, what.n ? what.s : "unchanged")->layer =
-		LAYER_ROLE;
+	cmdline = tree_add_edit(t, BOOT_DIR "/cmdline.txt", 0755, origin, edit_cmdline, w,
+				what.n ? what.s : "unchanged");
+	/* The same words for every node: once in their layer is cheaper than on every image. Wi-Fi has a word of its
+	 * own, for some nodes only, and a role has one layer. */
+	if (!x->config->network.wifi.country)
+		cmdline->layer = LAYER_ROLE;
 	if (x->board->config_lines.n)
 		tree_add_edit(t, BOOT_DIR "/config.txt", 0755, origin, edit_config, x->board,
 			      arena_printf("block for %s", x->board->name));

@@ -89,7 +89,7 @@ static int set_secret(const struct node_ctx *x, const struct dns01_value *v, str
 				 "certManager.dns01.%s: what the reference leads to is no text; the provider gives a "
 				 "token or key as text: check the file or command",
 				 v->key);
-	if (x->secret_use == SECRET_PROBE)
+	if (x->secret_use != SECRET_READ)
 		text = SECRETS_MASK, n = strlen(SECRETS_MASK);
 	yaml_set(data, dns01_key_find(p, v->key)->secret_key, yaml_strn(text, n));
 	return 0;

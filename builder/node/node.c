@@ -24,16 +24,15 @@ static const struct {
 	{ "release", node_add_release }, /* last: lists the others' artifacts */
 };
 
-static unsigned node_kinds(const struct node_ctx *x)
+/* By role alone: all nodes of a role share one layer. */
+static unsigned audience(const struct node_ctx *x)
 {
-	unsigned who = x->node->role == ROLE_WORKER ? FOR_WORKER : FOR_CONTROL_PLANE;
-
-	return who | (node_is_first_server(x) ? FOR_FIRST_SERVER : 0);
+	return x->node->role == ROLE_WORKER ? FOR_WORKER : FOR_CONTROL_PLANE;
 }
 
 bool node_wants_artifact(const struct node_ctx *x, const struct artifact *a)
 {
-	return !a->base && (a->for_whom & node_kinds(x)) && (!(a->for_whom & FOR_AIRGAP) || x->config->airgap) &&
+	return !a->base && (a->for_whom & audience(x)) && (!(a->for_whom & FOR_AIRGAP) || x->config->airgap) &&
 	       cluster_wants_artifact(x, a);
 }
 

@@ -5,7 +5,7 @@
 #include "node/node.h"
 
 /* Changes whenever the same inputs would give other bytes in a layer. */
-static const char layer_format[] = "pibuild layer 2";
+static const char layer_format[] = "pibuild layer 3 " PIBUILD_VERSION;
 
 /* What stays free for stamps, logs and the time until the root has grown to the card. */
 static const uint64_t reserve_base = 96 * MIB, reserve_step = 32 * MIB;
@@ -57,6 +57,15 @@ static void hash_edit(struct sha256 *s, const struct entry *t)
 	hash_text(s, out.s);
 }
 
+/* All of it, since the manifest of the layer tells it. */
+static void hash_pin(struct sha256 *s, const struct pin *pin)
+{
+	hash_text(s, pin->name);
+	hash_text(s, pin->version);
+	hash_text(s, pin->url);
+	hash_text(s, pin->sha256);
+}
+
 static void hash_images(struct sha256 *s, const struct images *images)
 {
 	vec_foreach (i, &images->v) {
@@ -72,7 +81,8 @@ static void layer_key(const struct plan *p, const struct node_plan *n, uint64_t 
 
 	sha256_init(&s);
 	hash_text(&s, layer_format);
-	hash_text(&s, p->base.sha256);
+	hash_text(&s, role_names[n->node->role]);
+	hash_pin(&s, &p->base);
 	strbuf_addf(&b, "%lld %llu", (long long)p->project->epoch, (unsigned long long)reserve);
 	hash_text(&s, b.s);
 	vec_foreach (t, &n->tree.entries) {
@@ -86,7 +96,7 @@ static void layer_key(const struct plan *p, const struct node_plan *n, uint64_t 
 		if (t->kind == ENTRY_EDIT) {
 			hash_edit(&s, t);
 		} else if (t->source == SOURCE_ARTIFACT) {
-			hash_text(&s, t->pin.sha256);
+			hash_pin(&s, &t->pin);
 			hash_text(&s, t->pin.artifact->install.member);
 		} else if (t->source == SOURCE_IMAGES) {
 			hash_images(&s, t->images);
@@ -95,9 +105,21 @@ static void layer_key(const struct plan *p, const struct node_plan *n, uint64_t 
 	sha256_final(&s, key);
 }
 
+/* Room for the stamp goes by the user's files: all else fits into the base of it, and what is generated may differ in
+ * size where secrets are masked. */
+static uint64_t reserve_of(const struct node_plan *n)
+{
+	uint64_t size = 0;
+
+	vec_foreach (t, &n->tree.entries)
+		if (t->layer == LAYER_NODE && t->source == SOURCE_HOST_FILE)
+			size += t->size;
+	return reserve_base + (size + reserve_step - 1) / reserve_step * reserve_step;
+}
+
 static struct layer_plan *find_layer(struct plan *p, struct node_plan *n)
 {
-	uint64_t reserve = reserve_base + (n->stamp_size + reserve_step - 1) / reserve_step * reserve_step;
+	uint64_t reserve = reserve_of(n);
 	struct layer_plan *l = arena_new(struct layer_plan);
 
 	layer_key(p, n, reserve, l->key);
@@ -132,7 +154,8 @@ static int plan_node(struct plan *p, const struct plan_options *o, size_t i, str
 		return r;
 	n->node = x.node;
 	n->board = x.board;
-	n->image = path_join(o->out, arena_printf("%s.img", x.node->name));
+	n->name = x.node->name;
+	n->image = path_join(o->out, arena_printf("%s.img", n->name));
 	vec_foreach (t, &n->tree.entries) {
 		if (t->layer == LAYER_NODE)
 			n->stamp_size += t->size;
@@ -143,6 +166,77 @@ static int plan_node(struct plan *p, const struct plan_options *o, size_t i, str
 	}
 	n->layer = find_layer(p, n);
 	*vec_push(&p->nodes) = n;
+	return 0;
+}
+
+/* ---- generic images: one per role ---- */
+
+/* The path that the layers of X and Y do not have in common, "" when it is none. */
+static const char *layer_difference(const struct tree *x, const struct tree *y)
+{
+	vec_foreach (t, &x->entries) {
+		const struct entry *other = tree_find(y, t->path);
+
+		if (t->layer == LAYER_ROLE &&
+		    (!other || other->layer != LAYER_ROLE || !streq(t->sha256, other->sha256) ||
+		     !streq(str_or(t->edit_what, ""), str_or(other->edit_what, ""))))
+			return t->path;
+	}
+	return "";
+}
+
+static int same_layer(const struct node_plan *a, const struct node_plan *b, struct err *e)
+{
+	const char *path = layer_difference(&a->tree, &b->tree);
+
+	if (a->layer == b->layer)
+		return 0;
+	if (!*path)
+		path = layer_difference(&b->tree, &a->tree);
+	return err_class(e, CLASS_CONFIG,
+			 "%s and %s cannot share a generic image: %s%s; build their own images, without --generic",
+			 a->name, b->name, *path ? path : "your overlays for one of them are larger by 32 MiB or more",
+			 *path ? " differs (is it in the overlays of one of them?)" : "");
+}
+
+/* What of N is the same for every node of its role. */
+static struct node_plan *make_generic(const struct plan_options *o, const struct node_plan *n)
+{
+	struct node_plan *g = arena_new(struct node_plan);
+
+	*g = (struct node_plan){
+		.name = role_names[n->node->role],
+		.generic = true,
+		.node = n->node,
+		.board = n->board,
+		.layer = n->layer,
+		.image = path_join(o->out, arena_printf("%s.img", role_names[n->node->role])),
+	};
+	vec_foreach (t, &n->tree.entries)
+		if (t->layer == LAYER_ROLE)
+			*vec_push(&g->tree.entries) = *t;
+	return g;
+}
+
+/* The nodes of the plan become their roles. */
+static int plan_generic(struct plan *p, const struct plan_options *o, struct err *e)
+{
+	const struct node_plan *first[ROLE_COUNT] = { 0 };
+	int r = 0;
+
+	vec_foreach (n, &p->nodes) {
+		enum role role = (*n)->node->role;
+
+		if (!first[role])
+			first[role] = *n;
+		r = same_layer(first[role], *n, e);
+		if (r < 0)
+			return r;
+	}
+	p->nodes.n = 0;
+	for (size_t i = 0; i < ROLE_COUNT; i++)
+		if (first[i])
+			*vec_push(&p->nodes) = make_generic(o, first[i]);
 	return 0;
 }
 
@@ -173,8 +267,10 @@ int plan_make(const struct project *project, const struct plan_options *o, struc
 	if (!p->nodes.n)
 		return err_class(e, CLASS_USAGE, "%s has no node with the role %s", project->config->path,
 				 str_or(o->role, "asked for"));
-	*ret = p;
-	return 0;
+	r = o->generic ? plan_generic(p, o, e) : 0;
+	if (r == 0)
+		*ret = p;
+	return r;
 }
 
 static const char *pin_state(const struct pin *pin, const struct cache *cache)
@@ -198,8 +294,8 @@ static json_t *images_json(const struct images *images, const struct cache *cach
 	json_t *list = json_array();
 
 	vec_foreach (i, &images->v)
-		json_array_append_new(list, json_pack("{s:s, s:s, s:s?, s:s}", "name", i->name, "tag", i->tag, "sha256",
-						      i->sha256, "state", image_state(i, cache)));
+		json_array_append_new(list, json_pack("{s:s, s:s?, s:s?, s:s}", "name", i->name, "tag", i->tag,
+						      "sha256", i->sha256, "state", image_state(i, cache)));
 	return list;
 }
 
@@ -220,6 +316,12 @@ static json_t *entries_json(const struct tree *t)
 	return a;
 }
 
+/* NULL: a generic image is for all of them. */
+static const char *board_of(const struct node_plan *n)
+{
+	return n->generic ? NULL : n->board->name;
+}
+
 json_t *plan_json(const struct plan *p, const struct cache *cache)
 {
 	json_t *artifacts = json_array(), *nodes = json_array();
@@ -233,10 +335,10 @@ json_t *plan_json(const struct plan *p, const struct cache *cache)
 		json_array_append_new(artifacts, j);
 	}
 	vec_foreach (n, &p->nodes)
-		json_array_append_new(nodes, json_pack("{s:s, s:s, s:s, s:s, s:s, s:o}", "name", (*n)->node->name,
-						       "role", role_names[(*n)->node->role], "board", (*n)->board->name,
-						       "image", (*n)->image, "layer", (*n)->layer->key, "entries",
-						       entries_json(&(*n)->tree)));
+		json_array_append_new(nodes, json_pack("{s:s, s:s, s:s*, s:b, s:s, s:s, s:o}", "name", (*n)->name,
+						       "role", role_names[(*n)->node->role], "board", board_of(*n),
+						       "generic", (*n)->generic, "image", (*n)->image, "layer",
+						       (*n)->layer->key, "entries", entries_json(&(*n)->tree)));
 	return json_pack("{s:s, s:s, s:I, s:o, s:o, s:o}", "cluster", p->project->config->cluster.name, "lock",
 			 str_or(p->project->lock->path, ""), "time", (json_int_t)p->project->epoch, "artifacts",
 			 artifacts, "images", images_json(&p->images, cache), "nodes", nodes);
@@ -249,8 +351,8 @@ static void print_node(const struct node_plan *n)
 
 	vec_foreach (t, &n->tree.entries)
 		generated += t->layer == LAYER_NODE;
-	printf("  %-20s %-14s %-8s %-24s layer %.12s + %zu entries (%s)\n", n->node->name, role_names[n->node->role],
-	       n->board->name, n->image, n->layer->key, generated, size_text(n->stamp_size, size));
+	printf("  %-20s %-14s %-8s %-24s layer %.12s + %zu entries (%s)\n", n->name, role_names[n->node->role],
+	       str_or(board_of(n), "any"), n->image, n->layer->key, generated, size_text(n->stamp_size, size));
 }
 
 void plan_print(const struct plan *p, const struct cache *cache)

@@ -15,17 +15,20 @@
 
 struct layer_plan {
 	char key[SHA256_HEX];
-	const char *label;		  /* "control-plane" */
+	const char *label;		  /* the role: "control-plane" */
 	const struct node_plan *for_node; /* its tree's LAYER_ROLE entries make the layer */
 	uint64_t reserve;		  /* bytes kept free for stamps and the first boot */
 };
 
+/* One image. A generic one is its layer and nothing else: no identity, no secret. */
 struct node_plan {
-	const struct node_config *node;
+	const char *name; /* of the node; of the role when generic */
+	bool generic;
+	const struct node_config *node; /* when generic: any of its role */
 	const struct board *board;
 	struct tree tree;
 	struct layer_plan *layer;
-	const char *image; /* OUT/<node>.img */
+	const char *image; /* OUT/<name>.img */
 	uint64_t stamp_size;
 };
 
@@ -45,6 +48,7 @@ struct plan_options {
 	const char *role; /* --role; NULL = all */
 	const char *out;
 	enum secret_use secret_use;
+	bool generic; /* an image per role of the selected nodes instead of one per node */
 };
 
 int plan_make(const struct project *p, const struct plan_options *o, struct plan **ret, struct err *e);

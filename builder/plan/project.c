@@ -27,7 +27,7 @@ static int load_secrets(struct project *p, const struct project_options *o, stru
 	struct secrets *s;
 	int r;
 
-	if (o->policy == SECRETS_NONE || (o->policy == SECRETS_IF_ANY && !o->secrets && access(path, F_OK) < 0))
+	if (o->policy <= SECRETS_NONE || (o->policy == SECRETS_IF_ANY && !o->secrets && access(path, F_OK) < 0))
 		return 0;
 	if (o->policy == SECRETS_NEEDED && access(path, F_OK) < 0 && errno == ENOENT) {
 		r = secrets_create(path, p->config, e);
@@ -58,12 +58,7 @@ static const char *overlays_beside(const struct config *c)
 
 static void check_versions(struct project *p)
 {
-	const struct cluster_versions v = {
-		.k3s = artifact_version(p->catalogue, p->config, "k3s"),
-		.cilium = artifact_version(p->catalogue, p->config, "cilium"),
-		.gateway_api = artifact_version(p->catalogue, p->config, "gatewayAPI"),
-		.cert_manager = artifact_version(p->catalogue, p->config, "certManager"),
-	};
+	const struct cluster_versions v = versions_in_force(p->catalogue, p->lock, p->config);
 
 	cluster_check(p->config, &v, &p->faults);
 }
@@ -149,6 +144,8 @@ static int load(const struct project_options *o, const struct lock *built, struc
 		return r;
 	load_errors = p->faults.errors;
 	check_versions(p);
+	if (o->policy != SECRETS_UNUSED)
+		config_check_secrets(p->config, &p->faults);
 	/* A values file is judged against the cluster, which has to be readable as one. */
 	if (load_errors)
 		return 0;

@@ -11,6 +11,7 @@
 #include "secrets/secrets.h"
 
 enum secrets_policy {
+	SECRETS_UNUSED, /* as NONE, and what the config refers to is not looked at either */
 	SECRETS_NONE,	/* not looked at: secrets_masked() */
 	SECRETS_IF_ANY, /* the file when there is one or one is named, else secrets_masked() */
 	SECRETS_NEEDED, /* made, with a message, when there is none; completed for new nodes */

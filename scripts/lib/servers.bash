@@ -105,7 +105,7 @@ web_config() {
 				ssl_certificate_key "$4/server.key";
 				root "$2/www";
 				try_files \$uri @kept;
-				location @kept { root "$3"; }
+				location @kept { root "$3"; try_files \$uri \$uri.json =404; }
 			}
 		}
 	CONFIG

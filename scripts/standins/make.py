@@ -3,11 +3,13 @@
 
 Makes stand-ins for the release artifacts that the catalogue names, at every version the lock lists,
 in the forms of the real releases: OUT/<host>/<path> is what a web server shows for the URL, and
-OUT/lock.yaml is the lock with the digests and sizes of the stand-ins. --real-size pads programs to
+OUT/lock.yaml is the lock with the digests and sizes of the stand-ins. The documents of the catalogue's channels list
+those versions, as upstream would. --real-size pads programs to
 the size of the real ones.
 
 The sandbox brings its own base image: OUT/bases lists the URLs it stands in for, and the lock has
-@BASE_SHA256@, @BASE_SIZE@ and @BASE_RAW@ in the places of its digests and sizes.
+@BASE_SHA256@, @BASE_SIZE@ and @BASE_RAW@ in the places of its digests and sizes; the list of Raspberry Pi Imager has
+@BASE_RAW_SHA256@ and @BASE_RAW_SIZE@ too.
 """
 
 import gzip
@@ -205,6 +207,46 @@ def content(artifact, version, real_size):
     return generic(artifact, version)
 
 
+def k3s_channels(versions):
+    def channel(name, latest):
+        where = "https://update.k3s.io/v1-release/channels"
+        return {"id": name, "type": "channel", "links": {"self": f"{where}/{name}"}, "name": name, "latest": latest}
+
+    channels = [channel("stable", versions[0]), channel("latest", "v1.99.0+k3s1"), channel("testing", "v1.99.1-rc1+k3s1")]
+    channels += [channel(version.rsplit(".", 1)[0], version) for version in versions]
+    return json.dumps({"type": "collection", "links": {"self": "https://update.k3s.io/v1-release/channels"},
+                       "actions": {}, "resourceType": "channels", "data": channels}).encode()
+
+
+def stable_txt(versions):
+    return f"v{versions[0].removeprefix('v')}\n".encode()
+
+
+def releases(versions):
+    names = [("v99.0.0-rc.1", True)] + [(version, False) for version in versions]
+    return json.dumps([{"tag_name": name, "name": name, "draft": False, "prerelease": early, "published_at": DATE,
+                        "assets": []} for name, early in names]).encode()
+
+
+def os_list(urls):
+    def image(name, url):
+        return {"name": name, "description": "stand-in", "icon": "icons/stand-in.png", "url": url,
+                "extract_size": "@BASE_RAW_SIZE@", "extract_sha256": "@BASE_RAW_SHA256@",
+                "image_download_size": "@BASE_SIZE@", "image_download_sha256": "@BASE_SHA256@",
+                "release_date": "2026-09-15", "init_format": "cloudinit-rpi", "devices": ["pi5-64bit", "pi4-64bit"]}
+
+    full = image("Raspberry Pi OS (64-bit)", urls[0].replace("lite_arm64", "arm64").replace("-lite", ""))
+    other = {"name": "Raspberry Pi OS (other)", "description": "more", "icon": "icons/stand-in.png",
+             "subitems": [image("Raspberry Pi OS Lite (64-bit)", url) for url in urls]}
+    return json.dumps({"imager": {"latest_version": "2.0.0", "devices": []},
+                       "os_list": [full, other, {"name": "Elsewhere", "subitems_url": "https://elsewhere.invalid/x.json"}]},
+                      indent=1).encode()
+
+
+def by_number(version):
+    return [int(number) for number in re.findall(r"\d+", version)]
+
+
 class Site:
     """Files by URL; checksum files grow as artifacts are added."""
 
@@ -257,6 +299,16 @@ class Site:
                         "browser_download_url": f"{base}/{n}"} for n, d in assets],
         }, indent=2).encode()
 
+    def add_channel(self, source, versions, urls):
+        """VERSIONS are newest first; URLS are those of the bases."""
+        kinds = {"k3s": k3s_channels, "text": stable_txt, "github": releases}
+        if source["form"] == "raspios-list":
+            self.files[source["url"]] = os_list(urls)
+        elif source["form"] in kinds:
+            # A path cannot be a file and a folder: the server adds the .json.
+            suffix = ".json" if source["form"] == "github" else ""
+            self.files[source["url"].split("?")[0] + suffix] = kinds[source["form"]](versions)
+
     def write(self, out):
         for url, data in self.files.items():
             parts = urlsplit(url)
@@ -298,6 +350,10 @@ def main():
     for image in lock.get("images", []):
         repository = image["name"].split("/", 1)[1]
         image.update(digest=images.image(repository, image["tag"])[2], source="stand-in")
+    keys = {name: row["version"] for name, row in rows.items()}
+    for key, channel in catalogue.get("channels", {}).items():
+        versions = {e["version"] for e in lock["artifacts"] if keys.get(e["name"]) == key}
+        site.add_channel(channel, sorted(versions, key=by_number, reverse=True), bases)
     site.write(arguments[2])
     with open(os.path.join(arguments[2], "lock.yaml"), "w", encoding="utf-8") as file:
         yaml.safe_dump(lock, file, sort_keys=False, width=1000)

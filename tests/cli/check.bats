@@ -271,7 +271,7 @@ note() {
 
 @test "a base that is misspelt names the nearest" {
 	add 'os: {base: raspois}'
-	fault 'cluster.yaml:24:12: error: os.base: '\''raspois'\'' cannot be used: it must be raspios, debian, a path or an https:// address; did you mean raspios?'
+	fault 'cluster.yaml:24:12: error: os.base: '\''raspois'\'' cannot be used: it must be raspios, raspios-bookworm, debian, a path or an https:// address; did you mean raspios?'
 }
 
 @test "a base over plain http is refused" {
@@ -339,12 +339,12 @@ note() {
 
 @test "Cilium and Gateway API that do not fit are refused" {
 	add 'versions: {gatewayAPI: v1.4.1}'
-	fault 'cluster.yaml:24:24: error: versions: Cilium 1.20.0 does not work with the Gateway API CRDs v1.4.1: its operator crashes or leaves the Gateway API off without a word; set versions.gatewayAPI: v1.6.1'
+	fault 'cluster.yaml:24:24: error: versions.gatewayAPI: Cilium 1.20.0 does not work with the Gateway API CRDs v1.4.1: its operator crashes or leaves the Gateway API off without a word; set versions.gatewayAPI: v1.6.1'
 }
 
 @test "an older Cilium asks for its own Gateway API" {
 	add 'versions: {cilium: 1.19.6}'
-	fault 'cluster.yaml:24:20: error: versions: Cilium 1.19.6 does not work with the Gateway API CRDs v1.6.1: its operator crashes or leaves the Gateway API off without a word; set versions.gatewayAPI: v1.4.1'
+	fault 'cluster.yaml:24:20: error: versions.cilium: Cilium 1.19.6 does not work with the Gateway API CRDs v1.6.1: its operator crashes or leaves the Gateway API off without a word; set versions.gatewayAPI: v1.4.1'
 }
 
 @test "a Cilium pibuild does not know is refused" {
@@ -781,7 +781,7 @@ note() {
 
 @test "a K3s that nothing is tested with is noted" {
 	add 'versions: {k3s: v1.37.1+k3s1}'
-	note 'cluster.yaml:24:17: note: versions.k3s: v1.37.1+k3s1 is not among the Kubernetes versions Cilium and cert-manager are tested with (1.33 to 1.36)'
+	note 'cluster.yaml:24:17: note: versions.k3s: Cilium 1.20.0 is tested with Kubernetes 1.33 to 1.36, not with K3s v1.37.1+k3s1'
 }
 
 @test "a version the lock lacks is noted" {

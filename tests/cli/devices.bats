@@ -43,8 +43,9 @@ teardown() {
 	fails 2 "an argument is missing: usage: pibuild flash IMAGE DISK" "$PIBUILD" flash
 	fails 2 "an argument is missing" "$PIBUILD" flash one.img
 	fails 2 "too many arguments" "$PIBUILD" flash one.img /dev/null /dev/null
-	fails 2 "too many arguments" "$PIBUILD" flash --node cp-1 one.img /dev/null
+	fails 2 "too many arguments" "$PIBUILD" flash --node cp-1 one.img /dev/null /dev/zero
 	fails 2 "--all means every node" "$PIBUILD" flash --all --node cp-1 /dev/null
+	fails 2 "--update keeps what is on the disk" "$PIBUILD" flash --update --discard one.img /dev/null
 	fails 2 "one --node at a time" "$PIBUILD" flash --node a --node b /dev/null
 }
 

@@ -67,6 +67,12 @@ setup() {
 	fails 2 'an argument is missing: usage: pibuild inspect IMAGE' "$PIBUILD" inspect
 }
 
+@test "verify and diff without their images are usage errors" {
+	fails 2 'an argument is missing: usage: pibuild verify IMAGE' "$PIBUILD" verify
+	fails 2 'an argument is missing: usage: pibuild diff IMAGE|DIR IMAGE|DIR' "$PIBUILD" diff one.img
+	fails 2 'pibuild verify takes no --brief' "$PIBUILD" verify one.img --brief
+}
+
 @test "options may stand before or after the command" {
 	write_cluster
 	"$PIBUILD" --json plan -c cluster.yaml >a

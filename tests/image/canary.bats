@@ -191,7 +191,12 @@ config=/etc/rancher/k3s/config.yaml
 	for node in cp-1 w-2; do
 		talks "inspect-$node" "$PIBUILD" inspect out/$node.img
 		talks "inspect-json-$node" "$PIBUILD" -v inspect --json out/$node.img
+		talks "verify-$node" "$PIBUILD" -v verify out/$node.img
 		talks "render-$node" "$PIBUILD" -v render --node $node -o masked/$node
+	done
+	for other in cp-2 w-1; do
+		talks "diff-$other" "$PIBUILD" -v diff out/cp-1.img out/$other.img
+		talks "diff-json-$other" "$PIBUILD" -v diff --json out/w-2.img out/$other.img
 	done
 	for command in check plan doctor 'secrets show'; do
 		# shellcheck disable=SC2086 # words

@@ -148,6 +148,19 @@ flip() {
 	done
 }
 
+@test "a generic image has them too, for everybody, and they name no node" {
+	build -o generic --generic --role worker --sign key >/dev/null
+	[ "$(ls generic)" = "$(printf 'worker.%s\n' bmap img img.sha256 img.sha256.sig manifest.json provenance.json spdx.json)" ]
+	[ "$(stat -c %a generic/worker.bmap)" = 644 ]
+	(cd generic && sha256sum --quiet --strict -c worker.img.sha256)
+	bmaptool copy generic/worker.img "$BATS_TEST_TMPDIR/card" 2>&1 | grep -q "discovered bmap file"
+	cmp generic/worker.img "$BATS_TEST_TMPDIR/card"
+	python3 "$top/tests/lib/spdx.py" generic/worker.spdx.json
+	jq -e '.predicate.buildDefinition.externalParameters | .role == "worker" and .node == null' generic/worker.provenance.json
+	refute grep -q w-1 generic/worker.spdx.json generic/worker.provenance.json
+	"$PIBUILD" -q --progress none sign --key key generic/worker.img >/dev/null
+}
+
 @test "any byte that is changed is found and named before anything is signed" {
 	copy
 	"$PIBUILD" -q --progress none sign --key key "$copy/cp-1.img" >/dev/null

@@ -57,6 +57,14 @@ refuses() {
 	[ "$(jq '.[0].verified >= .[0].written' <<<"$output")" = true ]
 }
 
+@test "--discard leaves nothing of the old owner, not even where the image is free" {
+	flash --discard "$image" "$loop"
+	same_data "$image" "$loop"
+	# All that is not in the image is zero: the disk is the image and nothing else.
+	cmp -n "$(stat -c %s "$image")" "$image" "$loop"
+	[ -z "$(tail -c +$(($(stat -c %s "$image") + 1)) "$disk" | tr -d '\0' | head -c 1)" ]
+}
+
 @test "xz, zst and gz are told by their bytes and decoded on the way" {
 	local kind size
 	size=$(stat -c %s "$image")

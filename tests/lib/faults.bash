@@ -35,12 +35,12 @@ digest_of() {
 	sha256sum "$1" | cut -d' ' -f1
 }
 
-# make_data_folder DIR: the shipped one with a catalogue of our own.
+# make_data_folder DIR: the shipped one with a catalogue of our own, without channels.
 make_data_folder() {
 	mkdir -p "$1/configs"
 	ln -s "$top/boards" "$top/overlays" "$1/"
 	cp -r "$top"/configs/* "$1/configs/"
-	sed '/^artifacts:/,$d' "$top/configs/catalogue.yaml" >"$1/configs/catalogue.yaml"
+	sed '/^channels:/,$d' "$top/configs/catalogue.yaml" >"$1/configs/catalogue.yaml"
 	cat >>"$1/configs/catalogue.yaml" <<-'EOT'
 		artifacts:
 		  - name: thing

@@ -256,6 +256,137 @@ static void pins(void)
 	}
 }
 
+static void versions(void)
+{
+	CASE("a version is written like another when all but its digits is the same")
+	{
+		CHECK(version_is_like("v1.36.10+k3s2", "v1.36.4+k3s1"));
+		CHECK(version_is_like("2026-10-06", "2026-09-15"));
+		CHECK(!version_is_like("v1.36.5-rc1+k3s1", "v1.36.4+k3s1"));
+		CHECK(!version_is_like("1.36.5+k3s1", "v1.36.4+k3s1"));
+		CHECK(!version_is_like("v1.36", "v1.36.4"));
+		CHECK(!version_is_like("v1.36.4.5", "v1.36.4"));
+		CHECK(!version_is_like("v1..4", "v1.36.4"));
+		CHECK(!version_is_like("v1.36.4/../../x", "v1.36.4"));
+		CHECK(!version_is_like("v1.36.999999999", "v1.36.4"));
+		CHECK(!version_is_like("", "v1.36.4"));
+	}
+	CASE("versions are compared number by number")
+	{
+		CHECK(version_compare("v1.9.0", "v1.10.0") < 0);
+		CHECK(version_compare("v1.36.4+k3s2", "v1.36.4+k3s1") > 0);
+		CHECK(version_compare("2026-10-06", "2026-09-30") > 0);
+		CHECK(version_compare("1.20.0", "1.20.0") == 0);
+	}
+	CASE("a date has no major version")
+	{
+		CHECK(version_same_major("v1.36.4", "v1.2.0"));
+		CHECK(!version_same_major("v4.0.0", "v3.22.0"));
+		CHECK(version_same_major("2027-01-01", "2026-09-15"));
+	}
+	CASE("what a lock may choose")
+	{
+		CHECK(version_valid("v1.36.4+k3s1") && version_valid("2026-09-15"));
+		CHECK(!version_valid("") && !version_valid("../x") && !version_valid(".x") && !version_valid("a b"));
+		CHECK(!version_valid("1234567890123456789012345678901234567890123456789012345678901234567890"));
+	}
+}
+
+static const char *version_at(const char *url)
+{
+	const struct artifact os = { .url = "https://h/os-{version}/{version}.xz" };
+
+	return str_or(artifact_url_version(&os, url, "2026-09-15"), "none");
+}
+
+static void url_versions(void)
+{
+	CASE("the version of an address is the last one in it")
+	{
+		CHECK_STR(version_at("https://h/os-2026-10-07/2026-10-06.xz"), "2026-10-06");
+		CHECK_STR(version_at("https://h/os-2026-10-06/2026-10-06.xz"), "2026-10-06");
+	}
+	CASE("an address of another form has none")
+	{
+		CHECK_STR(version_at("https://evil/os-2026-10-07/2026-10-06.xz"), "none");
+		CHECK_STR(version_at("https://h/os-2026-10-07/2026-10-06.xz?x"), "none");
+		CHECK_STR(version_at("https://h/os-2026-10-07/2026-10-06.x"), "none");
+		CHECK_STR(version_at("https://h/os-2026-10-07/2026-10-0"), "none");
+		CHECK_STR(version_at("https://h/os-../../../x/2026-10-06.xz"), "none");
+		CHECK_STR(version_at(""), "none");
+	}
+}
+
+/* "v3 v2 v1" or what is wrong. */
+static const char *releases_of(enum channel_form form, const char *name, const char *text)
+{
+	const struct artifact os = { .url = "https://h/os-{version}/{version}.xz", .max_size = 1000 };
+	const struct release_source from = { form, "URL", name };
+	const char *like = form == CHANNEL_RASPIOS_LIST ? "2026-09-15" : "v1.2.3", *all = "";
+	struct releases found = { 0 };
+	struct err e = { 0 };
+
+	if (channel_read(&from, &os, like, text, strlen(text), &found, &e) < 0)
+		return arena_strdup(e.msg);
+	vec_foreach (r, &found.list)
+		all = arena_printf("%s%s%s", all, *all ? " " : "", r->version);
+	return all;
+}
+
+static void channels(void)
+{
+	CASE("K3s: the named channel is the newest, those of minor versions are what is older")
+	{
+		CHECK_STR(releases_of(CHANNEL_K3S, "stable",
+				      "{\"data\": [{\"name\": \"v1.1\", \"latest\": \"v1.1.9\"},"
+				      "{\"name\": \"v1.3\", \"latest\": \"v1.3.0\"}, {\"name\": \"v1.2-testing\"},"
+				      "{\"name\": \"stable\", \"latest\": \"v1.2.4\"}, 7, {\"name\": 1}]}"),
+			  "v1.2.4 v1.1.9");
+		CHECK(strstr(releases_of(CHANNEL_K3S, "stable", "{\"data\": [{\"name\": \"stable\"}]}"),
+			     "is no release"));
+		CHECK(strstr(releases_of(CHANNEL_K3S, "stable", "[]"), "has no channel 'stable'"));
+	}
+	CASE("text: one line, nothing else")
+	{
+		CHECK_STR(releases_of(CHANNEL_TEXT, NULL, "v1.2.4"), "v1.2.4");
+		CHECK_STR(releases_of(CHANNEL_TEXT, NULL, "v1.2.4\r\n"), "v1.2.4");
+		CHECK(strstr(releases_of(CHANNEL_TEXT, NULL, "v1.2.4 "), "is no release"));
+		CHECK(strstr(releases_of(CHANNEL_TEXT, NULL, "\nv1.2.4\n"), "is no release"));
+		CHECK(strstr(releases_of(CHANNEL_TEXT, NULL, "404: Not Found"), "'404: Not Found' is no release"));
+	}
+	CASE("GitHub: neither drafts nor pre-releases, in the order of their numbers")
+	CHECK_STR(releases_of(CHANNEL_GITHUB, NULL,
+			      "[{\"tag_name\": \"v1.2.9\", \"draft\": false, \"prerelease\": false},"
+			      "{\"tag_name\": \"v1.2.10\", \"draft\": false, \"prerelease\": false},"
+			      "{\"tag_name\": \"v1.2.11\", \"draft\": true, \"prerelease\": false},"
+			      "{\"tag_name\": \"v1.2.12\", \"draft\": false, \"prerelease\": true},"
+			      "{\"tag_name\": \"v1.2.13\"}, {\"tag_name\": \"w1.2.3\"}]"),
+		  "v1.2.10 v1.2.9");
+	CASE("Helm: the versions of one chart")
+	{
+		CHECK_STR(
+			releases_of(CHANNEL_HELM_INDEX, "c",
+				    "entries: {c: [{version: v1.2.3}, {version: v2.0.0-rc.1}, 1, {version: [v9.9.9]}, "
+				    "{version: v1.3.0}], d: [{version: v9.0.0}]}"),
+			"v1.3.0 v1.2.3");
+		CHECK(strstr(releases_of(CHANNEL_HELM_INDEX, "e", "entries: {}"), "names no release such as v1.2.3"));
+	}
+	CASE("Raspberry Pi Imager: an image at our address, however deep, with sound sizes")
+	{
+		CHECK_STR(releases_of(CHANNEL_RASPIOS_LIST, NULL,
+				      "{\"os_list\": [{\"url\": 1}, {\"subitems\": [{\"url\": "
+				      "\"https://h/os-2026-10-07/2026-10-06.xz\", \"image_download_size\": 1000, "
+				      "\"image_download_sha256\": \"" ABC "\", \"extract_size\": 2000, "
+				      "\"extract_sha256\": \"" ABC "\"}]}]}"),
+			  "2026-10-06");
+		CHECK(strstr(releases_of(CHANNEL_RASPIOS_LIST, NULL,
+					 "{\"os_list\": [{\"url\": \"https://h/os-2026-10-07/2026-10-06.xz\", "
+					 "\"image_download_size\": 1001, \"image_download_sha256\": \"" ABC "\", "
+					 "\"extract_size\": 2000, \"extract_sha256\": \"" ABC "\"}]}"),
+			     "states no sound sizes and digests"));
+	}
+}
+
 int main(void)
 {
 	char tmp[] = "/tmp/test_artifact.XXXXXX";
@@ -264,6 +395,9 @@ int main(void)
 	setenv("PIBUILD_DATA", ".", 0);
 	addresses();
 	mirror_rules();
+	versions();
+	url_versions();
+	channels();
 	sum_files();
 	other_forms();
 	if (!mkdtemp(tmp))

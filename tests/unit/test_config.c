@@ -279,7 +279,7 @@ static void test_keys(void)
 
 static bool needs_files(const struct kind *k)
 {
-	return k == &kind_values_file || k == &kind_ca_file || k == &kind_ssh_keys;
+	return k == &kind_values_file || k == &kind_ca_file || k == &kind_key_file || k == &kind_ssh_keys;
 }
 
 static struct config scratch;
@@ -600,16 +600,34 @@ static void test_secret_commands(void)
 	}
 }
 
+/* "key other: untested?" of the first misfit, or "". */
+static const char *misfit(const char *k3s, const char *cilium, const char *gateway, const char *cert_manager)
+{
+	const struct cluster_versions v = { k3s, cilium, gateway, cert_manager };
+	const struct misfits found = compat_misfits(&v, true, true);
+	const struct misfit *m = found.list.v;
+
+	if (!found.list.n)
+		return "";
+	return arena_printf("%s %s%s", m->key, str_or(m->other, "-"), m->untested ? " untested" : "");
+}
+
 static void test_compat(void)
 {
 	CASE("Cilium and the Gateway API come in pairs")
 	{
-		CHECK(compat_gateway_fits(compat_cilium("1.20.0"), "v1.6.1"));
-		CHECK(compat_gateway_fits(compat_cilium("1.20.0"), "v1.6.2"));
-		CHECK(!compat_gateway_fits(compat_cilium("1.20.0"), "v1.6.0"));
-		CHECK(!compat_gateway_fits(compat_cilium("1.20.0"), "v1.4.1"));
-		CHECK(compat_gateway_fits(compat_cilium("1.19.6"), "v1.4.1"));
-		CHECK(!compat_gateway_fits(compat_cilium("1.19.6"), "v1.5.0"));
+		CHECK_STR(misfit(NULL, "1.20.0", "v1.6.1", NULL), "");
+		CHECK_STR(misfit(NULL, "1.20.0", "v1.6.2", NULL), "");
+		CHECK_STR(misfit(NULL, "1.20.0", "v1.6.0", NULL), "gatewayAPI cilium");
+		CHECK_STR(misfit(NULL, "1.20.0", "v1.4.1", NULL), "gatewayAPI cilium");
+		CHECK_STR(misfit(NULL, "1.19.6", "v1.4.1", NULL), "");
+		CHECK_STR(misfit(NULL, "1.19.6", "v1.5.0", NULL), "gatewayAPI cilium");
+		CHECK_STR(misfit("v1.37.0+k3s1", "1.19.6", NULL, NULL), "k3s cilium");
+		CHECK_STR(misfit("v1.37.0+k3s1", "1.20.0", NULL, NULL), "k3s cilium untested");
+		CHECK_STR(misfit("v1.36.0+k3s1", "1.20.0", NULL, "v1.20.1"), "k3s certManager untested");
+		CHECK_STR(misfit("v1.36.0+k3s1", "1.20.0", NULL, "v1.21.1"), "");
+		CHECK_STR(misfit("v1.99.0+k3s1", NULL, "v0.0.1", "v1.99.0"), "");
+		CHECK_STR(misfit(NULL, NULL, NULL, "v1.14.0"), "certManager -");
 		CHECK(compat_cilium("1.16.9") == NULL && compat_cilium("1.21.0-pre.0") == NULL &&
 		      compat_cilium("2.20.0") == NULL);
 	}

@@ -769,7 +769,35 @@ static void test_growing(void)
 		CHECK_ERR(ext4_check(image, offset, length - 1, EPOCH, &e), EUCLEAN);
 		sh("debugfs -w -R 'clri /lost+found' '%s?offset=1048576' 2>/dev/null", image);
 		CHECK_ERR(ext4_check(image, offset, length, EPOCH, &e), EIO);
-		CHECK(strstr(e.msg, "e2fsck failed with exit code 4") != NULL);
+		CHECK(strstr(e.msg, "e2fsck failed with exit code 4: ") != NULL);
+		CHECK(strstr(e.msg, "lost+found") != NULL);
+		CHECK(strstr(e.msg, "Pass 1") == NULL);
+	}
+	CASE("two files are compared to their last byte")
+	{
+		size_t n = 3 * MIB + 5;
+		_cleanup_free_ char *big = xcalloc(n + 1, 1);
+		bool same = false;
+
+		make(64, "");
+		open_fs(EXT4_WRITE);
+		memset(big, 'x', n);
+		put("/a", big);
+		put("/b", big);
+		put("/short", big + 1);
+		big[n - 1] = 'y';
+		put("/c", big);
+		put("/empty", "");
+		CHECK_ERR(ext4_equal(fs, "/a", fs, "/b", &same, &e), 0);
+		CHECK(same);
+		CHECK_ERR(ext4_equal(fs, "/a", fs, "/c", &same, &e), 0);
+		CHECK(!same);
+		CHECK_ERR(ext4_equal(fs, "/a", fs, "/short", &same, &e), 0);
+		CHECK(!same);
+		CHECK_ERR(ext4_equal(fs, "/empty", fs, "/empty", &same, &e), 0);
+		CHECK(same);
+		CHECK_ERR(ext4_equal(fs, "/a", fs, "/gone", &same, &e), ENOENT);
+		ext4_abort(fs);
 	}
 	CASE("the cost of a file covers what it takes")
 	{

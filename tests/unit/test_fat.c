@@ -145,6 +145,42 @@ static void test_files(void)
 
 static void test_refusals(void)
 {
+	CASE("all of it goes to a folder at once, hidden files and folders too")
+	{
+		struct fat_entry *list;
+		_cleanup_free_ char *text = NULL;
+		size_t n, size;
+		const char *to = path_join(dir, "all");
+
+		make("f.img");
+		CHECK_ERR(put("one.txt", "1"), 0);
+		CHECK_ERR(put("deep/er/Two Words.txt", "22"), 0);
+		CHECK_INT(sh("mattrib -i '%s@@1048576' +h +s +r ::one.txt && mkdir '%s'", fat.image, to), 0);
+		CHECK_ERR(fat_list(&fat, &list, &n, &e), 0);
+		CHECK_INT(n, 4);
+		CHECK_ERR(fat_extract_all(&fat, list, n, to, &e), 0);
+		CHECK_INT(
+			sh("cd '%s' && [ \"$(cat one.txt)\" = 1 ] && [ \"$(cat 'deep/er/Two Words.txt')\" = 22 ]", to),
+			0);
+		list[0].path = arena_strdup("../out");
+		CHECK_ERR(fat_extract_all(&fat, list, n, to, &e), EINVAL);
+		CHECK_ERR(file_read(path_join(to, "one.txt"), 10, &text, &size, &e), 0);
+	}
+	CASE("checking finds what fsck.fat finds, and leaves the image alone")
+	{
+		make("f.img");
+		CHECK_ERR(put("one.txt", "1"), 0);
+		CHECK_ERR(fat_check(fat.image, fat.offset, 40 * MIB, &e), 0);
+		/* The first FAT begins after 32 reserved sectors; an entry of it that belongs to no file. */
+		CHECK_INT(sh("printf '\\377\\377\\377\\017' | dd of='%s' bs=1 seek=%llu conv=notrunc status=none",
+			     fat.image, MIB + 32 * 512 + 400),
+			  0);
+		CHECK_INT(sh("sha256sum <'%s' >%s/before", fat.image, dir), 0);
+		CHECK_ERR(fat_check(fat.image, fat.offset, 40 * MIB, &e), EIO);
+		CHECK(strstr(e.msg, "FATs differ") != NULL);
+		CHECK(strstr(e.msg, "/proc/") == NULL);
+		CHECK_INT(sh("sha256sum <'%s' | cmp - %s/before", fat.image, dir), 0);
+	}
 	CASE("a folder is not written into, nor read as a file")
 	{
 		_cleanup_strbuf_ struct strbuf b = { 0 };

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which image a Helm chart asks for: its own values say so, so no table of ours can be out of date. */
+#include <errno.h>
+#include <sys/mman.h>
+
+#include "archive/archive.h"
+#include "artifact/internal.h"
+#include "artifact/oci.h"
+#include "base/file.h"
+
+static const uint64_t max_values = MIB;
+
+static int read_member(struct member *m, struct strbuf *ret, struct err *e)
+{
+	char buf[65536];
+	ssize_t n;
+
+	while ((n = member_read(m, buf, sizeof(buf), e)) > 0)
+		strbuf_add(ret, buf, (size_t)n);
+	return n < 0 ? (int)n : 0;
+}
+
+/* The bytes of values.yaml, from memory to memory. */
+static int read_values(const char *label, const struct strbuf *body, const struct artifact *chart, struct strbuf *ret,
+		       struct err *e)
+{
+	_cleanup_(member_closep) struct member *m = NULL;
+	_cleanup_close_ int fd = memfd_create("chart", MFD_CLOEXEC);
+	int r = fd < 0 ? -errno : write_all(fd, str_or(body->s, ""), body->n);
+
+	if (r == 0 && lseek(fd, 0, SEEK_SET) < 0)
+		r = -errno;
+	if (r < 0)
+		return err_errno(e, r, "cannot hold a file in memory");
+	r = member_open(fd, label, arena_printf("%s/values.yaml", chart->checksum.entry), &m, e);
+	if (r < 0)
+		return r;
+	if (member_size(m) > max_values)
+		return err_class(e, CLASS_VERIFY, "%s: its values.yaml has more than 1 MiB", label);
+	return read_member(m, ret, e);
+}
+
+static const char *text_at(const struct yaml_node *values, const char *key, const char *part)
+{
+	const struct yaml_node *v = yaml_find(values, arena_printf("%s.%s", key, part));
+
+	return v && v->type == YAML_SCALAR ? v->text : "";
+}
+
+int chart_image_tag(const char *label, const struct strbuf *body, const char *sha256, const struct artifact *chart,
+		    const struct image *image, const char **ret, struct err *e)
+{
+	_cleanup_strbuf_ struct strbuf text = { 0 };
+	const char *repository, *tag;
+	struct yaml_node *values;
+	char found[SHA256_HEX];
+	int r;
+
+	sha256_bytes(str_or(body->s, ""), body->n, found);
+	if (!streq(found, sha256))
+		return err_class(e, CLASS_VERIFY, "%s: expected %s, its sha256 is %s", label, sha256, found);
+	r = read_values(label, body, chart, &text, e);
+	if (r == 0)
+		r = yaml_parse(arena_printf("%s: values.yaml", label), str_or(text.s, ""), text.n, &values, e);
+	if (r < 0)
+		return r;
+	repository = text_at(values, image->values, "repository");
+	tag = text_at(values, image->values, "tag");
+	if (!streq(repository, image->name) || !image_tag_valid(tag))
+		return err_class(
+			e, CLASS_VERIFY,
+			"%s asks for the image '%s:%s' at %s of its values, the catalogue for %s; this pibuild "
+			"does not know how that version is built",
+			label, repository, tag, image->values, image->name);
+	*ret = tag;
+	return 0;
+}

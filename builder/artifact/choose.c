@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which version to go to: the newest of its stable channel that fits the others, one version after the other in the
+ * order of the catalogue. What is not decided yet counts as what it was; a version that follows another does not count
+ * before its turn.
+ */
+#include "artifact/internal.h"
+#include "config/compat.h"
+
+const char *const version_state_names[VERSION_STATE_COUNT] = {
+	[VERSION_KEPT] = "kept",       [VERSION_PINNED] = "pinned", [VERSION_CURRENT] = "current",
+	[VERSION_UPDATED] = "updated", [VERSION_HELD] = "held",
+};
+
+struct slot {
+	struct version_line line;
+	const struct channel *channel; /* NULL = none */
+	bool asked;		       /* its channel is to be looked at */
+	bool decided;
+	size_t newest_text, others_text;
+	struct releases releases;
+};
+struct chooser {
+	const struct catalogue *cat;
+	const struct config *config;
+	const struct lock_options *options;
+	VEC(struct slot) slots;
+};
+
+struct wish wish_of(const char *word)
+{
+	size_t n = strcspn(word, "=");
+
+	return (struct wish){ arena_strndup(word, n), word[n] ? word + n + 1 : NULL };
+}
+
+/* NULL for the name of an image. */
+static const char *key_of(const struct catalogue *cat, const char *name)
+{
+	const struct artifact *a = catalogue_find(cat, name);
+
+	return catalogue_version(cat, name) ? name : a ? a->version_key : NULL;
+}
+
+/* Releases of one system share a key: the base in force counts. */
+static const struct artifact *base_of(const struct chooser *x, const char *key)
+{
+	vec_foreach (a, &x->cat->artifacts)
+		if (a->base && streq(a->version_key, key) && artifact_in_force(a, x->config))
+			return a;
+	return NULL;
+}
+
+static bool is_used(const struct chooser *x, const char *key)
+{
+	vec_foreach (a, &x->cat->artifacts)
+		if (streq(a->version_key, key) && artifact_in_force(a, x->config))
+			return true;
+	return false;
+}
+
+static bool is_pinned(const struct config *c, const char *key)
+{
+	vec_foreach (v, &c->versions)
+		if (streq(v->name, key))
+			return true;
+	return false;
+}
+
+/* An update without names asks about everything. */
+static bool is_asked(const struct chooser *x, const char *key)
+{
+	const struct lock_options *o = x->options;
+
+	for (size_t i = 0; i < o->n_names; i++) {
+		const char *k = key_of(x->cat, wish_of(o->names[i]).name);
+
+		if (k && streq(k, key))
+			return true;
+	}
+	return o->update && !o->n_names;
+}
+
+static struct slot *find_slot(const struct chooser *x, const char *key)
+{
+	vec_foreach (s, &x->slots)
+		if (streq(s->line.key, key))
+			return s;
+	return NULL;
+}
+
+static void add_slot(struct chooser *x, const struct lock *old, const char *key, const struct channel *channel)
+{
+	const char *version = artifact_version(x->cat, old, x->config, key);
+	bool pinned = is_pinned(x->config, key);
+
+	if (!is_used(x, key))
+		return;
+	*vec_push(&x->slots) = (struct slot){
+		.line = { .key = key, .state = pinned ? VERSION_PINNED : VERSION_KEPT, .from = version, .to = version },
+		.channel = channel,
+		.asked = channel && is_asked(x, key),
+	};
+}
+
+static void add_slots(struct chooser *x, const struct lock *old)
+{
+	vec_foreach (c, &x->cat->channels)
+		add_slot(x, old, c->key, c);
+	vec_foreach (v, &x->cat->versions)
+		if (!find_slot(x, v->name))
+			add_slot(x, old, v->name, NULL);
+	vec_foreach (s, &x->slots) {
+		const struct slot *leader = s->channel && s->channel->follows ? find_slot(x, s->channel->follows)
+									      : NULL;
+
+		s->asked |= leader && leader->asked && s->line.state != VERSION_PINNED;
+	}
+}
+
+/* ---- NAME=VERSION ---- */
+
+static int grant(struct chooser *x, const struct wish *wish, struct err *e)
+{
+	const char *key = key_of(x->cat, wish->name), *like;
+	struct slot *s = key ? find_slot(x, key) : NULL;
+
+	if (!s)
+		return err_class(e, CLASS_USAGE, "%s has no version of its own to set", wish->name);
+	like = catalogue_version(x->cat, key);
+	if (!version_is_like(wish->version, like))
+		return err_class(e, CLASS_USAGE, "%s: '%s' is no version such as %s", wish->name, wish->version, like);
+	if (s->line.state == VERSION_PINNED && !streq(s->line.from, wish->version))
+		return err_class(e, CLASS_USAGE, "%s pins versions.%s to %s: change it there", x->config->path, key,
+				 s->line.from);
+	if (s->line.state != VERSION_PINNED)
+		s->line.state = streq(s->line.from, wish->version) ? VERSION_CURRENT : VERSION_UPDATED;
+	s->line.to = wish->version;
+	s->asked = false;
+	s->decided = true;
+	return 0;
+}
+
+static int grant_wishes(struct chooser *x, struct err *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < x->options->n_names; i++) {
+		struct wish wish = wish_of(x->options->names[i]);
+
+		if (wish.version)
+			r = grant(x, &wish, e);
+	}
+	return r;
+}
+
+/* ---- what there is ---- */
+
+static int fetch_releases(struct chooser *x, struct texts *texts, struct err *e)
+{
+	int r;
+
+	vec_foreach (s, &x->slots) {
+		const char *label = arena_printf("the releases of %s", s->line.key);
+
+		if (!s->asked)
+			continue;
+		s->newest_text = texts_want(texts, label, s->channel->newest.url,
+					    channel_limit(s->channel->newest.form));
+		if (s->channel->others.url)
+			s->others_text = texts_want(texts, label, s->channel->others.url,
+						    channel_limit(s->channel->others.form));
+	}
+	r = texts_fetch(texts, &x->options->fetch, e);
+	return r < 0 ? err_wrap(e, "looking up releases") : 0;
+}
+
+static int read_source(const struct chooser *x, const struct slot *s, const struct release_source *from,
+		       const struct text *t, struct releases *ret, struct err *e)
+{
+	return channel_read(from, base_of(x, s->line.key), catalogue_version(x->cat, s->line.key), t->body.s, t->body.n,
+			    ret, e);
+}
+
+/* What the channel calls the newest, then what is older. */
+static int read_releases(const struct chooser *x, struct slot *s, const struct texts *texts, struct err *e)
+{
+	struct releases others = { 0 };
+	int r = read_source(x, s, &s->channel->newest, &texts->list.v[s->newest_text], &s->releases, e);
+
+	if (r < 0)
+		return r;
+	if (s->channel->others.url)
+		r = read_source(x, s, &s->channel->others, &texts->list.v[s->others_text], &others, e);
+	vec_foreach (o, &others.list)
+		if (version_compare(o->version, s->releases.list.v[0].version) < 0)
+			*vec_push(&s->releases.list) = *o;
+	return r;
+}
+
+/* ---- what fits ---- */
+
+static void set_version(struct cluster_versions *v, const char *key, const char *version)
+{
+	const struct {
+		const char *key, **version;
+	} places[] = {
+		{ "k3s", &v->k3s },
+		{ "cilium", &v->cilium },
+		{ "gatewayAPI", &v->gateway_api },
+		{ "certManager", &v->cert_manager },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
+		if (streq(places[i].key, key))
+			*places[i].version = version;
+}
+
+static struct misfits judge(const struct chooser *x, const char *key, const char *version)
+{
+	struct cluster_versions v = { 0 };
+
+	vec_foreach (s, &x->slots)
+		if (s->decided || !s->asked || !s->channel->follows)
+			set_version(&v, s->line.key, s->line.to);
+	if (key)
+		set_version(&v, key, version);
+	return compat_misfits(&v, x->config->cilium.gateway_api != STATE_OFF, x->config->cert_manager.enabled);
+}
+
+/* Why S cannot be at VERSION, or NULL. */
+static const char *misfit_of(const struct chooser *x, const struct slot *s, const char *version, bool untested)
+{
+	const struct misfits misfits = judge(x, s->line.key, version);
+
+	vec_foreach (m, &misfits.list)
+		if (m->untested == untested &&
+		    (streq(m->key, s->line.key) || (m->other && streq(m->other, s->line.key))))
+			return m->why;
+	return NULL;
+}
+
+/* ... and going there from where it is would be no good either. */
+static const char *fault_of(const struct chooser *x, const struct slot *s, const char *version)
+{
+	const char *from = s->line.from, *why = NULL;
+
+	if (!version_same_major(version, from))
+		return arena_printf(
+			"%s is another major version, which may break things; `pibuild lock --update %s=%s` "
+			"goes there",
+			version, s->line.key, version);
+	why = misfit_of(x, s, version, false);
+	if (!why && !misfit_of(x, s, from, true))
+		why = misfit_of(x, s, version, true);
+	return why;
+}
+
+/* Of a list with several major versions the newest is the one of ours. */
+static const char *newest_of(const struct slot *s)
+{
+	vec_foreach (r, &s->releases.list)
+		if (version_same_major(r->version, s->line.from))
+			return r->version;
+	return s->releases.list.v[0].version;
+}
+
+static void decide(struct chooser *x, struct slot *s)
+{
+	struct version_line *line = &s->line;
+	bool stays = !misfit_of(x, s, line->from, false);
+	const char *newest = newest_of(s);
+
+	line->source = s->channel->newest.url;
+	line->newest = newest;
+	s->decided = true;
+	if (line->state == VERSION_PINNED)
+		return;
+	line->state = VERSION_CURRENT;
+	vec_foreach (r, &s->releases.list) {
+		const char *why;
+
+		if (version_compare(r->version, newest) > 0)
+			continue;
+		if (stays && version_compare(r->version, line->from) <= 0)
+			break;
+		why = fault_of(x, s, r->version);
+		if (!why) {
+			line->to = r->version;
+			break;
+		}
+		if (streq(r->version, newest))
+			line->held = why;
+	}
+	if (!streq(line->to, line->from))
+		line->state = VERSION_UPDATED;
+	else if (line->held)
+		line->state = VERSION_HELD;
+}
+
+static int judge_all(const struct chooser *x, struct err *e)
+{
+	_cleanup_strbuf_ struct strbuf faults = { 0 };
+	const struct misfits misfits = judge(x, NULL, NULL);
+
+	vec_foreach (m, &misfits.list)
+		if (!m->untested)
+			strbuf_addf(&faults, "\n  versions.%s: %s", m->key, m->why);
+	return faults.n ? err_class(e, CLASS_CONFIG, "these versions do not fit, so nothing was written:%s", faults.s)
+			: 0;
+}
+
+static void hand_over(const struct chooser *x, struct lock_report *report, struct choice *ret)
+{
+	vec_foreach (s, &x->slots) {
+		*vec_push(&report->versions) = s->line;
+		*vec_push(&ret->lock.versions) = (struct version_pin){ s->line.key, s->line.to };
+		vec_foreach (r, &s->releases.list) {
+			if (!r->sha256 || !streq(r->version, s->line.to))
+				continue;
+			*vec_push(&ret->releases) = (struct stated){ s->line.key, s->line.source, *r };
+			break;
+		}
+	}
+}
+
+int choose_versions(const struct catalogue *cat, const struct lock *old, const struct config *c,
+		    const struct lock_options *o, struct texts *texts, struct lock_report *report, struct choice *ret,
+		    struct err *e)
+{
+	struct chooser x = { .cat = cat, .config = c, .options = o };
+	int r;
+
+	add_slots(&x, old);
+	r = grant_wishes(&x, e);
+	if (r == 0)
+		r = fetch_releases(&x, texts, e);
+	vec_foreach (s, &x.slots) {
+		if (r < 0 || !s->asked)
+			continue;
+		r = read_releases(&x, s, texts, e);
+		if (r == 0)
+			decide(&x, s);
+	}
+	if (r == 0)
+		r = judge_all(&x, e);
+	if (r < 0)
+		return r;
+	ret->lock = *old;
+	ret->lock.versions.v = NULL;
+	ret->lock.versions.n = ret->lock.versions.cap = 0;
+	hand_over(&x, report, ret);
+	return 0;
+}

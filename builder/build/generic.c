@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Generic images: a role's layer as a file, and whether it is the one that a node of this cluster starts from. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "archive/archive.h"
+#include "base/file.h"
+#include "base/progress.h"
+#include "build/build.h"
+
+void generic_close(struct generic *g)
+{
+	closep(&g->fd);
+	json_decref(g->manifest);
+	*g = (struct generic)GENERIC_INIT;
+}
+
+/* From a file that may be anybody's: nothing that commands a terminal. */
+static const char *text_of(const json_t *j, const char *key)
+{
+	const char *s = json_string_value(json_object_get(j, key));
+
+	return s ? clean_text(arena_strdup(s)) : "";
+}
+
+static int parse(struct generic *g, struct err *e)
+{
+	const char *file = arena_printf("/proc/self/fd/%d", g->fd), *text, *node;
+
+	if (manifest_read(file, &text, e) < 0) {
+		err_rename(e, file, g->name);
+		return err_class(e, CLASS_USAGE, "%s (--node wants a generic image: pibuild build --generic)",
+				 arena_strdup(e->msg));
+	}
+	g->manifest = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+	if (!g->manifest || records_parse(json_object_get(g->manifest, "files"), &g->records, e) < 0)
+		return err_class(e, CLASS_VERIFY, "%s: its %s is damaged", g->name, MANIFEST_PATH);
+	node = text_of(g->manifest, "node");
+	if (*node)
+		return err_class(e, CLASS_USAGE,
+				 "%s is the image of the node %s already: flash it without --node, or make generic "
+				 "ones with `pibuild build --generic`",
+				 g->name, node);
+	return 0;
+}
+
+/* Into a file that is gone when it is closed. */
+static int decode(const struct cache *c, const char *name, int in, int *ret_fd, struct err *e)
+{
+	_cleanup_(outfile_release) struct outfile out = OUTFILE_INIT;
+	struct decode d = {
+		.in = in, .name = name, .outs = &out.fd, .n_outs = 1, .max_size = 64 * GIB, .progress = task_progress
+	};
+	struct stat st;
+	int r = outfile_create(&out, path_join(c->dir, "generic.img"), 0600, e);
+
+	if (r < 0)
+		return r;
+	d.progress_arg = task_begin("decode", path_base(name), fstat(in, &st) == 0 ? (uint64_t)st.st_size : 0);
+	r = decode_image(&d, e);
+	task_end(d.progress_arg, r < 0 ? "failed" : NULL);
+	if (r == 0)
+		*ret_fd = take_fd(&out.fd);
+	return r;
+}
+
+static int open_raw(const struct cache *c, const char *path, int *ret_fd, struct err *e)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	const struct decode d = { .in = fd, .name = path };
+	struct stat st;
+	bool raw;
+	int r;
+
+	if (fd < 0)
+		return err_errno(e, -errno, "cannot open the image %s", path);
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return err_class(e, CLASS_USAGE, "%s is no image file", path);
+	r = decode_is_raw(&d, &raw, e);
+	if (r == 0 && !raw)
+		return decode(c, path, fd, ret_fd, e);
+	if (r == 0)
+		*ret_fd = take_fd(&fd);
+	return r;
+}
+
+int generic_open(const struct cache *c, const char *path, struct generic *ret, struct err *e)
+{
+	int r;
+
+	*ret = (struct generic){ .name = path, .fd = -1 };
+	r = open_raw(c, path, &ret->fd, e);
+	return r < 0 ? r : parse(ret, e);
+}
+
+/* ---- why it does not fit ---- */
+
+static void add_difference(struct strbuf *b, const char *what, const char *theirs, const char *ours)
+{
+	if (!streq(theirs, ours))
+		strbuf_addf(b, "%s%s %s, not %s", b->n ? "; " : "", what, *theirs ? theirs : "none", ours);
+}
+
+static void compare_pin(struct strbuf *b, const json_t *theirs, const struct pin *ours)
+{
+	const char *version = text_of(theirs, "version");
+
+	add_difference(b, ours->name, version, ours->version);
+	if (streq(version, ours->version))
+		add_difference(b, arena_printf("sha256 of %s", ours->name),
+			       arena_printf("%.12s", text_of(theirs, "sha256")),
+			       arena_printf("%.12s", str_or(ours->sha256, "none")));
+}
+
+static const json_t *find_named(const json_t *list, const char *name)
+{
+	const json_t *one;
+
+	for (size_t i = 0; (one = json_array_get(list, i)); i++)
+		if (streq(text_of(one, "name"), name))
+			return one;
+	return NULL;
+}
+
+static void compare_artifacts(struct strbuf *b, const struct generic *g, const struct tree *tree)
+{
+	const json_t *theirs = json_object_get(g->manifest, "artifacts");
+	size_t ours = 0;
+
+	vec_foreach (t, &tree->entries)
+		if (t->kind != ENTRY_REMOVE && t->source == SOURCE_ARTIFACT) {
+			compare_pin(b, find_named(theirs, t->pin.name), &t->pin);
+			ours++;
+		}
+	if (json_array_size(theirs) > ours && !b->n)
+		strbuf_adds(b, "it holds artifacts that this cluster does not ask for");
+}
+
+int generic_check(const struct generic *g, const struct plan *p, const struct node_plan *n, struct err *e)
+{
+	const char *role = text_of(g->manifest, "role");
+	_cleanup_strbuf_ struct strbuf b = { 0 };
+
+	if (streq(text_of(g->manifest, "layer"), n->layer->key))
+		return 0;
+	if (!streq(role, role_names[n->node->role]))
+		return err_class(e, CLASS_CONFIG, "%s is for the role %s, and %s is of the role %s", g->name, role,
+				 n->name, role_names[n->node->role]);
+	add_difference(&b, "pibuild", text_of(g->manifest, "pibuild"), PIBUILD_VERSION);
+	compare_pin(&b, json_object_get(g->manifest, "base"), &p->base);
+	compare_artifacts(&b, g, &n->tree);
+	if (json_integer_value(json_object_get(g->manifest, "time")) != (json_int_t)p->project->epoch)
+		strbuf_addf(&b, "%sthe time of the lock", b.n ? "; " : "");
+	return err_class(e, CLASS_CONFIG,
+			 "%s was not built from what %s asks for (%s); build it again, or use the lock and the "
+			 "cluster.yaml it came from",
+			 g->name, n->name, b.n ? b.s : "files that pibuild ships or your overlays differ");
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <dirent.h>
+#include <errno.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "cmd/cmd.h"
+#include "image/diff.h"
+
+struct pairs {
+	VEC(struct image_diff) v;
+};
+
+static const char *image_name(const char *path)
+{
+	const char *base = path_base(path);
+
+	return ends_with(base, ".img") ? arena_strndup(base, strlen(base) - strlen(".img")) : base;
+}
+
+static const char *pair_name(const char *a, const char *b)
+{
+	const char *old = image_name(a), *new = image_name(b);
+
+	return streq(old, new) ? old : arena_printf("%s -> %s", old, new);
+}
+
+static int only_images(const struct dirent *d)
+{
+	return ends_with(d->d_name, ".img");
+}
+
+/* The images of the folder A, each with its namesake in B; of those without one B stays NULL. */
+static int add_folder(const char *a, const char *b, struct pairs *ret, struct err *e)
+{
+	struct dirent **names = NULL;
+	int n = scandir(a, &names, only_images, alphasort);
+
+	if (n < 0)
+		return err_errno(e, -errno, "cannot list %s", a);
+	for (int i = 0; i < n; i++) {
+		const char *in_b = path_join(b, names[i]->d_name);
+
+		*vec_push(&ret->v) = (struct image_diff){ .name = image_name(names[i]->d_name),
+							  .a = path_join(a, names[i]->d_name),
+							  .b = access(in_b, F_OK) == 0 ? in_b : NULL };
+		free(names[i]);
+	}
+	free(names);
+	return 0;
+}
+
+static int pair_folders(const char *a, const char *b, struct pairs *ret, struct err *e)
+{
+	struct pairs other = { 0 };
+	int r = add_folder(a, b, ret, e);
+
+	if (r == 0)
+		r = add_folder(b, a, &other, e);
+	if (r < 0)
+		return r;
+	vec_foreach (x, &other.v)
+		if (!x->b)
+			*vec_push(&ret->v) = (struct image_diff){ .name = x->name, .b = x->a };
+	if (!ret->v.n)
+		return err_set(e, -ENOENT, "there is no *.img in %s or %s", a, b);
+	return 0;
+}
+
+static int pair_up(const char *a, const char *b, struct pairs *ret, struct err *e)
+{
+	const char *paths[] = { a, b };
+	bool folder[2];
+
+	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+		struct stat st;
+
+		if (stat(paths[i], &st) < 0)
+			return err_errno(e, -errno, "cannot open %s", paths[i]);
+		folder[i] = S_ISDIR(st.st_mode);
+	}
+	if (folder[0] != folder[1])
+		return err_class(e, CLASS_USAGE, "give two images or two folders, not one of each: %s and %s", a, b);
+	if (folder[0])
+		return pair_folders(a, b, ret, e);
+	*vec_push(&ret->v) = (struct image_diff){ .name = pair_name(a, b), .a = a, .b = b };
+	return 0;
+}
+
+static int print_json(const struct pairs *p, bool same, const char *a, const char *b, struct err *e)
+{
+	json_t *list = json_array();
+
+	vec_foreach (d, &p->v)
+		json_array_append_new(list, image_diff_json(d));
+	return json_print(json_pack("{s:s, s:s, s:b, s:o}", "a", a, "b", b, "same", same, "images", list), e);
+}
+
+int cmd_diff(const struct cmd_options *o, struct err *e)
+{
+	struct pairs pairs = { 0 };
+	bool same = true;
+	int r = cmd_args(o, 2, 2, "diff IMAGE|DIR IMAGE|DIR [--brief] [--json]", e);
+
+	if (r == 0)
+		r = pair_up(o->args.v[0], o->args.v[1], &pairs, e);
+	for (size_t i = 0; i < pairs.v.n && r == 0; i++) {
+		struct image_diff *d = &pairs.v.v[i];
+
+		r = d->a && d->b ? image_diff(d, o->brief ? DIFF_BRIEF : 0, e) : 0;
+		same &= r == 0 && image_diff_same(d);
+		if (r == 0 && !o->json)
+			(o->brief ? image_diff_print_brief : image_diff_print)(d);
+	}
+	if (r == 0 && o->json)
+		r = print_json(&pairs, same, o->args.v[0], o->args.v[1], e);
+	/* As diff(1): the differences say it all. */
+	return r < 0 || same ? r : err_class(e, CLASS_FAILED, "%s", "");
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cmd/cmd.h"
+#include "image/verify.h"
+
+int cmd_verify(const struct cmd_options *o, struct err *e)
+{
+	struct verify_report report = { 0 };
+	struct verify_options how = { .base = o->base };
+	struct lock *lock = NULL;
+	int r = cmd_args(o, 1, 1, "verify IMAGE [--base IMAGE] [--lock FILE] [--json]", e);
+
+	if (r == 0 && o->lock)
+		r = lock_load(o->lock, NULL, &lock, e);
+	if (r < 0)
+		return r;
+	how.image = o->args.v[0];
+	how.lock = lock;
+	r = image_verify(&how, &report, e);
+	if (r < 0)
+		return r;
+	if (o->json)
+		r = json_print(verify_report_json(&report), e);
+	else
+		verify_report_print(&report);
+	if (r == 0 && report.findings.v.n)
+		return err_class(e, CLASS_VERIFY,
+				 "%s: %zu fault%s found; do not flash it: build it again, or find out who changed it",
+				 how.image, report.findings.v.n, report.findings.v.n == 1 ? "" : "s");
+	return r;
+}

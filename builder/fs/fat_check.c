@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The boot partition judged by fsck.fat. */
+#include <errno.h>
+#include <fcntl.h>
+
+#include "base/file.h"
+#include "base/proc.h"
+#include "base/sig.h"
+#include "fs/fs.h"
+
+enum { COPY_CHUNK = 1024 * 1024 };
+
+static int copy_range(int from, uint64_t offset, uint64_t start, uint64_t end, int to, struct err *e)
+{
+	_cleanup_free_ char *buf = xmalloc(COPY_CHUNK);
+	int r = 0;
+
+	for (size_t n; start < end && r == 0; start += n) {
+		n = (size_t)MIN(end - start, (uint64_t)COPY_CHUNK);
+		r = pread_all(from, buf, n, start);
+		if (r == 0 && !is_zero(buf, n))
+			r = pwrite_all(to, buf, n, start - offset);
+		if (r < 0)
+			return err_errno(e, r, "cannot copy the boot partition; TMPDIR may name a folder with room");
+		r = sig_check(e);
+	}
+	return r;
+}
+
+static int copy_partition(const char *image, uint64_t offset, uint64_t length, int to, struct err *e)
+{
+	_cleanup_close_ int from = open(image, O_RDONLY | O_CLOEXEC);
+	uint64_t start, end = offset;
+	int r;
+
+	if (from < 0)
+		return err_errno(e, -errno, "cannot open %s", image);
+	if (ftruncate(to, (off_t)length) < 0)
+		return err_errno(e, -errno, "cannot copy the boot partition");
+	while ((r = file_next_data(from, end, offset + length, &start, &end)) == 0) {
+		r = copy_range(from, offset, start, end, to, e);
+		if (r < 0)
+			return r;
+	}
+	return r == -ENXIO ? 0 : err_errno(e, r, "cannot find the data of %s", image);
+}
+
+int fat_check(const char *image, uint64_t offset, uint64_t length, struct err *e)
+{
+	static const char *const argv[] = { "fsck.fat", "-n", PROC_FILE, NULL };
+	_cleanup_close_ int copy = -1;
+	_cleanup_free_ char *name = NULL;
+	int r;
+
+	if (!proc_find(argv[0]))
+		return proc_run(&(struct proc){ .argv = argv },
+				e); /* says what is missing, before anything is copied */
+	r = temp_file(&copy, e);
+	if (r == 0)
+		r = copy_partition(image, offset, length, copy, e);
+	if (r < 0)
+		return r;
+	name = xasprintf("/proc/self/fd/%d", copy);
+	r = proc_run(&(struct proc){ .argv = argv, .file = name, .file_read_only = true }, e);
+	return r < 0 ? err_rename(e, name, "the boot partition") : 0;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The two faces of what verify found. */
+#include "image/verify.h"
+
+static const char *state_of(const struct verify_line *l)
+{
+	return l->findings ? "FAULT" : l->skipped ? "skipped" : "ok";
+}
+
+json_t *verify_report_json(const struct verify_report *r)
+{
+	json_t *list = json_array();
+
+	vec_foreach (l, &r->lines)
+		json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:I, s:I, s:s*}", "name", l->name, "proves",
+						      l->proves, "state", l->findings ? "fault" : state_of(l), "looked",
+						      (json_int_t)l->looked, "findings", (json_int_t)l->findings, "why",
+						      l->skipped));
+	return json_pack("{s:s, s:s?, s:s?, s:s?, s:b, s:o, s:o}", "image", r->image, "node", r->node, "cluster",
+			 r->cluster, "role", r->role, "clean", !r->findings.v.n, "checks", list, "findings",
+			 findings_json(&r->findings));
+}
+
+void verify_report_print(const struct verify_report *r)
+{
+	printf("%s", r->image);
+	if (r->role && !r->node)
+		printf(": generic, %s", r->role);
+	else if (r->node)
+		printf(": node %s of cluster %s, %s", r->node, r->cluster, r->role);
+	printf("\n\n");
+	vec_foreach (l, &r->lines) {
+		_cleanup_free_ char *count = xasprintf("%zu %s", l->looked, l->things);
+
+		printf("  %-8s %-14s %-67s %s\n", state_of(l), l->name, l->proves, l->skipped ? l->skipped : count);
+	}
+	if (r->findings.v.n)
+		printf("\n");
+	findings_print(&r->findings);
+}
