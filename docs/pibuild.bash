@@ -13,9 +13,10 @@ _pibuild() {
 	--role) mapfile -t COMPREPLY < <(compgen -W 'control-plane worker' -- "$cur") ;;
 	--matrix) mapfile -t COMPREPLY < <(compgen -W 'github gitlab' -- "$cur") ;;
 	--progress) mapfile -t COMPREPLY < <(compgen -W 'auto bar plain json none' -- "$cur") ;;
+	--compress) mapfile -t COMPREPLY < <(compgen -W 'xz zst' -- "$cur") ;;
 	secrets) mapfile -t COMPREPLY < <(compgen -W 'new show rotate' -- "$cur") ;;
 	-o | --out | --cache) mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
-	-c | --config | --lock | --secrets | --base | --key | --log | --keep | inspect | verify | diff | boot | status | flash) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+	-c | --config | --lock | --secrets | --base | --key | --new-key | --sign | --reproduce | --log | --keep | inspect | verify | diff | boot | status | flash | sign) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
 	*)
 		if [[ $cur == -* ]]; then
 			mapfile -t COMPREPLY < <(compgen -W "$(pibuild ${command:+"$command"} --help 2>/dev/null |

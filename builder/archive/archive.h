@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Compressed streams and archives. The only folder that includes liblzma and libarchive.
+ * Compressed streams and archives. The only folder that includes liblzma, libzstd and libarchive.
  *
  * decode_image(): a base image (.img, .xz, .gz, .zst, told by its first bytes) to sparse raw. The compressed bytes
  * are hashed on the way in the same pass; xz with several blocks is decoded by all cores. Zero blocks are not written.
@@ -35,6 +35,27 @@ struct decode {
 int decode_image(struct decode *d, struct err *e);
 /* Whether the bytes of D are the image itself; refuses by name what decode_image() would refuse. */
 int decode_is_raw(const struct decode *d, bool *ret, struct err *e);
+
+/* ---- the other way ---- */
+
+enum encode_kind { ENCODE_XZ, ENCODE_ZST, ENCODE_KIND_COUNT };
+extern const char *const encode_names[ENCODE_KIND_COUNT]; /* "xz", "zst": the suffix, too */
+
+/* A raw image, read once and in order, to a compressed file that is written once. All cores work; the bytes do not
+ * depend on how many there are. Takes some 50 MiB of memory per core, at most 200 MiB. */
+struct encode {
+	enum encode_kind kind;
+	int out; /* new empty file */
+	const char *name;
+	uint64_t size;						      /* of the raw image */
+	int (*read)(void *arg, void *buf, size_t n, uint64_t offset); /* all N bytes; 0 or a negative errno */
+	void *read_arg;
+	void (*progress)(void *arg, uint64_t raw_bytes);
+	void *progress_arg;
+	/* results */
+	char raw_sha256[SHA256_HEX], sha256[SHA256_HEX];
+};
+int encode_image(struct encode *x, struct err *e);
 
 struct member; /* open archive, positioned at one file */
 /* -ENOENT with a message that lists some names when there is no such member; refuses anything but a regular file. */

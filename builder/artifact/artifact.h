@@ -40,6 +40,7 @@ struct artifact {
 	const char *name;	 /* "k3s" */
 	const char *version_key; /* "k3s" of versions: */
 	const char *url;	 /* with {version} */
+	const char *purl;	 /* package URL, with {version}; NULL = there is no type for it */
 	bool base;
 	struct {
 		enum checksum_form form;
@@ -102,6 +103,7 @@ struct lock_image {
 	const struct yaml_node *where;
 };
 struct lock {
+	bool built;			  /* what one image was built by: every entry is in force */
 	const char *path;		  /* NULL: an empty lock */
 	int64_t time;			  /* of the lock: the time of builds without SOURCE_DATE_EPOCH */
 	VEC(struct version_pin) versions; /* chosen by `lock`; may be none, as in the shipped lock */
@@ -131,6 +133,8 @@ struct pin {
 const char *artifact_version(const struct catalogue *cat, const struct lock *l, const struct config *c,
 			     const char *version_key);
 struct cluster_versions versions_in_force(const struct catalogue *cat, const struct lock *l, const struct config *c);
+/* "pkg:github/k3s-io/k3s@v1.36.4%2Bk3s1"; NULL = none. */
+const char *artifact_purl(const struct artifact *a, const char *version);
 int artifact_pin(const struct catalogue *cat, const struct lock *l, const struct config *c, const char *name,
 		 struct pin *ret, struct err *e);
 int artifact_pin_base(const struct catalogue *cat, const struct lock *l, const struct config *c, struct pin *ret,
@@ -153,6 +157,10 @@ const char *image_ref(const struct image_pin *p);
 /* Class CONFIG when the version in force can be no tag. */
 int image_pin(const struct catalogue *cat, const struct lock *l, const struct config *c, const struct image *i,
 	      struct image_pin *ret, struct err *e);
+/* "pkg:docker/cilium/cilium@v1.20.0?repository_url=quay.io", by digest when there is one. */
+const char *image_purl(const struct image_pin *p);
+/* Where its registry has it. */
+const char *image_location(const struct image_pin *p);
 /* As pins_check_locked(). IMAGES may be NULL here and below: none. */
 int images_check_locked(const struct images *images, struct err *e);
 

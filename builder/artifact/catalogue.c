@@ -40,6 +40,7 @@ static const struct row artifact_rows[] = {
 	{ "version", ROW_TEXT, AT(version_key), true, NULL, NULL, 0 },
 	{ "base", ROW_TRUE, AT(base), false, NULL, NULL, 0 },
 	{ "url", ROW_URL, AT(url), true, NULL, NULL, 0 },
+	{ "purl", ROW_TEXT, AT(purl), false, NULL, NULL, 0 },
 	{ "checksum", ROW_MAP, 0, true, NULL, checksum_rows, ARRAY_SIZE(checksum_rows) },
 	{ "maxSize", ROW_MIB, AT(max_size), true, NULL, NULL, 0 },
 	{ "install", ROW_MAP, 0, false, NULL, install_rows, ARRAY_SIZE(install_rows) },

@@ -44,6 +44,21 @@ const char *image_url(const char *name, const char *kind, const char *reference)
 			    reference);
 }
 
+const char *image_location(const struct image_pin *p)
+{
+	return image_url(p->name, "manifests",
+			 p->sha256 ? arena_printf("sha256:%s", p->sha256) : str_or(p->tag, "latest"));
+}
+
+const char *image_purl(const struct image_pin *p)
+{
+	const char *version = p->sha256 ? arena_printf("sha256%%3A%s", p->sha256) : p->tag;
+
+	return arena_printf("pkg:docker/%s%s%s?repository_url=%.*s%s%s", image_repository(p->name), version ? "@" : "",
+			    str_or(version, ""), (int)strcspn(p->name, "/"), p->name,
+			    p->sha256 && p->tag ? "&tag=" : "", p->sha256 ? str_or(p->tag, "") : "");
+}
+
 static bool is_for(const struct lock_image *x, const char *version)
 {
 	for (size_t k = 0; x->for_versions && k < x->for_versions->count; k++)
@@ -57,7 +72,7 @@ const char *image_tag(const struct lock *l, const struct image *i, const char *v
 	if (i->tag)
 		return expand_version(i->tag, version, false);
 	vec_foreach (x, &l->images)
-		if (streq(x->name, i->name) && is_for(x, version))
+		if (streq(x->name, i->name) && (l->built || is_for(x, version)))
 			return x->tag;
 	return NULL;
 }

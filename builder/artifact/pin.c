@@ -57,6 +57,11 @@ int artifact_pin(const struct catalogue *cat, const struct lock *l, const struct
 	return 0;
 }
 
+const char *artifact_purl(const struct artifact *a, const char *version)
+{
+	return a && a->purl ? expand_version(a->purl, version, true) : NULL;
+}
+
 static const struct artifact *base_of_catalogue(const struct catalogue *cat, const char *name)
 {
 	const struct artifact *a = catalogue_find(cat, name);

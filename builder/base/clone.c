@@ -8,20 +8,30 @@
 #include "base/sig.h"
 #include "base/writer.h"
 
-/* Reads [START, END) around the page cache where it can and hands it to the writer. */
-static int clone_extent(int src, struct writer *w, uint64_t start, uint64_t end, struct err *e)
+struct copy {
+	int src;
+	struct writer *writer; /* NULL = only watched */
+	const struct clone_watch *watch;
+	void *own; /* WRITER_BUFFER bytes, for when there is no writer */
+};
+
+/* Reads [START, END) around the page cache where it can and hands it on. */
+static int copy_extent(const struct copy *c, uint64_t start, uint64_t end, struct err *e)
 {
 	while (start < end) {
-		void *buf = writer_buffer(w);
+		void *buf = c->writer ? writer_buffer(c->writer) : c->own;
 		size_t n = (size_t)MIN(end - start, WRITER_BUFFER);
 		int r;
 
 		if (!buf)
 			return -EIO; /* writer_finish() has the reason */
-		r = pread_all(src, buf, n, start);
+		r = pread_all(c->src, buf, n, start);
 		if (r < 0)
 			return err_errno(e, r, "cannot read the image to copy");
-		writer_submit(w, buf, n, start);
+		if (c->watch)
+			c->watch->see(c->watch->arg, buf, n, start);
+		if (c->writer)
+			writer_submit(c->writer, buf, n, start);
 		start += n;
 		if (sig_check(e) < 0)
 			return -EINTR;
@@ -29,39 +39,47 @@ static int clone_extent(int src, struct writer *w, uint64_t start, uint64_t end,
 	return 0;
 }
 
-static int clone_extents(int src, struct writer *w, struct err *e)
+static int copy_extents(const struct copy *c, struct err *e)
 {
 	off_t data, hole = 0;
 	int r;
 
-	while ((data = lseek(src, hole, SEEK_DATA)) >= 0) {
-		hole = lseek(src, data, SEEK_HOLE);
+	while ((data = lseek(c->src, hole, SEEK_DATA)) >= 0) {
+		hole = lseek(c->src, data, SEEK_HOLE);
 		if (hole < 0)
 			break;
-		r = clone_extent(src, w, (uint64_t)data, (uint64_t)hole, e);
+		r = copy_extent(c, (uint64_t)data, (uint64_t)hole, e);
 		if (r < 0)
 			return r;
 	}
 	return errno == ENXIO ? 0 : err_errno(e, -errno, "cannot find the data of the image to copy");
 }
 
-int clone_sparse(int src, int dst, const char *dst_name, struct err *e)
+static int only_watch(int src, const struct clone_watch *watch, struct err *e)
+{
+	_cleanup_free_ void *own = xmalloc(WRITER_BUFFER);
+	const struct copy c = { src, NULL, watch, own };
+
+	return copy_extents(&c, e);
+}
+
+int clone_sparse(int src, int dst, const char *dst_name, const struct clone_watch *watch, struct err *e)
 {
 	struct err write_error = { 0 };
-	struct writer *w;
+	struct copy c = { src, NULL, watch, NULL };
 	struct stat st;
 	int r, finished;
 
-	if (ioctl(dst, FICLONE, src) == 0)
-		return 0;
+	if (dst < 0 || ioctl(dst, FICLONE, src) == 0)
+		return watch ? only_watch(src, watch, e) : 0;
 	if (fstat(src, &st) < 0)
 		return err_errno(e, -errno, "cannot read the image to copy");
-	r = writer_start(&w, &dst, 1, e);
+	r = writer_start(&c.writer, &dst, 1, e);
 	if (r < 0)
 		return r;
 	e->code = 0;
-	r = clone_extents(src, w, e);
-	finished = writer_finish(w, (uint64_t)st.st_size, &write_error);
+	r = copy_extents(&c, e);
+	finished = writer_finish(c.writer, (uint64_t)st.st_size, &write_error);
 	if (finished < 0 && (r == 0 || !e->code)) {
 		*e = write_error;
 		return err_wrap(e, "%s", dst_name);

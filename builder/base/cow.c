@@ -177,10 +177,21 @@ int cow_lend(struct cow *c, uint64_t start, uint64_t end, const char **ret_path,
 	return 0;
 }
 
-int cow_settle(struct cow *c, uint64_t start, uint64_t end, struct err *e)
+/* Nothing of [START, END) is kept. */
+static int forget(struct cow *c, uint64_t start, uint64_t end)
+{
+	for (uint64_t at = start; at < end; at += COW_BLOCK)
+		set_changed(c, at / COW_BLOCK, false);
+	if (start < end &&
+	    fallocate(c->changes, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)start, (off_t)(end - start)) < 0)
+		return -errno;
+	return 0;
+}
+
+static int settle_data(struct cow *c, uint64_t start, uint64_t end)
 {
 	char old[COW_BLOCK], new[COW_BLOCK];
-	uint64_t hole = start;
+	uint64_t same = start;
 	int r = 0;
 
 	for (uint64_t at = start; at < end && r == 0; at += COW_BLOCK) {
@@ -190,17 +201,48 @@ int cow_settle(struct cow *c, uint64_t start, uint64_t end, struct err *e)
 		if (r == 0)
 			r = pread_all(c->changes, new, n, at);
 		if (r == 0 && memcmp(old, new, n) != 0) {
-			if (hole < at && fallocate(c->changes, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)hole,
-						   (off_t)(at - hole)) < 0)
-				r = -errno;
-			hole = at + COW_BLOCK;
-		} else if (r == 0) {
-			set_changed(c, at / COW_BLOCK, false);
+			r = forget(c, same, at);
+			same = at + COW_BLOCK;
 		}
 	}
-	if (r == 0 && hole < end &&
-	    fallocate(c->changes, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)hole, (off_t)(end - hole)) < 0)
-		r = -errno;
+	return r < 0 ? r : forget(c, same, end);
+}
+
+/* The next block in [FROM, END) that is data in the file or among the changes, and how far no hole follows. */
+static int next_either(const struct cow *c, uint64_t from, uint64_t end, uint64_t *ret_start, uint64_t *ret_end)
+{
+	uint64_t start[2] = { UINT64_MAX, UINT64_MAX }, stop[2] = { 0 };
+	int r[2] = { file_next_data(c->file, from, end, &start[0], &stop[0]),
+		     file_next_data(c->changes, from, end, &start[1], &stop[1]) };
+	unsigned first = start[1] < start[0];
+
+	for (unsigned i = 0; i < 2; i++)
+		if (r[i] < 0 && r[i] != -ENXIO)
+			return r[i];
+	if (r[0] < 0 && r[1] < 0)
+		return -ENXIO;
+	*ret_start = start[first] / COW_BLOCK * COW_BLOCK;
+	*ret_end = MIN((stop[first] + COW_BLOCK - 1) / COW_BLOCK * COW_BLOCK, end);
+	return 0;
+}
+
+int cow_settle(struct cow *c, uint64_t start, uint64_t end, struct err *e)
+{
+	uint64_t from, to, at = start;
+	int r;
+
+	end = MIN((end + COW_BLOCK - 1) / COW_BLOCK * COW_BLOCK, c->size);
+	/* Holes on both sides are alike; a FAT is mostly that. */
+	while ((r = next_either(c, at, end, &from, &to)) == 0) {
+		r = forget(c, at, from);
+		if (r == 0)
+			r = settle_data(c, from, to);
+		if (r < 0)
+			break;
+		at = to;
+	}
+	if (r == -ENXIO)
+		r = forget(c, at, end);
 	return r < 0 ? err_errno(e, r, "cannot settle the changes to %s", c->name) : 0;
 }
 
@@ -233,4 +275,19 @@ int cow_holes(const struct cow *c, cow_range_fn fn, void *arg, struct err *e)
 	if (r != -ENXIO)
 		return err_errno(e, r, "cannot find the data of %s", c->name);
 	return unchanged(c, at, c->size, fn, arg);
+}
+
+int cow_changes(const struct cow *c, cow_range_fn fn, void *arg)
+{
+	uint64_t start = 0;
+	int r = 0;
+
+	while (start < c->size && r == 0) {
+		uint64_t n = run_length(c, start, (size_t)(c->size - start));
+
+		if (is_changed(c, start / COW_BLOCK))
+			r = fn(arg, start, start + n);
+		start += n;
+	}
+	return r;
 }

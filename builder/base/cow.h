@@ -40,5 +40,7 @@ int cow_file(const struct cow *c);
 /* Every range that is a hole in the file and unchanged, in order. FN returns negative to stop. */
 typedef int (*cow_range_fn)(void *arg, uint64_t start, uint64_t end);
 int cow_holes(const struct cow *c, cow_range_fn fn, void *arg, struct err *e);
+/* Every range that was changed, in order. */
+int cow_changes(const struct cow *c, cow_range_fn fn, void *arg);
 
 #endif

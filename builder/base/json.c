@@ -16,6 +16,13 @@ static int print(json_t *value, size_t flags, struct err *e)
 	return 0;
 }
 
+const char *json_get_text(const json_t *object, const char *key)
+{
+	const char *s = json_string_value(json_object_get(object, key));
+
+	return s ? s : "";
+}
+
 json_t *json_text(const char *s)
 {
 	json_t *j = json_string(s);

@@ -12,6 +12,9 @@ int json_print(json_t *value, struct err *e);
 /* The same on one line, as other programs take it for a value. */
 int json_print_line(json_t *value, struct err *e);
 
+/* The text that OBJECT has under KEY; "" when it has none. Borrowed. */
+const char *json_get_text(const json_t *object, const char *key);
+
 /* A string value of any bytes, such as names in an image: what is no UTF-8 has '?' for every byte beyond ASCII. */
 json_t *json_text(const char *s);
 

@@ -34,8 +34,13 @@ void writer_submit(struct writer *w, void *buf, size_t n, uint64_t offset);
 /* Ends the thread and frees W. The files get SIZE bytes of length. */
 int writer_finish(struct writer *w, uint64_t size, struct err *e);
 
+/* Sees the data of a copy as it passes by: in order, with gaps where there are holes. */
+struct clone_watch {
+	void (*see)(void *arg, const void *buf, size_t n, uint64_t offset);
+	void *arg;
+};
 /* Makes DST (empty, same length afterwards) equal to SRC: reflink, else only the data extents, so
- * that holes stay holes. Checks for signals. */
-int clone_sparse(int src, int dst, const char *dst_name, struct err *e);
+ * that holes stay holes. WATCH may be NULL; with DST -1 it is all that gets anything. Checks for signals. */
+int clone_sparse(int src, int dst, const char *dst_name, const struct clone_watch *watch, struct err *e);
 
 #endif

@@ -6,8 +6,10 @@
 #ifndef BUILD_BUILD_H
 #define BUILD_BUILD_H
 
+#include "archive/archive.h"
 #include "artifact/artifact.h"
 #include "base/json.h"
+#include "companion/companion.h"
 #include "disk/disk.h"
 #include "fs/fs.h"
 #include "plan/plan.h"
@@ -15,15 +17,32 @@
 struct build {
 	const struct plan *plan;
 	const struct cache *cache;
-	bool sha256; /* also write IMAGE.sha256 */
+	bool sha256;   /* hash each image as a whole; done anyway with the next two */
+	bool compress; /* instead of a raw image, one as COMPRESS_AS says */
+	enum encode_kind compress_as;
+	const struct sign_key *key; /* sign; NULL = do not */
 };
 
-/* All nodes of the plan; every artifact must be in the cache. */
+/* All nodes of the plan, and what stands beside them (companion/); every artifact must be in the cache. */
 int build_run(const struct build *b, struct err *e);
+/* Where the image of N goes: OUT/<node>.img, or OUT/<node>.img.xz. */
+const char *build_image_path(const struct build *b, const struct node_plan *n);
 
-/* The image of node N without a file of it: the cached role layer, the node's stamp in memory. The same bytes as the
- * node's image. Closed by the caller. */
-int build_node_cow(const struct build *b, const struct node_plan *n, struct cow **ret, struct err *e);
+/* The image of a node without a file of it: the cached role layer, the node's stamp in memory. The same bytes as the
+ * node's image. */
+struct built {
+	struct cow *cow;      /* closed by the caller */
+	const char *manifest; /* text, on the arena */
+};
+int build_node_cow(const struct build *b, const struct node_plan *n, struct built *ret, struct err *e);
+
+/* Builds the node of a manifest again, in memory, by its pins and its time, and compares: the manifests, and the bytes
+ * with what of the first image stands beside MANIFEST (the image, its block map, its digest). What differs is in F;
+ * WHAT says what was compared. */
+int reproduce_compare(const struct build *b, const char *manifest, const char **ret_what, struct findings *f,
+		      struct err *e);
+/* The lock that a manifest amounts to (struct project_options.built) and the name of its node. */
+int reproduce_lock(const char *manifest, const struct lock **ret, const char **ret_node, struct err *e);
 
 /* ---- what was put on an image: the manifest ---- */
 
@@ -38,9 +57,6 @@ struct record {
 struct records {
 	VEC(struct record) v;
 };
-
-/* Where it lies on the card; the same text stands beside the image as <node>.manifest.json. */
-#define MANIFEST_PATH "/etc/pibuild/manifest.json"
 
 /* Writes it onto the open root of a layer (N is NULL) or a node. It lists all but itself, and holds no secret and no
  * digest of one. RET is its text. */
@@ -74,7 +90,7 @@ void generic_close(struct generic *g);
 /* Class CONFIG, with what differs, when N would start from other bytes. */
 int generic_check(const struct generic *g, const struct plan *p, const struct node_plan *n, struct err *e);
 /* As build_node_cow() with G, which was checked, in the place of the cached layer; nothing of the cache is needed. */
-int build_node_onto(const struct build *b, const struct node_plan *n, const struct generic *g, struct cow **ret,
+int build_node_onto(const struct build *b, const struct node_plan *n, const struct generic *g, struct built *ret,
 		    struct err *e);
 
 /* ---- applying entries to an open image (build/apply.c) ---- */
@@ -107,5 +123,14 @@ int apply_layer(const struct target *t, const struct tree *tree, enum entry_laye
 /* Opens the role layer of L read-only, making it (and the base) first when the cache lacks it. RECORDS gets what the
  * layer put on the image. */
 int layer_get(const struct build *b, const struct layer_plan *l, int *ret_fd, struct records *records, struct err *e);
+/* Digests of the layer that is open as FD; -ENOENT when they were not kept. */
+int layer_digests(const struct build *b, const struct layer_plan *l, int fd, struct digests *ret);
+int layer_keep_digests(const struct build *b, const struct layer_plan *l, int fd, const struct digests *d,
+		       struct err *e);
+
+/* ---- files (build/output.c) ---- */
+
+/* One image and its companions. */
+int output_node(const struct build *b, const struct node_plan *n, struct err *e);
 
 #endif

@@ -86,6 +86,33 @@ static int layer_publish(const struct build *b, const char *key, struct outfile 
 	return r;
 }
 
+/* ---- digests of a layer, CACHE/layers/<key>.digests.json: bound to the very file, as its json is ---- */
+
+int layer_digests(const struct build *b, const struct layer_plan *l, int fd, struct digests *ret)
+{
+	_cleanup_json_ json_t *j = json_load_file(layer_file(b, l->key, ".digests.json"), 0, NULL);
+	struct stat st;
+
+	if (!j || fstat(fd, &st) < 0 || json_integer_value(json_object_get(j, "mtime")) != (json_int_t)mtime_ns(&st) ||
+	    digests_parse(json_object_get(j, "sha256"), (uint64_t)st.st_size, ret) < 0)
+		return -ENOENT;
+	return 0;
+}
+
+int layer_keep_digests(const struct build *b, const struct layer_plan *l, int fd, const struct digests *d,
+		       struct err *e)
+{
+	_cleanup_json_ json_t *j = NULL;
+	_cleanup_free_ char *text = NULL;
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return err_errno(e, -errno, "cannot read the %s layer", l->label);
+	j = json_pack("{s:I, s:o}", "mtime", (json_int_t)mtime_ns(&st), "sha256", digests_json(d));
+	text = json_dumps(j, JSON_COMPACT);
+	return file_publish(layer_file(b, l->key, ".digests.json"), text, strlen(text), 0600, e);
+}
+
 /* ---- base ---- */
 
 static int check_base(const char *path, int64_t epoch, struct disk *d, struct err *e)
@@ -183,7 +210,7 @@ static int base_into(const struct build *b, struct outfile *out, struct err *e)
 	if (layer_open(b, key, &fd, &ignored) == 0) {
 		struct task *t = task_begin("clone", "base", 0);
 
-		r = clone_sparse(fd, out->fd, "the base", e);
+		r = clone_sparse(fd, out->fd, "the base", NULL, e);
 		task_end(t, r < 0 ? "failed" : NULL);
 		return r;
 	}

@@ -21,20 +21,25 @@ static int check_output(const char *dir, struct err *e)
 	return 0;
 }
 
-static int print_images(const struct plan *p, bool json, struct err *e)
+static int print_images(const struct build *b, bool json, struct err *e)
 {
 	json_t *a = json_array();
 	char size[SIZE_TEXT_MAX], data[SIZE_TEXT_MAX];
 	struct stat st;
 
-	vec_foreach (n, &p->nodes) {
-		if (stat((*n)->image, &st) < 0)
+	vec_foreach (n, &b->plan->nodes) {
+		const char *image = build_image_path(b, *n);
+
+		if (stat(image, &st) < 0)
 			st = (struct stat){ 0 };
 		json_array_append_new(a, json_pack("{s:s, s:s, s:s, s:I}", (*n)->generic ? "generic" : "node",
-						   (*n)->name, "role", role_names[(*n)->node->role], "image",
-						   (*n)->image, "size", (json_int_t)st.st_size));
-		if (!json)
-			printf("%s\t%s, %s on a card, %s of data\n", (*n)->image, role_names[(*n)->node->role],
+						   (*n)->name, "role", role_names[(*n)->node->role], "image", image,
+						   "size", (json_int_t)st.st_size));
+		if (!json && b->compress)
+			printf("%s\t%s, %s compressed\n", image, role_names[(*n)->node->role],
+			       size_text((uint64_t)st.st_size, size));
+		else if (!json)
+			printf("%s\t%s, %s on a card, %s of data\n", image, role_names[(*n)->node->role],
 			       size_text((uint64_t)st.st_size, size), size_text((uint64_t)st.st_blocks * 512, data));
 	}
 	if (json)
@@ -43,15 +48,34 @@ static int print_images(const struct plan *p, bool json, struct err *e)
 	return 0;
 }
 
+static int choose_form(const struct cmd_options *o, struct build *b, struct err *e)
+{
+	b->compress = o->compress != NULL;
+	for (int i = 0; o->compress && i < ENCODE_KIND_COUNT; i++)
+		if (streq(o->compress, encode_names[i])) {
+			b->compress_as = (enum encode_kind)i;
+			return 0;
+		}
+	return b->compress ? err_class(e, CLASS_USAGE, "--compress wants xz or zst, not '%s'", o->compress) : 0;
+}
+
 static int build(const struct cmd_options *o, const struct plan *p, const struct cache *cache, struct err *e)
 {
 	const struct fetch_options f = { p->project->config, o->offline, o->jobs };
-	const struct build b = { .plan = p, .cache = cache, .sha256 = o->sha256 };
-	int r = fetch_all(cache, p->pins.v, p->pins.n, &p->images, &f, e);
+	_cleanup_(sign_key_freep) struct sign_key *key = NULL;
+	struct build b = { .plan = p, .cache = cache, .sha256 = o->sha256 };
+	int r = choose_form(o, &b, e);
+
+	if (r == 0 && o->sign)
+		r = sign_key_open(o->sign, &key, e);
+	if (r < 0)
+		return r;
+	b.key = key;
+	r = fetch_all(cache, p->pins.v, p->pins.n, &p->images, &f, e);
 
 	if (r == 0)
 		r = build_run(&b, e);
-	return r < 0 ? r : print_images(p, o->json, e);
+	return r < 0 ? r : print_images(&b, o->json, e);
 }
 
 int cmd_build(const struct cmd_options *o, struct err *e)
@@ -64,6 +88,8 @@ int cmd_build(const struct cmd_options *o, struct err *e)
 	struct plan *plan = NULL;
 	int r = cmd_args(o, 0, 0, "build [--node NAME]... [--role ROLE] [--generic]", e);
 
+	if (r == 0 && o->reproduce)
+		return cmd_reproduce(o, e);
 	if (r == 0)
 		r = cmd_check_selection(o, e);
 	if (r == 0)

@@ -53,10 +53,15 @@ struct cmd_options {
 	bool status;			 /* schema --status */
 	bool yes;
 	bool force;
-	bool generic;	  /* build, plan: one image per role */
-	bool sha256;	  /* build --sha256: a whole-file digest beside each image */
-	bool brief;	  /* diff --brief */
-	const char *base; /* inspect --base, verify --base: the image to compare with */
+	bool generic;	       /* build, plan: one image per role */
+	bool brief;	       /* diff --brief */
+	bool sha256;	       /* build --sha256: a whole-file digest beside each image */
+	const char *compress;  /* build --compress: "xz" or "zst" */
+	const char *sign;      /* build --sign: private key */
+	const char *reproduce; /* build --reproduce: manifest */
+	const char *new_key;   /* sign --new-key */
+	const char *key;       /* sign --key: private key */
+	const char *base;      /* inspect --base, verify --base: the image to compare with */
 	struct init_answers init;
 	struct boot_options boot;
 
@@ -67,6 +72,7 @@ struct cmd_options {
 typedef int (*cmd_fn)(const struct cmd_options *o, struct err *e);
 
 int cmd_init(const struct cmd_options *o, struct err *e);
+int cmd_reproduce(const struct cmd_options *o, struct err *e); /* of cmd_build() */
 int cmd_build(const struct cmd_options *o, struct err *e);
 int cmd_check(const struct cmd_options *o, struct err *e);
 int cmd_plan(const struct cmd_options *o, struct err *e);
@@ -82,6 +88,7 @@ int cmd_status(const struct cmd_options *o, struct err *e);
 int cmd_boot(const struct cmd_options *o, struct err *e);
 int cmd_devices(const struct cmd_options *o, struct err *e);
 int cmd_flash(const struct cmd_options *o, struct err *e);
+int cmd_sign(const struct cmd_options *o, struct err *e);
 int cmd_doctor(const struct cmd_options *o, struct err *e);
 int cmd_schema(const struct cmd_options *o, struct err *e);
 

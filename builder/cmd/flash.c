@@ -166,7 +166,7 @@ static int get_artifacts(const struct session *s, struct err *e)
 }
 
 /* An image of the node in memory over G. */
-static int stamp_generic(const struct build *b, const struct card *c, struct cow **ret, struct err *e)
+static int stamp_generic(const struct build *b, const struct card *c, struct built *ret, struct err *e)
 {
 	_cleanup_(generic_close) struct generic g = GENERIC_INIT;
 	int r = generic_open(b->cache, c->image, &g, e);
@@ -179,13 +179,15 @@ static int stamp_generic(const struct build *b, const struct card *c, struct cow
 static int open_source(const struct session *s, struct card *c, struct err *e)
 {
 	const struct build b = { .plan = s->plan, .cache = &s->cache };
-	struct cow *image;
+	struct built built;
 	int r;
 
 	if (c->image && !c->node)
 		return source_open(c->image, &c->source, e);
-	r = c->image ? stamp_generic(&b, c, &image, e) : build_node_cow(&b, c->node, &image, e);
-	return r < 0 ? r : source_cow(image, &c->source, e); /* closed with the session */
+	r = c->image ? stamp_generic(&b, c, &built, e) : build_node_cow(&b, c->node, &built, e);
+	if (r < 0)
+		return err_interrupted(e) ? r : err_wrap(e, "%s", c->name);
+	return source_cow(built.cow, &c->source, e); /* closed with the session */
 }
 
 /* ---- is it the right disk? ---- */

@@ -395,6 +395,7 @@ int cmd_init(const struct cmd_options *o, struct err *e)
 	_cleanup_strbuf_ struct strbuf text = { 0 };
 	int r = cmd_args(o, 0, 0, "init [-c FILE] [--name NAME ...]", e);
 
+	v.text.key = o->key;
 	if (r == 0 && o->out_given)
 		r = err_class(e, CLASS_USAGE, "init writes one file: name it with -c FILE, not with -o");
 	if (r == 0)

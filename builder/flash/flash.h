@@ -21,6 +21,7 @@
 #include "base/cow.h"
 #include "crypto/digest.h"
 #include "flash/device.h"
+#include "space/space.h"
 
 /* The unit of reading, hashing and writing; the first one is the boot sector's. */
 enum { PIECE = 1024 * 1024 };
@@ -44,12 +45,6 @@ int source_cow(struct cow *image, struct source *ret, struct err *e);
 int source_check(const struct source *s, struct err *e);
 void source_close(struct source *s);
 
-struct range {
-	uint64_t start, end; /* bytes */
-};
-struct ranges {
-	VEC(struct range) v;
-};
 /* What of the image must be on the disk, in order; the first MiB always. On the arena. */
 int source_ranges(const struct source *s, struct ranges *ret, struct err *e);
 

@@ -7,9 +7,7 @@
 #include "base/file.h"
 #include "base/progress.h"
 #include "base/sig.h"
-#include "disk/disk.h"
 #include "flash/flash.h"
-#include "fs/fs.h"
 
 enum { SECTOR = 512 };
 static const uint64_t largest_image = 1024 * GIB;
@@ -123,60 +121,6 @@ void source_close(struct source *s)
 
 /* ---- what must be written: all but holes that a filesystem of the image calls free ---- */
 
-struct collect {
-	struct ranges free;
-	uint64_t base; /* of the partition */
-};
-
-static int add_free(void *arg, uint64_t start, uint64_t end)
-{
-	struct collect *c = arg;
-
-	*vec_push(&c->free.v) = (struct range){ c->base + start, c->base + end };
-	return 0;
-}
-
-/* A partition we cannot make sense of has nothing free. */
-static void collect_partition(const struct source *s, const struct partition *p, struct collect *c)
-{
-	struct err ignored = { 0 };
-	struct ext4 *fs = NULL;
-	size_t before = c->free.v.n;
-	int r;
-
-	c->base = p->start;
-	if (p->type == 0x83) {
-		if (ext4_open_cow(s->image, p->start, p->size, EXT4_READ, 1, &fs, &ignored) < 0)
-			return;
-		r = ext4_free_ranges(fs, add_free, c, &ignored);
-		ext4_abort(fs);
-	} else {
-		r = fat_free_ranges(s->image, p->start, p->size, add_free, c, &ignored);
-	}
-	if (r < 0)
-		c->free.v.n = before;
-}
-
-static int by_start(const void *a, const void *b)
-{
-	const struct partition *x = a, *y = b;
-
-	return x->start < y->start ? -1 : x->start > y->start;
-}
-
-static void collect_free(const struct source *s, struct collect *c)
-{
-	const char *path = arena_printf("/proc/self/fd/%d", cow_file(s->image));
-	struct err ignored = { 0 };
-	struct disk d;
-
-	if (disk_read(path, &d, &ignored) < 0)
-		return;
-	qsort(d.parts, d.n, sizeof(d.parts[0]), by_start);
-	for (unsigned i = 0; i < d.n; i++)
-		collect_partition(s, &d.parts[i], c);
-}
-
 struct skip {
 	const struct ranges *free;
 	size_t at; /* both lists are in order: no free range before this one is of use any more */
@@ -208,13 +152,13 @@ static int see_hole(void *arg, uint64_t start, uint64_t end)
 
 int source_ranges(const struct source *s, struct ranges *ret, struct err *e)
 {
-	struct collect c = { 0 };
-	struct skip skip = { .free = &c.free, .needed = ret };
+	struct ranges free = { 0 };
+	struct skip skip = { .free = &free, .needed = ret };
 	int r = 0;
 
 	*ret = (struct ranges){ 0 };
 	if (s->image) {
-		collect_free(s, &c);
+		space_free(s->image, &free);
 		r = cow_holes(s->image, see_hole, &skip, e);
 	}
 	if (skip.from < s->size)

@@ -17,22 +17,35 @@ static bool wants_image(const struct node_ctx *x, const struct yaml_node *values
 	return !v || v->type != YAML_SCALAR || !streq(v->text, "false");
 }
 
+int node_images(const struct node_ctx *x, struct images *ret, struct err *e)
+{
+	const struct yaml_node *values = cilium_values(x, NULL);
+
+	vec_foreach (i, &x->catalogue->images) {
+		struct image_pin p = { .name = i->name };
+		struct err unknown = { 0 };
+
+		if (!wants_image(x, values, i))
+			continue;
+		if (image_pin(x->catalogue, x->lock, x->config, i, &p, &unknown) < 0 && x->config->airgap) {
+			*e = unknown;
+			return e->code;
+		}
+		*vec_push(&ret->v) = p;
+	}
+	return 0;
+}
+
 int node_add_images(const struct node_ctx *x, struct tree *t, struct err *e)
 {
 	struct images *images = arena_new(struct images);
-	const struct yaml_node *values;
-	int r = 0;
+	int r;
 
 	if (!x->config->airgap)
 		return 0;
-	values = cilium_values(x, NULL);
-	vec_foreach (i, &x->catalogue->images) {
-		if (!wants_image(x, values, i))
-			continue;
-		r = image_pin(x->catalogue, x->lock, x->config, i, vec_push(&images->v), e);
-		if (r < 0)
-			return r;
-	}
+	r = node_images(x, images, e);
+	if (r < 0)
+		return r;
 	if (images->v.n)
 		tree_add_images(t, ARCHIVE, images);
 	return 0;

@@ -56,6 +56,10 @@ int node_add_first_boot(const struct node_ctx *x, struct tree *t, struct err *e)
 int node_add_units(const struct node_ctx *x, struct tree *t, struct err *e);	    /* presets, enabled links */
 int node_add_release(const struct node_ctx *x, struct tree *t, struct err *e);	    /* /etc/pibuild/release.json */
 
+/* The container images that the cluster's pods run, K3s's own left out: on the cards with airgap, else pulled. Class
+ * CONFIG when airgap is on and nobody has said which tag goes with a version. */
+int node_images(const struct node_ctx *x, struct images *ret, struct err *e);
+
 /* The unit of step I of first boot, NULL when this node has no such step. False past the last. */
 bool node_step_unit(const struct node_ctx *x, size_t i, const char **ret_unit);
 

@@ -257,6 +257,13 @@ int plan_make(const struct project *project, const struct plan_options *o, struc
 			r = plan_node(p, o, i, e);
 	if (r < 0)
 		return r;
+	if (p->nodes.n && !project->config->airgap) {
+		struct node_ctx x = project_node(project, 0);
+
+		r = node_images(&x, &p->pulled, e);
+		if (r < 0)
+			return r;
+	}
 	if (!p->nodes.n)
 		return err_class(e, CLASS_USAGE, "%s has no node with the role %s", project->config->path,
 				 str_or(o->role, "asked for"));

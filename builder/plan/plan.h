@@ -36,7 +36,8 @@ struct plan {
 	const struct project *project;
 	struct pin base;
 	VEC(struct pin) pins; /* all that is needed, the base first, each once */
-	struct images images; /* container images; the same for every node */
+	struct images images; /* container images on the cards; the same for every node */
+	struct images pulled; /* those that pods pull instead */
 	VEC(struct layer_plan *) layers;
 	VEC(struct node_plan *) nodes;
 };

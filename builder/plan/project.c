@@ -75,6 +75,42 @@ static void check_values(struct project *p)
 	}
 }
 
+/* The versions of BUILT over those of config and catalogue. */
+static void take_versions(struct config *c, const struct catalogue *cat, const struct lock *built)
+{
+	vec_foreach (x, &built->entries) {
+		const struct artifact *a = catalogue_find(cat, x->name);
+		struct version_pin *pin = NULL;
+
+		if (!a)
+			continue;
+		vec_foreach (v, &c->versions)
+			if (streq(v->name, a->version_key))
+				pin = v;
+		if (!pin)
+			pin = vec_push(&c->versions);
+		*pin = (struct version_pin){ a->version_key, x->version };
+	}
+}
+
+static int take_lock(struct project *p, const struct project_options *o, const struct lock *built, struct err *e)
+{
+	struct lock *lock;
+	int r;
+
+	if (built) {
+		p->lock = built;
+		p->epoch = built->time;
+		take_versions(p->config, p->catalogue, built);
+		return 0;
+	}
+	r = lock_load(o->lock, p->config, &lock, e);
+	if (r < 0)
+		return r;
+	p->lock = lock;
+	return source_date_epoch(MAX(lock->time, 1), &p->epoch, e); /* ext4 takes 0 for now */
+}
+
 struct node_ctx project_node(const struct project *p, size_t i)
 {
 	return (struct node_ctx){
@@ -91,7 +127,7 @@ struct node_ctx project_node(const struct project *p, size_t i)
 	};
 }
 
-int project_load(const struct project_options *o, struct project **ret, struct err *e)
+static int load(const struct project_options *o, const struct lock *built, struct project **ret, struct err *e)
 {
 	struct project *p = arena_new(struct project);
 	size_t load_errors;
@@ -103,9 +139,7 @@ int project_load(const struct project_options *o, struct project **ret, struct e
 	if (r == 0)
 		r = catalogue_load(&p->catalogue, e);
 	if (r == 0)
-		r = lock_load(o->lock, p->config, &p->lock, e);
-	if (r == 0)
-		r = source_date_epoch(MAX(p->lock->time, 1), &p->epoch, e); /* ext4 takes 0 for now */
+		r = take_lock(p, o, built, e);
 	if (r < 0)
 		return r;
 	load_errors = p->faults.errors;
@@ -124,10 +158,15 @@ int project_load(const struct project_options *o, struct project **ret, struct e
 	return p->faults.errors ? 0 : load_secrets(p, o, e);
 }
 
-int project_load_valid(const struct project_options *o, struct project **ret, struct err *e)
+int project_load(const struct project_options *o, struct project **ret, struct err *e)
+{
+	return load(o, NULL, ret, e);
+}
+
+int project_load_built(const struct project_options *o, const struct lock *built, struct project **ret, struct err *e)
 {
 	struct project *p;
-	int r = project_load(o, &p, e);
+	int r = load(o, built, &p, e);
 
 	if (r < 0)
 		return r;
@@ -136,4 +175,9 @@ int project_load_valid(const struct project_options *o, struct project **ret, st
 	if (r == 0)
 		*ret = p;
 	return r;
+}
+
+int project_load_valid(const struct project_options *o, struct project **ret, struct err *e)
+{
+	return project_load_built(o, NULL, ret, e);
 }

@@ -25,7 +25,7 @@ struct project_options {
 struct project {
 	struct config *config;
 	struct catalogue *catalogue;
-	struct lock *lock;
+	const struct lock *lock;
 	const struct board **boards; /* of config->nodes, same order */
 	const struct secrets *secrets;
 	bool secrets_real;
@@ -41,6 +41,10 @@ int project_load(const struct project_options *o, struct project **ret, struct e
 
 /* As above for commands that need a valid project: faults are printed and end it. */
 int project_load_valid(const struct project_options *o, struct project **ret, struct err *e);
+
+/* As above for what an image was built by: BUILT decides in place of the lock, also versions and time.
+ * NULL = the lock. */
+int project_load_built(const struct project_options *o, const struct lock *built, struct project **ret, struct err *e);
 
 /* What rendering node I of the config starts from; secrets behind references stay unread unless the caller says so. */
 struct node_ctx project_node(const struct project *p, size_t i);

@@ -46,7 +46,7 @@ stamp() {
 }
 
 @test "one image per role with its manifest, readable by everybody, and no secrets file is made for it" {
-	[ "$(cd $generic && echo *)" = "control-plane.img control-plane.manifest.json worker.img worker.manifest.json" ]
+	[ "$(cd $generic && echo *.img *.manifest.json)" = "control-plane.img worker.img control-plane.manifest.json worker.manifest.json" ]
 	(umask 022 && [ "$(stat -c %a $generic/worker.img)" = 644 ])
 	[ ! -e public/secrets.yaml ]
 	grep -q '^generic/worker.img	worker' public/stdout

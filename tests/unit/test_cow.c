@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <sys/mman.h>
 
 #include "base/cow.h"
 #include "base/file.h"
@@ -109,6 +110,56 @@ static int see(void *arg, uint64_t start, uint64_t end)
 {
 	*vec_push(&((struct seen *)arg)->v) = (struct range){ start, end };
 	return 0;
+}
+
+static void test_changes(void)
+{
+	CASE("after a file of holes was lent, changed are the blocks that differ and no others")
+	{
+		static char old[16 * COW_BLOCK], new[16 * COW_BLOCK], got[16 * COW_BLOCK];
+		for (unsigned seed = 0; seed < 200; seed++) {
+			int fd = memfd_create("image", MFD_CLOEXEC), out;
+			struct seen seen = { 0 };
+			uint64_t start = 2 * COW_BLOCK, end = 13 * COW_BLOCK;
+			const char *lent;
+			struct cow *c;
+
+			srand(seed);
+			memset(old, 0, sizeof(old));
+			CHECK_INT(ftruncate(fd, sizeof(old)), 0);
+			for (unsigned k = 0; k < 4; k++) {
+				size_t at = (size_t)rand() % sizeof(old);
+
+				old[at] = 'o';
+				CHECK_INT(pwrite_all(fd, "o", 1, at), 0);
+			}
+			memcpy(new, old, sizeof(old));
+			CHECK_INT(cow_open(fd, "image", &c, &e), 0);
+			CHECK_INT(cow_lend(c, start, end, &lent, &e), 0);
+			out = open(lent, O_RDWR | O_CLOEXEC);
+			for (unsigned k = 0; k < 6; k++) {
+				size_t at = start + (size_t)rand() % (end - start);
+
+				new[at] = k % 2 ? 'n'
+						: 0; /* a zero may be no change, or one that makes a block empty */
+				CHECK_INT(pwrite_all(out, &new[at], 1, at), 0);
+			}
+			close(out);
+			CHECK_INT(cow_settle(c, start, end, &e), 0);
+			CHECK_INT(cow_read(c, got, sizeof(got), 0), 0);
+			CHECK_INT(memcmp(got, new, sizeof(new)), 0);
+			CHECK_INT(cow_changes(c, see, &seen), 0);
+			for (size_t b = 0; b < 16; b++) {
+				bool differs = memcmp(old + b * COW_BLOCK, new + b *COW_BLOCK, COW_BLOCK) != 0,
+				     is = false;
+
+				vec_foreach (r, &seen.v)
+					is |= r->start <= b * COW_BLOCK && b * COW_BLOCK < r->end;
+				CHECK_INT(is, differs);
+			}
+			cow_close(c);
+		}
+	}
 }
 
 static bool covers(const struct range *v, size_t n, uint64_t at)
@@ -285,6 +336,7 @@ int main(void)
 	setenv("PATH", arena_printf("%s:/usr/sbin:/sbin", getenv("PATH")), 1);
 	test_model();
 	test_holes();
+	test_changes();
 	test_fat();
 	test_ranges();
 	test_pieces();

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* /var/lib/dpkg/status: paragraphs of "Field: value" lines, deb822(5); what we need is never folded. */
+#include "companion/internal.h"
+#include "disk/disk.h"
+#include "fs/fs.h"
+
+#define STATUS "/var/lib/dpkg/status"
+static const size_t status_limit = 64 * MIB;
+
+/* Value of FIELD in the paragraph [P, END), on the arena; NULL when it has none. */
+static const char *field(const char *p, const char *end, const char *name)
+{
+	size_t n = strlen(name);
+
+	while (p < end) {
+		const char *line_end = memchr(p, '\n', (size_t)(end - p));
+
+		line_end = line_end ? line_end : end;
+		if ((size_t)(line_end - p) > n && p[n] == ':' && !memcmp(p, name, n)) {
+			p += n + 1;
+			while (p < line_end && (*p == ' ' || *p == '\t'))
+				p++;
+			return clean_text(arena_strndup(p, (size_t)(line_end - p)));
+		}
+		p = line_end + 1;
+	}
+	return NULL;
+}
+
+static void take_paragraph(const char *p, const char *end, struct packages *ret)
+{
+	const struct package x = { field(p, end, "Package"), field(p, end, "Version"), field(p, end, "Architecture"),
+				   field(p, end, "Maintainer") };
+	const char *status = field(p, end, "Status");
+
+	if (x.name && x.version && x.arch && status && ends_with(status, " installed"))
+		*vec_push(&ret->v) = x;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct package *x = a, *y = b;
+	int c = strcmp(x->name, y->name);
+
+	return c ? c : strcmp(x->arch, y->arch);
+}
+
+static int read_status(struct cow *image, struct strbuf *out, struct err *e)
+{
+	_cleanup_(ext4_abortp) struct ext4 *fs = NULL;
+	const struct partition *root;
+	struct disk d;
+	int r = disk_read_base(arena_printf("/proc/self/fd/%d", cow_file(image)), &d, e);
+
+	if (r < 0)
+		return r;
+	root = &d.parts[d.n - 1];
+	r = ext4_open_cow(image, root->start, root->size, EXT4_READ, 1, &fs, e);
+	return r < 0 || !ext4_exists(fs, STATUS) ? r : ext4_read(fs, STATUS, status_limit, out, e);
+}
+
+int packages_read(struct cow *image, struct packages *ret, struct err *e)
+{
+	_cleanup_strbuf_ struct strbuf text = { 0 };
+	int r = read_status(image, &text, e);
+
+	for (const char *p = text.s; r == 0 && p && *p;) {
+		const char *end = strstr(p, "\n\n");
+
+		end = end ? end + 1 : text.s + text.n;
+		take_paragraph(p, end, ret);
+		p = end + strspn(end, "\n");
+	}
+	if (ret->v.n)
+		qsort(ret->v.v, ret->v.n, sizeof(*ret->v.v), by_name);
+	return r;
+}

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* An image and what stands beside it, held against each other: the image is read once, for all checks together. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "archive/archive.h"
+#include "base/file.h"
+#include "base/progress.h"
+#include "base/sig.h"
+#include "companion/internal.h"
+#include "disk/disk.h"
+#include "fs/fs.h"
+
+static const size_t companion_limit = 256 * MIB;
+static const uint64_t largest_image = 1024 * GIB;
+
+static void look_done(struct look *l)
+{
+	for (size_t i = 0; i < COMPANION_COUNT; i++)
+		json_decref(l->json[i]);
+	companions_done(&l->files);
+	strbuf_done(&l->card);
+}
+
+/* ---- the companions ---- */
+
+/* Whatever was not written by us byte by byte is damaged, however it reads. */
+static void parse_json(struct look *l, enum companion c)
+{
+	const struct strbuf *text = &l->files.v[c];
+	json_t *j = json_loadb(text->s, text->n, JSON_REJECT_DUPLICATES, NULL);
+	_cleanup_strbuf_ struct strbuf again = { 0 };
+	struct err ignored;
+
+	l->json[c] = j;
+	if (json_is_object(j) && add_json(json_incref(j), &again, &ignored) == 0 && again.n == text->n &&
+	    memcmp(again.s, text->s, text->n) == 0)
+		return;
+	complain(l, c, "it is damaged: it is not as pibuild writes it");
+	json_decref(j);
+	l->json[c] = NULL;
+}
+
+static int read_companion(struct look *l, enum companion c, struct err *e)
+{
+	const char *path = companion_path(l->image, c);
+	struct strbuf *text = &l->files.v[c];
+	int r = file_read(path, companion_limit, &text->s, &text->n, e);
+
+	if (r == -ENOENT) {
+		*e = (struct err){ 0 };
+		return 0;
+	}
+	if (r < 0)
+		return r;
+	text->cap = text->n + 1;
+	if (companion_rows[c].json)
+		parse_json(l, c);
+	return 0;
+}
+
+static int read_companions(struct look *l, struct err *e)
+{
+	const struct strbuf *map = &l->files.v[COMPANION_BMAP];
+	struct err ignored;
+	int r = 0;
+
+	for (size_t i = 0; i < COMPANION_COUNT && r == 0; i++)
+		r = read_companion(l, (enum companion)i, e);
+	l->have_map = r == 0 && map->s && bmap_read(map->s, map->n, &l->map, &ignored) == 0;
+	return r;
+}
+
+/* ---- the image ---- */
+
+struct reader {
+	struct look *look;
+	struct bmap_check map;
+	struct sha256 raw;
+	bool hash; /* the raw bytes, as a whole */
+};
+
+static int see(void *arg, const void *buf, size_t n, uint64_t offset)
+{
+	struct reader *r = arg;
+	struct err interrupted;
+
+	if (r->hash)
+		sha256_update(&r->raw, buf, n);
+	if (r->look->have_map)
+		bmap_check_feed(&r->map, buf, n);
+	return sig_check(&interrupted);
+}
+
+static int read_packed(struct look *l, struct reader *reader, int fd, struct task *t, struct err *e)
+{
+	struct decode d = { .in = fd,
+			    .name = l->image,
+			    .write = see,
+			    .write_arg = reader,
+			    .max_size = largest_image,
+			    .progress = task_progress,
+			    .progress_arg = t };
+	int r = decode_image(&d, e);
+
+	memcpy(l->sha256, d.sha256, SHA256_HEX);
+	if (r == -EINTR || r == -ENOMEM)
+		return r;
+	if (r < 0)
+		finding_add(l->f, "image", l->image, "%s", e->msg);
+	return 0;
+}
+
+static int read_raw(struct look *l, struct reader *reader, int fd, uint64_t size, struct task *t, struct err *e)
+{
+	_cleanup_free_ char *buf = xmalloc(MIB);
+	int r = 0;
+
+	for (uint64_t at = 0; at < size && r == 0; at += MIB) {
+		size_t n = (size_t)MIN(size - at, MIB);
+
+		r = pread_all(fd, buf, n, at);
+		if (r < 0)
+			return err_errno(e, r, "cannot read %s", l->image);
+		r = see(reader, buf, n, at);
+		task_set(t, at + n);
+	}
+	return r < 0 ? sig_check(e) : 0;
+}
+
+/* A card that cannot be read shows in the block map; here it only means that there is nothing to compare. */
+static void read_card(struct look *l)
+{
+	_cleanup_(ext4_abortp) struct ext4 *fs = NULL;
+	const struct partition *root;
+	struct err ignored = { 0 };
+	struct disk d;
+
+	if (!l->files.v[COMPANION_MANIFEST].s || disk_read_base(l->image, &d, &ignored) < 0)
+		return;
+	root = &d.parts[d.n - 1];
+	if (ext4_open(l->image, root->start, root->size, EXT4_READ, 1, &fs, &ignored) == 0 &&
+	    (!ext4_exists(fs, MANIFEST_PATH) || ext4_read(fs, MANIFEST_PATH, companion_limit, &l->card, &ignored) < 0 ||
+	     !l->card.s))
+		strbuf_adds(&l->card, "");
+}
+
+static int read_image(struct look *l, struct err *e)
+{
+	_cleanup_close_ int fd = open(l->image, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	struct reader reader = { .look = l,
+				 .map = { .map = &l->map, .where = l->image, .findings = l->f },
+				 .hash = l->always_hash || l->files.v[COMPANION_SUMS].s };
+	const struct decode d = { .in = fd, .name = l->image };
+	struct stat st;
+	struct task *t;
+	bool raw;
+	int r;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_errno(e, -errno, "cannot open the image %s", l->image);
+	if (!S_ISREG(st.st_mode))
+		return err_class(e, CLASS_USAGE, "%s is no file", l->image);
+	r = decode_is_raw(&d, &raw, e);
+	if (r < 0)
+		return r;
+	if (!reader.hash && !l->have_map && raw)
+		return read_card(l), 0;
+	sha256_init(&reader.raw);
+	t = task_begin("verify", path_base(l->image), (uint64_t)st.st_size);
+	r = raw ? read_raw(l, &reader, fd, (uint64_t)st.st_size, t, e) : read_packed(l, &reader, fd, t, e);
+	task_end(t, r < 0 ? "failed" : NULL);
+	sha256_final(&reader.raw, l->raw_sha256);
+	if (!reader.hash)
+		l->raw_sha256[0] = '\0';
+	if (raw)
+		memcpy(l->sha256, l->raw_sha256, SHA256_HEX);
+	if (l->have_map)
+		bmap_check_end(&reader.map);
+	if (raw && r == 0)
+		read_card(l);
+	return r;
+}
+
+static int look_at(struct look *l, struct err *e)
+{
+	int r = read_companions(l, e);
+
+	if (r == 0)
+		r = read_image(l, e);
+	for (size_t i = 0; i < COMPANION_COUNT && r == 0; i++)
+		if (l->files.v[i].s || i == COMPANION_SIGNATURE)
+			companion_rows[i].check_fn(l);
+	return r;
+}
+
+int companions_verify(const char *image, const char *key, struct findings *f, struct err *e)
+{
+	_cleanup_(sign_key_freep) struct sign_key *pub = NULL;
+	_cleanup_(look_done) struct look l = { .image = image, .files = { .image = image }, .f = f };
+	int r = key ? sign_pub_open(key, &pub, e) : 0;
+
+	l.key = pub;
+	return r < 0 ? r : look_at(&l, e);
+}
+
+/* ---- signing what stands ---- */
+
+static int find_nothing(struct look *l, struct err *e)
+{
+	int r = look_at(l, e);
+
+	if (r < 0 || !l->f->v.n)
+		return r;
+	return err_class(e, CLASS_VERIFY, "%s is not signed: %s: %s%s", l->image, l->f->v.v[0].where, l->f->v.v[0].text,
+			 l->f->v.n > 1 ? arena_printf(" (and %zu more)", l->f->v.n - 1) : "");
+}
+
+static int publish_signature(struct look *l, const struct sign_key *key, struct err *e)
+{
+	struct companions out = { .image = l->image };
+	const struct subject s = { .key = key };
+	int r;
+
+	/* All but these two stays as it is. */
+	sums_of(&l->files, l->sha256, &out.v[COMPANION_SUMS]);
+	r = seal_write(&s, &out, &out.v[COMPANION_SIGNATURE], e);
+	if (r == 0)
+		r = companions_publish(&out, e);
+	companions_done(&out);
+	return r;
+}
+
+int companions_sign(const char *image, const struct sign_key *key, struct err *e)
+{
+	struct findings found = { 0 };
+	_cleanup_(look_done) struct look l = {
+		.image = image, .files = { .image = image }, .f = &found, .always_hash = true
+	};
+	int r = find_nothing(&l, e);
+
+	return r < 0 ? r : publish_signature(&l, key, e);
+}

@@ -1,0 +1,92 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# Compressed images, judged by xz, zstd and bmaptool; and images that are built again from their manifest.
+
+load ../lib/image
+
+setup_file() {
+	cd "$BATS_FILE_TMPDIR"
+	write_cluster
+	"$PIBUILD" -q sign --new-key key
+	build -o out --node cp-1 >/dev/null
+	sandbox -- bash -c 'cp "$PIBUILD_LOCK" lock'
+}
+
+setup() {
+	cd "$BATS_FILE_TMPDIR"
+}
+
+# again DIR: the same cluster in another folder, with the first one's secrets and key.
+again() {
+	mkdir -p "$1"
+	cp cluster.yaml secrets.yaml key key.pub "$1/"
+}
+
+# A copy of what stands beside cp-1 to be tampered with, in $copy.
+copy() {
+	copy=$BATS_TEST_TMPDIR/copy
+	rm -rf "$copy"
+	mkdir "$copy"
+	cp --sparse=always out/cp-1.* "$copy/"
+}
+
+# flip FILE OFFSET: one bit.
+flip() {
+	python3 - "$1" "$2" <<-'EOT'
+		import sys
+		with open(sys.argv[1], "r+b") as f:
+		    f.seek(int(sys.argv[2]))
+		    c = f.read(1)[0]
+		    f.seek(int(sys.argv[2]))
+		    f.write(bytes([c ^ 1]))
+	EOT
+}
+
+@test "--compress xz and zst: one file, the same image, the same bytes with one processor and two" {
+	for form in xz zst; do
+		again $form
+		(cd $form && build -o out --node cp-1 >/dev/null && build -o out --node cp-1 --compress $form --sign key >/dev/null)
+		[ "$(cd $form/out && ls *.img*)" = "$(printf 'cp-1.img.%s\n' $form $form.sha256 $form.sha256.sig)" ]
+		${form/zst/zstd} -q -t $form/out/cp-1.img.$form
+		${form/zst/zstd} -q -dc $form/out/cp-1.img.$form | cmp - out/cp-1.img
+		(cd $form/out && sha256sum --quiet --strict -c cp-1.img.$form.sha256)
+		cmp $form/out/cp-1.bmap out/cp-1.bmap
+		bmaptool copy $form/out/cp-1.img.$form "$BATS_TEST_TMPDIR/card" 2>&1 | grep -q "discovered bmap file"
+		cmp out/cp-1.img "$BATS_TEST_TMPDIR/card"
+		[ "$(jq -r '.subject[1] | "\(.name) \(.digest.sha256)"' $form/out/cp-1.provenance.json)" = \
+			"cp-1.img $(sha256sum <out/cp-1.img | cut -d' ' -f1)" ]
+		python3 "$top/tests/lib/spdx.py" $form/out/cp-1.spdx.json
+		(cd $form && CACHE=$PWD/../cache sandbox -- taskset -c 0 "$PIBUILD" --progress none --cache ../cache -o one \
+			--node cp-1 --compress $form --sign key >/dev/null)
+		for f in $form/out/*; do cmp "$f" "$form/one/${f##*/}"; done
+		"$PIBUILD" -q sign --key key $form/out/cp-1.img.$form >/dev/null
+		flip $form/one/cp-1.img.$form 100000
+		fails 4 "cp-1.img.$form" "$PIBUILD" --progress none sign --key key $form/one/cp-1.img.$form
+	done
+	fails 2 "--compress wants xz or zst" "$PIBUILD" build --compress gz
+}
+
+@test "--reproduce says identical, and what differs, and leaves nothing behind" {
+	copy
+	mkdir "$BATS_TEST_TMPDIR/map" && cp "$copy/cp-1.manifest.json" "$copy/cp-1.bmap" "$BATS_TEST_TMPDIR/map/"
+	before=$(find . "$BATS_TEST_TMPDIR" -not -path '*/cache/tmp*' | sort)
+	[[ "$(build --reproduce "$copy/cp-1.manifest.json")" == *"identical (compared the file list and every byte of "*cp-1.img")"* ]]
+	[[ "$(build --reproduce "$BATS_TEST_TMPDIR/map/cp-1.manifest.json")" == *"every range of"* ]]
+	build --reproduce "$copy/cp-1.manifest.json" --json | jq -e '.identical and .node == "cp-1" and .differences == []'
+	flip "$copy/cp-1.img" 9000000
+	fails 4 "bytes 8998912 to 9003007 differ" build --reproduce "$copy/cp-1.manifest.json"
+	rm "$copy/cp-1.img"
+	sed 's/Berlin/Paris/' cluster.yaml >other.yaml
+	fails 4 "files: /etc/timezone: it was" build --reproduce "$copy/cp-1.manifest.json" -c other.yaml --secrets secrets.yaml
+	rm other.yaml
+	fails 2 "is of the node cp-1" build --reproduce "$copy/cp-1.manifest.json" --node w-1
+	[ "$(find . "$BATS_TEST_TMPDIR" -not -path '*/cache/tmp*' | sort)" = "$(grep -v 'copy/cp-1.img$' <<<"$before")" ]
+}
+
+@test "--reproduce goes by the manifest's pins and time, not by the lock in force" {
+	again pinned
+	cd pinned
+	sed -E "s/^time: .*/time: 2030-01-01T00:00:00Z/; /name: helm/,/sha256:/ s/sha256: ./sha256: 0/" ../lock >lock
+	cmp -s lock ../lock && return 1
+	sandbox -- env PIBUILD_LOCK=lock "$PIBUILD" --progress none --cache ../cache --reproduce ../out/cp-1.manifest.json
+}
