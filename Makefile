@@ -82,6 +82,11 @@ test-powercut: deps
 	@$(MAKE) --no-print-directory all
 	PATH=$$PATH:/usr/sbin:/sbin PIBUILD=$(abspath $(B)/pibuild) POINTS=$(POINTS) SEED=$(SEED) LANES=2 bats --tap tests/boot/power-cut.bats
 
+# The same bytes on the bootable base too, whatever differs around a build.
+test-repeat: deps
+	@$(MAKE) --no-print-directory all
+	PATH=$$PATH:/usr/sbin:/sbin PIBUILD=$(abspath $(B)/pibuild) REPEAT_BASE=bootable bats --tap tests/image/repeat.bats
+
 # Ratios against xz and cp on the bootable base, in one run.
 bench: deps
 	@$(MAKE) --no-print-directory all
@@ -121,7 +126,7 @@ check-container:
 clean:
 	rm -rf build build-*
 
-.PHONY: all deps demo bench test test-fast test-powercut test-programs lint install deb check-deb check-container clean
+.PHONY: all deps demo bench test test-fast test-powercut test-repeat test-programs lint install deb check-deb check-container clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 -include $(shell find $(B)/builder $(B)/tests -type f -name '*.d' 2>/dev/null)

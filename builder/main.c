@@ -137,7 +137,9 @@ static const struct option_row options[] = {
 	{ "name", 0, OPT_TEXT, AT(init.name), "NAME", "name of the cluster", "init" },
 	{ "user", 0, OPT_TEXT, AT(init.user), "NAME", "your account on the nodes (pi)", "init" },
 	{ "key", 0, OPT_TEXT, AT(key), "FILE",
-	  "init: public key that may log in (the first of ~/.ssh/*.pub); sign: private key", "init sign" },
+	  "init: public key that may log in (the first of ~/.ssh/*.pub); sign: private key; verify: public "
+	  "key that must have signed",
+	  "init sign verify" },
 	{ "board", 0, OPT_TEXT, AT(init.board), "NAME", "board of the nodes, such as rpi5", "init" },
 	{ "servers", 0, OPT_TEXT, AT(init.servers), "N", "control-plane nodes: 1, 3, 5 or 7 (1)", "init" },
 	{ "workers", 0, OPT_TEXT, AT(init.workers), "N", "workers (0)", "init" },

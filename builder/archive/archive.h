@@ -57,6 +57,10 @@ struct encode {
 };
 int encode_image(struct encode *x, struct err *e);
 
+/* An image file for reading; a compressed one as a file without a name in $TMPDIR (else /var/tmp), unpacked. Class USAGE
+ * when PATH is no file. */
+int image_file_open(const char *path, int *ret_fd, bool *ret_unpacked, struct err *e);
+
 struct member; /* open archive, positioned at one file */
 /* -ENOENT with a message that lists some names when there is no such member; refuses anything but a regular file. */
 int member_open(int fd, const char *archive_name, const char *member, struct member **ret, struct err *e);

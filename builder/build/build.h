@@ -83,9 +83,8 @@ struct generic {
 		.fd = -1                                                                                               \
 	}
 
-/* Opens the image PATH, raw or compressed (then it is decoded into a nameless file beside the cache). Class USAGE when
- * it is no generic one: a node's, or not made by pibuild. */
-int generic_open(const struct cache *c, const char *path, struct generic *ret, struct err *e);
+/* Opens the image PATH, raw or compressed. Class USAGE when it is no generic one: a node's, or not made by pibuild. */
+int generic_open(const char *path, struct generic *ret, struct err *e);
 void generic_close(struct generic *g);
 /* Class CONFIG, with what differs, when N would start from other bytes. */
 int generic_check(const struct generic *g, const struct plan *p, const struct node_plan *n, struct err *e);

@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Generic images: a role's layer as a file, and whether it is the one that a node of this cluster starts from. */
 #include <errno.h>
-#include <fcntl.h>
-#include <sys/stat.h>
 
 #include "archive/archive.h"
-#include "base/file.h"
-#include "base/progress.h"
 #include "build/build.h"
 
 void generic_close(struct generic *g)
@@ -45,52 +41,13 @@ static int parse(struct generic *g, struct err *e)
 	return 0;
 }
 
-/* Into a file that is gone when it is closed. */
-static int decode(const struct cache *c, const char *name, int in, int *ret_fd, struct err *e)
+int generic_open(const char *path, struct generic *ret, struct err *e)
 {
-	_cleanup_(outfile_release) struct outfile out = OUTFILE_INIT;
-	struct decode d = {
-		.in = in, .name = name, .outs = &out.fd, .n_outs = 1, .max_size = 64 * GIB, .progress = task_progress
-	};
-	struct stat st;
-	int r = outfile_create(&out, path_join(c->dir, "generic.img"), 0600, e);
-
-	if (r < 0)
-		return r;
-	d.progress_arg = task_begin("decode", path_base(name), fstat(in, &st) == 0 ? (uint64_t)st.st_size : 0);
-	r = decode_image(&d, e);
-	task_end(d.progress_arg, r < 0 ? "failed" : NULL);
-	if (r == 0)
-		*ret_fd = take_fd(&out.fd);
-	return r;
-}
-
-static int open_raw(const struct cache *c, const char *path, int *ret_fd, struct err *e)
-{
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	const struct decode d = { .in = fd, .name = path };
-	struct stat st;
-	bool raw;
-	int r;
-
-	if (fd < 0)
-		return err_errno(e, -errno, "cannot open the image %s", path);
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
-		return err_class(e, CLASS_USAGE, "%s is no image file", path);
-	r = decode_is_raw(&d, &raw, e);
-	if (r == 0 && !raw)
-		return decode(c, path, fd, ret_fd, e);
-	if (r == 0)
-		*ret_fd = take_fd(&fd);
-	return r;
-}
-
-int generic_open(const struct cache *c, const char *path, struct generic *ret, struct err *e)
-{
+	bool unpacked;
 	int r;
 
 	*ret = (struct generic){ .name = path, .fd = -1 };
-	r = open_raw(c, path, &ret->fd, e);
+	r = image_file_open(path, &ret->fd, &unpacked, e);
 	return r < 0 ? r : parse(ret, e);
 }
 

@@ -60,7 +60,7 @@ struct cmd_options {
 	const char *sign;      /* build --sign: private key */
 	const char *reproduce; /* build --reproduce: manifest */
 	const char *new_key;   /* sign --new-key */
-	const char *key;       /* sign --key: private key */
+	const char *key;       /* sign --key: private key; verify --key: public one */
 	const char *base;      /* inspect --base, verify --base: the image to compare with */
 	struct init_answers init;
 	struct boot_options boot;

@@ -6,29 +6,23 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "cmd/cmd.h"
+#include "companion/companion.h"
 #include "image/diff.h"
 
 struct pairs {
 	VEC(struct image_diff) v;
 };
 
-static const char *image_name(const char *path)
-{
-	const char *base = path_base(path);
-
-	return ends_with(base, ".img") ? arena_strndup(base, strlen(base) - strlen(".img")) : base;
-}
-
 static const char *pair_name(const char *a, const char *b)
 {
-	const char *old = image_name(a), *new = image_name(b);
+	const char *old = image_stem(path_base(a)), *new = image_stem(path_base(b));
 
 	return streq(old, new) ? old : arena_printf("%s -> %s", old, new);
 }
 
 static int only_images(const struct dirent *d)
 {
-	return ends_with(d->d_name, ".img");
+	return image_is_named(d->d_name);
 }
 
 /* The images of the folder A, each with its namesake in B; of those without one B stays NULL. */
@@ -40,11 +34,11 @@ static int add_folder(const char *a, const char *b, struct pairs *ret, struct er
 	if (n < 0)
 		return err_errno(e, -errno, "cannot list %s", a);
 	for (int i = 0; i < n; i++) {
-		const char *in_b = path_join(b, names[i]->d_name);
+		const char *name = image_stem(names[i]->d_name);
 
-		*vec_push(&ret->v) = (struct image_diff){ .name = image_name(names[i]->d_name),
+		*vec_push(&ret->v) = (struct image_diff){ .name = name,
 							  .a = path_join(a, names[i]->d_name),
-							  .b = access(in_b, F_OK) == 0 ? in_b : NULL };
+							  .b = image_find(path_join(b, name)) };
 		free(names[i]);
 	}
 	free(names);
@@ -64,7 +58,7 @@ static int pair_folders(const char *a, const char *b, struct pairs *ret, struct 
 		if (!x->b)
 			*vec_push(&ret->v) = (struct image_diff){ .name = x->name, .b = x->a };
 	if (!ret->v.n)
-		return err_set(e, -ENOENT, "there is no *.img in %s or %s", a, b);
+		return err_set(e, -ENOENT, "there is no image in %s or %s", a, b);
 	return 0;
 }
 

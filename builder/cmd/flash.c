@@ -169,7 +169,7 @@ static int get_artifacts(const struct session *s, struct err *e)
 static int stamp_generic(const struct build *b, const struct card *c, struct built *ret, struct err *e)
 {
 	_cleanup_(generic_close) struct generic g = GENERIC_INIT;
-	int r = generic_open(b->cache, c->image, &g, e);
+	int r = generic_open(c->image, &g, e);
 
 	if (r == 0)
 		r = generic_check(&g, b->plan, c->node, e);

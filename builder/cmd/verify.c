@@ -5,9 +5,9 @@
 int cmd_verify(const struct cmd_options *o, struct err *e)
 {
 	struct verify_report report = { 0 };
-	struct verify_options how = { .base = o->base };
+	struct verify_options how = { .base = o->base, .key = o->key };
 	struct lock *lock = NULL;
-	int r = cmd_args(o, 1, 1, "verify IMAGE [--base IMAGE] [--lock FILE] [--json]", e);
+	int r = cmd_args(o, 1, 1, "verify IMAGE [--key FILE] [--base IMAGE] [--lock FILE] [--json]", e);
 
 	if (r == 0 && o->lock)
 		r = lock_load(o->lock, NULL, &lock, e);

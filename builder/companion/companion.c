@@ -148,6 +148,22 @@ static const char *form_of(const char *image, size_t i)
 	return i ? arena_printf("%s.%s", raw, encode_names[i - 1]) : raw;
 }
 
+const char *image_find(const char *stem)
+{
+	for (size_t i = 0; i <= ENCODE_KIND_COUNT; i++)
+		if (access(form_of(stem, i), F_OK) == 0)
+			return form_of(stem, i);
+	return NULL;
+}
+
+bool image_is_named(const char *name)
+{
+	for (size_t i = 0; i <= ENCODE_KIND_COUNT; i++)
+		if (streq(name, form_of(name, i)))
+			return true;
+	return false;
+}
+
 int companions_remove(const char *image, struct err *e)
 {
 	int r = 0;

@@ -64,6 +64,10 @@ int companions_publish(const struct companions *c, struct err *e);
 
 /* "out/cp-1" of "out/cp-1.img.xz". */
 const char *image_stem(const char *image);
+/* The image of STEM ("out/cp-1") that is there, raw or compressed; NULL = none. */
+const char *image_find(const char *stem);
+/* "cp-1.img" and the like. */
+bool image_is_named(const char *name);
 const char *companion_path(const char *image, enum companion which);
 
 /* Signs an image that stands, after companions_verify() found nothing: its .sha256 anew, and the signature. */

@@ -5,17 +5,28 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "archive/archive.h"
 #include "base/file.h"
 #include "base/sig.h"
 
 int card_open_table(const char *path, struct card *ret, struct err *e)
 {
-	int r = disk_read_base(path, &ret->disk, e);
+	bool unpacked;
+	int fd, r = image_file_open(path, &fd, &unpacked, e);
 
 	if (r < 0)
 		return r;
 	ret->path = path;
-	ret->boot = (struct fat){ path, card_boot_part(ret)->start, 1 };
+	ret->unpacked = unpacked;
+	ret->fd = fd;
+	if (unpacked)
+		ret->path = arena_printf("/proc/self/fd/%d", fd);
+	else
+		close(fd);
+	r = disk_read_base(ret->path, &ret->disk, e);
+	if (r < 0)
+		return err_rename(e, ret->path, path);
+	ret->boot = (struct fat){ ret->path, card_boot_part(ret)->start, 1 };
 	return 0;
 }
 
@@ -27,12 +38,16 @@ int card_open(const char *path, struct card *ret, struct err *e)
 	if (r < 0)
 		return r;
 	root = card_root_part(ret);
-	return ext4_open(path, root->start, root->size, EXT4_READ, 1, &ret->root, e);
+	r = ext4_open(ret->path, root->start, root->size, EXT4_READ, 1, &ret->root, e);
+	return r < 0 ? err_rename(e, ret->path, path) : 0;
 }
 
 void card_close(struct card *c)
 {
 	ext4_abortp(&c->root);
+	if (c->unpacked)
+		closep(&c->fd);
+	c->unpacked = false;
 }
 
 const struct partition *card_boot_part(const struct card *c)

@@ -9,13 +9,16 @@
 #include "build/build.h"
 
 struct card {
-	const char *path;
+	const char *path; /* of the raw image: what was given, or what it was unpacked to */
+	bool unpacked;
+	int fd; /* of the unpacked one */
 	struct disk disk;
 	struct ext4 *root;
 	struct fat boot;
 };
 
-/* The table alone; reads neither file system. */
+/* The table alone; reads neither file system. A compressed image is unpacked into a file that is gone when it is
+ * closed. */
 int card_open_table(const char *path, struct card *ret, struct err *e);
 /* The table and the root file system. */
 int card_open(const char *path, struct card *ret, struct err *e);

@@ -5,9 +5,10 @@
 
 #include "base/file.h"
 #include "base/sig.h"
+#include "companion/companion.h"
 #include "image/verify_internal.h"
 
-enum { COMPANION_LIMIT = 32 * 1024 * 1024, SMALL_FILE = 1024 * 1024 };
+enum { SMALL_FILE = 1024 * 1024 };
 
 int found_failure(struct verify_ctx *x, struct findings *f, const char *where, struct err *e)
 {
@@ -26,51 +27,18 @@ static void looked(struct verify_ctx *x, size_t n, const char *things)
 
 /* ---- what lies beside the image ---- */
 
-static const char *manifest_beside(const char *image)
+static int check_companions(struct verify_ctx *x, struct findings *f, struct err *e)
 {
-	size_t n = strlen(image) - (ends_with(image, ".img") ? strlen(".img") : 0);
+	const char *image = x->options->image;
 
-	return arena_printf("%.*s.manifest.json", (int)n, image);
-}
-
-/* False when there is no such file, which is no fault: an image may travel alone. */
-static int read_beside(struct verify_ctx *x, struct findings *f, const char *path, char **ret, size_t *n, struct err *e)
-{
-	int r = file_read(path, COMPANION_LIMIT, ret, n, e);
-
-	if (r == -ENOENT) {
-		*e = (struct err){ 0 };
-		x->line->skipped = arena_printf("no %s beside it", path_base(path));
+	looked(x, 0, "companions");
+	for (size_t i = 0; i < COMPANION_COUNT; i++)
+		x->line->looked += access(companion_path(image, (enum companion)i), F_OK) == 0;
+	if (!x->line->looked && !x->options->key) {
+		x->line->skipped = "it lies alone";
 		return 0;
 	}
-	return r < 0 ? found_failure(x, f, path, e) : 1;
-}
-
-static int check_digest(struct verify_ctx *x, struct findings *f, struct err *e)
-{
-	const char *image = x->options->image, *path = arena_printf("%s.sha256", image);
-	_cleanup_close_ int fd = -1;
-	_cleanup_free_ char *text = NULL;
-	char sha256[SHA256_HEX];
-	size_t n;
-	int r = read_beside(x, f, path, &text, &n, e);
-
-	if (r <= 0)
-		return r;
-	if (n < SHA256_HEX || text[SHA256_HEX - 1] != ' ') {
-		found(x, f, path, "is no line of sha256sum: \"DIGEST  NAME\"");
-		return 0;
-	}
-	text[SHA256_HEX - 1] = '\0';
-	fd = open(image, O_RDONLY | O_CLOEXEC);
-	r = fd < 0 ? err_errno(e, -errno, "cannot open %s", image) : sha256_fd(fd, image, sha256, e);
-	if (r < 0)
-		return found_failure(x, f, image, e);
-	looked(x, 1, "digest");
-	if (!streq(text, sha256))
-		found(x, f, image, "its sha256 is %s, %s says %s: it is not the image that was built", sha256,
-		      path_base(path), clean_text(text));
-	return 0;
+	return companions_verify(image, x->options->key, f, e);
 }
 
 /* ---- partitions and file systems ---- */
@@ -203,22 +171,6 @@ static int compare_release(struct verify_ctx *x, struct findings *f, struct err 
 	return 0;
 }
 
-static int compare_beside(struct verify_ctx *x, struct findings *f, struct err *e)
-{
-	const char *path = manifest_beside(x->options->image);
-	_cleanup_free_ char *text = NULL;
-	size_t n;
-	int r = read_beside(x, f, path, &text, &n, e);
-
-	x->line->skipped = NULL; /* there is the one on the card to look at */
-	if (r <= 0)
-		return r;
-	x->line->looked++;
-	if (n != x->text.n || memcmp(text, x->text.s, n) != 0)
-		found(x, f, path, "differs from %s on the card: they do not belong together", MANIFEST_PATH);
-	return 0;
-}
-
 static int check_manifest(struct verify_ctx *x, struct findings *f, struct err *e)
 {
 	int r = card_manifest(&x->card, &x->manifest, &x->records, &x->text, e);
@@ -233,8 +185,7 @@ static int check_manifest(struct verify_ctx *x, struct findings *f, struct err *
 	looked(x, 1, "manifests");
 	if (json_object_get(x->manifest, "node"))
 		x->has |= HAS_NODE;
-	r = compare_beside(x, f, e);
-	return r < 0 || !(x->has & HAS_NODE) ? r : compare_release(x, f, e);
+	return x->has & HAS_NODE ? compare_release(x, f, e) : 0;
 }
 
 static int check_files(struct verify_ctx *x, struct findings *f, struct err *e)
@@ -369,13 +320,13 @@ static int check_fresh(struct verify_ctx *x, struct findings *f, struct err *e)
 
 /* Top down: what a check reads, those below it use. */
 static const struct verify_check checks[] = {
-	{ "digest", "the image is the one its .sha256 was made of", 0, check_digest },
+	{ "companions", "what lies beside it speaks of every byte of it; with --key, signed", 0, check_companions },
 	{ "partitions", "a FAT and a Linux partition, whole, apart, with a disk id", 0, check_partitions },
 	{ "root-fs", "e2fsck finds no fault in the root file system", HAS_TABLE, check_root },
 	{ "boot-fs", "fsck.fat finds no fault in the boot partition", HAS_TABLE, check_boot },
 	{ "listing", "every folder of both partitions can be read", HAS_ROOT, check_listing },
 	{ "references", "cmdline.txt and fstab name partitions of this image", HAS_TABLE | HAS_ROOT, check_references },
-	{ "manifest", "one on the card, the same beside it, release.json agrees", HAS_ROOT, check_manifest },
+	{ "manifest", "there is one on the card, and release.json agrees", HAS_ROOT, check_manifest },
 	{ "files", "what pibuild put there is so still: kind, mode, owner, size, digest", HAS_MANIFEST, check_files },
 	{ "base", "nothing else differs from the base", HAS_FILES | HAS_MANIFEST, check_base },
 	{ "lock", "every pin is the lock's", HAS_MANIFEST, check_lock },

@@ -11,6 +11,7 @@
 
 struct verify_options {
 	const char *image;
+	const char *key;	 /* a public key that must have signed it; NULL = signatures are not looked at */
 	const char *base;	 /* the raw image it was built from; NULL = undeclared changes are not looked for */
 	const struct lock *lock; /* NULL = pins are not looked at */
 };

@@ -193,6 +193,17 @@ flip() {
 	cmp "$copy/cp-1.img.sha256.sig" out/cp-1.img.sha256.sig
 }
 
+@test "verify asks all of them, and the signature when it has a key" {
+	"$PIBUILD" verify --key key.pub out/cp-1.img >report
+	grep -q '^  ok  *companions .* 6 companions$' report
+	copy
+	flip "$copy/cp-1.img" 150000000
+	fails 4 "bmap: $copy/cp-1.img: byte 150000000 is not zero" "$PIBUILD" verify "$copy/cp-1.img"
+	openssl genpkey -algorithm ed25519 | openssl pkey -pubout -out stranger.pub
+	fails 4 "signature: out/cp-1.img.sha256.sig: " "$PIBUILD" verify --key stranger.pub out/cp-1.img
+	fails 4 "signature: plain/cp-1.img.sha256.sig: there is no signature" "$PIBUILD" verify --key key.pub plain/cp-1.img
+}
+
 @test "companions of another node's image are refused" {
 	copy
 	cp out/w-1.spdx.json "$copy/cp-1.spdx.json"

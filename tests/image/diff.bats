@@ -205,7 +205,7 @@ change() {
 	fails 2 'an argument is missing: usage: pibuild diff IMAGE|DIR IMAGE|DIR' "$PIBUILD" diff old
 	fails 1 'cannot open nothing' "$PIBUILD" diff old/cp-1.img nothing
 	mkdir -p empty
-	fails 1 'there is no *.img in empty or empty' "$PIBUILD" diff empty empty
+	fails 1 'there is no image in empty or empty' "$PIBUILD" diff empty empty
 	fails 1 'is too short for a disk image' "$PIBUILD" diff old/cp-1.img stdout
 }
 
