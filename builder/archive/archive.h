@@ -57,8 +57,8 @@ struct encode {
 };
 int encode_image(struct encode *x, struct err *e);
 
-/* An image file for reading; a compressed one as a file without a name in $TMPDIR (else /var/tmp), unpacked. Class USAGE
- * when PATH is no file. */
+/* An image file for reading; a compressed one as a file without a name in $TMPDIR (else /var/tmp), unpacked. Class
+ * USAGE when PATH is no file. */
 int image_file_open(const char *path, int *ret_fd, bool *ret_unpacked, struct err *e);
 
 struct member; /* open archive, positioned at one file */

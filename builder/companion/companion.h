@@ -3,14 +3,16 @@
  * What stands beside an image and proves it. One table (companion.c) says of each companion what it is called, when it
  * is written, by whom, and who checks it:
  *
- *	cp-1.img                 or cp-1.img.xz, cp-1.img.zst: one of them, the newest
- *	cp-1.manifest.json       every file that was put on it (the same text lies on the card)
- *	cp-1.bmap                block map of the raw image; as private as the image, whose secrets a digest could
- *betray cp-1.spdx.json           SBOM, SPDX 2.3 cp-1.provenance.json     SLSA v1: from what it was built. Its subjects
- *are the three above, whose map stands for every byte of the image, and the image when it was hashed as a whole
- *	cp-1.img.sha256          sha256sum(1) lines of the image and all the above, when it was hashed as a whole
- *	cp-1.img.sha256.sig      Ed25519 signature of that file, when there is a key
+ *	cp-1.img              or cp-1.img.xz, cp-1.img.zst: one of them, the newest
+ *	cp-1.manifest.json    every file that was put on it (the same text lies on the card)
+ *	cp-1.bmap             block map of the raw image, as private as it: a digest could betray a short secret
+ *	cp-1.spdx.json        SBOM, SPDX 2.3
+ *	cp-1.provenance.json  SLSA v1, from what it was built
+ *	cp-1.img.sha256       sha256sum(1) lines of the image and all the above, when it was hashed as a whole
+ *	cp-1.img.sha256.sig   Ed25519 signature of that file, when there is a key
  *
+ * The provenance's subjects are the three before it, whose map stands for every byte of the image, and the image when
+ * it was hashed as a whole.
  * They are the same bytes wherever and whenever they are made.
  */
 #ifndef COMPANION_COMPANION_H
