@@ -82,6 +82,7 @@ struct lock {
 	int64_t time;	  /* of the lock: the time of builds without SOURCE_DATE_EPOCH */
 	VEC(struct lock_entry) entries;
 	VEC(struct lock_image) images;
+	const struct debian_lock *debian; /* NULL: no packages for os.base: debian (artifact/debian.h) */
 };
 /* FILE from --lock, else $PIBUILD_LOCK, else pibuild.lock beside the config when there, else the shipped one. */
 int lock_load(const char *file, const struct config *c, struct lock **ret, struct err *e);
@@ -100,6 +101,12 @@ struct pin {
 	const char *sha256; /* NULL: not in the lock; a build needs `pibuild lock` first */
 	uint64_t size, max_size, raw_size;
 	const char *raw_sha256;
+	/* A base that is made here: the packages it consists of. SHA256 is the digest of all that decides its bytes; there
+	 * is nothing to download under it. */
+	const struct pin *parts;
+	size_t n_parts;
+	int64_t time; /* of everything in it */
+	bool is_part; /* one of those */
 };
 /* The version in force: config's pin, else the catalogue's. */
 const char *artifact_version(const struct catalogue *cat, const struct config *c, const char *version_key);
@@ -192,6 +199,7 @@ struct lock_line {
 	enum lock_change change;
 	bool image; /* a container image: version is its tag, sha256 the digest of its index */
 	struct lock_entry entry;
+	const struct debian_lock *debian; /* the base of packages: sha256 stands for them all; else NULL */
 	const char *why; /* MISSING, EDITED; CHANGED: the digest before. Else NULL */
 };
 struct lock_report {

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <time.h>
 
+#include "artifact/debian.h"
 #include "artifact/internal.h"
 #include "artifact/oci.h"
 #include "base/file.h"
@@ -88,6 +89,8 @@ int lock_check(const struct catalogue *cat, const struct lock *l, const struct c
 			check_artifact(cat, a, l, shipped, c, ret);
 	if (c->airgap)
 		r = check_images(cat, l, c, ret, e);
+	if (r == 0 && streq(c->os.base, DEBIAN_BASE))
+		r = debian_check_lock(cat, l, c, vec_push(&ret->lines), e);
 	if (r < 0)
 		return r;
 	vec_foreach (line, &ret->lines)
@@ -143,9 +146,10 @@ static bool is_forced(const struct lock_options *o, const char *name)
 
 static int check_names(const struct catalogue *cat, const struct lock_options *o, struct err *e)
 {
-	const char **known = arena_alloc((cat->artifacts.n + cat->images.n) * sizeof(*known) + 1);
+	const char **known = arena_alloc((cat->artifacts.n + cat->images.n + 1) * sizeof(*known));
 	size_t n = 0;
 
+	known[n++] = DEBIAN_BASE;
 	vec_foreach (a, &cat->artifacts)
 		known[n++] = a->name;
 	vec_foreach (i, &cat->images)
@@ -322,31 +326,34 @@ static struct yaml_node *entry_yaml(const struct lock_entry *x)
 	return m;
 }
 
-static int write_lock(const struct lock_report *report, const struct lock_options *o, struct err *e)
+static int write_lock(const struct lock_report *report, const struct lock *old, const struct lock_options *o,
+		      struct err *e)
 {
 	static const char comment[] =
 		"Pins every download by digest. Made by `pibuild lock`; keep it beside cluster.yaml and "
 		"in version control.\n"
 		"  source  who states the digest; pibuild verifies every download against it all the "
 		"same\n"
-		"  raw     of a compressed base: size and digest of the decompressed image";
+		"  raw     of a compressed base: size and digest of the decompressed image\n"
+		"  debian  the packages of os.base: debian, as apt resolved them from Debian's signed archive";
 	_cleanup_strbuf_ struct strbuf out = { 0 };
 	struct yaml_node *doc = yaml_map(), *list, *images = yaml_seq();
-	time_t t = (time_t)o->time;
-	char when[32];
-	struct tm tm;
+	const struct debian_lock *debian = old->debian; /* kept for a config that asks for it */
 
-	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&t, &tm));
 	yaml_set(doc, "apiVersion", yaml_str("pibuild/v1"));
 	yaml_set(doc, "kind", yaml_str("Lock"));
-	yaml_set(doc, "time", yaml_str(when));
+	yaml_set(doc, "time", yaml_str(lock_time_text(o->time)));
 	list = yaml_set(doc, "artifacts", yaml_seq());
 	vec_foreach (line, &report->lines)
-		if (line->change != LOCK_REMOVED)
+		if (line->debian)
+			debian = line->debian;
+		else if (line->change != LOCK_REMOVED)
 			yaml_append(line->image ? images : list,
 				    line->image ? image_yaml(&line->entry) : entry_yaml(&line->entry));
 	if (images->count)
 		yaml_set(doc, "images", images);
+	if (debian)
+		yaml_set(doc, DEBIAN_BASE, debian_lock_yaml(debian));
 	yaml_emit(doc, comment, &out);
 	return file_publish(o->file, out.s, out.n, 0644, e);
 }
@@ -401,6 +408,8 @@ int lock_update(const struct catalogue *cat, const struct lock *old, const struc
 	r = sort_out_images(cat, old, c, o, ret, &l, e);
 	if (r == 0)
 		r = look_up(&l, o, ret, e);
+	if (r == 0 && streq(c->os.base, DEBIAN_BASE))
+		r = debian_update_lock(cat, old, c, o, is_forced(o, DEBIAN_BASE), vec_push(&ret->lines), e);
 	vec_foreach (t, &l.texts)
 		strbuf_done(&t->body);
 	if (r < 0)
@@ -410,5 +419,5 @@ int lock_update(const struct catalogue *cat, const struct lock *old, const struc
 	else
 		ret->written = true;
 	ret->written |= has_changes(ret);
-	return ret->written ? write_lock(ret, o, e) : 0;
+	return ret->written ? write_lock(ret, old, o, e) : 0;
 }

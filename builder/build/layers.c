@@ -14,6 +14,7 @@
 #include "base/sig.h"
 #include "base/writer.h"
 #include "build/build.h"
+#include "debian/debian.h"
 
 enum { GROW_STEP = 4 * 1024 * 1024 };
 static const uint64_t decode_memory = 160 * MIB;
@@ -174,7 +175,14 @@ static int decode_base(const struct build *b, int *outs, unsigned n, struct err 
 	return r;
 }
 
-/* An unpacked base in OUT, from the cache or decoded (and kept). */
+static int make_base(const struct build *b, struct outfile *kept, struct outfile *out, struct err *e)
+{
+	int r = debian_make(b->cache, &b->plan->base, outfile_tmp_path(kept), e);
+
+	return r < 0 ? r : clone_sparse(kept->fd, out->fd, "the base", e);
+}
+
+/* An unpacked base in OUT, from the cache, or decoded or made (and kept). */
 static int base_into(const struct build *b, struct outfile *out, struct err *e)
 {
 	const struct records none = { 0 };
@@ -195,7 +203,9 @@ static int base_into(const struct build *b, struct outfile *out, struct err *e)
 		return r;
 	}
 	r = outfile_create(&kept, layer_file(b, key, ".img"), 0600, e);
-	if (r == 0)
+	if (r == 0 && b->plan->base.n_parts)
+		r = make_base(b, &kept, out, e);
+	else if (r == 0)
 		r = decode_base(b, (int[]){ out->fd, kept.fd }, 2, e);
 	if (r == 0)
 		r = check_base(outfile_tmp_path(out), b->plan->project->epoch, &d, e);
