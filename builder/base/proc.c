@@ -31,6 +31,7 @@ const struct proc_tool proc_tools[] = {
 	{ "apt-get", "apt", "resolves the packages of os.base: debian", true },
 	{ "mmdebstrap", "mmdebstrap", "makes the base of os.base: debian", true },
 	{ "arch-test", "arch-test", "tells whether arm64 programs run here, for os.base: debian", true },
+	{ "unshare", "util-linux", "keeps what root mounts for os.base: debian from the host", true },
 	{ "newuidmap", "uidmap", "lets mmdebstrap work without root, for os.base: debian", true },
 	{ "mkfs.fat", "dosfstools", "makes the boot partition of os.base: debian", true },
 	{ "mke2fs", "e2fsprogs", "makes the root filesystem of os.base: debian", true },

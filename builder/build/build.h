@@ -18,6 +18,9 @@ struct build {
 	bool sha256; /* also write IMAGE.sha256 */
 };
 
+/* Before the first download: what making the base takes is on this machine. Class HOST otherwise. */
+int build_check_host(const struct build *b, struct err *e);
+
 /* All nodes of the plan; every artifact must be in the cache. */
 int build_run(const struct build *b, struct err *e);
 

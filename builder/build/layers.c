@@ -214,6 +214,15 @@ static int base_into(const struct build *b, struct outfile *out, struct err *e)
 	return layer_publish(b, key, &kept, &none, e);
 }
 
+int build_check_host(const struct build *b, struct err *e)
+{
+	const struct pin *base = &b->plan->base;
+	struct records ignored = { 0 };
+	_cleanup_close_ int fd = -1;
+
+	return !base->n_parts || layer_open(b, base->sha256, &fd, &ignored) == 0 ? 0 : debian_check_host(e);
+}
+
 /* ---- role layer ---- */
 
 /* Grows the root once, to what the payload takes and the reserve. */

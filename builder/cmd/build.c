@@ -47,8 +47,10 @@ static int build(const struct cmd_options *o, const struct plan *p, const struct
 {
 	const struct fetch_options f = { p->project->config, o->offline, o->jobs };
 	const struct build b = { .plan = p, .cache = cache, .sha256 = o->sha256 };
-	int r = fetch_all(cache, p->pins.v, p->pins.n, &p->images, &f, e);
+	int r = build_check_host(&b, e);
 
+	if (r == 0)
+		r = fetch_all(cache, p->pins.v, p->pins.n, &p->images, &f, e);
 	if (r == 0)
 		r = build_run(&b, e);
 	return r < 0 ? r : print_images(p, o->json, e);

@@ -9,6 +9,8 @@
 
 #include "artifact/artifact.h"
 
+/* Natively or through binfmt. False, too, without arch-test(1), which tells. */
+bool debian_runs_arm64(void);
 /* Everything that making the base needs is on this machine: programs, and arm64 ones run. Class HOST, naming all that
  * is missing and the command that installs it. */
 int debian_check_host(struct err *e);

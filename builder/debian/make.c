@@ -16,7 +16,7 @@ static const uint64_t room_needed = 3 * GIB; /* packages, unpacked, as a tar */
 
 /* ---- the machine ---- */
 
-static bool runs_arm64(void)
+bool debian_runs_arm64(void)
 {
 	struct err ignored = { 0 };
 
@@ -38,7 +38,7 @@ int debian_check_host(struct err *e)
 	for (size_t i = 0; i < ARRAY_SIZE(needed); i++)
 		if (!(needed[i].for_user && geteuid() == 0) && !proc_find(needed[i].program))
 			strbuf_addf(&packages, " %s", needed[i].package);
-	if (proc_find("arch-test") && !runs_arm64())
+	if (proc_find("arch-test") && !debian_runs_arm64())
 		strbuf_adds(&packages, " qemu-user-static binfmt-support");
 	if (!packages.n)
 		return 0;
@@ -163,28 +163,50 @@ static int fill_work(const struct work *w, struct err *e)
 
 /* ---- making ---- */
 
+struct words {
+	VEC(const char *) v;
+};
+
+/* Root has mmdebstrap mount into the folder it works in. Namespaces of its own keep that from the host, and let nothing
+ * outlive it: what is mounted there must be gone before the work folder is removed. Others get theirs from mmdebstrap.
+ */
+static void begin_command(struct words *w)
+{
+	static const char *const as_root[] = { "unshare",      "--mount",      "--pid",	     "--fork",
+					       "--kill-child", "--mount-proc", "mmdebstrap", "--mode=root" };
+	static const char *const as_user[] = { "mmdebstrap", "--mode=unshare" };
+	bool root = geteuid() == 0;
+
+	for (size_t i = 0; i < (root ? ARRAY_SIZE(as_root) : ARRAY_SIZE(as_user)); i++)
+		*vec_push(&w->v) = root ? as_root[i] : as_user[i];
+}
+
 /* Without a mirror and an update: all packages are in the work folder, and dpkg alone puts them in. */
 static int run_mmdebstrap(const struct work *w, const char *tar, struct err *e)
 {
-	const char *suite = arena_strndup(w->pin->version, strcspn(w->pin->version, "-"));
-	const char *const argv[] = {
-		"mmdebstrap",
+	const char *const rest[] = {
 		"--quiet",
-		geteuid() == 0 ? "--mode=root" : "--mode=unshare",
 		"--architectures=arm64",
 		"--variant=custom",
 		"--skip=update",
 		"--format=tar",
 		arena_printf("--setup-hook=%s", path_join(w->dir, "unpack")),
 		arena_printf("--customize-hook=%s", path_join(w->dir, "configure")),
-		suite,
+		arena_strndup(w->pin->version, strcspn(w->pin->version, "-")),
 		tar,
 		"-",
 		NULL,
 	};
+	struct proc p = { .epoch = w->epoch, .timeout = HOURS_2, .tmp = w->dir };
+	struct words words = { 0 };
 	struct task *t = task_begin("make", arena_printf("%s %s", w->pin->name, w->pin->version), 0);
-	int r = proc_run(&(struct proc){ .argv = argv, .epoch = w->epoch, .timeout = HOURS_2, .tmp = w->dir }, e);
+	int r;
 
+	begin_command(&words);
+	for (size_t i = 0; i < ARRAY_SIZE(rest); i++)
+		*vec_push(&words.v) = rest[i];
+	p.argv = words.v.v;
+	r = proc_run(&p, e);
 	task_end(t, r < 0 ? "failed" : NULL);
 	return r;
 }
