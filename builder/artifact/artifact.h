@@ -101,8 +101,8 @@ struct pin {
 	const char *sha256; /* NULL: not in the lock; a build needs `pibuild lock` first */
 	uint64_t size, max_size, raw_size;
 	const char *raw_sha256;
-	/* A base that is made here: the packages it consists of. SHA256 is the digest of all that decides its bytes; there
-	 * is nothing to download under it. */
+	/* A base that is made here: the packages it consists of. SHA256 is the digest of all that decides its bytes;
+	 * there is nothing to download under it. */
 	const struct pin *parts;
 	size_t n_parts;
 	int64_t time; /* of everything in it */
@@ -200,7 +200,7 @@ struct lock_line {
 	bool image; /* a container image: version is its tag, sha256 the digest of its index */
 	struct lock_entry entry;
 	const struct debian_lock *debian; /* the base of packages: sha256 stands for them all; else NULL */
-	const char *why; /* MISSING, EDITED; CHANGED: the digest before. Else NULL */
+	const char *why;		  /* MISSING, EDITED; CHANGED: the digest before. Else NULL */
 };
 struct lock_report {
 	VEC(struct lock_line) lines;

@@ -93,9 +93,9 @@ setup() {
 	[ -z "$(answer 'systemctl --failed --no-legend --plain')" ]
 }
 
-@test "the kernel is Debian's, with 48-bit addresses" {
+@test "the kernel is Debian's, with 48 address bits at least" {
 	answer 'uname -r' | grep -q '^6\..*-arm64$'
-	[ "$(answer "${facts[16]}")" = CONFIG_ARM64_VA_BITS=48 ]
+	[ "$(answer "${facts[16]}" | tr -dc 0-9 | cut -c 3-)" -ge 48 ] # "CONFIG_ARM64_VA_BITS=52": 48 on a Pi's processor
 }
 
 @test "network, memory cgroup and boot partition are as on Raspberry Pi OS" {
