@@ -67,7 +67,7 @@ static int copy_data_file(const struct work *w, const char *name, struct err *e)
 {
 	_cleanup_free_ char *text = NULL;
 	const char *path;
-	size_t n;
+	size_t n = 0;
 	int r = data_path(arena_printf("configs/debian/%s", name), &path, e);
 
 	if (r == 0)

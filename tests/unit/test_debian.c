@@ -193,7 +193,8 @@ static void test_image(void)
 	CASE("both filesystems are without a fault")
 	{
 		CHECK_INT(sh("e2fsck -fn 'a.img" ROOT_AT "'"), 0);
-		CHECK_INT(sh("dd if=a.img of=fat bs=1M skip=8 count=512 conv=sparse status=none && fsck.fat -n fat"), 0);
+		CHECK_INT(sh("dd if=a.img of=fat bs=1M skip=8 count=512 conv=sparse status=none && fsck.fat -n fat"),
+			  0);
 	}
 	CASE("owners, modes, links, capabilities and names arrive")
 	{
