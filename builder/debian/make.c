@@ -249,7 +249,7 @@ int debian_make(const struct cache *c, const struct pin *pin, const char *image,
 	const char *tmp = getenv("TMPDIR"), *in = tmp && tmp[0] == '/' ? tmp : "/var/tmp";
 	char *dir = arena_printf("%s/pibuild-debian.XXXXXX", in);
 	struct work w = { dir, c, pin, pin->time };
-	struct err ignored = { 0 };
+	struct err left = { 0 };
 	int r = debian_check_host(e);
 
 	if (r == 0)
@@ -263,6 +263,8 @@ int debian_make(const struct cache *c, const struct pin *pin, const char *image,
 		"is kept in the cache",
 		pin->version, pin->n_parts);
 	r = make_in(&w, image, e);
-	remove_tree(dir, &ignored);
+	/* A mmdebstrap that was killed leaves files of its namespace's users. */
+	if (remove_tree(dir, &left) < 0)
+		log_warning("%s is left behind; remove it with: sudo rm -rf %s", dir, dir);
 	return r < 0 && !err_interrupted(e) ? err_wrap(e, "the base of debian %s", pin->version) : r;
 }
