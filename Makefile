@@ -1,4 +1,4 @@
-# pibuild: make | make demo | make test | make test-fast | make test-powercut | make lint | make install | make clean
+# pibuild: make | make demo | make test | make test-fast | make test-powercut | make test-debian | make lint | make install | make clean
 #
 #   V=1 shows commands          SAN=1 address and undefined-behaviour sanitizers      COV=1 coverage
 #   CC=gcc|clang  WERROR=1      T=pattern picks test files                            PREFIX=, DESTDIR= for install
@@ -87,6 +87,13 @@ test-repeat: deps
 	@$(MAKE) --no-print-directory all
 	PATH=$$PATH:/usr/sbin:/sbin PIBUILD=$(abspath $(B)/pibuild) REPEAT_BASE=bootable bats --tap tests/image/repeat.bats
 
+# os.base: debian from its packages, twice, and booted; an hour where arm64 is emulated. KEEP=1 goes on from the last run's lock
+# and caches in $(B)/debian.
+test-debian: deps
+	@$(MAKE) --no-print-directory all
+	$(if $(KEEP),,rm -rf $(B)/debian)
+	PATH=$$PATH:/usr/sbin:/sbin PIBUILD=$(abspath $(B)/pibuild) DEBIAN_WORK=$(abspath $(B)/debian) bats --tap tests/debian/debian.bats
+
 # Ratios against xz and cp on the bootable base, in one run.
 bench: deps
 	@$(MAKE) --no-print-directory all
@@ -126,7 +133,7 @@ check-container:
 clean:
 	rm -rf build build-*
 
-.PHONY: all deps demo bench test test-fast test-powercut test-repeat test-programs lint install deb check-deb check-container clean
+.PHONY: all deps demo bench test test-fast test-powercut test-repeat test-debian test-programs lint install deb check-deb check-container clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 -include $(shell find $(B)/builder $(B)/tests -type f -name '*.d' 2>/dev/null)

@@ -92,6 +92,24 @@ typedef int (*unpack_fn)(void *arg, const struct unpack_entry *u, struct member 
 int unpack_walk(int fd, const char *archive_name, const char *below, unpack_fn fn, void *arg, char sha256[SHA256_HEX],
 		struct err *e);
 
+/* Every entry of a plain tar that we had made ourselves, in its order: nothing of it is refused, strings are valid
+ * during the call. T is the argument of tar_read(), which gives the content of a file. */
+enum tar_type { TAR_FILE, TAR_DIR, TAR_SYMLINK, TAR_HARDLINK, TAR_OTHER };
+#define TAR_CAPABILITY "security.capability"
+struct tar_entry {
+	enum tar_type type;
+	const char *path;   /* absolute */
+	const char *target; /* of links; a hard link's is absolute */
+	unsigned mode, uid, gid;
+	uint64_t size;
+	const void *capability; /* the attribute of that name; NULL = none */
+	size_t capability_n;
+};
+struct tar;
+typedef int (*tar_fn)(void *arg, const struct tar_entry *entry, struct tar *t, struct err *e);
+int tar_walk(int fd, const char *name, tar_fn fn, void *arg, struct err *e);
+ssize_t tar_read(void *t, void *buf, size_t n, struct err *e); /* 0 at the end of the file */
+
 /* The path of everything in an initramfs, in its order; only the first of several that are put together. */
 int initramfs_walk(int fd, const char *name, void (*fn)(void *arg, const char *path), void *arg, struct err *e);
 

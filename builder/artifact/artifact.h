@@ -109,6 +109,7 @@ struct lock {
 	VEC(struct version_pin) versions; /* chosen by `lock`; may be none, as in the shipped lock */
 	VEC(struct lock_entry) entries;
 	VEC(struct lock_image) images;
+	const struct debian_lock *debian; /* NULL: no packages for os.base: debian (artifact/debian.h) */
 };
 /* FILE from --lock, else $PIBUILD_LOCK, else pibuild.lock beside the config when there, else the shipped one. C may be
  * NULL with a FILE. */
@@ -128,6 +129,12 @@ struct pin {
 	const char *sha256; /* NULL: not in the lock; a build needs `pibuild lock` first */
 	uint64_t size, max_size, raw_size;
 	const char *raw_sha256;
+	/* A base that is made here: the packages it consists of. SHA256 is the digest of all that decides its bytes;
+	 * there is nothing to download under it. */
+	const struct pin *parts;
+	size_t n_parts;
+	int64_t time; /* of everything in it */
+	bool is_part; /* one of those */
 };
 /* The version in force: config's pin, else the lock's choice, else the catalogue's. */
 const char *artifact_version(const struct catalogue *cat, const struct lock *l, const struct config *c,
@@ -250,9 +257,10 @@ struct lock_line {
 	enum lock_change change;
 	bool image; /* a container image: version is its tag, sha256 the digest of its index */
 	struct lock_entry entry;
-	const char *from;	 /* the version in force before */
-	const char *for_version; /* of the chart that asks for this image; NULL = the tag is the version */
-	const char *why;	 /* MISSING, EDITED; CHANGED: the digest before. Else NULL */
+	const char *from;		  /* the version in force before */
+	const char *for_version;	  /* of the chart that asks for this image; NULL = the tag is the version */
+	const struct debian_lock *debian; /* the base of packages: sha256 stands for them all; else NULL */
+	const char *why;		  /* MISSING, EDITED; CHANGED: the digest before. Else NULL */
 };
 struct lock_report {
 	VEC(struct version_line) versions; /* lock_update() alone */

@@ -56,7 +56,7 @@ static bool is_used(const struct chooser *x, const char *key)
 	vec_foreach (a, &x->cat->artifacts)
 		if (streq(a->version_key, key) && artifact_in_force(a, x->config))
 			return true;
-	return false;
+	return streq(key, x->config->os.base); /* one that is made here has no artifact of its own */
 }
 
 static bool is_pinned(const struct config *c, const char *key)

@@ -229,7 +229,7 @@ static int add_pins(struct fetcher *f, const struct pin *pins, size_t n, const s
 			.limit = p->size ? p->size : p->max_size,
 		};
 
-		if (!p->file && !cache_has(f->cache, p) && !is_queued(f, p->sha256))
+		if (!p->file && !p->n_parts && !cache_has(f->cache, p) && !is_queued(f, p->sha256))
 			r = add_job(f, o, p->url, &as, e);
 	}
 	return r;

@@ -52,6 +52,10 @@ bool version_same_major(const char *a, const char *b);
 
 int lock_load_file(const char *path, struct lock **ret, struct err *e);
 int lock_load_shipped(struct lock **ret, struct err *e);
+/* "2026-10-07T00:00:00Z", on the arena. */
+const char *lock_time_text(int64_t t);
+struct yaml_node;
+int lock_read_time(const struct yaml_node *node, int64_t *ret, struct err *e);
 
 /* ---- cache.c ---- */
 

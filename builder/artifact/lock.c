@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <time.h>
 
+#include "artifact/debian.h"
 #include "artifact/internal.h"
 #include "artifact/oci.h"
 #include "artifact/rows.h"
@@ -49,7 +50,17 @@ const struct lock_image *lock_find_image(const struct lock *l, const char *name,
 	return NULL;
 }
 
-static int read_time(const struct yaml_node *node, int64_t *ret, struct err *e)
+const char *lock_time_text(int64_t t)
+{
+	time_t when = (time_t)t;
+	char text[32];
+	struct tm tm;
+
+	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&when, &tm));
+	return arena_strdup(text);
+}
+
+int lock_read_time(const struct yaml_node *node, int64_t *ret, struct err *e)
 {
 	struct tm tm = { 0 };
 	const char *end = node->type == YAML_SCALAR ? strptime(node->text, "%Y-%m-%dT%H:%M:%SZ", &tm) : NULL;
@@ -132,7 +143,10 @@ static int read_images(const struct yaml_node *list, struct lock *l, struct err 
 
 static int read_lock(const struct yaml_node *doc, struct lock *l, struct err *e)
 {
-	static const char *const keys[] = { "apiVersion", "kind", "time", "artifacts", "images", "versions" };
+	static const char *const keys[] = {
+		"apiVersion", "kind", "time", "artifacts", "images", "versions", DEBIAN_BASE
+	};
+	const struct yaml_node *debian = yaml_get(doc, DEBIAN_BASE);
 	const size_t required = 4;
 	int r = rows_check_kind(doc, "Lock", e);
 
@@ -142,11 +156,13 @@ static int read_lock(const struct yaml_node *doc, struct lock *l, struct err *e)
 		if (!yaml_get(doc, keys[i]))
 			r = rows_fault(e, doc, "the key '%s' is missing", keys[i]);
 	if (r == 0)
-		r = read_time(yaml_get(doc, "time"), &l->time, e);
+		r = lock_read_time(yaml_get(doc, "time"), &l->time, e);
 	if (r == 0)
 		r = read_versions(yaml_get(doc, "versions"), l, e);
 	if (r == 0)
 		r = read_entries(yaml_get(doc, "artifacts"), l, e);
+	if (r == 0 && debian)
+		r = debian_read_lock(debian, &l->debian, e);
 	return r < 0 ? r : read_images(yaml_get(doc, "images"), l, e);
 }
 

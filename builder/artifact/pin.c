@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <sys/stat.h>
 
+#include "artifact/debian.h"
 #include "artifact/internal.h"
 
 static const uint64_t max_own_base = 16 * GIB;
@@ -102,11 +103,8 @@ int artifact_pin_base(const struct catalogue *cat, const struct lock *l, const s
 
 	if (base_of_catalogue(cat, base))
 		return artifact_pin(cat, l, c, base, ret, e);
-	if (base[0] != '/' && !strstr(base, "://"))
-		return err_class(e, CLASS_CONFIG,
-				 "os.base: no image named '%s' can be downloaded; make one and set os.base to its path "
-				 "or https URL and os.sha256 to what `sha256sum FILE` prints",
-				 base);
+	if (streq(base, DEBIAN_BASE))
+		return debian_pin(cat, l, c, ret, e);
 	if (!p.sha256 || !sha256_valid(p.sha256))
 		return err_class(e, CLASS_CONFIG, "os.base: %s needs os.sha256: what `sha256sum FILE` prints", base);
 	p.version = arena_strndup(p.sha256, 12);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <time.h>
 
+#include "artifact/debian.h"
 #include "artifact/internal.h"
 #include "artifact/oci.h"
 #include "base/file.h"
@@ -85,6 +86,8 @@ int lock_check(const struct catalogue *cat, const struct lock *l, const struct c
 			check_artifact(cat, a, l, shipped, c, ret);
 	if (c->airgap)
 		r = check_images(cat, l, c, ret, e);
+	if (r == 0 && streq(c->os.base, DEBIAN_BASE))
+		r = debian_check_lock(cat, l, c, vec_push(&ret->lines), e);
 	if (r < 0)
 		return r;
 	vec_foreach (line, &ret->lines)
@@ -148,10 +151,11 @@ static bool is_forced(const struct lock_options *o, const char *name, const char
 
 static int check_names(const struct catalogue *cat, const struct lock_options *o, struct err *e)
 {
-	const size_t all = cat->artifacts.n + cat->images.n + cat->versions.n;
+	const size_t all = 1 + cat->artifacts.n + cat->images.n + cat->versions.n;
 	const char **known = arena_alloc(all * sizeof(*known) + 1);
 	size_t n = 0;
 
+	known[n++] = DEBIAN_BASE;
 	vec_foreach (a, &cat->artifacts)
 		known[n++] = a->name;
 	vec_foreach (i, &cat->images)
@@ -452,28 +456,30 @@ static int write_lock(const struct resolution *x, const struct lock_report *repo
 		"them\n"
 		"  source    who states the digest; pibuild verifies every download against it all the "
 		"same\n"
-		"  raw       of a compressed base: size and digest of the decompressed image";
+		"  raw       of a compressed base: size and digest of the decompressed image\n"
+		"  debian    the packages of os.base: debian, as apt resolved them from Debian's signed archive";
 	_cleanup_strbuf_ struct strbuf out = { 0 };
 	const struct lock_options *o = x->options;
 	struct yaml_node *doc = yaml_map(), *list, *images = yaml_seq(), *versions;
-	time_t t = (time_t)o->time;
-	char when[32];
-	struct tm tm;
+	const struct debian_lock *debian = x->old->debian; /* kept for a config that asks for it */
 
-	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&t, &tm));
 	yaml_set(doc, "apiVersion", yaml_str("pibuild/v1"));
 	yaml_set(doc, "kind", yaml_str("Lock"));
-	yaml_set(doc, "time", yaml_str(when));
+	yaml_set(doc, "time", yaml_str(lock_time_text(o->time)));
 	versions = yaml_set(doc, "versions", yaml_map());
 	vec_foreach (v, &x->choice.lock.versions)
 		yaml_set(versions, v->name, yaml_str(v->version));
 	list = yaml_set(doc, "artifacts", yaml_seq());
 	vec_foreach (line, &report->lines)
-		if (line->change != LOCK_REMOVED)
+		if (line->debian)
+			debian = line->debian;
+		else if (line->change != LOCK_REMOVED)
 			yaml_append(line->image ? images : list,
 				    line->image ? image_yaml(line) : entry_yaml(&line->entry));
 	if (images->count)
 		yaml_set(doc, "images", images);
+	if (debian)
+		yaml_set(doc, DEBIAN_BASE, debian_lock_yaml(debian));
 	yaml_emit(doc, comment, &out);
 	return file_publish(o->file, out.s, out.n, 0644, e);
 }
@@ -558,6 +564,9 @@ int lock_update(const struct catalogue *cat, const struct lock *old, const struc
 	*ret = (struct lock_report){ .file = o->file };
 	r = resolve_all(&x, &l, ret, e);
 	texts_done(&l.texts);
+	if (r == 0 && streq(c->os.base, DEBIAN_BASE))
+		r = debian_update_lock(cat, &x.choice.lock, c, o, is_forced(o, DEBIAN_BASE, DEBIAN_BASE),
+				       vec_push(&ret->lines), e);
 	if (r < 0)
 		return r;
 	if (streq(old->path, o->file))

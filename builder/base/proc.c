@@ -31,6 +31,13 @@ const struct proc_tool proc_tools[] = {
 	{ "fsck.fat", "dosfstools", "checks the boot partition: pibuild verify", true },
 	{ "diff", "diffutils", "shows what changed in a text: pibuild diff", true },
 	{ "gpgv", "gpgv", "checks the signature of a base: os.signatureKey", true },
+	{ "apt-get", "apt", "resolves the packages of os.base: debian", true },
+	{ "mmdebstrap", "mmdebstrap", "makes the base of os.base: debian", true },
+	{ "arch-test", "arch-test", "tells whether arm64 programs run here, for os.base: debian", true },
+	{ "unshare", "util-linux", "keeps what root mounts for os.base: debian from the host", true },
+	{ "newuidmap", "uidmap", "lets mmdebstrap work without root, for os.base: debian", true },
+	{ "mkfs.fat", "dosfstools", "makes the boot partition of os.base: debian", true },
+	{ "mke2fs", "e2fsprogs", "makes the root filesystem of os.base: debian", true },
 	{ "qemu-system-aarch64", "qemu-system-arm", "runs an image: pibuild boot", true },
 	{ "qemu-img", "qemu-utils", "makes the disk of pibuild boot", true },
 };
@@ -105,6 +112,7 @@ static int spawn(const char *path, const struct proc *p, const int fds[4], pid_t
 {
 	_cleanup_free_ char *source_date = xasprintf("SOURCE_DATE_EPOCH=%lld", (long long)p->epoch);
 	_cleanup_free_ char *fake_time = xasprintf("E2FSPROGS_FAKE_TIME=%lld", (long long)p->epoch);
+	_cleanup_free_ char *tmp = p->tmp ? xasprintf("TMPDIR=%s", p->tmp) : NULL;
 	char *const env[] = { (char *)"LC_ALL=C",
 			      (char *)"TZ=UTC",
 			      (char *)"PATH=/usr/sbin:/usr/bin:/sbin:/bin",
@@ -112,6 +120,7 @@ static int spawn(const char *path, const struct proc *p, const int fds[4], pid_t
 			      (char *)"MTOOLSRC=/dev/null",
 			      source_date,
 			      fake_time,
+			      tmp,
 			      NULL };
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;

@@ -33,6 +33,7 @@ struct proc {
 	bool file_read_only;   /* opens even what we may not write */
 	int64_t epoch;	       /* SOURCE_DATE_EPOCH and E2FSPROGS_FAKE_TIME */
 	unsigned timeout;      /* seconds; 0 = 600 */
+	const char *tmp;       /* TMPDIR; NULL = none given */
 	struct strbuf *output; /* stdout, at most 16 MiB; NULL = kept only for messages */
 	int ok_codes;	       /* bit n set = exit code n is success too (0 always is) */
 	int *exit_code;	       /* set when it exited; may be NULL */

@@ -96,12 +96,13 @@ static void check_machines(struct check *x)
 static void check_interface_name(struct check *x)
 {
 	const struct config *c = x->config;
+	bool debian = streq(c->os.base, "debian");
 
-	if (starts_with(c->network.interface, "end") && !streq(c->os.base, "debian"))
+	/* raspi-firmware, too, boots with net.ifnames=0. */
+	if (starts_with(c->network.interface, "end"))
 		fault_key(x->faults, c, "network.interface",
-			  "network.interface: Raspberry Pi OS calls the Ethernet of every board eth0, so %s would "
-			  "never come up",
-			  c->network.interface);
+			  "network.interface: %s calls the Ethernet of every board eth0, so %s would never come up",
+			  debian ? "the Debian of os.base" : "Raspberry Pi OS", c->network.interface);
 }
 
 static void check_unused_wifi(struct check *x)

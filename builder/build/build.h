@@ -23,6 +23,9 @@ struct build {
 	const struct sign_key *key; /* sign; NULL = do not */
 };
 
+/* Before the first download: what making the base takes is on this machine. Class HOST otherwise. */
+int build_check_host(const struct build *b, struct err *e);
+
 /* All nodes of the plan, and what stands beside them (companion/); every artifact must be in the cache. */
 int build_run(const struct build *b, struct err *e);
 /* Where the image of N goes: OUT/<node>.img, or OUT/<node>.img.xz. */

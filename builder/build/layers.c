@@ -14,6 +14,7 @@
 #include "base/sig.h"
 #include "base/writer.h"
 #include "build/build.h"
+#include "debian/debian.h"
 
 enum { GROW_STEP = 4 * 1024 * 1024 };
 
@@ -194,7 +195,14 @@ static int decode_base(const struct build *b, int *outs, unsigned n, struct err 
 	return r;
 }
 
-/* An unpacked base in OUT, from the cache or decoded (and kept). */
+static int make_base(const struct build *b, struct outfile *kept, struct outfile *out, struct err *e)
+{
+	int r = debian_make(b->cache, &b->plan->base, outfile_tmp_path(kept), e);
+
+	return r < 0 ? r : clone_sparse(kept->fd, out->fd, "the base", NULL, e);
+}
+
+/* An unpacked base in OUT, from the cache, or decoded or made (and kept). */
 static int base_into(const struct build *b, struct outfile *out, struct err *e)
 {
 	const struct records none = { 0 };
@@ -215,13 +223,24 @@ static int base_into(const struct build *b, struct outfile *out, struct err *e)
 		return r;
 	}
 	r = outfile_create(&kept, layer_file(b, key, ".img"), 0600, e);
-	if (r == 0)
+	if (r == 0 && b->plan->base.n_parts)
+		r = make_base(b, &kept, out, e);
+	else if (r == 0)
 		r = decode_base(b, (int[]){ out->fd, kept.fd }, 2, e);
 	if (r == 0)
 		r = check_base(outfile_tmp_path(out), b->plan->project->epoch, &d, e);
 	if (r < 0)
 		return err_rename(e, outfile_tmp_path(out), base_name(&b->plan->base));
 	return layer_publish(b, key, &kept, &none, e);
+}
+
+int build_check_host(const struct build *b, struct err *e)
+{
+	const struct pin *base = &b->plan->base;
+	struct records ignored = { 0 };
+	_cleanup_close_ int fd = -1;
+
+	return !base->n_parts || layer_open(b, base->sha256, &fd, &ignored) == 0 ? 0 : debian_check_host(e);
 }
 
 /* ---- role layer ---- */

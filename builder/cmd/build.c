@@ -68,11 +68,12 @@ static int build(const struct cmd_options *o, const struct plan *p, const struct
 
 	if (r == 0 && o->sign)
 		r = sign_key_open(o->sign, &key, e);
-	if (r < 0)
-		return r;
 	b.key = key;
-	r = fetch_all(cache, p->pins.v, p->pins.n, &p->images, &f, e);
+	if (r == 0)
+		r = build_check_host(&b, e);
 
+	if (r == 0)
+		r = fetch_all(cache, p->pins.v, p->pins.n, &p->images, &f, e);
 	if (r == 0)
 		r = build_run(&b, e);
 	return r < 0 ? r : print_images(&b, o->json, e);

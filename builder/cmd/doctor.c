@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/proc.h"
 #include "cmd/cmd.h"
+#include "debian/debian.h"
 
 enum verdict { FINE, MISSING, WARNING };
 static const char *const verdict_names[] = { "ok", "missing", "warning" };
@@ -44,6 +45,15 @@ static void check_tools(struct findings *f)
 		if (!named)
 			*vec_push(&f->packages) = t->package;
 	}
+}
+
+static void check_arm64(struct findings *f)
+{
+	bool runs = debian_runs_arm64();
+
+	find(f, runs ? FINE : WARNING, "arm64 programs",
+	     runs ? "run on this machine" : "do not run on this machine: os.base: debian needs that",
+	     runs ? "" : "sudo apt-get install arch-test qemu-user-static binfmt-support");
 }
 
 static void check_space(struct findings *f, const char *what, const char *path, uint64_t want)
@@ -113,6 +123,7 @@ int cmd_doctor(const struct cmd_options *o, struct err *e)
 	find(&f, FINE, "host", arena_printf("%s %s %s", u.sysname, u.release, u.machine), "");
 	check_data(&f);
 	check_tools(&f);
+	check_arm64(&f);
 	if (cache_open(o->cache, &cache, &no_cache) < 0)
 		find(&f, MISSING, "cache", no_cache.msg, "give another folder with --cache");
 	else

@@ -161,8 +161,10 @@ static int add_cards(struct session *s, struct err *e)
 static int get_artifacts(const struct session *s, struct err *e)
 {
 	const struct fetch_options f = { s->plan->project->config, s->o->offline, s->o->jobs };
+	const struct build b = { .plan = s->plan, .cache = &s->cache };
+	int r = build_check_host(&b, e);
 
-	return fetch_all(&s->cache, s->plan->pins.v, s->plan->pins.n, &s->plan->images, &f, e);
+	return r < 0 ? r : fetch_all(&s->cache, s->plan->pins.v, s->plan->pins.n, &s->plan->images, &f, e);
 }
 
 /* An image of the node in memory over G. */

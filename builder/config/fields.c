@@ -346,6 +346,11 @@ static const struct field version_fields[] = {
 	  PIN(7),
 	  .help = "Raspberry Pi OS Lite, by the date of the image of os.base",
 	  .example = "2026-09-15" },
+	{ .key = "debian",
+	  .kind = &kind_version_suite,
+	  PIN(8),
+	  .help = "Debian, for os.base: debian: a release by name, or as it was at a time, from snapshot.debian.org",
+	  .example = "trixie-20261001T000000Z" },
 	{ 0 },
 };
 

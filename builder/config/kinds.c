@@ -211,6 +211,11 @@ const struct kind kind_version_date = {
 	.pattern = "^20[0-9]{2}-[0-9]{2}-[0-9]{2}$",
 	.words = "give the date of one release such as 2026-09-15; a moving name would make builds differ",
 };
+const struct kind kind_version_suite = {
+	.name = "release",
+	.pattern = "^[a-z]+(-20[0-9]{6}T[0-9]{6}Z)?$",
+	.words = "give a Debian release such as trixie, or one at a time such as trixie-20261001T000000Z",
+};
 
 /* ---- numbers and addresses ---- */
 

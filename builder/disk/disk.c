@@ -185,6 +185,55 @@ int disk_read_base(const char *path, struct disk *ret, struct err *e)
 	return r;
 }
 
+static int table_add(const struct table *t, const struct partition *p, struct err *e)
+{
+	struct fdisk_partition *pa = fdisk_new_partition();
+	struct fdisk_parttype *type = fdisk_label_get_parttype_from_code(fdisk_get_label(t->cxt, NULL), p->type);
+	int r = pa && type ? 0 : -ENOMEM;
+
+	if (r == 0)
+		r = fdisk_partition_set_type(pa, type);
+	if (r == 0)
+		r = fdisk_partition_set_partno(pa, p->number - 1);
+	if (r == 0)
+		r = fdisk_partition_set_start(pa, p->start / SECTOR);
+	if (r == 0)
+		r = fdisk_partition_size_explicit(pa, 1);
+	if (r == 0)
+		r = fdisk_partition_set_size(pa, p->size / SECTOR);
+	if (r == 0)
+		r = fdisk_add_partition(t->cxt, pa, NULL);
+	fdisk_unref_partition(pa);
+	return r < 0 ? table_error(t, r, "cannot add a partition", e) : 0;
+}
+
+int disk_create(const char *path, const struct disk *d, struct err *e)
+{
+	_cleanup_(table_done) struct table t = { .path = path, .fd = open(path, O_RDWR | O_CLOEXEC) };
+	char id[16];
+	int r = 0;
+
+	if (t.fd < 0)
+		return err_errno(e, -errno, "cannot open %s", path);
+	t.cxt = fdisk_new_context();
+	if (!t.cxt)
+		return err_set(e, -ENOMEM, "cannot start libfdisk");
+	fdisk_set_ask(t.cxt, refuse_ask, &t.said);
+	snprintf(id, sizeof(id), "0x%08x", d->id);
+	r = fdisk_assign_device_by_fd(t.cxt, t.fd, path, 0);
+	if (r == 0)
+		r = fdisk_create_disklabel(t.cxt, "dos");
+	if (r == 0)
+		r = fdisk_set_disklabel_id_from_string(t.cxt, id);
+	if (r < 0)
+		return table_error(&t, r, "cannot make a partition table", e);
+	for (unsigned i = 0; r == 0 && i < d->n; i++)
+		r = table_add(&t, &d->parts[i], e);
+	if (r == 0 && fdisk_write_disklabel(t.cxt) < 0)
+		r = table_error(&t, -EIO, "cannot write the partition table", e);
+	return r;
+}
+
 /* Only the size: start, type, boot flag and disk id are taken over by libfdisk from what is there. */
 static int table_resize(const struct table *t, unsigned number, uint64_t size, struct err *e)
 {

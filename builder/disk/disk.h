@@ -30,6 +30,10 @@ int disk_read(const char *path, struct disk *ret, struct err *e);
  * it. A third partition is refused because neither growing nor Raspberry Pi OS's own resize could work. */
 int disk_read_base(const char *path, struct disk *ret, struct err *e);
 
+/* Gives a file of its full length a new MBR with the disk id and the partitions of D (start, size and type in order).
+ */
+int disk_create(const char *path, const struct disk *d, struct err *e);
+
 /* Makes the file and the last partition end at START + NEW_SIZE (rounded up to 4 MiB by the caller). Keeps the disk id
  * and all else of the table, but for the last entry's CHS hints, which follow its size. */
 int disk_grow_last(const char *path, struct disk *d, uint64_t new_size, struct err *e);

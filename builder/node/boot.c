@@ -61,6 +61,23 @@ static int edit_config(const void *arg, const char *old, size_t n, struct strbuf
 	return 0;
 }
 
+/* Debian's raspi-firmware writes cmdline.txt and config.txt anew with every kernel; these are what it adds to them. */
+static void add_raspi_firmware(const struct board *b, const struct words *w, struct tree *t)
+{
+	_cleanup_strbuf_ struct strbuf line = { 0 }, config = { 0 };
+
+	vec_foreach (word, &w->v)
+		strbuf_addf(&line, "%s%s", line.n ? " " : "", *word);
+	strbuf_adds(&line, "\n");
+	tree_add_text(t, "/etc/default/raspi-extra-cmdline", 0644, origin, line.s);
+	if (!b->config_lines.n)
+		return;
+	vec_foreach (l, &b->config_lines)
+		strbuf_addf(&config, "%s\n", *l);
+	strbuf_adds(&config, "[all]\n");
+	tree_add_text(t, "/etc/default/raspi-firmware-custom", 0644, origin, config.s);
+}
+
 int node_add_boot(const struct node_ctx *x, struct tree *t, struct err *e)
 {
 	struct words *w = arena_new(struct words);
@@ -83,5 +100,7 @@ int node_add_boot(const struct node_ctx *x, struct tree *t, struct err *e)
 	if (x->board->config_lines.n)
 		tree_add_edit(t, BOOT_DIR "/config.txt", 0755, origin, edit_config, x->board,
 			      arena_printf("block for %s", x->board->name));
+	if (streq(x->config->os.base, "debian"))
+		add_raspi_firmware(x->board, w, t);
 	return 0;
 }

@@ -252,6 +252,8 @@ int plan_make(const struct project *project, const struct plan_options *o, struc
 	if (r < 0)
 		return r;
 	add_pin(p, &p->base);
+	for (size_t i = 0; i < p->base.n_parts; i++)
+		add_pin(p, &p->base.parts[i]);
 	for (size_t i = 0; i < project->config->nodes.n && r == 0; i++)
 		if (selected(o, &project->config->nodes.v[i]))
 			r = plan_node(p, o, i, e);
@@ -293,6 +295,8 @@ static const char *pin_state(const struct pin *pin, const struct cache *cache)
 		return "not in the lock";
 	if (pin->file)
 		return "local file";
+	if (pin->n_parts)
+		return "made here";
 	return cache && cache_has(cache, pin) ? "in the cache" : "to download";
 }
 
@@ -371,6 +375,21 @@ static void print_node(const struct node_plan *n)
 	       str_or(board_of(n), "any"), n->image, n->layer->key, generated, size_text(n->stamp_size, size));
 }
 
+/* Hundreds of packages are one line. */
+static void print_parts(const struct pin *base, const struct cache *cache)
+{
+	char size[SIZE_TEXT_MAX];
+	uint64_t total = 0;
+	size_t missing = 0;
+
+	for (size_t i = 0; i < base->n_parts; i++) {
+		total += base->parts[i].size;
+		missing += !cache || !cache_has(cache, &base->parts[i]);
+	}
+	printf("    of %4zu packages  %-18s %10s  %-12s  %s\n", base->n_parts, "", size_text(total, size), "",
+	       missing ? arena_printf("%zu to download", missing) : "in the cache");
+}
+
 void plan_print(const struct plan *p, const struct cache *cache)
 {
 	char size[SIZE_TEXT_MAX];
@@ -382,9 +401,13 @@ void plan_print(const struct plan *p, const struct cache *cache)
 		bool cached = pin->file || (cache && cache_has(cache, pin));
 
 		to_download += cached ? 0 : pin->size;
+		if (pin->is_part)
+			continue;
 		printf("  %-20s %-18s %10s  %-12.12s  %s\n", pin->name, pin->version,
 		       pin->size ? size_text(pin->size, size) : "?", str_or(pin->sha256, "-"), pin_state(pin, cache));
 	}
+	if (p->base.n_parts)
+		print_parts(&p->base, cache);
 	vec_foreach (i, &p->images.v)
 		printf("  %-51s  %-12.12s  %s\n", image_ref(i), str_or(i->sha256, "-"), image_state(i, cache));
 	printf("  to download: at least %s\n\nimages\n", size_text(to_download, size));

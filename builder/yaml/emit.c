@@ -101,13 +101,16 @@ static void emit_node(yaml_emitter_t *em, const struct yaml_node *n)
 		return;
 	case YAML_SEQ:
 		send(em, &event,
-		     yaml_sequence_start_event_initialize(&event, NULL, NULL, 1, YAML_BLOCK_SEQUENCE_STYLE));
+		     yaml_sequence_start_event_initialize(
+			     &event, NULL, NULL, 1, n->flow ? YAML_FLOW_SEQUENCE_STYLE : YAML_BLOCK_SEQUENCE_STYLE));
 		for (size_t i = 0; i < n->count; i++)
 			emit_node(em, n->items[i]);
 		send(em, &event, yaml_sequence_end_event_initialize(&event));
 		return;
 	case YAML_MAP:
-		send(em, &event, yaml_mapping_start_event_initialize(&event, NULL, NULL, 1, YAML_BLOCK_MAPPING_STYLE));
+		send(em, &event,
+		     yaml_mapping_start_event_initialize(&event, NULL, NULL, 1,
+							 n->flow ? YAML_FLOW_MAPPING_STYLE : YAML_BLOCK_MAPPING_STYLE));
 		for (size_t i = 0; i < n->count; i++) {
 			emit_scalar(em, n->keys[i], true);
 			emit_node(em, n->items[i]);

@@ -31,6 +31,8 @@ struct yaml_node {
 	struct yaml_node **keys;
 	struct yaml_node **items;
 	size_t count, cap;
+
+	bool flow; /* written on one line: {a: 1, b: 2} */
 };
 
 /* Parses TEXT; NAME is the file's name for messages ("cluster.yaml:3:7: ..."). Class CONFIG on any fault.

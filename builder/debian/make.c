@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "artifact/debian.h"
+#include "base/data.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/proc.h"
+#include "base/progress.h"
+#include "debian/debian.h"
+
+enum { HOURS_2 = 2 * 3600, COPY_BUFFER = 256 * 1024 };
+static const uint64_t room_needed = 3 * GIB; /* packages, unpacked, as a tar */
+
+/* ---- the machine ---- */
+
+bool debian_runs_arm64(void)
+{
+	struct err ignored = { 0 };
+
+	return proc_run(&(struct proc){ .argv = (const char *const[]){ "arch-test", "arm64", NULL } }, &ignored) == 0;
+}
+
+int debian_check_host(struct err *e)
+{
+	static const struct {
+		const char *program, *package;
+		bool for_user; /* not needed by root */
+	} needed[] = {
+		{ "mmdebstrap", "mmdebstrap", false }, { "arch-test", "arch-test", false },
+		{ "mkfs.fat", "dosfstools", false },   { "mke2fs", "e2fsprogs", false },
+		{ "newuidmap", "uidmap", true },
+	};
+	_cleanup_strbuf_ struct strbuf packages = { 0 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(needed); i++)
+		if (!(needed[i].for_user && geteuid() == 0) && !proc_find(needed[i].program))
+			strbuf_addf(&packages, " %s", needed[i].package);
+	if (proc_find("arch-test") && !debian_runs_arm64())
+		strbuf_adds(&packages, " qemu-user-static binfmt-support");
+	if (!packages.n)
+		return 0;
+	return err_class(
+		e, CLASS_HOST, "os.base: debian is made on this machine, which %s; run: sudo apt-get install%s",
+		strstr(packages.s, "qemu") ? "cannot run arm64 programs (no emulation is registered with binfmt)"
+					   : "lacks programs for that",
+		packages.s);
+}
+
+/* ---- what mmdebstrap's hooks find beside themselves ---- */
+
+struct work {
+	const char *dir;
+	const struct cache *cache;
+	const struct pin *pin;
+	int64_t epoch;
+};
+
+static int write_file(const struct work *w, const char *name, const char *text, size_t n, mode_t mode, struct err *e)
+{
+	return file_publish(path_join(w->dir, name), text, n, mode, e);
+}
+
+static int copy_data_file(const struct work *w, const char *name, struct err *e)
+{
+	_cleanup_free_ char *text = NULL;
+	const char *path;
+	size_t n = 0;
+	int r = data_path(arena_printf("configs/debian/%s", name), &path, e);
+
+	if (r == 0)
+		r = file_read(path, MIB, &text, &n, e);
+	return r < 0 ? r : write_file(w, name, text, n, 0755, e);
+}
+
+static int copy_hashed(const struct pin *p, int in, int out, char sha256[SHA256_HEX], struct err *e)
+{
+	_cleanup_free_ char *buf = xmalloc(COPY_BUFFER);
+	_cleanup_(sha256_done) struct sha256 s;
+	ssize_t n;
+	int r = 0;
+
+	sha256_init(&s);
+	while (r == 0 && (n = read(in, buf, COPY_BUFFER)) != 0) {
+		if (n < 0)
+			return err_errno(e, -errno, "cannot read %s", p->name);
+		sha256_update(&s, buf, (size_t)n);
+		r = write_all(out, buf, (size_t)n);
+	}
+	if (r < 0)
+		return err_errno(e, r, "cannot copy %s", p->name);
+	sha256_final(&s, sha256);
+	return 0;
+}
+
+/* "debs/wpasupplicant_2%3a2.10-24.deb", as apt names them. */
+static const char *deb_name(const struct pin *p)
+{
+	const char *colon = strchr(p->version, ':');
+
+	if (!colon)
+		return arena_printf("debs/%s_%s.deb", p->name, p->version);
+	return arena_printf("debs/%s_%.*s%%3a%s.deb", p->name, (int)(colon - p->version), p->version, colon + 1);
+}
+
+static int copy_package(const struct work *w, const struct pin *p, struct err *e)
+{
+	_cleanup_close_ int in = -1, out = -1;
+	const char *path = path_join(w->dir, deb_name(p));
+	char sha256[SHA256_HEX];
+	int r = cache_object(w->cache, p, &in, e);
+
+	if (r < 0)
+		return r;
+	out = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	if (out < 0 || fchmod(out, 0644) < 0)
+		return err_errno(e, -errno, "cannot write %s", path);
+	r = copy_hashed(p, in, out, sha256, e);
+	if (r < 0 || streq(sha256, p->sha256))
+		return r;
+	cache_evict(w->cache, p);
+	return err_class(e, CLASS_VERIFY,
+			 "%s %s: its sha256 is %s, expected %s; the damaged copy was thrown away, run the same command "
+			 "again",
+			 p->name, p->version, sha256, p->sha256);
+}
+
+/* The packages asked for by name; the rest came as dependencies. */
+static int write_wanted(const struct work *w, struct err *e)
+{
+	_cleanup_strbuf_ struct strbuf names = { 0 };
+	struct debian_recipe *recipe;
+	int r = debian_recipe_load(&recipe, e);
+
+	for (size_t i = 0; r == 0 && i < recipe->packages->count; i++)
+		strbuf_addf(&names, "%s\n", recipe->packages->items[i]->text);
+	return r < 0 ? r : write_file(w, "wanted", names.s, names.n, 0644, e);
+}
+
+static int fill_work(const struct work *w, struct err *e)
+{
+	const char *debs = path_join(w->dir, "debs");
+	const char *id = arena_printf("%08x\n", debian_disk_id(w->pin->sha256));
+	int r = make_dirs(debs, 0755, e);
+
+	/* mmdebstrap's user namespace has other users than ours: they have to get in. */
+	if (r == 0 && (chmod(w->dir, 0755) < 0 || chmod(debs, 0755) < 0))
+		r = err_errno(e, -errno, "cannot open %s to mmdebstrap", w->dir);
+	if (r == 0)
+		r = copy_data_file(w, "unpack", e);
+	if (r == 0)
+		r = copy_data_file(w, "configure", e);
+	if (r == 0)
+		r = write_file(w, "disk-id", id, strlen(id), 0644, e);
+	if (r == 0)
+		r = write_wanted(w, e);
+	for (size_t i = 0; r == 0 && i < w->pin->n_parts; i++)
+		r = copy_package(w, &w->pin->parts[i], e);
+	return r;
+}
+
+/* ---- making ---- */
+
+struct words {
+	VEC(const char *) v;
+};
+
+/* Root has mmdebstrap mount into the folder it works in. Namespaces of its own keep that from the host, and let nothing
+ * outlive it: what is mounted there must be gone before the work folder is removed. Others get theirs from mmdebstrap.
+ */
+static void begin_command(struct words *w)
+{
+	static const char *const as_root[] = { "unshare",      "--mount",      "--pid",	     "--fork",
+					       "--kill-child", "--mount-proc", "mmdebstrap", "--mode=root" };
+	static const char *const as_user[] = { "mmdebstrap", "--mode=unshare" };
+	bool root = geteuid() == 0;
+
+	for (size_t i = 0; i < (root ? ARRAY_SIZE(as_root) : ARRAY_SIZE(as_user)); i++)
+		*vec_push(&w->v) = root ? as_root[i] : as_user[i];
+}
+
+/* Without a mirror and an update: all packages are in the work folder, and dpkg alone puts them in. */
+static int run_mmdebstrap(const struct work *w, const char *tar, struct err *e)
+{
+	const char *const rest[] = {
+		"--quiet",
+		"--architectures=arm64",
+		"--variant=custom",
+		"--skip=update",
+		"--format=tar",
+		arena_printf("--setup-hook=%s", path_join(w->dir, "unpack")),
+		arena_printf("--customize-hook=%s", path_join(w->dir, "configure")),
+		arena_strndup(w->pin->version, strcspn(w->pin->version, "-")),
+		tar,
+		"-",
+		NULL,
+	};
+	struct proc p = { .epoch = w->epoch, .timeout = HOURS_2, .tmp = w->dir };
+	struct words words = { 0 };
+	struct task *t = task_begin("make", arena_printf("%s %s", w->pin->name, w->pin->version), 0);
+	int r;
+
+	begin_command(&words);
+	for (size_t i = 0; i < ARRAY_SIZE(rest); i++)
+		*vec_push(&words.v) = rest[i];
+	p.argv = words.v.v;
+	r = proc_run(&p, e);
+	task_end(t, r < 0 ? "failed" : NULL);
+	return r;
+}
+
+static int make_in(const struct work *w, const char *image, struct err *e)
+{
+	const char *tar = path_join(w->dir, "root.tar");
+	_cleanup_close_ int fd = -1;
+	struct task *t;
+	int r = fill_work(w, e);
+
+	if (r == 0)
+		r = run_mmdebstrap(w, tar, e);
+	if (r < 0)
+		return r;
+	fd = open(tar, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return err_errno(e, -errno, "cannot open %s", tar);
+	t = task_begin("image", w->pin->name, 0);
+	r = debian_image(fd, image, w->pin->sha256, w->epoch, e);
+	task_end(t, r < 0 ? "failed" : NULL);
+	return r;
+}
+
+static int check_room(const char *dir, struct err *e)
+{
+	char want[SIZE_TEXT_MAX], have[SIZE_TEXT_MAX];
+	uint64_t room;
+	int r = free_space(dir, &room, e);
+
+	if (r < 0 || room >= room_needed)
+		return r;
+	return err_set(e, -ENOSPC, "making the Debian base needs %s in %s, which has %s free; make room or set TMPDIR",
+		       size_text(room_needed, want), dir, size_text(room, have));
+}
+
+int debian_make(const struct cache *c, const struct pin *pin, const char *image, struct err *e)
+{
+	/* Not in the cache: its folder is nobody else's, and mmdebstrap's namespace has other users. */
+	const char *tmp = getenv("TMPDIR"), *in = tmp && tmp[0] == '/' ? tmp : "/var/tmp";
+	char *dir = arena_printf("%s/pibuild-debian.XXXXXX", in);
+	struct work w = { dir, c, pin, pin->time };
+	struct err left = { 0 };
+	int r = debian_check_host(e);
+
+	if (r == 0)
+		r = check_room(in, e);
+	if (r < 0)
+		return r;
+	if (!mkdtemp(dir))
+		return err_errno(e, -errno, "cannot make the folder %s (TMPDIR names another place)", dir);
+	log_info(
+		"making the base of debian %s from %zu packages; that takes minutes, many where arm64 is emulated, and "
+		"is kept in the cache",
+		pin->version, pin->n_parts);
+	r = make_in(&w, image, e);
+	/* A mmdebstrap that was killed leaves files of its namespace's users. */
+	if (remove_tree(dir, &left) < 0)
+		log_warning("%s is left behind; remove it with: sudo rm -rf %s", dir, dir);
+	return r < 0 && !err_interrupted(e) ? err_wrap(e, "the base of debian %s", pin->version) : r;
+}
