@@ -54,14 +54,14 @@ more_artifacts() {
 		    checksum: {form: sha256sum, url: "https://files.invalid/{version}/sums.txt", file: crds.yaml}
 		    maxSize: 4
 		    install: {as: file, path: /etc/crds.yaml, mode: "0644"}
-		    for: [first-server]
+		    for: [control-plane]
 		  - name: issuer
 		    version: certManager
 		    url: https://files.invalid/issuer/{version}/issuer.tgz
 		    checksum: {form: helm-index, url: "https://files.invalid/index.yaml", chart: issuer}
 		    maxSize: 4
 		    install: {as: file, path: /usr/share/issuer.tgz, mode: "0644"}
-		    for: [first-server]
+		    for: [control-plane]
 		  - name: raspios
 		    version: raspios
 		    base: true

@@ -161,7 +161,7 @@ served() {
 @test "lock --check finds a digest that is none, with its line" {
 	lock
 	sed -i 's/sha256: .*/sha256: abc/' pibuild.lock
-	fails 4 'pibuild.lock:16:11: '"'abc' is no sha256" lock --check
+	fails 4 'pibuild.lock:17:11: '"'abc' is no sha256" lock --check
 	fails 3 'is no sha256' lock
 }
 
