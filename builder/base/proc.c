@@ -195,7 +195,7 @@ static void keep_tail(struct strbuf *b)
 	b->n = TAIL_LIMIT;
 }
 
-static int drain(int *fd, struct strbuf *to, bool tail_only)
+static int drain(int *fd, struct strbuf *to, size_t limit, bool tail_only)
 {
 	char buf[16 * 1024];
 	ssize_t n = read(*fd, buf, sizeof(buf));
@@ -210,13 +210,14 @@ static int drain(int *fd, struct strbuf *to, bool tail_only)
 	strbuf_add(to, buf, (size_t)n);
 	if (tail_only)
 		keep_tail(to);
-	return to->n > OUTPUT_LIMIT ? -EFBIG : 1;
+	return to->n > limit ? -EFBIG : 1;
 }
 
 /* One look at the pipes: 1 when there was something, 0 after TIMEOUT_MS without. */
 static int child_poll(struct child *c, const struct proc *p, int timeout_ms, struct err *e)
 {
 	struct pollfd fds[] = { { c->out, POLLIN, 0 }, { c->err, POLLIN, 0 }, { c->in, POLLOUT, 0 } };
+	size_t limit = p->output_limit ? p->output_limit : OUTPUT_LIMIT;
 	int r = 0;
 
 	if (poll(fds, ARRAY_SIZE(fds), timeout_ms) <= 0)
@@ -224,10 +225,10 @@ static int child_poll(struct child *c, const struct proc *p, int timeout_ms, str
 	if (fds[2].revents)
 		feed(c);
 	if (fds[1].revents)
-		drain(&c->err, &c->errors, true);
+		drain(&c->err, &c->errors, OUTPUT_LIMIT, true);
 	if (fds[0].revents)
-		r = drain(&c->out, c->output, !p->output);
-	return r < 0 ? err_set(e, r, "%s printed more than 16 MiB", p->argv[0]) : 1;
+		r = drain(&c->out, c->output, limit, !p->output);
+	return r < 0 ? err_set(e, r, "%s printed more than %zu MiB", p->argv[0], limit / (size_t)MIB) : 1;
 }
 
 /* Serves the pipes until the program is gone and they are empty; what it left behind may still hold them. */

@@ -34,7 +34,8 @@ struct proc {
 	int64_t epoch;	       /* SOURCE_DATE_EPOCH and E2FSPROGS_FAKE_TIME */
 	unsigned timeout;      /* seconds; 0 = 600 */
 	const char *tmp;       /* TMPDIR; NULL = none given */
-	struct strbuf *output; /* stdout, at most 16 MiB; NULL = kept only for messages */
+	struct strbuf *output; /* stdout; NULL = kept only for messages */
+	size_t output_limit;   /* bytes of it; 0 = 16 MiB */
 	int ok_codes;	       /* bit n set = exit code n is success too (0 always is) */
 	int *exit_code;	       /* set when it exited; may be NULL */
 };

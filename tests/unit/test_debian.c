@@ -157,7 +157,8 @@ static void make_tar(void)
 		   "echo ping >root/usr/bin/ping && echo sudo >root/usr/bin/sudo && ln root/usr/bin/sudo "
 		   "root/usr/bin/again && "
 		   "ln -s usr/bin root/bin && echo x >'root/etc/Főtanúsítvány.crt' && echo secret >root/etc/shadow && "
-		   "echo word >root/boot/firmware/cmdline.txt && echo o >root/boot/firmware/overlays/README && "
+		   "echo word >root/boot/firmware/cmdline.txt && echo o >root/boot/firmware/overlays/README && seq "
+		   "5000000 >root/boot/firmware/vmlinuz-6.12 && "
 		   "mkfifo root/dev/initctl && echo r >root/run/r && seq 100000 >root/etc/numbers && "
 		   "chmod 4755 root/usr/bin/sudo && chmod 640 root/etc/shadow && chmod 1777 root/var/tmp && "
 		   "tar -C root --sort=name --owner=0 --group=42 --numeric-owner --format=pax "
@@ -217,6 +218,7 @@ static void test_image(void)
 	{
 		CHECK_INT(sh("mtype -i a.img@@8M ::/cmdline.txt && mtype -i a.img@@8M ::/overlays/README"), 0);
 		CHECK(strstr(said(), "word") && strstr(said(), "o"));
+		CHECK_INT(sh("mtype -i a.img@@8M ::/vmlinuz-6.12 | cmp - root/boot/firmware/vmlinuz-6.12"), 0);
 		sh("debugfs -R 'ls -p /boot/firmware' 'a.img" ROOT_AT "'");
 		CHECK(!strstr(said(), "cmdline.txt"));
 	}
