@@ -4,13 +4,13 @@
 # Builds the nodes of one job into $PIBUILD_OUT, and with PIBUILD_BASE_REF (a commit) says in $PIBUILD_OUT/NODE.diff.md
 # what is other than there. What may be handed on is then in $PIBUILD_UPLOAD_DIR:
 #
-#   PIBUILD_UPLOAD      images: all; reports: what holds no secret (manifests, maps, digests, *.diff.md); none;
+#   PIBUILD_UPLOAD      images: all; reports: what holds no secret (manifests, SBOMs, digests, *.diff.md); none;
 #                       auto (default): images if PIBUILD_PRIVATE is true and the secrets are real, or if they are
 #                       generic; else reports
 #   PIBUILD_PRIVATE     true: only members can read what this repository's jobs leave behind; on GitLab its visibility
 #                       says that too
 #   PIBUILD_UPLOAD_DIR  (pibuild-upload)
-#   PIBUILD_COMPRESS    xz or zstd
+#   PIBUILD_COMPRESS    xz or zst
 #   PIBUILD_SIGN_KEY    an Ed25519 key in PEM, to sign with
 #
 # The images hold the cluster's keys: whoever can download them is an administrator of the cluster. Secrets are written
@@ -129,7 +129,7 @@ hand_on() {
 	mkdir -p "$1"
 	for file in "$out"/*; do
 		case ${file##*/} in
-		*.json | *.bmap | *.sha256 | *.sig | *.diff.md) ;;
+		*.json | *.sha256 | *.sig | *.diff.md) ;;
 		*) [ "$2" = images ] || continue ;;
 		esac
 		[ ! -f "$file" ] || ln -f "$file" "$1/"

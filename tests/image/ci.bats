@@ -94,9 +94,11 @@ two_commits() {
 	"$top/scripts/ci/plan.sh" github ../matrix
 	[ "$(jq -r '[.include[] | .node, .args] | join(", ")' ../matrix)" = \
 		'control-plane, --generic --role control-plane, worker, --generic --role worker' ]
-	PIBUILD_NODES=worker sandbox -- sh -c '"$0/fetch.sh" && "$0/build.sh"' "$top/scripts/ci" 2>/dev/null
-	[ "$(ls pibuild-upload/*.img)" = pibuild-upload/worker.img ]
-	"$PIBUILD" verify pibuild-upload/worker.img
+	"$PIBUILD" -q sign --new-key ../key
+	PIBUILD_NODES=worker PIBUILD_COMPRESS=zst PIBUILD_SIGN_KEY=$(cat ../key) sandbox -- \
+		sh -c '"$0/fetch.sh" && "$0/build.sh"' "$top/scripts/ci" 2>/dev/null
+	[ "$(ls pibuild-upload/*.img*)" = "$(printf 'pibuild-upload/worker.img.%s\n' zst zst.sha256 zst.sha256.sig)" ]
+	"$PIBUILD" verify --key ../key.pub pibuild-upload/worker.img.zst
 	[ ! -e secrets.yaml ]
 	[ -z "$(ls "$RUNNER_TEMP")" ]
 }
