@@ -4,19 +4,10 @@
 
 load ../lib/image
 load ../lib/refute
+load ../lib/ci
 
 setup() {
-	cd "$BATS_TEST_TMPDIR"
-	unset GITHUB_OUTPUT GITHUB_STEP_SUMMARY GITHUB_PATH
-	export PIBUILD PIBUILD_CACHE=$PWD/cache RUNNER_TEMP=$PWD/runner
-	mkdir runner repository && cd repository
-	write_cluster
-}
-
-ci() {
-	local script=$1
-	shift
-	"$top/scripts/ci/$script.sh" "$@"
+	setup_runner
 }
 
 @test "plan: the matrix and the cache key are outputs of a step" {

@@ -4,6 +4,7 @@
 # found. `pibuild sign` looks at everything before it signs, so it stands here for all who look.
 
 load ../lib/image
+load ../lib/companions
 load ../lib/refute
 
 setup_file() {
@@ -19,37 +20,11 @@ setup() {
 	cd "$BATS_FILE_TMPDIR"
 }
 
-# again DIR: the same cluster in another folder, with the first one's secrets and key.
-again() {
-	mkdir -p "$1"
-	cp cluster.yaml secrets.yaml key key.pub "$1/"
-}
-
 # same FOLDER: all that stands in out/ of cp-1, byte by byte.
 same() {
 	local f
 	for f in out/cp-1.*; do cmp "$f" "$1/${f##*/}" || return 1; done
 	[ "$(ls "$1"/cp-1.*)" = "$(ls out/cp-1.* | sed "s|^out|$1|")" ]
-}
-
-# A copy of what stands beside cp-1 to be tampered with, in $copy.
-copy() {
-	copy=$BATS_TEST_TMPDIR/copy
-	rm -rf "$copy"
-	mkdir "$copy"
-	cp --sparse=always out/cp-1.* "$copy/"
-}
-
-# flip FILE OFFSET: one bit.
-flip() {
-	python3 - "$1" "$2" <<-'EOT'
-		import sys
-		with open(sys.argv[1], "r+b") as f:
-		    f.seek(int(sys.argv[2]))
-		    c = f.read(1)[0]
-		    f.seek(int(sys.argv[2]))
-		    f.write(bytes([c ^ 1]))
-	EOT
 }
 
 @test "every image has its companions, and only those that were asked for" {

@@ -3,6 +3,7 @@
 # Compressed images, judged by xz, zstd and bmaptool; and images that are built again from their manifest.
 
 load ../lib/image
+load ../lib/companions
 
 setup_file() {
 	cd "$BATS_FILE_TMPDIR"
@@ -14,32 +15,6 @@ setup_file() {
 
 setup() {
 	cd "$BATS_FILE_TMPDIR"
-}
-
-# again DIR: the same cluster in another folder, with the first one's secrets and key.
-again() {
-	mkdir -p "$1"
-	cp cluster.yaml secrets.yaml key key.pub "$1/"
-}
-
-# A copy of what stands beside cp-1 to be tampered with, in $copy.
-copy() {
-	copy=$BATS_TEST_TMPDIR/copy
-	rm -rf "$copy"
-	mkdir "$copy"
-	cp --sparse=always out/cp-1.* "$copy/"
-}
-
-# flip FILE OFFSET: one bit.
-flip() {
-	python3 - "$1" "$2" <<-'EOT'
-		import sys
-		with open(sys.argv[1], "r+b") as f:
-		    f.seek(int(sys.argv[2]))
-		    c = f.read(1)[0]
-		    f.seek(int(sys.argv[2]))
-		    f.write(bytes([c ^ 1]))
-	EOT
 }
 
 @test "--compress xz and zst: one file, the same image, the same bytes with one processor and two" {
