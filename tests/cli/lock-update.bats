@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
+# slow: a server of channels for every case
 # pibuild lock --update: where newer versions come from, which are taken, and what is refused.
 # shellcheck disable=SC2154,SC2034,SC2016 # variables of the library, those of jq
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
+# slow: clusters of hundreds of nodes
 # plan --matrix: the jobs of a CI engine. Judged by jq and PyYAML, as the engines' own parsers would be.
 
 load ../lib/image
