@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
+# slow: a card is made for every case
 # pibuild status: the first-boot report, from a file, a folder, an image; good ones, bad ones, hostile ones.
 
 load ../lib/image
