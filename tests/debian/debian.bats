@@ -24,6 +24,15 @@ make_one() {
 	echo "$((SECONDS - start)) s" >"$1.time"
 }
 
+# The stand-in of K3s answers through busybox, which this base has no use for.
+add_busybox() {
+	mkdir -p overlays/common/usr/local/bin
+	xz -dc "$("$top/scripts/make-base" --kept bootable)" >bootable.img
+	root_cat bootable.img /usr/bin/busybox >overlays/common/usr/local/bin/busybox
+	chmod +x overlays/common/usr/local/bin/busybox
+	rm bootable.img
+}
+
 setup_file() {
 	export DEBIAN_WORK=${DEBIAN_WORK:-$top/build/debian}
 	mkdir -p "$DEBIAN_WORK"
@@ -31,6 +40,7 @@ setup_file() {
 	ssh-keygen -q -t ed25519 -N '' -f key -C boot-test
 	example_key=$(cat key.pub) write_cluster 'os: {base: debian}' 'loadBalancer: {pools: [{name: lan, range: 192.168.1.65-192.168.1.95}]}'
 	sed -i 's/rpi5/rpi4/' cluster.yaml
+	add_busybox
 	[ -e "$DEBIAN_WORK/lock" ] || sandbox -- "$PIBUILD" lock --lock "$DEBIAN_WORK/lock"
 	"$PIBUILD" secrets new
 	make_one a &
