@@ -14,9 +14,11 @@ attach() {
 	loop=$(losetup --find --show "$@") && echo "$loop" >>"$BATS_TEST_TMPDIR/loops" && echo "$loop"
 }
 
+# Only what is still this test's own: a number that was let go may be another test's disk by now, in the other lane.
 detach_all() {
 	local loop
 	[ ! -e "$BATS_TEST_TMPDIR/loops" ] || while read -r loop; do
+		[[ "$(cat "/sys/block/${loop#/dev/}/loop/backing_file" 2>/dev/null)" == "$(realpath "$BATS_TEST_TMPDIR")"/* ]] || continue
 		umount "$loop" 2>/dev/null || true
 		swapoff "$loop" 2>/dev/null || true
 		losetup -d "$loop" 2>/dev/null || true
