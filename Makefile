@@ -129,11 +129,15 @@ check-deb: deb
 check-container:
 	@scripts/deps run test
 	scripts/check-container
+# SBOMs and provenance, judged by the libraries of SPDX and in-toto (root, once).
+check-sbom: all
+	@scripts/deps run test
+	PIBUILD=$(abspath $(B)/pibuild) scripts/check-sbom --try
 
 clean:
 	rm -rf build build-*
 
-.PHONY: all deps demo bench test test-fast test-powercut test-repeat test-debian test-programs lint install deb check-deb check-container clean
+.PHONY: all deps demo bench test test-fast test-powercut test-repeat test-debian test-programs lint install deb check-deb check-container check-sbom clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 -include $(shell find $(B)/builder $(B)/tests -type f -name '*.d' 2>/dev/null)

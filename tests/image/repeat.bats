@@ -41,6 +41,12 @@ same_images() {
 	same_images "a folder/with spaces/the out"
 }
 
+@test "diffoscope finds no difference to that build" {
+	run diffoscope --exclude-directory-metadata=recursive out "a folder/with spaces/the out"
+	[ "$status" = 0 ]
+	[ -z "$output" ]
+}
+
 @test "a path of 200 characters and umasks 000, 022 and 077: the same bytes" {
 	local mask long
 	long=$(printf 'x%.0s' {1..200})
