@@ -120,6 +120,13 @@ static void add_slots(struct chooser *x, const struct lock *old)
 
 /* ---- NAME=VERSION ---- */
 
+/* Of a release that is made here also as it was at a time. */
+static bool is_version(const struct chooser *x, const char *key, const char *version, const char *like)
+{
+	return version_is_like(version, like) ||
+	       (streq(key, x->config->os.base) && version_is_like(version, arena_printf("%s-20261001T000000Z", like)));
+}
+
 static int grant(struct chooser *x, const struct wish *wish, struct err *e)
 {
 	const char *key = key_of(x->cat, wish->name), *like;
@@ -128,7 +135,7 @@ static int grant(struct chooser *x, const struct wish *wish, struct err *e)
 	if (!s)
 		return err_class(e, CLASS_USAGE, "%s has no version of its own to set", wish->name);
 	like = catalogue_version(x->cat, key);
-	if (!version_is_like(wish->version, like))
+	if (!is_version(x, key, wish->version, like))
 		return err_class(e, CLASS_USAGE, "%s: '%s' is no version such as %s", wish->name, wish->version, like);
 	if (s->line.state == VERSION_PINNED && !streq(s->line.from, wish->version))
 		return err_class(e, CLASS_USAGE, "%s pins versions.%s to %s: change it there", x->config->path, key,

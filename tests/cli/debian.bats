@@ -152,6 +152,17 @@ lock() {
 	grep -q 'path: debian/20261001T000000Z/pool/jq.deb,' pibuild.lock
 }
 
+@test "lock --update goes to a date too, and says what a version looks like" {
+	stand_in_apt https://deb.debian.org
+	lock >added
+	stand_in_apt https://snapshot.debian.org/archive
+	sed -i 's|archive/debian/|&20261001T000000Z/|; s|archive/debian-security/|&20261001T000000Z/|' uris
+	lock --update debian=trixie-20261001T000000Z >updated
+	grep -q '^updated .*debian .*trixie-20261001T000000Z' updated
+	grep -q 'path: debian/20261001T000000Z/pool/jq.deb,' pibuild.lock
+	fails 2 "debian: 'trixie-tomorrow' is no version such as trixie" lock --update debian=trixie-tomorrow
+}
+
 @test "apt that tells no SHA-256 is not believed" {
 	stand_in_apt https://deb.debian.org
 	sed -i "s/SHA256:$ones/MD5Sum:0123/" uris
