@@ -385,6 +385,21 @@ open_network() {
 	cmp told told-again
 }
 
+@test "the running report tells each change once, and is not made anew when nothing changed" {
+	card
+	tick 'say() { printf "state %s\nattempts 1\nsince 5\ncause \ncure \n" "$1" >steps.new && mv steps.new card/run/pibuild/steps/preflight; }' \
+		'case $1 in 109) say running ;; 121) say done ;; 133) printf "cause a\ncure b\n" >note.new && mv note.new card/run/pibuild/notes/x ;; esac' \
+		'echo "$1 $(stat -c %i card/run/pibuild/status.json) $(stat -c %Y.%y card/boot/firmware/pibuild-status.json)" >>looks; cat console >>said' \
+		'[ "$1" -lt 199 ] || pkill -f "usr/lib/pibuild/report$"'
+	run timeout 60 sh card/usr/lib/pibuild/report
+	grep -qx 'pibuild: preflight: running' said
+	[ "$(grep -cx 'pibuild: preflight: done' console)" = 1 ]
+	[ "$(jq -r '.steps[0].state + .notes[0].cause' card/run/pibuild/status.json)" = donea ]
+	cmp card/boot/firmware/pibuild-status.json card/boot/firmware/pibuild-status.bak
+	[ "$(awk '$1 > 145 { $1 = ""; print }' looks | sort -u | wc -l)" = 1 ]
+	[ "$(awk '{ print $2 }' looks | uniq | wc -l)" -ge 4 ]
+}
+
 @test "a card that was not booted says so in its own report" {
 	card
 	grep -q 'has not been booted yet' card/boot/firmware/pibuild-status.txt

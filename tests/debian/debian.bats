@@ -24,12 +24,12 @@ make_one() {
 	echo "$((SECONDS - start)) s" >"$1.time"
 }
 
-# The stand-in of K3s answers through busybox, which this base has no use for.
+# The stand-in of K3s answers through /bin/busybox, which this base has no use for.
 add_busybox() {
-	mkdir -p overlays/common/usr/local/bin
+	mkdir -p overlays/common/usr/bin
 	xz -dc "$("$top/scripts/make-base" --kept bootable)" >bootable.img
-	root_cat bootable.img /usr/bin/busybox >overlays/common/usr/local/bin/busybox
-	chmod +x overlays/common/usr/local/bin/busybox
+	root_cat bootable.img /usr/bin/busybox >overlays/common/usr/bin/busybox
+	chmod +x overlays/common/usr/bin/busybox
 	rm bootable.img
 }
 

@@ -165,11 +165,15 @@ need_program() {
 	done
 }
 
-# Too little voltage makes cards and USB fail in ways that look like anything else.
+# Too little voltage makes cards and USB fail in ways that look like anything else. Noted once.
 check_power() {
+	[ ! -e "$run/notes/undervoltage" ] || return 0
 	for alarm in "${PIBUILD_SYS:-/sys}"/class/hwmon/hwmon*/in0_lcrit_alarm; do
-		[ "$(cat "${alarm%/*}/name" "$alarm" 2>/dev/null | tr '\n' ' ')" = "rpi_volt 1 " ] || continue
-		note undervoltage "The power supply gives too little voltage" "Use the supply made for this board, and a short cable"
+		[ -r "$alarm" ] || continue
+		read -r sensor <"${alarm%/*}/name"
+		read -r low <"$alarm"
+		[ "$sensor:$low" != rpi_volt:1 ] ||
+			note undervoltage "The power supply gives too little voltage" "Use the supply made for this board, and a short cable"
 	done
 }
 
