@@ -95,6 +95,32 @@ all_steps() {
 	[ "$(grep -c 'cilium upgrade' card/state/calls)" = 1 ]
 }
 
+@test "a step that needs another waits without a look at the clock while that one is at work, and goes on when it is done" {
+	card
+	api_up
+	mkdir -p card/run/pibuild/steps
+	exec 8>card/run/pibuild/lock.preflight
+	flock 8
+	step k3s 8>&- &
+	until grep -qs 'state pending' card/run/pibuild/steps/k3s; do /bin/sleep 0.02; done
+	before=$(cat card/proc/uptime)
+	/bin/sleep 0.3
+	[ "$(cat card/proc/uptime)" = "$before" ]
+	printf 'state done\n' >card/run/pibuild/steps/preflight
+	exec 8>&-
+	wait $!
+	[ "$(state_of k3s state)" = "done" ]
+}
+
+@test "a step that needs another which nobody takes waits for it all the same" {
+	card
+	api_up
+	tick '[ "$1" -lt 130 ] || echo "state done" >card/run/pibuild/steps/preflight'
+	step k3s
+	[ "$(state_of k3s state)" = "done" ]
+	[ "$(state_of k3s since)" -ge 130 ]
+}
+
 @test "a release that a power cut left pending is cleared away" {
 	card
 	api_up
