@@ -48,8 +48,7 @@ setup_file() {
 	wait $!
 	mv a out
 	boot_node cp-1 --rtc 1970-01-01 --memory 2048 --timeout 3000
-	grep -ao 'READY after [0-9]* s' boot.log console >ready || true
-	for f in a.time b.time ready; do echo "# $f: $(cat $f)" >&3; done
+	for f in a.time b.time; do echo "# $f: $(cat $f)" >&3; done
 }
 
 setup() {
@@ -72,7 +71,7 @@ setup() {
 
 @test "cmdline.txt and fstab name the image's own disk id" {
 	id=$(sfdisk --json out/cp-1.img | jq -r '.partitiontable.id' | cut -c3-)
-	[ "$(boot_cat out/cp-1.img cmdline.txt)" = "console=ttyS1,115200 console=tty1 root=PARTUUID=$id-02 rw fsck.repair=yes net.ifnames=0  rootwait  cgroup_memory=1 cgroup_enable=memory" ]
+	[ "$(boot_cat out/cp-1.img cmdline.txt | xargs)" = "console=ttyS1,115200 console=tty1 root=PARTUUID=$id-02 rw fsck.repair=yes net.ifnames=0 rootwait cgroup_memory=1 cgroup_enable=memory" ]
 	[ "$(root_cat out/cp-1.img /etc/fstab | grep -c "^PARTUUID=$id-0[12] ")" = 2 ]
 }
 
@@ -87,7 +86,8 @@ setup() {
 }
 
 @test "nothing of the machine that made it is inside" {
-	[ "$(root_cat out/cp-1.img /etc/machine-id)" = uninitialized ]
+	root_has out/cp-1.img /etc/machine-id
+	[ -z "$(root_cat out/cp-1.img /etc/machine-id)" ] # see builder/node/units.c
 	on_root out/cp-1.img ls -p /etc/ssh >ssh
 	refute grep -q ssh_host_ ssh
 	on_root out/cp-1.img ls -p /etc >etc
