@@ -413,8 +413,9 @@ open_network() {
 
 @test "the running report tells each change once, and is not made anew when nothing changed" {
 	card
-	tick 'say() { printf "state %s\nattempts 1\nsince 5\ncause \ncure \n" "$1" >steps.new && mv steps.new card/run/pibuild/steps/preflight; }' \
-		'case $1 in 109) say running ;; 121) say done ;; 133) printf "cause a\ncure b\n" >note.new && mv note.new card/run/pibuild/notes/x ;; esac' \
+	# The second change carries a time long before the first: a Pi's clock jumps.
+	tick 'say() { printf "state %s\nattempts 1\nsince 5\ncause \ncure \n" "$1" >steps.new && mv steps.new card/run/pibuild/steps/preflight && touch -d "$2" card/run/pibuild/steps card/run/pibuild/steps/preflight; }' \
+		'case $1 in 109) say running now ;; 121) say done 1970-01-02 ;; 133) printf "cause a\ncure b\n" >note.new && mv note.new card/run/pibuild/notes/x ;; esac' \
 		'echo "$1 $(stat -c %i card/run/pibuild/status.json) $(stat -c %Y.%y card/boot/firmware/pibuild-status.json)" >>looks; cat console >>said' \
 		'[ "$1" -lt 199 ] || pkill -f "usr/lib/pibuild/report$"'
 	run timeout 60 sh card/usr/lib/pibuild/report
