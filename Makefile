@@ -68,10 +68,10 @@ demo: deps
 	$(B)/pibuild inspect $(B)/demo/cp-1.img
 
 test: deps
-	@$(MAKE) --no-print-directory test-programs
+	@$(MAKE) --no-print-directory -j$$(nproc) test-programs
 	@scripts/run-tests --build $(B) $(T)
 test-fast: deps
-	@$(MAKE) --no-print-directory test-programs
+	@$(MAKE) --no-print-directory -j$$(nproc) test-programs
 	@scripts/run-tests --fast --build $(B) $(T)
 test-programs: all $(UNIT_BIN)
 

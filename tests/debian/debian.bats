@@ -47,7 +47,7 @@ setup_file() {
 	make_one b env TZ=Asia/Tokyo LC_ALL=C.UTF-8 sh -c 'umask 077 && exec "$@"' sh
 	wait $!
 	mv a out
-	boot_node cp-1 --rtc 1970-01-01 --memory 2048 --timeout 3000
+	boot_node cp-1 --rtc 1970-01-01 --memory 2048 --cpus 2 --timeout 3000
 	for f in a.time b.time; do echo "# $f: $(cat $f)" >&3; done
 }
 

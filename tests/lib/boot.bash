@@ -29,17 +29,23 @@ boot_node() {
 			grep -q . state && break
 			sleep 1
 		done
-		n=0
+		# In one session: each costs an emulated machine a second, for PAM and logind.
+		ask='exec 2>&1'
 		while read -r fact; do
-			on_machine "$fact" >"answer.$n" 2>&1
-			n=$((n + 1))
+			ask="$ask
+		($fact
+		) </dev/null
+		printf '\n@next@\n'"
 		done <facts
+		on_machine "$ask" | awk -v n=0 '
+			$0 == "@next@" { printf "%s", (held == "\n" ? "" : held) >("answer." n); close("answer." n++); held = ""; next }
+			{ if (held != "") printf "%s", held >("answer." n); held = $0 "\n" }'
 		on_machine -o ControlPath=none -o PubkeyAuthentication=no true >no-password 2>&1
 		on_machine true || exit 1
 		ssh -F none -O exit -o ControlPath=./ctl -p "$SSH_PORT" pi@127.0.0.1 2>ssh.log || true
 	EOT
 	# What makes an emulated machine slow and is not what is tested.
-	"$PIBUILD" boot "out/$1.img" --memory 1024 --disk-size 4GiB --timeout 600 --log console --until-ready \
+	"$PIBUILD" boot "out/$1.img" --memory 1024 --cpus 1 --disk-size 4GiB --timeout 600 --log console --until-ready \
 		--append "nokaslr kpti=off mitigations=off apparmor=0 audit=0 rcupdate.rcu_expedited=1 quiet" "${@:2}" -- bash ./ask >boot.log 2>&1 ||
 		{ tail -n 40 console boot.log; return 1; }
 }
