@@ -43,6 +43,7 @@ clean_root() {
 	cp -L /etc/resolv.conf "$1/etc/resolv.conf"
 	mount -t proc proc "$1/proc"
 	mount --rbind /dev "$1/dev"
+	mount -t sysfs -o ro sysfs "$1/sys"
 }
 
 # in_root DIR USER COMMAND...: with nothing of this environment.
@@ -57,7 +58,7 @@ env_in_root=()
 # drop_roots FOLDER: with what is mounted in its roots, but never what is mounted there.
 drop_roots() {
 	local dir
-	for dir in "$1"/dev "$1"/proc "$1"/*/dev "$1"/*/proc; do
+	for dir in "$1"/{dev,proc,sys} "$1"/*/{dev,proc,sys}; do
 		! mountpoint -q "$dir" || umount -R --lazy "$dir"
 	done
 	rm -rf --one-file-system "$1"
