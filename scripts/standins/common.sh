@@ -6,7 +6,7 @@
 #
 # State, kept over reboots as a real datastore would be (STANDIN_STATE, else below the K3s data folder):
 #   objects/<kind>/<namespace or _>/<name>   what was applied, as YAML
-#   calls                                    one line per call: time, program, arguments
+#   calls                                    one line per call: uptime, program, arguments
 #   faults/<program>-<command>               what goes wrong, one line each:
 #       fail N         the next N calls fail; `fail always`
 #       slow SECONDS   the call takes so long, before it does anything
@@ -47,7 +47,8 @@ store() {
 called() {
 	[ -d "$state" ] || mkdir -p "$state"
 	# A question may be asked by a unit that can write nothing.
-	{ echo "$(date +%s) $*" >>"$state/calls"; } 2>/dev/null || return 0
+	read -r now _ </proc/uptime
+	{ echo "$now $*" >>"$state/calls"; } 2>/dev/null || return 0
 	fault=$state/faults/$1-${2:-}
 	[ -f "$fault" ] || return 0
 	slow=$(sed -n 's/^slow //p' "$fault")
@@ -72,16 +73,27 @@ stuck() {
 	sed '/^stuck$/d' "$state/faults/$1-$2" | store "$state/faults/$1-$2"
 }
 
-# kind_of NAME: kind, plural or short name -> how objects/ calls it
+# kind_of NAME: sets `stored`: how objects/ calls a kind, plural or short name. Without a process for what is asked for all the time.
 kind_of() {
-	echo "$1" | tr '[:upper:]' '[:lower:]' | sed -e 's/\..*//' -e 's/^crds\{0,1\}$/customresourcedefinition/' \
-		-e 's/^ns$/namespace/' -e 's/^no$/node/' -e 's/^svc$/service/' -e 's/^ds$/daemonset/' -e 's/^po$/pod/' \
-		-e 's/^deploy$/deployment/' -e 's/^cm$/configmap/' -e 's/ies$/y/' -e 's/sses$/ss/' -e 's/\([^s]\)s$/\1/'
+	case $1 in
+	ns | Namespace) stored=namespace ;;
+	no | nodes | Node) stored=node ;;
+	secrets | Secret) stored=secret ;;
+	po | pods | Pod) stored=pod ;;
+	deploy | deployments | Deployment) stored=deployment ;;
+	crd | crds | CustomResourceDefinition) stored=customresourcedefinition ;;
+	*[!a-z]* | *s | ??)
+		stored=$(echo "$1" | tr '[:upper:]' '[:lower:]' | sed -e 's/\..*//' -e 's/^svc$/service/' -e 's/^ds$/daemonset/' -e 's/^cm$/configmap/' \
+			-e 's/ies$/y/' -e 's/sses$/ss/' -e 's/\([^s]\)s$/\1/')
+		;;
+	*) stored=$1 ;;
+	esac
 }
 
 # put KIND NAMESPACE NAME: stdin becomes that object
 put() {
-	store "$state/objects/$(kind_of "$1")/${2:-_}/$3"
+	kind_of "$1"
+	store "$state/objects/$stored/${2:-_}/$3"
 }
 
 # crd GROUP KIND PLURAL VERSION...: as an operator or a chart registers it
