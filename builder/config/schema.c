@@ -30,16 +30,27 @@ bool schema_is_null(const struct yaml_node *n)
 	return n->type == YAML_SCALAR && n->plain && (!n->n || streq(n->text, "~") || streq(n->text, "null"));
 }
 
+/* PATTERN is text of a table of kinds. Each is compiled once: that takes glibc longer than all the rest of reading a node. */
 static bool matches(const char *pattern, const char *text)
 {
-	regex_t re;
-	bool r;
+	static struct compiled {
+		const char *pattern;
+		regex_t re;
+		struct compiled *next;
+	} *known;
+	struct compiled *c;
 
-	if (regcomp(&re, pattern, REG_EXTENDED | REG_NOSUB) != 0)
-		abort();
-	r = regexec(&re, text, 0, NULL, 0) == 0;
-	regfree(&re);
-	return r;
+	for (c = known; c && c->pattern != pattern; c = c->next)
+		;
+	if (!c) {
+		c = xcalloc(1, sizeof(*c));
+		if (regcomp(&c->re, pattern, REG_EXTENDED | REG_NOSUB) != 0)
+			abort();
+		c->pattern = pattern;
+		c->next = known;
+		known = c;
+	}
+	return regexec(&c->re, text, 0, NULL, 0) == 0;
 }
 
 const char *kind_text_fault(const struct kind *k, const struct loader *l, const char *text, void *dst)

@@ -31,6 +31,9 @@ dirty() {
 	printf '\x55\xaa' | dd of="$1" bs=1 seek=510 conv=notrunc status=none
 }
 
+# sha256_of FILE: many times 256 MiB, so by the program that uses the processor's own instructions.
+sha256_of() { openssl dgst -sha256 -r "$1" | cut -d' ' -f1; }
+
 identity() { "$PIBUILD" devices --json | jq -r --arg d "$1" '.[] | select(.path == $d).serial'; }
 
 # flash ... DISK: as a script does it, with the serial of the disk.
