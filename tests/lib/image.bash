@@ -53,8 +53,7 @@ part_size() { sfdisk --json "$1" | jq ".partitiontable.partitions[$(($2 - 1))].s
 
 # part IMG N OUT: a partition as a file of its own.
 part() {
-	dd if="$1" of="$3" bs=512 skip=$(($(part_start "$1" "$2") / 512)) count=$(($(part_size "$1" "$2") / 512)) \
-		conv=sparse status=none
+	dd if="$1" of="$3" bs=1M iflag=skip_bytes,count_bytes skip="$(part_start "$1" "$2")" count="$(part_size "$1" "$2")" conv=sparse status=none
 }
 
 # judge IMG: the tools that know best find no fault. sfdisk may warn of unused sectors, which is none.
