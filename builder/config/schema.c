@@ -30,14 +30,15 @@ bool schema_is_null(const struct yaml_node *n)
 	return n->type == YAML_SCALAR && n->plain && (!n->n || streq(n->text, "~") || streq(n->text, "null"));
 }
 
-/* PATTERN is text of a table of kinds. Each is compiled once: that takes glibc longer than all the rest of reading a node. */
+/* PATTERN is text of a table of kinds. Each is compiled once: that takes glibc longer than all the rest of reading a
+ * node. */
 static bool matches(const char *pattern, const char *text)
 {
 	static struct compiled {
 		const char *pattern;
 		regex_t re;
 		struct compiled *next;
-	} *known;
+	} * known;
 	struct compiled *c;
 
 	for (c = known; c && c->pattern != pattern; c = c->next)
