@@ -93,14 +93,14 @@ static int read_k3s(const struct document *d, struct releases *ret, struct err *
 
 static int read_text(const struct document *d, struct releases *ret, struct err *e)
 {
-	const char *line = arena_strndup(d->text, strcspn(d->text, "\r\n"));
-	size_t end = strlen(line) + strspn(d->text + strlen(line), "\r\n");
+	const char *text = arena_strndup(d->text, d->n), *line = arena_strndup(text, strcspn(text, "\r\n"));
+	size_t end = strlen(line) + strspn(text + strlen(line), "\r\n");
 
 	/* Cilium's charts are numbered without the v of its tags. */
 	if (*line == 'v' && d->like[0] != 'v')
 		line++;
 	if (end != d->n || !version_is_like(line, d->like))
-		return no_release(d, d->text, e);
+		return no_release(d, text, e);
 	add(ret, line);
 	return 0;
 }

@@ -66,7 +66,7 @@ void arena_done(void);
 		size_t n, cap;                                                                                         \
 	}
 #define vec_push(a)	  ((a)->v = arena_grow((a)->v, (a)->n, &(a)->cap, sizeof(*(a)->v)), &(a)->v[(a)->n++])
-#define vec_foreach(p, a) for (typeof((a)->v + 0) p = (a)->v; p < (a)->v + (a)->n; p++)
+#define vec_foreach(p, a) for (typeof((a)->v + 0) p = (a)->v; p && p < (a)->v + (a)->n; p++)
 void *arena_grow(void *old, size_t n, size_t *cap, size_t size);
 
 static inline void freep(void *p)

@@ -48,15 +48,15 @@ static int fault(struct loader *l, struct position p, const char *what)
 /* libyaml counts characters, we need bytes: the ASCII part before the mark is what matters for tabs. */
 static bool tab_in_indent(const struct loader *l, unsigned line)
 {
-	const char *p = l->text;
+	const char *p = l->text, *end = p + l->n;
 
 	for (unsigned i = 1; i < line && p; i++) {
-		p = memchr(p, '\n', l->n - (size_t)(p - l->text));
+		p = memchr(p, '\n', (size_t)(end - p));
 		p = p ? p + 1 : NULL;
 	}
-	if (!p)
-		return false;
-	return memchr(p, '\t', strspn(p, " \t-")) != NULL;
+	for (; p && p < end && (*p == ' ' || *p == '-'); p++)
+		;
+	return p && p < end && *p == '\t';
 }
 
 static const char *translate(const char *problem)
@@ -270,6 +270,8 @@ static int read_key(struct loader *l, const yaml_event_t *event, struct yaml_nod
 	r = make_scalar(l, event, ret);
 	if (r < 0)
 		return r;
+	if ((*ret)->plain && !(*ret)->n)
+		return fault(l, p, "the key before this ':' is missing");
 	if ((*ret)->plain && streq((*ret)->text, "<<"))
 		return fault(l, p, "merge keys (<<) are not supported; write the keys out");
 	return 0;
