@@ -1,4 +1,4 @@
-# pibuild: make | make demo | make test | make test-fast | make test-powercut | make test-debian | make lint | make install | make clean
+# pibuild: make | make demo | make test | make test-fast | make test-powercut | make test-debian | make fuzz | make lint | make install | make clean
 #
 #   V=1 shows commands          SAN=1 address and undefined-behaviour sanitizers      COV=1 coverage
 #   CC=gcc|clang  WERROR=1      T=pattern picks test files                            PREFIX=, DESTDIR= for install
@@ -32,7 +32,7 @@ ALL_LD   = -pthread -pie $(if $(SAN),-fsanitize=address$(comma)undefined,-Wl,-z$
 LIB_SRC  := $(filter-out builder/main.c,$(wildcard builder/*.c builder/*/*.c))
 LIB_OBJ  := $(LIB_SRC:%.c=$(B)/%.o)
 UNIT_BIN := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
-C_FILES   = $(wildcard builder/*.[ch] builder/*/*.[ch] tests/unit/*.[ch])
+C_FILES   = $(wildcard builder/*.[ch] builder/*/*.[ch] tests/unit/*.[ch] tests/fuzz/*.c)
 
 all: $(B)/pibuild
 
@@ -99,6 +99,15 @@ bench: deps
 	@$(MAKE) --no-print-directory all
 	scripts/sandbox --base bootable --payload-size real -- scripts/bench $(B)/pibuild $(RUNS)
 
+# All that reads what comes from outside, under libFuzzer and the sanitizers: make fuzz SECONDS=60 T=yaml
+SECONDS ?= 60
+fuzz:
+	@scripts/deps build run test fuzz
+	@$(MAKE) --no-print-directory -j$$(nproc) B=build-fuzz CC=clang SAN=1 CFLAGS="-O1 -g -fsanitize=fuzzer-no-link" all build-fuzz/fuzz
+	@scripts/fuzz build-fuzz/fuzz $(SECONDS) $(T)
+$(B)/fuzz: $(B)/tests/fuzz/fuzz.o $(B)/libpibuild.a
+	$(Q)$(CC) $(CFLAGS) $(ALL_LD) -fsanitize=fuzzer -o $@ $^ $(PKGLD)
+
 lint:
 	@scripts/deps build run test lint
 	@echo "  clang-format"; clang-format --dry-run -Werror $(C_FILES)
@@ -137,7 +146,7 @@ check-sbom: all
 clean:
 	rm -rf build build-*
 
-.PHONY: all deps demo bench test test-fast test-powercut test-repeat test-debian test-programs lint install deb check-deb check-container check-sbom clean
+.PHONY: all deps demo bench test test-fast test-powercut test-repeat test-debian test-programs fuzz lint install deb check-deb check-container check-sbom clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 -include $(shell find $(B)/builder $(B)/tests -type f -name '*.d' 2>/dev/null)

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Everything that reads what comes from outside, for libFuzzer. One program; FUZZ_TARGET names the row of the table.
+ * `make fuzz` builds it with the sanitizers and runs each row in turn. What holds for all input is asserted here; the
+ * rest (no crash, no leak, no hang, bounded memory) libFuzzer and the sanitizers see by themselves.
+ */
+#include <fcntl.h>
+#include <sys/mman.h>
+
+#include "archive/archive.h"
+#include "artifact/internal.h"
+#include "artifact/oci.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "config/config.h"
+#include "disk/disk.h"
+#include "fs/fs.h"
+#include "report/report.h"
+#include "secrets/internal.h"
+#include "yaml/yaml.h"
+
+static struct err e;
+
+/* The input as a file of LENGTH bytes (0: its own), and a path that leads to it. */
+static int file_of(const uint8_t *data, size_t n, uint64_t length, const char **path)
+{
+	int fd = memfd_create("input", MFD_CLOEXEC);
+
+	if (fd < 0 || pwrite_all(fd, data, n, 0) < 0 || (length && ftruncate(fd, (off_t)length) < 0))
+		abort();
+	*path = arena_printf("/proc/self/fd/%d", fd);
+	return fd;
+}
+
+static bool is_null(const struct yaml_node *x)
+{
+	return x->plain && (!x->n || streq(x->text, "~") || streq(x->text, "null"));
+}
+
+/* May quotes around it come and go? Not around what a reader could take for a number, a boolean or nothing. */
+static bool is_only_text(const char *s)
+{
+	static const char *const words[] = { "true", "false", "null", "yes",  "no",    "on",	"off",
+					     "y",    "n",     "~",    ".inf", "-.inf", "+.inf", ".nan" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		if (strcasecmp(s, words[i]) == 0)
+			return false;
+	s += *s == '+' || *s == '-';
+	s += *s == '.';
+	return !*s || !strchr("0123456789", *s) || s[strspn(s, "0123456789abcdefABCDEFxXoO_:.+-tTzZ ")];
+}
+
+static bool means_the_same(const struct yaml_node *a, const struct yaml_node *b)
+{
+	if (a->type != b->type || a->count != b->count)
+		return false;
+	if (a->type == YAML_SCALAR && (is_null(a) || is_null(b)))
+		return is_null(a) && is_null(b);
+	if (a->type == YAML_SCALAR)
+		return a->n == b->n && memcmp(a->text, b->text, a->n) == 0 &&
+		       (a->plain == b->plain || is_only_text(a->text));
+	for (size_t i = 0; i < a->count; i++)
+		if (!means_the_same(a->items[i], b->items[i]) ||
+		    (a->type == YAML_MAP && !streq(a->keys[i]->text, b->keys[i]->text)))
+			return false;
+	return true;
+}
+
+/* What was read is written so that it is read as the same again. */
+static void fuzz_yaml(const uint8_t *data, size_t n)
+{
+	_cleanup_strbuf_ struct strbuf text = { 0 };
+	struct yaml_node *doc, *again;
+
+	if (yaml_parse("input", (const char *)data, n, &doc, &e) < 0)
+		return;
+	yaml_emit(doc, NULL, &text);
+	if (yaml_parse("emitted", text.s, text.n, &again, &e) < 0 || !means_the_same(doc, again))
+		abort();
+}
+
+static void fuzz_config(const uint8_t *data, size_t n)
+{
+	static const struct cluster_versions versions = { "v1.36.4+k3s1", "1.20.0", "v1.6.1", "v1.21.1" };
+	struct faults faults = { 0 };
+	struct config *c;
+	const char *path;
+	_cleanup_close_ _unused_ int fd = file_of(data, n, 0, &path);
+
+	if (config_load(path, &c, &faults, &e) == 0 && !faults.errors)
+		config_check(c, &versions, &faults);
+	faults_verdict(&faults, path, &e);
+}
+
+static void fuzz_lock(const uint8_t *data, size_t n)
+{
+	struct lock *l;
+	const char *path;
+	_cleanup_close_ _unused_ int fd = file_of(data, n, 0, &path);
+
+	lock_load_file(path, &l, &e);
+}
+
+static void fuzz_secrets(const uint8_t *data, size_t n)
+{
+	struct secrets *s;
+
+	secrets_parse("input", (const char *)data, n, &s, &e);
+}
+
+static void fuzz_report(const uint8_t *data, size_t n)
+{
+	struct report r = { 0 };
+
+	if (report_parse((const char *)data, n, "input", &r, &e) == 0) {
+		report_verdict(&r, &e);
+		report_done(&r);
+	}
+}
+
+/* The first byte says which form the rest has. */
+static void fuzz_releases(const uint8_t *data, size_t n)
+{
+	struct release_source from = { .url = "https://files.invalid/list", .name = "stable" };
+	struct artifact base = { .name = "raspios", .url = "https://files.invalid/{version}/{version}.img.xz" };
+	struct releases found = { 0 };
+
+	if (!n)
+		return;
+	from.form = data[0] % CHANNEL_FORM_COUNT;
+	if (from.form == CHANNEL_HELM_INDEX)
+		from.name = "chart";
+	channel_read(&from, &base, from.form == CHANNEL_RASPIOS_LIST ? "2026-09-15" : "v1.2.3", (const char *)data + 1,
+		     n - 1, &found, &e);
+}
+
+static void fuzz_checksums(const uint8_t *data, size_t n)
+{
+	struct upstream found;
+
+	if (n)
+		upstream_find(data[0] % CHECKSUM_FORM_COUNT, "https://files.invalid/sums", (const char *)data + 1,
+			      n - 1, "thing", "v1.2.3", &found, &e);
+}
+
+static void fuzz_oci(const uint8_t *data, size_t n)
+{
+	struct oci_image image = { 0 };
+
+	oci_parse_index("input", (const char *)data, n, &image, &e);
+	oci_parse_manifest("input", (const char *)data, n, &image, &e);
+}
+
+static int swallow(void *arg, const void *data, size_t n, uint64_t offset)
+{
+	return 0;
+}
+
+static void fuzz_image(const uint8_t *data, size_t n)
+{
+	const char *path;
+	_cleanup_close_ int fd = file_of(data, n, 0, &path);
+	struct decode d = { .in = fd, .name = "input", .write = swallow, .max_size = 16 * MIB, .memory = 64 * MIB };
+
+	decode_image(&d, &e);
+}
+
+static int read_member(void *arg, const struct unpack_entry *u, struct member *m, struct err *err)
+{
+	char buf[65536];
+	ssize_t got = 1;
+
+	/* Promised by the header. */
+	if (u->path[0] == '/' || strstr(u->path, "../"))
+		abort();
+	while (!u->dir && !u->symlink && got > 0)
+		got = member_read(m, buf, sizeof(buf), err);
+	return got < 0 ? (int)got : 0;
+}
+
+static void fuzz_archive(const uint8_t *data, size_t n)
+{
+	char sha256[SHA256_HEX];
+	const char *path;
+	_cleanup_close_ int fd = file_of(data, n, 0, &path);
+
+	unpack_walk(fd, "input", "a", read_member, NULL, sha256, &e);
+}
+
+static void see_path(void *arg, const char *path)
+{
+	(*(size_t *)arg)++;
+}
+
+static void fuzz_initramfs(const uint8_t *data, size_t n)
+{
+	size_t seen = 0;
+	const char *path;
+	_cleanup_close_ int fd = file_of(data, n, 0, &path);
+
+	initramfs_walk(fd, "input", see_path, &seen, &e);
+}
+
+static void fuzz_table(const uint8_t *data, size_t n)
+{
+	struct disk d;
+	const char *path;
+	_cleanup_close_ _unused_ int fd = file_of(data, n, 64 * MIB, &path);
+
+	if (disk_read_base(path, &d, &e) < 0)
+		return;
+	for (unsigned i = 0; i < d.n; i++)
+		if (d.parts[i].start + d.parts[i].size > d.size)
+			abort();
+}
+
+static int digest_file(void *arg, const char *path, const struct fs_stat *st, struct err *err)
+{
+	char sha256[65];
+
+	/* A sparse file of terabytes takes for ever, and nobody's fault it is. */
+	if (S_ISREG(st->mode) && st->size < MIB)
+		ext4_digest(arg, path, sha256, err);
+	return 0;
+}
+
+static int see_range(void *arg, uint64_t start, uint64_t end)
+{
+	if (start >= end || end > *(uint64_t *)arg)
+		abort();
+	return 0;
+}
+
+static void fuzz_ext4(const uint8_t *data, size_t n)
+{
+	uint64_t length = MIB;
+	struct ext4 *fs;
+	const char *path;
+	_cleanup_close_ _unused_ int fd = file_of(data, n, length, &path);
+
+	if (ext4_open(path, 0, length, EXT4_READ, 0, &fs, &e) < 0)
+		return;
+	ext4_walk(fs, "/", digest_file, fs, &e);
+	ext4_free_ranges(fs, see_range, &length, &e);
+	ext4_abort(fs);
+}
+
+static void fuzz_fat(const uint8_t *data, size_t n)
+{
+	uint64_t length = 4 * MIB;
+	struct cow *image;
+	const char *path;
+	_cleanup_close_ int fd = file_of(data, n, length, &path);
+
+	if (cow_open(fd, path, &image, &e) < 0)
+		return;
+	fat_free_ranges(image, 0, length, see_range, &length, &e);
+	cow_close(image);
+}
+
+static const struct {
+	const char *name;
+	void (*run)(const uint8_t *data, size_t n);
+} targets[] = {
+	{ "yaml", fuzz_yaml },		 { "config", fuzz_config },
+	{ "lock", fuzz_lock },		 { "secrets", fuzz_secrets },
+	{ "report", fuzz_report },	 { "releases", fuzz_releases },
+	{ "checksums", fuzz_checksums }, { "oci", fuzz_oci },
+	{ "image", fuzz_image },	 { "archive", fuzz_archive },
+	{ "initramfs", fuzz_initramfs }, { "table", fuzz_table },
+	{ "ext4", fuzz_ext4 },		 { "fat", fuzz_fat },
+};
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+	static void (*run)(const uint8_t *data, size_t n);
+
+	for (size_t i = 0; !run && i < ARRAY_SIZE(targets); i++)
+		if (streq(targets[i].name, str_or(getenv("FUZZ_TARGET"), "")))
+			run = targets[i].run;
+	if (!run) {
+		fputs("FUZZ_TARGET is one of:", stderr);
+		for (size_t i = 0; i < ARRAY_SIZE(targets); i++)
+			fprintf(stderr, " %s", targets[i].name);
+		fputc('\n', stderr);
+		exit(2);
+	}
+	e = (struct err){ 0 };
+	run(data, n);
+	arena_done();
+	return 0;
+}
