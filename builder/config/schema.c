@@ -34,11 +34,12 @@ bool schema_is_null(const struct yaml_node *n)
  * node. */
 static bool matches(const char *pattern, const char *text)
 {
-	static struct compiled {
+	struct compiled {
 		const char *pattern;
 		regex_t re;
 		struct compiled *next;
-	} * known;
+	};
+	static struct compiled *known;
 	struct compiled *c;
 
 	for (c = known; c && c->pattern != pattern; c = c->next)
