@@ -271,7 +271,7 @@ static int read_key(struct loader *l, const yaml_event_t *event, struct yaml_nod
 	if (r < 0)
 		return r;
 	if ((*ret)->plain && !(*ret)->n)
-		return fault(l, p, "the key before this ':' is missing");
+		return fault(l, p, "a key is missing here");
 	if ((*ret)->plain && streq((*ret)->text, "<<"))
 		return fault(l, p, "merge keys (<<) are not supported; write the keys out");
 	return 0;

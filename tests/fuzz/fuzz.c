@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "config/config.h"
+#include "config/schema.h"
 #include "disk/disk.h"
 #include "fs/fs.h"
 #include "report/report.h"
@@ -30,11 +31,6 @@ static int file_of(const uint8_t *data, size_t n, uint64_t length, const char **
 		abort();
 	*path = arena_printf("/proc/self/fd/%d", fd);
 	return fd;
-}
-
-static bool is_null(const struct yaml_node *x)
-{
-	return x->plain && (!x->n || streq(x->text, "~") || streq(x->text, "null"));
 }
 
 /* May quotes around it come and go? Not around what a reader could take for a number, a boolean or nothing. */
@@ -55,8 +51,8 @@ static bool means_the_same(const struct yaml_node *a, const struct yaml_node *b)
 {
 	if (a->type != b->type || a->count != b->count)
 		return false;
-	if (a->type == YAML_SCALAR && (is_null(a) || is_null(b)))
-		return is_null(a) && is_null(b);
+	if (a->type == YAML_SCALAR && (schema_is_null(a) || schema_is_null(b)))
+		return schema_is_null(a) && schema_is_null(b);
 	if (a->type == YAML_SCALAR)
 		return a->n == b->n && memcmp(a->text, b->text, a->n) == 0 &&
 		       (a->plain == b->plain || is_only_text(a->text));

@@ -36,7 +36,7 @@ static const struct {
 	  "t.yaml:2:1: a second document starts here (after ---); this file must hold one" },
 	{ "keys that are maps", "{a: 1}: 2\n",
 	  "t.yaml:1:1: a key must be text; put quotes around text that starts with '{' or '['" },
-	{ "no key after ?", "?", "t.yaml:1:2: the key before this ':' is missing" },
+	{ "no key after ?", "?", "t.yaml:1:2: a key is missing here" },
 	{ "a byte order mark",
 	  "\xef\xbb\xbf"
 	  "a: 1\n",
