@@ -8,21 +8,6 @@
 
 typedef void (*value_check)(const struct check *x, const struct yaml_node *n, const char *path);
 
-static bool is_text(const struct yaml_node *n, const char *text)
-{
-	return n->type == YAML_SCALAR && streq(n->text, text);
-}
-
-static bool is_false(const struct yaml_node *n)
-{
-	return n && n->type == YAML_SCALAR && n->plain && streq(n->text, "false");
-}
-
-static bool is_true(const struct yaml_node *n)
-{
-	return n && n->type == YAML_SCALAR && n->plain && streq(n->text, "true");
-}
-
 #define FAULT(fmt, ...) fault_at(x->faults, n, "%s: " fmt, path, ##__VA_ARGS__)
 #define NOTE(fmt, ...)	note_at(x->faults, n, "%s: " fmt, path, ##__VA_ARGS__)
 
@@ -30,11 +15,11 @@ static bool is_true(const struct yaml_node *n)
 
 static void service_host(const struct check *x, const struct yaml_node *n, const char *path)
 {
-	if (is_text(n, "auto"))
+	if (yaml_is(n, "auto"))
 		FAULT("auto reads a ConfigMap that only kubeadm makes; on K3s the agents would dial a host called "
 		      "'auto', or the "
 		      "install stops. Remove it: pibuild sets 127.0.0.1");
-	else if (!is_text(n, "127.0.0.1"))
+	else if (!yaml_is(n, "127.0.0.1"))
 		NOTE("every node would depend on this one address; K3s has the API on 127.0.0.1:6444 of every node");
 }
 
@@ -42,14 +27,14 @@ static void service_port(const struct check *x, const struct yaml_node *n, const
 {
 	const struct yaml_node *host = yaml_get(x->config->cilium.values, "k8sServiceHost");
 
-	if (is_text(n, "6444") || (host && !is_text(host, "127.0.0.1")))
+	if (yaml_is(n, "6444") || (host && !yaml_is(host, "127.0.0.1")))
 		return;
 	FAULT("on 127.0.0.1 K3s has the API at port 6444 on every node; 6443 exists on servers only. Remove it");
 }
 
 static void kube_proxy(const struct check *x, const struct yaml_node *n, const char *path)
 {
-	if (!is_true(n) && !is_text(n, "true"))
+	if (!yaml_is(n, "true"))
 		FAULT("must be true: K3s runs without kube-proxy here, so nothing else would serve ClusterIPs. Remove "
 		      "it");
 }
@@ -82,7 +67,7 @@ static void in_cluster_yaml(const struct check *x, const struct yaml_node *n, co
 
 static void cluster_name(const struct check *x, const struct yaml_node *n, const char *path)
 {
-	if (x->config->cluster.name && !is_text(n, x->config->cluster.name))
+	if (x->config->cluster.name && !yaml_is(n, x->config->cluster.name))
 		FAULT("this is cluster.name of cluster.yaml (%s); remove it here", x->config->cluster.name);
 }
 
@@ -98,7 +83,7 @@ static void section(const struct check *x, const struct yaml_node *n, const char
 
 static void ipam_mode(const struct check *x, const struct yaml_node *n, const char *path)
 {
-	if (!is_text(n, "cluster-pool") && !is_text(n, "kubernetes"))
+	if (!yaml_is(n, "cluster-pool") && !yaml_is(n, "kubernetes"))
 		FAULT("on K3s it is cluster-pool (as pibuild sets it) or kubernetes");
 }
 
@@ -106,7 +91,7 @@ static void pod_cidrs(const struct check *x, const struct yaml_node *n, const ch
 {
 	const char *want = cidr_text(x->config->cluster.pod_cidr);
 
-	if (n->type == YAML_SEQ && n->count == 1 && is_text(n->items[0], want))
+	if (n->type == YAML_SEQ && n->count == 1 && yaml_is(n->items[0], want))
 		return;
 	FAULT("pods must come from cluster.podCIDR (%s), which K3s knows too; set that in cluster.yaml and remove this",
 	      want);
@@ -128,7 +113,7 @@ static void vlan_bypass(const struct check *x, const struct yaml_node *n, const 
 
 static void tunnel_protocol(const struct check *x, const struct yaml_node *n, const char *path)
 {
-	if (is_text(n, "geneve") && !streq(x->config->os.base, "debian"))
+	if (yaml_is(n, "geneve") && !streq(x->config->os.base, "debian"))
 		FAULT("the kernels of Raspberry Pi OS have no geneve, so pods of different nodes would not reach each "
 		      "other; use vxlan");
 }
@@ -139,7 +124,7 @@ static void replicas(const struct check *x, const struct yaml_node *n, const cha
 {
 	unsigned servers = config_count_role(x->config, ROLE_CONTROL_PLANE), v;
 
-	if (n->type != YAML_SCALAR || !n->plain || value_unsigned(n->text, &v) < 0 || !v)
+	if (yaml_value(n).kind != YAML_INT || value_unsigned(yaml_word(n), &v) < 0 || !v)
 		FAULT("must be a number of 1 or more, without quotes: the chart's schema refuses text");
 	else if (v > servers && servers)
 		FAULT("%u replicas need %u control-plane nodes and there %s %u: the rest would stay Pending, and every "
@@ -173,7 +158,7 @@ static void find_master_label(const struct check *x, const struct yaml_node *n, 
 
 static void l2_enabled(const struct check *x, const struct yaml_node *n, const char *path)
 {
-	if (is_false(n) && x->config->lb.pools.n)
+	if (yaml_is(n, "false") && x->config->lb.pools.n)
 		FAULT("cluster.yaml has address pools, and without announcements nobody on the LAN would find them; "
 		      "remove it");
 }
@@ -216,7 +201,7 @@ static void l7_proxy(const struct check *x, const struct yaml_node *n, const cha
 {
 	const struct config *c = x->config;
 
-	if (is_false(n) && (c->cilium.ingress == STATE_ON || c->cilium.gateway_api == STATE_ON))
+	if (yaml_is(n, "false") && (c->cilium.ingress == STATE_ON || c->cilium.gateway_api == STATE_ON))
 		FAULT("Cilium's chart refuses ingress and Gateway API without the L7 proxy, and cluster.yaml asks for "
 		      "%s",
 		      c->cilium.ingress == STATE_ON ? "cilium.ingress" : "cilium.gatewayAPI");
@@ -224,20 +209,20 @@ static void l7_proxy(const struct check *x, const struct yaml_node *n, const cha
 
 static void ingress_mode(const struct check *x, const struct yaml_node *n, const char *path)
 {
-	if (is_text(n, "dedicated"))
+	if (yaml_is(n, "dedicated"))
 		NOTE("each Ingress takes an address of its own from the pool, besides the one of the shared service; "
 		     "shared takes one");
-	else if (!is_text(n, "shared"))
+	else if (!yaml_is(n, "shared"))
 		FAULT("must be shared or dedicated");
 }
 
 static void traffic_policy(const struct check *x, const struct yaml_node *n, const char *path)
 {
-	if (is_text(n, "Local"))
+	if (yaml_is(n, "Local"))
 		FAULT("with L2 announcements the address of a Local service can be announced by a node that drops its "
 		      "traffic, or by "
 		      "none; keep Cluster");
-	else if (!is_text(n, "Cluster"))
+	else if (!yaml_is(n, "Cluster"))
 		FAULT("must be Cluster");
 }
 
@@ -245,7 +230,7 @@ static void traffic_policy(const struct check *x, const struct yaml_node *n, con
 
 static void hubble_off(const struct check *x, const struct yaml_node *n, const char *path)
 {
-	if (is_false(n) && (x->config->cilium.hubble_relay || x->config->cilium.hubble_ui))
+	if (yaml_is(n, "false") && (x->config->cilium.hubble_relay || x->config->cilium.hubble_ui))
 		FAULT("Cilium's chart refuses the relay without Hubble; set hubble: {relay: false, ui: false} in "
 		      "cluster.yaml");
 }
@@ -257,10 +242,10 @@ static void hubble_part(const struct check *x, const struct yaml_node *n, const 
 
 static void hubble_tls(const struct check *x, const struct yaml_node *n, const char *path)
 {
-	if (is_text(n, "helm"))
+	if (yaml_is(n, "helm"))
 		NOTE("certificates made by helm are never renewed: the relay stops after 365 days; cronJob renews "
 		     "them");
-	else if (is_text(n, "certmanager"))
+	else if (yaml_is(n, "certmanager"))
 		FAULT("cert-manager runs only once the network does, which waits for these certificates; use cronJob");
 }
 

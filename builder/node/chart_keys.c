@@ -123,43 +123,16 @@ const char *chart_keys_near(const struct chart_keys *k, const char *parent, cons
 
 /* ---- types ---- */
 
-static bool is_number(const char *s, bool fraction)
-{
-	s += *s == '-';
-	if (!*s)
-		return false;
-	return strspn(s, fraction ? "0123456789.eE+-" : "0123456789") == strlen(s);
-}
-
-static bool is_null(const struct yaml_node *n)
-{
-	return n->plain && (!n->n || streq(n->text, "~") || streq(n->text, "null"));
-}
-
-/* Words that Helm's YAML reads as true or false. */
-static bool is_bool(const char *s)
-{
-	static const char *const words[] = { "true", "false", "yes", "no", "on", "off", "y", "n" };
-
-	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
-		if (strcasecmp(s, words[i]) == 0)
-			return true;
-	return false;
-}
-
 static char type_of(const struct yaml_node *n)
 {
+	static const char letters[] = {
+		[YAML_NULL] = 'n',  [YAML_BOOL] = 'b', [YAML_INT] = 'i',
+		[YAML_FLOAT] = 'f', [YAML_TEXT] = 's', [YAML_NO_JSON] = '?',
+	};
+
 	if (n->type != YAML_SCALAR)
 		return n->type == YAML_MAP ? 'o' : 'a';
-	if (!n->plain)
-		return 's';
-	if (is_null(n))
-		return 'n';
-	if (is_bool(n->text))
-		return 'b';
-	if (is_number(n->text, false))
-		return 'i';
-	return is_number(n->text, true) ? 'f' : 's';
+	return letters[yaml_value(n).kind];
 }
 
 static const char *words_of(const char *types)
@@ -168,8 +141,8 @@ static const char *words_of(const char *types)
 		char letter;
 		const char *words;
 	} names[] = {
-		{ 'b', "true or false" },     { 'i', "a number" }, { 'f', "a number" },
-		{ 's', "text (use quotes)" }, { 'a', "a list" },   { 'o', "a map of keys" },
+		{ 'b', "true or false" },     { 'i', "a whole number" }, { 'f', "a number" },
+		{ 's', "text (use quotes)" }, { 'a', "a list" },	 { 'o', "a map of keys" },
 	};
 	const char *all = "";
 
@@ -184,6 +157,10 @@ const char *chart_key_fault(const struct chart_key *k, const struct yaml_node *n
 	char type = type_of(n);
 
 	if (strpbrk(k->types, "*") || strchr(k->types, type) || (type == 'i' && strchr(k->types, 'f')))
+		return NULL;
+	/* null takes a list or a map of the chart away, as is wanted of default tolerations; what has keys of its own
+	 * is asked for them by the templates. */
+	if (type == 'n' && (strchr(k->types, 'a') || k->open))
 		return NULL;
 	return words_of(k->types);
 }

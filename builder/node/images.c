@@ -14,7 +14,7 @@ static bool wants_image(const struct node_ctx *x, const struct yaml_node *values
 
 	if (streq(i->version_key, "certManager"))
 		return x->config->cert_manager.enabled;
-	return !v || v->type != YAML_SCALAR || !streq(v->text, "false");
+	return !yaml_is(v, "false");
 }
 
 int node_images(const struct node_ctx *x, struct images *ret, struct err *e)

@@ -15,11 +15,6 @@ struct judge {
 	struct chart_keys keys;
 };
 
-static bool is(const struct yaml_node *n, const char *text)
-{
-	return n && n->type == YAML_SCALAR && streq(n->text, text);
-}
-
 /* Somebody said something about this place already. */
 static bool spoken_of(const struct judge *j, const struct yaml_node *n, bool notes_too)
 {
@@ -55,8 +50,24 @@ static void note_override(struct judge *j, const struct yaml_node *n, const char
 {
 	const struct yaml_node *mine = yaml_find(j->generated, path);
 
-	if (mine && mine->type == YAML_SCALAR && !is(n, mine->text) && !spoken_of(j, n, true))
+	if (mine && mine->type == YAML_SCALAR && !yaml_is(n, yaml_word(mine)) && !spoken_of(j, n, true))
 		note_at(j->faults, n, "%s: goes over pibuild's own value, which is %s", path, mine->text);
+}
+
+/* What stands there to whoever expected something else: "1.10 is the number 1.1 to YAML". */
+static const char *read_as(const struct yaml_node *n, const struct chart_key *known)
+{
+	enum yaml_kind kind = yaml_value(n).kind;
+
+	if (n->type != YAML_SCALAR || (kind == YAML_NULL && strchr(known->types, 'o')))
+		return "; was the indentation lost?";
+	if (kind == YAML_NULL)
+		return "; without a value the key is taken away from the chart";
+	if (kind == YAML_INT || kind == YAML_FLOAT)
+		return arena_printf("; %s is the number %s to YAML", n->text, yaml_word(n));
+	if (kind == YAML_BOOL)
+		return arena_printf("; %s is %s to YAML", n->text, yaml_word(n));
+	return arena_printf("; '%s' is text", n->text);
 }
 
 static void walk(struct judge *j, const struct yaml_node *map, const char *parent)
@@ -74,9 +85,8 @@ static void walk(struct judge *j, const struct yaml_node *map, const char *paren
 		}
 		wanted = chart_key_fault(known, value);
 		if (wanted && !spoken_of(j, value, false))
-			fault_at(j->faults, value,
-				 "%s: the chart wants %s here and refuses to install; was the indentation lost?", path,
-				 wanted);
+			fault_at(j->faults, value, "%s: the chart wants %s here and refuses to install%s", path, wanted,
+				 read_as(value, known));
 		else if (value->type == YAML_MAP && !known->open && !strchr(known->types, '*'))
 			walk(j, value, path);
 		else
@@ -129,7 +139,7 @@ static void service_host_ref(struct judge *j, const struct yaml_node *n, const c
 
 static void hubble_tls(struct judge *j, const struct yaml_node *n, const char *path)
 {
-	if (is(n, "helm"))
+	if (yaml_is(n, "helm"))
 		fault_at(j->faults, n,
 			 "%s: certificates made by helm are never renewed and the relay stops after 365 days; remove "
 			 "it, pibuild sets cronJob",
@@ -139,7 +149,7 @@ static void hubble_tls(struct judge *j, const struct yaml_node *n, const char *p
 static void tolerations(struct judge *j, const struct yaml_node *n, const char *path)
 {
 	for (size_t i = 0; n->type == YAML_SEQ && i < n->count; i++)
-		if (is(yaml_get(n->items[i], "operator"), "Exists") && !yaml_get(n->items[i], "key") &&
+		if (yaml_is(yaml_get(n->items[i], "operator"), "Exists") && !yaml_get(n->items[i], "key") &&
 		    !yaml_get(n->items[i], "effect"))
 			return;
 	fault_at(j->faults, n,
@@ -206,7 +216,7 @@ static void devices(struct judge *j, const struct yaml_node *n, const char *path
 
 static void envoy_needed(struct judge *j, const struct yaml_node *n, const char *path)
 {
-	if (is(n, "true") && !cluster_runs_envoy(j->x))
+	if (yaml_is(n, "true") && !cluster_runs_envoy(j->x))
 		fault_at(
 			j->faults, n,
 			"%s: Envoy does not run on every board here (39 address bits), so pibuild keeps it off; remove "
@@ -219,7 +229,7 @@ static void l7_proxy(struct judge *j, const struct yaml_node *n, const char *pat
 	bool ingress = cilium_ingress_on(j->x), gateway = cilium_gateway_on(j->x);
 
 	envoy_needed(j, n, path);
-	if (is(n, "false") && (ingress || gateway) && !spoken_of(j, n, false))
+	if (yaml_is(n, "false") && (ingress || gateway) && !spoken_of(j, n, false))
 		fault_at(j->faults, n,
 			 "%s: Cilium's chart refuses %s without the L7 proxy; set cilium: {ingress: false, gatewayAPI: "
 			 "false} in cluster.yaml",
@@ -231,7 +241,7 @@ static void l7_proxy(struct judge *j, const struct yaml_node *n, const char *pat
 
 static void gateway_class(struct judge *j, const struct yaml_node *n, const char *path)
 {
-	if (is(n, "false") && cilium_gateway_on(j->x))
+	if (yaml_is(n, "false") && cilium_gateway_on(j->x))
 		fault_at(j->faults, n, "%s: without a GatewayClass no Gateway is ever served; remove it", path);
 }
 
@@ -241,7 +251,7 @@ static void mask_size(struct judge *j, const struct yaml_node *n, const char *pa
 	size_t nodes = j->x->config->nodes.n;
 	unsigned v;
 
-	if (n->type != YAML_SCALAR || value_unsigned(n->text, &v) < 0)
+	if (n->type != YAML_SCALAR || value_unsigned(yaml_word(n), &v) < 0)
 		return;
 	if (v < pods.prefix || v > 28 || (v - pods.prefix < 20 && (size_t)1 << (v - pods.prefix) < nodes))
 		fault_at(j->faults, n, "%s: %s has no room for %zu nodes with a /%u each; remove it, pibuild sets 24",
@@ -255,7 +265,7 @@ static void client_rate(struct judge *j, const struct yaml_node *n, const char *
 	uint64_t services = cluster_pool_size(j->x->config), ms = 5000, needed;
 	unsigned qps;
 
-	if (!services || n->type != YAML_SCALAR || value_unsigned(n->text, &qps) < 0)
+	if (!services || n->type != YAML_SCALAR || value_unsigned(yaml_word(n), &qps) < 0)
 		return;
 	if (deadline && deadline->type == YAML_SCALAR)
 		value_duration(deadline->text, &ms);
@@ -269,8 +279,8 @@ static void client_rate(struct judge *j, const struct yaml_node *n, const char *
 
 static void native_routing(struct judge *j, const struct yaml_node *n, const char *path)
 {
-	if (is(n, "native") &&
-	    (!yaml_get(j->user, "ipv4NativeRoutingCIDR") || !is(yaml_get(j->user, "autoDirectNodeRoutes"), "true")))
+	if (yaml_is(n, "native") && (!yaml_get(j->user, "ipv4NativeRoutingCIDR") ||
+				     !yaml_is(yaml_get(j->user, "autoDirectNodeRoutes"), "true")))
 		fault_at(j->faults, n,
 			 "%s: native routing needs ipv4NativeRoutingCIDR: %s and autoDirectNodeRoutes: true beside it, "
 			 "or pods of different nodes do not reach each other",
@@ -314,7 +324,7 @@ static void check_rules(struct judge *j)
 
 	for (size_t i = 0; i < ARRAY_SIZE(fixed); i++) {
 		n = yaml_find(j->user, fixed[i].path);
-		if (n && n->type == YAML_SCALAR && !is(n, fixed[i].value) && !spoken_of(j, n, false))
+		if (n && n->type == YAML_SCALAR && !yaml_is(n, fixed[i].value) && !spoken_of(j, n, false))
 			fault_at(j->faults, n, "%s: must be %s: %s; remove it", fixed[i].path, fixed[i].value,
 				 fixed[i].why);
 	}
@@ -332,12 +342,13 @@ static void node_selector(struct judge *j, const struct yaml_node *n, const char
 {
 	for (size_t i = 0; n->type == YAML_MAP && i < n->count; i++) {
 		const struct yaml_node *v = n->items[i];
-		bool number = v->type == YAML_SCALAR && v->plain && strspn(v->text, "0123456789.") == v->n;
 
-		if (v->type != YAML_SCALAR || number || (v->plain && (is(v, "true") || is(v, "false"))))
+		if (v->type == YAML_SCALAR && yaml_value(v).kind == YAML_NULL)
+			continue; /* takes a label of the chart away */
+		if (v->type != YAML_SCALAR || yaml_value(v).kind != YAML_TEXT)
 			fault_at(j->faults, v, "%s: the value of %s must be text: put it in quotes", path,
 				 n->keys[i]->text);
-		else if (starts_with(n->keys[i]->text, "node-role.kubernetes.io/") && !is(v, "true"))
+		else if (starts_with(n->keys[i]->text, "node-role.kubernetes.io/") && !yaml_is(v, "true"))
 			fault_at(j->faults, v,
 				 "%s: K3s gives the label %s the value \"true\", so nothing would match '%s'", path,
 				 n->keys[i]->text, v->text);
@@ -346,8 +357,8 @@ static void node_selector(struct judge *j, const struct yaml_node *n, const char
 
 static void service_monitor(struct judge *j, const struct yaml_node *n, const char *path)
 {
-	if (is(yaml_get(n, "enabled"), "true") && !is(yaml_get(n, "trustCRDsExist"), "true") &&
-	    !is(yaml_find(j->user, "prometheus.serviceMonitor.trustCRDsExist"), "true"))
+	if (yaml_is(yaml_get(n, "enabled"), "true") && !yaml_is(yaml_get(n, "trustCRDsExist"), "true") &&
+	    !yaml_is(yaml_find(j->user, "prometheus.serviceMonitor.trustCRDsExist"), "true"))
 		fault_at(j->faults, yaml_get(n, "enabled"),
 			 "%s.enabled: Cilium's chart refuses to install without the ServiceMonitor CRD, which comes "
 			 "later than Cilium; set it with `cilium upgrade` once Prometheus is there",
@@ -367,7 +378,7 @@ static void airgap_image(struct judge *j, const struct yaml_node *n, const char 
 				"%s.%s: with airgap: true the card holds the images of the chart, not this one; remove "
 				"it",
 				path, keys[i]);
-	if (is(yaml_get(n, "useDigest"), "true"))
+	if (yaml_is(yaml_get(n, "useDigest"), "true"))
 		fault_at(
 			j->faults, yaml_get(n, "useDigest"),
 			"%s.useDigest: images on the card are known by tag; a reference with a digest would be pulled, "
@@ -397,6 +408,16 @@ static void check_anywhere(struct judge *j, const struct yaml_node *map, const c
 	}
 }
 
+/* Helm makes JSON of the file first. */
+static void check_json(struct judge *j, const struct yaml_node *n)
+{
+	if (n->type == YAML_SCALAR && yaml_value(n).kind == YAML_NO_JSON)
+		fault_at(j->faults, n, "%s: Helm refuses a file with this number; put it in quotes if it is text",
+			 n->text);
+	for (size_t i = 0; n->type != YAML_SCALAR && i < n->count; i++)
+		check_json(j, n->items[i]);
+}
+
 void values_check(const struct node_ctx *x, const struct yaml_node *user, const struct yaml_node *generated,
 		  const struct yaml_node *merged, struct faults *f)
 {
@@ -407,6 +428,7 @@ void values_check(const struct node_ctx *x, const struct yaml_node *user, const 
 		fault_key(f, x->config, "cilium.valuesFile", "cilium.valuesFile: cannot be checked: %s", e.msg);
 		return;
 	}
+	check_json(&j, user);
 	check_rules(&j);
 	check_anywhere(&j, user, "");
 	walk(&j, user, "");

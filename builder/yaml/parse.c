@@ -223,13 +223,14 @@ static int read_seq(struct loader *l, struct yaml_node *seq)
 
 struct key_place {
 	const struct yaml_node *key;
+	const char *word; /* two spellings of one key are the same key to whoever reads the file next */
 	size_t index;
 };
 
 static int compare_places(const void *a, const void *b)
 {
 	const struct key_place *x = a, *y = b;
-	int r = strcmp(x->key->text, y->key->text);
+	int r = strcmp(x->word, y->word);
 
 	return r ? r : (x->index > y->index) - (x->index < y->index);
 }
@@ -242,10 +243,10 @@ static int check_duplicates(struct loader *l, const struct yaml_node *map)
 	size_t lowest = map->count;
 
 	for (size_t i = 0; i < map->count; i++)
-		places[i] = (struct key_place){ map->keys[i], i };
+		places[i] = (struct key_place){ map->keys[i], yaml_word(map->keys[i]), i };
 	qsort(places, map->count, sizeof(*places), compare_places);
 	for (size_t i = 1; i < map->count; i++) {
-		if (!streq(places[i - 1].key->text, places[i].key->text) || places[i].index >= lowest)
+		if (!streq(places[i - 1].word, places[i].word) || places[i].index >= lowest)
 			continue;
 		lowest = places[i].index;
 		first = places[i - 1].key;
@@ -254,8 +255,11 @@ static int check_duplicates(struct loader *l, const struct yaml_node *map)
 	if (!second)
 		return 0;
 	return fault(l, (struct position){ second->line, second->col },
-		     arena_printf("the key '%s' is already set in line %u; each key may stand once", second->text,
-				  first->line));
+		     streq(first->text, second->text)
+			     ? arena_printf("the key '%s' is already set in line %u; each key may stand once",
+					    second->text, first->line)
+			     : arena_printf("the key '%s' is already set in line %u, as '%s'; to YAML both are %s",
+					    second->text, first->line, first->text, yaml_word(second)));
 }
 
 static int read_key(struct loader *l, const yaml_event_t *event, struct yaml_node **ret)
@@ -272,6 +276,8 @@ static int read_key(struct loader *l, const yaml_event_t *event, struct yaml_nod
 		return r;
 	if ((*ret)->plain && !(*ret)->n)
 		return fault(l, p, "a key is missing here");
+	if (yaml_value(*ret).kind == YAML_NULL)
+		return fault(l, p, arena_printf("the key '%s' is no text to YAML; put it in quotes", (*ret)->text));
 	if ((*ret)->plain && streq((*ret)->text, "<<"))
 		return fault(l, p, "merge keys (<<) are not supported; write the keys out");
 	return 0;

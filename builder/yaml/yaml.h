@@ -4,7 +4,8 @@
  * includes libyaml; nothing here knows what the keys mean. Nodes live on the arena of the run.
  *
  * Parsing is strict: UTF-8 without BOM, one document, at most 1 MiB, depth 64, 100,000 nodes, scalars of 64 KiB;
- * duplicate keys, aliases, anchors, tags, merge keys and non-scalar keys are refused, each with line and column.
+ * duplicate keys (two spellings of one too: yes and true), null as a key, aliases, anchors, tags, merge keys and
+ * non-scalar keys are refused, each with line and column.
  *
  * Scalars are text. `plain` says that it was written without quotes: only then "true", "12" or "~" may be read as a
  * boolean, a number or nothing; what a key accepts is the schema's business.
@@ -42,6 +43,29 @@ int yaml_load(const char *path, struct yaml_node **ret, struct err *e);
 
 /* Several documents of one file, for looking into manifests; same limits but LIMIT bytes. */
 int yaml_load_all(const char *path, size_t limit, struct yaml_node ***ret, size_t *ret_n, struct err *e);
+
+/* What Helm, and with it a chart, makes of a scalar; maps and lists are YAML_TEXT. */
+enum yaml_kind {
+	YAML_NULL,
+	YAML_BOOL,
+	YAML_INT, /* a whole number, however it is written: 1000, 1_000, 1e3, 0x3E8 */
+	YAML_FLOAT,
+	YAML_TEXT,
+	YAML_NO_JSON, /* .inf, .nan: Helm refuses the whole file */
+};
+struct yaml_value {
+	enum yaml_kind kind;
+	bool truth;	 /* YAML_BOOL */
+	bool negative;	 /* numbers */
+	bool exact;	 /* NUMBER holds the digits before the point; else FRACTION alone has it */
+	uint64_t number; /* without sign */
+	double fraction; /* with sign; 0 for what is written as an integer */
+};
+struct yaml_value yaml_value(const struct yaml_node *n);
+/* One word for all spellings of a scalar: "true" for yes, "1000" for 1_000, "" for null; text is its own word. */
+const char *yaml_word(const struct yaml_node *n);
+/* N (may be NULL) is a scalar of this word. */
+bool yaml_is(const struct yaml_node *n, const char *word);
 
 /* Value of KEY in a map, or NULL. */
 struct yaml_node *yaml_get(const struct yaml_node *map, const char *key);

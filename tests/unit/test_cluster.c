@@ -654,7 +654,7 @@ static void values_cases(void)
 		{ "a key of a later minor version", SINGLE "versions: {cilium: 1.19.6}\n",
 		  "operator: {hostUsers: true}\n", "the chart of Cilium 1.19.6 has no such key" },
 		{ "text where the chart wants a number", SINGLE, "operator: {replicas: \"2\"}\n",
-		  "operator.replicas: the chart wants a number" },
+		  "operator.replicas: the chart wants a whole number" },
 		{ "nothing where the chart wants a map", SINGLE, "bandwidthManager:\n",
 		  "bandwidthManager: the chart wants a map of keys" },
 		{ "another API address", SINGLE, "k8sServiceHost: 192.168.1.11\n", "must be 127.0.0.1" },

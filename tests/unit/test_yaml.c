@@ -36,6 +36,11 @@ static const struct {
 	  "t.yaml:2:1: a second document starts here (after ---); this file must hold one" },
 	{ "keys that are maps", "{a: 1}: 2\n",
 	  "t.yaml:1:1: a key must be text; put quotes around text that starts with '{' or '['" },
+	{ "duplicates in two spellings", "yes: 1\ntrue: 3\n",
+	  "t.yaml:2:1: the key 'true' is already set in line 1, as 'yes'; to YAML both are true" },
+	{ "duplicate numbers", "0x10: 1\n\"16\": 3\n",
+	  "t.yaml:2:1: the key '16' is already set in line 1, as '0x10'; to YAML both are 16" },
+	{ "null as a key", "Null: 1\n", "t.yaml:1:1: the key 'Null' is no text to YAML; put it in quotes" },
 	{ "no key after ?", "?", "t.yaml:1:2: a key is missing here" },
 	{ "a byte order mark",
 	  "\xef\xbb\xbf"
@@ -415,6 +420,68 @@ static void test_round_trip(void)
 	}
 }
 
+/* ---- plain scalars: tests/lib/scalars.tsv ---- */
+
+static const char *kind_name(enum yaml_kind kind)
+{
+	static const char *const names[] = { "null", "bool", "int", "float", "text", "no-json" };
+
+	return names[kind];
+}
+
+/* WANT is JSON. Numbers of JSON are doubles here: 12345678901234567000 for ...890. */
+static bool word_fits(const char *word, const char *kind, const char *want)
+{
+	if (streq(kind, "int") || streq(kind, "float"))
+		return strtod(word, NULL) == strtod(want, NULL);
+	if (streq(kind, "text"))
+		return streq(arena_printf("\"%s\"", word), want);
+	return streq(kind, "bool") ? streq(word, want) : true;
+}
+
+static void test_scalars(void)
+{
+	FILE *f = fopen("tests/lib/scalars.tsv", "re");
+	char line[256];
+
+	CASE("a plain scalar is what Helm makes of it, and text when it is quoted")
+	{
+		unsigned rows = 0;
+
+		while (f && fgets(line, sizeof(line), f)) {
+			char *save = NULL, *text = strtok_r(line, "\t", &save), *kind = strtok_r(NULL, "\t", &save);
+			char *json = strtok_r(NULL, "\n", &save);
+			struct yaml_node *n;
+
+			if (*line == '#')
+				continue;
+			rows++;
+			n = yaml_get(parse(arena_printf("a: %s\n", text)), "a");
+			CHECK_STR(arena_printf("%s is %s", text, kind_name(yaml_value(n).kind)),
+				  arena_printf("%s is %s", text, kind));
+			if (!word_fits(yaml_word(n), kind, json))
+				CHECK_STR(arena_printf("%s is %s", text, yaml_word(n)),
+					  arena_printf("%s is %s", text, json));
+			n = yaml_get(parse(arena_printf("a: '%s'\n", text)), "a");
+			CHECK_INT(yaml_value(n).kind, YAML_TEXT);
+		}
+		CHECK(rows > 100);
+	}
+	CASE("what is written back is the same to Helm: strings that look otherwise are quoted, numbers are not")
+	{
+		struct yaml_node *n = parse("a: 1_000\nb: '1_000'\nc: 127.0.0.1\nd: yes\ne: 'yes'\nf: 1.10\n"
+					    "g: '.5'\nh: '+1'\ni: '0o14'\nj: '1e3'\nk: '~'\nl: '.inf'\nm: 'Null'\n");
+		struct strbuf out = { 0 };
+
+		yaml_emit(n, NULL, &out);
+		CHECK_STR(out.s, "a: 1_000\nb: \"1_000\"\nc: 127.0.0.1\nd: yes\ne: \"yes\"\nf: 1.10\ng: \".5\"\n"
+				 "h: \"+1\"\ni: \"0o14\"\nj: \"1e3\"\nk: \"~\"\nl: \".inf\"\nm: \"Null\"\n");
+		strbuf_done(&out);
+	}
+	if (f)
+		fclose(f);
+}
+
 int main(void)
 {
 	int r;
@@ -424,6 +491,7 @@ int main(void)
 	test_good();
 	test_emit();
 	test_round_trip();
+	test_scalars();
 	r = check_done();
 	arena_done();
 	return r;

@@ -1,0 +1,98 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# cilium.valuesFile: values as Helm reads them, values that contradict each other, and images they ask for.
+
+bats_require_minimum_version 1.5.0
+load ../lib/image
+
+setup() {
+	cd "$BATS_TEST_TMPDIR"
+	unset PIBUILD_MIRRORS PIBUILD_LOCK
+	cat >cluster.yaml <<-EOT
+		apiVersion: pibuild/v1
+		cluster: {name: lab}
+		access: {user: pi, sshKeys: [ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAII5MzBLcR+y10u4hjZ6hhRD8M307kr0sRpnXvYjSDm8T test]}
+		network: {subnet: 192.168.1.0/24, gateway: 192.168.1.1, nameservers: [192.168.1.1]}
+		loadBalancer: {pools: [{name: lan, range: 192.168.1.65-192.168.1.80}]}
+		cilium: {valuesFile: extra.yaml}
+		nodes:
+		  - {name: cp-1, role: control-plane, board: rpi5, address: 192.168.1.11/24}
+		  - {name: w-1, role: worker, board: rpi5, address: 192.168.1.12/24}
+	EOT
+}
+
+# taken LINE...: a values file that is good. Notes may be said.
+taken() {
+	printf '%s\n' "$@" >extra.yaml
+	run --separate-stderr "$PIBUILD" check
+	[ "$status" -eq 0 ] || { echo "$*: $stderr"; return 1; }
+}
+# refused TEXT LINE...: exit 3, and TEXT begins what is said, which is one fault: POSITION: error: ...
+refused() {
+	local text=$1
+	shift
+	printf '%s\n' "$@" >extra.yaml
+	run --separate-stderr "$PIBUILD" check
+	[ "$status" -eq 3 ] || { echo "$*: exit $status: $stderr"; return 1; }
+	[ "$(grep -c ': error: ' <<<"$stderr")" -eq 2 ] || { echo "$*: $stderr"; return 1; }
+	[[ $stderr == *"$PWD/extra.yaml:$text"* ]] || { echo "$*: expected: $text"; echo "$stderr"; return 1; }
+}
+
+# ---- scalars ----
+
+@test "what looks like a number and is none to YAML is text, and stays as it was written" {
+	taken 'k8sServiceHost: 127.0.0.1' 'tunnelProtocol: vxlan' 'cni: {confFileMountPath: 1.2.3}' \
+		'authentication: {gcInterval: 1e3x}' 'agentNotReadyTaintKey: 0x1g' 'sctp: {enabled: off}'
+	"$PIBUILD" render --node cp-1 -o card
+	grep -qx 'k8sServiceHost: 127.0.0.1' card/etc/pibuild/cilium-values.yaml
+	grep -qx '  confFileMountPath: 1.2.3' card/etc/pibuild/cilium-values.yaml
+}
+
+@test "a number in any spelling of YAML is one, and stays one" {
+	for n in 1500 1_500 0x5DC 0o2734 02734 1.5e3 1500. +1500; do
+		taken "MTU: $n"
+		rm -rf card
+		"$PIBUILD" render --node cp-1 -o card
+		grep -qx "MTU: $n" card/etc/pibuild/cilium-values.yaml
+	done
+	refused '1:6: error: MTU: the chart wants a whole number here and refuses to install; '\''1.2.3'\'' is text' 'MTU: 1.2.3'
+	refused '1:6: error: MTU: the chart wants a whole number here and refuses to install; '\''1500'\'' is text' 'MTU: "1500"'
+	refused '1:6: error: MTU: the chart wants a whole number here and refuses to install; 1.50 is the number 1.5 to YAML' 'MTU: 1.50'
+	refused '1:6: error: MTU: the chart wants a whole number here and refuses to install; yes is true to YAML' 'MTU: yes'
+}
+
+@test "text that is a number or a word of YAML to Helm wants quotes, and keeps them" {
+	refused '1:24: error: agentNotReadyTaintKey: the chart wants text (use quotes) here and refuses to install; 1_000 is the number 1000 to YAML' \
+		'agentNotReadyTaintKey: 1_000'
+	refused '1:24: error: agentNotReadyTaintKey: the chart wants text (use quotes) here and refuses to install; on is true to YAML' \
+		'agentNotReadyTaintKey: on'
+	taken 'agentNotReadyTaintKey: "1_000"'
+	"$PIBUILD" render --node cp-1 -o card
+	grep -qx 'agentNotReadyTaintKey: "1_000"' card/etc/pibuild/cilium-values.yaml
+}
+
+@test "yes, on and True are true to every check, yEs is text" {
+	taken 'sctp: {enabled: yes}'
+	taken 'kubeProxyReplacement: on' 'operator: {replicas: 0x1}'
+	refused '1:10: error: l7Proxy: Cilium'\''s chart refuses' 'l7Proxy: no'
+	refused '1:17: error: sctp.enabled: the chart wants true or false here and refuses to install; '\''yEs'\'' is text' 'sctp: {enabled: yEs}'
+	refused '1:22: error: operator.replicas: 2 replicas need 2 control-plane nodes' 'operator: {replicas: 0b10}'
+}
+
+@test "a key without a value, a number that JSON lacks and one key in two spellings" {
+	refused '1:6: error: MTU: the chart wants a whole number here and refuses to install; without a value the key is taken away' 'MTU: ~'
+	taken 'tolerations: null' 'podAnnotations: ~'
+	refused '1:20: error: .inf: Helm refuses a file with this number' 'extraConfig: {big: .inf}'
+	refused '2:8: error: .nan: Helm refuses a file with this number' 'podAnnotations:' '  a/b: .nan'
+	printf 'podLabels: {on: "1", yes: "2"}\n' >extra.yaml
+	run --separate-stderr "$PIBUILD" check
+	[ "$status" -eq 3 ]
+	[[ $stderr == *"the key 'yes' is already set in line 1, as 'on'; to YAML both are true"* ]]
+}
+
+@test "labels are text to Kubernetes, whatever the spelling of what is none" {
+	for v in 1 1_0 0x1 1.2 .5 on yes; do
+		refused '1:21: error: nodeSelector: the value of a/b must be text: put it in quotes' "nodeSelector: {a/b: $v}"
+	done
+	taken 'nodeSelector: {a/b: 1.2.3, c/d: "1", e/f: 10.0.0.1}'
+}
