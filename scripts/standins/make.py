@@ -55,8 +55,7 @@ def read(name):
 def program(name, version, size=0):
     """A stand-in program: the script of that name with its version put in, padded after `exit 0`."""
     text = read(name).replace(b"@VERSION@", version.encode())
-    common = read("common.sh").split(b"\n\n", 1)[1]
-    text = re.sub(rb"# shellcheck source=common.sh\n.*\n", lambda match: common, text)
+    text = re.sub(rb"# shellcheck source=(\w+\.sh)\n.*\n", lambda part: read(part[1].decode()).split(b"\n\n", 1)[1], text)
     missing = max(0, size - len(text))
     return text + random.Random(name + version).randbytes(missing // 2) + b"\0" * (missing - missing // 2)
 

@@ -208,8 +208,8 @@ fails_with() {
 	api_up
 	for one in preflight k3s gateway-crds; do step "$one"; done
 	fails_with cni crashloop x
-	grep -qx 'cause Pod cilium-aaaaa keeps ending (CrashLoopBackOff)' seen
-	grep -q '^cure See why: kubectl -n kube-system logs cilium-aaaaa' seen
+	grep -qx 'cause Pod cilium-cp-1 keeps ending (CrashLoopBackOff)' seen
+	grep -q '^cure See why: kubectl -n kube-system logs cilium-cp-1' seen
 }
 
 @test "a program that is missing: which, and what to do" {

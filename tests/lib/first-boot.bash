@@ -20,6 +20,7 @@ card() {
 	charts_and_programs
 	export PIBUILD_ROOT=$PWD/card PIBUILD_PROC=$PWD/card/proc PIBUILD_SYS=$PWD/card/sys PIBUILD_CONSOLE=$PWD/console
 	export STANDIN_STATE=$PWD/card/state STANDIN_READY=$PWD/card/ready STANDIN_CONFIG=$PWD/card/etc/rancher/k3s/config.yaml
+	export STANDIN_PROC=$PIBUILD_PROC
 	: >console
 }
 
@@ -80,8 +81,8 @@ tick() {
 
 gateway_manifest() {
 	local kind
-	for kind in gatewayclasses gateways; do
-		printf -- '---\napiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata:\n  name: %s.gateway.networking.k8s.io\nspec:\n  group: gateway.networking.k8s.io\n  names:\n    kind: X\n  versions:\n  - name: v1\n' "$kind"
+	for kind in GatewayClass:gatewayclasses Gateway:gateways; do
+		printf -- '---\napiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata:\n  name: %s.gateway.networking.k8s.io\nspec:\n  group: gateway.networking.k8s.io\n  names:\n    kind: %s\n    plural: %s\n  versions:\n  - name: v1\n' "${kind#*:}" "${kind%:*}" "${kind#*:}"
 	done
 }
 

@@ -1,0 +1,967 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=sh disable=SC2154
+#
+# Part of the stand-in of k3s: kubectl, which keeps what is applied in files and answers from them. Words were seen from
+# kubectl v1.36.3 against a closed port and against answers of an API server; those of the server are from
+# kubernetes/kubernetes v1.36: staging/src/k8s.io/apiserver (readyz, structured merge diff), plugin/pkg/auth/authorizer/node.
+
+# --- flags of each verb that pibuild and its tests may use (kubectl pkg/cmd/*); one that is not here is unknown.
+
+global_flags='kubeconfig= namespace= n:namespace request-timeout= context= server= s:server token= user= cluster= as= cache-dir= v= help h:help'
+get_flags='output= o:output selector= l:selector all-namespaces A:all-namespaces ignore-not-found field-selector= raw= no-headers show-labels filename+ f:filename watch w:watch chunk-size= sort-by= show-kind'
+apply_flags='filename+ f:filename server-side force-conflicts field-manager= validate= recursive R:recursive output= o:output dry-run= overwrite wait timeout@ selector= l:selector prune'
+wait_flags='for= timeout@ all all-namespaces A:all-namespaces selector= l:selector field-selector= output= o:output filename+ f:filename'
+delete_flags='ignore-not-found all all-namespaces A:all-namespaces selector= l:selector field-selector= filename+ f:filename wait now force grace-period= timeout@ cascade= output= o:output'
+create_flags='filename+ f:filename dry-run= output= o:output field-manager= validate='
+rollout_restart_flags='selector= l:selector filename+ f:filename field-manager= output= o:output'
+rollout_status_flags='timeout@ watch w:watch revision= selector= l:selector filename+ f:filename'
+annotate_flags='overwrite all all-namespaces A:all-namespaces selector= l:selector field-selector= field-manager= output= o:output resource-version= list dry-run= filename+ f:filename local'
+label_flags=$annotate_flags
+version_flags='client output= o:output'
+cluster_info_flags='output= o:output'
+
+flag_namespace='' flag_output='' flag_selector='' flag_field_selector='' flag_filename='' flag_raw='' flag_for='' flag_kubeconfig=''
+flag_request_timeout='' flag_ignore_not_found='' flag_all_namespaces='' flag_all='' flag_client='' flag_overwrite='' flag_server_side=''
+flag_force_conflicts='' flag_validate='' flag_timeout='' verb='' command=kubectl
+
+usage_error() {
+	die "error: $1
+See '$command --help' for usage."
+}
+
+# --- who asks, and where
+
+# is_here: the API is on this machine, and questions can be answered from its files. Over HTTP one takes an emulator
+# seconds, and first boot asks dozens.
+is_here() {
+	[ ! -e "$state/faults/kubectl-get" ] && [ "$scheme:${server%:*}" = http:127.0.0.1 ]
+}
+
+# user: sets `user`, who the token says it is
+user() {
+	case ${STANDIN_USER:-$token} in
+	admin) user=system:admin ;;
+	*.node-password.k3s) user=${STANDIN_USER:-$token} user=system:node:${user%.node-password.k3s} ;;
+	*) die "error: You must be logged in to the server (Unauthorized)" ;;
+	esac
+}
+
+# unreachable: what kubectl says when nobody listens, by what it wanted first of the API.
+unreachable() {
+	case $verb in
+	apply)
+		for file in $flag_filename; do
+			die "error: error validating \"$file\": error validating data: failed to download openapi: $(refused "/openapi/v2?timeout=${flag_request_timeout:-32s}"); if you choose to ignore these errors, turn validation off with --validate=false"
+		done
+		;;
+	get | wait | delete | annotate | label | rollout)
+		[ -n "$flag_raw" ] || for _ in 1 2 3 4; do
+			printf 'E0101 00:00:00.000000       1 memcache.go:265] "Unhandled Error" err="couldn'"'"'t get current server API group list: %s"\n' \
+				"$(refused "/api?timeout=${flag_request_timeout:-32s}" | sed 's/"/\\"/g')" >&2
+		done
+		;;
+	esac
+	die "The connection to the server $server was refused - did you specify the right host or port?"
+}
+
+# authorize VERB NAME, after resource: what a node's credentials let it do, which is next to nothing
+authorize() {
+	[ "$user" != system:admin ] || return 0
+	me=${user#system:node:}
+	case $stored:$2 in
+	"node:$me") return 0 ;;
+	node:) why=": node '$me' cannot read all nodes, only its own Node object" ;;
+	node:*) why=": node '$me' cannot read '$2', only its own Node object" ;;
+	pod:)
+		[ "$flag_field_selector" != "spec.nodeName=$me" ] || return 0
+		why=": can only list/watch pods with spec.nodeName field selector"
+		;;
+	*) why='' ;;
+	esac
+	where="in the namespace \"${flag_namespace:-default}\""
+	[ "$scope" = Namespaced ] || where="at the cluster scope"
+	group=${plural#"${plural%%.*}"}
+	die "Error from server (Forbidden): $plural${2:+ \"$2\"} is forbidden: User \"$user\" cannot $1 resource \"${plural%%.*}\" in API group \"${group#.}\" $where$why"
+}
+
+# --- apply
+
+# Fields that the kinds pibuild sends may have, below apiVersion, kind and metadata: PATH:TYPE, [] an item of a list.
+# Types: string, boolean, integer, strings (a map of them), base64 (the same), selector (of labels), any, or the values that are allowed; ! is needed.
+# From the definitions of Cilium 1.20 (pkg/k8s/apis/cilium.io/client/crds), cert-manager 1.21 (deploy/crds), and the API.
+schema='
+Namespace spec.finalizers[]:string
+Secret type:string data:base64 stringData:strings immutable:boolean
+CiliumLoadBalancerIPPool spec.blocks[].cidr:string spec.blocks[].start:string spec.blocks[].stop:string spec.allowFirstLastIPs:Yes|No spec.disabled:boolean spec.serviceSelector:selector
+CiliumL2AnnouncementPolicy spec.interfaces[]:string spec.externalIPs:boolean spec.loadBalancerIPs:boolean spec.nodeSelector:selector spec.serviceSelector:selector
+GatewayClass spec.controllerName:string! spec.description:string spec.parametersRef:any
+ClusterIssuer spec.acme.server:string! spec.acme.email:string spec.acme.profile:string spec.acme.preferredChain:string spec.acme.privateKeySecretRef.name:string! spec.acme.privateKeySecretRef.key:string spec.acme.solvers[].selector.dnsZones[]:string spec.acme.solvers[].selector.dnsNames[]:string spec.acme.solvers[].selector.matchLabels:strings spec.acme.solvers[].dns01.cnameStrategy:None|Follow spec.acme.solvers[].dns01.digitalocean:any spec.acme.solvers[].dns01.cloudflare:any spec.acme.solvers[].dns01.route53:any spec.acme.solvers[].dns01.azureDNS:any spec.acme.solvers[].dns01.cloudDNS:any spec.acme.solvers[].dns01.rfc2136:any spec.acme.solvers[].dns01.acmeDNS:any spec.acme.solvers[].dns01.akamai:any spec.acme.solvers[].dns01.webhook:any spec.acme.solvers[].http01:any spec.selfSigned:any spec.ca:any spec.vault:any spec.venafi:any
+Certificate spec.secretName:string! spec.issuerRef.name:string! spec.issuerRef.kind:string spec.issuerRef.group:string spec.dnsNames[]:string spec.ipAddresses[]:string spec.commonName:string spec.duration:string spec.renewBefore:string spec.usages[]:string spec.isCA:boolean spec.privateKey:any spec.secretTemplate:any spec.revisionHistoryLimit:integer
+'
+
+# documents FILE DIR: each into a file of DIR, and a line for each into DIR/index: its file, kind, apiVersion, name,
+# namespace, and what the API's schema has against it: a class (typed, invalid, data) and the error.
+documents() {
+	SCHEMA=$schema awk -v out="$2/" "$yaml_awk"'
+		function declare(kind,    n, i, parts, colon, field, type, prefix, m, keys, j, row) {
+			split("", type_of); split("", needed); split("", parent_of); declared = 0
+			if (!(kind in rows)) return
+			declared = 1
+			row = rows[kind]
+			while (match(row, /[^ ]+:selector/)) {
+				prefix = substr(row, RSTART, RLENGTH - 9)
+				row = substr(row, 1, RSTART - 1) prefix ".matchLabels:strings " prefix ".matchExpressions[].key:string " prefix ".matchExpressions[].operator:In|NotIn|Exists|DoesNotExist " prefix ".matchExpressions[].values[]:string" substr(row, RSTART + RLENGTH)
+			}
+			n = split(row, parts, " ")
+			for (i = 1; i <= n; i++) {
+				colon = index(parts[i], ":")
+				field = substr(parts[i], 1, colon - 1)
+				type = substr(parts[i], colon + 1)
+				if (sub(/!$/, "", type)) needed[field] = 1
+				type_of[field] = type
+				m = split(field, keys, ".")
+				prefix = ""
+				for (j = 1; j < m; j++) { prefix = prefix (j > 1 ? "." : "") keys[j]; parent_of[prefix] = 1; if (sub(/\[\]$/, "", prefix)) { parent_of[prefix] = 1; prefix = prefix "[]" } }
+				if (sub(/\[\]$/, "", field)) parent_of[field] = 1
+			}
+		}
+		# names WHERE: sets `field` as the schema has it, and `shown` as errors have it
+		function names(where,    n, keys, i, prefix) {
+			n = split(where, keys, S)
+			field = shown = prefix = ""
+			for (i = 1; i <= n; i++) {
+				if (i > 1 && kind_of[prefix] == "list") { field = field "[]"; shown = shown "[" keys[i] "]" }
+				else { field = field (i > 1 ? "." : "") keys[i]; shown = shown "." keys[i] }
+				prefix = yaml_join(prefix, keys[i])
+			}
+		}
+		function typed(text) { return "typed|failed to create typed patch object (" value["metadata" S "namespace"] "/" value["metadata" S "name"] "; " value["apiVersion"] ", Kind=" value["kind"] "): " text }
+		function go(where) { return quoted[where] || value[where] !~ /^(true|false|[0-9]+)$/ ? "\"" value[where] "\"" : value[where] }
+		function wrong(where, type,    plain, is) {
+			plain = value[where]
+			is = quoted[where] ? "string" : plain ~ /^(true|false)$/ ? "boolean" : plain ~ /^-?[0-9]+$/ ? "integer" : "string"
+			if (kind_of[where] != "scalar") return type == "any" ? "" : typed(shown ": expected " type ", got &value.valueUnstructured{Value:" (kind_of[where] == "list" ? "[]interface {}" : "map[string]interface {}") "{}}")
+			if (type == "any" || type == is) return ""
+			if (type ~ /\|/ && is == "string") {
+				if (index("|" type "|", "|" plain "|")) return ""
+				gsub(/\|/, "\", \"", type)
+				return "invalid|" substr(shown, 2) ": Unsupported value: \"" plain "\": supported values: \"" type "\""
+			}
+			return typed(shown ": expected " (type ~ /\|/ ? "string" : type) ", got &value.valueUnstructured{Value:" go(where) "}")
+		}
+		function against(    i, where, head, above, fault, want, keys) {
+			if (!declared) return ""
+			for (i = 1; i <= paths; i++) {
+				where = at[i]
+				split(where, keys, S)
+				if (keys[1] ~ /^(apiVersion|kind|metadata)$/) continue
+				names(where)
+				if (field in parent_of) {
+					if (kind_of[where] != "scalar") continue
+					return typed(shown ": expected " ((field "[]") in type_of || (field "[]") in parent_of ? "list" : "map") ", got &value.valueUnstructured{Value:" go(where) "}")
+				}
+				if (field in type_of) {
+					if (type_of[field] ~ /^(strings|base64)$/) { if (kind_of[where] != "scalar") continue; return wrong(where, "map") }
+					if ((fault = wrong(where, type_of[field])) != "") return fault
+					continue
+				}
+				above = field
+				fault = typed(shown ": field not declared in schema")
+				while (match(above, /[.[][^.[]*$/)) {
+					head = substr(above, 1, RSTART - 1)
+					if (type_of[head] == "any") { fault = ""; break }
+					if (type_of[head] == "strings" || type_of[head] == "base64") { fault = wrong(where, "string"); break }
+					above = head
+				}
+				if (fault != "") return fault
+				if (type_of[keys[1]] == "base64" && (value[where] !~ /^[A-Za-z0-9+\/]*=?=?$/ || length(value[where]) % 4)) return "data|Secret in version \"v1\" cannot be handled as a Secret: illegal base64 data at input byte 0"
+			}
+			for (i = 1; i <= paths; i++) { names(at[i]); is_there[declaration, field] = 1 }
+			for (want in needed) {
+				above = want
+				sub(/\.[^.]*$/, "", above)
+				# A part that is optional is needed only where its owner is.
+				if (!((declaration, want) in is_there) && (above !~ /\.acme/ || (declaration, above) in is_there)) return "invalid|" want ": Required value"
+			}
+			return ""
+		}
+		function close_document(    line) {
+			if (begun) {
+				declaration++
+				declare(value["kind"])
+				line = yaml_fault != "" ? "parse|" yaml_fault : against()
+				gsub(/\n/, "\\n", line)
+				print out n "|" value["kind"] "|" value["apiVersion"] "|" value["metadata" S "name"] "|" value["metadata" S "namespace"] "|" line > (out "index")
+			}
+			close(out n)
+			split("", seen); split("", at); split("", size); split("", value); split("", kind_of); split("", quoted)
+			yaml_begin("")
+			paths = begun = 0
+			n++
+		}
+		BEGIN {
+			m = split(ENVIRON["SCHEMA"], lines, "\n")
+			for (i = 1; i <= m; i++) { blank = index(lines[i], " "); rows[substr(lines[i], 1, blank - 1)] = substr(lines[i], blank + 1) }
+			n = 100
+			printf "" > (out "index")
+			yaml_begin("")
+		}
+		/^---/ { close_document(); next }
+		{ print > (out n); if ($0 ~ /^[^#]/) begun = 1; yaml($0) }
+		END { close_document() }' "$1"
+}
+
+# serves KIND API: the API has that kind in that version
+serves() {
+	resource "$1" || return 1
+	group=${plural#"${plural%%.*}"} group=${group#.}
+	case $2 in
+	*/*) [ "$group" = "${2%/*}" ] || return 1 ;;
+	*) [ -z "$group" ] || return 1 ;;
+	esac
+	case $group in
+	'' | apps | apiextensions.k8s.io | admissionregistration.k8s.io) [ "${2#*/}" = v1 ] ;;
+	*) grep -q "^ *\(- \)\{0,1\}name: ${2#*/}\$" "$state/objects/customresourcedefinition/_/$plural" ;;
+	esac
+}
+
+# Errors are told at the end: those of documents that nobody can send first, and in other words when there are several.
+errors=0 unsendable='' alone='' others=''
+
+# unsendable TEXT
+unsendable() {
+	errors=$((errors + 1)) alone="error: $1"
+	unsendable="$unsendable$1$newline"
+}
+
+# answered TEXT [ALONE]: an error of the server, and the same when it is the only one
+answered() {
+	errors=$((errors + 1)) alone=${2:-$1}
+	others="$others$1$newline"
+}
+
+# invalid TEXT
+invalid() {
+	answered "Error from server (Invalid): $kind${group:+.$group} \"$name\" is invalid: $1" "The $kind \"$name\" is invalid: $1"
+}
+
+# apply_document FILE ORIGIN, with kind, api, name, space, class and text from the index
+apply_document() {
+	case $class:$api:$kind in
+	parse:*) unsendable "error parsing $2: error converting YAML to JSON: yaml: $text" && return ;;
+	*::*) unsendable "error validating \"$2\": error validating data: apiVersion not set; if you choose to ignore these errors, turn validation off with --validate=false" && return ;;
+	*:) unsendable "error validating \"$2\": error validating data: kind not set; if you choose to ignore these errors, turn validation off with --validate=false" && return ;;
+	esac
+	if ! serves "$kind" "$api"; then
+		unsendable "resource mapping not found for name: \"$name\" namespace: \"$space\" from \"$2\": no matches for kind \"$kind\" in version \"$api\"${newline}ensure CRDs are installed first"
+		return
+	fi
+	[ -n "$name" ] || { unsendable "resource name may not be empty" && return; }
+	case $class in
+	typed) answered "Error from server: $text" && return ;;
+	data) answered "Error from server (BadRequest): $text" && return ;;
+	invalid) invalid "$text" && return ;;
+	esac
+	if fault webhook && [ "$group" = cert-manager.io ]; then
+		answered "Error from server (InternalError): Internal error occurred: failed calling webhook \"webhook.cert-manager.io\": failed to call webhook: Post \"https://cert-manager-webhook.cert-manager.svc:443/validate?timeout=30s\": dial tcp 10.43.0.9:443: connect: connection refused"
+		return
+	fi
+	fault_text refuse
+	[ "$text" != "$kind" ] || { invalid "spec: Invalid value: refused because the test says so (stand-in)" && return; }
+	fault_text deny
+	if [ "$text" = "$kind" ]; then
+		answered "The ${plural%%.*} \"$name\" is invalid: : ValidatingAdmissionPolicy 'stand-in' with binding 'stand-in' denied request: the test says so"
+		return
+	fi
+	if [ "$scope" = Cluster ]; then
+		space=''
+	else
+		space=${space:-${flag_namespace:-default}}
+		[ -e "$state/objects/namespace/_/$space" ] || { answered "Error from server (NotFound): namespaces \"$space\" not found" && return; }
+	fi
+	done=created
+	[ ! -e "$state/objects/$stored/${space:-_}/$name" ] || done=configured
+	[ -z "$flag_server_side" ] || done=serverside-applied
+	put "$stored" "$space" "$name" <"$1"
+	echo "$stored${group:+.$group}/$name $done"
+}
+
+# apply_file FILE
+apply_file() {
+	[ -r "$1" ] || die "error: the path \"$1\" does not exist"
+	work=$(mktemp -d)
+	trap 'rm -rf "$work"' EXIT
+	documents "$1" "$work"
+	[ -s "$work/index" ] || die "error: no objects passed to apply"
+	while IFS='|' read -r document kind api name space class text; do
+		apply_document "$document" "$1"
+	done <"$work/index"
+	rm -rf "$work"
+}
+
+kubectl_apply() {
+	for file in $flag_filename; do
+		case $file in
+		-) apply_file /dev/stdin ;;
+		*)
+			if [ -d "$file" ]; then
+				for part in "$file"/*.yaml "$file"/*.yml; do
+					[ ! -e "$part" ] || apply_file "$part"
+				done
+			else
+				apply_file "$file"
+			fi
+			;;
+		esac
+	done
+	case $errors in
+	0) return 0 ;;
+	1) die "$alone" ;;
+	esac
+	printf '%s%s' "$unsendable" "$others" >&2
+	exit 1
+}
+
+# --- questions
+
+# find_objects RESOURCE [NAME...] or RESOURCE/NAME...: sets `paths`, one a line, `listed` when no name was given, and
+# `missing` to the errors for names that are not there
+find_objects() {
+	paths='' missing='' listed=''
+	case ${1:-} in
+	*/*)
+		for word in "$@"; do
+			find_named "${word%%/*}" "${word#*/}"
+		done
+		return
+		;;
+	esac
+	what=$1
+	shift
+	if [ $# -gt 0 ]; then
+		for word in "$@"; do
+			find_named "$what" "$word"
+		done
+		return
+	fi
+	listed=yes
+	known_resource "$what"
+	authorize list ''
+	spaces=${flag_namespace:-default}
+	[ "$scope" = Namespaced ] || spaces=_
+	[ -z "$flag_all_namespaces" ] || spaces='*'
+	for file in "$state/objects/$stored"/$spaces/*; do
+		case $file in
+		*.tmp.* | *'*') continue ;;
+		esac
+		paths="$paths$file$newline"
+	done
+}
+
+known_resource() {
+	resource "$1" || die "error: the server doesn't have a resource type \"${1%%.*}\""
+}
+
+# find_named RESOURCE NAME
+find_named() {
+	known_resource "$1"
+	authorize get "$2"
+	space=${flag_namespace:-default}
+	[ "$scope" = Namespaced ] || space=_
+	file=$state/objects/$stored/$space/$2
+	hidden=''
+	case $stored:$2 in
+	customresourcedefinition:*.cilium.io) ! fault crds || hidden=yes ;;
+	esac
+	if [ -e "$file" ] && [ -z "$hidden" ]; then
+		paths="$paths$file$newline"
+	elif [ -z "$flag_ignore_not_found" ]; then
+		missing="${missing}Error from server (NotFound): $plural \"$2\" not found$newline"
+	fi
+}
+
+# tell_missing: prints them and ends when there are any
+tell_missing() {
+	[ -n "$missing" ] || return 0
+	printf '%s' "$missing" >&2
+	exit 1
+}
+
+# What the controllers say of an object: kind, type of the condition, then status, reason and message at first (none: there
+# is no such condition yet) and once they have looked, a second later (see settled).
+conditions='
+customresourcedefinition|NamesAccepted||||True|NoConflicts|no conflicts found
+customresourcedefinition|Established||||True|InitialNamesAccepted|the initial names have been accepted
+gatewayclass|Accepted|Unknown|Pending|Waiting for controller|True|Accepted|Valid GatewayClass
+node|Ready|False|KubeletNotReady|container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:Network plugin returns error: cni plugin not initialized|True|KubeletReady|kubelet is posting ready status
+clusterissuer|Ready||||True|ACMEAccountRegistered|The ACME account was registered with the ACME server
+issuer|Ready||||True|ACMEAccountRegistered|The ACME account was registered with the ACME server
+certificate|Ready|False|DoesNotExist|Issuing certificate as Secret does not exist|True|Ready|Certificate is up to date and has not expired
+deployment|Available|False|MinimumReplicasUnavailable|Deployment does not have minimum availability.|True|MinimumReplicasAvailable|Deployment has minimum availability.
+pod|Ready|False|ContainersNotReady|containers with unready status|True||
+ciliumloadbalancerippool|cilium.io/PoolConflict||||False|resolved|
+'
+
+# settled_paths: those of `paths` whose controllers have had their time, and what else a condition waits for
+settled_paths() {
+	settled=$newline counts=$newline
+	case $stored in
+	node | pod | deployment | daemonset) look_at_nodes ;;
+	gatewayclass) ! fault gateway || return 0 ;;
+	esac
+	while read -r path; do
+		[ -n "$path" ] || continue
+		case $stored in
+		deployment | daemonset)
+			count_pods "$stored" "$path"
+			counts="$counts$path $desired $running$newline"
+			[ "$running" -gt 0 ] || continue
+			;;
+		node) agent_runs || continue ;;
+		pod)
+			case $path in
+			*/cilium-operator-*) ;;
+			*/pod/kube-system/cilium-*) ! fault crashloop || continue ;;
+			*/hubble-generate-certs-*) ! fault hook || continue ;;
+			esac
+			;;
+		esac
+		! settled "$path" || settled="$settled$path$newline"
+	done <<-EOT
+		$paths
+	EOT
+}
+
+# answer: prints what is asked of `paths` as `flag_output` says
+answer() {
+	settled_paths
+	fault_text crashloop
+	crash=''
+	! fault crashloop || crash=CrashLoopBackOff
+	fault_text hook
+	told=''
+	! fault conditions || told=$(cat "$state/faults/conditions")
+	# shellcheck disable=SC2086 # paths have no blanks
+	TABLE=$conditions TOLD=$told SETTLED=$settled COUNTS=$counts ALIVE=${alive:-} OUTPUT=$flag_output SELECTOR=$flag_selector FIELDS=$flag_field_selector \
+		LISTED=$listed KIND=$stored GROUP=${plural#"${plural%%.*}"} CRASH=$crash HOOK=$text PATHS=$paths \
+		awk "$yaml_awk"'
+		function set(where, text,    keys, n, i, prefix) {
+			n = split(where, keys, S)
+			prefix = ""
+			for (i = 1; i <= n; i++) { kind_of[prefix] = keys[i] ~ /^[0-9]+$/ ? "list" : "map"; prefix = yaml_child(prefix, keys[i]) }
+			kind_of[prefix] = "scalar"; value[prefix] = text; quoted[prefix] = 1
+		}
+		function under(root, dotted) { gsub(/\./, S, dotted); return root S dotted }
+		function condition(root, type, status, reason, message,    where) {
+			if (status == "") return
+			where = root S "status" S "conditions"
+			where = where S (size[where] + 0)
+			set(where S "type", type); set(where S "status", status)
+			if (reason != "") set(where S "reason", reason)
+			if (message != "") set(where S "message", message)
+		}
+		# What controllers would have written into the object.
+		function observe(root, file,    name, n, rows, i, parts, m, told, t, k, done, alive, node, number) {
+			name = file
+			sub(/.*\//, "", name)
+			if (value[root S "metadata" S "name"] == "") set(root S "metadata" S "name", name)
+			node = kind == "node" ? name : value[under(root, "spec.nodeName")]
+			alive = node == "" || index(ENVIRON["ALIVE"], " " node " ")
+			t = split(ENVIRON["TOLD"], told, "\n")
+			n = split(ENVIRON["TABLE"], rows, "\n")
+			for (i = 1; i <= n; i++) {
+				split(rows[i], parts, "|")
+				if (parts[1] != kind) continue
+				done = 0
+				for (k = 1; k <= t; k++) {
+					m = split(told[k], words, " ")
+					if (words[1] != kind || (words[2] != name && words[2] != "*") || words[3] != parts[2]) continue
+					text = told[k]
+					for (j = 1; j <= 4; j++) sub(/^ *[^ ]+ */, "", text)
+					condition(root, words[3], words[4], "StandIn", text)
+					done = 1
+				}
+				if (done) continue
+				if (kind == "node" && !alive) condition(root, "Ready", "Unknown", "NodeStatusUnknown", "Kubelet stopped posting node status.")
+				else if (index(ENVIRON["SETTLED"], "\n" file "\n") && alive) condition(root, parts[2], parts[6], parts[7], parts[8])
+				else condition(root, parts[2], parts[3], parts[4], parts[5])
+			}
+			if (kind == "pod") pod_status(root, name, alive && index(ENVIRON["SETTLED"], "\n" file "\n"))
+			if (match(ENVIRON["COUNTS"], "\n" file " [0-9]+ [0-9]+\n")) {
+				split(substr(ENVIRON["COUNTS"], RSTART + 1, RLENGTH - 2), number, " ")
+				workload_status(root, number[2], number[3])
+			}
+		}
+		function pod_status(root, name, ready,    app, reason) {
+			app = value[root S "metadata" S "labels" S "k8s-app"]
+			reason = app == "cilium" ? ENVIRON["CRASH"] : app == "hubble-generate-certs" ? ENVIRON["HOOK"] : ""
+			if (reason == "" && !ready) reason = "ContainerCreating"
+			set(under(root, "status.phase"), ready || reason == "CrashLoopBackOff" ? "Running" : "Pending")
+			set(under(root, "status.containerStatuses.0.name"), app == "cilium" ? "cilium-agent" : app)
+			set(under(root, "status.containerStatuses.0.ready"), reason == "" ? "true" : "false")
+			if (reason != "") set(under(root, "status.containerStatuses.0.state.waiting.reason"), reason)
+		}
+		function workload_status(root, desired, running) {
+			if (kind == "daemonset") {
+				set(under(root, "status.desiredNumberScheduled"), desired); set(under(root, "status.numberReady"), running)
+				if (running > 0) set(under(root, "status.numberAvailable"), running)
+				if (desired > running) set(under(root, "status.numberUnavailable"), desired - running)
+			} else {
+				set(under(root, "status.replicas"), desired)
+				if (running > 0) { set(under(root, "status.readyReplicas"), running); set(under(root, "status.availableReplicas"), running) }
+				if (desired > running) set(under(root, "status.unavailableReplicas"), desired - running)
+			}
+		}
+		function chosen(root,    n, pairs, i, key, text, not) {
+			n = split(ENVIRON["SELECTOR"], pairs, ",")
+			for (i = 1; i <= n; i++) {
+				not = pairs[i] ~ /!=/
+				if (!match(pairs[i], /!=|==?/)) { if (!((root S "metadata" S "labels" S pairs[i]) in value)) return 0; continue }
+				key = substr(pairs[i], 1, RSTART - 1); text = substr(pairs[i], RSTART + RLENGTH)
+				if ((value[root S "metadata" S "labels" S key] == text) == not) return 0
+			}
+			n = split(ENVIRON["FIELDS"], pairs, ",")
+			for (i = 1; i <= n; i++) {
+				not = pairs[i] ~ /!=/
+				match(pairs[i], /!=|==?/)
+				if ((value[under(root, substr(pairs[i], 1, RSTART - 1))] == substr(pairs[i], RSTART + RLENGTH)) == not) return 0
+			}
+			return 1
+		}
+		# --- JSONPath (client-go util/jsonpath): fields, [*], [N], [?(@.field=="text")], range and literals
+		function unclosed() { print "error: error parsing jsonpath " substr(ENVIRON["OUTPUT"], 10) ", unclosed action" > "/dev/stderr"; failed = 1; exit 1 }
+		# query TEXT ROOT: what it leads to, into hits[1..found]
+		function query(text, root,    name, i, k, n, was, count, key, want) {
+			found = 1; hits[1] = root
+			while (text != "" && text != ".") {
+				count = found
+				for (i = 1; i <= count; i++) was[i] = hits[i]
+				found = 0
+				if (match(text, /^\[\*\]/) || match(text, /^\[\]/)) {
+					text = substr(text, RLENGTH + 1)
+					for (i = 1; i <= count; i++) for (k = 0; k < size[was[i]]; k++) hits[++found] = was[i] S k
+				} else if (match(text, /^\[-?[0-9]+\]/)) {
+					key = substr(text, 2, RLENGTH - 2) + 0
+					text = substr(text, RLENGTH + 1)
+					for (i = 1; i <= count; i++) { k = key < 0 ? size[was[i]] + key : key; if (k >= 0 && k < size[was[i]]) hits[++found] = was[i] S k }
+				} else if (match(text, /^\[\?\(@\.[A-Za-z.]+ *(==|!=) *("[^"]*"|\047[^\047]*\047)\)\]/)) {
+					name = substr(text, 6, RLENGTH - 7)
+					text = substr(text, RLENGTH + 1)
+					match(name, / *(==|!=) */)
+					want = substr(name, RSTART + RLENGTH + 1)
+					key = substr(name, 1, RSTART - 1)
+					n = substr(name, RSTART, RLENGTH) ~ /!=/
+					sub(/["\047]$/, "", want)
+					for (i = 1; i <= count; i++) for (k = 0; k < size[was[i]]; k++) if ((value[under(was[i] S k, key)] == want) != n) hits[++found] = was[i] S k
+				} else if (match(text, /^\[\047[^\047]*\047\]/)) {
+					key = substr(text, 3, RLENGTH - 4)
+					text = substr(text, RLENGTH + 1)
+					for (i = 1; i <= count; i++) if ((was[i] S key) in seen) hits[++found] = was[i] S key
+				} else if (match(text, /^\.([^.[\\]|\\.)+/)) {
+					key = substr(text, 2, RLENGTH - 1)
+					text = substr(text, RLENGTH + 1)
+					gsub(/\\/, "", key)
+					for (i = 1; i <= count; i++) if ((was[i] S key) in seen) hits[++found] = was[i] S key
+				} else {
+					print "stand-in: jsonpath is not supported: " text > "/dev/stderr"
+					exit 3
+				}
+			}
+		}
+		function results(text, root,    i, out) {
+			query(text, root)
+			out = ""
+			for (i = 1; i <= found; i++) out = out (i > 1 ? " " : "") (kind_of[hits[i]] == "scalar" ? value[hits[i]] : "{}")
+			return out
+		}
+		function render(text, root,    out, token, body, depth, rest, n, i, mine) {
+			out = ""
+			while (match(text, /\{[^}]*\}/)) {
+				out = out substr(text, 1, RSTART - 1)
+				token = substr(text, RSTART + 1, RLENGTH - 2)
+				text = substr(text, RSTART + RLENGTH)
+				if (token ~ /^"/) {
+					token = substr(token, 2, length(token) - 2)
+					gsub(/\\n/, "\n", token); gsub(/\\t/, "\t", token)
+					out = out token
+				} else if (token ~ /^range /) {
+					n = index(text, "{end}")
+					if (!n) unclosed()
+					body = substr(text, 1, n - 1)
+					text = substr(text, n + 5)
+					query(substr(token, 7), root)
+					n = found
+					for (i = 1; i <= n; i++) mine[i] = hits[i]
+					for (i = 1; i <= n; i++) out = out render(body, mine[i])
+				} else {
+					out = out results(substr(token, 1, 1) == "." || substr(token, 1, 1) == "[" ? token : "." token, root)
+				}
+			}
+			if (text ~ /[{}]/) unclosed()
+			return out text
+		}
+		function status_of(root,    word) {
+			word = results(".status.conditions[?(@.type==\"Ready\")].status", root)
+			if (kind == "node") return word == "True" ? "Ready" : "NotReady"
+			return word != "" ? word : results(".status.conditions[0].status", root)
+		}
+		function forget(root,    where) {
+			for (where in seen) if (where == root || index(where, root S) == 1) { delete seen[where]; delete value[where]; delete size[where]; delete kind_of[where]; delete quoted[where] }
+			delete size[root]
+		}
+		function load(file, root,    line) {
+			yaml_begin(root)
+			kind_of[root] = "map"
+			while ((getline line <file) > 0) yaml(line)
+			close(file)
+			observe(root, file)
+		}
+		BEGIN {
+			kind = ENVIRON["KIND"]
+			n = split(ENVIRON["PATHS"], files, "\n")
+			items = "list" S "items"
+			kind_of[items] = "list"
+			seen[items] = 1
+			for (f = 1; f <= n; f++) {
+				if (files[f] == "") continue
+				root = items S (many + 0)
+				load(files[f], root)
+				if (chosen(root)) file_of[many++] = files[f]
+				else forget(root)
+				size[items] = many + 0
+			}
+			output = ENVIRON["OUTPUT"]
+			if (output ~ /^jsonpath=/) {
+				printf "%s", render(substr(output, 10), ENVIRON["LISTED"] != "" || many > 1 ? "list" : items S 0)
+				exit
+			}
+			if (output != "name" && output != "yaml" && many && ENVIRON["HEADERS"] != "no") print "NAME   STATUS"
+			for (f = 0; f < many; f++) {
+				name = value[items S f S "metadata" S "name"]
+				if (output == "name") print kind ENVIRON["GROUP"] "/" name
+				else if (output == "yaml") { while ((getline line <file_of[f]) > 0) if (line !~ /^# born /) print line; print "---" }
+				else print name "   " status_of(items S f)
+			}
+		}'
+}
+
+kubectl_get() {
+	if [ -n "$flag_raw" ]; then
+		get_raw "$flag_raw"
+		return
+	fi
+	case $flag_output in
+	'' | name | yaml | wide | jsonpath=*) ;;
+	json | jsonpath-as-json=* | custom-columns=* | go-template=*) die "kubectl stand-in: -o $flag_output is not supported" ;;
+	*) die "error: unable to match a printer suitable for the output format \"$flag_output\", allowed formats are: custom-columns,custom-columns-file,go-template,go-template-file,json,jsonpath,jsonpath-as-json,jsonpath-file,kyaml,name,template,templatefile,wide,yaml" ;;
+	esac
+	find_objects "$@"
+	if [ -z "$paths" ]; then
+		[ -n "$missing$flag_output$flag_ignore_not_found" ] || echo "No resources found in ${flag_namespace:-default} namespace." >&2
+	fi
+	[ -z "$paths" ] && [ -z "$listed" ] || answer
+	tell_missing
+}
+
+# get_raw PATH
+get_raw() {
+	case $1 in
+	/readyz* | /livez* | /healthz*)
+		! fault starting || die "Error from server (InternalError): an error on the server (\"[+]ping ok\\n[+]log ok\\n[+]etcd ok\\n[+]etcd-readiness ok\\n[+]informer-sync ok\\n[+]poststarthook/start-apiserver-admission-initializer ok\\n[-]poststarthook/rbac/bootstrap-roles failed: reason withheld\\n[-]poststarthook/scheduling/bootstrap-system-priority-classes failed: reason withheld\\n[+]shutdown ok\\nreadyz check failed\") has prevented the request from succeeding"
+		printf ok
+		;;
+	/version) printf '{"gitVersion": "%s"}' "$version" ;;
+	*) die "Error from server (NotFound): the server could not find the requested resource" ;;
+	esac
+}
+
+# the_condition: sets `wanted` and `expected` from --for
+the_condition() {
+	case $flag_for in
+	condition=*=*) expected=${flag_for##*=} wanted=${flag_for#condition=} wanted=${wanted%%=*} ;;
+	condition=*) expected=True wanted=${flag_for#condition=} ;;
+	delete | create) expected='' wanted=$flag_for ;;
+	jsonpath=*) die "kubectl stand-in: wait --for=$flag_for is not supported" ;;
+	'') die "error: unrecognized condition: []" ;;
+	*) die "error: unrecognized condition: \"$flag_for\"" ;;
+	esac
+}
+
+kubectl_wait() {
+	waited=0
+	flag_output='jsonpath={.status.conditions[?(@.type=="'$wanted'")].status}'
+	while :; do
+		find_objects "$@"
+		case $wanted:$missing in
+		delete:?*) return 0 ;;
+		create:?*) ;;
+		*) tell_missing ;;
+		esac
+		[ -n "$paths" ] || [ "$wanted" = create ] || die "error: no matching resources found"
+		met=yes
+		all=$paths
+		for path in $all; do
+			paths=$path listed=''
+			[ "$wanted" = create ] || [ "$(answer)" = "$expected" ] || met=''
+		done
+		[ -n "$all" ] || met=''
+		[ -z "$met" ] || break
+		if [ "$waited" -ge "${flag_timeout:-30}" ]; then
+			for path in $all; do
+				die "error: timed out waiting for the condition on ${plural}/${path##*/}"
+			done
+			die "error: timed out waiting for the condition"
+		fi
+		sleep 1
+		waited=$((waited + 1))
+		read -r now _ <"${STANDIN_PROC:-/proc}/uptime"
+	done
+	for path in $all; do
+		echo "$stored${plural#"${plural%%.*}"}/${path##*/} condition met"
+	done
+}
+
+kubectl_delete() {
+	case $#:$1 in
+	*:*/* | [!1]:*) ;;
+	*) [ -n "$flag_all$flag_selector$flag_field_selector" ] || die "error: resource(s) were provided, but no name was specified" ;;
+	esac
+	find_objects "$@"
+	if [ -n "$listed" ]; then
+		flag_output=name
+		names=$(answer)
+		paths=''
+		for name in $names; do
+			paths="$paths$(echo "$state/objects/$stored"/*/"${name##*/}")$newline"
+		done
+	fi
+	for path in $paths; do
+		rm "$path"
+		space=${path%/*} space=${space##*/}
+		[ "$space" != _ ] && space=" from $space namespace" || space=''
+		echo "$stored${plural#"${plural%%.*}"} \"${path##*/}\" deleted$space"
+		restarted "$stored" "${path##*/}"
+	done
+	tell_missing
+}
+
+# restarted STORED NAME: the pod, or what a Deployment or DaemonSet started anew
+restarted() {
+	case $1:$2 in
+	pod:cilium-operator* | deployment:cilium-operator) rm -f "$state/faults/gateway" ;;
+	esac
+	case $1 in
+	deployment | daemonset) return ;;
+	esac
+	# what owns the pod makes another
+	case $2 in
+	cilium-operator-*) cilium_pod cilium-operator "$2" "${2#cilium-operator-}" ;;
+	cilium-*) cilium_pod cilium "$2" "${2#cilium-}" ;;
+	esac
+}
+
+# create namespace NAME
+kubectl_create() {
+	[ ! -e "$state/objects/namespace/_/$2" ] || die "Error from server (AlreadyExists): namespaces \"$2\" already exists"
+	printf 'apiVersion: v1\nkind: Namespace\nmetadata:\n  name: %s\n' "$2" | put namespace '' "$2"
+	echo "namespace/$2 created"
+}
+
+# kubectl_mark PART DONE KIND NAME KEY=VALUE: one annotation or label of one object
+kubectl_mark() {
+	part=$1 done=$2
+	shift 2
+	case ${1:-} in
+	*/*) set -- "${1%%/*}" "${1#*/}" "${2:-}" ;;
+	esac
+	find_objects "$1" "$2"
+	tell_missing
+	VALUE=${3#*=} awk -v part="$part" -v key="${3%%=*}" -v overwrite="$flag_overwrite" '
+		{ line[NR] = $0 }
+		/^[^ ]/ { section = "" }
+		$0 == "metadata:" { metadata = NR }
+		/^  [^ ]/ { section = $0 }
+		section == "  " part ":" && /^  [^ ]/ { head = NR }
+		section == "  " part ":" && index($0, "    " key ": ") == 1 { old = NR }
+		END {
+			value = ENVIRON["VALUE"]
+			gsub(/\\/, "\\\\", value); gsub(/"/, "\\\"", value)
+			row = "    " key ": \"" value "\""
+			if (old && line[old] != row && overwrite != "true") exit 4
+			for (i = 1; i <= NR; i++) {
+				if (i != old) print line[i]
+				if (i == head || (!head && i == metadata)) { if (!head) print "  " part ":"; print row }
+			}
+		}' "${paths%"$newline"}" >"${paths%"$newline"}.tmp.mark.$$" || {
+		rm "${paths%"$newline"}.tmp.mark.$$"
+		die "error: --overwrite is false but found the following declared ${part%s}(s): '${3%%=*}' already has a value"
+	}
+	store "${paths%"$newline"}" <"${paths%"$newline"}.tmp.mark.$$"
+	rm "${paths%"$newline"}.tmp.mark.$$"
+	echo "$stored/$2 $done"
+}
+
+kubectl_rollout() {
+	shift
+	find_objects "$@"
+	tell_missing
+	for path in $paths; do
+		case $sub in
+		restart)
+			restarted "$stored" "${path##*/}"
+			echo "$stored.apps/${path##*/} restarted"
+			;;
+		status)
+			waited=0
+			while look_at_nodes && count_pods "$stored" "$path" && [ "$running" -lt "$desired" ]; do
+				[ "$waited" -lt "${flag_timeout:-300}" ] || die "error: timed out waiting for the condition"
+				[ "$waited" -gt 0 ] || echo "Waiting for $stored \"${path##*/}\" rollout to finish: $running of $desired updated pods are available..."
+				sleep 1
+				waited=$((waited + 1))
+				read -r now _ <"${STANDIN_PROC:-/proc}/uptime"
+			done
+			echo "$stored \"${path##*/}\" successfully rolled out"
+			;;
+		esac
+	done
+}
+
+# --- which command
+
+# verb_flags: sets `flags` of it
+verb_flags() {
+	command="kubectl $verb"
+	case $verb in
+	'') flags='' command=kubectl ;;
+	get) flags=$get_flags ;;
+	apply) flags=$apply_flags ;;
+	wait) flags=$wait_flags ;;
+	delete) flags=$delete_flags ;;
+	create) flags=$create_flags ;;
+	annotate | label) flags=$annotate_flags ;;
+	version) flags=$version_flags ;;
+	cluster-info) flags=$cluster_info_flags ;;
+	rollout)
+		case $sub in
+		restart) flags=$rollout_restart_flags command='kubectl rollout restart' ;;
+		status) flags=$rollout_status_flags command='kubectl rollout status' ;;
+		*) flags='' ;;
+		esac
+		;;
+	describe | logs | exec | edit | patch | replace | scale | diff | explain | run | expose | drain | cordon | uncordon | taint | top | \
+		certificate | debug | events | port-forward | proxy | cp | auth | attach | set | autoscale | kustomize | completion | api-resources | \
+		api-versions | config | kuberc | plugin) die "kubectl stand-in: $verb is not supported" ;;
+	*) die "error: unknown command \"$verb\" for \"kubectl\"" ;;
+	esac
+}
+
+# check_words WORD...: what is said before the API is asked
+check_words() {
+	case $verb:$# in
+	get:1)
+		[ -n "$flag_raw" ] || die 'You must specify the type of resource to get. Use "kubectl api-resources" for a complete list of supported resources.
+
+error: Required resource not specified.
+Use "kubectl explain <resource>" for a detailed description of that resource (e.g. kubectl explain pods).
+See '"'kubectl get -h'"' for help and examples'
+		;;
+	apply:*)
+		[ -n "$flag_filename" ] || die "error: must specify one of -f and -k"
+		[ -z "$flag_force_conflicts" ] || [ -n "$flag_server_side" ] || die "error: --force-conflicts only works with --server-side"
+		for file in $flag_filename; do
+			[ "$file" = - ] || [ -e "$file" ] || die "error: the path \"$file\" does not exist"
+		done
+		;;
+	wait:*) the_condition ;;
+	delete:1)
+		die "error: You must provide one or more resources by argument or filename.
+Example resource specifications include:
+   '-f rsrc.yaml'
+   '--filename=rsrc.json'
+   '<resource> <name>'
+   '<resource>'"
+		;;
+	create:*)
+		case ${2:-} in
+		ns | namespace) [ $# -eq 3 ] || die "error: exactly one NAME is required, got $(($# - 2))
+See 'kubectl create namespace -h' for help and examples" ;;
+		*)
+			shift
+			die "error: Unexpected args: [$*]
+See 'kubectl create -h' for help and examples"
+			;;
+		esac
+		;;
+	annotate:* | label:*)
+		case "$*" in
+		*=*) ;;
+		*) die "error: at least one $(echo "$verb" | sed 's/annotate/annotation/') update is required" ;;
+		esac
+		;;
+	rollout:1) die "Manage the rollout of one or many resources." ;;
+	rollout:*)
+		case $2:$# in
+		restart:2 | status:2) die "error: required resource not specified" ;;
+		restart:* | status:*) ;;
+		*) die "error: unknown command \"$2\"
+See 'kubectl rollout -h' for help and examples" ;;
+		esac
+		;;
+	esac
+}
+
+need_kubectl_api() {
+	if [ -n "$flag_kubeconfig" ]; then
+		KUBECONFIG=$flag_kubeconfig
+		[ -e "$KUBECONFIG" ] || die "error: stat $KUBECONFIG: no such file or directory"
+	fi
+	export KUBECONFIG="${KUBECONFIG:-$kubeconfig}"
+	[ ! -e "$KUBECONFIG" ] || [ -r "$KUBECONFIG" ] || die "error: error loading config file \"$KUBECONFIG\": open $KUBECONFIG: permission denied"
+	read_kubeconfig
+	case $verb in
+	get | wait) is_here || forward kubectl "$@" ;;
+	*) forward kubectl "$@" ;;
+	esac
+	api_up || unreachable
+	user
+}
+
+kubectl() {
+	find_verb "$@"
+	verb_flags
+	take_flags "$global_flags $flags" "$@"
+	if [ -n "$flag_request_timeout" ]; then
+		case $flag_request_timeout in
+		*[!0-9]*) seconds "$flag_request_timeout" || die "error: Invalid timeout value. Timeout must be a single integer in seconds, or an integer followed by a corresponding time unit (e.g. 1s | 2m | 3h)" ;;
+		esac
+	fi
+	case $verb:$flag_client in
+	:*)
+		echo "kubectl controls the Kubernetes cluster manager."
+		return
+		;;
+	version:*)
+		printf 'Client Version: %s\nKustomize Version: v5.8.1\n' "$version"
+		[ "$flag_client" != true ] || return 0
+		;;
+	esac
+	# shellcheck disable=SC2086 # words hold no blanks
+	check_words $words
+	need_kubectl_api "$@"
+	# shellcheck disable=SC2086
+	set -- $words
+	called kubectl "$@"
+	shift
+	case $verb in
+	apply) kubectl_apply ;;
+	get) kubectl_get "$@" ;;
+	wait) kubectl_wait "$@" ;;
+	delete) kubectl_delete "$@" ;;
+	create) kubectl_create "$@" ;;
+	rollout) kubectl_rollout "$@" ;;
+	annotate) kubectl_mark annotations annotated "$@" ;;
+	label) kubectl_mark labels labeled "$@" ;;
+	version) echo "Server Version: $version" ;;
+	cluster-info) echo "Kubernetes control plane is running at https://$server" ;;
+	esac
+}
