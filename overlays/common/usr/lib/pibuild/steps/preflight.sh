@@ -82,25 +82,24 @@ mib() {
 	echo $(($1 / 1048576))
 }
 
-# Full, small, or not grown to its end.
+# Full, small, or not grown as far as it could be.
 check_card() {
 	unnote card
 	read -r size free <<-EOT
 		$(df --block-size=1 --output=size,avail "$root/" | tail -n 1)
 	EOT
+	reach=$("$root/usr/lib/pibuild/grow-root" --reach) || reach=''
+	grow=''
+	[ $((${reach:-0} - size / 512)) -lt $((size / 512 / 4)) ] || grow='Grow it: sudo /usr/lib/pibuild/grow-root'
 	if [ "$free" -lt 209715200 ]; then
-		why "The card is full: $(mib "$free") MiB left of $(mib "$size") MiB" \
-			"Look what fills it: df -h / and du -xhd1 /var; else flash a larger card"
+		why "The card is full: $(mib "$free") MiB left of $(mib "$size") MiB${grow:+; the root file system did not grow to its end}" \
+			"${grow:-Look what fills it: df -h / and du -xhd1 /var; else flash a larger card}"
 		return 1
 	fi
 	[ "$free" -ge 2147483648 ] ||
 		note card "Only $(mib "$free") MiB are free on the card; images and logs will fill it" "Use a card of 16 GB or more"
-	part=$(basename "$(findmnt -no SOURCE "$root/" 2>/dev/null)")
-	disk=$(basename "$(dirname "$(readlink -f "$sys/class/block/$part")")")
-	[ -r "$sys/class/block/$disk/size" ] || return 0
-	[ $(($(cat "$sys/class/block/$disk/size") - $(cat "$sys/class/block/$part/start") - size / 512)) -lt $((size / 512 / 4)) ] ||
-		note card "The root file system did not grow to the end of the card: it has $(mib "$size") MiB" \
-			"Grow it: sudo /usr/lib/pibuild/grow-root"
+	[ -z "$grow" ] ||
+		note card "The root file system did not grow to the end of the card: it has $(mib "$size") MiB" "$grow"
 }
 
 # --- the network
