@@ -427,6 +427,23 @@ static int apply_edit(const struct target *t, const struct entry *n, struct reco
 	return write_bytes(t, &effective, new.s, new.n, e);
 }
 
+static int apply_dir(const struct target *t, const struct entry *n, struct records *records, struct err *e)
+{
+	struct entry effective = *n;
+	struct fs_meta m = entry_meta(n);
+	struct err missing = { 0 };
+	struct fs_stat st;
+	bool kept = n->if_missing && ext4_stat(t->root, n->path, &st, &missing) == 0 && S_ISDIR(st.mode);
+
+	if (kept) {
+		effective.mode = st.mode & 07777;
+		effective.uid = st.uid;
+		effective.gid = st.gid;
+	}
+	record(records, &effective, n->path);
+	return kept ? 0 : ext4_mkdir(t->root, n->path, &m, e);
+}
+
 static int apply_remove(const struct target *t, const struct entry *n, struct records *records, struct err *e)
 {
 	if (entry_on_boot(n))
@@ -444,8 +461,7 @@ static int apply_entry(const struct target *t, const struct entry *n, struct pre
 
 	switch (n->kind) {
 	case ENTRY_DIR:
-		record(records, n, n->path);
-		return ext4_mkdir(t->root, n->path, &m, e);
+		return apply_dir(t, n, records, e);
 	case ENTRY_SYMLINK:
 		record(records, n, n->path)->note = n->bytes;
 		return ext4_symlink(t->root, n->path, n->bytes, &m, e);

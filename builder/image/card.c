@@ -171,18 +171,6 @@ bool listing_is_public(const struct listing *l, const struct seen *x)
 	return true;
 }
 
-bool in_secret_place(const char *path)
-{
-	static const char *const places[] = { "/etc/pibuild/secrets/", "/etc/rancher/",
-					      "/var/lib/rancher/k3s/server/tls/",
-					      "/etc/NetworkManager/system-connections/" };
-
-	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
-		if (starts_with(path, places[i]))
-			return true;
-	return false;
-}
-
 static int compare_targets(struct card *a, struct card *b, const char *path, unsigned *ret, struct err *e)
 {
 	_cleanup_strbuf_ struct strbuf s = { 0 }, t = { 0 };

@@ -52,9 +52,6 @@ const struct seen *listing_find(const struct listing *l, const char *path);
 /* Everybody may read it: its own mode and that of every folder above says so. */
 bool listing_is_public(const struct listing *l, const struct seen *x);
 
-/* Nothing below may be open to all, whoever put it there. */
-bool in_secret_place(const char *path);
-
 /* What two entries of one path differ in. */
 enum {
 	DIFFERS_TYPE = 1 << 0,

@@ -46,7 +46,7 @@ static bool is_secret(const struct side *s, const struct seen *x)
 	if (!x || !S_ISREG(x->st.mode))
 		return false;
 	rec = records_find(&s->records, x->path);
-	return (rec && record_is_secret(rec)) || in_secret_place(x->path) ||
+	return (rec && record_is_secret(rec)) || place_is_secret(x->path) ||
 	       (x->st.uid == 0 && !listing_is_public(&s->files, x));
 }
 

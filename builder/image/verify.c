@@ -291,20 +291,16 @@ static void check_machine_id(struct verify_ctx *x, struct findings *f)
 
 static int check_fresh(struct verify_ctx *x, struct findings *f, struct err *e)
 {
-	static const char keys[] = "/etc/ssh/ssh_host_", stamps[] = "/var/lib/pibuild/";
-	static const char *const seeds[] = { "/var/lib/systemd/random-seed", "/var/lib/systemd/credential.secret" };
+	static const char stamps[] = "/var/lib/pibuild/";
 	bool booted = false;
 
 	looked(x, x->files.v.n, "paths");
 	check_machine_id(x, f);
 	vec_foreach (file, &x->files.v) {
-		if (starts_with(file->path, keys))
-			found(x, f, file->path, "is a host key: every card made from this image would have it");
-		for (size_t i = 0; i < ARRAY_SIZE(seeds); i++)
-			if (streq(file->path, seeds[i]))
-				found(x, f, file->path,
-				      "is random data of one machine: every card made from this image would start with "
-				      "it");
+		const char *wrong = place_one_machine(file->path);
+
+		if (wrong)
+			found(x, f, file->path, "%s", wrong);
 		if (!booted && starts_with(file->path, stamps)) {
 			found(x, f, file->path,
 			      "is a stamp of first boot: this card has run, and verify is for images as they were "

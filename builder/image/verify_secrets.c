@@ -47,18 +47,10 @@ int check_modes(struct verify_ctx *x, struct findings *f, struct err *e)
 
 /* ---- files ---- */
 
-static const char *const private_dirs[] = {
-	"/etc/pibuild/secrets",
-	"/etc/rancher/node",
-	"/var/lib/rancher/k3s/server",
-	"/var/lib/rancher/k3s/server/tls",
-	"/var/lib/rancher/k3s/server/tls/etcd",
-};
-
 static void check_private_dirs(struct verify_ctx *x, struct findings *f)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(private_dirs); i++) {
-		const struct seen *dir = listing_find(&x->files, private_dirs[i]);
+	for (const char *const *path = place_private_dirs; *path; path++) {
+		const struct seen *dir = listing_find(&x->files, *path);
 
 		if (!dir)
 			continue;
@@ -120,7 +112,7 @@ int check_secret_files(struct verify_ctx *x, struct findings *f, struct err *e)
 	vec_foreach (file, &x->files.v) {
 		if (ends_with(file->path, "/.ssh/authorized_keys"))
 			check_ssh_keys(x, f, file);
-		if (S_ISREG(file->st.mode) && in_secret_place(file->path) && listing_is_public(&x->files, file))
+		if (S_ISREG(file->st.mode) && place_is_secret(file->path) && listing_is_public(&x->files, file))
 			found(x, f, file->path, "has mode %04o: everybody on the node can read it; make it 0600",
 			      file->st.mode & 07777);
 	}

@@ -69,8 +69,7 @@ static int add_shipped_overlays(const struct node_ctx *x, struct tree *t, struct
 	return 0;
 }
 
-/* A cluster.yaml at the top of pibuild's own source tree would find the shipped overlays beside it. */
-static bool is_shipped(const char *dir)
+bool node_overlays_shipped(const char *dir)
 {
 	struct err ignored = { 0 };
 	struct stat a, b;
@@ -80,20 +79,36 @@ static bool is_shipped(const char *dir)
 	       a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
+/* Where only an overlay brings something into a folder that has to be root's alone. */
+static void close_private_dirs(struct tree *t)
+{
+	for (const char *const *dir = place_private_dirs; *dir; dir++) {
+		const char *below = arena_printf("%s/", *dir);
+		bool used = false;
+
+		vec_foreach (n, &t->entries)
+			used |= starts_with(n->path, below);
+		if (used && !tree_find(t, *dir))
+			tree_add_dir(t, *dir, 0700, "generated: private");
+	}
+}
+
 static int add_user_overlays(const struct node_ctx *x, struct tree *t, struct err *e)
 {
 	const char *const names[] = { "common", role_names[x->node->role], x->node->name };
 	int r = 0;
 
-	if (!x->user_overlays || is_shipped(x->user_overlays))
+	if (!x->user_overlays || node_overlays_shipped(x->user_overlays))
 		return 0;
 	for (size_t i = 0; i < ARRAY_SIZE(names) && r == 0; i++)
 		r = tree_add_overlay(t, path_join(x->user_overlays, names[i]),
 				     arena_printf("your overlays/%s", names[i]), LAYER_NODE, e);
+	if (r == 0)
+		close_private_dirs(t);
 	return r;
 }
 
-int node_render(const struct node_ctx *x, struct tree *t, struct err *e)
+int node_render_own(const struct node_ctx *x, struct tree *t, struct err *e)
 {
 	int r = add_shipped_overlays(x, t, e);
 
@@ -104,6 +119,13 @@ int node_render(const struct node_ctx *x, struct tree *t, struct err *e)
 		if (r < 0)
 			return err_wrap(e, "node %s: %s", x->node->name, contributors[i].name);
 	}
+	return r;
+}
+
+int node_render(const struct node_ctx *x, struct tree *t, struct err *e)
+{
+	int r = node_render_own(x, t, e);
+
 	if (r == 0)
 		r = add_user_overlays(x, t, e);
 	if (r == 0)

@@ -40,8 +40,16 @@ bool node_uses_wifi(const struct node_ctx *x);
 /* The catalogue's row, its `airgap`, and what the cluster needs (cluster_wants_artifact) together. */
 bool node_wants_artifact(const struct node_ctx *x, const struct artifact *a);
 
+/* Judges the user's overlays DIR (X: all NODES of the config, N of them) against what each card holds without them:
+ * every fault and note of it goes to F, once, by the path on this machine. */
+void node_check_overlays(const char *dir, const struct node_ctx *nodes, size_t n, struct faults *f);
+
 /* Fills TREE, sorted: shipped overlays, artifacts, generated files, then the user's overlays. */
 int node_render(const struct node_ctx *x, struct tree *tree, struct err *e);
+/* The same without the user's overlays, unsorted. */
+int node_render_own(const struct node_ctx *x, struct tree *tree, struct err *e);
+/* DIR is the folder of shipped overlays, which a cluster.yaml at the top of pibuild's own source tree has beside it. */
+bool node_overlays_shipped(const char *dir);
 
 /* ---- contributors ---- */
 int node_add_host(const struct node_ctx *x, struct tree *t, struct err *e);	    /* name, hosts, time, locale */

@@ -56,6 +56,36 @@ static const char *overlays_beside(const struct config *c)
 	return stat(dir, &st) == 0 && S_ISDIR(st.st_mode) ? dir : NULL;
 }
 
+/* A folder meant for overlays, by a name that is not theirs. */
+static void check_overlays_name(struct project *p)
+{
+	static const char *const slips[] = { "overlay", "Overlays", "overlays.d" };
+	const char *dir = path_join(p->config->dir, "overlays");
+	struct stat st;
+
+	if (stat(dir, &st) == 0 && !S_ISDIR(st.st_mode))
+		fault_at(&p->faults, NULL, "%s is no folder; overlays are folders below it", dir);
+	for (size_t i = 0; i < ARRAY_SIZE(slips) && !p->user_overlays; i++) {
+		const char *slip = path_join(p->config->dir, slips[i]);
+
+		if (stat(slip, &st) == 0 && S_ISDIR(st.st_mode))
+			note_at(&p->faults, NULL, "%s is not read; did you mean overlays?", slip);
+	}
+}
+
+static void check_overlays(struct project *p)
+{
+	size_t n = p->config->nodes.n;
+	struct node_ctx *nodes = arena_alloc((n + 1) * sizeof(*nodes));
+
+	check_overlays_name(p);
+	if (!p->user_overlays)
+		return;
+	for (size_t i = 0; i < n; i++)
+		nodes[i] = project_node(p, i);
+	node_check_overlays(p->user_overlays, nodes, n, &p->faults);
+}
+
 static void check_versions(struct project *p)
 {
 	const struct cluster_versions v = versions_in_force(p->catalogue, p->lock, p->config);
@@ -155,6 +185,8 @@ static int load(const struct project_options *o, const struct lock *built, struc
 	if (r < 0)
 		return p->faults.errors ? 0 : r; /* an unknown board is among the faults */
 	check_values(p);
+	if (!p->faults.errors)
+		check_overlays(p);
 	return p->faults.errors ? 0 : load_secrets(p, o, e);
 }
 

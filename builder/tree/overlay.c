@@ -2,6 +2,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 
 #include "base/file.h"
 #include "base/json.h"
@@ -18,7 +19,21 @@ struct overlay {
 
 static bool skipped(const char *name)
 {
-	return streq(name, ".") || streq(name, "..") || streq(name, ".gitkeep") || ends_with(name, "~");
+	return streq(name, ".") || streq(name, "..") || streq(name, ".gitkeep");
+}
+
+/* What programs leave behind in a folder that people edit: no part of what they want on a card. */
+static bool left_behind(const char *name)
+{
+	static const char *const patterns[] = {
+		"*~",	      "#*#",	  ".#*",  ".*.sw[a-p]", ".DS_Store",	  "._*",  "Thumbs.db", "desktop.ini",
+		".directory", "__MACOSX", ".git", ".gitignore", ".gitattributes", ".svn", ".hg"
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(patterns); i++)
+		if (fnmatch(patterns[i], name, 0) == 0)
+			return true;
+	return false;
 }
 
 /* The manifest and the plan are JSON, which has no other text: such a name would be left out of them. */
@@ -57,7 +72,7 @@ static int add_file(const struct overlay *o, int dir, const char *name, const ch
 	if (r < 0)
 		return r;
 	/* What only its owner may read stays so on the card; a shipped file's bits come from the builder's umask. */
-	private = o->layer == LAYER_NODE && !(st->st_mode & 0077);
+	private = o->layer == LAYER_NODE && (!(st->st_mode & 0077) || o->private || place_is_secret(path));
 	if (private)
 		mode &= 0700;
 	n = tree_add_file(o->tree, path, mode, o->origin, "", 0);
@@ -65,7 +80,7 @@ static int add_file(const struct overlay *o, int dir, const char *name, const ch
 	n->host_file = arena_strdup(host);
 	n->size = (uint64_t)st->st_size;
 	n->layer = o->layer;
-	n->secret |= private || o->private;
+	n->secret |= private;
 	memcpy(n->sha256, sha256, sizeof(sha256));
 	return 0;
 }
@@ -85,6 +100,18 @@ static int add_link(const struct overlay *o, int dir, const char *name, const ch
 	return 0;
 }
 
+/* Under umask 077 every folder is private, /etc too: only what the card would not have without it is made so. */
+static void add_private_folder(const struct overlay *o, const char *path)
+{
+	struct entry *n;
+
+	if (tree_find(o->tree, path))
+		return;
+	n = tree_add_dir(o->tree, path, 0700, o->origin);
+	n->layer = o->layer;
+	n->if_missing = true;
+}
+
 static int add_folder(const struct overlay *o, int dir, const char *host, const char *path, unsigned depth,
 		      struct err *e);
 
@@ -94,7 +121,6 @@ static int add_name(const struct overlay *o, int dir, const char *name, const ch
 	struct overlay below = *o;
 	_cleanup_close_ int fd = -1;
 	struct stat st;
-	struct entry *n;
 
 	if (!clean_name(name))
 		return err_class(e, CLASS_CONFIG, "a name in %s holds a control character, is no UTF-8 or is too long",
@@ -113,8 +139,7 @@ static int add_name(const struct overlay *o, int dir, const char *name, const ch
 	if (fd < 0)
 		return err_errno(e, -errno, "cannot open %s", host);
 	if (o->layer == LAYER_NODE && !(st.st_mode & 0077)) {
-		n = tree_add_dir(o->tree, path, 0700, o->origin);
-		n->layer = o->layer;
+		add_private_folder(o, path);
 		below.private = true;
 	}
 	return add_folder(&below, fd, host, path, depth + 1, e);
@@ -134,7 +159,9 @@ static int add_folder(const struct overlay *o, int dir, const char *host, const 
 	for (int i = 0; i < n; i++) {
 		const char *name = names[i]->d_name;
 
-		if (r == 0 && !skipped(name))
+		if (r == 0 && left_behind(name))
+			*vec_push(&o->tree->left_out) = path_join(host, name);
+		else if (r == 0 && !skipped(name))
 			r = add_name(o, dir, name, path_join(host, name), path_join(path, name), depth, e);
 		free(names[i]);
 	}

@@ -40,6 +40,7 @@ struct entry {
 	enum entry_layer layer;
 	unsigned mode; /* 07777 bits; ignored for symlinks */
 	unsigned uid, gid;
+	bool if_missing;    /* ENTRY_DIR: one that is there keeps its owner and mode */
 	bool secret;	    /* its digest, from which a short one could be guessed, is in no manifest */
 	const char *origin; /* "overlay common", "generated: k3s", "artifact: helm v3.22.0", "your overlays/worker" */
 
@@ -59,6 +60,7 @@ struct entry {
 
 struct tree {
 	VEC(struct entry) entries;
+	VEC(const char *) left_out; /* files of the host that an overlay has, but no card gets */
 };
 
 /* All copy their strings; the returned entry may be adjusted (uid, secret, layer) until the next add. Files and
@@ -75,10 +77,20 @@ struct entry *tree_add_artifact(struct tree *t, const struct pin *pin);
 struct entry *tree_add_images(struct tree *t, const char *path, const struct images *images);
 
 /* Adds the folder DIR of the host below "/": modes 0755 (with an x bit) or 0644, owner root. LAYER as given; in
- * LAYER_NODE (the user's own) files and folders that only their owner may read stay private. A missing DIR is fine.
- * Refuses devices, sockets, setuid files and names with control characters or beyond UTF-8; symbolic links are copied
- * as links. Names in .gitkeep and editor backups (*~) are skipped. */
+ * LAYER_NODE (the user's own) files and folders that only their owner may read stay private, what is in such folders or
+ * in a place_is_secret() is private too, and folders that the base has keep their modes. A missing DIR is fine. Refuses
+ * devices, sockets, setuid files and names with control characters or beyond UTF-8; symbolic links are copied as links.
+ * .gitkeep is skipped, and what editors, file managers and git leave behind is only told, in T->left_out. */
 int tree_add_overlay(struct tree *t, const char *dir, const char *origin, enum entry_layer layer, struct err *e);
+
+/* ---- what a path means on a card (place.c) ---- */
+
+/* Nothing below may be open to all, whoever put it there. */
+bool place_is_secret(const char *path);
+/* Folders that are root's alone, NULL at the end. */
+extern const char *const place_private_dirs[];
+/* Why a file that a running machine makes for itself has no place in an image ("is a host key: ..."); NULL = it has. */
+const char *place_one_machine(const char *path);
 
 struct entry *tree_find(const struct tree *t, const char *path);
 /* By path bytewise, so parents come before what is in them. */

@@ -262,7 +262,6 @@ t.addfile(i); t.close()'
 	echo common >overlays/common/etc/a && echo common >overlays/common/etc/b && echo common >overlays/common/etc/c
 	echo worker >overlays/worker/etc/b && echo worker >overlays/worker/etc/c
 	echo node >overlays/w-1/etc/c
-	echo mine >overlays/w-1/etc/hostname
 	echo note >overlays/common/boot/firmware/note.txt
 	install -m 755 /dev/null overlays/common/etc/run
 	ln -s a overlays/common/etc/link
@@ -271,19 +270,34 @@ t.addfile(i); t.close()'
 	[ "$(root_cat out/w-1.img /etc/a)" = common ]
 	[ "$(root_cat out/w-1.img /etc/b)" = worker ]
 	[ "$(root_cat out/w-1.img /etc/c)" = node ]
-	[ "$(root_cat out/w-1.img /etc/hostname)" = mine ]
 	[ "$(root_mode out/w-1.img /etc/run)" = 0755 ]
 	[ "$(root_link out/w-1.img /etc/link)" = a ]
 	[ "$(boot_cat out/w-1.img note.txt)" = note ]
 }
 
-@test "an overlay that replaces a file with secrets is kept as private as that one" {
-	mkdir -p overlays/w-1/etc/rancher/k3s
-	echo 'server: https://192.168.1.11:6443' >overlays/w-1/etc/rancher/k3s/config.yaml
-	chmod 644 overlays/w-1/etc/rancher/k3s/config.yaml
-	build --node w-1 >/dev/null
-	[ "$(root_mode out/w-1.img /etc/rancher/k3s/config.yaml)" = 0600 ]
-	jq -e '[.files[] | select(.path == "/etc/rancher/k3s/config.yaml")][0] | has("sha256") | not' out/w-1.manifest.json
+@test "what an overlay lays where secrets lie is private, also on a umask that opens or closes everything; verify agrees" {
+	local path mask
+	for mask in 022 077; do
+		rm -rf overlays out
+		umask $mask
+		mkdir -p overlays/w-1/etc/{rancher/k3s/config.yaml.d,NetworkManager/system-connections,sysctl.d} \
+			overlays/w-1/{usr/local/bin,home/pi,var/lib/rancher/k3s/server/manifests}
+		echo 'mirrors: {}' >overlays/w-1/etc/rancher/k3s/registries.yaml
+		echo 'node-label+: [a=b]' >overlays/w-1/etc/rancher/k3s/config.yaml.d/50-mine.yaml
+		echo '[connection]' >overlays/w-1/etc/NetworkManager/system-connections/mine.nmconnection
+		echo 'vm.swappiness = 1' >overlays/w-1/etc/sysctl.d/99-mine.conf
+		echo 'kind: Namespace' >overlays/w-1/var/lib/rancher/k3s/server/manifests/mine.yaml
+		echo '# mine' >overlays/w-1/home/pi/.bash_aliases
+		build --node w-1 >/dev/null
+		"$PIBUILD" verify out/w-1.img
+		for path in /etc/rancher/k3s/registries.yaml /etc/rancher/k3s/config.yaml.d/50-mine.yaml /etc/NetworkManager/system-connections/mine.nmconnection; do
+			[ "$(root_mode out/w-1.img $path)" = 0600 ]
+			jq -e --arg path $path '[.files[] | select(.path == $path)][0] | has("sha256") | not' out/w-1.manifest.json
+		done
+		[ "$(root_mode out/w-1.img /etc)$(root_mode out/w-1.img /etc/rancher)" = 07550755 ]
+		[ "$(root_mode out/w-1.img /var/lib/rancher/k3s/server)" = 0700 ]
+		[ "$(root_owner out/w-1.img /home/pi)" = 1000:1000 ]
+	done
 }
 
 @test "a setuid file in an overlay is refused" {

@@ -113,12 +113,12 @@ stamp() {
 	[ -z "$(tr -d '\0' <"$disk" | head -c 1)" ]
 }
 
-@test "nodes whose overlays take the place of a shipped file cannot share a generic image" {
-	mkdir -p own/overlays/w-2/usr/lib/pibuild && cp cluster.yaml own/
+@test "nodes whose overlays need other room cannot share a generic image" {
+	mkdir -p own/overlays/w-2/opt && cp cluster.yaml own/
 	echo '  - {name: w-2, role: worker, board: rpi5, address: 192.168.1.15/24}' >>own/cluster.yaml
 	"$PIBUILD" plan -c own/cluster.yaml --generic >/dev/null
-	echo '# mine' >own/overlays/w-2/usr/lib/pibuild/lib.sh
-	fails 3 "w-1 and w-2 cannot share a generic image: /usr/lib/pibuild/lib.sh differs" "$PIBUILD" plan -c own/cluster.yaml --generic
+	truncate -s 40M own/overlays/w-2/opt/big
+	fails 3 "w-1 and w-2 cannot share a generic image: your overlays for one of them are larger by 32 MiB or more" "$PIBUILD" plan -c own/cluster.yaml --generic
 	"$PIBUILD" plan -c own/cluster.yaml >/dev/null
 }
 

@@ -265,7 +265,8 @@ flip() {
 
 @test "what a user keeps private may be readable in a private folder, and run; not more" {
 	copy hanging/w-1.img
-	[ "$(root_mode "$img" /etc/private.d/pin)$(root_mode "$img" /etc/script)" = 06440700 ]
+	[ "$(root_mode "$img" /etc/private.d/pin)$(root_mode "$img" /etc/script)" = 06000700 ]
+	change 'sif /etc/private.d/pin mode 0100644'
 	change 'sif /etc/private.d mode 040755'
 	change 'sif /etc/script mode 0100705'
 	judged

@@ -1,0 +1,519 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a user's overlays must not do, found before anything is built: folders that no node takes, the place of a file
+ * that pibuild writes or that decides boot and login, and files that a card could not use as they are. What pibuild
+ * writes is known from the tree of each node; what the base has there, from the table below.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
+#include "node/node.h"
+
+/* How much of a file is looked at: line ends and the first line show early. */
+enum { LOOK_LIMIT = 64 * 1024 };
+
+struct overlay_check {
+	const char *dir; /* the overlays of the user */
+	const struct node_ctx *nodes;
+	size_t n_nodes;
+	struct tree *own; /* what each node's card holds without them */
+	struct faults *faults;
+};
+
+/* ---- paths that are spoken for ---- */
+
+struct owned_path {
+	const char *pattern; /* fnmatch(3), "*" takes slashes too; first match wins */
+	const char *why, *instead;
+};
+
+static const char names_node[] = "cluster.yaml names the node", decides_login[] = "it decides who may log in",
+		  decides_boot[] = "the card boots by it", decides_network[] = "it decides the node's network",
+		  holds_k3s[] = "K3s starts with it, and pibuild writes it",
+		  is_pibuilds[] = "that place is pibuild's own", unread[] = "nothing on the card reads it",
+		  one_machine[] = "every card would be the same machine";
+static const char by_hand[] = "there is no key for it yet: change it on the boot partition of the flashed card";
+
+static const struct owned_path owned_paths[] = {
+	{ "/etc/hostname", names_node, "set nodes[].name" },
+	{ "/etc/hosts", "the cluster's nodes stand in it",
+	  "let the name server of network.nameservers know other names" },
+	{ "/etc/@(localtime|timezone)", "cluster.yaml decides the time zone", "set access.timezone" },
+	{ "/etc/@(locale.conf|locale.gen|default/locale)", "cluster.yaml decides the locale", "set access.locale" },
+	{ "/etc/default/keyboard", "cluster.yaml decides the keyboard", "set access.keyboard" },
+	{ "/etc/@(passwd|shadow|group|gshadow|subuid|subgid)", decides_login,
+	  "set access.user; other accounts go into a file of /etc/sysusers.d/" },
+	{ "*/.ssh/authorized_keys*", decides_login, "set access.sshKeys" },
+	{ "/etc/ssh/sshd_config", decides_login, "put a file into /etc/ssh/sshd_config.d/" },
+	{ "/etc/ssh/sshd_config.d/00-pibuild.conf", decides_login, "give your file another name there" },
+	{ "/etc/sudoers", decides_login, "put a file into /etc/sudoers.d/" },
+	{ "/etc/sudoers.d/010-pibuild", decides_login, "give your file another name there" },
+	{ "/etc/@(pam.d/*|pam.conf|nsswitch.conf|security/access.conf)", decides_login, "leave it as the base has it" },
+	{ "/etc/fstab", decides_boot, "mount other disks by a unit: /etc/systemd/system/NAME.mount" },
+	{ "/etc/@(crypttab|ld.so.preload)", decides_boot, "leave it as the base has it" },
+	{ "/etc/machine-id", one_machine, "leave it out: each card makes its own at its first boot" },
+	{ "/var/lib/dbus/machine-id", one_machine, "leave it out: each card makes its own at its first boot" },
+	{ "/etc/systemd/system/default.target", decides_boot, "leave it as the base has it" },
+	{ "/usr/@(sbin/init|lib/systemd/systemd)", decides_boot, "leave it as the base has it" },
+	{ "/boot/firmware/@(cmdline|config).txt", decides_boot, by_hand },
+	{ "/boot/@(cmdline|config).txt", "the firmware reads /boot/firmware/ instead", by_hand },
+	{ "/boot/firmware/pibuild-status.*", is_pibuilds, "leave it out" },
+	{ "/boot/firmware/@(kernel*.img|initramfs*|start*.elf|fixup*.dat|bootcode.bin|*.dtb)", decides_boot,
+	  "build from a base that has it: os.base" },
+	{ "/boot*/@(ssh|ssh.txt|userconf|userconf.txt|firstrun.sh|custom.toml|wpa_supplicant.conf)", unread,
+	  "set access and network.wifi in cluster.yaml" },
+	{ "/boot/firmware/@(user-data|meta-data|network-config)", "cloud-init is off on the card",
+	  "set access and network in cluster.yaml" },
+	{ "/etc/cloud/*", "cloud-init is off on the card", "set access and network in cluster.yaml" },
+	{ "/etc/default/raspi-@(extra-cmdline|firmware-custom)", decides_boot, by_hand },
+	{ "/etc/resolv.conf", decides_network, "set network.nameservers" },
+	{ "/etc/wpa_supplicant/*.conf", unread, "set network.wifi" },
+	{ "/etc/@(dhcpcd.conf|network/interfaces|network/interfaces.d/*|netplan/*)", decides_network,
+	  "set network in cluster.yaml; other connections go into /etc/NetworkManager/system-connections/" },
+	{ "/etc/systemd/network/*.@(network|netdev)", "systemd-networkd is off on the card",
+	  "set network in cluster.yaml; other connections go into /etc/NetworkManager/system-connections/" },
+	{ "/etc/NetworkManager/NetworkManager.conf", decides_network, "put a file into /etc/NetworkManager/conf.d/" },
+	{ "/etc/NetworkManager/conf.d/10-pibuild.conf", decides_network, "give your file another name there" },
+	{ "/etc/NetworkManager/system-connections/pibuild-*", decides_network,
+	  "set network in cluster.yaml; give another connection another name" },
+	{ "/var/lib/NetworkManager/*", decides_network, "set network in cluster.yaml" },
+	{ "/etc/rancher/k3s/config.yaml", holds_k3s, "put a file into /etc/rancher/k3s/config.yaml.d/" },
+	{ "/etc/rancher/node/*", "it is the node's password in its cluster",
+	  "it is in secrets.yaml: pibuild secrets show" },
+	{ "/var/lib/rancher/k3s/server/@(token|agent-token|node-token|tls/*|cred/*|db/*)", holds_k3s,
+	  "it is in secrets.yaml: pibuild secrets show" },
+	{ "/var/lib/rancher/k3s/agent/etc/containerd/@(config|config-v3).toml?(.tmpl)", holds_k3s,
+	  "put a file into /var/lib/rancher/k3s/agent/etc/containerd/config-v3.toml.d/" },
+	{ "/etc/systemd/system/k3s.service", holds_k3s, "put a file into /etc/systemd/system/k3s.service.d/" },
+	{ "/etc/systemd/system/k3s-agent.service", holds_k3s,
+	  "put a file into /etc/systemd/system/k3s-agent.service.d/" },
+	{ "/etc/systemd/system/*@(.wants|.requires)/@(k3s|k3s-agent|pibuild-*).service", "the node's role decides it",
+	  "set nodes[].role" },
+	{ "/etc/systemd/system/pibuild-+([^/]).service", is_pibuilds,
+	  "put a file into a folder of that name with .d: pibuild-NAME.service.d/" },
+	{ "/etc/systemd/system-preset/00-pibuild.preset", is_pibuilds, "give your file another name there" },
+	{ "/@(etc|usr/lib|usr/share|var/lib)/pibuild", is_pibuilds, "choose another place" },
+	{ "/@(etc|usr/lib|usr/share|var/lib)/pibuild/*", is_pibuilds, "choose another place" },
+	{ "/usr/local/bin/*", "pibuild installs that program", "set its version in cluster.yaml: versions" },
+	{ "*", "pibuild writes it", "leave it out" }, /* what a node's tree has and no row tells better */
+};
+
+/* Rows that hold whatever the node's tree has: all but the last two. */
+static const struct owned_path *owned_path_row(const char *path, bool in_tree)
+{
+	size_t n = ARRAY_SIZE(owned_paths) - (in_tree ? 0 : 2);
+
+	for (size_t i = 0; i < n; i++)
+		if (fnmatch(owned_paths[i].pattern, path, FNM_EXTMATCH) == 0)
+			return &owned_paths[i];
+	return NULL;
+}
+
+/* /bin, /sbin and /lib are links to those of /usr, and the FAT does not tell capitals from small letters. */
+static const char *overlay_real_path(const char *path)
+{
+	static const char *const merged[] = { "/bin/", "/sbin/", "/lib/" };
+	char *lower;
+
+	for (size_t i = 0; i < ARRAY_SIZE(merged); i++)
+		if (starts_with(path, merged[i]))
+			return arena_printf("/usr%s", path);
+	if (!starts_with(path, "/boot/"))
+		return path;
+	lower = arena_strdup(path);
+	for (char *p = lower; *p; p++)
+		*p = (char)(*p >= 'A' && *p <= 'Z' ? *p + ('a' - 'A') : *p);
+	return lower;
+}
+
+/* ---- telling ---- */
+
+/* What two nodes take is told once. */
+static bool overlay_told(const struct overlay_check *c, const char *msg)
+{
+	vec_foreach (x, &c->faults->list)
+		if (streq(x->msg, msg))
+			return true;
+	return false;
+}
+
+_printf_(2, 3) static void overlay_fault(const struct overlay_check *c, const char *fmt, ...)
+{
+	char *msg = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (vasprintf(&msg, fmt, ap) < 0)
+		msg = NULL;
+	va_end(ap);
+	msg = clean_text(arena_strdup(str_or(msg, "")));
+	if (!overlay_told(c, msg))
+		fault_at(c->faults, NULL, "%s", msg);
+}
+
+_printf_(2, 3) static void overlay_note(const struct overlay_check *c, const char *fmt, ...)
+{
+	char *msg = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (vasprintf(&msg, fmt, ap) < 0)
+		msg = NULL;
+	va_end(ap);
+	msg = clean_text(arena_strdup(str_or(msg, "")));
+	if (!overlay_told(c, msg))
+		note_at(c->faults, NULL, "%s", msg);
+}
+
+/* ---- one entry ---- */
+
+static const char *overlay_host_path(const char *folder, const struct entry *n)
+{
+	return path_join(folder, n->path + 1);
+}
+
+static void check_owned(const struct overlay_check *c, const char *host, const struct entry *n, const struct tree *own)
+{
+	const char *path = overlay_real_path(n->path), *machine = place_one_machine(path);
+	const struct entry *taken = tree_find(own, path);
+	const struct owned_path *row;
+
+	/* What is copied from the skeleton of homes is the user's own to decide. */
+	if (n->kind == ENTRY_DIR || (taken && taken->edit_from))
+		return;
+	row = owned_path_row(path, taken != NULL);
+	if (machine)
+		overlay_fault(c, "%s %s: leave it out", host, machine);
+	else if (row)
+		overlay_fault(c, "%s would take the place of %s%s: %s; %s", host,
+			      taken && taken->kind == ENTRY_DIR ? "the folder " : "", path, row->why, row->instead);
+	if (machine || row)
+		return;
+	vec_foreach (o, &own->entries) {
+		if (starts_with(o->path, arena_printf("%s/", path))) {
+			overlay_fault(c, "%s would take the place of the folder %s, in which the card needs %s", host,
+				      path, path_base(o->path));
+			return;
+		}
+		if (o->kind != ENTRY_DIR && o->kind != ENTRY_REMOVE && o->kind != ENTRY_UNPACK &&
+		    starts_with(path, arena_printf("%s/", o->path))) {
+			overlay_fault(c, "%s cannot be on the card: %s is a file there", host, o->path);
+			return;
+		}
+	}
+}
+
+static const char *first_folder(const char *path)
+{
+	return arena_strndup(path + 1, strcspn(path + 1, "/"));
+}
+
+static void check_first_folder(const struct overlay_check *c, const char *folder, const struct entry *n)
+{
+	static const char *const known[] = { "bin", "boot", "etc",  "home", "lib", "media", "mnt",
+					     "opt", "root", "sbin", "srv",  "usr", "var" };
+	static const char *const mounted[] = { "dev", "proc", "run", "sys", "tmp" };
+	const char *name = first_folder(n->path), *near;
+
+	for (size_t i = 0; i < ARRAY_SIZE(mounted); i++)
+		if (streq(name, mounted[i]))
+			overlay_fault(c,
+				      "%s: nothing there is seen on a running card, which mounts its own /%s over it",
+				      path_join(folder, name), name);
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+		if (streq(name, known[i]))
+			return;
+	near = nearest_word(name, known, ARRAY_SIZE(known));
+	if (near && strchr(n->path + 1, '/'))
+		overlay_fault(c, "%s would make a new folder /%s on the card; did you mean %s?",
+			      path_join(folder, name), name, near);
+	else
+		overlay_note(c, "%s makes a new %s /%s on the card", path_join(folder, name),
+			     strchr(n->path + 1, '/') ? "folder" : "file", name);
+}
+
+/* ---- links ---- */
+
+static const char *wants_unit(const char *path)
+{
+	const char *dir = path_dir(path);
+
+	return strstr(path, "/systemd/") && (ends_with(dir, ".wants") || ends_with(dir, ".requires")) ? path_base(path)
+												      : NULL;
+}
+
+/* TARGET as seen from PATH, "." and ".." resolved; NULL when it climbs out at the top. */
+static const char *resolve_target(const char *path, const char *target)
+{
+	_cleanup_free_ char *all = *target == '/' ? xasprintf("%s", target)
+						  : xasprintf("%s/%s", path_dir(path), target);
+	VEC(const char *) parts = { 0 };
+	_cleanup_strbuf_ struct strbuf b = { 0 };
+	char *save = NULL;
+
+	for (char *s = strtok_r(all, "/", &save); s; s = strtok_r(NULL, "/", &save)) {
+		if (streq(s, "."))
+			continue;
+		if (!streq(s, ".."))
+			*vec_push(&parts) = s;
+		else if (parts.n)
+			parts.n--;
+		else
+			return NULL;
+	}
+	vec_foreach (part, &parts)
+		strbuf_addf(&b, "/%s", *part);
+	return arena_strdup(b.n ? b.s : "/");
+}
+
+static void check_link(const struct overlay_check *c, const char *host, const struct entry *n, const struct tree *own,
+		       const struct tree *users)
+{
+	const char *target = n->bytes, *path = resolve_target(n->path, target);
+	char project[PATH_MAX];
+
+	if (!path) {
+		overlay_fault(c,
+			      "the link %s leads out of its overlay (%s): links are laid on the card as they are; copy "
+			      "the file",
+			      host, target);
+		return;
+	}
+	if (realpath(path_dir(c->dir), project) && !streq(project, "/") && starts_with(path, project)) {
+		overlay_fault(c, "the link %s leads to a place of this machine (%s), which no card has; copy the file",
+			      host, target);
+		return;
+	}
+	if (wants_unit(n->path) && starts_with(path, "/etc/systemd/") && !tree_find(own, path) &&
+	    !tree_find(users, path))
+		overlay_fault(c, "the link %s leads to %s, which neither your overlays nor pibuild bring", host, path);
+}
+
+/* ---- what is in a file ---- */
+
+struct look {
+	const char *s;
+	size_t n;
+	bool text, crlf, script, bom, utf16;
+};
+
+static bool look_at(const char *host, char buf[LOOK_LIMIT + 1], struct look *ret)
+{
+	_cleanup_close_ int fd = open(host, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, buf, LOOK_LIMIT);
+	const char *s = buf;
+
+	if (n <= 0)
+		return false;
+	buf[n] = '\0';
+	*ret = (struct look){ .n = (size_t)n };
+	ret->utf16 = n > 1 && (!memcmp(s, "\xff\xfe", 2) || !memcmp(s, "\xfe\xff", 2));
+	ret->bom = n > 2 && !memcmp(s, "\xef\xbb\xbf", 3);
+	s += ret->bom ? 3 : 0;
+	ret->s = s;
+	ret->text = !memchr(buf, '\0', (size_t)n);
+	ret->script = starts_with(s, "#!");
+	ret->crlf = ret->text && strstr(s, "\r\n");
+	return true;
+}
+
+static bool is_unit(const char *path)
+{
+	static const char *const kinds[] = {
+		".service", ".timer", ".socket", ".path", ".mount", ".automount", ".target"
+	};
+
+	if (!strstr(path, "/systemd/system/"))
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		if (ends_with(path, kinds[i]))
+			return true;
+	return strstr(path, ".d/") && ends_with(path, ".conf");
+}
+
+/* Programs that read a file line by line and take a CR for a part of the word before it. */
+static bool minds_line_ends(const char *path)
+{
+	static const char *const places[] = { "/etc/sudoers.d/", "/etc/ssh/",		"/etc/cron.",
+					      "/etc/crontab",	 "/etc/sysctl.d/",	"/etc/modules-load.d/",
+					      "/etc/udev/",	 "/etc/environment",	"/etc/default/",
+					      "/etc/profile",	 "/etc/NetworkManager/" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
+		if (starts_with(path, places[i]))
+			return true;
+	return false;
+}
+
+/* Folders whose scripts are only run with an x bit. */
+static bool is_run(const char *path)
+{
+	return strstr(path, "/bin/") || strstr(path, "/sbin/") || strstr(path, "/dispatcher.d/") ||
+	       fnmatch("/etc/cron.@(hourly|daily|weekly|monthly)/*", path, FNM_EXTMATCH) == 0;
+}
+
+static bool is_wanted(const struct tree *users, const char *unit)
+{
+	vec_foreach (n, &users->entries) {
+		const char *wanted = wants_unit(n->path);
+
+		if (wanted && streq(wanted, unit))
+			return true;
+	}
+	return false;
+}
+
+static void check_content(const struct overlay_check *c, const char *host, const struct entry *n,
+			  const struct tree *users)
+{
+	static char buf[LOOK_LIMIT + 1];
+	const char *name = path_base(n->path);
+	struct look look;
+
+	if (wants_unit(n->path)) {
+		overlay_fault(c, "%s is a file, and systemd follows only links there: ln -sf ../%s %s", host, name,
+			      host);
+		return;
+	}
+	if (!look_at(host, buf, &look))
+		return;
+	if (look.utf16 && (is_unit(n->path) || minds_line_ends(n->path))) {
+		overlay_fault(c, "%s is saved as UTF-16, which nothing on the card reads: save it as UTF-8", host);
+	} else if (look.bom && (look.script || is_unit(n->path) || minds_line_ends(n->path))) {
+		overlay_fault(c, "%s begins with a byte order mark: save it as UTF-8 without one", host);
+	} else if (look.crlf && look.script) {
+		overlay_fault(c, "%s has the line ends of Windows, so its #! names no program: sed -i 's/\\r$//' %s",
+			      host, host);
+	} else if (look.crlf && (is_unit(n->path) || minds_line_ends(n->path))) {
+		overlay_fault(c, "%s has the line ends of Windows: sed -i 's/\\r$//' %s", host, host);
+	} else if (look.script && !(n->mode & 0111) && is_run(n->path)) {
+		overlay_note(c, "%s is a script without an x bit, so it cannot be run: chmod +x %s", host, host);
+	} else if (is_unit(n->path) && strstr(look.s, "\n[Install]") && !strchr(name, '@') && !is_wanted(users, name)) {
+		overlay_note(c,
+			     "%s is enabled by no link: systemd's presets may do it at the first boot; to be sure, ln "
+			     "-s ../%s "
+			     "into the .wants folder of its target, for example multi-user.target.wants",
+			     host, name);
+	}
+}
+
+/* ---- folders ---- */
+
+static bool node_takes(const struct node_ctx *x, const char *name)
+{
+	return streq(name, "common") || streq(name, role_names[x->node->role]) || streq(name, x->node->name);
+}
+
+/* Two names of the boot partition that a FAT takes for one. */
+static void check_capitals(const struct overlay_check *c, const char *folder, const struct tree *users)
+{
+	vec_foreach (a, &users->entries)
+		for (struct entry *b = users->entries.v; b < a; b++)
+			if (entry_on_boot(a) && !strcasecmp(a->path, b->path))
+				overlay_fault(c, "%s and %s are one file on the boot partition, which is a FAT",
+					      overlay_host_path(folder, b), path_base(a->path));
+}
+
+static void check_folder_of(const struct overlay_check *c, const char *name)
+{
+	const char *folder = path_join(c->dir, name);
+	struct tree users = { 0 };
+	struct err e = { 0 };
+
+	if (tree_add_overlay(&users, folder, "", LAYER_NODE, &e) < 0)
+		overlay_fault(c, "%s", e.msg);
+	vec_foreach (path, &users.left_out)
+		overlay_note(c, "%s is not copied: programs leave such files behind", *path);
+	check_capitals(c, folder, &users);
+	vec_foreach (n, &users.entries) {
+		const char *host = n->kind == ENTRY_FILE ? n->host_file : overlay_host_path(folder, n);
+		size_t before = c->faults->errors;
+
+		check_first_folder(c, folder, n);
+		for (size_t i = 0; i < c->n_nodes; i++) {
+			if (!node_takes(&c->nodes[i], name))
+				continue;
+			check_owned(c, host, n, &c->own[i]);
+			if (n->kind == ENTRY_SYMLINK && c->faults->errors == before)
+				check_link(c, host, n, &c->own[i], &users);
+		}
+		if (n->kind == ENTRY_FILE && c->faults->errors == before)
+			check_content(c, host, n, &users);
+	}
+}
+
+static bool takes_any(const struct overlay_check *c, const char *name)
+{
+	for (size_t i = 0; i < ROLE_COUNT; i++)
+		if (streq(name, role_names[i]))
+			return true;
+	for (size_t i = 0; i < c->n_nodes; i++)
+		if (node_takes(&c->nodes[i], name))
+			return true;
+	return false;
+}
+
+static void fault_stray_folder(const struct overlay_check *c, const char *name)
+{
+	const char **known = arena_alloc((c->n_nodes + ROLE_COUNT + 1) * sizeof(*known)), *near;
+	size_t n = 0;
+
+	known[n++] = "common";
+	for (size_t i = 0; i < ROLE_COUNT; i++)
+		known[n++] = role_names[i];
+	for (size_t i = 0; i < c->n_nodes; i++)
+		known[n++] = c->nodes[i].node->name;
+	near = nearest_word(name, known, n);
+	overlay_fault(
+		c, "%s is taken by no node: its folders are common, control-plane, worker and the nodes' names%s%s%s",
+		path_join(c->dir, name), near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+}
+
+/* Hidden files and a README are for the people who keep the folder. */
+static void check_name(const struct overlay_check *c, const char *name)
+{
+	const char *path = path_join(c->dir, name);
+	struct stat st;
+
+	if (*name == '.' || starts_with(name, "README"))
+		return;
+	if (stat(path, &st) < 0)
+		overlay_fault(c, "cannot read %s: %s", path, strerror(errno));
+	else if (!S_ISDIR(st.st_mode))
+		overlay_fault(c,
+			      "%s is no folder, so no card gets it; put it into a folder of it: common, a role or a "
+			      "node's name",
+			      path);
+	else if (!takes_any(c, name))
+		fault_stray_folder(c, name);
+	else
+		check_folder_of(c, name);
+}
+
+void node_check_overlays(const char *dir, const struct node_ctx *nodes, size_t n, struct faults *f)
+{
+	struct overlay_check c = { dir, nodes, n, arena_alloc((n + 1) * sizeof(*c.own)), f };
+	struct dirent **names = NULL;
+	struct err e = { 0 };
+	int count;
+
+	if (node_overlays_shipped(dir))
+		return;
+	for (size_t i = 0; i < n; i++)
+		if (node_render_own(&nodes[i], &c.own[i], &e) < 0)
+			return; /* whoever builds is told */
+	count = scandir(dir, &names, NULL, alphasort);
+	if (count < 0)
+		overlay_fault(&c, "cannot list %s: %s", dir, strerror(errno));
+	for (int i = 0; i < count; i++) {
+		check_name(&c, names[i]->d_name);
+		free(names[i]);
+	}
+	free(names);
+}

@@ -1,0 +1,325 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# What a user's overlays must not do is found by check, and by build with the same words.
+
+load ../lib/image
+
+setup() {
+	cd "$BATS_TEST_TMPDIR"
+	write_cluster
+	umask 022
+}
+
+# put PATH [CONTENT]: a file below overlays/
+put() {
+	mkdir -p "$(dirname "overlays/$1")"
+	printf '%s' "${2-x}" >"overlays/$1"
+}
+
+# refused PATH TEXT: check says so of the file, and the exit code is that of a wrong cluster.yaml
+refused() {
+	grep -F -- "error: ./overlays/$1" <<<"$output" | grep -qF -- "$2" || { echo "not said of $1: $2"; echo "$output"; return 1; }
+}
+
+check() {
+	run "$PIBUILD" check
+}
+
+@test "folders that no node takes are faults with the nearest name; so are files beside them" {
+	local name
+	for name in CP-1 control_plane controlplane workers Common w1 nosuchnode; do put "$name/etc/a"; done
+	put notes.txt
+	put README.md
+	put .gitignore
+	check
+	[ "$status" -eq 3 ]
+	refused CP-1 'did you mean cp-1?'
+	refused control_plane 'did you mean control-plane?'
+	refused controlplane 'did you mean control-plane?'
+	refused workers 'did you mean worker?'
+	refused Common 'did you mean common?'
+	refused w1 'did you mean w-1?'
+	refused nosuchnode "is taken by no node: its folders are common, control-plane, worker and the nodes' names"
+	refused notes.txt 'is no folder, so no card gets it'
+	[ "$(grep -c '^error:' <<<"$output")" -eq 8 ]
+}
+
+@test "a folder meant for overlays by another name is told" {
+	mkdir overlay
+	check
+	[ "$status" -eq 0 ]
+	[[ "$output" == *"note: ./overlay is not read; did you mean overlays?"* ]]
+	rmdir overlay
+	touch overlays
+	check
+	[ "$status" -eq 3 ]
+	[[ "$output" == *"error: ./overlays is no folder"* ]]
+}
+
+@test "what decides boot and login, and what pibuild writes, is refused by name with what to do instead" {
+	local row path
+	cat >rows <<-'EOT'
+		etc/hosts|network.nameservers
+		etc/hostname|nodes[].name
+		etc/localtime|access.timezone
+		etc/timezone|access.timezone
+		etc/locale.gen|access.locale
+		etc/default/keyboard|cluster.yaml decides the keyboard
+		etc/passwd|access.user
+		etc/shadow|access.user
+		etc/group|access.user
+		etc/subuid|access.user
+		home/pi/.ssh/authorized_keys|access.sshKeys
+		root/.ssh/authorized_keys|access.sshKeys
+		etc/ssh/sshd_config|/etc/ssh/sshd_config.d/
+		etc/ssh/sshd_config.d/00-pibuild.conf|another name
+		etc/ssh/ssh_host_ed25519_key|is a host key
+		etc/sudoers|/etc/sudoers.d/
+		etc/sudoers.d/010-pibuild|another name
+		etc/pam.d/sshd|who may log in
+		etc/nsswitch.conf|who may log in
+		etc/fstab|NAME.mount
+		etc/machine-id|the same machine
+		var/lib/systemd/random-seed|random data of one machine
+		etc/systemd/system/default.target|the card boots by it
+		etc/systemd/system/k3s.service|/etc/systemd/system/k3s.service.d/
+		etc/systemd/system/pibuild-report.service|pibuild-NAME.service.d/
+		etc/systemd/system/userconfig.service|pibuild writes it
+		etc/systemd/system/multi-user.target.wants/k3s-agent.service|nodes[].role
+		etc/systemd/system-preset/00-pibuild.preset|another name
+		sbin/init|the card boots by it
+		lib/pibuild/step|choose another place
+		boot/firmware/cmdline.txt|there is no key for it yet
+		boot/firmware/Config.TXT|there is no key for it yet
+		boot/firmware/kernel8.img|os.base
+		boot/firmware/bcm2712-rpi-5-b.dtb|os.base
+		boot/firmware/userconf.txt|nothing on the card reads it
+		boot/firmware/user-data|cloud-init is off
+		boot/firmware/pibuild-status.json|pibuild's own
+		boot/config.txt|/boot/firmware/
+		boot/ssh|nothing on the card reads it
+		etc/resolv.conf|network.nameservers
+		etc/network/interfaces|network in cluster.yaml
+		etc/netplan/50.yaml|network in cluster.yaml
+		etc/wpa_supplicant/wpa_supplicant.conf|network.wifi
+		etc/systemd/network/10-eth0.network|systemd-networkd is off
+		etc/NetworkManager/NetworkManager.conf|/etc/NetworkManager/conf.d/
+		etc/NetworkManager/system-connections/pibuild-eth0.nmconnection|network in cluster.yaml
+		etc/rancher/k3s/config.yaml|/etc/rancher/k3s/config.yaml.d/
+		etc/rancher/node/password|pibuild secrets show
+		var/lib/rancher/k3s/server/token|pibuild secrets show
+		var/lib/rancher/k3s/server/tls/server-ca.key|pibuild secrets show
+		var/lib/rancher/k3s/agent/etc/containerd/config-v3.toml.tmpl|config-v3.toml.d/
+		etc/pibuild/node|choose another place
+		etc/pibuild/manifests/mine.yaml|choose another place
+		etc/pibuild/manifest.json|choose another place
+		var/lib/pibuild/k3s.done|choose another place
+		usr/local/bin/k3s|versions
+	EOT
+	while IFS='|' read -r path _; do put "common/$path"; done <rows
+	check
+	[ "$status" -eq 3 ]
+	while IFS='|' read -r path row; do refused "common/$path " "$row"; done <rows
+	[ "$(grep -c '^error:' <<<"$output")" -eq "$(wc -l <rows)" ]
+	grep '^error:' <<<"$output" >checked
+	run "$PIBUILD" build
+	[ "$status" -eq 3 ]
+	grep '^error:' <<<"$output" | cmp - checked
+}
+
+@test "each is refused where a role or a node brings it, and as a link too" {
+	put worker/etc/hostname
+	put w-1/etc/hosts
+	mkdir -p overlays/cp-1/etc overlays/common/etc
+	ln -s /usr/share/zoneinfo/UTC overlays/cp-1/etc/localtime
+	ln -s /srv/rancher overlays/common/etc/rancher
+	check
+	[ "$status" -eq 3 ]
+	refused worker/etc/hostname 'nodes[].name'
+	refused w-1/etc/hosts network.nameservers
+	refused cp-1/etc/localtime access.timezone
+	refused common/etc/rancher 'would take the place of the folder /etc/rancher'
+}
+
+@test "a file in the way of a folder, and one below what is a file on the card" {
+	put common/etc/systemd
+	put common/etc/hostname.d/x
+	put common/etc/hostname/x
+	check
+	[ "$status" -eq 3 ]
+	refused common/etc/systemd 'would take the place of the folder /etc/systemd'
+	refused common/etc/hostname/x '/etc/hostname is a file there'
+	[ "$(grep -c '^error:' <<<"$output")" -eq 2 ]
+}
+
+@test "what pibuild does not own is the user's: drop-ins, manifests, registries, other units and connections" {
+	put common/etc/sysctl.d/99-k8s.conf 'fs.inotify.max_user_instances=8192'
+	put common/etc/rancher/k3s/registries.yaml 'mirrors: {}'
+	put common/etc/rancher/k3s/config.yaml.d/50-taint.yaml 'node-taint+: []'
+	put common/etc/ssh/sshd_config.d/50-mine.conf 'X11Forwarding no'
+	put common/etc/sudoers.d/20-mine 'x'
+	put common/etc/sysusers.d/mine.conf 'u mine -'
+	put common/etc/systemd/system/mnt-disk.mount '[Mount]'
+	put common/etc/systemd/system-preset/50-mine.preset 'disable x.service'
+	put common/etc/NetworkManager/system-connections/backup.nmconnection '[connection]'
+	put common/etc/NetworkManager/conf.d/50-mine.conf '[main]'
+	put common/etc/systemd/system/k3s.service.d/50-mine.conf '[Service]'
+	put common/etc/systemd/system/pibuild-report.service.d/50-mine.conf '[Service]'
+	put common/etc/systemd/network/10-nic.link '[Match]'
+	put common/boot/firmware/overlays/mine.dtbo
+	put common/boot/firmware/note.txt
+	put common/usr/local/bin/mine $'#!/bin/sh\n'
+	chmod 755 overlays/common/usr/local/bin/mine
+	put common/home/pi/.bashrc 'alias k=kubectl'
+	put control-plane/var/lib/rancher/k3s/server/manifests/apps.yaml 'kind: Namespace'
+	put common/var/lib/rancher/k3s/agent/etc/containerd/config-v3.toml.d/50.toml 'x = 1'
+	check
+	[ "$status" -eq 0 ]
+	run ! grep -E '^(error|note):.*overlays' <<<"$output"
+}
+
+@test "a folder that is spelled wrong, and those that a running card mounts over" {
+	put common/data/a
+	put common/ETC/a
+	put common/user/bin/a
+	put common/proc/a
+	put common/tmp/a
+	check
+	[ "$status" -eq 3 ]
+	[[ "$output" == *"note: ./overlays/common/data makes a new folder /data on the card"* ]]
+	refused common/ETC 'did you mean etc?'
+	refused common/user 'did you mean usr?'
+	refused common/proc 'which mounts its own /proc over it'
+	refused common/tmp 'which mounts its own /tmp over it'
+}
+
+unit=$'[Unit]\nDescription=x\n[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target\n'
+
+@test "a link that was stored as text is refused, and the command that it says makes a link of it" {
+	local cure
+	put common/etc/systemd/system/mine.service "$unit"
+	put common/etc/systemd/system/multi-user.target.wants/mine.service ../mine.service
+	check
+	[ "$status" -eq 3 ]
+	refused common/etc/systemd/system/multi-user.target.wants/mine.service 'is a file, and systemd follows only links there'
+	cure=$(sed -n 's/^error: .* only links there: //p' <<<"$output")
+	sh -c "$cure"
+	check
+	[ "$status" -eq 0 ]
+	[[ "$output" != *mine.service* ]]
+}
+
+@test "a unit that no link enables is a note" {
+	put common/etc/systemd/system/mine.service "$unit"
+	check
+	[ "$status" -eq 0 ]
+	[[ "$output" == *"note: ./overlays/common/etc/systemd/system/mine.service is enabled by no link"* ]]
+	put common/etc/systemd/system/mine.service "${unit%\[Install*}"
+	check
+	[[ "$output" != *mine.service* ]]
+}
+
+@test "links that lead nowhere on a card: out of the overlay, to this machine, to a unit that nobody brings" {
+	mkdir -p overlays/common/etc/systemd/system/multi-user.target.wants
+	ln -s ../../../shared.conf overlays/common/etc/out
+	ln -s "$PWD/shared.conf" overlays/common/etc/here
+	ln -s ../gone.service overlays/common/etc/systemd/system/multi-user.target.wants/gone.service
+	ln -s /usr/lib/systemd/system/ssh.service overlays/common/etc/systemd/system/multi-user.target.wants/base.service
+	ln -s ../opt/x overlays/common/etc/fine
+	check
+	[ "$status" -eq 3 ]
+	[[ "$output" == *"error: the link ./overlays/common/etc/out leads out of its overlay"* ]]
+	[[ "$output" == *"error: the link ./overlays/common/etc/here leads to a place of this machine"* ]]
+	[[ "$output" == *"wants/gone.service leads to /etc/systemd/system/gone.service, which neither your overlays nor pibuild bring"* ]]
+	[ "$(grep -c '^error:' <<<"$output")" -eq 3 ]
+}
+
+@test "line ends and byte order marks of Windows, and the commands that take them away" {
+	local bom=$'\xef\xbb\xbf' cure
+	put common/usr/local/bin/run $'#!/bin/sh\r\necho\r\n'
+	put common/etc/systemd/system/a.service $'[Service]\r\nExecStart=/bin/true\r\n'
+	put common/etc/sysctl.d/a.conf $'vm.swappiness=1\r\n'
+	put common/etc/sudoers.d/a $'pi ALL=(ALL) ALL\r\n'
+	put common/usr/local/bin/bom "$bom"$'#!/bin/sh\n'
+	put common/etc/sysctl.d/b.conf "$(printf '\xff\xfe')v"
+	put common/etc/mine.txt $'fine\r\n'
+	chmod 755 overlays/common/usr/local/bin/*
+	check
+	[ "$status" -eq 3 ]
+	refused common/usr/local/bin/run 'its #! names no program'
+	refused common/etc/systemd/system/a.service 'line ends of Windows'
+	refused common/etc/sysctl.d/a.conf 'line ends of Windows'
+	refused common/etc/sudoers.d/a 'line ends of Windows'
+	refused common/usr/local/bin/bom 'byte order mark'
+	refused common/etc/sysctl.d/b.conf 'UTF-16'
+	[ "$(grep -c '^error:' <<<"$output")" -eq 6 ]
+	while read -r cure; do sh -c "$cure"; done < <(grep -o "sed -i 's/.*" <<<"$output")
+	check
+	[ "$(grep -c '^error:' <<<"$output")" -eq 2 ]
+}
+
+@test "a script without an x bit is a note, and the command makes it run" {
+	put common/usr/local/bin/run $'#!/bin/sh\n'
+	check
+	[ "$status" -eq 0 ]
+	sh -c "$(grep -o 'chmod +x .*' <<<"$output")"
+	check
+	[[ "$output" != *"x bit"* ]]
+}
+
+@test "what programs leave behind is not copied, and told" {
+	local name
+	for name in .DS_Store Thumbs.db 'a.conf~' .a.conf.swp ._a.conf .git/config .gitkeep; do put "common/etc/$name"; done
+	put common/etc/a.conf
+	check
+	[ "$status" -eq 0 ]
+	for name in .DS_Store Thumbs.db 'a.conf~' .a.conf.swp ._a.conf .git; do
+		grep -qF "note: ./overlays/common/etc/$name is not copied" <<<"$output"
+	done
+	"$PIBUILD" plan --json | jq -r '.nodes[0].entries[] | select(.origin == "your overlays/common") | .path' >paths
+	[ "$(cat paths)" = /etc/a.conf ]
+}
+
+@test "names that differ in capitals only are one file on the boot partition" {
+	put common/boot/firmware/Note.txt
+	put common/boot/firmware/note.TXT
+	put common/etc/Note.txt
+	put common/etc/note.TXT
+	check
+	[ "$status" -eq 3 ]
+	[[ "$output" == *"are one file on the boot partition"* ]]
+	[ "$(grep -c '^error:' <<<"$output")" -eq 1 ]
+}
+
+@test "what no card can hold is a fault of check too: pipes, setuid, names of control characters" {
+	put common/etc/a
+	mkfifo overlays/common/etc/pipe
+	check
+	[ "$status" -eq 3 ]
+	[[ "$output" == *"error: ./overlays/common/etc/pipe is a device, socket or pipe"* ]]
+	rm overlays/common/etc/pipe
+	chmod 4755 overlays/common/etc/a
+	check
+	[ "$status" -eq 3 ]
+	[[ "$output" == *"error: ./overlays/common/etc/a is setuid or setgid"* ]]
+	sh -c "$(sed -n 's/.* such files; \(chmod [^ ]*\) it$/\1 overlays\/common\/etc\/a/p' <<<"$output")"
+	check
+	[ "$status" -eq 0 ]
+	touch "overlays/common/etc/$(printf 'a\nb')"
+	check
+	[ "$status" -eq 3 ]
+	[[ "$output" == *"a name in ./overlays/common/etc holds a control character"* ]]
+}
+
+@test "secrets stay private by their place, and folders of everybody stay open under umask 077" {
+	umask 077
+	put common/etc/sysctl.d/mine.conf 'a = 1'
+	put worker/var/lib/rancher/k3s/server/manifests/x.yaml 'a: 1'
+	chmod -R go+rX overlays/worker
+	put common/etc/rancher/k3s/registries.yaml 'a: 1'
+	chmod 644 overlays/common/etc/rancher/k3s/registries.yaml
+	"$PIBUILD" plan --node w-1 --json | jq -r '.nodes[0].entries[] | select(.kind != "symlink") | "\(.mode) \(.path)"' >modes
+	grep -qx '0600 /etc/rancher/k3s/registries.yaml' modes
+	grep -qx '0600 /etc/sysctl.d/mine.conf' modes
+	grep -qx '0700 /var/lib/rancher/k3s/server' modes
+}
