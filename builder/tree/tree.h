@@ -59,8 +59,8 @@ struct entry {
 };
 
 struct tree {
-	VEC(struct entry) entries;
 	VEC(const char *) left_out; /* files of the host that an overlay has, but no card gets */
+	VEC(struct entry) entries;
 };
 
 /* All copy their strings; the returned entry may be adjusted (uid, secret, layer) until the next add. Files and
@@ -83,15 +83,6 @@ struct entry *tree_add_images(struct tree *t, const char *path, const struct ima
  * .gitkeep is skipped, and what editors, file managers and git leave behind is only told, in T->left_out. */
 int tree_add_overlay(struct tree *t, const char *dir, const char *origin, enum entry_layer layer, struct err *e);
 
-/* ---- what a path means on a card (place.c) ---- */
-
-/* Nothing below may be open to all, whoever put it there. */
-bool place_is_secret(const char *path);
-/* Folders that are root's alone, NULL at the end. */
-extern const char *const place_private_dirs[];
-/* Why a file that a running machine makes for itself has no place in an image ("is a host key: ..."); NULL = it has. */
-const char *place_one_machine(const char *path);
-
 struct entry *tree_find(const struct tree *t, const char *path);
 /* By path bytewise, so parents come before what is in them. */
 void tree_sort(struct tree *t);
@@ -104,5 +95,14 @@ static inline bool entry_on_boot(const struct entry *n)
 {
 	return starts_with(n->path, BOOT_DIR "/");
 }
+
+/* ---- what a path means on a card (place.c) ---- */
+
+/* Nothing below may be open to all, whoever put it there. */
+bool place_is_secret(const char *path);
+/* Folders that are root's alone, NULL at the end. */
+extern const char *const place_private_dirs[];
+/* Why a file that a running machine makes for itself has no place in an image ("is a host key: ..."); NULL = it has. */
+const char *place_one_machine(const char *path);
 
 #endif
