@@ -55,10 +55,8 @@ unreachable() {
 		done
 		;;
 	get | wait | delete | annotate | label | rollout)
-		[ -n "$flag_raw" ] || for _ in 1 2 3 4; do
-			printf 'E0101 00:00:00.000000       1 memcache.go:265] "Unhandled Error" err="couldn'"'"'t get current server API group list: %s"\n' \
-				"$(refused "/api?timeout=${flag_request_timeout:-32s}" | sed 's/"/\\"/g')" >&2
-		done
+		row="E0101 00:00:00.000000       1 memcache.go:265] \"Unhandled Error\" err=\"couldn't get current server API group list: Get \\\"https://$server/api?timeout=${flag_request_timeout:-32s}\\\": dial tcp $server: connect: connection refused\""
+		[ -n "$flag_raw" ] || printf '%s\n' "$row" "$row" "$row" "$row" >&2
 		;;
 	esac
 	die "The connection to the server $server was refused - did you specify the right host or port?"

@@ -47,7 +47,7 @@ later() {
 # says STATUS TEXT COMMAND...: ends so, and says that (a part of it, "\n" for line ends) on standard output or error
 says() {
 	local want
-	want=$(printf '%b' "$2")
+	printf -v want '%b' "$2"
 	run "${@:3}"
 	if [ "$status" != "$1" ] || [[ "$output" != *"$want"* ]]; then
 		printf '%s\nwanted %s: %s\ngot %s: %s\n' "${*:3}" "$1" "$want" "$status" "$output"
