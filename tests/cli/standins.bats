@@ -284,8 +284,8 @@ condition_is() {
 	says 1 'Error: Unable to install Cilium: Internal error occurred: etcdserver: leader changed' cilium install --chart-directory chart --values values.yaml
 	[ "$(kubectl -n kube-system get secret -l owner=helm -o 'jsonpath={.items[*].metadata.labels.status}')" = failed ]
 	rm state/faults/cilium-install
-	cilium install --chart-directory chart --values values.yaml
-	says 1 'Error: Unable to install Cilium: cannot reuse a name that is still in use' cilium install --chart-directory chart --values values.yaml
+	says 1 'Error: Unable to install Cilium: release name check failed: cannot reuse a name that is still in use' cilium install --chart-directory chart --values values.yaml
+	cilium upgrade --chart-directory chart --values values.yaml
 }
 
 @test "the hook of Cilium 1.18 blocks the installation until its pod runs, then fails it" {
