@@ -171,6 +171,8 @@ void fault_at(struct faults *f, const struct yaml_node *where, const char *fmt, 
 void fault_key(struct faults *f, const struct config *c, const char *key, const char *fmt, ...) _printf_(4, 5);
 void note_key(struct faults *f, const struct config *c, const char *key, const char *fmt, ...) _printf_(4, 5);
 void note_at(struct faults *f, const struct yaml_node *where, const char *fmt, ...) _printf_(3, 4);
+/* Something was said about this place already: an error, or with NOTES_TOO anything. */
+bool faults_at(const struct faults *f, const struct yaml_node *where, bool notes_too);
 /* To stderr as "file:line:col: error: message" (or "note:"), sorted by position. */
 void faults_print(const struct faults *f);
 /* In that order, NULL at the end, on the arena. */

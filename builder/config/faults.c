@@ -110,6 +110,15 @@ const struct fault **faults_sorted(const struct faults *f)
 	return sorted;
 }
 
+bool faults_at(const struct faults *f, const struct yaml_node *where, bool notes_too)
+{
+	vec_foreach (i, &f->list)
+		if (i->line == where->line && i->col == where->col && i->file && where->file &&
+		    streq(i->file, where->file) && (notes_too || !i->note))
+			return true;
+	return false;
+}
+
 void faults_print(const struct faults *f)
 {
 	for (const struct fault **p = faults_sorted(f); *p; p++) {

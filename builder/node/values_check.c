@@ -4,9 +4,12 @@
  * they are looked up in a list. Rules on single values that need no board are in config/check_values.c; those here need
  * topology, boards, or what pibuild generated.
  */
+#include <dirent.h>
+
 #include "config/values.h"
 #include "node/chart_keys.h"
 #include "node/cluster.h"
+#include "node/contradictions.h"
 
 struct judge {
 	const struct node_ctx *x;
@@ -14,16 +17,6 @@ struct judge {
 	struct faults *faults;
 	struct chart_keys keys;
 };
-
-/* Somebody said something about this place already. */
-static bool spoken_of(const struct judge *j, const struct yaml_node *n, bool notes_too)
-{
-	vec_foreach (f, &j->faults->list)
-		if (f->line == n->line && f->col == n->col && f->file && n->file && streq(f->file, n->file) &&
-		    (notes_too || !f->note))
-			return true;
-	return false;
-}
 
 /* ---- every key: known, of the right type, and what it overrides ---- */
 
@@ -50,7 +43,7 @@ static void note_override(struct judge *j, const struct yaml_node *n, const char
 {
 	const struct yaml_node *mine = yaml_find(j->generated, path);
 
-	if (mine && mine->type == YAML_SCALAR && !yaml_is(n, yaml_word(mine)) && !spoken_of(j, n, true))
+	if (mine && mine->type == YAML_SCALAR && !yaml_is(n, yaml_word(mine)) && !faults_at(j->faults, n, true))
 		note_at(j->faults, n, "%s: goes over pibuild's own value, which is %s", path, mine->text);
 }
 
@@ -77,14 +70,14 @@ static void walk(struct judge *j, const struct yaml_node *map, const char *paren
 		const char *path = *parent ? arena_printf("%s.%s", parent, key->text) : key->text, *wanted;
 		const struct chart_key *known = chart_keys_find(&j->keys, path);
 
-		if (spoken_of(j, key, false) || (!known && spoken_of(j, value, false)))
+		if (faults_at(j->faults, key, false) || (!known && faults_at(j->faults, value, false)))
 			continue;
 		if (!known) {
 			unknown_key(j, key, parent, path);
 			continue;
 		}
 		wanted = chart_key_fault(known, value);
-		if (wanted && !spoken_of(j, value, false))
+		if (wanted && !faults_at(j->faults, value, false))
 			fault_at(j->faults, value, "%s: the chart wants %s here and refuses to install%s", path, wanted,
 				 read_as(value, known));
 		else if (value->type == YAML_MAP && !known->open && !strchr(known->types, '*'))
@@ -229,7 +222,7 @@ static void l7_proxy(struct judge *j, const struct yaml_node *n, const char *pat
 	bool ingress = cilium_ingress_on(j->x), gateway = cilium_gateway_on(j->x);
 
 	envoy_needed(j, n, path);
-	if (yaml_is(n, "false") && (ingress || gateway) && !spoken_of(j, n, false))
+	if (yaml_is(n, "false") && (ingress || gateway) && !faults_at(j->faults, n, false))
 		fault_at(j->faults, n,
 			 "%s: Cilium's chart refuses %s without the L7 proxy; set cilium: {ingress: false, gatewayAPI: "
 			 "false} in cluster.yaml",
@@ -277,14 +270,54 @@ static void client_rate(struct judge *j, const struct yaml_node *n, const char *
 			 path, (unsigned long long)services, (unsigned long long)needed, qps);
 }
 
-static void native_routing(struct judge *j, const struct yaml_node *n, const char *path)
+/* ---- IPsec's keys: a Secret that only an overlay can bring ---- */
+
+#define MANIFESTS "var/lib/rancher/k3s/server/manifests"
+
+static bool file_has_secret(const char *path, const char *name)
 {
-	if (yaml_is(n, "native") && (!yaml_get(j->user, "ipv4NativeRoutingCIDR") ||
-				     !yaml_is(yaml_get(j->user, "autoDirectNodeRoutes"), "true")))
-		fault_at(j->faults, n,
-			 "%s: native routing needs ipv4NativeRoutingCIDR: %s and autoDirectNodeRoutes: true beside it, "
-			 "or pods of different nodes do not reach each other",
-			 path, cidr_text(j->x->config->cluster.pod_cidr));
+	struct yaml_node **docs;
+	struct err e = { 0 };
+	size_t n;
+
+	if (yaml_load_all(path, MIB, &docs, &n, &e) < 0)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (yaml_is(yaml_get(docs[i], "kind"), "Secret") && yaml_is(yaml_find(docs[i], "metadata.name"), name))
+			return true;
+	return false;
+}
+
+static bool overlay_has_secret(const struct judge *j, const char *layer, const char *name)
+{
+	const char *folder = arena_printf("%s/%s/" MANIFESTS, j->x->user_overlays, layer);
+	DIR *d = opendir(folder);
+	bool found = false;
+
+	for (struct dirent *e = d ? readdir(d) : NULL; e && !found; e = readdir(d))
+		found = *e->d_name != '.' && file_has_secret(arena_printf("%s/%s", folder, e->d_name), name);
+	if (d)
+		closedir(d);
+	return found;
+}
+
+static void encryption(struct judge *j, const struct yaml_node *n, const char *path)
+{
+	const struct yaml_node *type = yaml_find(j->merged, "encryption.type"),
+			       *named = yaml_find(j->merged, "encryption.ipsec.secretName");
+	const char *name = named ? yaml_word(named) : "cilium-ipsec-keys";
+
+	if (!yaml_is(n, "true") || (type && !yaml_is(type, "ipsec")))
+		return;
+	if (j->x->user_overlays &&
+	    (overlay_has_secret(j, "common", name) || overlay_has_secret(j, "control-plane", name) ||
+	     overlay_has_secret(j, config_first_server(j->x->config)->name, name)))
+		return;
+	fault_at(j->faults, type && type->file ? type : n,
+		 "%s: IPsec takes its keys from the Secret kube-system/%s, which nothing makes here, so that every "
+		 "agent would wait for it; set encryption.type: wireguard, which needs none, or bring the Secret by "
+		 "overlays/control-plane/" MANIFESTS "/ipsec.yaml",
+		 type && type->file ? "encryption.type" : path, name);
 }
 
 static const struct {
@@ -301,7 +334,7 @@ static const struct {
 	{ "gatewayAPI.gatewayClass.create", gateway_class },
 	{ "ipam.operator.clusterPoolIPv4MaskSize", mask_size },
 	{ "k8sClientRateLimit.qps", client_rate },
-	{ "routingMode", native_routing },
+	{ "encryption.enabled", encryption },
 };
 
 /* Values that may be named but not changed: the rest of the card goes by them. */
@@ -324,13 +357,13 @@ static void check_rules(struct judge *j)
 
 	for (size_t i = 0; i < ARRAY_SIZE(fixed); i++) {
 		n = yaml_find(j->user, fixed[i].path);
-		if (n && n->type == YAML_SCALAR && !yaml_is(n, fixed[i].value) && !spoken_of(j, n, false))
+		if (n && n->type == YAML_SCALAR && !yaml_is(n, fixed[i].value) && !faults_at(j->faults, n, false))
 			fault_at(j->faults, n, "%s: must be %s: %s; remove it", fixed[i].path, fixed[i].value,
 				 fixed[i].why);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {
 		n = yaml_find(j->user, rules[i].path);
-		if (n && !spoken_of(j, n, false))
+		if (n && !faults_at(j->faults, n, false))
 			rules[i].run(j, n, rules[i].path);
 	}
 }
@@ -422,6 +455,7 @@ void values_check(const struct node_ctx *x, const struct yaml_node *user, const 
 		  const struct yaml_node *merged, struct faults *f)
 {
 	struct judge j = { .x = x, .user = user, .generated = generated, .merged = merged, .faults = f };
+	struct semver version = { 0 };
 	struct err e = { 0 };
 
 	if (chart_keys_load(cluster_version(x, "cilium"), &j.keys, &e) < 0) {
@@ -430,6 +464,10 @@ void values_check(const struct node_ctx *x, const struct yaml_node *user, const 
 	}
 	check_json(&j, user);
 	check_rules(&j);
+	value_semver(cluster_version(x, "cilium"), &version);
+	contradictions_check(
+		&(struct contradictory){ .config = x->config, .minor = version.minor, .user = user, .merged = merged },
+		f);
 	check_anywhere(&j, user, "");
 	walk(&j, user, "");
 }

@@ -96,3 +96,39 @@ refused() {
 	done
 	taken 'nodeSelector: {a/b: 1.2.3, c/d: "1", e/f: 10.0.0.1}'
 }
+
+# ---- values that contradict each other; every row of the table is in tests/unit/test_contradictions.c ----
+
+@test "DSR through a vxlan tunnel is refused at the user's value, with the values it does not go with" {
+	refused '1:22: error: loadBalancer.mode: dsr with routingMode: tunnel (pibuild'\''s own), tunnelProtocol: vxlan (pibuild'\''s own): the agent ends' \
+		'loadBalancer: {mode: dsr}'
+	refused '2:9: error: loadBalancer.mode: hybrid' 'loadBalancer:' '  mode: hybrid'
+	taken 'loadBalancer: {mode: snat}'
+	taken 'loadBalancer: {mode: dsr}' 'routingMode: native' 'ipv4NativeRoutingCIDR: 10.42.0.0/16' 'autoDirectNodeRoutes: true'
+	refused '2:16: error: loadBalancer.dsrDispatch: gneve: the agent takes one of: opt ipip geneve; set loadBalancer.dsrDispatch: opt' \
+		'loadBalancer:' '  dsrDispatch: gneve'
+}
+
+@test "native routing wants its network, and routes between nodes, as cluster.yaml has them" {
+	refused '1:14: error: routingMode: native with ipv4NativeRoutingCIDR not set' 'routingMode: native' 'autoDirectNodeRoutes: true'
+	[[ $stderr == *'set ipv4NativeRoutingCIDR: 10.42.0.0/16'* ]]
+	refused '1:14: error: routingMode: native with autoDirectNodeRoutes not set' 'routingMode: native' 'ipv4NativeRoutingCIDR: 10.42.0.0/16'
+	taken 'routingMode: native' 'ipv4NativeRoutingCIDR: 10.42.0.0/16' 'autoDirectNodeRoutes: true'
+	taken 'routingMode: native' 'nativeRoutingCIDRFromClusterPool: true' 'autoDirectNodeRoutes: yes'
+	refused '1:23: error: autoDirectNodeRoutes: true with routingMode: tunnel' 'autoDirectNodeRoutes: true'
+}
+
+@test "IPsec wants its Secret, which an overlay may bring; WireGuard needs none" {
+	refused '1:23: error: encryption.enabled: IPsec takes its keys from the Secret kube-system/cilium-ipsec-keys' 'encryption: {enabled: true}'
+	refused '1:35: error: encryption.type: IPsec takes its keys' 'encryption: {enabled: true, type: ipsec}'
+	taken 'encryption: {enabled: true, type: wireguard}'
+	mkdir -p overlays/control-plane/var/lib/rancher/k3s/server/manifests
+	printf 'apiVersion: v1\nkind: Secret\nmetadata: {name: cilium-ipsec-keys, namespace: kube-system}\n' \
+		>overlays/control-plane/var/lib/rancher/k3s/server/manifests/ipsec.yaml
+	taken 'encryption: {enabled: true, type: ipsec}'
+}
+
+@test "what would do nothing is a note" {
+	taken 'bandwidthManager: {bbr: true}'
+	[[ $stderr == *': note: bandwidthManager.bbr: true with bandwidthManager.enabled not set: without the bandwidth manager BBR does nothing; set bandwidthManager.enabled: true'* ]]
+}

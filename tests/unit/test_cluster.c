@@ -681,7 +681,7 @@ static void values_cases(void)
 		{ "too few requests for the pool", SINGLE, "k8sClientRateLimit: {qps: 5, burst: 10}\n",
 		  "up to 13 leases a second" },
 		{ "native routing alone", SINGLE, "routingMode: native\n",
-		  "needs ipv4NativeRoutingCIDR: 10.42.0.0/16" },
+		  "set ipv4NativeRoutingCIDR: 10.42.0.0/16" },
 		{ "IPv6", SINGLE, "ipv6: {enabled: true}\n", "must be false" },
 		{ "no operator", SINGLE, "operator: {enabled: false}\n", "must be true" },
 		{ "a label value that is no text", SINGLE, "hubble: {relay: {nodeSelector: {a/b: true}}}\n",
