@@ -219,6 +219,11 @@ static const struct contradiction rows[] = {
 	  .why = "Cilium's chart refuses SPIRE without authentication", /* chart; on by default until 1.18 */
 	  .key = "authentication.enabled", .value = "true" },
 
+	{ .all = { { "standaloneDnsProxy.enabled", "true" }, { "standaloneDnsProxy.image.repository", "" },
+		   { "standaloneDnsProxy.image.override", "" } }, .since = 19, .note = true,
+	  .why = "the chart names no image for it, so its pods cannot start before one is given", /* values.yaml */
+	  .key = "standaloneDnsProxy.enabled", .value = "false" },
+
 	/* ---- Hubble ---- */
 	{ .all = { { "hubble.redact.http.headers.allow", "*" }, { "hubble.redact.http.headers.deny", "*" } },
 	  .why = "Cilium's chart takes only one of the lists", /* chart */
@@ -302,6 +307,35 @@ static const struct contradiction rows[] = {
 	{ .all = { { "envoy.baseID", "<0" } },
 	  .why = "Cilium's chart takes 0 to 4294967295", /* chart */
 	  .key = "envoy.baseID", .value = "0" },
+
+#define CLOUD(path) \
+	{ .all = { { path, "true" } }, .why = "that is for machines of a cloud", .key = path, .value = "false" }
+	CLOUD("eni.enabled"), CLOUD("azure.enabled"), CLOUD("alibabacloud.enabled"), CLOUD("gke.enabled"),
+	CLOUD("aksbyocni.enabled"),
+#undef CLOUD
+
+	/* ---- airgap: what asks for images that no card holds; templates/ of the chart, `images` of the catalogue ---- */
+#define NO_IMAGE(images) "with airgap: true the cards hold no image of it (" images ") and nothing could pull it"
+	{ .all = { { "clustermesh.useAPIServer", "true" } }, .airgap = true,
+	  .why = NO_IMAGE("quay.io/cilium/clustermesh-apiserver"),
+	  .key = "clustermesh.useAPIServer", .value = "false" },
+	{ .all = { { "clustermesh.mcsapi.corednsAutoConfigure.enabled", "true" }, { "clustermesh.mcsapi.enabled", "true" } },
+	  .airgap = true, .why = NO_IMAGE("quay.io/cilium/clustermesh-apiserver"),
+	  .key = "clustermesh.mcsapi.corednsAutoConfigure.enabled", .value = "false" },
+	{ .all = { { "nodeinit.enabled", "true" } }, .airgap = true,
+	  .why = NO_IMAGE("quay.io/cilium/startup-script"),
+	  .key = "nodeinit.enabled", .value = "false" },
+	{ .all = { { "authentication.mutual.spire.enabled", "true" },
+		   { "authentication.mutual.spire.install.enabled", "!false" } }, .airgap = true,
+	  .why = NO_IMAGE("ghcr.io/spiffe/spire-server, ghcr.io/spiffe/spire-agent, docker.io/library/busybox"),
+	  .key = "authentication.mutual.spire.enabled", .value = "false" },
+	{ .all = { { "encryption.enabled", "true" }, { "encryption.type", "ztunnel" } }, .airgap = true,
+	  .why = NO_IMAGE("quay.io/cilium/ztunnel, before 1.20 docker.io/istio/ztunnel"),
+	  .key = "encryption.type", .value = "wireguard" },
+	{ .all = { { "standaloneDnsProxy.enabled", "true" } }, .since = 19, .airgap = true,
+	  .why = NO_IMAGE("standaloneDnsProxy.image"),
+	  .key = "standaloneDnsProxy.enabled", .value = "false" },
+#undef NO_IMAGE
 
 	/* ---- words and numbers that the chart lets pass and the agent does not ---- */
 #define WORDS(path, list, fallback) \
@@ -451,7 +485,7 @@ static const struct yaml_node *place(const struct contradictory *x, const struct
 bool contradiction_applies(const struct contradictory *x, const struct contradiction *c)
 {
 	if ((c->since && x->minor < c->since) || (c->until && x->minor > c->until) ||
-	    (c->several_nodes && x->config->nodes.n < 2))
+	    (c->several_nodes && x->config->nodes.n < 2) || (c->airgap && !x->config->airgap))
 		return false;
 	for (size_t i = 0; i < ARRAY_SIZE(c->all) && c->all[i].key; i++)
 		if (!holds(x->merged, &c->all[i]))

@@ -18,10 +18,11 @@ struct contradiction_part {
 struct contradiction {
 	struct contradiction_part all[6]; /* that hold at once; the first is what the user most likely wrote */
 	const char *why;
-	const char *words;	  /* in place of WHY: "a|b", those that are taken */
-	const char *key, *value;  /* the cure; VALUE NULL: remove KEY */
-	unsigned since, until;	  /* minor versions of Cilium 1.x; 0 = all */
-	bool several_nodes, note; /* only with more than one node; harmless */
+	const char *words;	    /* in place of WHY: "a|b", those that are taken */
+	const char *key, *value;    /* the cure; VALUE NULL: remove KEY */
+	unsigned since, until;	    /* minor versions of Cilium 1.x; 0 = all */
+	bool several_nodes, airgap; /* only with more than one node, with airgap: true */
+	bool note;		    /* harmless */
 };
 const struct contradiction *contradictions(size_t *ret_n);
 

@@ -398,19 +398,37 @@ static void service_monitor(struct judge *j, const struct yaml_node *n, const ch
 			 path);
 }
 
+static bool on_the_card(const struct judge *j, const char *name)
+{
+	vec_foreach (i, &j->x->catalogue->images)
+		if (streq(i->name, name))
+			return true;
+	return false;
+}
+
+/* A map of the chart, or a reference written out, as containers of the user's own have it. */
 static void airgap_image(struct judge *j, const struct yaml_node *n, const char *path)
 {
-	static const char *const keys[] = { "override", "repository", "tag", "digest" };
+	static const char *const keys[] = { "override", "repository", "tag", "digest", "suffix" };
 
 	if (!j->x->config->airgap)
 		return;
-	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
-		if (yaml_get(n, keys[i]))
+	if (n->type == YAML_SCALAR && *yaml_word(n))
+		fault_at(j->faults, n,
+			 "%s: with airgap: true the card holds the images of the chart, not %s, and nothing could pull "
+			 "it; remove it",
+			 path, n->text);
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		const struct yaml_node *v = yaml_get(n, keys[i]);
+
+		if (v && (v->type != YAML_SCALAR || *yaml_word(v)) &&
+		    !(streq(keys[i], "repository") && v->type == YAML_SCALAR && on_the_card(j, v->text)))
 			fault_at(
-				j->faults, yaml_get(n, keys[i]),
+				j->faults, v,
 				"%s.%s: with airgap: true the card holds the images of the chart, not this one; remove "
 				"it",
 				path, keys[i]);
+	}
 	if (yaml_is(yaml_get(n, "useDigest"), "true"))
 		fault_at(
 			j->faults, yaml_get(n, "useDigest"),
@@ -419,17 +437,25 @@ static void airgap_image(struct judge *j, const struct yaml_node *n, const char 
 			path);
 }
 
+static void airgap_pull(struct judge *j, const struct yaml_node *n, const char *path)
+{
+	if (j->x->config->airgap && yaml_is(n, "Always"))
+		fault_at(j->faults, n,
+			 "%s: with airgap: true nothing can be pulled, so no pod would start; set IfNotPresent", path);
+}
+
 static const struct {
 	const char *key;
 	rule_fn run;
 } anywhere[] = {
-	{ "nodeSelector", node_selector },
-	{ "serviceMonitor", service_monitor },
-	{ "image", airgap_image },
+	{ "nodeSelector", node_selector }, { "serviceMonitor", service_monitor }, { "image", airgap_image },
+	{ "initImage", airgap_image },	   { "pullPolicy", airgap_pull },	  { "imagePullPolicy", airgap_pull },
 };
 
 static void check_anywhere(struct judge *j, const struct yaml_node *map, const char *parent)
 {
+	for (size_t i = 0; map->type == YAML_SEQ && i < map->count; i++)
+		check_anywhere(j, map->items[i], arena_printf("%s[%zu]", parent, i));
 	for (size_t i = 0; map->type == YAML_MAP && i < map->count; i++) {
 		const char *key = map->keys[i]->text;
 		const char *path = *parent ? arena_printf("%s.%s", parent, key) : key;

@@ -132,3 +132,31 @@ refused() {
 	taken 'bandwidthManager: {bbr: true}'
 	[[ $stderr == *': note: bandwidthManager.bbr: true with bandwidthManager.enabled not set: without the bandwidth manager BBR does nothing; set bandwidthManager.enabled: true'* ]]
 }
+
+# ---- airgap: images that no card holds ----
+
+@test "with airgap, features whose images no card holds are refused, and taken without" {
+	local row
+	for row in 'clustermesh: {useAPIServer: true}#cluster: {id: 1}' 'nodeinit: {enabled: yes}#' \
+		'encryption: {enabled: true, type: ztunnel}#' 'standaloneDnsProxy: {enabled: true}#dnsProxy: {proxyPort: 10094}' \
+		'authentication: {enabled: true, mutual: {spire: {enabled: true}}}#'; do
+		sed -i '/^airgap/d' cluster.yaml
+		taken "${row%%#*}" "${row#*#}"
+		echo 'airgap: true' >>cluster.yaml
+		printf '%s\n' "${row%%#*}" "${row#*#}" >extra.yaml
+		run --separate-stderr "$PIBUILD" check
+		[ "$status" -eq 3 ]
+		[[ $stderr == *"$PWD/extra.yaml:1:"*': with airgap: true the cards hold no image of it ('* ]] || { echo "$row: $stderr"; return 1; }
+	done
+}
+
+@test "with airgap, images of the user's own and pulling in any case are refused" {
+	echo 'airgap: true' >>cluster.yaml
+	refused '1:15: error: image.tag: with airgap: true the card holds the images of the chart' 'image: {tag:  v1.20.0-fix}'
+	refused '2:13: error: extraContainers[0].image: with airgap: true the card holds the images of the chart, not busybox:1' \
+		'extraContainers:' '  - {image: busybox:1, name: x}'
+	refused '1:22: error: image.pullPolicy: with airgap: true nothing can be pulled' 'image: {pullPolicy:  Always}'
+	refused '1:28: error: operator.image.suffix: with airgap: true the card holds the images of the chart' 'operator: {image: {suffix: -ci}}'
+	taken 'image: {repository: quay.io/cilium/cilium, pullPolicy: IfNotPresent, override: null}'
+	taken 'image: {repository: quay.io/cilium/cilium}'
+}

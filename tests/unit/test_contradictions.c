@@ -63,10 +63,11 @@ static void take_cure(struct yaml_node *values, const struct contradiction *c)
 		set(values, c->key, streq(c->value, CONTRADICTION_POD_CIDR) ? "10.42.0.0/16" : c->value);
 }
 
-static struct config *two_nodes(void)
+static struct config *two_nodes(bool airgap)
 {
 	struct config *c = arena_new(struct config);
 
+	c->airgap = airgap;
 	c->cluster.pod_cidr = (struct cidr){ .addr = 10u << 24 | 42u << 16, .prefix = 16, .set = true };
 	vec_push(&c->nodes);
 	vec_push(&c->nodes);
@@ -80,7 +81,9 @@ static unsigned minor_for(const struct contradiction *c)
 
 static struct contradictory judged(const struct contradiction *c, const struct yaml_node *values)
 {
-	return (struct contradictory){ .config = two_nodes(), .minor = minor_for(c), .user = values, .merged = values };
+	return (struct contradictory){
+		.config = two_nodes(c->airgap), .minor = minor_for(c), .user = values, .merged = values
+	};
 }
 
 /* What is still wrong after the cure is cured as its own row says, as a person would. */
@@ -152,7 +155,7 @@ int main(int argc, char **argv)
 	CASE("what pibuild sets itself is nobody's fault, but stands in the message of what does not go with it")
 	{
 		struct yaml_node *user = yaml_map(), *merged = yaml_map();
-		struct contradictory x = { .config = two_nodes(), .minor = 20, .user = user, .merged = merged };
+		struct contradictory x = { .config = two_nodes(false), .minor = 20, .user = user, .merged = merged };
 		struct faults f = { 0 };
 
 		set(merged, "routingMode", "tunnel");
@@ -172,7 +175,7 @@ int main(int argc, char **argv)
 	CASE("a row is for its versions, and a spelling of YAML for its word")
 	{
 		struct yaml_node *values = yaml_map();
-		struct contradictory x = { .config = two_nodes(), .minor = 18, .user = values, .merged = values };
+		struct contradictory x = { .config = two_nodes(false), .minor = 18, .user = values, .merged = values };
 		struct faults f = { 0 };
 
 		set(values, "standaloneDnsProxy.enabled", "yes");
@@ -181,6 +184,19 @@ int main(int argc, char **argv)
 		x.minor = 19;
 		contradictions_check(&x, &f);
 		CHECK_INT(f.list.n, 1);
+	}
+	CASE("images that no card holds are asked for in vain with airgap alone")
+	{
+		struct yaml_node *values = yaml_map();
+		struct contradictory x = { .config = two_nodes(false), .minor = 20, .user = values, .merged = values };
+		struct faults f = { 0 };
+
+		set(values, "nodeinit.enabled", "on");
+		contradictions_check(&x, &f);
+		CHECK_INT(f.list.n, 0);
+		x.config = two_nodes(true);
+		contradictions_check(&x, &f);
+		CHECK_INT(f.errors, 1);
 	}
 	r = check_done();
 	arena_done();
