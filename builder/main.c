@@ -387,6 +387,10 @@ static int run(int argc, char **argv, struct err *e)
 		print_help(p.command);
 	else {
 		log_set_level(o.quiet ? LOG_WARNING : o.verbose ? LOG_DEBUG : LOG_INFO);
+		log_add_cure_option("build check fetch flash kubeconfig lock plan render secrets", "-c", o.config);
+		log_add_cure_option("build check kubeconfig render secrets", "--secrets", o.secrets);
+		log_add_cure_option("build check fetch lock plan", "--lock", o.lock);
+		log_add_cure_option("build fetch", "--cache", o.cache);
 		progress_init(o.quiet ? PROGRESS_NONE : o.progress);
 		r = p.command->run(&o, e);
 		if (o.verbose)

@@ -24,17 +24,82 @@ void log_set_hooks(void (*before)(void), void (*after)(void))
 	hook_after = after;
 }
 
+static struct cure_option {
+	const char *commands, *option, *value;
+} cure_options[8];
+static size_t n_cure_options;
+
+void log_add_cure_option(const char *commands, const char *option, const char *value)
+{
+	if (value && n_cure_options < ARRAY_SIZE(cure_options))
+		cure_options[n_cure_options++] = (struct cure_option){ commands, option, value };
+}
+
+/* As one word of a shell. */
+static void add_shell_word(struct strbuf *out, const char *s)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-+:,@%=";
+
+	if (*s && !s[strspn(s, plain)]) {
+		strbuf_adds(out, s);
+		return;
+	}
+	strbuf_adds(out, "'");
+	for (; *s; s++)
+		if (*s == '\'')
+			strbuf_adds(out, "'\\''");
+		else
+			strbuf_add(out, s, 1);
+	strbuf_adds(out, "'");
+}
+
+static bool has_command(const char *commands, const char *word, size_t n)
+{
+	for (const char *p = commands; (p = strstr(p, word)); p++)
+		if ((p == commands || p[-1] == ' ') && (p[n] == ' ' || !p[n]))
+			return true;
+	return false;
+}
+
+void log_cures(struct strbuf *out, const char *msg)
+{
+	static const char begin[] = "`pibuild ";
+	const char *p = msg, *at, *end;
+
+	while ((at = strstr(p, begin)) && (end = strchr(at + 1, '`'))) {
+		const char *word = at + strlen(begin);
+		size_t n = strcspn(word, " `");
+		_cleanup_free_ char *command = xasprintf("%.*s", (int)n, word);
+
+		strbuf_add(out, p, (size_t)(end - p));
+		for (size_t i = 0; i < n_cure_options; i++) {
+			const struct cure_option *o = &cure_options[i];
+
+			if (!has_command(o->commands, command, n))
+				continue;
+			strbuf_addf(out, " %s ", o->option);
+			add_shell_word(out, o->value);
+		}
+		p = end;
+		strbuf_adds(out, "`");
+		p++;
+	}
+	strbuf_adds(out, p);
+}
+
 __attribute__((format(printf, 3, 0))) static void emit(enum log_level level, const char *name, const char *fmt,
 						       va_list ap)
 {
-	if (level > current)
+	_cleanup_free_ char *msg = NULL;
+	_cleanup_strbuf_ struct strbuf said = { 0 };
+
+	if (level > current || vasprintf(&msg, fmt, ap) < 0)
 		return;
+	log_cures(&said, msg);
 	pthread_mutex_lock(&lock);
 	if (hook_before)
 		hook_before();
-	fprintf(stderr, "pibuild: %s", name);
-	vfprintf(stderr, fmt, ap);
-	fputc('\n', stderr);
+	fprintf(stderr, "pibuild: %s%s\n", name, said.s);
 	if (hook_after)
 		hook_after();
 	pthread_mutex_unlock(&lock);

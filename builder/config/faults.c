@@ -2,6 +2,7 @@
 /* Faults are collected while everything is looked at, then printed in the order of the file. */
 #include <stdarg.h>
 
+#include "base/log.h"
 #include "config/config.h"
 
 _printf_(5, 0) static void add(struct faults *f, const char *file, const struct yaml_node *where, bool note,
@@ -123,12 +124,14 @@ void faults_print(const struct faults *f)
 {
 	for (const struct fault **p = faults_sorted(f); *p; p++) {
 		const struct fault *x = *p;
+		_cleanup_strbuf_ struct strbuf msg = { 0 };
 
+		log_cures(&msg, x->msg);
 		if (x->file)
 			fprintf(stderr, "%s:", x->file);
 		if (x->line)
 			fprintf(stderr, "%u:%u:", x->line, x->col);
-		fprintf(stderr, "%s%s: %s\n", x->file ? " " : "", x->note ? "note" : "error", x->msg);
+		fprintf(stderr, "%s%s: %s\n", x->file ? " " : "", x->note ? "note" : "error", msg.s);
 	}
 }
 

@@ -1,0 +1,190 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# The commands that messages tell people to run are run, where the message was printed, and do what it says. The list of
+# them is tests/cures.
+
+load ../lib/first-boot
+
+setup() {
+	cd "$BATS_TEST_TMPDIR"
+	mkdir bin
+	ln -s "$PIBUILD" bin/pibuild
+	printf '#!/bin/sh\nexec "$@"\n' >bin/sudo
+	chmod 755 bin/sudo
+	PATH=$PWD/bin:$PATH
+}
+
+# cure START: the first command in $output between backticks that begins so
+cure() {
+	local found
+	found=$(grep -o "\`$1[^\`]*\`" <<<"$output" | head -n 1 | tr -d '\`')
+	[ -n "$found" ] || { echo "no command $1 in: $output" >&2; return 1; }
+	echo "$found"
+}
+
+@test "every command that a message names is in the list, and the list has no others" {
+	python3 -B "$top/tests/lib/cures.py" "$top" >named
+	[ "$(wc -l <named)" -gt 40 ]
+	grep -v '^#' "$top/tests/cures" | cut -f 1 | sort >listed
+	LC_ALL=C sort named >a
+	LC_ALL=C sort listed >b
+	diff a b
+}
+
+@test "what the list says is run is a test that there is" {
+	local how file name count=0
+	while IFS=$'\t' read -r _ how; do
+		case $how in
+		'run '*)
+			how=${how#run } file=${how%%: *} name=${how#*: }
+			grep -qF "@test \"$name\"" "$top/tests/cli/$file" || { echo "no such test: $file: $name"; return 1; }
+			count=$((count + 1))
+			;;
+		'look '?*) ;;
+		*) echo "neither run nor look: $how" && return 1 ;;
+		esac
+	done < <(grep -v '^#' "$top/tests/cures")
+	[ "$count" -ge 15 ]
+}
+
+@test "no secrets yet: secrets new, for the files of the run that said so" {
+	write_cluster
+	run pibuild kubeconfig
+	[ "$status" -eq 3 ]
+	[ "$(cure pibuild)" = 'pibuild secrets new' ]
+	sh -c "$(cure pibuild)"
+	pibuild kubeconfig >/dev/null
+	rm secrets.yaml
+	run pibuild render --node cp-1 --show-secrets -o tree
+	sh -c "$(cure 'pibuild secrets new')"
+	run pibuild render --node cp-1 --show-secrets -o tree2
+	[[ "$output" != *"secrets new"* ]]
+	# Another folder, with a name that a shell takes apart, and a file by another name
+	mkdir "my lab's" && mv cluster.yaml "my lab's/" && rm secrets.yaml
+	run pibuild kubeconfig -c "my lab's/cluster.yaml"
+	[ "$status" -eq 3 ]
+	sh -c "$(cure pibuild)"
+	pibuild kubeconfig -c "my lab's/cluster.yaml" >/dev/null
+	[ -e "my lab's/secrets.yaml" ]
+	run pibuild check -c "my lab's/cluster.yaml" --secrets keys.yaml
+	[ "$status" -eq 3 ]
+	sh -c "$(cure pibuild)"
+	pibuild check -c "my lab's/cluster.yaml" --secrets keys.yaml
+	[ -e keys.yaml ]
+}
+
+@test "secrets and keys that others can read: chmod" {
+	write_cluster "certManager:" "  email: me@example.org" \
+		"  dns01: {provider: digitalocean, accessToken: {file: token}}" "  zones: [home.example.org]"
+	echo dop_v1_0123456789abcdef0123456789abcdef >token
+	chmod 600 token
+	pibuild secrets new -q
+	chmod 644 secrets.yaml
+	run pibuild secrets show
+	[ "$status" -eq 5 ]
+	sh -c "$(cure chmod)"
+	pibuild secrets show >/dev/null
+	run sh -c "$(cure 'pibuild secrets rotate all')"
+	[[ "$output" == *--yes* ]]
+	chmod 644 token
+	run pibuild render --node cp-1 --show-secrets -o tree
+	[ "$status" -eq 0 ]
+	sh -c "$(grep -o 'chmod 600 .*' <<<"$output" | head -n 1)"
+	run pibuild render --node cp-1 --show-secrets -o tree2
+	[[ "$output" != *chmod* ]]
+	pibuild sign --new-key key
+	chmod 644 key
+	run pibuild sign --key key nothing.img
+	sh -c "$(grep -o 'chmod 600 [^,;]*' <<<"$output" | head -n 1)"
+	run pibuild sign --key key nothing.img
+	[[ "$output" != *chmod* ]]
+}
+
+@test "no key to sign with: sign --new-key" {
+	run pibuild sign nothing.img
+	[ "$status" -eq 2 ]
+	command=$(cure pibuild)
+	sh -c "${command/FILE/mine}"
+	openssl pkey -in mine -noout
+	[ -e mine.pub ]
+}
+
+@test "an encrypted key: openssl takes the passphrase off" {
+	openssl genpkey -algorithm ed25519 -aes-256-cbc -pass pass:x -out key
+	chmod 600 key
+	run pibuild sign --key key nothing.img
+	[ "$status" -eq 3 ]
+	command=$(cure openssl)
+	(umask 077 && sh -c "${command/FILE/plain} -passin pass:x")
+	run pibuild sign --key plain nothing.img
+	[[ "$output" != *openssl* ]]
+	[[ "$output" == *nothing.img* ]]
+}
+
+@test "nobody could log in: ssh-keygen" {
+	write_cluster
+	sed -i '/sshKeys/,+1d' cluster.yaml
+	run pibuild check
+	[ "$status" -eq 3 ]
+	sh -c "$(cure ssh-keygen) -N '' -q -f id"
+	sed -i 's|^  user: pi|&\n  sshKeys: [{file: id.pub}]|' cluster.yaml
+	pibuild check
+	# A private key, and one of a kind that OpenSSH gave up
+	sed -i 's|id.pub|id|' cluster.yaml
+	run pibuild check
+	[ "$status" -eq 3 ]
+	sed -i 's|{file: id}|ssh-dss AAAAB3NzaC1kc3MAAACBAP|' cluster.yaml
+	run pibuild check
+	[[ "$output" == *"ssh-keygen -t ed25519"* ]]
+}
+
+@test "a node that has no secrets: secrets show" {
+	write_cluster
+	pibuild secrets new -q
+	run pibuild secrets rotate node cp-9
+	[ "$status" -eq 2 ]
+	sh -c "$(cure 'pibuild secrets show')" | grep -q cp-1
+}
+
+@test "an admin certificate that was replaced: kubeconfig" {
+	write_cluster
+	pibuild secrets new -q
+	run pibuild secrets rotate admin
+	sh -c "$(grep -o 'pibuild kubeconfig' <<<"$output" | head -n 1)" >new
+	grep -q 'client-certificate-data' new
+}
+
+@test "what is not in the cache: fetch, with the options of the run that said so" {
+	write_cluster
+	run pibuild fetch --offline --cache "my cache"
+	[[ "$output" == *"run \`pibuild fetch --cache 'my cache'\`"* ]]
+	mkdir lab && mv cluster.yaml lab/
+	run pibuild fetch --offline -c lab/cluster.yaml
+	[[ "$output" == *'run `pibuild fetch -c lab/cluster.yaml`'* ]]
+}
+
+@test "a compressed image: xz" {
+	truncate -s 64M a.img
+	printf 'label: dos\nstart=2048, size=8192, type=c\nstart=16384, type=83\n' | sfdisk -q a.img
+	xz a.img
+	run pibuild boot a.img.xz
+	[[ "$output" == *"is compressed"* ]]
+	sh -c "$(cure xz) a.img.xz"
+	run pibuild boot a.img
+	[[ "$output" != *"is compressed"* ]]
+}
+
+@test "a clock that cannot be set by the network: date" {
+	local command
+	card
+	echo 1000 >card/clock
+	tick '[ -e seen ] || cp card/run/pibuild/steps/preflight seen; [ ! -e set ] || rm -f card/clock'
+	program date 'case $1 in -s) echo "$2" >"$PIBUILD_ROOT/../set" ;; +%s) [ ! -e "$PIBUILD_ROOT/clock" ] || exec cat "$PIBUILD_ROOT/clock" ;; esac; exec /bin/date "$@"'
+	(cd card/usr/lib/pibuild && timeout 60 sh ./step preflight) >log 2>&1 &
+	until [ -e seen ] && grep -q '^cure Let network time out' seen; do /bin/sleep 0.1; done
+	command=$(sed -n 's/^cure .* by hand: sudo //p' seen)
+	/bin/date -d "$(sed "s/^date -s '\(.*\)'$/\1/" <<<"$command")"
+	echo x >set
+	wait
+	[ "$(state_of preflight state)" = done ]
+}
