@@ -132,13 +132,37 @@ all_steps() {
 	[ "$(ls card/state/objects/secret/kube-system | grep -c cilium)" = 1 ]
 }
 
-@test "what is gone from the cluster is applied again in spite of its stamp" {
+# What each step makes, and what may be gone of it: definitions, objects, helm's record; then the whole datastore.
+@test "what is gone from the cluster is made again in spite of its stamp" {
 	card "${with_certificates[@]}"
 	api_up
 	all_steps
-	rm -r card/state/objects/ciliumloadbalancerippool
-	step loadbalancer
-	[ -s card/state/objects/ciliumloadbalancerippool/_/lan ]
+	local gone steps one need objects=card/state/objects
+	while read -r gone steps; do
+		rm -r "$objects/$gone" card/run/pibuild/steps
+		mkdir card/run/pibuild/steps
+		for one in $steps; do
+			for need in $(awk -v step="$one" '$1 == step { gsub(/,/, " ", $2); print $2 }' card/etc/pibuild/steps); do
+				printf 'state done\n' >"card/run/pibuild/steps/$need"
+			done
+			step "$one" </dev/null || { echo "$gone: $one"; cat "log.$one"; false; }
+		done
+		[ -e "$objects/$gone" ] || { echo "$gone"; false; }
+	done <<-EOT
+		customresourcedefinition/_/gateways.gateway.networking.k8s.io gateway-crds
+		ciliumloadbalancerippool loadbalancer
+		ciliuml2announcementpolicy/_/lan loadbalancer
+		deployment/cert-manager cert-manager
+		customresourcedefinition/_/clusterissuers.cert-manager.io cert-manager issuers
+		clusterissuer issuers
+		secret/kube-system cni
+	EOT
+	rm -r "$objects" card/run/pibuild card/ready
+	api_up
+	all_steps
+	for gone in customresourcedefinition/_/gateways.gateway.networking.k8s.io ciliumloadbalancerippool/_/lan clusterissuer/_/letsencrypt-production; do
+		[ -s "$objects/$gone" ]
+	done
 }
 
 @test "an API that never answers is waiting, then failed at its bound, then done once it is there" {
@@ -232,6 +256,56 @@ fails_with() {
 	step loadbalancer
 	[ "$(state_of loadbalancer attempts)" = 7 ]
 	[ "$(awk 'NR > 1 { printf "%d ", $1 - last } { last = $1 }' slept)" = "5 10 20 40 60 " ]
+}
+
+# --- what messages mean
+
+# in_lib LINE...: run by the card's shell with the first-boot programs' own functions
+in_lib() {
+	printf '%s\n' '. "$PIBUILD_ROOT/usr/lib/pibuild/lib.sh"' "$@" >script
+	sh script
+}
+
+@test "what programs say means what the table says: passing trouble is no wrong manifest" {
+	card
+	in_lib "while IFS='$(printf '\t')' read -r verdict begin output; do" \
+		"case \$verdict in '#'*) continue ;; esac" \
+		'printf "%b\n" "$output" >output; explain nothing <output; echo "${sure:+now}|$cause" >>told; echo "${verdict#wait}|$begin" >>wanted' \
+		'case $cause in "$begin"*) begin=$cause ;; esac' \
+		'[ "${sure:+now}|$cause" = "${verdict#wait}|$begin" ] || echo "${sure:+now} $cause, not $verdict $begin: $output"; done' \
+		<"$top/tests/lib/causes.txt" >wrong
+	[ "$(wc -l <told)" -ge 48 ]
+	[ ! -s wrong ] || { cat wrong; false; }
+}
+
+@test "text of others stays as it is: no backslash is expanded, in no shell program of a card" {
+	card
+	mkdir -p card/run/pibuild/notes
+	in_lib 'text='"'"'a \n b \t c'"'"'' 'say "$text" >said' 'note x "$text" "$text"' 'explain_text "$text"' 'printf "%s\n" "$cause" >explained'
+	[ "$(cat said)" = 'pibuild: a \n b \t c' ]
+	[ "$(cat card/run/pibuild/notes/x)" = 'cause a \n b \t c
+cure a \n b \t c' ]
+	[ "$(cat explained)" = 'a \n b \t c' ]
+	in_lib "note y 'a$(printf '\001\303\244')b' 'c
+state done'"
+	[ "$(cat card/run/pibuild/notes/y)" = 'cause a b
+cure c state done' ]
+	run grep -rnE '(^|[^#[:alnum:]_-])echo ' "$top/overlays"
+	[ "$output" = "$(grep -E ':[0-9]+:[[:space:]]*#' <<<"$output")" ] || { echo "$output"; false; }
+}
+
+@test "values that were taken out of the card leave the cluster too" {
+	card "${with_certificates[@]}"
+	api_up
+	all_steps
+	program cilium 'echo "$*" >>cilium-calls'
+	program helm 'echo "$*" >>helm-calls'
+	for one in cni:cilium cert-manager:cert-manager; do
+		echo '# changed' >>"card/etc/pibuild/${one#*:}-values.yaml"
+		step "${one%:*}"
+	done
+	grep -q '^upgrade --reset-values ' cilium-calls
+	grep -q '^upgrade .* --reset-values ' helm-calls
 }
 
 # --- preflight

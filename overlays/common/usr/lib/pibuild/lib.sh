@@ -27,8 +27,9 @@ proc=${PIBUILD_PROC:-/proc}
 	rancher=$root/var/lib/rancher/k3s
 }
 
+# Text that is not constant goes through printf: dash's echo makes a new line of a backslash and an n.
 say() {
-	echo "pibuild: $*"
+	printf 'pibuild: %s\n' "$*"
 }
 
 # uptime: sets `up`, whole seconds. Not the clock: that jumps when the time of day becomes known.
@@ -101,30 +102,19 @@ hopeless() {
 	cause=$1 cure=${2:-} sure=yes
 }
 
-# explain FALLBACK < LOG: sets cause, cure and sure from the table `causes`: the first row that matches a line of the
-# last 40. Without any, the last line of the log, else FALLBACK.
+# explain FALLBACK < LOG: sets cause, cure and sure from the table `causes`, by the last 40 lines of the log. A line
+# belongs to the first row that matches it; of several lines the one counts that is certain, then the one whose row
+# comes first. Without any, the last line that speaks of an error, else the last one, else FALLBACK.
 explain() {
-	found=$(tail -n 40 | LC_ALL=C awk -F '\t' -v fallback="$1" '
-		NR == FNR { if (!/^#/ && NF >= 3) { n++; class[n] = $1; regex[n] = $2; cause[n] = $3; cure[n] = $4 } next }
-		{ gsub(/\t/, " ") }
-		/[^ ]/ { last = $0; lines[++m] = $0 }
-		END {
-			for (i = 1; i <= n; i++)
-				for (j = m; j > 0; j--)
-					if (tolower(lines[j]) ~ regex[i]) {
-						text = cause[i]
-						at = index(text, "%l")
-						if (at) text = substr(text, 1, at - 1) lines[j] substr(text, at + 2)
-						print class[i] "\t" text "\t" cure[i]
-						exit
-					}
-			print "wait\t" (last != "" ? last : fallback) "\t"
-		}' "$lib/causes" -)
-	tab=$(printf '\t')
-	line "$(echo "$found" | cut -f 2)"
-	why "$text" "$(echo "$found" | cut -f 3)"
+	found=$(tail -n 40 | LC_ALL=C awk -F '\t' -v fallback="$1" -f "$lib/explain.awk" "$lib/causes" -)
+	certain='' remedy='' said=''
+	{ read -r certain && read -r remedy && read -r said; } <<-EOT
+		$found
+	EOT
+	line "$said"
+	why "$text" "$remedy"
 	# shellcheck disable=SC2034 # for the driver
-	[ "${found%%"$tab"*}" != now ] || sure=yes
+	[ "$certain" != now ] || sure=yes
 }
 
 # explain_text TEXT: the same for the answer of a question to the API. No pipe: the variables have to stay.
@@ -136,9 +126,11 @@ explain_text() {
 
 # note NAME CAUSE [CURE]; unnote NAME
 note() {
+	line "${3:-}"
+	remedy=$text
 	line "$2"
 	publish "$run/notes/$1" "cause $text
-cure ${3:-}"
+cure $remedy"
 }
 
 unnote() {
@@ -204,15 +196,20 @@ apply_files() {
 	done
 }
 
-# established CRD...: says which definition the API does not serve yet
+# established CRD...: the API serves these definitions; 1 when not yet or when it does not answer, 2 when one is not there
 established() {
 	for crd in "$@"; do
-		found=$(ask get crd "$crd" -o 'jsonpath={.status.conditions[?(@.type=="Established")].status}' 2>&1)
+		found=$(ask get crd "$crd" -o 'jsonpath={.status.conditions[?(@.type=="Established")].status}' 2>&1) || {
+			explain_text "$found"
+			case $found in
+			*NotFound*) ;;
+			*) return 1 ;;
+			esac
+			why "The API does not know $crd yet" "It is waited for; the step before this one brings it"
+			return 2
+		}
 		[ "$found" = True ] && continue
-		case $found in
-		*NotFound* | '' | False) why "The API does not know $crd yet" "It is waited for; the step before this one brings it" ;;
-		*) explain_text "$found" ;;
-		esac
+		why "The API does not serve $crd yet" "It passes by itself; else: kubectl describe crd $crd"
 		return 1
 	done
 }
@@ -262,14 +259,19 @@ pods_ready() {
 	return 1
 }
 
-# available NAMESPACE: every Deployment of it is
+# available NAMESPACE [SELECTOR]: every Deployment of it is; 1 when one is not yet, 2 when there is none
 available() {
-	pods_ready "$1" || return
-	found=$(ask -n "$1" get deployments -o 'jsonpath={range .items[*]}{.metadata.name}{" "}{.status.conditions[?(@.type=="Available")].status}{"\n"}{end}' 2>&1) || {
+	pods_ready "$@" || return 1
+	found=$(ask -n "$1" get deployments ${2:+-l "$2"} \
+		-o 'jsonpath={range .items[*]}{.metadata.name}{" "}{.status.conditions[?(@.type=="Available")].status}{"\n"}{end}' 2>&1) || {
 		explain_text "$found"
 		return 1
 	}
-	waiting=$(echo "$found" | grep -v ' True$' | cut -d ' ' -f 1 | grep . | head -n 1)
+	[ -n "$found" ] || {
+		why "Nothing runs in the namespace $1"
+		return 2
+	}
+	waiting=$(printf '%s\n' "$found" | sed -n '/ True$/!{s/ .*//;p;q}')
 	[ -z "$waiting" ] && return 0
 	why "$waiting in $1 is not available yet" "If it stays so: kubectl -n $1 describe deployment $waiting"
 	return 1

@@ -9,7 +9,7 @@ unit=k3s-agent
 [ "$node_role" != control-plane ] || unit=k3s
 
 inputs() {
-	echo "$root/etc/rancher/k3s/config.yaml"
+	printf '%s\n' "$root/etc/rancher/k3s/config.yaml"
 }
 
 finished() {

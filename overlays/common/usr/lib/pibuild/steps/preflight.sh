@@ -79,7 +79,7 @@ check_address_bits() {
 }
 
 mib() {
-	echo $(($1 / 1048576))
+	printf '%s\n' $(($1 / 1048576))
 }
 
 # Full, small, or not grown as far as it could be.
@@ -154,9 +154,9 @@ check_registries() {
 
 # Pools that L2 announcements cannot serve, seen from the network this node really got.
 ip_number() {
-	echo "$1" | {
+	printf '%s\n' "$1" | {
 		IFS=. read -r a b c d
-		echo $((a << 24 | b << 16 | c << 8 | d))
+		printf '%s\n' $((a << 24 | b << 16 | c << 8 | d))
 	}
 }
 

@@ -7,7 +7,7 @@ chart=$charts/cert-manager.tgz
 values=$etc/cert-manager-values.yaml
 
 inputs() {
-	echo "$chart $values"
+	printf '%s\n' "$chart $values"
 }
 
 ready() {
@@ -17,10 +17,11 @@ ready() {
 apply() {
 	unstick cert-manager cert-manager || return
 	timeout 1200 helm upgrade --install cert-manager "$chart" --namespace cert-manager --create-namespace \
-		--values "$values" --timeout 15m
+		--reset-values --values "$values" --timeout 15m
 }
 
 finished() {
 	deployed cert-manager cert-manager || return
+	established clusterissuers.cert-manager.io certificates.cert-manager.io || return
 	available cert-manager
 }

@@ -7,7 +7,7 @@
 manifest=$etc/manifests/gateway-api.yaml
 
 inputs() {
-	[ ! -e "$manifest" ] || echo "$manifest"
+	[ ! -e "$manifest" ] || printf '%s\n' "$manifest"
 }
 
 definitions() {

@@ -8,7 +8,7 @@ issuers=$etc/manifests/issuers.yaml
 secret=$etc/secrets/dns01.yaml
 
 inputs() {
-	echo "$issuers"
+	printf '%s\n' "$issuers"
 }
 
 ready() {

@@ -4,7 +4,7 @@
 # The first server: its API is ready, and knows this node.
 
 inputs() {
-	echo "$root/etc/rancher/k3s/config.yaml"
+	printf '%s\n' "$root/etc/rancher/k3s/config.yaml"
 }
 
 finished() {

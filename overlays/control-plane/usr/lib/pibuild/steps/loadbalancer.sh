@@ -7,7 +7,7 @@ pools=$etc/manifests/pools.yaml
 policy=$etc/manifests/l2-policy.yaml
 
 inputs() {
-	echo "$pools $policy"
+	printf '%s\n' "$pools $policy"
 }
 
 ready() {
