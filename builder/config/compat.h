@@ -29,7 +29,10 @@ const struct cilium_compat *compat_cilium(const char *version);
 
 /* Nodes carry node-role.kubernetes.io/master. */
 bool compat_k3s_master_label(const char *k3s);
-/* K3s brings the Gateway API CRDs itself, as AddOn gateway-api-crd. */
+/*
+ * K3s brings the Gateway API CRDs itself, as AddOn gateway-api-crd, and takes over those it finds. The Job that does it
+ * needs the network, which needs them: they are on the card all the same.
+ */
 bool compat_k3s_gateway_crds(const char *k3s);
 /* The chart knows crds.enabled; before it was installCRDs. */
 bool compat_cert_manager_crds(const char *version);

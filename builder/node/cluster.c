@@ -13,7 +13,7 @@ const char *cluster_version(const struct node_ctx *x, const char *key)
 bool cluster_wants_artifact(const struct node_ctx *x, const struct artifact *a)
 {
 	if (streq(a->name, "gateway-api"))
-		return cilium_gateway_on(x) && !compat_k3s_gateway_crds(cluster_version(x, "k3s"));
+		return cilium_gateway_on(x);
 	if (streq(a->version_key, "certManager"))
 		return x->config->cert_manager.enabled;
 	return true;

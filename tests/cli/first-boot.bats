@@ -308,6 +308,106 @@ cure c state done' ]
 	grep -q '^upgrade .* --reset-values ' helm-calls
 }
 
+# --- Cilium: what it brought, and what of it is elsewhere
+
+# pod NAME NODE LABEL READY [REASON [MESSAGE]]: a line as kubectl answers; -- is nothing
+pod() {
+	local phase=Running
+	[ "$4" = True ] || phase=Pending
+	printf '@\t%s\t%s\t%s\t%s\t%s\t %s\t%s\t %s\n' "$1" "${2#--}" "$3" "$phase" "$4" "${5:-}" "${6:-}" "${6:-}"
+}
+
+# cni_says LINE...: the step's functions, with the answers of the API from the files pods, crd and class
+cni_says() {
+	in_lib 'needs=k3s,gateway-crds' \
+		'ask() { case $* in *"get pods"*) cat pods ;; *"get secret"*) echo x ;; *"get crd"*) cat crd ;; *gatewayclass*) cat class; ! grep -q NotFound class ;; *"delete pods"*) echo "$*" >>deleted ;; esac; }' \
+		'. "$PIBUILD_ROOT/usr/lib/pibuild/steps/cni.sh"' "$@"
+}
+
+@test "Cilium is done with this node's agent, one operator and its definitions; the rest is a note that goes away" {
+	card
+	mkdir -p card/run/pibuild/notes
+	echo True >crd
+	echo 'True x' >class
+	{
+		pod cilium-aaaaa cp-1 cilium True
+		pod cilium-bbbbb w-1 cilium False
+		pod cilium-operator-1 cp-1 '' True
+		pod cilium-operator-2 -- '' '' '' "0/2 nodes are available: 1 node(s) didn't match pod anti-affinity rules."
+		pod hubble-relay-1 cp-1 hubble-relay '' ContainerCreating
+		pod coredns-1 -- kube-dns ''
+	} >pods
+	cni_says 'finished'
+	[ "$(sed -n 's/^cause //p' card/run/pibuild/notes/cilium)" = 'Pod cilium-bbbbb on w-1 is not ready, and 2 more' ]
+	grep -v 'cilium-bbbbb\|operator-2\|hubble' pods >fewer
+	mv fewer pods
+	cni_says 'finished'
+	[ ! -e card/run/pibuild/notes/cilium ]
+}
+
+@test "Cilium that is not ready: which pod, and why" {
+	card
+	echo True >crd
+	echo 'True x' >class
+	local lookup='Back-off pulling image "quay.io/a:1": ErrImagePull: failed to pull and unpack image "quay.io/a:1": failed to do request: Head "https://quay.io/v2/a": dial tcp: lookup quay.io: no such host'
+	while IFS='|' read -r wanted agent operator; do
+		eval "pod cilium-a $agent" >pods
+		[ -z "$operator" ] || eval "pod cilium-operator-1 $operator" >>pods
+		cni_says 'finished && exit 9' 'printf "%s\n" "$cause"' >told
+		[ "$(cat told)" = "$wanted" ] || { cat told; false; }
+	done <<-'EOT'
+		Pod cilium-a on cp-1 is starting (PodInitializing)|cp-1 cilium False PodInitializing|cp-1 '' True
+		Pod cilium-a on cp-1 is not ready|cp-1 cilium False|cp-1 '' True
+		Pod cilium-a keeps ending (CrashLoopBackOff)|cp-1 cilium False 'PodInitializing CrashLoopBackOff'|cp-1 '' True
+		Pod cilium-operator-1 cannot get its image (ImagePullBackOff): dial tcp: lookup quay.io: no such host|cp-1 cilium False|cp-1 '' False ImagePullBackOff "$lookup"
+		Pod cilium-a cannot start (CreateContainerConfigError): secret "x" not found|cp-1 cilium False CreateContainerConfigError 'secret "x" not found'|cp-1 '' True
+		Pod cilium-operator-1 has no node yet: 0/1 nodes are available: 1 node(s) had untolerated taint {a: b}.|cp-1 cilium True|-- '' '' '' '0/1 nodes are available: 1 node(s) had untolerated taint {a: b}.'
+		Cilium's agent has no pod on this node yet|w-1 cilium True|cp-1 '' True
+		Cilium's operator has no pod on this node yet|cp-1 cilium True|
+	EOT
+}
+
+@test "a GatewayClass that nobody accepts: the operator is started anew once, then a note says it; accepted, it goes" {
+	card
+	mkdir -p card/run/pibuild/notes
+	echo True >crd
+	echo 'Unknown Waiting for controller' >class
+	{ pod cilium-a cp-1 cilium True && pod cilium-operator-1 cp-1 '' True; } >pods
+	cni_says 'up=0; uptime() { up=$((up + 5)); }' 'until finished; do [ "$up" -lt 900 ] || exit 9; done; echo "$up" >took'
+	[ "$(cat took)" -ge 120 ]
+	[ "$(cat deleted)" = '-n kube-system delete pods -l name=cilium-operator --wait=false' ]
+	grep -q "^cause Gateway API does not work: Cilium's operator has not accepted the GatewayClass cilium (Unknown Waiting for controller)" card/run/pibuild/notes/gateway
+	echo 'True Valid GatewayClass' >class
+	cni_says finished
+	[ ! -e card/run/pibuild/notes/gateway ]
+	echo 'Error from server (NotFound): gatewayclasses.gateway.networking.k8s.io "cilium" not found' >class
+	cni_says 'finished; echo $? >code'
+	[ "$(cat code)" = 2 ]
+}
+
+@test "what cilium install waits for is said while it runs, and when its time is over" {
+	card
+	api_up
+	for one in preflight k3s gateway-crds; do step "$one"; done
+	mv card/usr/local/bin/kubectl card/usr/local/bin/kubectl.real
+	{ pod cilium-a cp-1 cilium True && pod cilium-operator-1 cp-1 '' True && pod hubble-generate-certs-1 cp-1 hubble-generate-certs '' ErrImagePull 'not found'; } >pods
+	program kubectl '[ -e "${PIBUILD_ROOT%/*}/pods" ] || exec "$0.real" "$@"' 'case $* in *"get pods"*) cat "${PIBUILD_ROOT%/*}/pods" ;; esac'
+	program cilium 'until [ -e "$PIBUILD_ROOT/over" ]; do /bin/sleep 0.02; done; echo "Error: Unable to install Cilium: failed post-install: context deadline exceeded" >&2; exit 1'
+	tick 'state=$(sed -n "s/^state //p" card/run/pibuild/steps/cni)' 'case $state in running | waiting) cp card/run/pibuild/steps/cni "seen.$state" ;; esac' \
+		'! grep -q "^cause Pod" seen.running || touch card/over' '[ ! -e seen.waiting ] || pkill -f "usr/lib/pibuild/step cni"'
+	run step cni
+	for one in running waiting; do
+		grep -qx 'cause Pod hubble-generate-certs-1 cannot get its image (ErrImagePull): not found' "seen.$one"
+	done
+}
+
+@test "an API that is starting says what it waits for" {
+	card
+	in_lib 'ask() { printf "%s\n" "Error from server (InternalError): an error on the server (\"[+]ping ok\\n[-]etcd failed: reason withheld\\n[-]poststarthook/rbac/bootstrap-roles failed: reason withheld\\nreadyz check failed\") has prevented the request from succeeding"; return 1; }' \
+		'need_program() { :; }' 'k3s_runs() { :; }' '. "$PIBUILD_ROOT/usr/lib/pibuild/steps/k3s.sh"' 'finished; printf "%s\n" "$cause" >told'
+	[ "$(cat told)" = 'The API is starting and waits for etcd poststarthook/rbac/bootstrap-roles' ]
+}
+
 # --- preflight
 
 # preflight_says UPTIME: the state of preflight at that uptime goes to `seen`; then it is stopped

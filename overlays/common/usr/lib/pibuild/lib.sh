@@ -242,26 +242,74 @@ deployed() {
 	[ -n "$found" ] || return 2
 }
 
-# pods_ready NAMESPACE [SELECTOR]: no container waits for something that goes wrong; else says which and why
-pods_ready() {
-	pod='' reason=''
-	bad=$(ask -n "$1" get pods ${2:+-l "$2"} \
-		-o 'jsonpath={range .items[*]}{.metadata.name}{" "}{.status.initContainerStatuses[*].state.waiting.reason}{" "}{.status.containerStatuses[*].state.waiting.reason}{"\n"}{end}' 2>/dev/null |
-		grep -E ' (CrashLoopBackOff|ImagePullBackOff|ErrImagePull|InvalidImageName|CreateContainer[A-Za-z]*Error|RunContainerError)' | head -n 1)
-	[ -n "$bad" ] || return 0
-	read -r pod reason _ <<-EOT
-		$bad
+# pods NAMESPACE [SELECTOR]: sets `pods`, a line each, the worst first: HOW|NAME|NODE|k8s-app|REASON|MESSAGE
+#   HOW is 1 goes wrong (image, crash, configuration), 2 is starting, 3 has no node yet, 9 ready or ended well.
+pods() {
+	pods=''
+	found=$(ask -n "$1" get pods ${2:+-l "$2"} -o 'jsonpath={range .items[*]}{"@\t"}{.metadata.name}{"\t"}{.spec.nodeName}{"\t"}{.metadata.labels.k8s-app}{"\t"}{.status.phase}{"\t"}{.status.conditions[?(@.type=="Ready")].status}{"\t"}{.status.initContainerStatuses[*].state.waiting.reason} {.status.containerStatuses[*].state.waiting.reason}{"\t"}{.status.conditions[?(@.type=="PodScheduled")].message}{"\t"}{.status.initContainerStatuses[*].state.waiting.message} {.status.containerStatuses[*].state.waiting.message}{"\n"}{end}' 2>&1) || {
+		explain_text "$found"
+		return 1
+	}
+	pods=$(printf '%s\n' "$found" | LC_ALL=C awk -F '\t' '
+		$1 != "@" { next } # a message of several lines
+		{
+			how = 2
+			text = $9
+			reason = $7
+			sub(/^ +/, "", reason)
+			sub(/ .*/, "", reason)
+			if (match($7, /[A-Za-z]*(BackOff|Err|Invalid)[A-Za-z]*/)) { how = 1; reason = substr($7, RSTART, RLENGTH) }
+			else if ($6 == "True" || $5 == "Succeeded") how = 9
+			else if ($3 == "") { how = 3; text = $8 }
+			sub(/.*": /, "", text) # what was tried and where, each quoted, then what went wrong
+			gsub(/\|/, " ", text)
+			print how "|" $2 "|" $3 "|" $4 "|" reason "|" text
+		}' | sort -s -n)
+}
+
+# blame NAMESPACE ROW: says what is the matter with that pod
+blame() {
+	how='' pod='' node='' reason='' message=''
+	IFS='|' read -r how pod node _ reason message <<-EOT
+		$2
 	EOT
-	case $reason in
-	*Image*) why "Pod $pod cannot get its image ($reason)" "Check that this node reaches the internet; then: kubectl -n $1 describe pod $pod" ;;
-	*) why "Pod $pod keeps ending ($reason)" "See why: kubectl -n $1 logs $pod --all-containers --previous" ;;
+	shown_message=${message# }
+	case $how:$reason in
+	1:*Image*) why "Pod $pod cannot get its image ($reason)${shown_message:+: $shown_message}" "Check that ${node:-its node} reaches the internet; then: kubectl -n $1 describe pod $pod" ;;
+	1:Crash* | 1:RunContainer*) why "Pod $pod keeps ending ($reason)" "See why: kubectl -n $1 logs $pod --all-containers --previous" ;;
+	1:*) why "Pod $pod cannot start ($reason)${shown_message:+: $shown_message}" "What it needs: kubectl -n $1 describe pod $pod" ;;
+	2:?*) why "Pod $pod on $node is starting ($reason)" "Images are downloaded at first; if it stays so: kubectl -n $1 describe pod $pod" ;;
+	2:) why "Pod $pod on $node is not ready" "If it stays so: kubectl -n $1 logs $pod --all-containers" ;;
+	3:*) why "Pod $pod has no node yet: $shown_message" "What it needs: kubectl -n $1 describe pod $pod" ;;
+	*) why "$pod has no pod on this node yet" "If it stays so: kubectl -n $1 get daemonsets,deployments" ;;
 	esac
-	return 1
+}
+
+# worst HOWS [NAMES]: the first row whose HOW is one of these and whose name matches
+worst() {
+	printf '%s\n' "$pods" | grep -m 1 -E "^[$1][|]${2:-}"
+}
+
+# note_cilium: what of Cilium does not run, on this node and on others, is a note: it holds nothing back.
+note_cilium() {
+	pods kube-system || return 0
+	row=$(worst 1-3 '(cilium|hubble|clustermesh)-') || {
+		unnote cilium
+		return 0
+	}
+	more=$(($(printf '%s\n' "$pods" | grep -cE '^[1-3][|](cilium|hubble|clustermesh)-') - 1))
+	[ "$more" -gt 0 ] && more=", and $more more" || more=''
+	blame kube-system "$row"
+	note cilium "$cause$more" "$cure; all: kubectl -n kube-system get pods -o wide"
 }
 
 # available NAMESPACE [SELECTOR]: every Deployment of it is; 1 when one is not yet, 2 when there is none
 available() {
-	pods_ready "$@" || return 1
+	pods "$@" || return 1
+	if row=$(worst 1); then
+		blame "$1" "$row"
+		return 1
+	fi
 	found=$(ask -n "$1" get deployments ${2:+-l "$2"} \
 		-o 'jsonpath={range .items[*]}{.metadata.name}{" "}{.status.conditions[?(@.type=="Available")].status}{"\n"}{end}' 2>&1) || {
 		explain_text "$found"

@@ -20,8 +20,15 @@ apply() {
 		--reset-values --values "$values" --timeout 15m
 }
 
+underway() {
+	pods cert-manager || return 1
+	row=$(worst 1-3) || return 0
+	blame cert-manager "$row"
+	return 1
+}
+
 finished() {
 	deployed cert-manager cert-manager || return
 	established clusterissuers.cert-manager.io certificates.cert-manager.io || return
-	available cert-manager
+	available cert-manager app.kubernetes.io/instance=cert-manager
 }

@@ -1,25 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=sh disable=SC2154,SC2034
 #
-# Definitions of the Gateway API, before Cilium: its operator looks for them once, at its start. From v1.37 on K3s
-# brings them itself; then there is no file, and they are only waited for.
+# Definitions of the Gateway API, before Cilium: its operator looks for them once, at its start. From v1.37 on K3s brings
+# them itself, but by a Job whose pod needs the network first (manifests/gateway-api-crd.yaml, no bootstrap chart); it takes
+# over what it finds (takeOwnership).
 
 manifest=$etc/manifests/gateway-api.yaml
 
 inputs() {
-	[ ! -e "$manifest" ] || printf '%s\n' "$manifest"
+	printf '%s\n' "$manifest"
+}
+
+ready() {
+	need_file "$manifest"
 }
 
 definitions() {
-	if [ -e "$manifest" ]; then
-		awk '/^kind: / { crd = $2 == "CustomResourceDefinition" } crd && /^  name: [a-z0-9.]+$/ { print $2; crd = 0 }' "$manifest"
-	else
-		printf '%s.gateway.networking.k8s.io\n' gatewayclasses gateways httproutes grpcroutes referencegrants
-	fi
+	awk '/^kind: / { crd = $2 == "CustomResourceDefinition" } crd && /^  name: [a-z0-9.]+$/ { print $2; crd = 0 }' "$manifest"
 }
 
 apply() {
-	[ ! -e "$manifest" ] || apply_files "$manifest"
+	apply_files "$manifest"
 }
 
 finished() {

@@ -12,6 +12,9 @@ finished() {
 	k3s_runs k3s || return 1
 	found=$(ask get --raw /readyz 2>&1) || {
 		explain_text "$found"
+		# its list: [+] is ready, [-] is not
+		late=$(printf '%s' "$found" | grep -o '\[-\][^ \]*' | cut -c 4- | tr '\n' ' ')
+		[ -z "$late" ] || why "The API is starting and waits for ${late% }" "It passes by itself; else: journalctl -u k3s"
 		return 1
 	}
 	found=$(ask get node "$node_name" -o name 2>&1) && return 0
