@@ -278,7 +278,8 @@ crd() {
 
 # workload STORED NAMESPACE NAME [REPLICAS]
 workload() {
-	printf 'apiVersion: apps/v1\nkind: %s\nmetadata:\n  name: %s\n  namespace: %s\nspec:\n  replicas: %s\n' "$1" "$3" "$2" "${4:-1}" | put "$1" "$2" "$3"
+	printf 'apiVersion: apps/v1\nkind: %s\nmetadata:\n  name: %s\n  namespace: %s\n  labels:\n    app.kubernetes.io/instance: %s\nspec:\n  replicas: %s\n' \
+		"$1" "$3" "$2" "${2#kube-system}" "${4:-1}" | put "$1" "$2" "$3"
 }
 
 # cilium_pod APP NAME NODE: one of Cilium's, as its DaemonSet or Deployment has it
