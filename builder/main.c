@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <sys/prctl.h>
 
+#include "base/caller.h"
 #include "base/log.h"
 #include "base/progress.h"
 #include "base/sig.h"
@@ -366,6 +367,23 @@ static int parse(int argc, char **argv, struct cmd_options *o, struct parsed *p,
 	return 0;
 }
 
+/* What leaves nothing behind and may be given a disk reads it as root; the rest works for whoever called sudo. */
+static bool keeps_root(const struct command *c)
+{
+	return word_in("inspect verify diff devices status", c->name);
+}
+
+static void complain(const struct err *e)
+{
+	if (*e->msg) /* else what stands on stdout is all there is to say */
+		log_error("%s", e->msg);
+	if (caller_name() && e->code == -EACCES)
+		log_info(
+			"under sudo this runs as %s, and as root for disks alone: `sudo chown -R %s FOLDER` takes back "
+			"what an earlier run left to root",
+			caller_name(), caller_name());
+}
+
 static int exit_code(const struct err *e)
 {
 	if (sig_caught() && err_interrupted(e))
@@ -392,6 +410,8 @@ static int run(int argc, char **argv, struct err *e)
 		log_add_cure_option("build check fetch lock plan", "--lock", o.lock);
 		log_add_cure_option("build fetch", "--cache", o.cache);
 		progress_init(o.quiet ? PROGRESS_NONE : o.progress);
+		if (!keeps_root(p.command))
+			caller_become();
 		r = p.command->run(&o, e);
 		if (o.verbose)
 			progress_print_timings();
@@ -426,8 +446,7 @@ int main(int argc, char **argv)
 		if (e.code == -EPIPE && ferror(stdout)) {
 			code = 128 + SIGPIPE;
 		} else {
-			if (*e.msg) /* else what stands on stdout is all there is to say */
-				log_error("%s", e.msg);
+			complain(&e);
 			code = exit_code(&e);
 		}
 	}

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "base/caller.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/sig.h"
@@ -81,9 +82,12 @@ static int check_open(int fd, const struct device *asked, struct err *e)
 
 int target_open(struct target *t, const struct device *asked, struct err *e)
 {
-	_cleanup_close_ int fd = open(asked->path, O_RDWR | O_EXCL | O_DIRECT | O_CLOEXEC | O_NOFOLLOW);
+	_cleanup_close_ int fd = -1;
 	int r;
 
+	caller_raise();
+	fd = open(asked->path, O_RDWR | O_EXCL | O_DIRECT | O_CLOEXEC | O_NOFOLLOW);
+	caller_lower();
 	if (fd < 0)
 		return refuse_open(asked->path, errno, e);
 	r = check_open(fd, asked, e);
@@ -297,7 +301,10 @@ int target_arm(const struct target *t, const struct piece *head, unsigned *retri
 		target_disarm(t, head->n, &unused, &ignored);
 		return r;
 	}
-	if (ioctl(t->fd, BLKRRPART) < 0)
+	caller_raise();
+	r = ioctl(t->fd, BLKRRPART);
+	caller_lower();
+	if (r < 0)
 		log_debug("the kernel did not read the new partition table of %s: %s", t->device->path,
 			  strerror(errno));
 	return 0;

@@ -3,6 +3,7 @@
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 
+#include "base/caller.h"
 #include "base/file.h"
 #include "flash/internal.h"
 
@@ -75,7 +76,9 @@ int verify_pass(struct work *w, const char *what, struct err *e)
 	double start = now_seconds();
 	int r;
 
+	caller_raise();
 	ioctl(w->target->fd, BLKFLSBUF); /* nobody's cached copy may answer; direct reads go around it anyway */
+	caller_lower();
 	w->task = task_begin(what, w->target->device->name, pieces_wanted(&w->pieces));
 	r = run(w, e);
 	task_end(w->task, r < 0 ? "failed" : NULL);

@@ -351,6 +351,18 @@ on_terminal() {
 	[[ "$output" == *sudo* || "$output" == *"ermission denied"* ]]
 }
 
+@test "under sudo a card is written as root, and all else as the caller" {
+	local home
+	home=$(mktemp -d /tmp/pibuild-flash.XXXXXX)
+	cp "$image" "$home/cp-1.img"
+	cp cluster.yaml "$home"
+	chown -R nobody "$home" && chmod 755 "$home"
+	(cd "$home" && SUDO_UID=$(id -u nobody) flash --discard cp-1.img "$loop")
+	same_data "$image" "$loop"
+	[ "$(stat -c %U "$home/flashed.jsonl")" = nobody ]
+	rm -rf "$home"
+}
+
 @test "a Ctrl-C ends with 130 and leaves a card that does not boot" {
 	xz -0 -c "$image" >"$BATS_TEST_TMPDIR/i.xz"
 	"$PIBUILD" flash --yes --serial "$(identity "$loop")" "$BATS_TEST_TMPDIR/i.xz" "$loop" 2>"$BATS_TEST_TMPDIR/err" 3>&- &

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/caller.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
+#include <pwd.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "base/util.h"
+
+#ifdef SYS_setresuid32 /* 32-bit machines: plain setresuid is the one with 16 bits */
+#define SETRESUID SYS_setresuid32
+#else
+#define SETRESUID SYS_setresuid
+#endif
+
+enum { MAX_GROUPS = 256 };
+static const uid_t same = (uid_t)-1;
+
+/* sudo(8), "ENVIRONMENT"; doas(1); pkexec(1). */
+static const struct {
+	const char *variable;
+	bool by_name;
+} callers[] = { { "SUDO_UID", false }, { "DOAS_USER", true }, { "PKEXEC_UID", false } };
+
+struct caller {
+	uid_t uid;
+	gid_t gid;
+	const char *name, *home; /* home NULL = none known */
+};
+static struct caller caller; /* name NULL = nobody's work is done for them */
+
+static bool read_number(const char *text, unsigned *ret)
+{
+	unsigned long n;
+	char *end;
+
+	errno = 0;
+	n = strtoul(str_or(text, ""), &end, 10);
+	if (errno || !text || *text < '0' || *text > '9' || *end || n >= UINT_MAX)
+		return false;
+	*ret = (unsigned)n;
+	return true;
+}
+
+static bool caller_find(struct caller *ret)
+{
+	const struct passwd *p = NULL;
+	unsigned id = 0, gid;
+
+	for (size_t i = 0; i < ARRAY_SIZE(callers) && !p && !id; i++) {
+		const char *value = getenv(callers[i].variable);
+
+		if (value && callers[i].by_name)
+			p = getpwnam(value);
+		else if (read_number(value, &id))
+			p = getpwuid(id);
+	}
+	if (p) {
+		*ret = (struct caller){ p->pw_uid, p->pw_gid, arena_strdup(p->pw_name), arena_strdup(p->pw_dir) };
+	} else {
+		/* Somebody without an account here, as in a container. */
+		*ret = (struct caller){ id, read_number(getenv("SUDO_GID"), &gid) ? gid : id, arena_printf("%u", id),
+					NULL };
+	}
+	return ret->uid != 0;
+}
+
+/* One that is the caller's own was kept, or given, on purpose. */
+static void take_home(const struct caller *c)
+{
+	const char *home = getenv("HOME");
+	struct stat st;
+
+	setenv("USER", c->name, 1);
+	setenv("LOGNAME", c->name, 1);
+	if (home && stat(home, &st) == 0 && st.st_uid == c->uid)
+		return;
+	if (c->home)
+		setenv("HOME", c->home, 1);
+	else
+		unsetenv("HOME");
+}
+
+static bool may_enter_folder(void)
+{
+	char here[PATH_MAX];
+
+	return getcwd(here, sizeof(here)) && faccessat(AT_FDCWD, here, X_OK, AT_EACCESS) == 0;
+}
+
+static bool take_groups(const struct caller *c)
+{
+	return (c->home ? initgroups(c->name, c->gid) : setgroups(1, &c->gid)) == 0 && setegid(c->gid) == 0;
+}
+
+void caller_become(void)
+{
+	gid_t groups[MAX_GROUPS], gid = getegid();
+	int n = getgroups(MAX_GROUPS, groups);
+	struct caller c;
+
+	if (geteuid() != 0 || n < 0 || !caller_find(&c))
+		return;
+	if (take_groups(&c) && seteuid(c.uid) == 0 && may_enter_folder()) {
+		if (setresgid(c.gid, c.gid, c.gid) < 0 || setresuid(c.uid, c.uid, 0) < 0)
+			abort();
+		take_home(&c);
+		caller = c;
+		return;
+	}
+	if (seteuid(0) < 0 || setegid(gid) < 0 || setgroups((size_t)n, groups) < 0)
+		abort();
+}
+
+const char *caller_name(void)
+{
+	return caller.name;
+}
+
+/* The system call itself changes this thread; glibc's function would change all of them, and one card's thread would
+ * take the rights away while another's is at it. */
+static void set_effective(uid_t uid)
+{
+	if (caller.name && syscall(SETRESUID, same, uid, same) < 0)
+		abort();
+}
+
+void caller_raise(void)
+{
+	set_effective(0);
+}
+
+void caller_lower(void)
+{
+	int code = errno;
+
+	set_effective(caller.uid);
+	errno = code;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Whoever had root run this: sudo(8), doas(1) and pkexec(1) leave the name or number of their caller in the
+ * environment. Root's rights are wanted for disks alone, so everything else is done as the caller: their home is "~",
+ * their cache and secrets are found, and what is made is theirs, with no chown that a symbolic link could lead
+ * elsewhere. Programs that are started have no way back to root; this one keeps it as its saved user id, for
+ * caller_raise().
+ */
+#ifndef BASE_CALLER_H
+#define BASE_CALLER_H
+
+/* Becomes the caller. Call before the first thread. Nothing happens without a caller, for a caller that is root, and in
+ * a folder that the caller may not enter: that is a root shell (sudo -i), where the work is root's own. */
+void caller_become(void);
+
+/* Name of the caller that this process became; NULL = none. */
+const char *caller_name(void);
+
+/* Root's rights for the calling thread, if this process has them to give, until caller_lower(). Not nested. */
+void caller_raise(void);
+void caller_lower(void);
+
+#endif
