@@ -12,6 +12,7 @@
 #include "cmd/init.h"
 #include "config/config.h"
 #include "plan/plan.h"
+#include "report/identity.h"
 
 struct cmd_words {
 	const char **v;
@@ -105,6 +106,15 @@ int cmd_check_selection(const struct cmd_options *o, struct err *e);
 
 /* A valid project, the plan of what SO selects, and a lock that pins all of it. */
 int cmd_load_plan(const struct project_options *po, const struct plan_options *so, struct plan **ret, struct err *e);
+
+/* Folder of the project: of -c, else this one when it has a cluster.yaml; NULL = none. */
+const char *cmd_project_dir(const struct cmd_options *o);
+
+/* Whose the card in a disk is, read with root's rights if there are any. */
+void cmd_identify(const char *disk, struct card_identity *ret);
+/* "cp-1 of homelab, written 2026-11-28 15:02", with the time when PROJECT_DIR (NULL = none) has a record of it; "an
+ * unfinished card of cp-1"; NULL = nothing of pibuild's. */
+const char *cmd_card_text(const struct card_identity *id, const char *serial, const char *project_dir);
 
 /* Path of the secrets file for the config in force. */
 const char *cmd_secrets_path(const struct cmd_options *o, const struct config *c);

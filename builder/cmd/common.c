@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <poll.h>
+#include <time.h>
 
+#include "base/caller.h"
+#include "base/file.h"
+#include "base/json.h"
 #include "base/sig.h"
 #include "cmd/cmd.h"
+#include "flash/record.h"
 #include "secrets/secrets.h"
 
 int cmd_args(const struct cmd_options *o, size_t min, size_t max, const char *usage, struct err *e)
@@ -78,4 +83,46 @@ int cmd_read_line(char **line, size_t *cap, struct err *e)
 	while (n && strchr(" \t\r\n", (*line)[n - 1]))
 		(*line)[--n] = '\0';
 	return 0;
+}
+
+/* Without -c a record is kept only where there is a project. */
+const char *cmd_project_dir(const struct cmd_options *o)
+{
+	if (o->config)
+		return path_dir(o->config);
+	return access("cluster.yaml", F_OK) == 0 ? "." : NULL;
+}
+
+void cmd_identify(const char *disk, struct card_identity *ret)
+{
+	caller_raise();
+	card_identify(disk, ret);
+	caller_lower();
+}
+
+/* "2026-11-28T14:02:07Z" of a record in local time, to the minute; NULL when it is none. */
+static const char *local_time(const char *utc)
+{
+	struct tm tm = { 0 };
+	char text[32];
+	time_t t;
+
+	if (!utc || !strptime(utc, "%Y-%m-%dT%H:%M:%SZ", &tm))
+		return NULL;
+	t = timegm(&tm);
+	return strftime(text, sizeof(text), "%Y-%m-%d %H:%M", localtime_r(&t, &tm)) ? arena_strdup(text) : NULL;
+}
+
+const char *cmd_card_text(const struct card_identity *id, const char *serial, const char *project_dir)
+{
+	_cleanup_json_ json_t *all = NULL;
+	const char *when;
+
+	if (id->state == CARD_UNFINISHED)
+		return arena_printf("an unfinished card of %s", id->node);
+	if (id->state != CARD_NODE)
+		return NULL;
+	all = project_dir ? flash_record_read(project_dir) : json_array();
+	when = local_time(json_string_value(json_object_get(flash_record_by_serial(all, id->node, serial), "time")));
+	return arena_printf("%s of %s%s%s", id->node, id->cluster, when ? ", written " : "", str_or(when, ""));
 }

@@ -4,8 +4,11 @@
  * them; the cards of a round are written side by side.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
+#include <sys/stat.h>
 
+#include "base/caller.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "build/build.h"
@@ -15,11 +18,14 @@
 
 /* One image and the disk it goes to. */
 struct card {
-	const char *name;  /* node, or what the image file is called */
-	const char *image; /* path of the file; NULL = a node's layer and stamp. With NODE: a generic one to stamp */
-	const char *disk;  /* as given */
+	const char *name;    /* node, or what the image file is called */
+	const char *cluster; /* "" = not known */
+	const char *image;   /* path of the file; NULL = a node's layer and stamp. With NODE: a generic one to stamp */
+	const char *disk;    /* as given */
 	const struct node_plan *node;
 	struct device device;
+	struct card_identity holds; /* now, before it is written */
+	const char *given_up;	    /* node that was named: its card may go; NULL = none */
 	struct source source;
 	struct flash flash;
 	pthread_t thread;
@@ -34,6 +40,7 @@ struct session {
 	struct cache cache;
 	const char *project_dir; /* NULL = none: nothing is recorded */
 	VEC(struct card) cards;
+	size_t written; /* of them, from the first on */
 	json_t *results;
 };
 
@@ -58,18 +65,26 @@ static struct card *add_card(struct session *s, const char *name, const char *di
 {
 	struct card *c = vec_push(&s->cards);
 
-	*c = (struct card){ .name = name, .disk = disk, .source.fd = -1 };
+	*c = (struct card){ .name = name,
+			    .cluster = s->plan ? s->plan->project->config->cluster.name : "",
+			    .disk = disk,
+			    .source.fd = -1 };
 	return c;
 }
 
-/* "out/cp-1.img.xz" is cp-1. */
-static const char *name_of_image(const char *path)
+/* What is in it says so; one that is compressed or of another kind goes by its file: "out/cp-1.img.xz" is cp-1. */
+static void add_image(struct session *s, const char *path, const char *disk)
 {
 	char *name = arena_strdup(path_base(path)), *dot = strstr(name, ".img");
+	struct card_identity id;
+	struct card *c;
 
 	if (dot && dot > name)
 		*dot = '\0';
-	return name;
+	card_identify(path, &id);
+	c = add_card(s, id.state == CARD_NODE ? id.node : clean_text(name), disk);
+	c->cluster = id.cluster;
+	c->image = path;
 }
 
 static int plan_nodes(struct session *s, struct err *e)
@@ -89,8 +104,30 @@ static int plan_nodes(struct session *s, struct err *e)
 	return 0;
 }
 
+static bool is_kind(const char *path, mode_t kind)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && (st.st_mode & S_IFMT) == kind;
+}
+
+/* `flash DISK IMAGE` */
+static int check_order(const struct cmd_options *o, struct err *e)
+{
+	const char *disk = o->args.v[0], *image = o->args.n > 1 ? o->args.v[1] : NULL;
+
+	if (o->all || !image || !is_kind(disk, S_IFBLK) || !is_kind(image, S_IFREG))
+		return 0;
+	return err_class(e, CLASS_USAGE,
+			 "%s is a disk and %s a file: the image comes first: pibuild flash %s%s%s %s; nothing was "
+			 "written",
+			 disk, image, image, o->nodes.n ? " --node " : "", o->nodes.n ? o->nodes.v[0] : "", disk);
+}
+
 static int check_usage(const struct cmd_options *o, struct err *e)
 {
+	int r;
+
 	if (o->all && o->nodes.n)
 		return err_class(e, CLASS_USAGE, "--all means every node: leave out --node");
 	if (o->discard && o->update)
@@ -100,7 +137,8 @@ static int check_usage(const struct cmd_options *o, struct err *e)
 		return cmd_args(o, 1, 64, usage, e);
 	if (o->nodes.n > 1)
 		return err_class(e, CLASS_USAGE, "one --node at a time; --all takes several disks");
-	return cmd_args(o, o->nodes.n ? 1 : 2, 2, usage, e);
+	r = cmd_args(o, o->nodes.n ? 1 : 2, 2, usage, e);
+	return r < 0 ? r : check_order(o, e);
 }
 
 /* `flash IMAGE --node NAME DISK` */
@@ -127,22 +165,15 @@ static int add_nodes(struct session *s, struct err *e)
 		return r;
 	if (o->args.n > s->plan->nodes.n)
 		return err_class(e, CLASS_USAGE, "%zu disks for %zu nodes", o->args.n, s->plan->nodes.n);
-	if (o->args.n < s->plan->nodes.n && !has_terminal())
-		return err_class(e, CLASS_REFUSED,
-				 "%zu nodes need %zu disks: there is no terminal to ask for the next card on",
-				 s->plan->nodes.n, s->plan->nodes.n);
+	if (o->args.n < s->plan->nodes.n && (o->yes || !has_terminal()))
+		return err_class(e, CLASS_REFUSED, "%zu nodes need %zu disks, and there are %zu: %s", s->plan->nodes.n,
+				 s->plan->nodes.n, o->args.n,
+				 has_terminal() ? "with --yes nobody is asked for the next card; give a disk for each, "
+						  "or go node by node with --node"
+						: "there is no terminal to ask for the next card on");
 	vec_foreach (n, &s->plan->nodes)
 		add_card(s, (*n)->node->name, o->args.v[i++ % o->args.n])->node = *n;
 	return 0;
-}
-
-/* Without -c a record is kept only where there is a project. */
-static void find_project_dir(struct session *s)
-{
-	if (s->o->config)
-		s->project_dir = path_dir(s->o->config);
-	else if (access("cluster.yaml", F_OK) == 0)
-		s->project_dir = ".";
 }
 
 static int add_cards(struct session *s, struct err *e)
@@ -153,8 +184,8 @@ static int add_cards(struct session *s, struct err *e)
 		return add_stamped(s, e);
 	if (o->all || o->nodes.n)
 		return add_nodes(s, e);
-	find_project_dir(s);
-	add_card(s, name_of_image(o->args.v[0]), o->args.v[1])->image = o->args.v[0];
+	s->project_dir = cmd_project_dir(o);
+	add_image(s, o->args.v[0], o->args.v[1]);
 	return 0;
 }
 
@@ -194,6 +225,17 @@ static int open_source(const struct session *s, struct card *c, struct err *e)
 
 /* ---- is it the right disk? ---- */
 
+/* Before anything is built, downloaded or asked. */
+static int check_right(const struct device *d, struct err *e)
+{
+	int r;
+
+	caller_raise();
+	r = faccessat(AT_FDCWD, d->path, R_OK | W_OK, AT_EACCESS);
+	caller_lower();
+	return r < 0 ? err_errno(e, -errno, "cannot open %s; run it as root (sudo pibuild flash ...)", d->path) : 0;
+}
+
 static int find_device(struct card *c, struct err *e)
 {
 	const struct device *d = NULL;
@@ -205,8 +247,19 @@ static int find_device(struct card *c, struct err *e)
 	if (r == 0)
 		r = guard_check(d, 0, e);
 	if (r == 0)
-		c->device = *d;
-	return r;
+		r = check_right(d, e);
+	if (r < 0)
+		return r;
+	c->device = *d;
+	cmd_identify(d->path, &c->holds);
+	return 0;
+}
+
+/* A node's card that becomes another's. */
+static bool holds_another(const struct card *c)
+{
+	return c->holds.state == CARD_NODE &&
+	       (!streq(c->holds.node, c->name) || (*c->cluster && !streq(c->holds.cluster, c->cluster)));
 }
 
 static bool is_serial_given(const struct cmd_options *o, const struct device *d)
@@ -232,33 +285,52 @@ static int check_serial(const struct cmd_options *o, const struct device *d, str
 	return 0;
 }
 
-static void show_device(const struct card *c)
+static const char *holds_text(const struct session *s, const struct card *c)
 {
-	const struct device *d = &c->device;
-	char size[SIZE_TEXT_MAX];
-
-	fprintf(stderr, "\n%s  %s, %s%s%s, serial %s%s%s\n  becomes %s; what is on it now will be lost.\n", d->path,
-		*d->model ? d->model : "unknown model", size_text(d->size, size), *d->bus ? ", " : "", d->bus,
-		d->identity, *d->labels ? ", holds " : "", d->labels, c->name);
+	return cmd_card_text(&c->holds, c->device.identity, s->project_dir);
 }
 
-/* A yes for a card; its very serial for what might be a disk of this machine. */
-static int ask(const struct card *c, struct err *e)
+static void show_device(const struct session *s, const struct card *c)
 {
-	bool by_identity = guard_wants_identity(&c->device);
+	const struct device *d = &c->device;
+	const char *holds = holds_text(s, c);
+	char size[SIZE_TEXT_MAX];
+
+	fprintf(stderr, "\n%s  %s, %s%s%s, serial %s\n", d->path, *d->model ? d->model : "unknown model",
+		size_text(d->size, size), *d->bus ? ", " : "", d->bus, d->identity);
+	if (holds || *d->labels)
+		fprintf(stderr, "  holds %s\n", holds ? holds : d->labels);
+	fprintf(stderr, "  becomes %s%s%s; what is on it now will be lost.\n", c->name, *c->cluster ? " of " : "",
+		c->cluster);
+}
+
+/* What must be typed: the name of the node that goes, the serial of what might be a disk of this machine, else yes. A
+ * node's card is no disk of this machine, so the name of another is enough. */
+static const char *wanted_answer(const struct card *c)
+{
+	if (holds_another(c) && !streq(str_or(c->given_up, ""), c->holds.node))
+		return c->holds.node;
+	return guard_wants_identity(&c->device) ? c->device.identity : "yes";
+}
+
+static int ask(const struct session *s, const struct card *c, struct err *e)
+{
+	const char *wanted = wanted_answer(c);
 	_cleanup_free_ char *line = NULL;
 	size_t cap = 0;
 	int r;
 
-	show_device(c);
-	if (by_identity)
+	show_device(s, c);
+	if (wanted == c->holds.node)
+		fprintf(stderr, "  It is the card of another node. Type %s to give it up and go on: ", wanted);
+	else if (wanted == c->device.identity)
 		fprintf(stderr, "  It is not a removable disk. Type its serial to go on: ");
 	else
 		fprintf(stderr, "  Type yes to go on: ");
 	r = cmd_read_line(&line, &cap, e);
 	if (r < 0 && err_interrupted(e))
 		return r;
-	if (r == 0 && streq(line, by_identity ? c->device.identity : "yes"))
+	if (r == 0 && streq(line, wanted))
 		return 0;
 	return err_class(e, CLASS_REFUSED, "not confirmed: nothing was written to %s", c->device.path);
 }
@@ -269,20 +341,44 @@ static int confirm(const struct session *s, const struct card *c, struct err *e)
 
 	if (r == 0)
 		r = guard_check(&c->device, c->source.size, e);
-	if (r == 0 && !s->o->yes)
-		r = ask(c, e);
-	return r;
+	if (r < 0 || !s->o->yes)
+		return r < 0 ? r : ask(s, c, e);
+	/* The serial says which disk is meant; what goes with it is said all the same. */
+	if (holds_text(s, c))
+		log_info("%s holds %s; it becomes %s", c->device.path, holds_text(s, c), c->name);
+	return 0;
 }
 
 /* ---- the work ---- */
 
-static int record(const struct session *s, const struct card *c)
+static struct flash_record record_of(const struct session *s, const struct card *c)
 {
+	return (struct flash_record){ s->project_dir, c->name, c->image,
+				      c->holds.state == CARD_NODE ? c->holds.node : NULL };
+}
+
+struct begun {
+	const struct session *session;
+	const struct card *card;
+};
+
+static void record_begun(const struct flash *f, void *arg)
+{
+	const struct begun *b = arg;
+	const struct flash_record x = record_of(b->session, b->card);
 	struct err e = { 0 };
 
-	if (s->project_dir && flash_record_add(s->project_dir, c->name, c->image, &c->flash, &e) < 0)
+	if (x.dir && flash_record_begun(&x, f, &e) < 0)
+		log_debug("not recorded: %s", e.msg); /* it is said when the card is done */
+}
+
+static void record_done(const struct session *s, const struct card *c)
+{
+	const struct flash_record x = record_of(s, c);
+	struct err e = { 0 };
+
+	if (x.dir && flash_record_done(&x, &c->flash, &e) < 0)
 		log_warning("the card is good, but it could not be recorded: %s", e.msg);
-	return 0;
 }
 
 static void report(const struct session *s, const struct card *c)
@@ -317,9 +413,15 @@ static void *flash_thread(void *arg)
 
 static void start(const struct session *s, struct card *c)
 {
+	struct begun *b = arena_new(struct begun);
+
+	*b = (struct begun){ s, c };
 	c->flash = (struct flash){
 		.source = &c->source,
 		.device = &c->device,
+		.name = c->name,
+		.begun = record_begun,
+		.begun_arg = b,
 		.flags = (s->o->update ? FLASH_UPDATE : 0) | (s->o->discard ? FLASH_DISCARD : 0),
 	};
 	c->started = pthread_create(&c->thread, NULL, flash_thread, c) == 0;
@@ -341,7 +443,7 @@ static int flash_round(struct session *s, struct card *cards, size_t n, struct e
 			pthread_join(c->thread, NULL);
 		source_close(&c->source);
 		if (c->code == 0) {
-			record(s, c);
+			record_done(s, c);
 			report(s, c);
 		} else if (r == 0) {
 			*e = c->err;
@@ -353,16 +455,71 @@ static int flash_round(struct session *s, struct card *cards, size_t n, struct e
 	return r;
 }
 
-static int wait_for_cards(const struct card *cards, size_t n, struct err *e)
+/* Is it still, or again, a card of this run? */
+static const struct card *written_before(const struct session *s, const struct card *c)
+{
+	for (size_t i = s->written; i-- > 0;) {
+		const struct card *w = &s->cards.v[i];
+		bool same_medium = w->device.devno == c->device.devno && w->device.diskseq &&
+				   w->device.diskseq == c->device.diskseq;
+
+		if (same_medium || (c->holds.state == CARD_NODE && streq(c->holds.node, w->name) &&
+				    streq(c->holds.cluster, w->cluster)))
+			return w;
+	}
+	return NULL;
+}
+
+/* 1 when the card in the disk may be used, 0 when it is to be asked for again: ANSWER is what was typed. */
+static int look_at_next(const struct session *s, struct card *c, const char *answer, struct err *e)
+{
+	const struct card *w;
+	int r = find_device(c, e);
+
+	if (r < 0) {
+		if (e->class != CLASS_REFUSED)
+			return r;
+		fprintf(stderr, "  %s\n", e->msg);
+		*e = (struct err){ 0 };
+		return 0;
+	}
+	w = written_before(s, c);
+	if (!w)
+		return 1;
+	if (streq(answer, w->name))
+		c->given_up = w->name;
+	else
+		fprintf(stderr,
+			"  %s still holds %s, written a moment ago: take it out and put in the next card. To give it "
+			"up, "
+			"type %s.\n",
+			c->disk, w->name, w->name);
+	return c->given_up != NULL;
+}
+
+/* A change of cards is seen, not believed: Enter alone overwrites nothing. */
+static int wait_for_cards(const struct session *s, struct card *cards, size_t n, struct err *e)
 {
 	_cleanup_free_ char *line = NULL;
-	size_t cap = 0;
+	size_t cap = 0, ready = 0;
 
-	fprintf(stderr, "\nNow put in the card%s for", n > 1 ? "s" : "");
-	for (size_t i = 0; i < n; i++)
-		fprintf(stderr, "%s %s (%s)", i ? "," : "", cards[i].name, cards[i].disk);
-	fputs(" and press Enter: ", stderr);
-	return cmd_read_line(&line, &cap, e);
+	while (ready < n) {
+		int r;
+
+		fprintf(stderr, "\nNow put in the card%s for", n - ready > 1 ? "s" : "");
+		for (size_t i = ready; i < n; i++)
+			fprintf(stderr, "%s %s (%s)", i > ready ? "," : "", cards[i].name, cards[i].disk);
+		fputs(" and press Enter: ", stderr);
+		r = cmd_read_line(&line, &cap, e);
+		if (r < 0 && e->class == CLASS_USAGE)
+			return err_class(e, CLASS_USAGE, "there was no answer: %zu of %zu cards are written, %s is not",
+					 s->written, s->cards.n, cards[ready].name);
+		for (r = r < 0 ? r : 1; ready < n && r > 0; ready += r > 0)
+			r = look_at_next(s, &cards[ready], line, e);
+		if (r < 0)
+			return r;
+	}
+	return 0;
 }
 
 static int check_distinct(const struct card *cards, size_t n, struct err *e)
@@ -403,9 +560,10 @@ static int run(struct session *s, struct err *e)
 		size_t n = MIN(at_once, s->cards.n - i);
 
 		if (i)
-			r = wait_for_cards(&s->cards.v[i], n, e);
+			r = wait_for_cards(s, &s->cards.v[i], n, e);
 		if (r == 0)
 			r = run_round(s, &s->cards.v[i], n, e);
+		s->written = i + n;
 	}
 	return r;
 }

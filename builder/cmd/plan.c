@@ -1,19 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <sys/stat.h>
+#include <time.h>
+
 #include "plan/matrix.h"
 #include "plan/plan.h"
 #include "cmd/cmd.h"
 #include "flash/record.h"
 
-/* The latest card of each node, from the record of flashing. */
+/* Seconds since 1970 of a record's time; 0 = none. */
+static time_t time_of(const json_t *record)
+{
+	struct tm tm = { 0 };
+	const char *text = json_string_value(json_object_get(record, "time"));
+
+	return text && strptime(text, "%Y-%m-%dT%H:%M:%SZ", &tm) ? timegm(&tm) : 0;
+}
+
+/* The card of each node that has one, by the record of flashing, and the last try where that was all. "older" is true
+ * of a card that cluster.yaml was changed after. */
 static json_t *cards_json(const struct plan *p)
 {
 	_cleanup_json_ json_t *all = flash_record_read(p->project->config->dir);
-	json_t *list = json_array(), *j;
+	json_t *list = json_array();
+	struct stat st;
+	bool known = stat(p->project->config->path, &st) == 0;
 
 	vec_foreach (n, &p->nodes) {
-		j = flash_record_last(all, (*n)->name);
+		json_t *j = flash_record_card(all, (*n)->name), *tried = flash_record_unfinished(all, (*n)->name);
+
 		if (j)
-			json_array_append(list, j);
+			json_object_set_new(j, "older", json_boolean(known && time_of(j) < st.st_mtime));
+		if (j || tried)
+			json_array_append(list, j ? j : tried);
 	}
 	return list;
 }
@@ -21,6 +39,13 @@ static json_t *cards_json(const struct plan *p)
 static const char *member(const json_t *j, const char *name)
 {
 	return clean_text(arena_strdup(str_or(json_string_value(json_object_get(j, name)), "?")));
+}
+
+static const char *card_note(const json_t *j)
+{
+	if (streq(member(j, "state"), "begun"))
+		return "  not finished: flash it again";
+	return json_is_true(json_object_get(j, "older")) ? "  older than cluster.yaml: flash --update" : "";
 }
 
 static void print_cards(const struct plan *p)
@@ -32,8 +57,8 @@ static void print_cards(const struct plan *p)
 	for (size_t i = 0; i < json_array_size(cards); i++) {
 		const json_t *j = json_array_get(cards, i);
 
-		printf("  %-20s %s  %s %s\n", member(j, "node"), member(j, "time"), member(j, "serial"),
-		       member(j, "model"));
+		printf("  %-20s %s  %s %s%s\n", member(j, "node"), member(j, "time"), member(j, "serial"),
+		       member(j, "model"), card_note(j));
 	}
 }
 

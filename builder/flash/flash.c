@@ -62,8 +62,11 @@ static int overwrite(struct work *w, struct err *e)
 {
 	uint64_t size = w->flash->source->size;
 	unsigned *rewritten = &w->flash->result.rewritten;
-	int r = target_disarm(w->target, head_of(w)->n, rewritten, e);
+	int r;
 
+	if (w->flash->begun)
+		w->flash->begun(w->flash, w->flash->begun_arg);
+	r = target_disarm(w->target, head_of(w)->n, rewritten, e);
 	for (size_t i = 0; i < w->pieces.n; i++) /* the probe writes there */
 		w->pieces.v[i].wanted |= w->pieces.v[i].tail || i == 0;
 	if (r == 0 && w->flash->flags & FLASH_DISCARD)
@@ -136,7 +139,7 @@ static int run(struct work *w, struct err *e)
 
 int flash_run(struct flash *f, struct err *e)
 {
-	_cleanup_(target_close) struct target t = { .fd = -1 };
+	_cleanup_(target_close) struct target t = { .fd = -1, .name = f->name };
 	struct work w = { .flash = f, .target = &t, .lock = PTHREAD_MUTEX_INITIALIZER };
 	int r = guard_check(f->device, f->source->size, e);
 

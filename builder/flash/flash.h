@@ -2,7 +2,8 @@
 /*
  * An image onto a disk, so that it is right or the disk does not boot. Order of what reaches the disk:
  *
- *	first MiB := zeros, flush		from here until the end nothing can boot half
+ *	first MiB := zeros and a line that says what it is to become, flush
+ *						from here until the end nothing can boot half
  *	discard of all the rest, when asked for
  *	probe of the capacity, last MiB := zeros	(an old GPT keeps its copy there)
  *	all the rest of the image, flush
@@ -66,7 +67,10 @@ struct flash_result {
 
 struct flash {
 	const struct source *source;
-	const struct device *device; /* as it was shown to the user */
+	const struct device *device;			 /* as it was shown to the user */
+	const char *name;				 /* what it becomes, for people: "cp-1" */
+	void (*begun)(const struct flash *f, void *arg); /* before the first write; may be NULL */
+	void *begun_arg;
 	unsigned flags;
 	struct flash_result result;
 };

@@ -48,7 +48,8 @@ int pool_finish(struct pool *p, struct err *e);
 struct target {
 	int fd;
 	const struct device *device;
-	void *head; /* PIECE bytes, aligned: the first MiB of the image, written last */
+	const char *name; /* what it becomes */
+	void *head;	  /* PIECE bytes, aligned: the first MiB of the image, written last */
 };
 
 /* Opens the disk alone (O_EXCL, no second try) and around the cache. Class REFUSED when it is in use or not the disk
@@ -59,7 +60,8 @@ void target_close(struct target *t);
 int target_write(const struct target *t, const void *buf, size_t n, uint64_t offset, struct err *e);
 int target_read(const struct target *t, void *buf, size_t n, uint64_t offset, struct err *e);
 int target_flush(const struct target *t, struct err *e);
-/* First MiB to zeros, flushed, read back. *RETRIES grows by the tries beyond the first. */
+/* First MiB to zeros and the line of disk/unfinished.h, flushed, read back. *RETRIES grows by the tries beyond the
+ * first. */
 int target_disarm(const struct target *t, size_t n, unsigned *retries, struct err *e);
 /* Discards all but the first MiB; a disk that cannot is warned about. */
 int target_discard(const struct target *t, struct err *e);

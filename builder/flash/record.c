@@ -9,8 +9,9 @@
 #include "base/file.h"
 
 static const size_t largest = 16 * MIB;
+static const char begun[] = "begun";
 
-static json_t *entry(const char *node, const char *image, const struct flash *f)
+static json_t *entry(const struct flash_record *x, const struct flash *f, bool done)
 {
 	const struct device *d = f->device;
 	time_t now = time(NULL);
@@ -18,9 +19,10 @@ static json_t *entry(const char *node, const char *image, const struct flash *f)
 	struct tm tm;
 
 	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &tm));
-	return json_pack("{s:s, s:s, s:s?, s:s, s:s, s:s, s:s, s:I}", "time", when, "node", node, "image", image,
-			 "sha256", f->result.sha256, "serial", d->identity, "model", d->model, "disk", d->path, "size",
-			 (json_int_t)d->size);
+	return json_pack("{s:s, s:s, s:s, s:s?, s:s?, s:s?, s:s, s:s, s:s, s:I}", "time", when, "state",
+			 done ? "done" : begun, "node", x->node, "held", x->held, "image", x->image, "sha256",
+			 done ? f->result.sha256 : NULL, "serial", d->identity, "model", d->model, "disk", d->path,
+			 "size", (json_int_t)d->size);
 }
 
 /* A file that root makes in a user's folder is the user's. */
@@ -32,11 +34,11 @@ static void keep_owner(int fd, const char *dir)
 		return; /* root's it stays, which harms nothing */
 }
 
-int flash_record_add(const char *dir, const char *node, const char *image, const struct flash *f, struct err *e)
+static int add(const struct flash_record *x, const struct flash *f, bool done, struct err *e)
 {
-	const char *path = path_join(dir, FLASH_RECORD);
+	const char *path = path_join(x->dir, FLASH_RECORD);
 	_cleanup_close_ int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
-	_cleanup_json_ json_t *j = entry(node, image, f);
+	_cleanup_json_ json_t *j = entry(x, f, done);
 	_cleanup_free_ char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
 	_cleanup_free_ char *line = NULL;
 	struct stat st;
@@ -47,12 +49,22 @@ int flash_record_add(const char *dir, const char *node, const char *image, const
 	if (!text)
 		return err_set(e, -EILSEQ, "cannot write %s: a name in it is no UTF-8", path);
 	if (fstat(fd, &st) == 0 && st.st_size == 0)
-		keep_owner(fd, dir);
+		keep_owner(fd, x->dir);
 	line = xasprintf("%s\n", text);
 	r = write_all(fd, line, strlen(line));
 	if (r == 0 && fsync(fd) < 0)
 		r = -errno;
 	return r < 0 ? err_errno(e, r, "cannot write %s", path) : 0;
+}
+
+int flash_record_begun(const struct flash_record *r, const struct flash *f, struct err *e)
+{
+	return add(r, f, false, e);
+}
+
+int flash_record_done(const struct flash_record *r, const struct flash *f, struct err *e)
+{
+	return add(r, f, true, e);
 }
 
 json_t *flash_record_read(const char *dir)
@@ -74,12 +86,53 @@ json_t *flash_record_read(const char *dir)
 	return all;
 }
 
-json_t *flash_record_last(json_t *all, const char *node)
+static bool has(const json_t *j, const char *key, const char *value)
+{
+	const char *text = json_string_value(json_object_get(j, key));
+
+	return text && streq(text, value);
+}
+
+/* Index of the latest line of NODE that is, or is not, of a card that is done; SIZE_MAX = none. */
+static size_t latest(const json_t *all, const char *node, bool done)
+{
+	for (size_t i = json_array_size(all); i-- > 0;) {
+		const json_t *j = json_array_get(all, i);
+
+		if (has(j, "node", node) && has(j, "state", begun) != done)
+			return i;
+	}
+	return SIZE_MAX;
+}
+
+json_t *flash_record_card(json_t *all, const char *node)
+{
+	size_t at = latest(all, node, true);
+	json_t *card = at == SIZE_MAX ? NULL : json_array_get(all, at);
+	const char *serial = json_string_value(json_object_get(card, "serial"));
+
+	for (size_t i = at + 1; card && i < json_array_size(all); i++) {
+		const json_t *later = json_array_get(all, i);
+
+		if (has(later, "held", node) && has(later, "serial", str_or(serial, "")))
+			return NULL;
+	}
+	return card;
+}
+
+json_t *flash_record_unfinished(json_t *all, const char *node)
+{
+	size_t done = latest(all, node, true), begin = latest(all, node, false);
+
+	return begin != SIZE_MAX && (done == SIZE_MAX || begin > done) ? json_array_get(all, begin) : NULL;
+}
+
+json_t *flash_record_by_serial(json_t *all, const char *node, const char *serial)
 {
 	for (size_t i = json_array_size(all); i-- > 0;) {
 		json_t *j = json_array_get(all, i);
 
-		if (streq(json_string_value(json_object_get(j, "node")), node))
+		if (has(j, "node", node) && has(j, "serial", serial) && !has(j, "state", begun))
 			return j;
 	}
 	return NULL;

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What was flashed where: flashed.jsonl in the project folder, one JSON object per line and card, appended. It holds no
- * secret. Whoever flashes with sudo keeps a file of their own.
+ * What was flashed where: flashed.jsonl in the project folder, one JSON object per line, appended: one when the writing
+ * of a card begins ("state": "begun") and one when it has ended well. It holds no secret. Whoever flashes with sudo
+ * keeps a file of their own.
+ *
+ * A card reader has one serial for all cards, so a serial alone says of no card that it became another: that takes what
+ * the card held when it was written over.
  */
 #ifndef FLASH_RECORD_H
 #define FLASH_RECORD_H
@@ -11,12 +15,25 @@
 
 #define FLASH_RECORD "flashed.jsonl"
 
-/* DIR is the project folder; NODE the node, or what the image is called; IMAGE the file, or NULL. */
-int flash_record_add(const char *dir, const char *node, const char *image, const struct flash *f, struct err *e);
+struct flash_record {
+	const char *dir;   /* the project folder */
+	const char *node;  /* or what the image is called */
+	const char *image; /* the file; NULL = none */
+	const char *held;  /* node that the card held before; NULL = none */
+};
+/* The line of a card whose writing begins, or has ended. */
+int flash_record_begun(const struct flash_record *r, const struct flash *f, struct err *e);
+int flash_record_done(const struct flash_record *r, const struct flash *f, struct err *e);
 
 /* All lines that can be read, oldest first: a JSON array, which is the caller's. Empty when there is no file. */
 json_t *flash_record_read(const char *dir);
-/* The latest entry of NODE in an array as above; NULL = none. Borrowed. */
-json_t *flash_record_last(json_t *all, const char *node);
+
+/* Borrowed from an array as above; NULL = none. */
+/* The latest card of NODE, unless it was written over since, with whatever. */
+json_t *flash_record_card(json_t *all, const char *node);
+/* The latest writing of NODE, when it did not end well. */
+json_t *flash_record_unfinished(json_t *all, const char *node);
+/* The latest card of NODE that was written by the disk with this serial. */
+json_t *flash_record_by_serial(json_t *all, const char *node, const char *serial);
 
 #endif

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/sig.h"
+#include "disk/unfinished.h"
 #include "crypto/random.h"
 #include "flash/internal.h"
 
@@ -216,7 +217,7 @@ static int insist_start(const struct target *t, const void *data, const char *sh
 
 int target_disarm(const struct target *t, size_t n, unsigned *retries, struct err *e)
 {
-	_cleanup_free_ void *zeros = new_buffer();
+	_cleanup_free_ char *zeros = new_buffer();
 	char sha256[SHA256_HEX];
 	int r;
 
@@ -225,6 +226,7 @@ int target_disarm(const struct target *t, size_t n, unsigned *retries, struct er
 	r = insist_start(t, zeros, sha256, COW_BLOCK, retries, e);
 	if (r < 0)
 		return r;
+	unfinished_write(t->name, zeros + UNFINISHED_AT);
 	sha256_bytes(zeros, n, sha256);
 	return insist_start(t, zeros, sha256, n, retries, e);
 }

@@ -128,7 +128,8 @@ static int open_fs(struct ext4 *x, struct cow *cow, uint64_t offset, unsigned fl
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	_cleanup_free_ char *options = xasprintf("offset=%llu", (unsigned long long)offset);
 	/* FORCE, SKIP_MMP: features are for our own list to refuse, with a reason. */
-	int how = EXT2_FLAG_64BITS | EXT2_FLAG_FORCE | EXT2_FLAG_SKIP_MMP | (flags & EXT4_WRITE ? EXT2_FLAG_RW : 0);
+	int how = EXT2_FLAG_64BITS | EXT2_FLAG_FORCE | EXT2_FLAG_SKIP_MMP | (flags & EXT4_WRITE ? EXT2_FLAG_RW : 0) |
+		  (flags & EXT4_LOOK ? EXT2_FLAG_IGNORE_CSUM_ERRORS : 0);
 	errcode_t c;
 
 	pthread_once(&once, load_messages);
@@ -146,8 +147,11 @@ static int open_fs(struct ext4 *x, struct cow *cow, uint64_t offset, unsigned fl
 static int load(struct ext4 *x, uint64_t length, unsigned flags, struct err *e)
 {
 	errcode_t c;
-	int r = check_features(x, e);
+	int r;
 
+	if (flags & EXT4_LOOK)
+		return 0;
+	r = check_features(x, e);
 	if (r == 0)
 		r = check_state(x, length, e);
 	if (r < 0)

@@ -44,7 +44,12 @@ struct fs_stat {
 
 struct ext4;
 
-enum { EXT4_READ = 0, EXT4_WRITE = 1 << 0 };
+enum {
+	EXT4_READ = 0,
+	EXT4_WRITE = 1 << 0,
+	EXT4_LOOK =
+		1 << 1, /* read what has long been there, whatever the state: journal not replayed, errors recorded */
+};
 
 /* Opens the ext4 at OFFSET of LENGTH bytes (the partition). Refuses, with the reason and the cure: a journal that
  * needs recovery, errors recorded, features libext2fs or pibuild cannot keep right, a filesystem that ends past the

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "disk/disk.h"
 #include "fs/fs.h"
+#include "report/identity.h"
 #include "report/report.h"
 
 /* The second copy is written first: one of the two is whole whenever the power went (usr/lib/pibuild/report). */
@@ -162,10 +163,16 @@ static int read_fat(const char *path, uint64_t offset, struct report *ret, struc
 
 static int find_on_disk(int fd, const char *path, struct report *ret, struct err *e)
 {
+	struct card_identity id;
 	bool pibuild = true;
 	struct disk disk;
 	int r;
 
+	if (card_is_unfinished(fd, &id))
+		return err_set(e, -ENODATA,
+			       "%s is an unfinished card of %s: its writing did not end, so it does not boot; flash it "
+			       "again",
+			       path, id.node);
 	if (is_fat(fd)) {
 		r = read_fat(path, 0, ret, e);
 	} else {

@@ -69,10 +69,25 @@ static void print_nodes(const struct report *r)
 	}
 }
 
+/* The report that pibuild wrote itself: no step was ever begun. */
+static bool is_fresh(const struct report *r)
+{
+	vec_foreach (s, &r->steps)
+		if (s->state != STEP_PENDING || s->attempts || s->since)
+			return false;
+	return true;
+}
+
 void report_print(const struct report *r)
 {
 	char buf[DURATION_MAX];
 
+	if (is_fresh(r)) {
+		printf("card of %s of %s, %s, that has not booted yet\nsteps to come\n", r->node, r->cluster, r->role);
+		vec_foreach (s, &r->steps)
+			printf("  %-14s  %s\n", s->name, s->title);
+		return;
+	}
 	printf("node %s of cluster %s, %s: %s\n", r->node, r->cluster, r->role, node_state_names[r->state]);
 	printf("written %s UTC by its own clock\n\n", clock_text(r->time, buf));
 	print_steps(r);
@@ -108,6 +123,12 @@ int report_verdict(const struct report *r, struct err *e)
 
 	if (r->state == NODE_DONE || !s)
 		return 0;
+	if (is_fresh(r))
+		return err_set(
+			e, -EAGAIN,
+			"this is the card of %s of %s and has not booted yet: put it in and power the Pi on; when "
+			"it was powered on already, it did not start: look at its screen",
+			r->node, r->cluster);
 	return err_set(e, -EAGAIN, "%s %s: step %s (%s) is %s%s%s%s%s", r->node,
 		       r->state == NODE_FAILED ? "has failed" : "is not done yet", s->name, s->title,
 		       step_state_names[s->state], *s->cause ? ": " : "", s->cause, *s->cure ? "; what to do: " : "",

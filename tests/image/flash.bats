@@ -265,12 +265,14 @@ on_terminal() {
 		    os.execvp(command[0], command)
 		seen = b""
 		while not seen.rstrip().endswith(b"go on:"):
-		    chunk = os.read(fd, 1024)
-		    if not chunk:
+		    try:
+		        chunk = os.read(fd, 1024)
+		    except OSError: # it ended without a question
 		        break
 		    seen += chunk
-		subprocess.run(os.environ.get("HOOK", "true"), shell=True, check=True)
-		os.write(fd, answer.encode() + b"\n")
+		else:
+		    subprocess.run(os.environ.get("HOOK", "true"), shell=True, check=True)
+		    os.write(fd, answer.encode() + b"\n")
 		try:
 		    while chunk := os.read(fd, 1024):
 		        seen += chunk
@@ -305,7 +307,7 @@ on_terminal() {
 	[ "$(boot_signature "$loop")" = 0000 ]
 }
 
-@test "on a terminal --all with one reader asks for the next card, and may see another disk then" {
+@test "on a terminal --all with one reader sees the change of cards: Enter alone overwrites nothing" {
 	cp dirty.img "$BATS_TEST_TMPDIR/second"
 	python3 - "$PIBUILD" "$loop" "$BATS_TEST_TMPDIR/second" "$top/scripts/sandbox" <<-'PYTHON'
 		import json, os, pty, signal, subprocess, sys
@@ -323,13 +325,18 @@ on_terminal() {
 		    while text not in seen:
 		        seen += os.read(fd, 1024)
 		    seen = seen.partition(text)[2]
-		until(b"becomes cp-1")
+		until(b"becomes cp-1 of lab")
 		until(b"go on: ")
 		os.write(fd, serial() + b"\n")
-		until(b"put in the card for w-1")
+		for answer in b"", b"yes", b"w-1":
+		    until(b"put in the card for w-1")
+		    until(b"Enter: ")
+		    os.write(fd, answer + b"\n")
+		    until(b"still holds cp-1, written a moment ago")
+		until(b"Enter: ")
 		subprocess.run(f"losetup -d {loop} && losetup {loop} {second}", shell=True, check=True)
 		os.write(fd, b"\n")
-		until(b"becomes w-1")
+		until(b"becomes w-1 of lab")
 		until(b"go on: ")
 		os.write(fd, serial() + b"\n")
 		try:
@@ -342,6 +349,110 @@ on_terminal() {
 	losetup -d "$loop"
 	same_data out/cp-1.img "$disk"
 	same_data out/w-1.img "$BATS_TEST_TMPDIR/second"
+}
+
+@test "a card of another node wants that node's name typed, and is told with its time" {
+	local written
+	flash out/w-1.img "$loop"
+	written="holds w-1 of lab, written $(date +%Y-%m-%d)"
+	"$PIBUILD" devices | grep -A1 "^$loop " | grep -q "$written"
+	"$PIBUILD" devices --json | jq -e --arg d "$loop" '.[] | select(.path == $d).holds |
+		.node == "w-1" and .cluster == "lab" and .role == "worker"'
+	refuses "not confirmed" on_terminal yes "$PIBUILD" flash "$image" "$loop"
+	[[ "$output" == *"$written"*"becomes cp-1 of lab"*"Type w-1 to give it up and go on:"* ]]
+	refuses "not confirmed" on_terminal '' "$PIBUILD" flash "$image" "$loop"
+	refuses "not confirmed" on_terminal "$(identity "$loop")" "$PIBUILD" flash "$image" "$loop"
+	on_terminal w-1 "$PIBUILD" flash "$image" "$loop"
+	same_data "$image" "$loop"
+}
+
+@test "a node's own card is asked about as any disk; an image goes by what is in it, not by its name" {
+	flash "$image" "$loop"
+	cp --sparse=always "$image" "$BATS_TEST_TMPDIR/renamed"
+	on_terminal "$(identity "$loop")" "$PIBUILD" flash "$BATS_TEST_TMPDIR/renamed" "$loop"
+	# The same name in another cluster is another node.
+	mkdir "$BATS_TEST_TMPDIR/other"
+	sed 's/name: lab/name: attic/' cluster.yaml >"$BATS_TEST_TMPDIR/other/cluster.yaml"
+	CACHE=$PWD/cache build -c "$BATS_TEST_TMPDIR/other/cluster.yaml" -o "$BATS_TEST_TMPDIR/other/out" --node cp-1 >/dev/null 2>&1
+	refuses "Type cp-1 to give it up" on_terminal yes "$PIBUILD" flash "$BATS_TEST_TMPDIR/other/out/cp-1.img" "$loop"
+	[[ "$output" == *"holds cp-1 of lab"*"becomes cp-1 of attic"* ]]
+}
+
+@test "a card pulled out of a running node is known all the same" {
+	flash out/w-1.img "$loop"
+	debugfs -w -R 'feature needs_recovery' "$loop?offset=$(part_start "$image" 2)"
+	debugfs -w -R 'ssv state 0' "$loop?offset=$(part_start "$image" 2)"
+	"$PIBUILD" devices | grep -A1 "^$loop " | grep -q 'holds w-1 of lab'
+}
+
+@test "with --yes what goes is said, and nobody waits for Enter" {
+	flash out/w-1.img "$loop"
+	run flash "$image" "$loop"
+	[ "$status" = 0 ]
+	[[ "$output" == *"$loop holds w-1 of lab, written 20"*"it becomes cp-1"* ]]
+	refuses "with --yes nobody is asked for the next card" on_terminal '' "$top/scripts/sandbox" -- "$PIBUILD" --cache cache flash \
+		--all --yes --serial "$(identity "$loop")" "$loop"
+	[[ "$output" != *"press Enter"* ]]
+}
+
+@test "image and disk the wrong way round are recognised, and the line that is printed works" {
+	refuses_usage() {
+		local before
+		before=$(sha256_of "$disk")
+		fails 2 "the image comes first: pibuild flash $image" "$@"
+		[ "$(sha256_of "$disk")" = "$before" ]
+	}
+	refuses_usage "$PIBUILD" flash "$loop" "$image"
+	refuses_usage "$PIBUILD" flash --node cp-1 "$loop" "$image"
+	[[ "$output" == *"pibuild flash $image --node cp-1 $loop"* ]]
+	flash "$image" "$loop"
+}
+
+@test "the missing right to the disk is told before anything is built or asked" {
+	local home
+	home=$(mktemp -d /tmp/pibuild-flash.XXXXXX)
+	cp cluster.yaml secrets.yaml "$home"
+	chown -R nobody "$home" && chmod 755 "$home"
+	(cd "$home" && fails 1 "cannot open $loop; run it as root (sudo pibuild flash" setpriv --reuid 65534 --regid 65534 --clear-groups \
+		-- env HOME="$home" "$PIBUILD" flash --node cp-1 --yes --serial "$(identity "$loop")" "$loop")
+	[ ! -e "$home/.cache/pibuild/layers" ]
+	rm -rf "$home"
+}
+
+@test "an unfinished card says so to status, devices and plan, until it is written again" {
+	rm -f flashed.jsonl
+	flash "$image" "$loop"
+	# What a kill leaves: zeros, the line, and a record without an end.
+	head -n 1 flashed.jsonl >begun && mv begun flashed.jsonl
+	jq -e '.state == "begun"' flashed.jsonl
+	xz -0 -c out/w-1.img >"$BATS_TEST_TMPDIR/w-1.img.xz"
+	"$PIBUILD" --progress none flash --yes --serial "$(identity "$loop")" "$BATS_TEST_TMPDIR/w-1.img.xz" "$loop" 3>&- &
+	local pid=$!
+	until [ "$(boot_signature "$loop")" = 0000 ] && grep -q 'unfinished card' "$loop"; do sleep 0.02; done
+	kill -9 "$pid"
+	wait "$pid" || true
+	fails 1 "$loop is an unfinished card of w-1" "$PIBUILD" status "$loop"
+	"$PIBUILD" devices | grep -A1 "^$loop " | grep -q 'holds an unfinished card of w-1'
+	sandbox -- "$PIBUILD" plan --cache cache 2>/dev/null | grep -A9 '^cards' >cards
+	grep -q '^  w-1 .*not finished: flash it again$' cards
+	flash out/w-1.img "$loop"
+	fails 1 "the card of w-1 of lab and has not booted yet: put it in" "$PIBUILD" status "$loop"
+	[ "$(grep -a -c 'unfinished card' "$loop")" = 0 ]
+}
+
+@test "plan lists a node's card until it becomes another's, and says when cluster.yaml is newer" {
+	rm -f flashed.jsonl
+	touch -d '1 hour ago' cluster.yaml
+	flash "$image" "$loop"
+	cards() { sandbox -- "$PIBUILD" plan --cache cache 2>/dev/null | sed -n '/^cards/,$p'; }
+	cards | grep -q '^  cp-1 .*[^e]$'
+	touch -d '1 hour' cluster.yaml
+	cards | grep -q '^  cp-1 .*older than cluster.yaml: flash --update$'
+	sandbox -- "$PIBUILD" plan --json --cache cache 2>/dev/null | jq -e '.flashed[0].older'
+	touch cluster.yaml
+	flash out/w-1.img "$loop"
+	[ "$(cards | grep -c '^  ')" = 1 ]
+	cards | grep -q '^  w-1 '
 }
 
 @test "a plain user is told to use sudo" {

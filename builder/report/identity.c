@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "report/identity.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "disk/disk.h"
+#include "disk/unfinished.h"
+#include "fs/fs.h"
+
+enum { RELEASE_LIMIT = 1024 * 1024 };
+static const char release[] = "/etc/pibuild/release.json";
+
+static const char *member(const json_t *j, const char *name)
+{
+	return clean_text(arena_printf("%.64s", str_or(json_string_value(json_object_get(j, name)), "")));
+}
+
+bool card_is_unfinished(int fd, struct card_identity *ret)
+{
+	char mark[UNFINISHED_MAX], name[UNFINISHED_MAX];
+
+	if (pread_all(fd, mark, sizeof(mark), UNFINISHED_AT) < 0 || !unfinished_read(mark, name))
+		return false;
+	*ret = (struct card_identity){ CARD_UNFINISHED, arena_strdup(name), "", "" };
+	return true;
+}
+
+static void read_release(const char *path, struct card_identity *ret)
+{
+	_cleanup_(ext4_abortp) struct ext4 *root = NULL;
+	_cleanup_strbuf_ struct strbuf text = { 0 };
+	_cleanup_json_ json_t *j = NULL;
+	struct err ignored = { 0 };
+	const struct partition *p;
+	struct disk d;
+
+	if (disk_read_base(path, &d, &ignored) < 0)
+		return;
+	p = &d.parts[d.n - 1];
+	if (ext4_open(path, p->start, p->size, EXT4_LOOK, 1, &root, &ignored) < 0 ||
+	    ext4_read(root, release, RELEASE_LIMIT, &text, &ignored) < 0)
+		return;
+	j = json_loadb(text.s, text.n, 0, NULL);
+	if (json_is_string(json_object_get(j, "node")))
+		*ret = (struct card_identity){ CARD_NODE, member(j, "node"), member(j, "cluster"), member(j, "role") };
+}
+
+void card_identify(const char *path, struct card_identity *ret)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+	*ret = (struct card_identity){ CARD_OTHER, "", "", "" };
+	if (fd < 0)
+		ret->state = errno == EACCES || errno == EPERM ? CARD_CLOSED : CARD_OTHER;
+	else if (!card_is_unfinished(fd, ret))
+		read_release(path, ret);
+}
