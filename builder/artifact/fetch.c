@@ -4,6 +4,7 @@
 
 #include "artifact/job.h"
 #include "base/file.h"
+#include "base/progress.h"
 #include "base/sig.h"
 
 enum { DEFAULT_JOBS = 4 };
@@ -106,7 +107,9 @@ static int run_all(struct fetcher *f, const struct fetch_options *o, struct err 
 	int r;
 
 	f->at_once = o->jobs ? o->jobs : DEFAULT_JOBS;
+	progress_expect("download", (unsigned)f->jobs.n);
 	r = f->jobs.n ? run_jobs(f, e) : 0;
+	progress_skip("download", (unsigned)f->jobs.n); /* another process may have made some */
 	return r < 0 ? r : failures(f, e);
 }
 

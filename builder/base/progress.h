@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Progress of one build: a few named tasks (a download, a decode, a copy), each with bytes done of bytes
+ * Progress of one run: a few named tasks (a download, a decode, a copy), each with bytes done of bytes
  * expected. Four faces: a bar with rate and ETA on a terminal, plain lines elsewhere, JSON lines for programs,
  * none. A wrong total is clamped, never an error. Thread safe: downloads and decoders report from their own.
  * Each finished task is kept for the timing table of -v.
@@ -9,6 +9,17 @@
 #define BASE_PROGRESS_H
 
 #include "base/util.h"
+
+/*
+ * All of a run: who knows what is to come says so, then every face tells "step N of M" and an estimate for the whole.
+ * Without a word there is none. A step that nobody spoke of makes M larger, one that does not come smaller.
+ *
+ *	progress_expect("write", n_cards);	// before the first
+ *	... task_begin("write", ...) ...
+ *	progress_skip("grow", 1);		// one that does not come
+ */
+void progress_expect(const char *what, unsigned count);
+void progress_skip(const char *what, unsigned count);
 
 enum progress_mode { PROGRESS_AUTO, PROGRESS_BAR, PROGRESS_PLAIN, PROGRESS_JSON, PROGRESS_NONE, PROGRESS_MODE_COUNT };
 extern const char *const progress_mode_names[PROGRESS_MODE_COUNT];

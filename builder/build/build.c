@@ -88,6 +88,28 @@ int build_node_onto(const struct build *b, const struct node_plan *n, const stru
 	return stamp_layer(b, n, fd, &records, ret, e);
 }
 
+void build_expect(const struct build *b, unsigned flags)
+{
+	unsigned nodes = 0, layers = 0;
+	bool base = layer_is_kept(b, b->plan->base.sha256);
+
+	vec_foreach (n, &b->plan->nodes)
+		nodes += !(*n)->generic;
+	vec_foreach (l, &b->plan->layers)
+		layers += !layer_is_kept(b, (*l)->key);
+	if (layers) {
+		progress_expect(b->plan->base.n_parts ? "make" : "decode", !base);
+		progress_expect("clone", layers - !base);
+		progress_expect("grow", layers);
+		progress_expect("payload", layers);
+	}
+	progress_expect("stamp", nodes);
+	if (flags & EXPECT_IMAGES) {
+		progress_expect(b->compress ? "compress" : "clone", (unsigned)b->plan->nodes.n);
+		progress_expect("hash", !b->compress && (b->sha256 || b->key) ? (unsigned)b->plan->nodes.n : 0);
+	}
+}
+
 int build_run(const struct build *b, struct err *e)
 {
 	int r = 0;

@@ -26,10 +26,18 @@ struct build {
 /* Before the first download: what making the base takes is on this machine. Class HOST otherwise. */
 int build_check_host(const struct build *b, struct err *e);
 
+/* Tells progress what steps are to come: those of layers that are not kept and the stamp of every node, and with IMAGES
+ * (of build_run()) what makes a file of it. */
+enum { EXPECT_IMAGES = 1 << 0 };
+void build_expect(const struct build *b, unsigned flags);
+
 /* All nodes of the plan, and what stands beside them (companion/); every artifact must be in the cache. */
 int build_run(const struct build *b, struct err *e);
 /* Where the image of N goes: OUT/<node>.img, or OUT/<node>.img.xz. */
 const char *build_image_path(const struct build *b, const struct node_plan *n);
+
+/* Whether the layer with this key seems to be kept. */
+bool layer_is_kept(const struct build *b, const char *key);
 
 /* The image of a node without a file of it: the cached role layer, the node's stamp in memory. The same bytes as the
  * node's image. */

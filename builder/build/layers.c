@@ -23,6 +23,11 @@ static const char *layer_file(const struct build *b, const char *key, const char
 	return path_join(b->cache->dir, arena_printf("layers/%s%s", key, suffix));
 }
 
+bool layer_is_kept(const struct build *b, const char *key)
+{
+	return access(layer_file(b, key, ".img"), R_OK) == 0 && access(layer_file(b, key, ".json"), R_OK) == 0;
+}
+
 static int layer_lock(const struct build *b, const char *key, int *ret, struct err *e)
 {
 	const char *path = layer_file(b, key, ".lock");
@@ -262,8 +267,10 @@ static int make_room(const struct build *b, const struct layer_plan *l, const ch
 	ext4_info(fs, &info);
 	need = prepared_cost(&l->for_node->tree, p, LAYER_ROLE, info.block_size) + l->reserve;
 	have = info.free_blocks * info.block_size;
-	if (have >= need)
+	if (have >= need) {
+		progress_skip("grow", 1);
 		return 0;
+	}
 	/* A grown filesystem spends about 2 % of the gain on its own tables. */
 	size = root->size + (need - have) + (need - have) / 50;
 	size = MAX(size, d->size); /* ext4_grow() */

@@ -71,7 +71,8 @@ static int build(const struct cmd_options *o, const struct plan *p, const struct
 	b.key = key;
 	if (r == 0)
 		r = build_check_host(&b, e);
-
+	if (r == 0)
+		build_expect(&b, EXPECT_IMAGES);
 	if (r == 0)
 		r = fetch_all(cache, p->pins.v, p->pins.n, &p->images, &f, e);
 	if (r == 0)

@@ -551,10 +551,28 @@ static int run_round(struct session *s, struct card *cards, size_t n, struct err
 	return r < 0 ? r : flash_round(s, cards, n, e);
 }
 
+/* What is to come; a card that is not written again after all makes it less. */
+static void expect_steps(const struct session *s)
+{
+	const struct build b = { .plan = s->plan, .cache = &s->cache };
+	unsigned n = (unsigned)s->cards.n;
+
+	if (s->plan && !s->cards.v[0].image)
+		build_expect(&b, 0);
+	else if (s->plan)
+		progress_expect("stamp", n);
+	progress_expect("compare", s->o->update ? n : 0);
+	progress_expect("discard", s->o->discard ? n : 0);
+	progress_expect("write", n);
+	progress_expect("verify", n);
+}
+
 static int run(struct session *s, struct err *e)
 {
 	size_t at_once = s->o->all ? s->o->args.n : 1;
 	int r = 0;
+
+	expect_steps(s);
 
 	for (size_t i = 0; i < s->cards.n && r == 0; i += at_once) {
 		size_t n = MIN(at_once, s->cards.n - i);

@@ -99,8 +99,12 @@ static int compare(struct work *w, struct err *e)
 		return r;
 	w->flash->result.unchanged = count_wanted(w, &first) == 0;
 	w->flash->result.verify_seconds = 0;
-	if (!w->flash->result.unchanged)
+	if (!w->flash->result.unchanged) {
 		w->flash->result.verified = 0;
+		return 0;
+	}
+	progress_skip("write", 1);
+	progress_skip("verify", 1);
 	return 0;
 }
 

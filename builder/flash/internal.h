@@ -56,6 +56,8 @@ struct target {
  * that was asked about. */
 int target_open(struct target *t, const struct device *asked, struct err *e);
 void target_close(struct target *t);
+/* "cp-1 on /dev/sda", for progress; on the arena. */
+const char *target_label(const struct target *t);
 /* Direct, with TRIES; the message names disk and byte. */
 int target_write(const struct target *t, const void *buf, size_t n, uint64_t offset, struct err *e);
 int target_read(const struct target *t, void *buf, size_t n, uint64_t offset, struct err *e);

@@ -111,6 +111,11 @@ void target_close(struct target *t)
 		munmap(t->head, PIECE);
 }
 
+const char *target_label(const struct target *t)
+{
+	return arena_printf("%s on %s", t->name, t->device->path);
+}
+
 int target_write(const struct target *t, const void *buf, size_t n, uint64_t offset, struct err *e)
 {
 	int first = pwrite_all(t->fd, buf, n, offset), r = first;
@@ -150,7 +155,7 @@ int target_flush(const struct target *t, struct err *e)
 int target_discard(const struct target *t, struct err *e)
 {
 	static const uint64_t part = 1024 * MIB;
-	struct task *task = task_begin("discard", path_base(t->device->path), t->device->size);
+	struct task *task = task_begin("discard", target_label(t), t->device->size);
 	int r = 0, code = 0;
 
 	for (uint64_t at = PIECE; at < t->device->size && r == 0 && code == 0; at += part) {

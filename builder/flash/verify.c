@@ -79,7 +79,7 @@ int verify_pass(struct work *w, const char *what, struct err *e)
 	caller_raise();
 	ioctl(w->target->fd, BLKFLSBUF); /* nobody's cached copy may answer; direct reads go around it anyway */
 	caller_lower();
-	w->task = task_begin(what, w->target->device->name, pieces_wanted(&w->pieces));
+	w->task = task_begin(what, target_label(w->target), pieces_wanted(&w->pieces));
 	r = run(w, e);
 	task_end(w->task, r < 0 ? "failed" : NULL);
 	w->flash->result.verify_seconds += now_seconds() - start;

@@ -149,7 +149,7 @@ int write_pass(struct work *w, struct err *e)
 	int r;
 
 	w->only_hash = false;
-	w->task = task_begin("write", w->target->device->name, pieces_wanted(&w->pieces));
+	w->task = task_begin("write", target_label(w->target), pieces_wanted(&w->pieces));
 	r = run(w, e);
 	if (r == 0)
 		r = target_flush(w->target, e);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "plan/plan.h"
 
+#include <sys/stat.h>
+
 #include "base/file.h"
 #include "node/node.h"
 
@@ -300,6 +302,19 @@ static const char *pin_state(const struct pin *pin, const struct cache *cache)
 	return cache && cache_has(cache, pin) ? "in the cache" : "to download";
 }
 
+/* Bytes of PIN: as the lock says, else of the copy that is there; 0 = nobody knows. */
+static uint64_t known_size(const struct pin *pin, const struct cache *cache)
+{
+	_cleanup_close_ int fd = -1;
+	struct err ignored = { 0 };
+	struct stat st;
+
+	if (pin->size || !cache || !cache_has(cache, pin) || cache_object(cache, pin, &fd, &ignored) < 0 ||
+	    fstat(fd, &st) < 0)
+		return pin->size;
+	return (uint64_t)st.st_size;
+}
+
 static const char *image_state(const struct image_pin *p, const struct cache *cache)
 {
 	if (!p->sha256)
@@ -349,8 +364,10 @@ json_t *plan_json(const struct plan *p, const struct cache *cache)
 		json_t *j = json_pack("{s:s, s:s, s:s?, s:s?, s:s}", "name", pin->name, "version", pin->version, "url",
 				      pin->url, "sha256", pin->sha256, "state", pin_state(pin, cache));
 
-		if (pin->size)
-			json_object_set_new(j, "size", json_integer((json_int_t)pin->size));
+		if (known_size(pin, cache))
+			json_object_set_new(j, "size", json_integer((json_int_t)known_size(pin, cache)));
+		else if (pin->max_size)
+			json_object_set_new(j, "maxSize", json_integer((json_int_t)pin->max_size));
 		json_array_append_new(artifacts, j);
 	}
 	vec_foreach (n, &p->nodes)
@@ -386,31 +403,63 @@ static void print_parts(const struct pin *base, const struct cache *cache)
 		total += base->parts[i].size;
 		missing += !cache || !cache_has(cache, &base->parts[i]);
 	}
-	printf("    of %4zu packages  %-18s %10s  %-12s  %s\n", base->n_parts, "", size_text(total, size), "",
+	printf("    of %4zu packages  %-18s %12s  %-12s  %s\n", base->n_parts, "", size_text(total, size), "",
 	       missing ? arena_printf("%zu to download", missing) : "in the cache");
+}
+
+static const char *size_column(const struct pin *pin, const struct cache *cache)
+{
+	char size[SIZE_TEXT_MAX];
+	uint64_t known = known_size(pin, cache);
+
+	if (known)
+		return arena_strdup(size_text(known, size));
+	return pin->n_parts ? "-" : pin->max_size ? arena_printf("<= %s", size_text(pin->max_size, size)) : "?";
+}
+
+/* What is known, and the limit of what is not: no source states the size of some releases. */
+static void print_download(const struct plan *p, const struct cache *cache)
+{
+	uint64_t known = 0, most = 0;
+	char size[SIZE_TEXT_MAX], limit[SIZE_TEXT_MAX];
+	size_t images = 0;
+
+	vec_foreach (pin, &p->pins) {
+		if (pin->file || pin->n_parts || (cache && cache_has(cache, pin)))
+			continue;
+		known += pin->size;
+		most += pin->size ? pin->size : pin->max_size;
+	}
+	vec_foreach (i, &p->images.v)
+		images += !cache || !cache_has_image(cache, i);
+	if (!most && !images) {
+		printf("  nothing to download\n");
+		return;
+	}
+	printf("  to download: ");
+	if (most > known)
+		printf("%s to %s", size_text(known, size), size_text(most, limit));
+	else if (known)
+		printf("%s", size_text(known, size));
+	if (images)
+		printf("%s%zu container images", most ? ", and " : "", images);
+	printf("\n");
 }
 
 void plan_print(const struct plan *p, const struct cache *cache)
 {
-	char size[SIZE_TEXT_MAX];
-	uint64_t to_download = 0;
-
 	printf("cluster %s, %zu of %zu nodes, lock %s\n\nartifacts\n", p->project->config->cluster.name, p->nodes.n,
 	       p->project->config->nodes.n, str_or(p->project->lock->path, "none"));
-	vec_foreach (pin, &p->pins) {
-		bool cached = pin->file || (cache && cache_has(cache, pin));
-
-		to_download += cached ? 0 : pin->size;
-		if (pin->is_part)
-			continue;
-		printf("  %-20s %-18s %10s  %-12.12s  %s\n", pin->name, pin->version,
-		       pin->size ? size_text(pin->size, size) : "?", str_or(pin->sha256, "-"), pin_state(pin, cache));
-	}
+	vec_foreach (pin, &p->pins)
+		if (!pin->is_part)
+			printf("  %-20s %-18s %12s  %-12.12s  %s\n", pin->name, pin->version, size_column(pin, cache),
+			       str_or(pin->sha256, "-"), pin_state(pin, cache));
 	if (p->base.n_parts)
 		print_parts(&p->base, cache);
 	vec_foreach (i, &p->images.v)
-		printf("  %-51s  %-12.12s  %s\n", image_ref(i), str_or(i->sha256, "-"), image_state(i, cache));
-	printf("  to download: at least %s\n\nimages\n", size_text(to_download, size));
+		printf("  %-53s  %-12.12s  %s\n", image_ref(i), str_or(i->sha256, "-"), image_state(i, cache));
+	print_download(p, cache);
+	printf("\nimages\n");
 	vec_foreach (n, &p->nodes)
 		print_node(*n);
 }

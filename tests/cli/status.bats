@@ -52,6 +52,19 @@ changed() {
 		"$PIBUILD" status status.json
 }
 
+@test "a report that no step was ever begun for: what card it is and what to do, no table of pending steps" {
+	report working waiting | jq '.steps |= map(.state = "pending" | .attempts = 0 | .since = "")' >status.json
+	fails 1 'this is the card of cp-1 of homelab and has not booted yet: put it in and power the Pi on' "$PIBUILD" status status.json
+	[[ "$output" == *'card of cp-1 of homelab, control-plane, that has not booted yet'* ]]
+	[[ "$output" != *'by its own clock'* ]]
+}
+
+@test "an unfinished card is named" {
+	head -c 2M /dev/zero >card.img
+	printf 'pibuild: unfinished card of w-1\033[2J; flash it again\n' | dd of=card.img bs=4096 seek=1 conv=notrunc status=none
+	fails 1 'card.img is an unfinished card of w-1?[2J: its writing did not end' "$PIBUILD" status card.img
+}
+
 @test "notes and the other nodes are shown" {
 	report done >status.json
 	"$PIBUILD" status status.json >out
