@@ -67,7 +67,7 @@ int cmd_devices(const struct cmd_options *o, struct err *e)
 				continue;
 			if (!d->system && !d->no_disk)
 				cmd_identify(d->path, &id);
-			closed |= i == 0 && id.state == CARD_CLOSED;
+			closed |= i < 2 && id.state == CARD_CLOSED;
 			if (o->json)
 				json_array_append_new(list, device_json(d, &id));
 			else
