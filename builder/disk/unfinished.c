@@ -23,6 +23,5 @@ bool unfinished_read(const char buf[UNFINISHED_MAX], char name[UNFINISHED_MAX])
 	if (!stop)
 		return false;
 	snprintf(name, UNFINISHED_MAX, "%.*s", (int)(stop - buf - (sizeof(begin) - 1)), buf + sizeof(begin) - 1);
-	clean_text(name);
 	return true;
 }

@@ -13,9 +13,20 @@
 enum { RELEASE_LIMIT = 1024 * 1024 };
 static const char release[] = "/etc/pibuild/release.json";
 
+/* A card may be anybody's, and names of nodes and clusters are ASCII: the rest commands terminals or is no UTF-8. */
+static const char *safe_name(const char *text)
+{
+	char *name = arena_printf("%.64s", text);
+
+	for (char *s = name; *s; s++)
+		if (*s < ' ' || *s > '~')
+			*s = '?';
+	return name;
+}
+
 static const char *member(const json_t *j, const char *name)
 {
-	return clean_text(arena_printf("%.64s", str_or(json_string_value(json_object_get(j, name)), "")));
+	return safe_name(str_or(json_string_value(json_object_get(j, name)), ""));
 }
 
 bool card_is_unfinished(int fd, struct card_identity *ret)
@@ -24,7 +35,7 @@ bool card_is_unfinished(int fd, struct card_identity *ret)
 
 	if (pread_all(fd, mark, sizeof(mark), UNFINISHED_AT) < 0 || !unfinished_read(mark, name))
 		return false;
-	*ret = (struct card_identity){ CARD_UNFINISHED, arena_strdup(name), "", "" };
+	*ret = (struct card_identity){ CARD_UNFINISHED, safe_name(name), "", "" };
 	return true;
 }
 

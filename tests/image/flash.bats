@@ -385,6 +385,20 @@ on_terminal() {
 	"$PIBUILD" devices | grep -A1 "^$loop " | grep -q 'holds w-1 of lab'
 }
 
+@test "what a hostile card calls itself breaks neither the terminal nor the JSON" {
+	printf '%s' 'pibuild: unfinished card of '$'\x9b\xff\e[2J''; flash it again'$'\n' | dd of="$loop" bs=4096 seek=1 conv=notrunc status=none
+	"$PIBUILD" devices --json | jq -e --arg d "$loop" '.[] | select(.path == $d).holds.node == "???[2J"'
+	flash "$image" "$loop"
+	local node
+	node=$(printf 'é%.0s' $(seq 100))
+	jq -n --arg n "$node" '{node: $n, cluster: "a\u009b\u001b[2J", role: 7}' >"$BATS_TEST_TMPDIR/release.json"
+	debugfs -w -f /dev/stdin "$loop?offset=$(part_start "$image" 2)" >/dev/null 2>&1 <<-EOT
+		rm /etc/pibuild/release.json
+		write $BATS_TEST_TMPDIR/release.json /etc/pibuild/release.json
+	EOT
+	"$PIBUILD" devices --json | jq -e --arg d "$loop" '.[] | select(.path == $d).holds | .cluster == "a???[2J" and (.node | test("^[?]{64}$"))'
+}
+
 @test "with --yes what goes is said, and nobody waits for Enter" {
 	flash out/w-1.img "$loop"
 	run flash "$image" "$loop"
