@@ -13,7 +13,8 @@ enum { UNFINISHED_AT = 4096, UNFINISHED_MAX = 256 };
 
 /* BUF is filled, zeros behind the line; NAME is cut to what fits. */
 void unfinished_write(const char *name, char buf[UNFINISHED_MAX]);
-/* NAME gets what unfinished_write() was given, or whatever a hostile disk has there. False when BUF is anything else. */
+/* NAME gets what unfinished_write() was given, or whatever a hostile disk has there. False when BUF is anything else.
+ */
 bool unfinished_read(const char buf[UNFINISHED_MAX], char name[UNFINISHED_MAX]);
 
 #endif
