@@ -308,6 +308,21 @@ cure c state done' ]
 	grep -q '^upgrade .* --reset-values ' helm-calls
 }
 
+@test "the secret for the zones that the cluster has lost is a note, or taken from the card as long as it is there" {
+	card "${with_certificates[@]}"
+	mkdir -p card/run/pibuild/notes
+	local answers='ask() { case $* in *"get secret"*) cat secret; [ ! -s secret ] ;; *) echo "True x" ;; esac; }'
+	echo 'Error from server (NotFound): secrets "dns01" not found' >secret
+	in_lib "$answers" '. "$PIBUILD_ROOT/usr/lib/pibuild/steps/issuers.sh"' 'finished; echo $? >code'
+	[ "$(cat code)" = 2 ]
+	rm card/etc/pibuild/secrets/dns01.yaml
+	in_lib "$answers" '. "$PIBUILD_ROOT/usr/lib/pibuild/steps/issuers.sh"' 'finished'
+	grep -q '^cause The cluster has lost the secret' card/run/pibuild/notes/dns01
+	: >secret
+	in_lib "$answers" '. "$PIBUILD_ROOT/usr/lib/pibuild/steps/issuers.sh"' 'finished'
+	[ ! -e card/run/pibuild/notes/dns01 ]
+}
+
 # --- Cilium: what it brought, and what of it is elsewhere
 
 # pod NAME NODE LABEL READY [REASON [MESSAGE]]: a line as kubectl answers; -- is nothing

@@ -36,6 +36,21 @@ finished() {
 			;;
 		esac
 	done
+	check_secret
+}
+
+# The issuers are Ready without it, and no certificate comes; the card has not had it since the cluster took it.
+check_secret() {
+	unnote dns01
+	grep -q '^ *name: dns01$' "$issuers" || return 0
+	found=$(ask -n cert-manager get secret dns01 -o name 2>&1) && return 0
+	case $found in
+	*NotFound*) ;;
+	*) return 0 ;;
+	esac
+	[ ! -e "$secret" ] || return 2
+	note dns01 "The cluster has lost the secret that proves the zones are yours, and so has this card: no certificate is made or renewed" \
+		"Build and flash this node's card again"
 }
 
 # Overwritten first; a card may keep old blocks all the same, so a lost card means new keys at the DNS provider.
