@@ -113,6 +113,7 @@ lint:
 	@echo "  clang-format"; clang-format --dry-run -Werror $(C_FILES)
 	@echo "  shellcheck"; shellcheck $$(scripts/list-shell)
 	@echo "  layers"; scripts/check-layers
+	@echo "  tests"; scripts/check-tests
 	@$(MAKE) --no-print-directory B=build-lint-gcc CC=gcc WERROR=1 all
 	@$(MAKE) --no-print-directory B=build-lint-clang CC=clang WERROR=1 all
 	@echo "  cppcheck"; cppcheck -q --std=c11 --error-exitcode=1 --inline-suppr -j 2 \

@@ -3,6 +3,7 @@
 # Three machines on an Ethernet of their own: the worker is on first and waits for the server, a second server joins too.
 
 load ../lib/machines
+load ../lib/refute
 
 setup_file() {
 	need_qemu
@@ -67,7 +68,7 @@ teardown() {
 	local i
 	for ((i = 0; i < 60; i++)); do
 		on cp-1 cat /run/pibuild/status.json >report.json
-		! jq -e '[.nodes[] | select(.state == "done") | .name] | sort == ["cp-2", "w-1"]' report.json || break
+		refute jq -e '[.nodes[] | select(.state == "done") | .name] | sort == ["cp-2", "w-1"]' report.json || break
 		sleep 2
 	done
 	[ "$(jq -r '[.nodes[] | "\(.name)=\(.state)"] | sort | join(" ")' report.json)" = "cp-2=done cp-3=absent w-1=done" ]

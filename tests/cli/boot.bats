@@ -143,7 +143,9 @@ print(s.getsockname()[1], flush=True); time.sleep(20)' >port 3>&- &
 
 @test "memory, processors, clock, disk and more arguments" {
 	dry --memory 1024 --cpus 3 --rtc 1970-01-01 --qemu -device --qemu virtio-balloon-device
-	[ "$(value -m)" = 1024 ] && [ "$(value -smp)" = 3 ] && [ "$(value -rtc)" = base=1970-01-01 ]
+	[ "$(value -m)" = 1024 ]
+	[ "$(value -smp)" = 3 ]
+	[ "$(value -rtc)" = base=1970-01-01 ]
 	[ "$(tail -1 words)" = virtio-balloon-device ]
 	grep -qx 'virtio-blk-device,drive=disk' words
 	[[ "$(value -drive)" == *cache=unsafe* ]]

@@ -962,7 +962,8 @@ note() {
 
 @test "every example cluster is valid" {
 	export DO_TOKEN=x WIFI_PASSPHRASE=correct-horse AZURE_CLIENT_SECRET=x AWS_SECRET_ACCESS_KEY=x
-	for f in "$top"/configs/{single,homelab,ha,mixed,airgap,wifi,azure,route53,demo}.yaml; do
+	# All that are clusters, but for the default, which has no key of its own.
+	for f in $(grep -l '^cluster:' "$top"/configs/*.yaml | grep -v /default.yaml); do
 		"$PIBUILD" check -c "$f" 2>err || { cat err; return 1; }
 	done
 }

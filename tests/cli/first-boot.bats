@@ -4,6 +4,7 @@
 # slow: each case renders a card and waits through hours of the card's time.
 
 load ../lib/first-boot
+load ../lib/refute
 
 setup() {
 	cd "$BATS_TEST_TMPDIR"
@@ -184,7 +185,7 @@ all_steps() {
 	echo 'time="2026" level=fatal msg="failed to find memory cgroup (v2)"' >card/journal
 	step preflight
 	tick '[ "$1" -lt 110 ] || { cp card/run/pibuild/steps/k3s seen; pkill -f "usr/lib/pibuild/step k3s"; }'
-	! step k3s
+	refute step k3s
 	grep -qx 'state failed' seen
 	grep -q "^cause The kernel's memory cgroup is off" seen
 	grep -q '^cure Add cgroup_enable=memory to' seen
@@ -428,7 +429,7 @@ cni_says() {
 # preflight_says UPTIME: the state of preflight at that uptime goes to `seen`; then it is stopped
 preflight_says() {
 	tick "[ \"\$1\" -lt $1 ] || { cp card/run/pibuild/steps/preflight seen; pkill -f usr/lib/pibuild/step; }"
-	! step preflight
+	refute step preflight
 }
 
 open_network() {
@@ -483,7 +484,8 @@ open_network() {
 	grep -qx 'cause The name registry-1.docker.io cannot be resolved' seen
 	grep -q '^cause The name registry-1.docker.io' card/run/pibuild/notes/network
 	read -r up _ <card/proc/uptime
-	[ "${up%%.*}" -ge 400 ] && [ "${up%%.*}" -le 420 ]
+	[ "${up%%.*}" -ge 400 ]
+	[ "${up%%.*}" -le 420 ]
 }
 
 @test "a registry that cannot be reached is named" {
@@ -526,7 +528,8 @@ open_network() {
 	rm card/synchronized
 	step preflight
 	read -r up _ <card/proc/uptime
-	[ "${up%%.*}" -ge 220 ] && [ "${up%%.*}" -le 230 ]
+	[ "${up%%.*}" -ge 220 ]
+	[ "${up%%.*}" -le 230 ]
 	grep -q '^cause There is no network time' card/run/pibuild/notes/clock
 }
 
@@ -628,7 +631,7 @@ open_network() {
 	for one in preflight k3s gateway-crds; do step "$one"; done
 	program cilium 'printf "\033[31mbad \"quoted\" back\\\\slash \303\244 tab\t end\n" >&2' 'exit 1'
 	tick '[ "$1" -lt 110 ] || { cp -r card/run/pibuild/steps keep; pkill -f "usr/lib/pibuild/step cni"; }'
-	! step cni
+	refute step cni
 	report
 	cause=$(jq -r '.steps[] | select(.name == "cni") | .cause' card/run/pibuild/status.json)
 	[ "$cause" = ' [31mbad "quoted" back\slash tab end' ] || { echo "$cause"; false; }
@@ -715,7 +718,7 @@ Joined; waiting until Cilium makes this node Ready" ]
 	program bash true
 	echo "Node password rejected, duplicate hostname or contents of '/etc/rancher/node/password' may not match" >card/journal
 	tick '[ "$1" -lt 104 ] || { cp card/run/pibuild/steps/join seen; pkill -f "usr/lib/pibuild/step join"; }'
-	! step join
+	refute step join
 	grep -qx 'state failed' seen
 	grep -qx 'cause The cluster knows another node of this name' seen
 }

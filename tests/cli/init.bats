@@ -193,13 +193,16 @@ at_terminal() {
 	[ "$(cat cluster.yaml)" = mine ]
 	ln -s nowhere.yaml link.yaml
 	fails 5 'link.yaml is there already' init --name lab "${lan[@]}" -c link.yaml
-	[ ! -e nowhere.yaml ] && [ ! -e .gitignore ]
+	[ ! -e nowhere.yaml ]
+	[ ! -e .gitignore ]
 }
 
 @test "-c names the file, and the next commands name it too" {
 	init --name lab "${lan[@]}" -c house/pis.yaml >said
 	grep -qx '  pibuild check -c house/pis.yaml' said
-	[ -e house/.gitignore ] && [ ! -e .gitignore ] && [ ! -e cluster.yaml ]
+	[ -e house/.gitignore ]
+	[ ! -e .gitignore ]
+	[ ! -e cluster.yaml ]
 	"$PIBUILD" check -c house/pis.yaml
 }
 

@@ -4,6 +4,7 @@
 
 bats_require_minimum_version 1.5.0
 load ../lib/image
+load ../lib/refute
 
 setup() {
 	cd "$BATS_TEST_TMPDIR"
@@ -64,7 +65,7 @@ need_jsonschema() {
 		's/name: homelab/name: Home_Lab/' 's/accessToken: .*/accessToken: dop_v1_x/' 's/accessToken:/apiToken:/' \
 		's/^airgap.*//; s/^cluster:/airgap: "yes"\ncluster:/' '/^apiVersion/d'; do
 		sed -E "$change" "$good" >bad.yaml
-		! cmp -s "$good" bad.yaml || { echo "changes nothing: $change"; return 1; }
+		refute cmp -s "$good" bad.yaml || { echo "changes nothing: $change"; return 1; }
 		judge bad.yaml | tail -1 | grep -qx invalid || { echo "taken: $change"; judge bad.yaml; return 1; }
 		DO_TOKEN=x run "$PIBUILD" check -c bad.yaml
 		[ "$status" -eq 3 ] || { echo "check takes: $change"; return 1; }

@@ -40,7 +40,7 @@ no_secrets() {
 		printf '%s\n' "$line"
 		printf '%s' "$line" | base64 -w0 | cut -c1-40
 	done <values >needles
-	! grep -nFf needles "$1"
+	refute grep -nFf needles "$1"
 }
 
 @test "secrets new makes a private file whatever the umask" {
@@ -295,7 +295,7 @@ no_secrets() {
 		rm -f secrets.yaml
 		"$PIBUILD" secrets new 2>err
 		if git check-ignore -q secrets.yaml; then
-			! grep 'git would' err || { echo "ignored, but warned: $top_ignore|$own_ignore"; false; }
+			refute grep 'git would' err || { echo "ignored, but warned: $top_ignore|$own_ignore"; false; }
 		else
 			grep -q 'git would' err || { echo "no warning: $top_ignore|$own_ignore"; false; }
 			grep -qF 'secrets.yaml*' err

@@ -107,7 +107,8 @@ setup() {
 	[[ "$output" == *"out/cp-1.img"* ]]
 	[[ "$output" == *"k3s"*"v1.36.4+k3s1"* ]]
 	[[ "$output" != *AF_INET* ]]
-	[ ! -e secrets.yaml ] && [ ! -e out ]
+	[ ! -e secrets.yaml ]
+	[ ! -e out ]
 }
 
 @test "plan --json lists every entry of every node" {
@@ -123,7 +124,8 @@ setup() {
 	[ "$(stat -c %a tree/etc/rancher/k3s/config.yaml)" = 600 ]
 	grep -qw cgroup_enable=memory tree/boot/firmware/cmdline.txt
 	grep -q '/usr/local/bin/k3s -> on the card only' list
-	[ ! -e tree/usr/local/bin/k3s ] && [ ! -e secrets.yaml ]
+	[ ! -e tree/usr/local/bin/k3s ]
+	[ ! -e secrets.yaml ]
 }
 
 @test "render refuses a folder that is not empty" {

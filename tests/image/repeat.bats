@@ -165,7 +165,8 @@ same_images() {
 	chmod u+w "$object"
 	printf 'X' | dd of="$object" bs=1 seek=300000 conv=notrunc status=none
 	CACHE=damaged-base fails 4 'the damaged copy was thrown away' build --offline -o out6
-	[ ! -e out6/cp-1.img ] && [ ! -e "$object" ]
+	[ ! -e out6/cp-1.img ]
+	[ ! -e "$object" ]
 	CACHE=damaged-base build -o out6 >/dev/null
 	same_images out6
 }
