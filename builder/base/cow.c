@@ -8,11 +8,10 @@
 #include "base/file.h"
 
 struct cow {
-	int file, changes;
+	int file, changes; /* CHANGES is -1 when they go into the file */
 	uint64_t size;
 	uint64_t *changed; /* a bit per block */
 	const char *name;
-	const char *path; /* of CHANGES, for cow_lend() */
 };
 
 static bool is_changed(const struct cow *c, uint64_t block)
@@ -20,37 +19,64 @@ static bool is_changed(const struct cow *c, uint64_t block)
 	return c->changed[block / 64] >> (block % 64) & 1;
 }
 
-static void set_changed(struct cow *c, uint64_t block, bool on)
+static void set_changed(struct cow *c, uint64_t block)
 {
-	uint64_t bit = 1ull << (block % 64);
-
-	c->changed[block / 64] = on ? c->changed[block / 64] | bit : c->changed[block / 64] & ~bit;
+	c->changed[block / 64] |= 1ull << (block % 64);
 }
 
-int cow_open(int fd, const char *name, struct cow **ret, struct err *e)
+static struct cow *cow_new(int fd, const char *name)
 {
 	struct cow *c = xcalloc(1, sizeof(*c));
-	struct stat st;
-	int r = 0;
 
 	c->file = fd;
-	c->changes = memfd_create("pibuild-changes", MFD_CLOEXEC);
+	c->changes = -1;
 	c->name = arena_strdup(name);
-	if (c->changes < 0)
-		r = err_errno(e, -errno, "cannot get memory for changes to %s", name);
-	else if (fstat(fd, &st) < 0)
-		r = err_errno(e, -errno, "cannot read %s", name);
-	else if (ftruncate(c->changes, st.st_size) < 0)
-		r = err_errno(e, -errno, "cannot get memory for changes to %s", name);
+	return c;
+}
+
+static int cow_start(struct cow *c, struct cow **ret, struct err *e)
+{
+	off_t size = lseek(c->file, 0, SEEK_END); /* of block devices too */
+	int r = 0;
+
+	if (size < 0)
+		r = err_errno(e, -errno, "cannot read %s", c->name);
+	else if (c->changes >= 0 && ftruncate(c->changes, size) < 0)
+		r = err_errno(e, -errno, "cannot get memory for changes to %s", c->name);
 	if (r < 0) {
 		cow_close(c);
 		return r;
 	}
-	c->size = (uint64_t)st.st_size;
+	c->size = (uint64_t)size;
 	c->changed = xcalloc(c->size / COW_BLOCK / 64 + 1, sizeof(*c->changed));
-	c->path = arena_printf("/proc/self/fd/%d", c->changes);
 	*ret = c;
 	return 0;
+}
+
+int cow_open(int fd, const char *name, struct cow **ret, struct err *e)
+{
+	struct cow *c = cow_new(fd, name);
+
+	c->changes = memfd_create("pibuild-changes", MFD_CLOEXEC);
+	if (c->changes < 0) {
+		int r = err_errno(e, -errno, "cannot get memory for changes to %s", name);
+
+		cow_close(c);
+		return r;
+	}
+	return cow_start(c, ret, e);
+}
+
+int cow_open_direct(int fd, const char *name, struct cow **ret, struct err *e)
+{
+	return cow_start(cow_new(fd, name), ret, e);
+}
+
+int cow_open_path(const char *path, bool writable, struct cow **ret, struct err *e)
+{
+	int fd = open(path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+
+	return fd < 0 ? err_errno(e, -errno, "cannot open %s", path) : cow_open_direct(fd, path, ret, e);
 }
 
 void cow_close(struct cow *c)
@@ -129,6 +155,8 @@ int cow_write(struct cow *c, const void *buf, size_t n, uint64_t offset)
 		return -ENOSPC;
 	if (n == 0)
 		return 0;
+	if (c->changes < 0)
+		return pwrite_all(c->file, buf, n, offset);
 	if (offset % COW_BLOCK)
 		r = take_block(c, offset / COW_BLOCK);
 	if (r == 0 && (offset + n) % COW_BLOCK)
@@ -136,114 +164,8 @@ int cow_write(struct cow *c, const void *buf, size_t n, uint64_t offset)
 	if (r == 0)
 		r = pwrite_all(c->changes, buf, n, offset);
 	for (uint64_t b = offset / COW_BLOCK; r == 0 && b * COW_BLOCK < offset + n; b++)
-		set_changed(c, b, true);
+		set_changed(c, b);
 	return r;
-}
-
-static int copy_up(struct cow *c, uint64_t start, uint64_t end, char *buf, size_t size)
-{
-	int r = 0;
-
-	while (start < end && r == 0) {
-		size_t n = (size_t)MIN(end - start, size);
-
-		r = cow_read(c, buf, n, start);
-		if (r == 0)
-			r = pwrite_all(c->changes, buf, n, start);
-		start += n;
-	}
-	return r;
-}
-
-int cow_lend(struct cow *c, uint64_t start, uint64_t end, const char **ret_path, struct err *e)
-{
-	_cleanup_free_ char *buf = xmalloc(MIB);
-	uint64_t from, to = start;
-	int r;
-
-	end = MIN((end + COW_BLOCK - 1) / COW_BLOCK * COW_BLOCK, c->size);
-	if (start % COW_BLOCK || end < start)
-		return err_set(e, -EINVAL, "%s: its boot partition does not begin at a multiple of 4 KiB", c->name);
-	while ((r = file_next_data(c->file, to, end, &from, &to)) == 0) {
-		r = copy_up(c, from, to, buf, MIB);
-		if (r < 0)
-			break;
-	}
-	if (r < 0 && r != -ENXIO)
-		return err_errno(e, r, "cannot copy the boot partition of %s", c->name);
-	for (uint64_t b = start / COW_BLOCK; b * COW_BLOCK < end; b++)
-		set_changed(c, b, true);
-	*ret_path = c->path;
-	return 0;
-}
-
-/* Nothing of [START, END) is kept. */
-static int forget(struct cow *c, uint64_t start, uint64_t end)
-{
-	for (uint64_t at = start; at < end; at += COW_BLOCK)
-		set_changed(c, at / COW_BLOCK, false);
-	if (start < end &&
-	    fallocate(c->changes, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)start, (off_t)(end - start)) < 0)
-		return -errno;
-	return 0;
-}
-
-static int settle_data(struct cow *c, uint64_t start, uint64_t end)
-{
-	char old[COW_BLOCK], new[COW_BLOCK];
-	uint64_t same = start;
-	int r = 0;
-
-	for (uint64_t at = start; at < end && r == 0; at += COW_BLOCK) {
-		size_t n = (size_t)MIN(c->size - at, (uint64_t)COW_BLOCK);
-
-		r = pread_all(c->file, old, n, at);
-		if (r == 0)
-			r = pread_all(c->changes, new, n, at);
-		if (r == 0 && memcmp(old, new, n) != 0) {
-			r = forget(c, same, at);
-			same = at + COW_BLOCK;
-		}
-	}
-	return r < 0 ? r : forget(c, same, end);
-}
-
-/* The next block in [FROM, END) that is data in the file or among the changes, and how far no hole follows. */
-static int next_either(const struct cow *c, uint64_t from, uint64_t end, uint64_t *ret_start, uint64_t *ret_end)
-{
-	uint64_t start[2] = { UINT64_MAX, UINT64_MAX }, stop[2] = { 0 };
-	int r[2] = { file_next_data(c->file, from, end, &start[0], &stop[0]),
-		     file_next_data(c->changes, from, end, &start[1], &stop[1]) };
-	unsigned first = start[1] < start[0];
-
-	for (unsigned i = 0; i < 2; i++)
-		if (r[i] < 0 && r[i] != -ENXIO)
-			return r[i];
-	if (r[0] < 0 && r[1] < 0)
-		return -ENXIO;
-	*ret_start = start[first] / COW_BLOCK * COW_BLOCK;
-	*ret_end = MIN((stop[first] + COW_BLOCK - 1) / COW_BLOCK * COW_BLOCK, end);
-	return 0;
-}
-
-int cow_settle(struct cow *c, uint64_t start, uint64_t end, struct err *e)
-{
-	uint64_t from, to, at = start;
-	int r;
-
-	end = MIN((end + COW_BLOCK - 1) / COW_BLOCK * COW_BLOCK, c->size);
-	/* Holes on both sides are alike; a FAT is mostly that. */
-	while ((r = next_either(c, at, end, &from, &to)) == 0) {
-		r = forget(c, at, from);
-		if (r == 0)
-			r = settle_data(c, from, to);
-		if (r < 0)
-			break;
-		at = to;
-	}
-	if (r == -ENXIO)
-		r = forget(c, at, end);
-	return r < 0 ? err_errno(e, r, "cannot settle the changes to %s", c->name) : 0;
 }
 
 /* The unchanged runs of one hole of the file. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An image file with changes that stay in memory: what was written is read back, the file is never touched. Changes
- * are kept in blocks of 4 KiB; they hold secrets, so they live in memory that has no name in any folder.
+ * An image file by handle. Changes stay in memory (what was written is read back, the file is never touched) or, opened
+ * by cow_open_direct(), go into the file at once. In memory they are kept in blocks of 4 KiB; they hold secrets, so
+ * they live in memory that has no name in any folder.
  */
 #ifndef BASE_COW_H
 #define BASE_COW_H
@@ -15,6 +16,10 @@ struct cow;
 
 /* Takes over FD, also on failure. NAME is for messages. */
 int cow_open(int fd, const char *name, struct cow **ret, struct err *e);
+/* Reads and writes the file or block device itself. FD as above. */
+int cow_open_direct(int fd, const char *name, struct cow **ret, struct err *e);
+/* PATH opened for reading, or for writing in place. */
+int cow_open_path(const char *path, bool writable, struct cow **ret, struct err *e);
 void cow_close(struct cow *c);
 static inline void cow_closep(struct cow **c)
 {
@@ -29,18 +34,13 @@ const char *cow_name(const struct cow *c);
 int cow_read(const struct cow *c, void *buf, size_t n, uint64_t offset);
 int cow_write(struct cow *c, const void *buf, size_t n, uint64_t offset);
 
-/* The image as a file: below START to END all is there and may be changed through the path; elsewhere only changes are.
- * For programs that need a file. */
-int cow_lend(struct cow *c, uint64_t start, uint64_t end, const char **ret_path, struct err *e);
-/* Forgets what is as it was in the file; call after the program is done. */
-int cow_settle(struct cow *c, uint64_t start, uint64_t end, struct err *e);
 /* The file below, without the changes. Stays the cow's. */
 int cow_file(const struct cow *c);
 
 /* Every range that is a hole in the file and unchanged, in order. FN returns negative to stop. */
 typedef int (*cow_range_fn)(void *arg, uint64_t start, uint64_t end);
 int cow_holes(const struct cow *c, cow_range_fn fn, void *arg, struct err *e);
-/* Every range that was changed, in order. */
+/* Every range that was changed in memory, in order. */
 int cow_changes(const struct cow *c, cow_range_fn fn, void *arg);
 
 #endif

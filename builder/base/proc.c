@@ -23,11 +23,6 @@ enum {
 const struct proc_tool proc_tools[] = {
 	{ "resize2fs", "e2fsprogs", "grows the root filesystem", false },
 	{ "e2fsck", "e2fsprogs", "checks the root filesystem", false },
-	{ "mcopy", "mtools", "writes files of the boot partition", false },
-	{ "mdeltree", "mtools", "removes files and folders of the boot partition", false },
-	{ "mdir", "mtools", "lists the boot partition", false },
-	{ "mmd", "mtools", "makes folders on the boot partition", false },
-	{ "mtype", "mtools", "reads files of the boot partition", false },
 	{ "fsck.fat", "dosfstools", "checks the boot partition: pibuild verify", true },
 	{ "diff", "diffutils", "shows what changed in a text: pibuild diff", true },
 	{ "gpgv", "gpgv", "checks the signature of a base: os.signatureKey", true },
@@ -254,7 +249,7 @@ static int child_serve(struct child *c, const struct proc *p, struct err *e)
 	}
 }
 
-/* Asks first: resize2fs and mtools leave nothing half-written by their own rules then. */
+/* Asks first: resize2fs leaves nothing half-written by their own rules then. */
 static void child_stop(struct child *c)
 {
 	double end = now_seconds() + GRACE_SECONDS;

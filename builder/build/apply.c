@@ -12,6 +12,26 @@
 
 enum { EDIT_LIMIT = 1024 * 1024, BOOT_FILE_LIMIT = 64 * 1024 * 1024 };
 
+void card_writer_done(struct card_writer *t)
+{
+	ext4_abortp(&t->root);
+	fat_abortp(&t->boot);
+}
+
+int card_writer_close(struct card_writer *t, struct err *e)
+{
+	struct ext4 *root = t->root;
+	struct fat *boot = t->boot;
+	int r;
+
+	t->root = NULL;
+	r = ext4_close(root, e);
+	if (r < 0)
+		return r;
+	t->boot = NULL;
+	return fat_close(boot, e);
+}
+
 struct prepared_artifact {
 	const struct entry *entry;
 	int fd;
@@ -150,7 +170,7 @@ static ssize_t read_member(void *arg, void *buf, size_t n, struct err *e)
 	return r;
 }
 
-static int check_digest(const struct target *t, const struct pin *pin, const char *actual, struct err *e)
+static int check_digest(const struct card_writer *t, const struct pin *pin, const char *actual, struct err *e)
 {
 	if (streq(actual, pin->sha256))
 		return 0;
@@ -190,7 +210,7 @@ static const char *boot_path(const struct entry *n)
 	return n->path + strlen(BOOT_DIR "/");
 }
 
-static int write_bytes(const struct target *t, const struct entry *n, const void *data, size_t size, struct err *e)
+static int write_bytes(const struct card_writer *t, const struct entry *n, const void *data, size_t size, struct err *e)
 {
 	struct fs_meta m = entry_meta(n);
 	struct fs_bytes state;
@@ -198,12 +218,13 @@ static int write_bytes(const struct target *t, const struct entry *n, const void
 
 	task_add(t->task, size);
 	if (entry_on_boot(n))
-		return fat_write(&t->boot, boot_path(n), data, size, e);
+		return fat_write(t->boot, boot_path(n), data, size, e);
 	return ext4_write(t->root, n->path, &m, &src, e);
 }
 
-/* A file for the FAT is read whole: mtools takes it as one stream, and boot files are small. */
-static int write_boot_stream(const struct target *t, const struct entry *n, const struct fs_source *src, struct err *e)
+/* A file for the FAT is read whole: boot files are small. */
+static int write_boot_stream(const struct card_writer *t, const struct entry *n, const struct fs_source *src,
+			     struct err *e)
 {
 	_cleanup_free_ char *buf = NULL;
 	uint64_t done = 0;
@@ -218,10 +239,10 @@ static int write_boot_stream(const struct target *t, const struct entry *n, cons
 			return r < 0 ? (int)r : err_set(e, -EIO, "the source became shorter");
 		done += (uint64_t)r;
 	}
-	return fat_write(&t->boot, boot_path(n), buf, src->size, e);
+	return fat_write(t->boot, boot_path(n), buf, src->size, e);
 }
 
-static int write_stream(const struct target *t, const struct entry *n, const struct fs_source *src, struct err *e)
+static int write_stream(const struct card_writer *t, const struct entry *n, const struct fs_source *src, struct err *e)
 {
 	struct fs_meta m = entry_meta(n);
 
@@ -230,7 +251,7 @@ static int write_stream(const struct target *t, const struct entry *n, const str
 	return ext4_write(t->root, n->path, &m, src, e);
 }
 
-static int write_host_file(const struct target *t, const struct entry *n, struct err *e)
+static int write_host_file(const struct card_writer *t, const struct entry *n, struct err *e)
 {
 	_cleanup_close_ int fd = open(n->host_file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	_cleanup_(sha256_done) struct sha256 nothing = { 0 };
@@ -249,7 +270,7 @@ static int write_host_file(const struct target *t, const struct entry *n, struct
 	return r;
 }
 
-static int write_artifact_file(const struct target *t, const struct entry *n, struct prepared_artifact *a,
+static int write_artifact_file(const struct card_writer *t, const struct entry *n, struct prepared_artifact *a,
 			       char sha256[SHA256_HEX], struct err *e)
 {
 	struct hashed_fd h = { .fd = a->fd, .name = n->pin.name, .task = t->task };
@@ -262,7 +283,7 @@ static int write_artifact_file(const struct target *t, const struct entry *n, st
 	return r < 0 ? r : check_digest(t, &n->pin, sha256, e);
 }
 
-static int write_artifact_member(const struct target *t, const struct entry *n, struct prepared_artifact *a,
+static int write_artifact_member(const struct card_writer *t, const struct entry *n, struct prepared_artifact *a,
 				 char sha256[SHA256_HEX], struct err *e)
 {
 	struct hashed_member h = { .m = a->member, .task = t->task };
@@ -297,7 +318,7 @@ static ssize_t read_archive(void *arg, void *buf, size_t n, struct err *e)
 }
 
 /* The archive checks its blobs itself; its own digest is for the manifest. */
-static int write_images(const struct target *t, const struct entry *n, struct prepared_artifact *a,
+static int write_images(const struct card_writer *t, const struct entry *n, struct prepared_artifact *a,
 			char sha256[SHA256_HEX], struct err *e)
 {
 	struct hashed_archive h = { .a = a->archive, .task = t->task };
@@ -310,7 +331,7 @@ static int write_images(const struct target *t, const struct entry *n, struct pr
 	return r;
 }
 
-static int apply_file(const struct target *t, const struct entry *n, struct prepared *p, struct records *records,
+static int apply_file(const struct card_writer *t, const struct entry *n, struct prepared *p, struct records *records,
 		      struct err *e)
 {
 	struct prepared_artifact *a = entry_from_cache(n) ? find_prepared(p, n) : NULL;
@@ -331,7 +352,7 @@ static int apply_file(const struct target *t, const struct entry *n, struct prep
 }
 
 struct unpack {
-	const struct target *t;
+	const struct card_writer *t;
 	const struct entry *n;
 	struct records *records;
 };
@@ -361,7 +382,7 @@ static int unpack_one(void *arg, const struct unpack_entry *u, struct member *m,
 	return r;
 }
 
-static int apply_unpack(const struct target *t, const struct entry *n, struct prepared *p, struct records *records,
+static int apply_unpack(const struct card_writer *t, const struct entry *n, struct prepared *p, struct records *records,
 			struct err *e)
 {
 	struct prepared_artifact *a = find_prepared(p, n);
@@ -376,13 +397,14 @@ static int apply_unpack(const struct target *t, const struct entry *n, struct pr
 }
 
 /* The base's content of an edited path, or its stand-in; *OLD stays NULL when there is neither. */
-static int read_old(const struct target *t, const struct entry *n, struct strbuf *buf, const char **old, struct err *e)
+static int read_old(const struct card_writer *t, const struct entry *n, struct strbuf *buf, const char **old,
+		    struct err *e)
 {
 	struct err missing = { 0 };
 	int r;
 
 	if (entry_on_boot(n)) {
-		r = fat_read(&t->boot, boot_path(n), buf, &missing);
+		r = fat_read(t->boot, boot_path(n), EDIT_LIMIT, buf, &missing);
 	} else if (ext4_exists(t->root, n->path)) {
 		r = ext4_read(t->root, n->path, EDIT_LIMIT, buf, &missing);
 	} else {
@@ -399,7 +421,7 @@ static int read_old(const struct target *t, const struct entry *n, struct strbuf
 	return 0;
 }
 
-static int apply_edit(const struct target *t, const struct entry *n, struct records *records, struct err *e)
+static int apply_edit(const struct card_writer *t, const struct entry *n, struct records *records, struct err *e)
 {
 	_cleanup_strbuf_ struct strbuf old = { 0 }, new = { 0 };
 	struct entry effective = *n;
@@ -427,7 +449,7 @@ static int apply_edit(const struct target *t, const struct entry *n, struct reco
 	return write_bytes(t, &effective, new.s, new.n, e);
 }
 
-static int apply_dir(const struct target *t, const struct entry *n, struct records *records, struct err *e)
+static int apply_dir(const struct card_writer *t, const struct entry *n, struct records *records, struct err *e)
 {
 	struct entry effective = *n;
 	struct fs_meta m = entry_meta(n);
@@ -444,17 +466,17 @@ static int apply_dir(const struct target *t, const struct entry *n, struct recor
 	return kept ? 0 : ext4_mkdir(t->root, n->path, &m, e);
 }
 
-static int apply_remove(const struct target *t, const struct entry *n, struct records *records, struct err *e)
+static int apply_remove(const struct card_writer *t, const struct entry *n, struct records *records, struct err *e)
 {
 	if (entry_on_boot(n))
-		return fat_remove(&t->boot, boot_path(n), e);
+		return fat_remove(t->boot, boot_path(n), e);
 	if (!ext4_exists(t->root, n->path))
 		return 0;
 	record(records, n, n->path);
 	return ext4_remove(t->root, n->path, e);
 }
 
-static int apply_entry(const struct target *t, const struct entry *n, struct prepared *p, struct records *records,
+static int apply_entry(const struct card_writer *t, const struct entry *n, struct prepared *p, struct records *records,
 		       struct err *e)
 {
 	struct fs_meta m = entry_meta(n);
@@ -479,7 +501,7 @@ static int apply_entry(const struct target *t, const struct entry *n, struct pre
 	return 0;
 }
 
-int apply_layer(const struct target *t, const struct tree *tree, enum entry_layer layer, struct prepared *p,
+int apply_layer(const struct card_writer *t, const struct tree *tree, enum entry_layer layer, struct prepared *p,
 		struct records *records, struct err *e)
 {
 	int r;

@@ -6,23 +6,25 @@
 
 #include "base/progress.h"
 
-/* Onto an open root filesystem, which is closed in any case, and the FAT beside it. */
-static int stamp(const struct build *b, const struct node_plan *n, struct ext4 *root, struct fat boot,
+static int stamp(const struct build *b, const struct node_plan *n, struct cow *c, const struct disk *d,
 		 struct records *records, const char **ret_manifest, struct err *e)
 {
-	_cleanup_(ext4_abortp) struct ext4 *fs = root;
-	struct target t = { .root = fs, .boot = boot, .cache = b->cache };
-	int r;
+	_cleanup_(card_writer_done) struct card_writer t = { .cache = b->cache };
+	const struct partition *boot = &d->parts[0], *root = &d->parts[d->n - 1];
+	int64_t epoch = b->plan->project->epoch;
+	int r = ext4_open_cow(c, root->start, root->size, EXT4_WRITE, epoch, &t.root, e);
 
+	if (r == 0)
+		r = fat_open(c, boot->start, boot->size, FAT_WRITE, epoch, &t.boot, e);
+	if (r < 0)
+		return r;
 	t.task = task_begin("stamp", n->name, 0);
 	r = apply_layer(&t, &n->tree, LAYER_NODE, NULL, records, e);
 	records_merge(records);
 	if (r == 0)
-		r = manifest_write(b, fs, n->layer, n, records, ret_manifest, e);
-	if (r == 0) {
-		r = ext4_close(fs, e);
-		fs = NULL;
-	}
+		r = manifest_write(b, t.root, n->layer, n, records, ret_manifest, e);
+	if (r == 0)
+		r = card_writer_close(&t, e);
 	task_end(t.task, r < 0 ? "failed" : NULL);
 	return r;
 }
@@ -30,23 +32,10 @@ static int stamp(const struct build *b, const struct node_plan *n, struct ext4 *
 static int stamp_cow(const struct build *b, const struct node_plan *n, struct cow *c, struct records *records,
 		     const char **ret_manifest, struct err *e)
 {
-	int64_t epoch = b->plan->project->epoch;
-	const struct partition *root, *first;
-	const char *boot;
-	struct ext4 *fs;
 	struct disk d;
 	int r = disk_read_base(arena_printf("/proc/self/fd/%d", cow_file(c)), &d, e);
 
-	if (r < 0)
-		return r;
-	first = &d.parts[0];
-	root = &d.parts[d.n - 1];
-	r = cow_lend(c, first->start, first->start + first->size, &boot, e);
-	if (r == 0)
-		r = ext4_open_cow(c, root->start, root->size, EXT4_WRITE, epoch, &fs, e);
-	if (r == 0)
-		r = stamp(b, n, fs, (struct fat){ boot, first->start, epoch }, records, ret_manifest, e);
-	return r < 0 ? r : cow_settle(c, first->start, first->start + first->size, e);
+	return r < 0 ? r : stamp(b, n, c, &d, records, ret_manifest, e);
 }
 
 /* Takes over LAYER. */

@@ -105,12 +105,15 @@ int build_node_onto(const struct build *b, const struct node_plan *n, const stru
 
 /* ---- applying entries to an open image (build/apply.c) ---- */
 
-struct target {
+struct card_writer {
 	struct ext4 *root;
-	struct fat boot;
+	struct fat *boot;
 	const struct cache *cache;
 	struct task *task; /* bytes written are added */
 };
+/* Writes all that is pending and closes both filesystems. */
+int card_writer_close(struct card_writer *t, struct err *e);
+void card_writer_done(struct card_writer *t); /* closes without writing what is still open; for error paths */
 
 /* An artifact opened and looked at: its size on the card is known before anything is written. */
 struct prepared;
@@ -125,7 +128,7 @@ static inline void prepared_freep(struct prepared **p)
 }
 
 /* Applies the entries of LAYER in their order and appends what is now there to RECORDS. */
-int apply_layer(const struct target *t, const struct tree *tree, enum entry_layer layer, struct prepared *p,
+int apply_layer(const struct card_writer *t, const struct tree *tree, enum entry_layer layer, struct prepared *p,
 		struct records *records, struct err *e);
 
 /* ---- cached layers (build/layers.c) ---- */

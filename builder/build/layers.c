@@ -123,14 +123,15 @@ int layer_keep_digests(const struct build *b, const struct layer_plan *l, int fd
 
 static int check_base(const char *path, int64_t epoch, struct disk *d, struct err *e)
 {
+	_cleanup_(cow_closep) struct cow *image = NULL;
+	_cleanup_(fat_abortp) struct fat *boot = NULL;
 	_cleanup_(ext4_abortp) struct ext4 *fs = NULL;
-	struct fat boot;
 	int r = disk_read_base(path, d, e);
 
-	if (r < 0)
-		return r;
-	boot = (struct fat){ path, d->parts[0].start, epoch };
-	r = fat_probe(&boot, e);
+	if (r == 0)
+		r = cow_open_path(path, false, &image, e);
+	if (r == 0)
+		r = fat_open(image, d->parts[0].start, d->parts[0].size, FAT_READ, epoch, &boot, e);
 	if (r == 0)
 		r = ext4_open(path, d->parts[1].start, d->parts[1].size, EXT4_READ, epoch, &fs, e);
 	return r;
@@ -287,10 +288,10 @@ static int fill_layer(const struct build *b, const struct layer_plan *l, const c
 		      struct err *e)
 {
 	_cleanup_(prepared_freep) struct prepared *p = NULL;
-	_cleanup_(ext4_abortp) struct ext4 *fs = NULL;
+	_cleanup_(cow_closep) struct cow *file = NULL;
+	_cleanup_(card_writer_done) struct card_writer t = { .cache = b->cache };
 	int64_t epoch = b->plan->project->epoch;
 	const struct partition *root;
-	struct target t = { .cache = b->cache };
 	const char *manifest;
 	struct disk d;
 	int r = disk_read_base(image, &d, e);
@@ -302,20 +303,20 @@ static int fill_layer(const struct build *b, const struct layer_plan *l, const c
 	if (r < 0)
 		return r;
 	root = &d.parts[d.n - 1];
-	r = ext4_open(image, root->start, root->size, EXT4_WRITE, epoch, &fs, e);
+	r = ext4_open(image, root->start, root->size, EXT4_WRITE, epoch, &t.root, e);
+	if (r == 0)
+		r = cow_open_path(image, true, &file, e);
+	if (r == 0)
+		r = fat_open(file, d.parts[0].start, d.parts[0].size, FAT_WRITE, epoch, &t.boot, e);
 	if (r < 0)
 		return r;
-	t.root = fs;
-	t.boot = (struct fat){ image, d.parts[0].start, epoch };
 	t.task = task_begin("payload", l->label, 0);
 	r = apply_layer(&t, &l->for_node->tree, LAYER_ROLE, p, records, e);
 	records_merge(records);
 	if (r == 0)
-		r = manifest_write(b, fs, l, NULL, records, &manifest, e);
-	if (r == 0) {
-		r = ext4_close(fs, e);
-		fs = NULL;
-	}
+		r = manifest_write(b, t.root, l, NULL, records, &manifest, e);
+	if (r == 0)
+		r = card_writer_close(&t, e);
 	if (r == 0)
 		r = ext4_check(image, root->start, root->size, epoch, e);
 	task_end(t.task, r < 0 ? "failed" : NULL);

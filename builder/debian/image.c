@@ -24,7 +24,7 @@ struct draft {
 	struct disk disk;
 	uint64_t content; /* bytes the root's files take */
 	struct ext4 *root;
-	struct fat boot;
+	struct fat *boot;
 };
 
 uint32_t debian_disk_id(const char *key)
@@ -157,7 +157,7 @@ static int add_boot_file(struct draft *m, const struct tar_entry *x, struct tar 
 			return n < 0 ? (int)n : err_set(e, -EBADMSG, "%s: is cut off", x->path);
 		have += (uint64_t)n;
 	}
-	return fat_write(&m->boot, path, data, have, e);
+	return fat_write(m->boot, path, data, have, e);
 }
 
 static int add_root_entry(struct draft *m, const struct tar_entry *x, struct tar *t, struct err *e)
@@ -193,18 +193,29 @@ static int add_entry(void *arg, const struct tar_entry *x, struct tar *t, struct
 static int fill(struct draft *m, int tar, struct err *e)
 {
 	const struct partition *p = &m->disk.parts[1];
+	const struct partition *first = &m->disk.parts[0];
+	_cleanup_(cow_closep) struct cow *file = NULL;
+	_cleanup_(fat_abortp) struct fat *boot = NULL;
 	_cleanup_(ext4_abortp) struct ext4 *fs = NULL;
 	int r = ext4_open(m->path, p->start, p->size, EXT4_WRITE, m->epoch, &fs, e);
 
+	if (r == 0)
+		r = cow_open_path(m->path, true, &file, e);
+	if (r == 0)
+		r = fat_open(file, first->start, first->size, FAT_WRITE, m->epoch, &boot, e);
 	if (r < 0)
 		return r;
 	m->root = fs;
-	m->boot = (struct fat){ m->path, m->disk.parts[0].start, m->epoch };
+	m->boot = boot;
 	r = tar_walk(tar, "the unpacked packages", add_entry, m, e);
 	if (r < 0)
 		return r;
-	r = ext4_close(fs, e);
-	fs = NULL;
+	r = fat_close(boot, e);
+	boot = NULL;
+	if (r == 0) {
+		r = ext4_close(fs, e);
+		fs = NULL;
+	}
 	return r < 0 ? r : ext4_check(m->path, p->start, p->size, m->epoch, e);
 }
 

@@ -1,263 +1,216 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The boot partition, by mtools ("-i FILE@@OFFSET"). What mtools gets wrong is caught here: it writes INTO a folder
- * that has the name of the file, prints all files of a folder as one, calls a file cut off by a full disk a success,
- * and takes * ? [ ] \ of a name for a pattern.
- */
-#include "fs/fs.h"
-
-#include <ctype.h>
+/* Files of a FAT by path. */
 #include <errno.h>
 #include <fcntl.h>
 
 #include "base/file.h"
-#include "base/proc.h"
+#include "crypto/digest.h"
+#include "fs/fat_internal.h"
 
-static int run(const struct fat *f, const char *const *args, const struct proc *how, struct err *e)
+int fat_open(struct cow *image, uint64_t offset, uint64_t length, unsigned flags, int64_t epoch, struct fat **ret,
+	     struct err *e)
 {
-	_cleanup_free_ char *drive = xasprintf(PROC_FILE "@@%llu", (unsigned long long)f->offset);
-	const char *argv[8] = { args[0], "-i", drive };
-	struct proc p = *how;
+	struct fat *f = xcalloc(1, sizeof(*f));
+	uint64_t there = cow_size(image) > offset ? cow_size(image) - offset : 0;
+	int r;
 
-	for (size_t i = 1; args[i]; i++)
-		argv[i + 2] = args[i];
-	p.argv = argv;
-	p.file = f->image;
-	p.epoch = MAX(f->epoch, 1);
-	return proc_run(&p, e);
+	f->image = image;
+	f->offset = offset;
+	f->epoch = epoch;
+	f->writable = flags & FAT_WRITE;
+	r = fat_table_read(f, length ? MIN(length, there) : there, e);
+	if (r < 0) {
+		fat_abort(f);
+		return r;
+	}
+	*ret = f;
+	return 0;
 }
-#define ARGS(...) ((const char *const[]){ __VA_ARGS__, NULL })
 
-static const struct proc reading = { .file_read_only = true };
+void fat_abort(struct fat *f)
+{
+	free(f->table);
+	free(f->dirty);
+	free(f);
+}
 
-/* FAT's own rules, plus what mtools takes for a pattern; letters beyond ASCII depend on code pages. */
+int fat_close(struct fat *f, struct err *e)
+{
+	int r = f->writable ? fat_table_write(f, e) : 0;
+
+	fat_abort(f);
+	return r;
+}
+
+/* FAT's own rules; letters beyond ASCII are left to others. */
 static int check_name(const char *path, struct err *e)
 {
 	for (const char *s = path; *s; s++)
-		if (*s < ' ' || *s > '~' || strchr("*?[]\\:\"<>|", *s))
-			return err_set(e, -EINVAL,
-				       "boot partition: the name %s has a character that FAT or mtools cannot take",
+		if (*s < ' ' || *s > '~' || strchr("*?\\:\"<>|", *s))
+			return err_set(e, -EINVAL, "boot partition: the name %s has a character that FAT cannot take",
 				       path);
 	if (!*path || path[0] == '/' || strstr(path, "//") || ends_with(path, "/") || ends_with(path, ".") ||
-	    ends_with(path, " ") || strstr(path, "./") || strstr(path, " /"))
+	    ends_with(path, " ") || strstr(path, "./") || strstr(path, " /") || strlen(path_base(path)) > 255)
 		return err_set(e, -EINVAL, "boot partition: \"%s\" is not a path of a file from the FAT's root", path);
 	return 0;
 }
 
-enum kind { MISSING, IS_FILE, IS_DIR };
+/* ---- finding ---- */
 
-/* `mdir -b` prints a file's own path and nothing else; of a folder what is in it. */
-static int kind_of(const struct fat *f, const char *path, enum kind *ret, struct err *e)
+/* The folder that holds (or will hold) PATH's last name; the caller's. MAKE makes what is missing on the way. -ENOENT
+ * without a word when it is not there. */
+static int find_dir(struct fat *f, const char *path, bool make, struct fat_dir *ret, struct err *e)
 {
-	_cleanup_free_ char *at = xasprintf("::%s", path), *self = xasprintf("::/%s\n", path);
-	_cleanup_strbuf_ struct strbuf out = { 0 };
-	struct proc how = reading;
-	int r = check_name(path, e);
+	_cleanup_free_ char *copy = xstrdup(path);
+	char *name = copy, *slash;
+	int r = fat_dir_root(f, ret, e);
 
-	if (r < 0)
-		return r;
-	how.output = &out;
-	r = run(f, ARGS("mdir", "-a", "-b", at), &how, e);
-	if (r == -EIO && ends_with(e->msg, "not found")) {
-		*ret = MISSING;
-		*e = (struct err){ 0 };
-		return 0;
-	}
-	*ret = out.s && strcasecmp(out.s, self) == 0 ? IS_FILE : IS_DIR;
-	return r;
-}
-
-/* mtools takes some random sectors for a FAT. */
-static bool has_signature(const struct fat *f)
-{
-	_cleanup_close_ int fd = open(f->image, O_RDONLY | O_CLOEXEC);
-	unsigned char sector[512];
-
-	return fd >= 0 && pread_all(fd, sector, sizeof(sector), f->offset) == 0 && sector[510] == 0x55 &&
-	       sector[511] == 0xaa && (sector[0] == 0xeb || sector[0] == 0xe9);
-}
-
-int fat_probe(const struct fat *f, struct err *e)
-{
-	uint64_t ignored;
-	int r;
-
-	if (!has_signature(f))
-		return err_set(e, -EINVAL, "%s: there is no FAT filesystem at byte %llu", f->image,
-			       (unsigned long long)f->offset);
-	r = fat_free(f, &ignored, e);
-	if (r < 0 && e->class == CLASS_FAILED && r != -EINTR)
-		return err_wrap(e, "%s: the FAT at byte %llu cannot be read", f->image, (unsigned long long)f->offset);
-	return r;
-}
-
-static int need_file(const struct fat *f, const char *path, struct err *e)
-{
-	enum kind kind;
-	int r = kind_of(f, path, &kind, e);
-
-	if (r == 0 && kind == MISSING)
-		r = err_set(e, -ENOENT, "boot partition: there is no %s", path);
-	if (r == 0 && kind == IS_DIR)
-		r = err_set(e, -EISDIR, "boot partition: %s is a folder", path);
-	return r;
-}
-
-int fat_read(const struct fat *f, const char *path, struct strbuf *out, struct err *e)
-{
-	_cleanup_free_ char *at = xasprintf("::%s", path);
-	struct proc how = reading;
-	int r = need_file(f, path, e);
-
-	if (r < 0)
-		return r;
-	strbuf_add(out, "", 0);
-	how.output = out;
-	return run(f, ARGS("mtype", at), &how, e);
-}
-
-int fat_extract(const struct fat *f, const char *path, const char *to, struct err *e)
-{
-	_cleanup_free_ char *at = xasprintf("::%s", path);
-	int r = need_file(f, path, e);
-
-	return r < 0 ? r : run(f, ARGS("mcopy", "-n", at, to), &reading, e);
-}
-
-static int make_parents(const struct fat *f, const char *path, struct err *e)
-{
-	_cleanup_free_ char *p = xstrdup(path);
-	int r = 0;
-
-	for (char *slash = strchr(p, '/'); slash && r == 0; slash = strchr(slash + 1, '/')) {
-		enum kind kind;
+	for (; r == 0 && (slash = strchr(name, '/')); name = slash + 1) {
+		struct fat_dir parent = *ret;
+		struct fat_file x;
+		bool there;
 
 		*slash = '\0';
-		r = kind_of(f, p, &kind, e);
-		if (r == 0 && kind == IS_FILE)
-			r = err_set(e, -ENOTDIR, "boot partition: %s is a file, not a folder", p);
-		if (r == 0 && kind == MISSING) {
-			_cleanup_free_ char *at = xasprintf("::%s", p);
-
-			r = run(f, ARGS("mmd", at), &(struct proc){ 0 }, e);
+		there = fat_dir_find(f, &parent, name, &x);
+		if (there && !x.dir) {
+			r = make ? err_set(e, -ENOTDIR, "boot partition: %s is a file, not a folder", copy) : -ENOENT;
+		} else if (!there && !make) {
+			r = -ENOENT;
+		} else if (!there) {
+			r = fat_dir_make(f, &parent, &x.first, e);
+			if (r == 0)
+				r = fat_dir_add(f, &parent, name, true, x.first, 0, e);
 		}
+		if (r == 0)
+			r = fat_dir_read(f, x.first, ret, e);
+		fat_dir_done(&parent);
 		*slash = '/';
 	}
 	return r;
 }
 
-static int check_room(const struct fat *f, const char *path, size_t n, struct err *e)
+static int find_file(struct fat *f, const char *path, struct fat_file *ret, struct err *e)
 {
-	char a[SIZE_TEXT_MAX], b[SIZE_TEXT_MAX];
-	uint64_t have;
-	int r = fat_free(f, &have, e);
+	struct fat_dir dir;
+	int r = find_dir(f, path, false, &dir, e);
 
-	if (r == 0 && have < n)
-		r = err_set(e, -ENOSPC, "boot partition: %s needs %s, only %s are free", path, size_text(n, a),
-			    size_text(have, b));
+	if (r == 0) {
+		r = fat_dir_find(f, &dir, path_base(path), ret) ? 0 : -ENOENT;
+		fat_dir_done(&dir);
+	}
+	if (r == -ENOENT)
+		return err_set(e, r, "boot partition: there is no %s", path);
+	if (r == 0 && ret->dir)
+		return err_set(e, -EISDIR, "boot partition: %s is a folder", path);
 	return r;
 }
 
-static int read_back(const struct fat *f, const char *path, const void *data, size_t n, struct err *e)
+/* ---- reading ---- */
+
+struct reading {
+	struct fat *f;
+	unsigned char *buf; /* MIB */
+	int (*take)(void *arg, const void *data, size_t n, struct err *e);
+	void *arg;
+};
+
+static int read_run(void *arg, uint64_t at, size_t n, struct err *e)
 {
-	_cleanup_free_ char *at = xasprintf("::%s", path);
-	_cleanup_strbuf_ struct strbuf b = { 0 };
-	struct proc how = reading;
+	struct reading *x = arg;
+	int r = fat_get(x->f, x->buf, n, at, e);
+
+	return r < 0 ? r : x->take(x->arg, x->buf, n, e);
+}
+
+static int read_file(struct fat *f, const char *path, uint64_t limit,
+		     int (*take)(void *arg, const void *data, size_t n, struct err *e), void *arg, struct err *e)
+{
+	char have[SIZE_TEXT_MAX], most[SIZE_TEXT_MAX];
+	_cleanup_free_ unsigned char *buf = xmalloc(MIB + f->cluster);
+	struct fat_file x;
+	int r = find_file(f, path, &x, e);
+
+	if (r < 0)
+		return r;
+	if (x.size > limit)
+		return err_set(e, -EFBIG, "boot partition: %s has %s, more than the limit of %s", path,
+			       size_text(x.size, have), size_text(limit, most));
+	return fat_chain_runs(f, x.first, x.size, read_run, &(struct reading){ f, buf, take, arg }, e);
+}
+
+static int take_text(void *arg, const void *data, size_t n, struct err *e)
+{
+	strbuf_add(arg, data, n);
+	return 0;
+}
+
+int fat_read(struct fat *f, const char *path, uint64_t limit, struct strbuf *out, struct err *e)
+{
+	strbuf_add(out, "", 0);
+	return read_file(f, path, limit, take_text, out, e);
+}
+
+static int take_digest(void *arg, const void *data, size_t n, struct err *e)
+{
+	sha256_update(arg, data, n);
+	return 0;
+}
+
+int fat_digest(struct fat *f, const char *path, char sha256[65], struct err *e)
+{
+	struct sha256 h;
 	int r;
 
-	strbuf_add(&b, "", 0);
-	how.output = &b;
-	how.output_limit = n + 1; /* a kernel is bigger than what is read at other times */
-	r = run(f, ARGS("mtype", at), &how, e);
-	if (r == 0 && (b.n != n || memcmp(b.s, data, n) != 0))
-		r = err_set(e, -ENOSPC, "boot partition: %s did not arrive whole; the partition may be full", path);
+	sha256_init(&h);
+	r = read_file(f, path, UINT64_MAX, take_digest, &h, e);
+	sha256_final(&h, sha256);
 	return r;
 }
 
-int fat_write(const struct fat *f, const char *path, const void *data, size_t n, struct err *e)
+static int take_copy(void *arg, const void *data, size_t n, struct err *e)
 {
-	_cleanup_free_ char *at = xasprintf("::%s", path);
-	enum kind kind = MISSING;
-	int r = make_parents(f, path, e);
+	int r = write_all(*(int *)arg, data, n);
 
-	if (r == 0)
-		r = kind_of(f, path, &kind, e);
-	if (r == 0 && kind == IS_DIR)
-		r = err_set(e, -EISDIR, "boot partition: %s is a folder", path);
-	if (r == 0 && kind == IS_FILE)
-		r = fat_remove(f, path, e);
-	if (r == 0)
-		r = check_room(f, path, n, e);
-	if (r == 0)
-		r = run(f, ARGS("mcopy", "-", at), &(struct proc){ .input = data ? data : "", .input_n = n }, e);
-	return r < 0 ? r : read_back(f, path, data, n, e);
+	return r < 0 ? err_errno(e, r, "cannot copy a file of the boot partition") : 0;
 }
 
-int fat_remove(const struct fat *f, const char *path, struct err *e)
+int fat_extract(struct fat *f, const char *path, const char *to, struct err *e)
 {
-	_cleanup_free_ char *at = xasprintf("::%s", path);
-	enum kind kind;
-	int r = kind_of(f, path, &kind, e);
+	_cleanup_close_ int fd = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
-	if (r < 0 || kind == MISSING)
-		return r;
-	return run(f, ARGS("mdeltree", at), &(struct proc){ 0 }, e);
+	return fd < 0 ? err_errno(e, -errno, "cannot create %s", to)
+		      : read_file(f, path, UINT64_MAX, take_copy, &fd, e);
 }
 
-/* The names, exact, one per line: "::/overlays/" for a folder. */
-static void add_names(char *lines, struct fat_entry **ret, size_t *ret_n)
+struct fat_walk {
+	VEC(struct fat_entry) v;
+	unsigned char *seen; /* by cluster: a folder that is in two is not followed for ever */
+};
+
+static int walk(struct fat *f, const struct fat_dir *d, const char *path, unsigned depth, struct fat_walk *w,
+		struct err *e)
 {
-	VEC(struct fat_entry) list = { 0 };
-	char *save = NULL;
+	struct fat_file x;
+	int r = 0;
 
-	for (char *s = strtok_r(lines, "\n", &save); s; s = strtok_r(NULL, "\n", &save)) {
-		struct fat_entry *x;
-		size_t n = strlen(s);
+	for (size_t at = 0; r == 0 && fat_dir_next(f, d, &at, &x);) {
+		struct fat_entry *entry = vec_push(&w->v);
+		struct fat_dir below;
 
-		if (!starts_with(s, "::/") || n < 4)
+		*entry = (struct fat_entry){ *path ? path_join(path, x.name) : arena_strdup(x.name), x.size, x.dir };
+		if (!x.dir)
 			continue;
-		x = vec_push(&list);
-		x->dir = s[n - 1] == '/';
-		x->path = arena_strndup(s + 3, n - 3 - x->dir);
+		if (x.first >= f->end || w->seen[x.first]++)
+			return fat_damaged(e, "a folder lies in two folders, or outside of it");
+		if (depth == FAT_MAX_DEPTH)
+			return fat_damaged(e, "folders lie too deep in each other");
+		r = fat_dir_read(f, x.first, &below, e);
+		if (r < 0)
+			return r;
+		r = walk(f, &below, w->v.v[w->v.n - 1].path, depth + 1, w, e);
+		fat_dir_done(&below);
 	}
-	*ret = list.v;
-	*ret_n = list.n;
-}
-
-/* "NAME     EXT" in 12 columns, then the size or "<DIR>"; false for headings, sums, "." and "..". */
-static bool size_of_line(const char *s, bool *dir, uint64_t *size)
-{
-	enum { NAME_COLUMNS = 12 };
-	char *end;
-
-	if (strlen(s) <= NAME_COLUMNS || s[0] == ' ' || s[NAME_COLUMNS] != ' ' || starts_with(s, "Directory for ") ||
-	    starts_with(s, ".  ") || starts_with(s, ".. "))
-		return false;
-	s += NAME_COLUMNS + strspn(s + NAME_COLUMNS, " ");
-	*dir = starts_with(s, "<DIR>");
-	if (*dir)
-		return true;
-	*size = strtoull(s, &end, 10);
-	return end > s && *end == ' ';
-}
-
-/* The same entries in the same order, with sizes. */
-static int add_sizes(char *lines, struct fat_entry *list, size_t n, struct err *e)
-{
-	char *save = NULL;
-	size_t i = 0;
-
-	for (char *s = strtok_r(lines, "\n", &save); s; s = strtok_r(NULL, "\n", &save)) {
-		uint64_t size = 0;
-		bool dir;
-
-		if (!size_of_line(s, &dir, &size))
-			continue;
-		if (i == n || dir != list[i].dir)
-			return err_set(e, -EBADMSG, "boot partition: cannot make sense of mdir's line \"%s\"", s);
-		list[i++].size = size;
-	}
-	return i == n ? 0 : err_set(e, -EBADMSG, "boot partition: mdir tells no size of %s", list[i].path);
+	return r;
 }
 
 static int by_path(const void *a, const void *b)
@@ -265,73 +218,132 @@ static int by_path(const void *a, const void *b)
 	return strcmp(((const struct fat_entry *)a)->path, ((const struct fat_entry *)b)->path);
 }
 
-int fat_list(const struct fat *f, struct fat_entry **ret, size_t *ret_n, struct err *e)
+int fat_list(struct fat *f, struct fat_entry **ret, size_t *ret_n, struct err *e)
 {
-	_cleanup_strbuf_ struct strbuf names = { 0 }, sizes = { 0 };
-	struct fat_entry *list;
-	struct proc how = reading;
-	size_t n;
-	int r;
+	_cleanup_free_ unsigned char *seen = xcalloc(f->end, 1);
+	struct fat_walk w = { .seen = seen };
+	struct fat_dir root;
+	int r = fat_dir_root(f, &root, e);
 
-	strbuf_adds(&names, ""); /* text, be it empty: mtools 4.0.48 says nothing at all of an empty root */
-	strbuf_adds(&sizes, "");
-	how.output = &names;
-	r = run(f, ARGS("mdir", "-/", "-a", "-b", "::"), &how, e);
-	if (r == -EIO && ends_with(e->msg, "not found")) { /* nothing at all, says "-/" of an empty root */
-		*e = (struct err){ 0 };
-		*ret_n = 0;
-		*ret = NULL;
-		return 0;
-	}
-	how.output = &sizes;
-	if (r == 0)
-		r = run(f, ARGS("mdir", "-/", "-a", "::"), &how, e);
 	if (r < 0)
 		return r;
-	add_names(names.s, &list, &n);
-	r = add_sizes(sizes.s, list, n, e);
+	r = walk(f, &root, "", 0, &w, e);
+	fat_dir_done(&root);
 	if (r < 0)
 		return r;
-	if (n)
-		qsort(list, n, sizeof(*list), by_path);
-	*ret = list;
-	*ret_n = n;
+	if (w.v.n)
+		qsort(w.v.v, w.v.n, sizeof(*w.v.v), by_path);
+	*ret = w.v.v;
+	*ret_n = w.v.n;
 	return 0;
 }
 
-int fat_extract_all(const struct fat *f, const struct fat_entry *list, size_t n, const char *dir, struct err *e)
-{
-	int r = 0;
+/* ---- writing ---- */
 
-	/* A name such as "../x" would lead out of DIR. */
-	for (size_t i = 0; i < n && r == 0; i++)
-		r = check_name(list[i].path, e);
-	if (r == 0 && n)
-		r = run(f, ARGS("mcopy", "-s", "-n", "::*", dir), &reading, e);
+struct writing {
+	struct fat *f;
+	const unsigned char *p;
+	uint64_t left;
+};
+
+static int write_run(void *arg, uint64_t at, size_t n, struct err *e)
+{
+	static const unsigned char zeros[128 * FAT_SECTOR];
+	struct writing *x = arg;
+	size_t data = (size_t)MIN(x->left, (uint64_t)n);
+	int r = fat_put(x->f, x->p, data, at, e);
+
+	if (r == 0 && data < n)
+		r = fat_put(x->f, zeros, n - data, at + data, e);
+	x->p += data;
+	x->left -= data;
 	return r;
 }
 
-/* mdir's last line, digits in groups: "   41 279 488 bytes free". */
-int fat_free(const struct fat *f, uint64_t *ret_bytes, struct err *e)
+static uint64_t whole_clusters(const struct fat *f, uint64_t n)
 {
-	_cleanup_strbuf_ struct strbuf out = { 0 };
-	struct proc how = reading;
-	uint64_t bytes = 0;
-	char *end, *s;
+	return (n + f->cluster - 1) / f->cluster * f->cluster;
+}
+
+static int write_content(struct fat *f, const char *path, const void *data, size_t n, uint32_t *ret_first,
+			 struct err *e)
+{
+	char want[SIZE_TEXT_MAX], have[SIZE_TEXT_MAX];
+	uint64_t size = whole_clusters(f, n);
 	int r;
 
-	how.output = &out;
-	r = run(f, ARGS("mdir", "::"), &how, e);
+	if (n > UINT32_MAX || size > fat_free_bytes(f))
+		return err_set(e, -ENOSPC, "boot partition: %s needs %s, only %s are free", path, size_text(n, want),
+			       size_text(fat_free_bytes(f), have));
+	r = fat_chain_add(f, 0, (uint32_t)(size / f->cluster), ret_first, e);
+	return r < 0 ? r : fat_chain_runs(f, *ret_first, size, write_run, &(struct writing){ f, data, n }, e);
+}
+
+int fat_write(struct fat *f, const char *path, const void *data, size_t n, struct err *e)
+{
+	const char *name = path_base(path);
+	struct fat_file x;
+	struct fat_dir dir;
+	uint32_t first = 0;
+	bool there;
+	int r = check_name(path, e);
+
+	if (r == 0)
+		r = find_dir(f, path, true, &dir, e);
 	if (r < 0)
 		return r;
-	end = out.s ? strstr(out.s, " bytes free") : NULL;
-	if (!end)
-		return err_set(e, -EBADMSG, "boot partition: mdir does not tell the free space");
-	for (s = end; s > out.s && s[-1] != '\n'; s--)
-		;
-	for (; s < end; s++)
-		if (isdigit((unsigned char)*s))
-			bytes = bytes * 10 + (uint64_t)(*s - '0');
-	*ret_bytes = bytes;
-	return 0;
+	there = fat_dir_find(f, &dir, name, &x);
+	if (there && x.dir)
+		r = err_set(e, -EISDIR, "boot partition: %s is a folder", path);
+	if (r == 0 && there)
+		r = fat_chain_drop(f, x.first, e);
+	if (r == 0)
+		r = write_content(f, path, data, n, &first, e);
+	if (r == 0)
+		r = there ? fat_dir_set(f, &dir, &x, first, (uint32_t)n, e)
+			  : fat_dir_add(f, &dir, name, false, first, (uint32_t)n, e);
+	fat_dir_done(&dir);
+	return r;
+}
+
+static int drop_all(struct fat *f, const struct fat_file *x, unsigned depth, struct err *e)
+{
+	struct fat_dir d;
+	struct fat_file y;
+	int r;
+
+	if (!x->dir)
+		return fat_chain_drop(f, x->first, e);
+	if (depth == FAT_MAX_DEPTH)
+		return fat_damaged(e, "folders lie too deep in each other");
+	r = fat_dir_read(f, x->first, &d, e);
+	if (r < 0)
+		return r;
+	/* The folder before what is in it: one that holds itself is found free. */
+	r = fat_chain_drop(f, x->first, e);
+	for (size_t at = 0; r == 0 && fat_dir_next(f, &d, &at, &y);)
+		r = drop_all(f, &y, depth + 1, e);
+	fat_dir_done(&d);
+	return r;
+}
+
+int fat_remove(struct fat *f, const char *path, struct err *e)
+{
+	struct fat_file x;
+	struct fat_dir dir;
+	int r = check_name(path, e);
+
+	if (r == 0)
+		r = find_dir(f, path, false, &dir, e);
+	if (r == -ENOENT)
+		return 0;
+	if (r < 0)
+		return r;
+	if (fat_dir_find(f, &dir, path_base(path), &x)) {
+		r = drop_all(f, &x, 0, e);
+		if (r == 0)
+			r = fat_dir_drop(f, &dir, &x, e);
+	}
+	fat_dir_done(&dir);
+	return r;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Filesystems inside an image file: ext4 in process through libext2fs (the only folder that includes it), FAT through
- * mtools. No mounts, no loop devices, no root. Paths are absolute inside the filesystem and are resolved with its own
- * root as root: symbolic links in the image never reach the host.
+ * Filesystems inside an image file: ext4 through libext2fs (the only folder that includes it), FAT by own code. No
+ * mounts, no loop devices, no root. Paths are inside the filesystem and are resolved with its own root as root:
+ * symbolic links in the image never reach the host.
  *
  * Everything written carries the one time of the build, so equal inputs give equal bytes.
  */
@@ -115,34 +115,45 @@ int ext4_check(const char *image, uint64_t offset, uint64_t length, int64_t epoc
 /* Smallest useful upper bound of what adding a file of SIZE takes: blocks rounded up, extent and directory overhead. */
 uint64_t ext4_cost(uint64_t size, uint64_t block_size);
 
-/* ---- FAT, through mtools ---- */
+/* ---- FAT16 and FAT32 ---- */
 
-struct fat {
-	const char *image;
-	uint64_t offset;
-	int64_t epoch;
-};
-/* Paths are relative to the FAT's root: "cmdline.txt", "overlays/x.dtbo". */
-int fat_probe(const struct fat *f, struct err *e); /* is it a FAT mtools can read? */
-int fat_read(const struct fat *f, const char *path, struct strbuf *out, struct err *e); /* -ENOENT when missing */
-/* To a file on the host that is made or replaced; for what is too big for memory. -ENOENT when missing. */
-int fat_extract(const struct fat *f, const char *path, const char *to, struct err *e);
-int fat_write(const struct fat *f, const char *path, const void *data, size_t n, struct err *e);
-int fat_remove(const struct fat *f, const char *path, struct err *e); /* missing is fine */
+struct fat;
+
+enum { FAT_READ = 0, FAT_WRITE = 1 << 0 };
+
+/* Opens the FAT at OFFSET of IMAGE, which must outlive it, of LENGTH bytes (0 = to its end). Refuses what it cannot
+ * rely upon: -EINVAL. EPOCH is the time of everything written. */
+int fat_open(struct cow *image, uint64_t offset, uint64_t length, unsigned flags, int64_t epoch, struct fat **ret,
+	     struct err *e);
+/* Writes all that is pending and closes, also on error. */
+int fat_close(struct fat *f, struct err *e);
+void fat_abort(struct fat *f); /* closes without writing; for error paths and readers */
+static inline void fat_abortp(struct fat **f)
+{
+	if (*f)
+		fat_abort(*f);
+}
+
+/* Paths are relative to the FAT's root: "cmdline.txt", "overlays/x.dtbo"; capitals do not matter. -ENOENT when there is
+ * none, -EUCLEAN when the filesystem contradicts itself. */
+int fat_read(struct fat *f, const char *path, uint64_t limit, struct strbuf *out, struct err *e);
+int fat_digest(struct fat *f, const char *path, char sha256[65], struct err *e);
+/* To a file on the host that is made or replaced; for what is too big for memory. */
+int fat_extract(struct fat *f, const char *path, const char *to, struct err *e);
+/* Makes or replaces, folders on the way too. Clusters of what is replaced or removed become zero. After any failure but
+ * a name that FAT cannot take (-EINVAL), abort: the image is to be thrown away. */
+int fat_write(struct fat *f, const char *path, const void *data, size_t n, struct err *e);
+int fat_remove(struct fat *f, const char *path, struct err *e); /* with all below; missing is fine */
 struct fat_entry {
 	char *path;
 	uint64_t size;
 	bool dir;
 };
-/* Every file and folder, sorted by path, on the arena. */
-int fat_list(const struct fat *f, struct fat_entry **ret, size_t *ret_n, struct err *e);
-/* All of a LIST by fat_list() below the folder DIR of the host, at once. */
-int fat_extract_all(const struct fat *f, const struct fat_entry *list, size_t n, const char *dir, struct err *e);
-int fat_free(const struct fat *f, uint64_t *ret_bytes, struct err *e);
-/* As ext4_free_ranges(), for the FAT16 or FAT32 at OFFSET of an image; read here, without mtools. -EINVAL when it is
- * none that can be relied upon. */
-int fat_free_ranges(const struct cow *image, uint64_t offset, uint64_t length, free_range_fn fn, void *arg,
-		    struct err *e);
+/* Every file and folder, sorted by path, on the arena. Names of others may hold any character but '/' and controls. */
+int fat_list(struct fat *f, struct fat_entry **ret, size_t *ret_n, struct err *e);
+uint64_t fat_free_bytes(const struct fat *f);
+/* As ext4_free_ranges(). */
+int fat_free_ranges(const struct fat *f, free_range_fn fn, void *arg);
 
 /* fsck.fat -n; class FAILED with its words when it finds anything. It knows no offset: the data of the partition goes
  * into a nameless file first. */

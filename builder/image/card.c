@@ -26,8 +26,15 @@ int card_open_table(const char *path, struct card *ret, struct err *e)
 	r = disk_read_base(ret->path, &ret->disk, e);
 	if (r < 0)
 		return err_rename(e, ret->path, path);
-	ret->boot = (struct fat){ ret->path, card_boot_part(ret)->start, 1 };
 	return 0;
+}
+
+int card_open_boot(struct card *c, struct err *e)
+{
+	const struct partition *p = card_boot_part(c);
+	int r = cow_open_path(c->path, false, &c->image, e);
+
+	return r < 0 ? r : fat_open(c->image, p->start, p->size, FAT_READ, 1, &c->boot, e);
 }
 
 int card_open(const char *path, struct card *ret, struct err *e)
@@ -38,13 +45,17 @@ int card_open(const char *path, struct card *ret, struct err *e)
 	if (r < 0)
 		return r;
 	root = card_root_part(ret);
-	r = ext4_open(ret->path, root->start, root->size, EXT4_READ, 1, &ret->root, e);
+	r = card_open_boot(ret, e);
+	if (r == 0)
+		r = ext4_open(ret->path, root->start, root->size, EXT4_READ, 1, &ret->root, e);
 	return r < 0 ? err_rename(e, ret->path, path) : 0;
 }
 
 void card_close(struct card *c)
 {
 	ext4_abortp(&c->root);
+	fat_abortp(&c->boot);
+	cow_closep(&c->image);
 	if (c->unpacked)
 		closep(&c->fd);
 	c->unpacked = false;
@@ -67,20 +78,13 @@ static const char *boot_name(const char *path)
 
 int card_read(struct card *c, const char *path, uint64_t limit, struct strbuf *out, struct err *e)
 {
-	return on_boot(path) ? fat_read(&c->boot, boot_name(path), out, e) : ext4_read(c->root, path, limit, out, e);
+	return on_boot(path) ? fat_read(c->boot, boot_name(path), limit, out, e)
+			     : ext4_read(c->root, path, limit, out, e);
 }
 
 int card_digest(struct card *c, const char *path, char sha256[SHA256_HEX], struct err *e)
 {
-	_cleanup_strbuf_ struct strbuf b = { 0 };
-	int r;
-
-	if (!on_boot(path))
-		return ext4_digest(c->root, path, sha256, e);
-	r = fat_read(&c->boot, boot_name(path), &b, e);
-	if (r == 0)
-		sha256_bytes(b.s, b.n, sha256);
-	return r;
+	return on_boot(path) ? fat_digest(c->boot, boot_name(path), sha256, e) : ext4_digest(c->root, path, sha256, e);
 }
 
 /* ---- everything that is there ---- */
@@ -98,33 +102,6 @@ static int by_path(const void *a, const void *b)
 	return strcmp(((const struct seen *)a)->path, ((const struct seen *)b)->path);
 }
 
-static int digest_extracted(const char *dir, const struct fat_entry *x, char sha256[SHA256_HEX], struct err *e)
-{
-	_cleanup_close_ int fd = x->dir ? -1 : open(path_join(dir, x->path), O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-
-	if (x->dir)
-		return 0;
-	if (fd < 0)
-		return err_errno(e, -errno, "boot partition: cannot read %s", x->path);
-	return sha256_fd(fd, x->path, sha256, e);
-}
-
-/* One run of mtools for all instead of one for each. */
-static int digest_boot(struct card *c, const struct fat_entry *boot, size_t n, struct seen *seen, struct err *e)
-{
-	struct err ignored = { 0 };
-	const char *dir;
-	int r = temp_dir("fat", &dir, e);
-
-	if (r < 0)
-		return r;
-	r = fat_extract_all(&c->boot, boot, n, dir, e);
-	for (size_t i = 0; i < n && r == 0; i++)
-		r = digest_extracted(dir, &boot[i], seen[i].sha256, e);
-	remove_tree(dir, &ignored);
-	return r;
-}
-
 int card_list(struct card *c, unsigned flags, struct listing *ret, struct err *e)
 {
 	struct fat_entry *boot;
@@ -132,7 +109,7 @@ int card_list(struct card *c, unsigned flags, struct listing *ret, struct err *e
 	int r = ext4_walk(c->root, "/", add_seen, ret, e);
 
 	if (r == 0)
-		r = fat_list(&c->boot, &boot, &n, e);
+		r = fat_list(c->boot, &boot, &n, e);
 	if (r < 0)
 		return r;
 	first = ret->v.n;
@@ -140,8 +117,11 @@ int card_list(struct card *c, unsigned flags, struct listing *ret, struct err *e
 		*vec_push(&ret->v) = (struct seen){ path_join(BOOT_DIR, boot[i].path),
 						    { .mode = boot[i].dir ? S_IFDIR : S_IFREG, .size = boot[i].size },
 						    "" };
-	if (flags & BOOT_DIGESTS && n)
-		r = digest_boot(c, boot, n, ret->v.v + first, e);
+	for (size_t i = 0; flags & BOOT_DIGESTS && i < n && r == 0; i++) {
+		r = boot[i].dir ? 0 : fat_digest(c->boot, boot[i].path, ret->v.v[first + i].sha256, e);
+		if (r == 0)
+			r = sig_check(e);
+	}
 	if (r == 0 && ret->v.n)
 		qsort(ret->v.v, ret->v.n, sizeof(*ret->v.v), by_path);
 	return r;

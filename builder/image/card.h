@@ -14,14 +14,17 @@ struct card {
 	int fd; /* of the unpacked one */
 	struct disk disk;
 	struct ext4 *root;
-	struct fat boot;
+	struct cow *image; /* of the same, for BOOT */
+	struct fat *boot;
 };
 
-/* The table alone; reads neither file system. A compressed image is unpacked into a file that is gone when it is
+/* The table alone, with neither file system open. A compressed image is unpacked into a file that is gone when it is
  * closed. */
 int card_open_table(const char *path, struct card *ret, struct err *e);
 /* The table and the root file system. */
 int card_open(const char *path, struct card *ret, struct err *e);
+/* The boot partition of a table that is open; card_open() does it. */
+int card_open_boot(struct card *c, struct err *e);
 void card_close(struct card *c);
 const struct partition *card_boot_part(const struct card *c);
 const struct partition *card_root_part(const struct card *c);
@@ -45,7 +48,7 @@ static inline bool on_boot(const char *path)
 {
 	return starts_with(path, BOOT_DIR "/");
 }
-/* With digests of the boot partition when BOOT_DIGESTS is among FLAGS: mtools reads it whole or file by file. */
+/* With digests of the boot partition when BOOT_DIGESTS is among FLAGS. */
 enum { BOOT_DIGESTS = 1 << 0 };
 int card_list(struct card *c, unsigned flags, struct listing *ret, struct err *e);
 const struct seen *listing_find(const struct listing *l, const char *path);

@@ -51,9 +51,8 @@ int image_inspect(const char *path, const char *base, struct image_report *ret, 
 	ret->path = path;
 	ret->disk = c.disk;
 	ext4_info(c.root, &ret->root);
-	r = fat_free(&c.boot, &ret->boot_free, e);
-	if (r == 0)
-		r = check_records(&c, ret, e);
+	ret->boot_free = fat_free_bytes(c.boot);
+	r = check_records(&c, ret, e);
 	if (r == 0 && ext4_exists(c.root, "/etc/systemd/system"))
 		r = ext4_walk(c.root, "/etc/systemd/system", add_unit, ret, e);
 	if (r == 0 && base)

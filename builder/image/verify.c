@@ -82,7 +82,12 @@ static int check_boot(struct verify_ctx *x, struct findings *f, struct err *e)
 	looked(x, p->size / MIB, "MiB");
 	if (fat_check(x->card.path, p->start, p->size, e) < 0)
 		r = found_failure(x, f, "partition 1", e);
-	return r;
+	if (r < 0)
+		return r;
+	if (card_open_boot(&x->card, e) < 0)
+		return found_failure(x, f, "partition 1", e);
+	x->has |= HAS_BOOT;
+	return 0;
 }
 
 static int check_listing(struct verify_ctx *x, struct findings *f, struct err *e)
@@ -320,10 +325,11 @@ static const struct verify_check checks[] = {
 	{ "partitions", "a FAT and a Linux partition, whole, apart, with a disk id", 0, check_partitions },
 	{ "root-fs", "e2fsck finds no fault in the root file system", HAS_TABLE, check_root },
 	{ "boot-fs", "fsck.fat finds no fault in the boot partition", HAS_TABLE, check_boot },
-	{ "listing", "every folder of both partitions can be read", HAS_ROOT, check_listing },
-	{ "references", "cmdline.txt and fstab name partitions of this image", HAS_TABLE | HAS_ROOT, check_references },
+	{ "listing", "every folder of both partitions can be read", HAS_ROOT | HAS_BOOT, check_listing },
+	{ "references", "cmdline.txt and fstab name partitions of this image", HAS_BOOT | HAS_ROOT, check_references },
 	{ "manifest", "there is one on the card, and release.json agrees", HAS_ROOT, check_manifest },
-	{ "files", "what pibuild put there is so still: kind, mode, owner, size, digest", HAS_MANIFEST, check_files },
+	{ "files", "what pibuild put there is so still: kind, mode, owner, size, digest", HAS_BOOT | HAS_MANIFEST,
+	  check_files },
 	{ "base", "nothing else differs from the base", HAS_FILES | HAS_MANIFEST, check_base },
 	{ "lock", "every pin is the lock's", HAS_MANIFEST, check_lock },
 	{ "units", "every unit of first boot is there and starts; K3s in one role", HAS_FILES | HAS_NODE, check_units },
@@ -343,6 +349,8 @@ static const char *missing(unsigned needs, unsigned has)
 		return "there is no partition table to go by";
 	if (lacks & HAS_ROOT)
 		return "the root file system cannot be read";
+	if (lacks & HAS_BOOT)
+		return "the boot partition cannot be read";
 	if (lacks == HAS_NODE && has & HAS_MANIFEST)
 		return "a generic image is no node yet";
 	return lacks & HAS_FILES ? "the files cannot be listed" : "there is no manifest to go by";

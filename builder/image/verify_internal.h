@@ -10,10 +10,11 @@
 
 /* What a check needs others to have read before it; a bit is set once it is there. */
 enum {
-	HAS_TABLE = 1 << 0,    /* card.disk, card.boot */
+	HAS_TABLE = 1 << 0,    /* card.disk */
 	HAS_ROOT = 1 << 1,     /* card.root */
 	HAS_FILES = 1 << 2,    /* files */
 	HAS_MANIFEST = 1 << 3, /* manifest, text, records */
+	HAS_BOOT = 1 << 5,     /* card.boot */
 	HAS_NODE = 1 << 4,     /* the manifest names one; a generic image is of a role only */
 };
 

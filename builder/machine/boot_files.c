@@ -9,6 +9,8 @@
 #include "base/file.h"
 #include "machine/internal.h"
 
+enum { TEXT_LIMIT = 1024 * 1024 };
+
 struct names {
 	const char *kernel, *initramfs;
 };
@@ -36,10 +38,10 @@ static struct names read_config(char *text)
 	return names;
 }
 
-static int read_names(const struct fat *boot, struct names *ret, struct err *e)
+static int read_names(struct fat *boot, struct names *ret, struct err *e)
 {
 	_cleanup_strbuf_ struct strbuf config = { 0 };
-	int r = fat_read(boot, "config.txt", &config, e);
+	int r = fat_read(boot, "config.txt", TEXT_LIMIT, &config, e);
 
 	if (r == -ENOENT && e->class == CLASS_FAILED) {
 		strbuf_adds(&config, "");
@@ -51,14 +53,14 @@ static int read_names(const struct fat *boot, struct names *ret, struct err *e)
 	return r;
 }
 
-int boot_files_extract(const struct fat *boot, const char *dir, struct boot_files *ret, struct err *e)
+int boot_files_extract(struct fat *boot, const char *dir, struct boot_files *ret, struct err *e)
 {
 	_cleanup_strbuf_ struct strbuf cmdline = { 0 };
 	struct names names = { 0 };
 	int r = read_names(boot, &names, e);
 
 	if (r == 0)
-		r = fat_read(boot, "cmdline.txt", &cmdline, e);
+		r = fat_read(boot, "cmdline.txt", TEXT_LIMIT, &cmdline, e);
 	if (r < 0)
 		return r;
 	ret->cmdline = arena_strndup(cmdline.s, strcspn(cmdline.s, "\r\n"));

@@ -12,7 +12,7 @@ struct boot_files {
 	const char *kernel_name;	/* on the boot partition */
 	const char *cmdline;		/* one line */
 };
-int boot_files_extract(const struct fat *boot, const char *dir, struct boot_files *ret, struct err *e);
+int boot_files_extract(struct fat *boot, const char *dir, struct boot_files *ret, struct err *e);
 
 /* The words of LINE without consoles, then MORE and ours: the last console is the one that /dev/console is. */
 const char *cmdline_for_virt(const char *line, bool closed, const char *more);

@@ -113,17 +113,20 @@ static const char *escaped(const char *path)
 }
 
 /* A kept overlay may hold a newer boot partition than the image: it is copied out. */
-static int find_boot(const struct machine *m, const struct partition *p, struct fat *ret, struct err *e)
+static int boot_image(const struct machine *m, const struct partition *p, const char **ret_path, uint64_t *ret_start,
+		      struct err *e)
 {
 	const char *copy = path_join(m->dir, "boot.fat");
 	const char *options = arena_printf(
 		"driver=raw,offset=%llu,size=%llu,file.driver=qcow2,file.file.driver=file,file.file.filename=%s",
 		(unsigned long long)p->start, (unsigned long long)p->size, escaped(m->overlay));
 
-	*ret = (struct fat){ m->image, p->start, 1 };
+	*ret_path = m->image;
+	*ret_start = p->start;
 	if (m->new_overlay)
 		return 0;
-	*ret = (struct fat){ copy, 0, 1 };
+	*ret_path = copy;
+	*ret_start = 0;
 	return proc_run(&(struct proc){ .argv = (const char *const[]){ "qemu-img", "convert", "-O", "raw",
 								       "--image-opts", options, copy, NULL } },
 			e);
@@ -143,16 +146,21 @@ static int read_root(struct machine *m, const struct partition *p, const struct 
 
 static int read_image(struct machine *m, struct boot_files *boot, struct err *e)
 {
+	_cleanup_(cow_closep) struct cow *image = NULL;
+	_cleanup_(fat_abortp) struct fat *fat = NULL;
+	const char *path = m->image;
+	uint64_t start = 0;
 	struct disk disk;
-	struct fat fat;
 	int r = disk_read_base(m->image, &disk, e);
 
 	if (r == 0)
-		r = find_boot(m, &disk.parts[0], &fat, e);
+		r = boot_image(m, &disk.parts[0], &path, &start, e);
 	if (r == 0)
-		r = fat_probe(&fat, e);
+		r = cow_open_path(path, false, &image, e);
 	if (r == 0)
-		r = boot_files_extract(&fat, m->dir, boot, e);
+		r = fat_open(image, start, disk.parts[0].size, FAT_READ, 1, &fat, e);
+	if (r == 0)
+		r = boot_files_extract(fat, m->dir, boot, e);
 	return r < 0 ? r : read_root(m, &disk.parts[1], boot, e);
 }
 

@@ -139,24 +139,29 @@ static bool root_is_pibuild(const char *path, const struct disk *d)
 	       ext4_exists(root, on_root);
 }
 
-static int read_on_fat(const struct fat *fat, const char *name, struct report *ret, struct err *e)
+static int read_on_fat(struct fat *fat, const char *path, const char *name, struct report *ret, struct err *e)
 {
 	_cleanup_strbuf_ struct strbuf text = { 0 };
-	int r = fat_read(fat, name, &text, e);
+	int r = fat_read(fat, name, REPORT_LIMIT, &text, e);
 
-	return r < 0 ? r : report_parse(text.s, text.n, arena_printf("%s: %s", fat->image, name), ret, e);
+	if (r == -EFBIG)
+		return err_class(e, CLASS_VERIFY, "%s: %s is too long for a report: more than 256 KiB", path, name);
+	return r < 0 ? r : report_parse(text.s, text.n, arena_printf("%s: %s", path, name), ret, e);
 }
 
 static int read_fat(const char *path, uint64_t offset, struct report *ret, struct err *e)
 {
-	struct fat fat = { path, offset, 1 };
+	_cleanup_(cow_closep) struct cow *image = NULL;
+	_cleanup_(fat_abortp) struct fat *fat = NULL;
 	struct err ignored = { 0 };
-	int r = fat_probe(&fat, e);
+	int r = cow_open_path(path, false, &image, e);
 
+	if (r == 0)
+		r = fat_open(image, offset, 0, FAT_READ, 1, &fat, e);
 	if (r < 0)
 		return r;
-	r = read_on_fat(&fat, on_boot, ret, e);
-	if (r < 0 && e->class == CLASS_VERIFY && read_on_fat(&fat, second, ret, &ignored) == 0)
+	r = read_on_fat(fat, path, on_boot, ret, e);
+	if (r < 0 && e->class == CLASS_VERIFY && read_on_fat(fat, path, second, ret, &ignored) == 0)
 		r = 0;
 	return r;
 }

@@ -23,6 +23,7 @@ static void collect_partition(const struct partition *p, struct collect *c)
 {
 	struct err ignored = { 0 };
 	struct ext4 *fs = NULL;
+	struct fat *boot = NULL;
 	size_t before = c->free->v.n;
 	int r;
 
@@ -33,7 +34,10 @@ static void collect_partition(const struct partition *p, struct collect *c)
 		r = ext4_free_ranges(fs, add_free, c, &ignored);
 		ext4_abort(fs);
 	} else {
-		r = fat_free_ranges(c->image, p->start, p->size, add_free, c, &ignored);
+		if (fat_open(c->image, p->start, p->size, FAT_READ, 1, &boot, &ignored) < 0)
+			return;
+		r = fat_free_ranges(boot, add_free, c);
+		fat_abort(boot);
 	}
 	if (r < 0)
 		c->free->v.n = before;

@@ -245,13 +245,26 @@ static void fuzz_ext4(const uint8_t *data, size_t n)
 static void fuzz_fat(const uint8_t *data, size_t n)
 {
 	uint64_t length = 4 * MIB;
+	struct fat_entry *list;
 	struct cow *image;
+	struct fat *f;
 	const char *path;
-	_cleanup_close_ int fd = file_of(data, n, length, &path);
+	size_t entries;
+	int fd = file_of(data, n, length, &path);
 
 	if (cow_open(fd, path, &image, &e) < 0)
 		return;
-	fat_free_ranges(image, 0, length, see_range, &length, &e);
+	if (fat_open(image, 0, length, FAT_WRITE, 0, &f, &e) == 0) {
+		char sha256[65];
+
+		fat_free_ranges(f, see_range, &length);
+		if (fat_list(f, &list, &entries, &e) == 0)
+			for (size_t i = 0; i < entries; i++)
+				fat_digest(f, list[i].path, sha256, &e);
+		fat_write(f, "overlays/a new file.dtbo", data, MIN(n, (size_t)5000), &e);
+		fat_remove(f, "overlays", &e);
+		fat_close(f, &e);
+	}
 	cow_close(image);
 }
 
