@@ -36,6 +36,13 @@ C_FILES   = $(wildcard builder/*.[ch] builder/*/*.[ch] tests/unit/*.[ch] tests/f
 
 all: $(B)/pibuild
 
+# What the program does to a layer is part of the layer's name in the cache: a digest of its source, not of its time.
+SOURCES := $(sort $(wildcard builder/*.[ch] builder/*/*.[ch]))
+$(B)/source-id.h: $(SOURCES) Makefile
+	@mkdir -p $(B)
+	@echo "#define PIBUILD_SOURCE_ID \"$$(cat $(SOURCES) | sha256sum | cut -c1-64)\"" >$@
+$(B)/builder/build/layers.o: $(B)/source-id.h
+
 # One line instead of a page of missing headers.
 $(B)/.libraries:
 	@mkdir -p $(B)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Cached layers, CACHE/layers/<key>.img with <key>.json beside it (size, mtime and what was put in). A layer counts
- * only while its file is the very one the json speaks of; anything else is made again. One maker at a time, by flock.
+ * Cached layers, CACHE/layers/<name>.img with <name>.json beside it (size, mtime and what was put in). The name holds
+ * the layer's key and the program's own source: another pibuild makes its own. A layer counts only while its file is the
+ * very one the json speaks of; anything else is made again. One maker at a time, by flock.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,12 +16,17 @@
 #include "base/writer.h"
 #include "build/build.h"
 #include "debian/debian.h"
+#include "source-id.h" /* made by the Makefile: a digest of builder/ */
 
 enum { GROW_STEP = 4 * 1024 * 1024 };
 
 static const char *layer_file(const struct build *b, const char *key, const char *suffix)
 {
-	return path_join(b->cache->dir, arena_printf("layers/%s%s", key, suffix));
+	char name[SHA256_HEX];
+	const char *both = arena_printf("%s %s", key, PIBUILD_SOURCE_ID);
+
+	sha256_bytes(both, strlen(both), name);
+	return path_join(b->cache->dir, arena_printf("layers/%s%s", name, suffix));
 }
 
 bool layer_is_kept(const struct build *b, const char *key)

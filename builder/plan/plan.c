@@ -7,7 +7,7 @@
 #include "node/node.h"
 
 /* Changes whenever the same inputs would give other bytes in a layer. */
-static const char layer_format[] = "pibuild layer 3 " PIBUILD_VERSION;
+static const char layer_format[] = "pibuild layer 4 " PIBUILD_VERSION;
 
 /* What stays free for stamps, logs and the time until the root has grown to the card. */
 static const uint64_t reserve_base = 96 * MIB, reserve_step = 32 * MIB;
@@ -57,6 +57,8 @@ static void hash_edit(struct sha256 *s, const struct entry *t)
 
 	t->edit(t->edit_arg, NULL, 0, &out, &ignored);
 	hash_text(s, out.s);
+	hash_text(s, t->edit_what);
+	hash_text(s, t->edit_from);
 }
 
 /* All of it, since the manifest of the layer tells it. */
@@ -76,7 +78,40 @@ static void hash_images(struct sha256 *s, const struct images *images)
 	}
 }
 
-static void layer_key(const struct plan *p, const struct node_plan *n, uint64_t reserve, char key[SHA256_HEX])
+/* All that decides what an entry of a layer becomes on the card. */
+static void hash_entry(struct sha256 *s, const struct entry *t)
+{
+	_cleanup_strbuf_ struct strbuf b = { 0 };
+
+	strbuf_addf(&b, "%d %o %u %u", t->kind, t->mode, t->uid, t->gid);
+	hash_text(s, b.s);
+	hash_text(s, t->path);
+	hash_text(s, t->kind == ENTRY_SYMLINK ? t->bytes : t->sha256);
+	if (t->kind == ENTRY_EDIT) {
+		hash_edit(s, t);
+	} else if (t->source == SOURCE_ARTIFACT) {
+		hash_pin(s, &t->pin);
+		hash_text(s, t->pin.artifact->install.member);
+	} else if (t->source == SOURCE_IMAGES) {
+		hash_images(s, t->images);
+	}
+}
+
+static bool same_entry(const struct entry *a, const struct entry *b)
+{
+	char x[SHA256_HEX], y[SHA256_HEX];
+	struct sha256 s;
+
+	sha256_init(&s);
+	hash_entry(&s, a);
+	sha256_final(&s, x);
+	sha256_init(&s);
+	hash_entry(&s, b);
+	sha256_final(&s, y);
+	return streq(x, y);
+}
+
+void plan_layer_key(const struct plan *p, const struct node_plan *n, uint64_t reserve, char key[SHA256_HEX])
 {
 	_cleanup_strbuf_ struct strbuf b = { 0 };
 	struct sha256 s;
@@ -87,23 +122,9 @@ static void layer_key(const struct plan *p, const struct node_plan *n, uint64_t 
 	hash_pin(&s, &p->base);
 	strbuf_addf(&b, "%lld %llu", (long long)p->project->epoch, (unsigned long long)reserve);
 	hash_text(&s, b.s);
-	vec_foreach (t, &n->tree.entries) {
-		if (t->layer != LAYER_ROLE)
-			continue;
-		b.n = 0;
-		strbuf_addf(&b, "%d %o %u %u", t->kind, t->mode, t->uid, t->gid);
-		hash_text(&s, b.s);
-		hash_text(&s, t->path);
-		hash_text(&s, t->kind == ENTRY_SYMLINK ? t->bytes : t->sha256);
-		if (t->kind == ENTRY_EDIT) {
-			hash_edit(&s, t);
-		} else if (t->source == SOURCE_ARTIFACT) {
-			hash_pin(&s, &t->pin);
-			hash_text(&s, t->pin.artifact->install.member);
-		} else if (t->source == SOURCE_IMAGES) {
-			hash_images(&s, t->images);
-		}
-	}
+	vec_foreach (t, &n->tree.entries)
+		if (t->layer == LAYER_ROLE)
+			hash_entry(&s, t);
 	sha256_final(&s, key);
 }
 
@@ -124,7 +145,7 @@ static struct layer_plan *find_layer(struct plan *p, struct node_plan *n)
 	uint64_t reserve = reserve_of(n);
 	struct layer_plan *l = arena_new(struct layer_plan);
 
-	layer_key(p, n, reserve, l->key);
+	plan_layer_key(p, n, reserve, l->key);
 	vec_foreach (have, &p->layers)
 		if (streq((*have)->key, l->key))
 			return *have;
@@ -179,9 +200,7 @@ static const char *layer_difference(const struct tree *x, const struct tree *y)
 	vec_foreach (t, &x->entries) {
 		const struct entry *other = tree_find(y, t->path);
 
-		if (t->layer == LAYER_ROLE &&
-		    (!other || other->layer != LAYER_ROLE || !streq(t->sha256, other->sha256) ||
-		     !streq(str_or(t->edit_what, ""), str_or(other->edit_what, ""))))
+		if (t->layer == LAYER_ROLE && (!other || other->layer != LAYER_ROLE || !same_entry(t, other)))
 			return t->path;
 	}
 	return "";

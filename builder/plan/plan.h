@@ -53,6 +53,10 @@ struct plan_options {
 
 int plan_make(const struct project *p, const struct plan_options *o, struct plan **ret, struct err *e);
 
+/* The key of the layer that N starts from: moves with the base, the role, the build's time, and mode, owner, path and
+ * content of every entry. What the program itself does is held by build/layers.c, in the name in the cache. */
+void plan_layer_key(const struct plan *p, const struct node_plan *n, uint64_t reserve, char key[SHA256_HEX]);
+
 /* Changes when anything that would be downloaded does: what a cache shared between machines is known by. */
 void plan_cache_key(const struct plan *p, char key[SHA256_HEX]);
 

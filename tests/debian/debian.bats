@@ -57,8 +57,9 @@ setup() {
 }
 
 @test "made twice, with another time zone, umask and cache, the base is the same bytes" {
-	digest=$("$PIBUILD" --lock "$DEBIAN_WORK/lock" --json plan | jq -r '.artifacts[] | select(.name == "debian").sha256')
-	cmp "$DEBIAN_WORK"/{a,b}/layers/"$digest.img"
+	for layer in "$DEBIAN_WORK"/a/layers/*.img; do
+		cmp "$layer" "$DEBIAN_WORK/b/layers/${layer##*/}"
+	done
 }
 
 @test "so are the images" {

@@ -120,7 +120,7 @@ talks() {
 	# What the user put into the environment of pibuild itself is the first line.
 	grep execve trace | tail -n +2 >executed
 	grep -q 'execve("[^"]*/resize2fs", \["resize2fs".*\["LC_ALL=C"' executed
-	grep -q 'execve("[^"]*/mcopy"' executed
+	grep -q 'execve("[^"]*/e2fsck"' executed
 	clean executed
 }
 

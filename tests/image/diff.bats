@@ -215,7 +215,7 @@ change() {
 		"$PIBUILD" diff old/cp-1.img new/cp-1.img >/dev/null || [ $? -eq 1 ]
 	grep -q '"diff", "-u"' "$BATS_TEST_TMPDIR/trace"
 	tail -n +2 "$BATS_TEST_TMPDIR/trace" >"$BATS_TEST_TMPDIR/run"
-	grep -q /mcopy "$BATS_TEST_TMPDIR/run"
+	grep -q /diff "$BATS_TEST_TMPDIR/run"
 	refute grep -qFf values "$BATS_TEST_TMPDIR/run"
 	[ -z "$(ls -A "$BATS_TEST_TMPDIR/tmp")" ]
 }
