@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Cached layers, CACHE/layers/<name>.img with <name>.json beside it (size, mtime and what was put in). The name holds
- * the layer's key and the program's own source: another pibuild makes its own. A layer counts only while its file is the
- * very one the json speaks of; anything else is made again. One maker at a time, by flock.
+ * the layer's key and the program's own source: another pibuild makes its own. A layer counts only while its file is
+ * the very one the json speaks of; anything else is made again. One maker at a time, by flock.
  */
 #include <errno.h>
 #include <fcntl.h>
