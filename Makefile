@@ -1,4 +1,4 @@
-# pibuild: make | make demo | make test | make test-fast | make test-powercut | make test-debian | make fuzz | make lint | make install | make clean
+# pibuild: make | make demo | make test | make test-fast | make test-powercut | make test-debian | make test-upstream | make fuzz | make lint | make install | make clean
 #
 #   V=1 shows commands          SAN=1 address and undefined-behaviour sanitizers      COV=1 coverage
 #   CC=gcc|clang  WERROR=1      T=pattern picks test files                            PREFIX=, DESTDIR= for install
@@ -101,6 +101,12 @@ test-debian: deps
 	$(if $(KEEP),,rm -rf $(B)/debian)
 	PATH=$$PATH:/usr/sbin:/sbin PIBUILD=$(abspath $(B)/pibuild) DEBIAN_WORK=$(abspath $(B)/debian) bats --tap tests/debian/debian.bats
 
+# What is rendered, read by the real kubectl, Helm and charts; what cannot be had is skipped: make test-upstream CLUSTERS=12 SEED=1
+CLUSTERS ?= 12
+test-upstream: deps
+	@$(MAKE) --no-print-directory all $(B)/tests/unit/test_contradictions
+	@tests/upstream/run $(B) $(CLUSTERS) $(SEED)
+
 # Ratios against xz and cp on the bootable base, in one run.
 bench: deps
 	@$(MAKE) --no-print-directory all
@@ -154,7 +160,7 @@ check-sbom: all
 clean:
 	rm -rf build build-*
 
-.PHONY: all deps demo bench test test-fast test-powercut test-repeat test-debian test-programs fuzz lint install deb check-deb check-container check-sbom clean
+.PHONY: all deps demo bench test test-fast test-powercut test-repeat test-debian test-upstream test-programs fuzz lint install deb check-deb check-container check-sbom clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 -include $(shell find $(B)/builder $(B)/tests -type f -name '*.d' 2>/dev/null)
