@@ -171,7 +171,7 @@ static void add_facts(const struct node_ctx *x, struct tree *t)
 
 	strbuf_addf(&b, "cluster %s\nnode %s\nrole %s\nfirst %s\ninterface %s\nserver %s:%d\nenvoy %s\nairgap %s\n",
 		    c->cluster.name, x->node->name, role_names[x->node->role], node_is_first_server(x) ? "yes" : "no",
-		    node_uses_wifi(x) ? "wlan0" : config_lan_interface(c), config_api_host(c), K3S_API_PORT,
+		    board_lan_interface(x->board, c), config_api_host(c), K3S_API_PORT,
 		    cilium_ingress_on(x) || cilium_gateway_on(x) ? "yes" : "no", c->airgap ? "yes" : "no");
 	/* Where the images of K3s and of Cilium and cert-manager come from. */
 	strbuf_adds(&b, "registries registry-1.docker.io quay.io\nmembers");

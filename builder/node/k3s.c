@@ -82,6 +82,7 @@ static void set_node(struct yaml_node *doc, const struct node_ctx *x)
 	yaml_set(doc, "node-name", yaml_str(x->node->name));
 	if (x->node->address.set)
 		yaml_set(doc, "node-ip", yaml_str(ipv4_text(x->node->address.addr, ip)));
+	yaml_set(doc, "resolv-conf", yaml_str(node_pod_resolv_conf(x->config)));
 	/* Nothing below node-role.kubernetes.io: a node may not give itself a role. */
 	yaml_set(doc, "node-label", cluster_strings(arena_printf("pibuild/board=%s", x->board->name), NULL));
 }

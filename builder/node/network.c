@@ -16,19 +16,14 @@ struct link {
 
 static struct link address_link(const struct node_ctx *x)
 {
-	const struct config *c = x->config;
+	const char *name = board_lan_interface(x->board, x->config);
 
-	if (node_uses_wifi(x))
-		return (struct link){ "wlan0", "wifi" };
-	if (c->network.vlan)
-		return (struct link){ arena_printf("%s.%u", c->network.interface, c->network.vlan), "vlan" };
-	return (struct link){ c->network.interface, "ethernet" };
+	return (struct link){ name, node_uses_wifi(x) ? "wifi" : x->config->network.vlan ? "vlan" : "ethernet" };
 }
 
 bool node_uses_wifi(const struct node_ctx *x)
 {
-	return x->config->network.wifi.ssid && x->board->wifi &&
-	       (!x->board->nic || starts_with(x->config->network.interface, "wlan"));
+	return interface_is_wifi(board_lan_interface(x->board, x->config));
 }
 
 static void keyfile_start(struct strbuf *b, const struct node_ctx *x, struct link l)
@@ -40,6 +35,9 @@ static void keyfile_start(struct strbuf *b, const struct node_ctx *x, struct lin
 		    l.name, derive_uuid(uuid, parts, ARRAY_SIZE(parts)), l.type, l.name);
 }
 
+/* Name servers are those of cluster.yaml and no others; without any there, those of DHCP. Never those that a router
+ * announces over IPv6: pods have IPv4 alone, and a link-local one makes K3s give them a server of its own choice
+ * (isValidResolvConf, k3s pkg/agent/config). */
 static void keyfile_ip(struct strbuf *b, const struct node_ctx *x)
 {
 	const struct config *c = x->config;
@@ -59,9 +57,9 @@ static void keyfile_ip(struct strbuf *b, const struct node_ctx *x)
 		strbuf_adds(b, "dns=");
 		vec_foreach (dns, &c->network.nameservers)
 			strbuf_addf(b, "%s;", ipv4_text(*dns, ip));
-		strbuf_addf(b, "\n%s", x->node->address.set ? "" : "ignore-auto-dns=true\n");
+		strbuf_adds(b, "\nignore-auto-dns=true\n");
 	}
-	strbuf_adds(b, "may-fail=false\n\n[ipv6]\nmethod=auto\naddr-gen-mode=eui64\n");
+	strbuf_adds(b, "may-fail=false\n\n[ipv6]\nmethod=auto\naddr-gen-mode=eui64\nignore-auto-dns=true\n");
 }
 
 static void add_keyfile(struct tree *t, const char *link, const struct strbuf *b)
@@ -82,7 +80,9 @@ static int add_wifi(const struct node_ctx *x, struct strbuf *b, struct err *e)
 	why = x->secret_use == SECRET_READ ? value_wpa_fault(passphrase, n) : NULL;
 	if (why)
 		return err_class(e, CLASS_CONFIG, "network.wifi.passphrase: %s", why);
-	strbuf_adds(b, "\n[wifi]\nmode=infrastructure\nssid=");
+	/* powersave 2 is off: an access point drops what is for a station that sleeps, questions for its addresses too.
+	 */
+	strbuf_adds(b, "\n[wifi]\nmode=infrastructure\npowersave=2\nssid=");
 	encode_ssid(b, c->network.wifi.ssid);
 	strbuf_adds(b, "\n\n[wifi-security]\nkey-mgmt=wpa-psk\npsk=");
 	if (x->secret_use == SECRET_READ)
@@ -91,6 +91,30 @@ static int add_wifi(const struct node_ctx *x, struct strbuf *b, struct err *e)
 		strbuf_adds(b, "<masked>");
 	strbuf_adds(b, "\n");
 	return 0;
+}
+
+const char *node_pod_resolv_conf(const struct config *c)
+{
+	return c->network.nameservers.n ? "/etc/pibuild/resolv.conf" : "/var/lib/pibuild/resolv.conf";
+}
+
+/* What pods ask, whatever else comes to write into /etc/resolv.conf. */
+static void add_pod_resolv_conf(const struct node_ctx *x, struct tree *t)
+{
+	const struct config *c = x->config;
+	_cleanup_strbuf_ struct strbuf b = { 0 };
+	char ip[IPV4_TEXT];
+
+	if (!c->network.nameservers.n) {
+		tree_add_symlink(t, "/etc/NetworkManager/dispatcher.d/50-pibuild-pod-dns", origin,
+				 "/usr/lib/pibuild/pod-dns");
+		return;
+	}
+	/* The kubelet complains about each beyond three, and leaves it out. */
+	for (size_t i = 0; i < c->network.nameservers.n && i < 3; i++)
+		strbuf_addf(&b, "nameserver %s\n", ipv4_text(c->network.nameservers.v[i], ip));
+	tree_add_dir(t, "/etc/pibuild", 0755, origin);
+	tree_add_text(t, node_pod_resolv_conf(c), 0644, origin, b.s);
 }
 
 int node_add_network(const struct node_ctx *x, struct tree *t, struct err *e)
@@ -115,6 +139,7 @@ int node_add_network(const struct node_ctx *x, struct tree *t, struct err *e)
 		return r;
 	keyfile_ip(&b, x);
 	add_keyfile(t, l.name, &b);
+	add_pod_resolv_conf(x, t);
 	if (streq(l.type, "wifi")) {
 		tree_find(t, "/etc/NetworkManager/system-connections/pibuild-wlan0.nmconnection")->secret = true;
 		/* Raspberry Pi OS keeps the radio off until someone asks for it. */

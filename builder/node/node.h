@@ -34,8 +34,13 @@ static inline bool node_is_first_server(const struct node_ctx *x)
 	return x->node == config_first_server(x->config);
 }
 
-/* The address is on Wi-Fi: Wi-Fi is configured, the board has it, and it has no Ethernet or is told to use wlan0. */
+/* Its address is on Wi-Fi. */
 bool node_uses_wifi(const struct node_ctx *x);
+
+/* The resolv.conf that pods get, name servers and nothing else: search domains would make them look up every name
+ * below those first, and a wildcard there answer for all. Made from cluster.yaml, else on the node (usr/lib/pibuild/
+ * pod-dns) from what DHCP names. */
+const char *node_pod_resolv_conf(const struct config *c);
 
 /* The catalogue's row, its `airgap`, and what the cluster needs (cluster_wants_artifact) together. */
 bool node_wants_artifact(const struct node_ctx *x, const struct artifact *a);

@@ -512,6 +512,18 @@ open_network() {
 	step preflight
 }
 
+@test "name servers from DHCP are there for the kubelet before K3s starts, at every boot" {
+	card
+	rm card/etc/pibuild/resolv.conf
+	printf 'search home.example\nnameserver 192.168.1.1\n' >card/etc/resolv.conf
+	step preflight
+	grep -qx 'nameserver 192.168.1.1' card/var/lib/pibuild/resolv.conf
+	printf 'search home.example\nnameserver 192.168.1.2\n' >card/etc/resolv.conf
+	touch card/var/lib/pibuild/k3s.done
+	step preflight
+	[ "$(cat card/var/lib/pibuild/resolv.conf)" = 'nameserver 192.168.1.2' ]
+}
+
 @test "a clock before the build is waited for without end" {
 	card
 	echo 1000 >card/clock

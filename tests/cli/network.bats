@@ -91,13 +91,53 @@ quoted() {
 	is .ipv4.ignoreAutoDNS false
 }
 
-@test "DNS servers of cluster.yaml go before those of DHCP, which are left out" {
-	cluster 'nameservers: [9.9.9.9]' -- 'name: cp-1, role: control-plane, board: rpi5'
+@test "DNS servers of cluster.yaml are all there are, whatever DHCP and the router's IPv6 name" {
+	dhcp='name: cp-1, role: control-plane, board: rpi5'
+	for node in "$static" "$dhcp"; do
+		for link in eth0 eth0.20 wlan0; do
+			case $link in
+			eth0) kind='interface: eth0' ;;
+			eth0.20) kind='vlan: 20' ;;
+			wlan0) kind="interface: wlan0" ;;
+			esac
+			cluster "$lan" "$router" 'nameservers: [9.9.9.9, 1.1.1.1]' "$kind" "$wlan" -- "$node"
+			render
+			connection cp-1 $link >c.json
+			is .ipv4.dns '["9.9.9.9","1.1.1.1"]'
+			is '[.ipv4, .ipv6 | .ignoreAutoDNS, .searches]' '[true,0,true,0]'
+			is .ipv6.dns '[]'
+			rm -r cp-1
+		done
+	done
+}
+
+@test "pods ask the name servers of cluster.yaml, three at most, and get no search domain" {
+	cluster "$lan" "$router" 'nameservers: [9.9.9.9, 192.168.1.1, 1.1.1.1, 8.8.8.8]' -- "$static" 'name: w-1, role: worker, board: rpi4'
+	for node in cp-1 w-1; do
+		render $node
+		grep -qx 'resolv-conf: /etc/pibuild/resolv.conf' $node/etc/rancher/k3s/config.yaml
+		[ "$(cat $node/etc/pibuild/resolv.conf)" = $'nameserver 9.9.9.9\nnameserver 192.168.1.1\nnameserver 1.1.1.1' ]
+		[ ! -e $node/etc/NetworkManager/dispatcher.d ]
+	done
+}
+
+# resolves LINE...: what pods ask when NetworkManager has written these into resolv.conf
+resolves() {
+	printf '%s\n' "$@" >cp-1/etc/resolv.conf
+	PIBUILD_ROOT=$PWD/cp-1 cp-1/usr/lib/pibuild/pod-dns eth0 up
+	tr '\n' ' ' <cp-1/var/lib/pibuild/resolv.conf
+}
+
+@test "with name servers from DHCP pods get those, without search domains, and keep them while there are none" {
+	cluster 'interface: eth0' -- 'name: cp-1, role: control-plane, board: rpi5'
 	render
-	connection cp-1 eth0 >c.json
-	is .ipv4.method auto
-	is .ipv4.dns '["9.9.9.9"]'
-	is .ipv4.ignoreAutoDNS true
+	grep -qx 'resolv-conf: /var/lib/pibuild/resolv.conf' cp-1/etc/rancher/k3s/config.yaml
+	[ "$(readlink cp-1/etc/NetworkManager/dispatcher.d/50-pibuild-pod-dns)" = /usr/lib/pibuild/pod-dns ]
+	[ "$(resolves '# nothing yet')" = 'nameserver 8.8.8.8 ' ]
+	[ "$(resolves 'search home.example lan' 'nameserver 192.168.1.1')" = 'nameserver 192.168.1.1 ' ]
+	[ "$(resolves 'nameserver 127.0.0.53' 'nameserver fd00::1' 'nameserver fe80::1%eth0' 'options edns0')" = 'nameserver 192.168.1.1 ' ]
+	[ "$(resolves 'nameserver fd00::1' 'nameserver 10.0.0.1' 'nameserver 10.0.0.2' 'nameserver 10.0.0.3' 'nameserver 10.0.0.4')" = \
+		'nameserver 10.0.0.1 nameserver 10.0.0.2 nameserver 10.0.0.3 ' ]
 }
 
 @test "the prefix of the address is the node's own" {
@@ -142,7 +182,7 @@ quoted() {
 		connection $node wlan0 >c.json
 		is .type 802-11-wireless
 		is .interface wlan0
-		is .wifi '{"ssid":"Home","mode":"infrastructure","keyMgmt":"wpa-psk","psk":"correct horse battery"}'
+		is .wifi '{"ssid":"Home","mode":"infrastructure","keyMgmt":"wpa-psk","psk":"correct horse battery","powersave":2}'
 		[ "$(ls $node/$connections)" = pibuild-wlan0.nmconnection ]
 	done
 	is .ipv4.addresses '["192.168.1.12/24"]'

@@ -34,6 +34,7 @@ def ip_config(ip):
         "gateway": ip.get_gateway(),
         "dns": [ip.get_dns(i) for i in range(ip.get_num_dns())],
         "ignoreAutoDNS": ip.get_ignore_auto_dns(),
+        "searches": ip.get_num_dns_searches(),
         "mayFail": ip.get_may_fail(),
     }
 
@@ -64,6 +65,7 @@ if wifi:
         "mode": wifi.get_mode(),
         "keyMgmt": security.get_key_mgmt(),
         "psk": security.get_psk(),
+        "powersave": wifi.get_powersave(),
     }
 # Keys nobody knows are ignored in silence: what is written must be what libnm would write.
 again = NM.keyfile_write(connection, NM.KeyfileHandlerFlags.NONE, None, None)

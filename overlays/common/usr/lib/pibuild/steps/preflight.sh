@@ -152,6 +152,11 @@ check_registries() {
 	done
 }
 
+# With name servers from DHCP the kubelet reads a file that is made here.
+pods_ask() {
+	[ -e "$etc/resolv.conf" ] || "$lib/pod-dns"
+}
+
 # Pools that L2 announcements cannot serve, seen from the network this node really got.
 ip_number() {
 	printf '%s\n' "$1" | {
@@ -186,6 +191,7 @@ was_member() {
 # Until it was: what it needs to become that.
 check_way_out() {
 	check_network || return
+	pods_ask
 	check_pools
 	unnote network
 	if network_closed; then
@@ -210,6 +216,7 @@ finished() {
 	check_address_bits
 	check_power
 	if was_member; then
+		pods_ask
 		[ -z "$(ip -4 route show default)" ] || check_pools
 	else
 		check_way_out || return 1
