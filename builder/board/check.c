@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Cross-checks that need to know the hardware. */
-#include "board/board.h"
+#include "board/announce.h"
 
 #include "base/log.h"
 
@@ -22,14 +22,6 @@ struct check {
 static const char *base_name(const struct config *c)
 {
 	return config_base_named(c->os.base) ? c->os.base : "your own base";
-}
-
-static bool announces(const struct config *c, const struct node_config *n)
-{
-	bool workers = c->lb.nodes == ANNOUNCE_WORKERS ||
-		       (c->lb.nodes == ANNOUNCE_AUTO && config_count_role(c, ROLE_WORKER) > 0);
-
-	return !workers || n->role == ROLE_WORKER;
 }
 
 /* ---- one machine at a time ---- */
@@ -119,38 +111,83 @@ static void check_unused_wifi(struct check *x)
 		 "wlan0");
 }
 
-static bool has_interface(const struct check *x, const struct machine *m, const char *name)
+static const struct machine *machine_on(const struct check *x, const char *interface)
 {
-	return streq(name, board_lan_interface(m->board, x->config)) || (m->board->nic && streq(name, m->board->nic));
+	vec_foreach (m, &x->machines)
+		if (streq(interface, board_lan_interface(m->board, x->config)))
+			return m;
+	return NULL;
 }
 
-static void check_announce_interface(struct check *x, const char *name, size_t index)
+/* An interface that was asked for, and that no announcing node has its address on. */
+static void fault_announce_interface(struct check *x, const char *name, const char *key)
 {
 	const struct config *c = x->config;
-	const struct machine *first = NULL;
+	const struct machine *first = &x->machines.v[0], *owner = machine_on(x, name);
 
-	vec_foreach (m, &x->machines) {
-		if (!announces(c, m->node))
-			continue;
-		first = first ? first : m;
-		if (has_interface(x, m, name))
-			return;
-	}
-	if (first)
-		fault_key(x->faults, c, arena_printf("loadBalancer.announce.interfaces[%zu]", index),
-			  "loadBalancer.announce.interfaces[%zu]: no announcing node has %s (%s is on %s), so nobody "
-			  "would answer for "
-			  "service addresses",
-			  index, name, str_or(first->node->name, "the first"), board_lan_interface(first->board, c));
+	if (c->network.vlan && streq(name, c->network.interface))
+		fault_key(x->faults, c, key,
+			  "%s: %s carries no address, because network.vlan: %u puts it on %s; nobody would answer for "
+			  "service addresses: write %s",
+			  key, name, c->network.vlan, config_lan_interface(c), config_lan_interface(c));
+	else if (owner)
+		fault_key(x->faults, c, key,
+			  "%s: %s is only on %s, a server, and loadBalancer.announce.nodes: %s lets the workers answer; "
+			  "set nodes: all, or remove %s",
+			  key, name, str_or(owner->node->name, "one"),
+			  c->lb.nodes == ANNOUNCE_AUTO ? "auto" : "workers", name);
+	else
+		fault_key(x->faults, c, key,
+			  "%s: no node has %s (%s is on %s), so nobody would answer for service addresses; write the "
+			  "interface of your nodes, or remove interfaces",
+			  key, name, str_or(first->node->name, "the first"), board_lan_interface(first->board, c));
+}
+
+static bool announces_on(const struct announcers *a, const char *interface)
+{
+	vec_foreach (i, &a->list)
+		if (streq(i->interface, interface))
+			return true;
+	return false;
+}
+
+static void note_announce_wifi(struct check *x, const struct announcers *a)
+{
+	_cleanup_strbuf_ struct strbuf names = { 0 };
+
+	vec_foreach (i, &a->list)
+		if (interface_is_wifi(i->interface))
+			strbuf_addf(&names, "%s%s", names.n ? ", " : "", str_or(i->node->name, "a node"));
+	if (names.n)
+		note_key(x->faults, x->config, "loadBalancer",
+			 "loadBalancer: service addresses are answered for over Wi-Fi (%s): wlan0 is set to "
+			 "promiscuous mode there, without which a Pi's Wi-Fi answers for its own address alone; some "
+			 "access points drop such answers all the same, a node on Ethernet is surer",
+			 names.s);
 }
 
 static void check_announce(struct check *x)
 {
-	if (!x->config->lb.pools.n || x->machines.n != x->config->nodes.n)
+	const struct config *c = x->config;
+	VEC(const struct board *) boards = { 0 };
+	struct announcers a;
+
+	if (!c->lb.pools.n || !c->nodes.n || x->machines.n != c->nodes.n)
 		return;
-	for (size_t i = 0; i < x->config->lb.interfaces.n; i++)
-		if (x->config->lb.interfaces.v[i]) /* a wrong name has its own fault */
-			check_announce_interface(x, x->config->lb.interfaces.v[i], i);
+	vec_foreach (m, &x->machines)
+		*vec_push(&boards) = m->board;
+	a = board_announcers(c, boards.v);
+	for (size_t i = 0; i < c->lb.interfaces.n; i++) {
+		const char *name = c->lb.interfaces.v[i]; /* a wrong name has its own fault */
+
+		if (name && !announces_on(&a, name))
+			fault_announce_interface(x, name, arena_printf("loadBalancer.announce.interfaces[%zu]", i));
+	}
+	if (!a.list.n && c->lb.nodes == ANNOUNCE_WORKERS && !config_count_role(c, ROLE_WORKER))
+		fault_key(x->faults, c, "loadBalancer.announce.nodes",
+			  "loadBalancer.announce.nodes: there is no worker, so no node would ever answer for a service "
+			  "address, and nothing would report it; use auto or all");
+	note_announce_wifi(x, &a);
 }
 
 /* The first node whose kernel has too few address bits, or NULL. */

@@ -375,17 +375,6 @@ static void check_pool_pairs(const struct check *x)
 	}
 }
 
-static void check_announce(const struct check *x)
-{
-	const struct config *c = x->config;
-
-	if (c->lb.pools.n && c->lb.nodes == ANNOUNCE_WORKERS && c->nodes.n && !config_count_role(c, ROLE_WORKER))
-		fault_key(x->faults, c, "loadBalancer.announce.nodes",
-			  "loadBalancer.announce.nodes: there is no worker, so no node would ever answer for a service "
-			  "address, and "
-			  "nothing would report it; use auto or all");
-}
-
 /* ---- features ---- */
 
 static void check_hubble(const struct check *x)
@@ -538,7 +527,6 @@ static const struct {
 	{ "cluster network sizes", check_cluster_sizes },
 	{ "pools", check_pools },
 	{ "pool pairs", check_pool_pairs },
-	{ "announcing nodes", check_announce },
 	{ "Hubble", check_hubble },
 	{ "cert-manager", check_cert_manager },
 	{ "base", check_base },

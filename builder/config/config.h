@@ -130,7 +130,7 @@ struct config {
 	} network;
 	struct {
 		VEC(struct pool) pools;
-		VEC(const char *) interfaces; /* default: the network interface */
+		VEC(const char *) interfaces; /* none: where the nodes have their addresses */
 		enum announce nodes;
 	} lb;
 	struct {

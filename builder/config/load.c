@@ -62,8 +62,6 @@ static void derive(struct config *c)
 			c->network.subnet.addr = cidr_first(n->address);
 		}
 	}
-	if (!c->lb.interfaces.n)
-		*vec_push(&c->lb.interfaces) = config_lan_interface(c);
 	c->cert_manager.enabled = yaml_get(c->doc, "certManager") != NULL;
 	if (c->cert_manager.provider && !yaml_find(c->doc, "certManager.issuers"))
 		c->cert_manager.staging = c->cert_manager.production = true;

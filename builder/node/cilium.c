@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the first server needs to install Cilium: values of the chart, address pools, L2 announcement policy. CRD
+ * What the first server needs to install Cilium: values of the chart, address pools, L2 announcement policies. CRD
  * fields: pkg/k8s/apis/cilium.io of Cilium 1.18 to 1.20.
  */
+#include "board/announce.h"
 #include "config/compat.h"
 #include "node/cluster.h"
 
@@ -45,24 +46,77 @@ static struct yaml_node *exactly(const char *interface)
 	return n;
 }
 
-static void add_policy(const struct node_ctx *x, struct tree *t)
+static struct yaml_node *label_matches(const char *key, const char *operator)
 {
-	struct announcers a = cluster_announcers(x);
-	struct yaml_node *doc = cluster_object("cilium.io/v2alpha1", "CiliumL2AnnouncementPolicy", "lan", NULL);
-	struct yaml_node *spec = yaml_set(doc, "spec", yaml_map()), *expression, *interfaces;
+	struct yaml_node *expression = yaml_map();
 
-	if (a.workers_only) {
-		expression = yaml_map();
-		yaml_set(expression, "key", yaml_str("node-role.kubernetes.io/control-plane"));
-		yaml_set(expression, "operator", yaml_str("DoesNotExist"));
-		yaml_append(yaml_set_path(spec, "nodeSelector.matchExpressions", yaml_seq()), expression);
+	yaml_set(expression, "key", yaml_str(key));
+	yaml_set(expression, "operator", yaml_str(operator));
+	return expression;
+}
+
+/* What selects just the nodes that announce on INTERFACE; NULL when these are all nodes. By role where that does it: a
+ * worker that is added later then answers too. */
+static struct yaml_node *policy_nodes(const struct config *c, const struct announcers *a, const char *interface)
+{
+	unsigned chosen[ROLE_COUNT] = { 0 }, all[ROLE_COUNT] = { 0 };
+	struct yaml_node *names = yaml_seq(), *expression;
+	bool whole_servers, whole_workers;
+
+	vec_foreach (n, &c->nodes) {
+		const char *own = announcers_interface(a, n);
+
+		all[n->role]++;
+		if (!own || !streq(own, interface))
+			continue;
+		chosen[n->role]++;
+		yaml_append(names, yaml_str(n->name));
 	}
-	interfaces = yaml_set(spec, "interfaces", yaml_seq());
-	vec_foreach (i, &a.interfaces)
-		yaml_append(interfaces, exactly(*i));
+	whole_servers = chosen[ROLE_CONTROL_PLANE] == all[ROLE_CONTROL_PLANE];
+	whole_workers = chosen[ROLE_WORKER] == all[ROLE_WORKER];
+	if (whole_servers && whole_workers)
+		return NULL;
+	if (whole_workers && !chosen[ROLE_CONTROL_PLANE])
+		return label_matches(ROLE_LABEL, "DoesNotExist");
+	if (whole_servers && !chosen[ROLE_WORKER])
+		return label_matches(ROLE_LABEL, "Exists");
+	expression = label_matches("kubernetes.io/hostname", "In");
+	yaml_set(expression, "values", names);
+	return expression;
+}
+
+static struct yaml_node *policy(const char *name, const char *interface, struct yaml_node *nodes)
+{
+	struct yaml_node *doc = cluster_object("cilium.io/v2alpha1", "CiliumL2AnnouncementPolicy", name, NULL);
+	struct yaml_node *spec = yaml_set(doc, "spec", yaml_map());
+
+	if (nodes)
+		yaml_append(yaml_set_path(spec, "nodeSelector.matchExpressions", yaml_seq()), nodes);
+	yaml_append(yaml_set(spec, "interfaces", yaml_seq()), exactly(interface));
 	yaml_set(spec, "loadBalancerIPs", yaml_bool(true));
 	yaml_set(spec, "externalIPs", yaml_bool(true));
-	cluster_add_yaml(t, "/etc/pibuild/manifests/l2-policy.yaml", 0644, origin, &doc, 1, NULL);
+	return doc;
+}
+
+/* One for each interface that nodes announce on. */
+static void add_policies(const struct node_ctx *x, struct tree *t)
+{
+	struct announcers a = board_announcers(x->config, x->boards);
+	VEC(struct yaml_node *) docs = { 0 };
+	VEC(const char *) interfaces = { 0 };
+
+	vec_foreach (i, &a.list) {
+		size_t k = 0;
+
+		while (k < interfaces.n && !streq(interfaces.v[k], i->interface))
+			k++;
+		if (k < interfaces.n)
+			continue;
+		*vec_push(&interfaces) = i->interface;
+		*vec_push(&docs) = policy(k ? arena_printf("lan-%s", i->interface) : "lan", i->interface,
+					  policy_nodes(x->config, &a, i->interface));
+	}
+	cluster_add_yaml(t, "/etc/pibuild/manifests/l2-policy.yaml", 0644, origin, docs.v, docs.n, NULL);
 }
 
 int node_add_cilium(const struct node_ctx *x, struct tree *t, struct err *e)
@@ -79,7 +133,7 @@ int node_add_cilium(const struct node_ctx *x, struct tree *t, struct err *e)
 		x->config->cilium.values != NULL;
 	if (x->config->lb.pools.n) {
 		add_pools(x, t);
-		add_policy(x, t);
+		add_policies(x, t);
 	}
 	return 0;
 }

@@ -5,8 +5,7 @@
  */
 #include "node/cluster.h"
 
-#define API_HOST   "127.0.0.1"
-#define ROLE_LABEL "node-role.kubernetes.io/control-plane"
+#define API_HOST "127.0.0.1"
 
 struct setting {
 	const char *path, *value;

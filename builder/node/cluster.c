@@ -42,39 +42,6 @@ bool cilium_gateway_on(const struct node_ctx *x)
 	return feature_on(x, x->config->cilium.gateway_api);
 }
 
-/* ---- who answers for service addresses ---- */
-
-static bool only_workers(const struct config *c)
-{
-	return c->lb.nodes == ANNOUNCE_WORKERS ||
-	       (c->lb.nodes == ANNOUNCE_AUTO && config_count_role(c, ROLE_WORKER) > 0);
-}
-
-static void add_interface(struct announcers *a, const char *name)
-{
-	vec_foreach (i, &a->interfaces)
-		if (streq(*i, name))
-			return;
-	*vec_push(&a->interfaces) = name;
-}
-
-struct announcers cluster_announcers(const struct node_ctx *x)
-{
-	const struct config *c = x->config;
-	struct announcers a = { .workers_only = only_workers(c) };
-
-	if (yaml_find(c->doc, "loadBalancer.announce.interfaces")) {
-		vec_foreach (i, &c->lb.interfaces)
-			add_interface(&a, *i);
-		return a;
-	}
-	/* Not asked for: where each of them has its address, so that Wi-Fi nodes among wired ones answer too. */
-	for (size_t i = 0; i < c->nodes.n; i++)
-		if (!a.workers_only || c->nodes.v[i].role == ROLE_WORKER)
-			add_interface(&a, board_lan_interface(x->boards[i], c));
-	return a;
-}
-
 uint64_t cluster_pool_size(const struct config *c)
 {
 	uint64_t n = 0;

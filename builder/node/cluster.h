@@ -11,6 +11,9 @@
 /* Ports that K3s 1.x has taken on every node; a values file may not take them again. */
 #define K3S_LOCAL_PORT 6444 /* 127.0.0.1 of every node, server or worker: the way to the API without kube-proxy */
 
+/* K3s gives it to servers, with the value "true". */
+#define ROLE_LABEL "node-role.kubernetes.io/control-plane"
+
 /* False for an artifact of the catalogue that this cluster has no use for: Gateway API CRDs with the Gateway API off or
  * where K3s brings them itself, cert-manager's chart without cert-manager. */
 bool cluster_wants_artifact(const struct node_ctx *x, const struct artifact *a);
@@ -21,13 +24,6 @@ const char *cluster_version(const struct node_ctx *x, const char *key);
 /* Every node boots a kernel on which Envoy runs. One that cannot is enough to keep it off: agents there would still
  * redirect traffic to it. */
 bool cluster_runs_envoy(const struct node_ctx *x);
-
-/* L2 announcements: on which interfaces, and whether only workers answer (else all nodes). */
-struct announcers {
-	VEC(const char *) interfaces;
-	bool workers_only;
-};
-struct announcers cluster_announcers(const struct node_ctx *x);
 
 /* Addresses in all pools. */
 uint64_t cluster_pool_size(const struct config *c);

@@ -3,6 +3,7 @@
  * NetworkManager connections of a node. One connection carries the address: Ethernet, a VLAN on it, or Wi-Fi on a
  * board whose interface is wireless. Keyfile format: nm-settings-keyfile(5).
  */
+#include "board/announce.h"
 #include "config/values.h"
 #include "node/encode.h"
 #include "node/node.h"
@@ -117,6 +118,24 @@ static void add_pod_resolv_conf(const struct node_ctx *x, struct tree *t)
 	tree_add_text(t, node_pod_resolv_conf(c), 0644, origin, b.s);
 }
 
+/* In promiscuous mode brcmfmac takes ARP back from the firmware, which knows the node's own address only
+ * (_brcmf_set_multicast_list of drivers/net/wireless/broadcom/brcm80211/brcmfmac/core.c; raspberrypi/linux issue 2677).
+ * By udev: it holds for an interface that the driver makes again, too. */
+static void add_promiscuous(const struct node_ctx *x, struct tree *t)
+{
+	struct announcers a = board_announcers(x->config, x->boards);
+	const char *interface = announcers_interface(&a, x->node);
+
+	if (!interface || !interface_is_wifi(interface))
+		return;
+	tree_add_dir(t, "/etc/udev/rules.d", 0755, origin);
+	tree_add_text(t, "/etc/udev/rules.d/70-pibuild-promiscuous.rules", 0644, origin,
+		      arena_printf("# This node answers ARP for the addresses of services.\n"
+				   "ACTION==\"add\", SUBSYSTEM==\"net\", KERNEL==\"%s\", "
+				   "RUN+=\"/bin/ip link set dev %s promisc on\"\n",
+				   interface, interface));
+}
+
 int node_add_network(const struct node_ctx *x, struct tree *t, struct err *e)
 {
 	const struct config *c = x->config;
@@ -140,6 +159,7 @@ int node_add_network(const struct node_ctx *x, struct tree *t, struct err *e)
 	keyfile_ip(&b, x);
 	add_keyfile(t, l.name, &b);
 	add_pod_resolv_conf(x, t);
+	add_promiscuous(x, t);
 	if (streq(l.type, "wifi")) {
 		tree_find(t, "/etc/NetworkManager/system-connections/pibuild-wlan0.nmconnection")->secret = true;
 		/* Raspberry Pi OS keeps the radio off until someone asks for it. */

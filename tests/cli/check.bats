@@ -68,6 +68,12 @@ note() {
 	grep -qxF -- "${1//@PWD@/$PWD}" <<<"$stderr" || { echo "expected: $1"; echo "$stderr"; return 1; }
 }
 
+# fine: nothing wrong with it; notes may be said.
+fine() {
+	run --separate-stderr "$PIBUILD" check
+	[ "$status" -eq 0 ] || { echo "$stderr"; return 1; }
+}
+
 @test "a valid file is said to be so on stdout, in one line" {
 	run --separate-stderr "$PIBUILD" check
 	[ "$status" -eq 0 ]
@@ -575,9 +581,52 @@ note() {
 	fault 'cluster.yaml:17:21: error: loadBalancer.announce.nodes: there is no worker, so no node would ever answer for a service address, and nothing would report it; use auto or all'
 }
 
-@test "an interface that no announcing node has is refused" {
+@test "an interface that no node has is refused" {
 	change 's/  pools:/  announce: {interfaces: [eth1]}\n&/'
-	fault 'cluster.yaml:17:27: error: loadBalancer.announce.interfaces[0]: no announcing node has eth1 (w-1 is on eth0), so nobody would answer for service addresses'
+	fault 'cluster.yaml:17:27: error: loadBalancer.announce.interfaces[0]: no node has eth1 (cp-1 is on eth0), so nobody would answer for service addresses; write the interface of your nodes, or remove interfaces'
+	change 's/\[eth1\]/[eth0]/'
+	fine
+	change 's/\{interfaces: \[eth0\]\}/{nodes: auto}/'
+	fine
+}
+
+@test "the interface below a VLAN is refused, and the VLAN's is named" {
+	change 's/  pools:/  announce: {interfaces: [eth0]}\n&/; s/  gateway: .*/&\n  vlan: 20/'
+	fault 'cluster.yaml:18:27: error: loadBalancer.announce.interfaces[0]: eth0 carries no address, because network.vlan: 20 puts it on eth0.20; nobody would answer for service addresses: write eth0.20'
+	change 's/\[eth0\]/[eth0.20]/'
+	fine
+}
+
+# wifi_worker: a third node, which has no Ethernet
+wifi_worker() {
+	export WIFI_PASSPHRASE='correct horse battery'
+	change 's/  gateway: .*/&\n  wifi: {ssid: Home, passphrase: {env: WIFI_PASSPHRASE}, country: DE}/'
+	add '  - {name: z-1, role: worker, board: zero2w, address: 192.168.1.13/24}'
+}
+
+@test "Wi-Fi nodes among wired ones, as the only workers too, are no fault" {
+	wifi_worker
+	fine
+	change '/name: w-1/d'
+	fine
+	run grep -c 'promiscuous' <<<"$stderr"
+	[ "$output" = 0 ]
+}
+
+@test "an interface that only servers have is refused where workers answer" {
+	wifi_worker
+	change '/name: w-1/d; s/  pools:/  announce: {interfaces: [wlan0, eth0]}\n&/'
+	fault 'cluster.yaml:18:34: error: loadBalancer.announce.interfaces[1]: eth0 is only on cp-1, a server, and loadBalancer.announce.nodes: auto lets the workers answer; set nodes: all, or remove eth0'
+	change 's/eth0\]/&, nodes: all/'
+	fine
+	change 's/, eth0\], nodes: all/]/'
+	fine
+}
+
+@test "nodes that answer over Wi-Fi are named, with what is done about it" {
+	wifi_worker
+	change 's/  pools:/  announce: {interfaces: [wlan0]}\n&/'
+	note 'cluster.yaml:18:3: note: loadBalancer: service addresses are answered for over Wi-Fi (z-1): wlan0 is set to promiscuous mode there, without which a Pi'\''s Wi-Fi answers for its own address alone; some access points drop such answers all the same, a node on Ethernet is surer'
 }
 
 # ---- features ----

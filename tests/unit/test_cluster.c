@@ -321,7 +321,8 @@ static void k3s_cases(void)
 	CASE("a worker sets nothing that only servers may set")
 	{
 		struct yaml_node *doc = yaml_of(file_of(THREE, 3, CONFIG_YAML));
-		static const char *const known[] = { "node-name", "node-ip", "node-label", "server", "token" };
+		static const char *const known[] = { "node-name",   "node-ip", "node-label",
+						     "resolv-conf", "server",  "token" };
 
 		for (size_t i = 0; i < doc->count; i++) {
 			size_t k;
@@ -472,46 +473,96 @@ static void cilium_cases(void)
 	}
 }
 
+/* "NAME: NODES on INTERFACE" of one policy. */
+static const char *policy_text(const struct yaml_node *doc)
+{
+	const struct yaml_node *list = yaml_find(doc, "spec.nodeSelector.matchExpressions");
+	const struct yaml_node *interfaces = yaml_find(doc, "spec.interfaces");
+	const struct yaml_node *names = list ? yaml_get(list->items[0], "values") : NULL;
+	const char *nodes = "all";
+
+	CHECK_STR(value_of(doc, "spec.loadBalancerIPs"), "true");
+	CHECK_INT(interfaces->count, 1);
+	if (list)
+		nodes = arena_printf("%s %s", strchr(value_of(list->items[0], "key"), '/') + 1,
+				     value_of(list->items[0], "operator"));
+	for (size_t i = 0; names && i < names->count; i++)
+		nodes = arena_printf("%s %s", nodes, names->items[i]->text);
+	return arena_printf("%s: %s on %s", value_of(doc, "metadata.name"), nodes, interfaces->items[0]->text);
+}
+
+static const char *policies_text(const char *yaml)
+{
+	const char *text = "", *end;
+
+	for (const char *at = yaml; at; at = end ? end + strlen("\n---\n") : NULL) {
+		end = strstr(at, "\n---\n");
+		text = arena_printf("%s%s%s", text, *text ? "; " : "",
+				    policy_text(yaml_of(end ? arena_strndup(at, end - at + 1) : at)));
+	}
+	return text;
+}
+
+#define WIFI_LAN(more)                                                                                                 \
+	"network: {subnet: 192.168.1.0/24, gateway: 192.168.1.1, nameservers: [192.168.1.1]" more                      \
+	", wifi: {ssid: x, passphrase: {env: TEST_TOKEN}, country: DE}}\n"                                             \
+	"loadBalancer:\n  pools: [{name: lan, range: 192.168.1.65-192.168.1.70}]\n"
+#define W_WIFI	     NODE("z-1", "worker", "zero2w", "31")
+#define ONLY_WORKERS "control-plane DoesNotExist"
+
 static void policy_cases(void)
 {
 	static const struct {
-		const char *name, *cluster;
-		bool workers_only;
-		const char *interfaces;
+		const char *name, *cluster, *policies;
+		const char *promiscuous; /* nodes, in their order */
 	} rows[] = {
-		{ "one node", SINGLE, false, "^eth0$ " },
-		{ "servers only", HEAD LAN NODES CP_1 CP_2 CP_3, false, "^eth0$ " },
-		{ "servers and workers", THREE, true, "^eth0$ " },
-		{ "all asked for", HEAD LAN "  announce: {nodes: all}\n" NODES CP_1 W_1, false, "^eth0$ " },
-		{ "workers asked for", HEAD LAN "  announce: {nodes: workers}\n" NODES CP_1 W_1, true, "^eth0$ " },
+		{ "one node", SINGLE, "lan: all on ^eth0$", "" },
+		{ "servers only", HEAD LAN NODES CP_1 CP_2 CP_3, "lan: all on ^eth0$", "" },
+		{ "servers and workers", THREE, "lan: " ONLY_WORKERS " on ^eth0$", "" },
+		{ "all asked for", HEAD LAN "  announce: {nodes: all}\n" NODES CP_1 W_1, "lan: all on ^eth0$", "" },
+		{ "workers asked for", HEAD LAN "  announce: {nodes: workers}\n" NODES CP_1 W_1,
+		  "lan: " ONLY_WORKERS " on ^eth0$", "" },
 		{ "a VLAN",
 		  HEAD "network: {subnet: 192.168.1.0/24, gateway: 192.168.1.1, nameservers: [192.168.1.1], vlan: "
 		       "10}\nloadBalancer: {pools: [{name: lan, range: 192.168.1.65-192.168.1.70}]}\n" NODES CP_1,
-		  false, "^eth0\\.10$ " },
-		{ "two interfaces", HEAD LAN "  announce: {interfaces: [eth0, end0]}\n" NODES CP_1, false,
-		  "^eth0$ ^end0$ " },
-		{ "Wi-Fi beside Ethernet",
-		  HEAD
-		  "network: {subnet: 192.168.1.0/24, gateway: 192.168.1.1, nameservers: [192.168.1.1], wifi: {ssid: "
-		  "x, passphrase: {env: TEST_TOKEN}, country: DE}}\nloadBalancer: {pools: [{name: lan, range: "
-		  "192.168.1.65-192.168.1.70}]}\n" NODES CP_1 W_1 NODE("w-2", "worker", "zero2w", "22"),
-		  true, "^eth0$ ^wlan0$ " },
+		  "lan: all on ^eth0\\.10$", "" },
+		{ "an interface that nobody has", HEAD LAN "  announce: {interfaces: [eth0, end0]}\n" NODES CP_1,
+		  "lan: all on ^eth0$", "" },
+		{ "a Wi-Fi worker among wired ones", HEAD WIFI_LAN("") NODES CP_1 W_1 W_WIFI,
+		  "lan: hostname In w-1 on ^eth0$", "" },
+		{ "only Wi-Fi workers: a wired server goes before them", HEAD WIFI_LAN("") NODES CP_1 W_WIFI,
+		  "lan: control-plane Exists on ^eth0$", "" },
+		{ "wired ones of all nodes", HEAD WIFI_LAN("") "  announce: {nodes: all}\n" NODES CP_1 W_1 W_WIFI,
+		  "lan: hostname In cp-1 w-1 on ^eth0$", "" },
+		{ "Wi-Fi workers asked for", HEAD WIFI_LAN("") "  announce: {nodes: workers}\n" NODES CP_1 W_WIFI,
+		  "lan: " ONLY_WORKERS " on ^wlan0$", "z-1" },
+		{ "both interfaces asked for",
+		  HEAD WIFI_LAN("") "  announce: {interfaces: [wlan0, eth0]}\n" NODES CP_1 W_1 W_WIFI,
+		  "lan: hostname In w-1 on ^eth0$; lan-wlan0: hostname In z-1 on ^wlan0$", "z-1" },
+		{ "Wi-Fi asked for beside Ethernet",
+		  HEAD WIFI_LAN("") "  announce: {interfaces: [wlan0], nodes: all}\n" NODES CP_1 W_1 W_WIFI,
+		  "lan: hostname In z-1 on ^wlan0$", "z-1" },
+		{ "everything on Wi-Fi", HEAD WIFI_LAN(", interface: wlan0") NODES CP_1 W_1 W_WIFI,
+		  "lan: " ONLY_WORKERS " on ^wlan0$", "w-1 z-1" },
+		{ "one node on Wi-Fi", HEAD WIFI_LAN(", interface: wlan0") NODES CP_1, "lan: all on ^wlan0$", "cp-1" },
+		{ "a Wi-Fi worker beside a VLAN", HEAD WIFI_LAN(", vlan: 20") NODES CP_1 W_1 W_WIFI,
+		  "lan: hostname In w-1 on ^eth0\\.20$", "" },
 	};
 
 	setenv("TEST_TOKEN", "12345678", 1);
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		CASE(arena_printf("announcements: %s", rows[i].name))
 		{
-			struct yaml_node *doc = yaml_of(file_of(rows[i].cluster, 0, POLICY));
-			struct yaml_node *list = yaml_find(doc, "spec.interfaces");
-			struct strbuf all = { 0 };
+			struct node_ctx *x = ctx_of(rows[i].cluster, 0);
+			const char *promiscuous = "";
 
-			CHECK_INT(yaml_find(doc, "spec.nodeSelector") != NULL, rows[i].workers_only);
-			for (size_t k = 0; list && k < list->count; k++)
-				strbuf_addf(&all, "%s ", list->items[k]->text);
-			CHECK_STR(all.s, rows[i].interfaces);
-			CHECK_STR(value_of(doc, "spec.loadBalancerIPs"), "true");
-			strbuf_done(&all);
+			CHECK_STR(policies_text(text_of(tree_of(x), POLICY)), rows[i].policies);
+			for (size_t n = 0; n < x->config->nodes.n; n++)
+				if (tree_find(tree_of(ctx_of(rows[i].cluster, n)),
+					      "/etc/udev/rules.d/70-pibuild-promiscuous.rules"))
+					promiscuous = arena_printf("%s%s%s", promiscuous, *promiscuous ? " " : "",
+								   x->config->nodes.v[n].name);
+			CHECK_STR(promiscuous, rows[i].promiscuous);
 		}
 	}
 }
