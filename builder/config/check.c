@@ -6,6 +6,7 @@
 #include "config/check.h"
 
 #include "base/log.h"
+#include "config/address_plan.h"
 #include "config/compat.h"
 
 #define TEXT_OF(addr) ipv4_text(addr, (char[IPV4_TEXT]){ 0 })
@@ -28,11 +29,6 @@ static const char *range_text(struct ip_range r)
 static bool range_has(struct ip_range r, uint32_t addr)
 {
 	return r.set && addr >= r.first && addr <= r.last;
-}
-
-static bool ranges_overlap(struct ip_range a, struct ip_range b)
-{
-	return a.set && b.set && a.first <= b.last && b.first <= a.last;
 }
 
 static bool cidrs_overlap(struct cidr a, struct cidr b)
@@ -258,35 +254,49 @@ static void check_interface(const struct check *x)
 
 /* ---- address plan of the cluster ---- */
 
-static void cluster_network(const struct check *x, const char *key, struct cidr net)
+/* " Take another private network for KEY, such as 172.20.0.0/16" */
+static const char *another_network(const struct config *c, const char *key, size_t index)
+{
+	struct cidr net = config_free_network(c, index);
+
+	if (!net.set)
+		return arena_printf(" Take another private network for %s", key);
+	return arena_printf(" Take another private network for %s, such as %s", key, cidr_text(net));
+}
+
+/* At KEY, or where the file does not have it, at what it collides with. */
+static void cluster_network(const struct check *x, const char *key, struct cidr net, size_t index)
 {
 	const struct config *c = x->config;
+	struct named_ranges named = config_named_ranges(c);
+	struct ip_range range = { cidr_first(net), cidr_last(net), net.set };
 
-	if (cidrs_overlap(net, c->network.subnet))
-		fault_key(x->faults, c, key,
-			  "%s: %s overlaps your LAN %s; nodes would lose every machine in it, SSH included. Take "
-			  "another private "
-			  "network, such as 10.42.0.0/16, 172.20.0.0/16 or 100.64.0.0/16",
-			  key, cidr_text(net), cidr_text(c->network.subnet));
-	for (size_t i = 0; i < c->network.nameservers.n && !cidrs_overlap(net, c->network.subnet); i++)
-		if (net.set && cidr_has(net, c->network.nameservers.v[i]))
-			fault_key(x->faults, c, arena_printf("network.nameservers[%zu]", i),
-				  "network.nameservers[%zu]: %s lies in %s %s, so nodes could not reach it", i,
-				  TEXT_OF(c->network.nameservers.v[i]), key, cidr_text(net));
+	vec_foreach (n, &named.list) {
+		bool given = yaml_find(c->doc, key) != NULL, lan = streq(n->key, "network.subnet");
+
+		if (!ranges_overlap(n->range, range))
+			continue;
+		fault_key(x->faults, c, given ? key : n->key, "%s: %s%s overlaps %s %s; %s.%s", key, cidr_text(net),
+			  given ? "" : " (the default)", lan ? "your LAN" : n->key, n->text,
+			  lan ? "nodes would lose every machine in it, SSH included" : "nodes could not reach it",
+			  another_network(c, key, index));
+		return;
+	}
 }
 
 static void check_cluster_networks(const struct check *x)
 {
 	const struct config *c = x->config;
+	const char *key = yaml_find(c->doc, "cluster.podCIDR") ? "cluster.podCIDR" : "cluster.serviceCIDR";
 
-	cluster_network(x, "cluster.podCIDR", c->cluster.pod_cidr);
-	cluster_network(x, "cluster.serviceCIDR", c->cluster.service_cidr);
+	cluster_network(x, "cluster.podCIDR", c->cluster.pod_cidr, 0);
+	cluster_network(x, "cluster.serviceCIDR", c->cluster.service_cidr, 1);
 	if (cidrs_overlap(c->cluster.pod_cidr, c->cluster.service_cidr))
-		fault_key(x->faults, c,
-			  yaml_find(c->doc, "cluster.podCIDR") ? "cluster.podCIDR" : "cluster.serviceCIDR",
+		fault_key(x->faults, c, key,
 			  "cluster.podCIDR %s and cluster.serviceCIDR %s overlap; pods and services would get the same "
-			  "addresses",
-			  cidr_text(c->cluster.pod_cidr), cidr_text(c->cluster.service_cidr));
+			  "addresses.%s",
+			  cidr_text(c->cluster.pod_cidr), cidr_text(c->cluster.service_cidr),
+			  another_network(c, key, streq(key, "cluster.podCIDR") ? 0 : 1));
 }
 
 static void check_cluster_sizes(const struct check *x)

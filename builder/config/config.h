@@ -40,6 +40,10 @@ static inline bool cidr_has(struct cidr c, uint32_t addr)
 {
 	return (addr & cidr_mask(c)) == cidr_first(c);
 }
+static inline bool ranges_overlap(struct ip_range a, struct ip_range b)
+{
+	return a.set && b.set && a.first <= b.last && b.first <= a.last;
+}
 /* "192.168.1.11"; BUF is returned. */
 char *ipv4_text(uint32_t addr, char buf[IPV4_TEXT]);
 /* "10.42.0.0/16" (network address) on the arena. */

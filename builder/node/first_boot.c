@@ -11,12 +11,15 @@
 #include <time.h>
 
 #include "base/json.h"
+#include "config/address_plan.h"
 #include "node/cluster.h"
 
 static const char origin[] = "generated: first boot";
 
 /* Sizes of the report's files on the boot partition, which are overwritten in place: usr/lib/pibuild/report.awk. */
 enum { BOOT_JSON_SIZE = 32768, BOOT_TEXT_SIZE = 16384, STEP_NEEDS = 2 };
+/* Networks that a node can propose where the one it is in collides: enough that some are clear of any LAN. */
+enum { FREE_NETWORKS = 12 };
 
 static bool on_every_node(const struct node_ctx *x)
 {
@@ -181,6 +184,10 @@ static void add_facts(const struct node_ctx *x, struct tree *t)
 	strbuf_adds(&b, "\npools");
 	vec_foreach (p, &c->lb.pools)
 		strbuf_addf(&b, " %s-%s", ipv4_text(p->range.first, first), ipv4_text(p->range.last, last));
+	strbuf_addf(&b, "\npodcidr %s\nservicecidr %s\nfree", cidr_text(c->cluster.pod_cidr),
+		    cidr_text(c->cluster.service_cidr));
+	for (size_t i = 0; i < FREE_NETWORKS && config_free_network(c, i).set; i++)
+		strbuf_addf(&b, " %s", cidr_text(config_free_network(c, i)));
 	strbuf_adds(&b, "\nissuers");
 	for (size_t i = 0; issuers[i]; i++)
 		strbuf_addf(&b, " %s", issuers[i]);

@@ -495,17 +495,21 @@ fine() {
 
 @test "pods in the LAN are refused" {
 	change 's,10.42.0.0/16,192.168.0.0/16,'
-	fault 'cluster.yaml:4:12: error: cluster.podCIDR: 192.168.0.0/16 overlaps your LAN 192.168.1.0/24; nodes would lose every machine in it, SSH included. Take another private network, such as 10.42.0.0/16, 172.20.0.0/16 or 100.64.0.0/16'
+	fault 'cluster.yaml:4:12: error: cluster.podCIDR: 192.168.0.0/16 overlaps your LAN 192.168.1.0/24; nodes would lose every machine in it, SSH included. Take another private network for cluster.podCIDR, such as 10.42.0.0/16'
+	change 's,podCIDR: .*,podCIDR: 10.42.0.0/16,'
+	fine
 }
 
 @test "services in the LAN are refused" {
 	change 's,10.43.0.0/16,192.168.1.0/26,'
-	fault 'cluster.yaml:5:16: error: cluster.serviceCIDR: 192.168.1.0/26 overlaps your LAN 192.168.1.0/24; nodes would lose every machine in it, SSH included. Take another private network, such as 10.42.0.0/16, 172.20.0.0/16 or 100.64.0.0/16'
+	fault 'cluster.yaml:5:16: error: cluster.serviceCIDR: 192.168.1.0/26 overlaps your LAN 192.168.1.0/24; nodes would lose every machine in it, SSH included. Take another private network for cluster.serviceCIDR, such as 10.200.0.0/16'
 }
 
 @test "pods and services in one network are refused" {
 	change 's,10.42.0.0/16,10.0.0.0/8,'
-	fault 'cluster.yaml:4:12: error: cluster.podCIDR 10.0.0.0/8 and cluster.serviceCIDR 10.43.0.0/16 overlap; pods and services would get the same addresses'
+	fault 'cluster.yaml:4:12: error: cluster.podCIDR 10.0.0.0/8 and cluster.serviceCIDR 10.43.0.0/16 overlap; pods and services would get the same addresses. Take another private network for cluster.podCIDR, such as 172.20.0.0/16'
+	change 's,podCIDR: .*,podCIDR: 172.20.0.0/16,'
+	fine
 }
 
 @test "a pod network too small for the nodes is refused" {
@@ -515,7 +519,45 @@ fine() {
 
 @test "a name server inside the pod network is refused" {
 	change 's/nameservers: .*/nameservers: [10.42.0.10]/'
-	fault 'cluster.yaml:14:17: error: network.nameservers[0]: 10.42.0.10 lies in cluster.podCIDR 10.42.0.0/16, so nodes could not reach it'
+	fault 'cluster.yaml:4:12: error: cluster.podCIDR: 10.42.0.0/16 overlaps network.nameservers[0] 10.42.0.10; nodes could not reach it. Take another private network for cluster.podCIDR, such as 172.20.0.0/16'
+}
+
+# cures: the network that each fault proposes is written into the file, after which nothing is wrong with it.
+cures() {
+	local key network
+	run --separate-stderr "$PIBUILD" check
+	[ "$status" -eq 3 ] || return 1
+	while read -r key network; do
+		sed -i "/^  ${key#cluster.}:/d; s,^  name: lab,&\n  ${key#cluster.}: $network," cluster.yaml
+	done < <(sed -nE 's/.*Take another private network for (cluster[.][A-Za-z]+), such as ([0-9./]+)$/\1 \2/p' <<<"$stderr")
+	fine
+}
+
+@test "a network that is proposed collides with nothing the file names" {
+	cp cluster.yaml whole.yaml
+	while read -r lan in; do
+		for given in yes no; do
+			sed -e "s,192\.168\.1\.0/24,$lan,; s,192\.168\.1\.,$in.,g; s,/24},/${lan#*/}},; s,-$in.127,-$in.126,; s,-$in.250,-$in.251," whole.yaml >cluster.yaml
+			[ $given = yes ] || sed -i '/CIDR:/d' cluster.yaml
+			cures
+		done
+	done <<-EOT
+		10.42.0.0/24 10.42.0
+		10.43.7.0/24 10.43.7
+		10.0.0.0/8 10.42.1
+		10.42.0.0/15 10.42.9
+	EOT
+	cp whole.yaml cluster.yaml
+	change 's/nameservers: .*/nameservers: [10.42.0.10, 172.20.0.53, 10.200.0.1]/'
+	cures
+	cp whole.yaml cluster.yaml
+	change 's/  name: lab/&\n  endpoint: 10.43.0.5/'
+	cures
+}
+
+@test "where the default collides, the fault stands at what is in the file" {
+	change '/CIDR:/d; s,192\.168\.1\.,10.42.0.,g'
+	fault 'cluster.yaml:10:11: error: cluster.podCIDR: 10.42.0.0/16 (the default) overlaps your LAN 10.42.0.0/24; nodes would lose every machine in it, SSH included. Take another private network for cluster.podCIDR, such as 172.20.0.0/16'
 }
 
 @test "the interface name of another system is refused" {

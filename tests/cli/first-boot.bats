@@ -428,7 +428,7 @@ cni_says() {
 
 # preflight_says UPTIME: the state of preflight at that uptime goes to `seen`; then it is stopped
 preflight_says() {
-	tick "[ \"\$1\" -lt $1 ] || { cp card/run/pibuild/steps/preflight seen; pkill -f usr/lib/pibuild/step; }"
+	tick "[ \"\$1\" -lt $1 ] || { cp card/run/pibuild/steps/preflight seen; kill \$(cat card/step.pid); }"
 	refute step preflight
 }
 
@@ -571,6 +571,37 @@ open_network() {
 	address 192.168.1.11/24
 	step preflight
 	[ ! -e card/run/pibuild/notes/pools ]
+}
+
+# own ADDRESS ROUTE...: what the machine has; a network on the way to another one, and Cilium's own, too
+own() {
+	echo "2: eth0    inet $1 brd 0.0.0.0 scope global eth0" >card/address
+	shift
+	printf '%s\n' 'default via 192.168.1.1 dev eth0' "$@" >card/route
+}
+
+@test "a node inside the networks of pods or services holds K3s back, and the cure is clear of all it has" {
+	card
+	own 10.42.0.57/24 '10.42.0.0/24 dev eth0 proto kernel scope link' '172.20.0.0/14 via 10.42.0.1 dev wg0'
+	preflight_says 110
+	grep -qx 'state failed' seen
+	grep -qx 'cause This node has or reaches 10.42.0.0/24 on eth0, and cluster.podCIDR is 10.42.0.0/16: with K3s it would lose that network' seen
+	grep -q '^cure Set cluster.podCIDR: 10.200.0.0/16 in cluster.yaml, then build and flash the cards of all nodes again' seen
+	own 192.168.1.11/24 '10.43.128.0/17 dev eth1 proto dhcp'
+	preflight_says 120
+	grep -q '^cause This node has or reaches 10.43.128.0/17 on eth1, and cluster.serviceCIDR is 10.43.0.0/16' seen
+	grep -q '^cure Set cluster.serviceCIDR: 10.200.0.0/16 in' seen
+	own 10.7.7.7/8 '10.0.0.0/8 dev eth0 proto kernel scope link'
+	preflight_says 130
+	grep -q '^cure Set cluster.podCIDR: 172.20.0.0/16, cluster.serviceCIDR: 100.96.0.0/16 in' seen
+	# A member that finds itself there after a move is held back too, but not for what Cilium made.
+	touch card/var/lib/pibuild/k3s.done
+	preflight_says 140
+	grep -q '^cause This node has or reaches 10.7.7.7/8 on eth0' seen
+	own 192.168.1.11/24 '10.42.1.0/24 via 192.168.1.12 dev eth0'
+	echo '9: cilium_host    inet 10.42.0.1/32 scope global cilium_host' >>card/address
+	rm card/tick
+	step preflight
 }
 
 @test "undervoltage is noted" {

@@ -94,7 +94,8 @@ api_up() {
 
 # step NAME: to its end, at most 90 real seconds
 step() {
-	timeout 90 sh card/usr/lib/pibuild/step "$1" >"log.$1" 2>&1
+	# shellcheck disable=SC2016 # for that shell
+	timeout 90 sh -c 'echo $$ >card/step.pid; exec sh card/usr/lib/pibuild/step "$1"' - "$1" >"log.$1" 2>&1
 }
 
 report() {

@@ -6,6 +6,7 @@
 
 #include "base/data.h"
 #include "base/file.h"
+#include "config/address_plan.h"
 #include "config/compat.h"
 #include "config/dns01.h"
 #include "config/schema.h"
@@ -637,6 +638,46 @@ static void test_compat(void)
 	}
 }
 
+/* ---- free networks ---- */
+
+static void test_free_networks(void)
+{
+	static const struct {
+		const char *name, *text;
+		const char *first;
+	} rows[] = {
+		{ "beside the defaults", "network: {subnet: 192.168.1.0/24}\n", "172.20.0.0/16" },
+		{ "10.42 is free once it is not the pods' any more", "cluster: {name: t, podCIDR: 10.99.0.0/16}\n",
+		  "10.42.0.0/16" },
+		{ "a LAN of all of 10", "network: {subnet: 10.0.0.0/8}\n", "172.20.0.0/16" },
+		{ "a name server", "network: {nameservers: [172.20.255.255]}\n", "10.200.0.0/16" },
+		{ "a gateway and a DHCP range",
+		  "network: {gateway: 172.20.0.1, dhcpRange: 10.199.255.255-10.200.0.0}\n", "100.96.0.0/16" },
+		{ "a pool", "loadBalancer: {pools: [{name: a, range: 172.20.0.1-172.20.0.9}]}\n", "10.200.0.0/16" },
+		{ "an endpoint", "cluster: {name: t, endpoint: 172.20.0.9}\n", "10.200.0.0/16" },
+		{ "a node", "nodes: [{name: a, role: worker, board: rpi5, address: 172.16.0.1/12}]\n",
+		  "10.200.0.0/16" },
+		{ "services in the way too", "cluster: {name: t, serviceCIDR: 172.16.0.0/12}\n", "10.200.0.0/16" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		CASE(arena_printf("a free network: %s", rows[i].name))
+		{
+			struct faults f = { 0 };
+			struct config *c = load(
+				arena_printf("apiVersion: pibuild/v1\n%s%s",
+					     starts_with(rows[i].text, "cluster") ? "" : "cluster: {name: t}\n",
+					     rows[i].text),
+				&f);
+			struct cidr net = config_free_network(c, 0), next = config_free_network(c, 1);
+
+			CHECK_STR(cidr_text(net), rows[i].first);
+			CHECK(!next.set || cidr_first(next) != cidr_first(net));
+			CHECK(!config_free_network(c, 500).set);
+		}
+	}
+}
+
 int main(void)
 {
 	struct err e = { 0 };
@@ -656,6 +697,7 @@ int main(void)
 	test_secret_sources();
 	test_secret_commands();
 	test_compat();
+	test_free_networks();
 	remove_tree(folder, &e);
 	r = check_done();
 	arena_done();

@@ -54,7 +54,7 @@ publish() {
 
 # What this node is; empty where the card does not say.
 node_name='' node_role='' node_first='' node_interface='' node_address='' node_server='' node_envoy='' node_airgap=''
-node_registries='' node_pools='' node_issuers='' node_members=''
+node_registries='' node_pools='' node_issuers='' node_members='' node_podcidr='' node_servicecidr='' node_free=''
 # shellcheck disable=SC2034 # for the programs that read this file
 while read -r key value; do
 	case $key in
@@ -68,6 +68,9 @@ while read -r key value; do
 	airgap) node_airgap=$value ;;
 	registries) node_registries=$value ;;
 	pools) node_pools=$value ;;
+	podcidr) node_podcidr=$value ;;
+	servicecidr) node_servicecidr=$value ;;
+	free) node_free=$value ;; # networks that would do instead of these, by cluster.yaml
 	issuers) node_issuers=$value ;;
 	members) node_members=$value ;;
 	esac

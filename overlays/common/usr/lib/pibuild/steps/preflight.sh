@@ -157,7 +157,6 @@ pods_ask() {
 	[ -e "$etc/resolv.conf" ] || "$lib/pod-dns"
 }
 
-# Pools that L2 announcements cannot serve, seen from the network this node really got.
 ip_number() {
 	printf '%s\n' "$1" | {
 		IFS=. read -r a b c d
@@ -165,6 +164,66 @@ ip_number() {
 	}
 }
 
+# overlap CIDR CIDR; an address alone is a network of one
+overlap() {
+	width=${1#*/} other=${2#*/}
+	[ "$width" != "$1" ] || width=32
+	[ "$other" != "$2" ] || other=32
+	[ "$width" -le "$other" ] || width=$other
+	[ $((($(ip_number "${1%/*}") ^ $(ip_number "${2%/*}")) >> (32 - width))) -eq 0 ]
+}
+
+# "NETWORK INTERFACE" of what this machine has and reaches, without what Cilium makes. As a member its addresses alone:
+# routes to pods of other nodes may be Cilium's too.
+own_networks() {
+	{
+		ip -4 -o addr show | awk '{ print $4, $2 }'
+		was_member || ip -4 route show | awk '$1 ~ /^[0-9]/ { for (i = 2; i < NF; i++) if ($i == "dev") print $1, $(i + 1) }'
+	} | grep -vE ' (lo|cilium.*|lxc.*|veth.*)$' | sort -u
+}
+
+# first_free NETWORKS COUNT: sets `free` to the COUNTth proposal that none of these overlaps
+first_free() {
+	count=$2 free=''
+	for network in $node_free; do
+		for own in $1; do
+			! overlap "$network" "$own" || continue 2
+		done
+		count=$((count - 1))
+		[ "$count" -gt 0 ] || {
+			free=$network
+			return 0
+		}
+	done
+	return 1
+}
+
+# Pods or services in a network that this machine lives in would cut it off.
+check_own_networks() {
+	owned=$(own_networks)
+	networks=$(echo "$owned" | cut -d ' ' -f 1)
+	set -- cluster.podCIDR "$node_podcidr" cluster.serviceCIDR "$node_servicecidr"
+	hit='' set_keys='' nth=0
+	while [ $# -gt 0 ]; do
+		nth=$((nth + 1))
+		while read -r own interface; do
+			[ -n "$own" ] || continue
+			overlap "$2" "$own" || continue
+			hit=${hit:-"This node has or reaches $own on $interface, and $1 is $2: with K3s it would lose that network"}
+			first_free "$networks" "$nth"
+			set_keys="${set_keys:+$set_keys, }$1: ${free:-another network}"
+			break
+		done <<-EOT
+			$owned
+		EOT
+		shift 2
+	done
+	[ -n "$hit" ] || return 0
+	hopeless "$hit" "Set $set_keys in cluster.yaml, then build and flash the cards of all nodes again; or give the LAN another network"
+	return 1
+}
+
+# Pools that L2 announcements cannot serve, seen from the network this node really got.
 check_pools() {
 	unnote pools
 	pools=$node_pools
@@ -191,6 +250,7 @@ was_member() {
 # Until it was: what it needs to become that.
 check_way_out() {
 	check_network || return
+	check_own_networks || return
 	pods_ask
 	check_pools
 	unnote network
@@ -216,6 +276,7 @@ finished() {
 	check_address_bits
 	check_power
 	if was_member; then
+		check_own_networks || return 1
 		pods_ask
 		[ -z "$(ip -4 route show default)" ] || check_pools
 	else
