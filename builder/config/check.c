@@ -85,26 +85,100 @@ static void check_first_server(const struct check *x)
 		  (size_t)(first - c->nodes.v));
 }
 
-static void check_endpoint(const struct check *x)
+static bool is_loopback(uint32_t addr)
+{
+	return addr >> 24 == 127 || addr >> 24 == 0;
+}
+
+/* "cp-1, cp-2" */
+static const char *server_names(const struct config *c)
+{
+	const char *all = "";
+
+	vec_foreach (n, &c->nodes)
+		if (n->role == ROLE_CONTROL_PLANE)
+			all = arena_printf("%s%s%s", all, *all ? ", " : "", str_or(n->name, "a server"));
+	return all;
+}
+
+/* K3s is linked statically: its resolver reads /etc/hosts and asks name servers, and knows no NSS module for mDNS. */
+static void check_endpoint_name(const struct check *x)
 {
 	const struct config *c = x->config;
-	struct ip_range r = { .set = true };
+	const struct node_config *first = config_first_server(c);
+	const char *name = c->cluster.endpoint;
 
-	if (!c->cluster.endpoint || value_ipv4(c->cluster.endpoint, &r.first) < 0)
-		return;
+	if (ends_with(name, ".local") || streq(name, "local"))
+		fault_key(
+			x->faults, c, "cluster.endpoint",
+			"cluster.endpoint: %s is a name of mDNS, which K3s does not ask, so no node would join; %s, or "
+			"use a name that your name server knows",
+			name,
+			first && first->address.set
+				? arena_printf("write %s", TEXT_OF(first->address.addr))
+				: arena_printf("give %s an address and remove endpoint",
+					       first ? str_or(first->name, "the first server") : "the first server"));
+	else if (streq(name, "localhost") || ends_with(name, ".localhost"))
+		fault_key(x->faults, c, "cluster.endpoint",
+			  "cluster.endpoint: %s is every machine itself; use the address of a server", name);
+}
+
+static void check_endpoint_address(const struct check *x, uint32_t addr)
+{
+	const struct config *c = x->config;
+	const char *text = c->cluster.endpoint;
+
 	vec_foreach (n, &c->nodes)
-		if (n->address.set && n->address.addr == r.first && n->role == ROLE_WORKER)
+		if (n->address.set && n->address.addr == addr && n->role == ROLE_WORKER)
 			fault_key(
 				x->faults, c, "cluster.endpoint",
 				"cluster.endpoint: %s is the worker %s, where no API listens; use a control-plane node",
-				c->cluster.endpoint, str_or(n->name, "of the cluster"));
+				text, str_or(n->name, "of the cluster"));
 	vec_foreach (p, &c->lb.pools)
-		if (range_has(p->range, r.first))
+		if (range_has(p->range, addr))
 			fault_key(x->faults, c, "cluster.endpoint",
 				  "cluster.endpoint: %s lies in the pool %s, whose addresses come up only after nodes "
-				  "have joined; "
-				  "use another",
-				  c->cluster.endpoint, range_text(p->range));
+				  "have joined; use another",
+				  text, range_text(p->range));
+	if (range_has(c->network.dhcp_range, addr))
+		fault_key(x->faults, c, "cluster.endpoint",
+			  "cluster.endpoint: %s lies in network.dhcpRange %s, so the router may give it to another "
+			  "machine; use one outside",
+			  text, range_text(c->network.dhcp_range));
+	if (is_loopback(addr))
+		fault_key(x->faults, c, "cluster.endpoint",
+			  "cluster.endpoint: %s is every machine itself; use the address of a server", text);
+}
+
+/* By its address, or by its name where /etc/hosts of the others has it. */
+static bool endpoint_is_server(const struct config *c, uint32_t addr)
+{
+	vec_foreach (n, &c->nodes)
+		if (n->role == ROLE_CONTROL_PLANE && n->address.set &&
+		    (n->address.addr == addr || (n->name && streq(n->name, c->cluster.endpoint))))
+			return true;
+	return false;
+}
+
+static void check_endpoint(const struct check *x)
+{
+	const struct config *c = x->config;
+	size_t before = x->faults->errors;
+	uint32_t addr = 0;
+
+	if (!c->cluster.endpoint)
+		return;
+	if (value_ipv4(c->cluster.endpoint, &addr) == 0)
+		check_endpoint_address(x, addr);
+	else
+		check_endpoint_name(x);
+	if (x->faults->errors == before && config_first_server(c) && !endpoint_is_server(c, addr))
+		note_key(x->faults, c, "cluster.endpoint",
+			 "cluster.endpoint: %s is no server of this file: %s to TCP %d of %s before nodes can join",
+			 c->cluster.endpoint,
+			 addr ? "a load balancer or virtual address of yours has to lead from it"
+			      : "your name server has to know it, and it has to lead",
+			 K3S_API_PORT, server_names(c));
 }
 
 static void check_datastore(const struct check *x)

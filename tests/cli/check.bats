@@ -405,6 +405,34 @@ fine() {
 	fault 'cluster.yaml:4:13: error: cluster.endpoint: 192.168.1.70 lies in the pool 192.168.1.65-192.168.1.127, whose addresses come up only after nodes have joined; use another'
 }
 
+@test "an endpoint that K3s cannot resolve, that is no server or not for good is refused, and the cure holds" {
+	cp cluster.yaml whole.yaml
+	change 's/  name: lab/&\n  endpoint: cp-1.local/'
+	fault 'cluster.yaml:4:13: error: cluster.endpoint: cp-1.local is a name of mDNS, which K3s does not ask, so no node would join; write 192.168.1.11, or use a name that your name server knows'
+	change 's/cp-1.local/192.168.1.11/'
+	fine
+	[ -z "$stderr" ]
+	change 's/192.168.1.11$/192.168.1.200/'
+	fault 'cluster.yaml:4:13: error: cluster.endpoint: 192.168.1.200 lies in network.dhcpRange 192.168.1.128-192.168.1.250, so the router may give it to another machine; use one outside'
+	for self in localhost 127.0.0.1; do
+		change "s/endpoint: .*/endpoint: $self/"
+		fault "cluster.yaml:4:13: error: cluster.endpoint: $self is every machine itself; use the address of a server"
+	done
+	change 's/endpoint: .*/endpoint: kube.local/; s,\, address: 192.168.1.11/24,,'
+	fault 'cluster.yaml:4:13: error: cluster.endpoint: kube.local is a name of mDNS, which K3s does not ask, so no node would join; give cp-1 an address and remove endpoint, or use a name that your name server knows'
+	cp whole.yaml cluster.yaml
+	change 's/  name: lab/&\n  endpoint: cp-1/'
+	fine
+	[ -z "$stderr" ]
+}
+
+@test "an endpoint that is no server is noted: somebody has to provide it" {
+	change 's/  name: lab/&\n  endpoint: 192.168.1.10/'
+	note 'cluster.yaml:4:13: note: cluster.endpoint: 192.168.1.10 is no server of this file: a load balancer or virtual address of yours has to lead from it to TCP 6443 of cp-1 before nodes can join'
+	change 's/192.168.1.10$/api.home.my-domain.org/'
+	note 'cluster.yaml:4:13: note: cluster.endpoint: api.home.my-domain.org is no server of this file: your name server has to know it, and it has to lead to TCP 6443 of cp-1 before nodes can join'
+}
+
 @test "two servers with etcd are refused" {
 	change 's/role: worker/role: control-plane/'
 	fault 'cluster.yaml:22:3: error: nodes: 2 servers with etcd survive no more failures than 1, and a split stops both halves; use 1 or 3'

@@ -434,7 +434,7 @@ preflight_says() {
 
 open_network() {
 	echo 'console=tty1' >card/proc/cmdline
-	program getent '[ ! -e "$PIBUILD_ROOT/no-dns" ]'
+	program getent '[ ! -e "$PIBUILD_ROOT/no-dns" ] && echo "192.0.2.1 STREAM"'
 	program bash '[ ! -e "$PIBUILD_ROOT/no-registry" ]'
 	echo yes >card/synchronized
 }
@@ -741,7 +741,7 @@ own() {
 	step preflight
 	echo activating >card/k3s-state
 	program bash '[ -e "$PIBUILD_ROOT/server-up" ]'
-	program getent true
+	program getent 'echo "192.168.1.11 STREAM"'
 	program kubectl 'cat "$PIBUILD_ROOT/node-ready"'
 	tick 'grep -h ^cause card/run/pibuild/steps/join | tail -n 1 >>seen' \
 		'[ "$1" -lt 130 ] || touch card/server-up' '[ "$1" -lt 140 ] || echo active >card/k3s-state' \
@@ -754,11 +754,30 @@ K3s runs and is joining
 Joined; waiting until Cilium makes this node Ready" ]
 }
 
+# A name that mDNS alone knows: found by a getent that is not told whom to ask.
+@test "join: a name is looked up as K3s does, and the unit named is the one that runs" {
+	NODE=w-1 card
+	step preflight
+	echo activating >card/k3s-state
+	sed -i 's/^server .*/server cp-1.local:6443/' card/etc/pibuild/node
+	program getent 'case $* in "-s hosts:files dns ahostsv4 cp-1.local") exit 2 ;; *) echo "192.168.1.11 STREAM" ;; esac'
+	program bash '[ "$2" != cp-1.local ]'
+	tick '[ "$1" -lt 104 ] || { cp card/run/pibuild/steps/join seen; kill $(cat card/step.pid); }'
+	if step join; then false; fi
+	grep -qx 'cause The name of the API, cp-1.local, cannot be resolved by /etc/hosts and name servers, all that K3s asks' seen
+	PIBUILD_ROOT=$PWD/card sh -c '. card/usr/lib/pibuild/lib.sh; explain_text "dial tcp 127.0.0.1:6444: connect: connection refused"; echo "$cure"' >cure
+	grep -q 'journalctl -u k3s-agent$' cure
+	sed -i 's/^role .*/role control-plane/' card/etc/pibuild/node
+	PIBUILD_ROOT=$PWD/card sh -c '. card/usr/lib/pibuild/lib.sh; explain_text "dial tcp 127.0.0.1:6443: connect: connection refused"; echo "$cure"' >cure
+	grep -q 'journalctl -u k3s$' cure
+}
+
 @test "join: a node password that the cluster does not know has failed, with the cure" {
 	NODE=w-1 card
 	step preflight
 	echo activating >card/k3s-state
 	program bash true
+	program getent 'echo "192.168.1.11 STREAM"'
 	echo "Node password rejected, duplicate hostname or contents of '/etc/rancher/node/password' may not match" >card/journal
 	tick '[ "$1" -lt 104 ] || { cp card/run/pibuild/steps/join seen; pkill -f "usr/lib/pibuild/step join"; }'
 	refute step join

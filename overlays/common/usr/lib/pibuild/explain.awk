@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # What the last lines of a program's output mean, for lib.sh's explain. Arguments: the table `causes`, then the output.
-# Variable: fallback, the cause when the output says nothing.
+# Variables: fallback, the cause when the output says nothing; unit, of K3s on this node.
 #
 # Prints three lines: now or wait, the cure, the cause.
 #
@@ -53,6 +53,7 @@ END {
 			}
 	if (best) {
 		print class[row]
+		gsub(/%u/, unit, cure[row])
 		print cure[row]
 		print fill(cause[row], row, hit)
 		exit

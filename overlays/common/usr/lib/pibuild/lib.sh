@@ -76,6 +76,16 @@ while read -r key value; do
 	esac
 done <"$etc/node"
 
+# The unit of K3s that runs here.
+node_unit=k3s-agent
+[ "$node_role" != control-plane ] || node_unit=k3s
+
+# resolves HOST: sets `found_at` to its address, found as K3s finds it: in /etc/hosts and by name servers. The C library
+# here may ask mDNS too.
+resolves() {
+	found_at=$(timeout 10 getent -s 'hosts:files dns' ahostsv4 "$1") && found_at=${found_at%% *}
+}
+
 # step_row NAME: sets `needs` and `bound`
 step_row() {
 	# shellcheck disable=SC2034 # for the driver
@@ -109,7 +119,7 @@ hopeless() {
 # belongs to the first row that matches it; of several lines the one counts that is certain, then the one whose row
 # comes first. Without any, the last line that speaks of an error, else the last one, else FALLBACK.
 explain() {
-	found=$(tail -n 40 | LC_ALL=C awk -F '\t' -v fallback="$1" -f "$lib/explain.awk" "$lib/causes" -)
+	found=$(tail -n 40 | LC_ALL=C awk -F '\t' -v fallback="$1" -v unit="$node_unit" -f "$lib/explain.awk" "$lib/causes" -)
 	certain='' remedy='' said=''
 	{ read -r certain && read -r remedy && read -r said; } <<-EOT
 		$found

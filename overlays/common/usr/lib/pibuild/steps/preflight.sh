@@ -136,7 +136,7 @@ check_network() {
 # Names and registries, for which there is only so much patience.
 check_names() {
 	for host in $node_registries; do
-		timeout 10 getent ahostsv4 "$host" >/dev/null && continue
+		resolves "$host" && continue
 		why "The name $host cannot be resolved" \
 			"Check network.nameservers of cluster.yaml, and that the name server runs; now: $(sed -n 's/^nameserver //p' "$root/etc/resolv.conf" | tr '\n' ' ')"
 		return 1
