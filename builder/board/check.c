@@ -131,11 +131,12 @@ static void fault_announce_interface(struct check *x, const char *name, const ch
 			  "service addresses: write %s",
 			  key, name, c->network.vlan, config_lan_interface(c), config_lan_interface(c));
 	else if (owner)
-		fault_key(x->faults, c, key,
-			  "%s: %s is only on %s, a server, and loadBalancer.announce.nodes: %s lets the workers answer; "
-			  "set nodes: all, or remove %s",
-			  key, name, str_or(owner->node->name, "one"),
-			  c->lb.nodes == ANNOUNCE_AUTO ? "auto" : "workers", name);
+		fault_key(
+			x->faults, c, key,
+			"%s: %s is only on %s, a server, and loadBalancer.announce.nodes: %s lets the workers answer; "
+			"set nodes: all, or remove %s",
+			key, name, str_or(owner->node->name, "one"), c->lb.nodes == ANNOUNCE_AUTO ? "auto" : "workers",
+			name);
 	else
 		fault_key(x->faults, c, key,
 			  "%s: no node has %s (%s is on %s), so nobody would answer for service addresses; write the "

@@ -164,13 +164,22 @@ ip_number() {
 	}
 }
 
-# overlap CIDR CIDR; an address alone is a network of one
-overlap() {
-	width=${1#*/} other=${2#*/}
+# split CIDR: sets `number` and `width`; an address alone is a network of one. Without a process: it is asked often.
+split() {
+	number=${1%/*} width=${1#*/}
 	[ "$width" != "$1" ] || width=32
-	[ "$other" != "$2" ] || other=32
-	[ "$width" -le "$other" ] || width=$other
-	[ $((($(ip_number "${1%/*}") ^ $(ip_number "${2%/*}")) >> (32 - width))) -eq 0 ]
+	tail=${number#*.}
+	rest=${tail#*.}
+	number=$((${number%%.*} << 24 | ${tail%%.*} << 16 | ${rest%.*} << 8 | ${rest#*.}))
+}
+
+# overlap CIDR CIDR
+overlap() {
+	split "$1"
+	first_number=$number first_width=$width
+	split "$2"
+	[ "$width" -le "$first_width" ] || width=$first_width
+	[ $(((number ^ first_number) >> (32 - width))) -eq 0 ]
 }
 
 # "NETWORK INTERFACE" of what this machine has and reaches, without what Cilium makes. As a member its addresses alone:
@@ -199,8 +208,10 @@ first_free() {
 }
 
 # Pods or services in a network that this machine lives in would cut it off.
+clear_networks=none # that were looked at and found to be clear
 check_own_networks() {
 	owned=$(own_networks)
+	[ "$owned" != "$clear_networks" ] || return 0
 	networks=$(echo "$owned" | cut -d ' ' -f 1)
 	set -- cluster.podCIDR "$node_podcidr" cluster.serviceCIDR "$node_servicecidr"
 	hit='' set_keys='' nth=0
@@ -218,7 +229,10 @@ check_own_networks() {
 		EOT
 		shift 2
 	done
-	[ -n "$hit" ] || return 0
+	[ -n "$hit" ] || {
+		clear_networks=$owned
+		return 0
+	}
 	hopeless "$hit" "Set $set_keys in cluster.yaml, then build and flash the cards of all nodes again; or give the LAN another network"
 	return 1
 }
