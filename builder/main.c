@@ -77,7 +77,8 @@ struct option_row {
 
 #define AT(member) offsetof(struct cmd_options, member)
 static const struct option_row options[] = {
-	{ "config", 'c', OPT_TEXT, AT(config), "FILE", "the cluster (cluster.yaml, else one rpi5 on DHCP)", NULL },
+	{ "config", 'c', OPT_TEXT, AT(config), "FILE",
+	  "the cluster; - is stdin ($PIBUILD_CONFIG, cluster.yaml, else one rpi5 on DHCP)", NULL },
 	{ "out", 'o', OPT_TEXT, AT(out), "PATH", "where results go: a folder (out), for kubeconfig a file", NULL },
 	{ "lock", 0, OPT_TEXT, AT(lock), "FILE", "pinned versions (pibuild.lock beside the config, else the shipped)",
 	  NULL },
@@ -361,6 +362,8 @@ static int parse(int argc, char **argv, struct cmd_options *o, struct parsed *p,
 		if ((*row)->only && !word_in((*row)->only, p->command->name))
 			return err_class(e, CLASS_USAGE, "pibuild %s takes no --%s; see pibuild %s --help",
 					 p->command->name, (*row)->name, p->command->name);
+	if (!o->config && *str_or(getenv("PIBUILD_CONFIG"), ""))
+		o->config = getenv("PIBUILD_CONFIG");
 	o->out_given = o->out != NULL;
 	if (!o->out)
 		o->out = "out";

@@ -195,6 +195,24 @@ char *clean_text(char *s)
 	return s;
 }
 
+const char *shell_word(const char *word)
+{
+	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_./:@%+,-";
+	_cleanup_strbuf_ struct strbuf b = { 0 };
+
+	if (*word && strspn(word, plain) == strlen(word))
+		return word;
+	strbuf_adds(&b, "'");
+	for (const char *p = word; *p; p++) {
+		if (*p == '\'')
+			strbuf_adds(&b, "'\\''");
+		else
+			strbuf_add(&b, p, 1);
+	}
+	strbuf_adds(&b, "'");
+	return arena_strdup(b.s);
+}
+
 static size_t edit_distance(const char *a, const char *b)
 {
 	enum { LIMIT = 64 };

@@ -114,6 +114,9 @@ char *size_text(uint64_t bytes, char buf[SIZE_TEXT_MAX]);
 /* Puts '?' for control characters (C0, DEL and, in UTF-8, C1), which would command a terminal. Returns S. */
 char *clean_text(char *s);
 
+/* WORD as one word of a POSIX shell, for commands in messages: as it is, or in single quotes. On the arena. */
+const char *shell_word(const char *word);
+
 /* Of N candidates the one nearest to WORD by edit distance, or NULL when none is near. */
 const char *nearest_word(const char *word, const char *const *candidates, size_t n);
 

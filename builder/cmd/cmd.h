@@ -28,7 +28,7 @@ struct boot_options {
 
 struct cmd_options {
 	/* common */
-	const char *config; /* -c; NULL = ./cluster.yaml, else the shipped default */
+	const char *config; /* -c, else $PIBUILD_CONFIG; NULL = ./cluster.yaml, else the shipped default */
 	const char *out;    /* -o; default "out" */
 	bool out_given;
 	const char *lock;    /* --lock; NULL = see lock_load() */
@@ -118,5 +118,8 @@ const char *cmd_card_text(const struct card_identity *id, const char *serial, co
 
 /* Path of the secrets file for the config in force. */
 const char *cmd_secrets_path(const struct cmd_options *o, const struct config *c);
+/* For commands that show or change the secrets of a cluster: class CONFIG when there is neither a cluster.yaml nor a
+ * secrets file that a build of the shipped default would have left. */
+int cmd_require_cluster(const struct cmd_options *o, struct err *e);
 
 #endif

@@ -23,6 +23,13 @@ const char *cmd_secrets_path(const struct cmd_options *o, const struct config *c
 	return secrets_path(o->secrets, c);
 }
 
+int cmd_require_cluster(const struct cmd_options *o, struct err *e)
+{
+	if (access("secrets.yaml", F_OK) == 0)
+		return 0;
+	return config_require_file(o->config, "no secrets.yaml of the shipped default either", e);
+}
+
 struct plan_options cmd_plan_options(const struct cmd_options *o, enum secret_use use)
 {
 	return (struct plan_options){

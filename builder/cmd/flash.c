@@ -93,8 +93,10 @@ static int plan_nodes(struct session *s, struct err *e)
 	const struct project_options po = { o->config, o->lock, o->secrets, SECRETS_NEEDED };
 	const struct plan_options so = cmd_plan_options(o, SECRET_READ);
 	struct plan *plan = NULL;
-	int r = cmd_load_plan(&po, &so, &plan, e);
+	int r = config_require_file(o->config, "no card is written for a cluster that nobody described", e);
 
+	if (r == 0)
+		r = cmd_load_plan(&po, &so, &plan, e);
 	if (r == 0)
 		r = cache_open(o->cache, &s->cache, e);
 	if (r < 0)

@@ -334,12 +334,22 @@ static int interview(struct interview *v, const struct cmd_options *o, struct er
 
 /* ---- writing ---- */
 
-static int refuse_existing(const char *path, struct err *e)
+static int refuse_existing(const struct cmd_options *o, const char *path, struct err *e)
 {
+	const char *alike;
 	struct stat st;
 
-	if (lstat(path, &st) < 0)
-		return errno == ENOENT ? 0 : err_errno(e, -errno, "cannot look at %s", path);
+	if (lstat(path, &st) < 0) {
+		if (errno != ENOENT)
+			return err_errno(e, -errno, "cannot look at %s", path);
+		alike = o->config ? NULL : config_alike();
+		return alike ? err_class(
+				       e, CLASS_REFUSED,
+				       "%s is there, and would be forgotten beside a cluster.yaml: rename it, or write "
+				       "another with -c FILE",
+				       clean_text(arena_strdup(alike)))
+			     : 0;
+	}
 	return err_class(e, CLASS_REFUSED, "%s is there already: edit it, or write another with -c FILE", path);
 }
 
@@ -378,7 +388,7 @@ static int write_config(const struct cmd_options *o, const char *path, const str
 
 static int tell(const struct cmd_options *o, const char *path, const struct init_cluster *c, struct err *e)
 {
-	const char *with = o->config ? arena_printf(" -c %s", path) : "";
+	const char *with = o->config ? arena_printf(" -c %s", shell_word(path)) : "";
 	const char *next[] = { arena_printf("pibuild check%s", with), arena_printf("pibuild%s", with) };
 
 	if (o->json)
@@ -396,10 +406,11 @@ int cmd_init(const struct cmd_options *o, struct err *e)
 	int r = cmd_args(o, 0, 0, "init [-c FILE] [--name NAME ...]", e);
 
 	v.text.key = o->key;
-	if (r == 0 && o->out_given)
-		r = err_class(e, CLASS_USAGE, "init writes one file: name it with -c FILE, not with -o");
+	if (r == 0 && (o->out_given || streq(path, "-")))
+		r = err_class(e, CLASS_USAGE, "init writes one file: name it with -c FILE, not with %s",
+			      o->out_given ? "-o" : "-c -");
 	if (r == 0)
-		r = refuse_existing(path, e);
+		r = refuse_existing(o, path, e);
 	if (r == 0)
 		r = interview(&v, o, e);
 	if (r == 0)

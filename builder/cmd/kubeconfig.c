@@ -12,13 +12,17 @@
 static int load(const struct cmd_options *o, struct config **ret_c, struct secrets **ret_s, struct err *e)
 {
 	struct faults f = { 0 };
-	int r = config_load(o->config, ret_c, &f, e);
+	int r = cmd_require_cluster(o, e);
 
+	if (r == 0)
+		r = config_load(o->config, ret_c, &f, e);
 	if (r < 0)
 		return r;
 	faults_print(&f);
 	r = faults_verdict(&f, (*ret_c)->path, e);
-	return r < 0 ? r : secrets_load(cmd_secrets_path(o, *ret_c), ret_s, e);
+	if (r == 0)
+		r = secrets_load(cmd_secrets_path(o, *ret_c), ret_s, e);
+	return r < 0 ? r : secrets_check_cluster(*ret_s, *ret_c, e);
 }
 
 static struct yaml_node *named(const char *name, const char *key, struct yaml_node *value)

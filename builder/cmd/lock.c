@@ -145,8 +145,10 @@ static int update(const struct cmd_options *o, struct err *e)
 	struct lock_options lo = {
 		.update = o->update, .dry_run = o->dry_run, .names = o->args.v, .n_names = o->args.n
 	};
-	int r = load_inputs(o, from, &in, e);
+	int r = o->lock || o->dry_run ? 0 : config_require_file(o->config, "a lock of its own lies beside one", e);
 
+	if (r == 0)
+		r = load_inputs(o, from, &in, e);
 	if (r == 0)
 		r = source_date_epoch(time(NULL), &lo.time, e);
 	if (r < 0)

@@ -29,7 +29,9 @@ static int find_secrets(const struct cmd_options *o, const char **ret, struct er
 		*ret = o->secrets;
 		return 0;
 	}
-	r = config_load(o->config, &c, &f, e);
+	r = cmd_require_cluster(o, e);
+	if (r == 0)
+		r = config_load(o->config, &c, &f, e);
 	if (r == 0)
 		*ret = cmd_secrets_path(o, c);
 	return r;
@@ -51,8 +53,10 @@ static int secrets_new(const struct cmd_options *o, struct err *e)
 {
 	struct config *c;
 	const char *path;
-	int r = load_config(o, &c, e);
+	int r = config_require_file(o->config, "there are no nodes to make secrets for", e);
 
+	if (r == 0)
+		r = load_config(o, &c, e);
 	if (r < 0)
 		return r;
 	path = cmd_secrets_path(o, c);

@@ -59,11 +59,12 @@ static int parameters(const struct subject *s, json_t **ret, struct err *e)
 {
 	const struct project *p = s->plan->project;
 	const struct node_plan *n = s->node;
-	json_t *config, *lock = NULL;
-	int r = input_file(p->config->path, &config, e);
+	json_t *config, *lock;
+	char sha256[SHA256_HEX];
+	int r = input_file(p->lock->path, &lock, e);
 
-	if (r == 0)
-		r = input_file(p->lock->path, &lock, e);
+	sha256_bytes(p->config->text, p->config->text_n, sha256);
+	config = resource(path_base(p->config->path), sha256);
 	*ret = json_pack("{s:o*, s:o*, s:s*, s:s, s:s*, s:I}", "config", config, "lock", lock, "node",
 			 n->generic ? NULL : n->name, "role", role_names[n->node->role], "board",
 			 n->generic ? NULL : n->board->name, "sourceDateEpoch", (json_int_t)p->epoch);

@@ -98,8 +98,10 @@ struct dns01_value {
 
 struct config {
 	const char *path; /* as given, for messages; the shipped default has its own */
-	const char *dir;  /* relative paths of the file start here; "." for the shipped default */
-	bool shipped;	  /* it is the shipped default */
+	const char *dir;  /* relative paths of the file start here; "." for the shipped default and for stdin */
+	bool is_default;  /* nobody named a file and there is none: it is the shipped default */
+	const char *text; /* what was read */
+	size_t text_n;
 	const struct yaml_node *doc;
 
 	struct {
@@ -184,10 +186,25 @@ const struct fault **faults_sorted(const struct faults *f);
 /* 0, or class CONFIG with "N faults in FILE" when there is any error. */
 int faults_verdict(const struct faults *f, const char *path, struct err *e);
 
-/* Reads PATH (NULL: `cluster.yaml` when there is one, else the shipped single-node default) and checks all that one
- * key can tell. Negative only when the file cannot be read or is no YAML at all; other faults go to F. Files behind
+/* Reads PATH ("-": standard input; NULL: `cluster.yaml` when there is one, else, with a line that says so, the shipped
+ * single-node default) and checks all that one key can tell. Negative only when the file cannot be read or is no YAML
+ * at all, or when there is no cluster.yaml but one that is spelt otherwise; other faults go to F. Files behind
  * references (sshKeys, valuesFile, caFile) are read and checked here, relative to the file. */
 int config_load(const char *path, struct config **ret, struct faults *f, struct err *e);
+
+/* A file of the current folder that is evidently meant to be its cluster.yaml ("cluster.yml", a copied example); NULL
+ * when there is none. */
+const char *config_alike(void);
+/* For what makes no sense with the shipped default: class CONFIG when config_load(PATH) would take that. WHY completes
+ * "there is no cluster.yaml here, and". */
+int config_require_file(const char *path, const char *why, struct err *e);
+
+struct key_list {
+	const char **v;
+	size_t n, cap;
+};
+/* Paths of the files that PATTERN means, sorted. Only its last part is one ("*.pub"), the folder is taken as it is. */
+struct key_list config_key_files(const char *pattern);
 
 /* The list in $PIBUILD_MIRRORS (same form as `mirrors:`) goes before those of the file. */
 int config_add_env_mirrors(struct config *c, struct err *e);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Kinds that name files or secrets: paths are relative to the file they stand in, and are looked at right away. */
 #include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
+#include <fnmatch.h>
 #include <limits.h>
 #include <sys/stat.h>
 
@@ -155,18 +157,70 @@ static const char *add_key(char *line, struct key_list *keys)
 	return why;
 }
 
+static int compare_paths(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+struct key_list config_key_files(const char *pattern)
+{
+	struct key_list files = { 0 };
+	DIR *dir = opendir(path_dir(pattern));
+	struct dirent *d;
+
+	while (dir && (d = readdir(dir)))
+		if (fnmatch(path_base(pattern), d->d_name, FNM_PERIOD) == 0)
+			*vec_push(&files) = path_join(path_dir(pattern), d->d_name);
+	if (dir)
+		closedir(dir);
+	if (files.n)
+		qsort(files.v, files.n, sizeof(*files.v), compare_paths);
+	return files;
+}
+
+/* Of every file that holds keys alone: certificates of keys (*-cert.pub) end so too. */
+static const char *read_key_files(const char *pattern, struct key_list *keys)
+{
+	struct key_list files = config_key_files(pattern);
+	size_t before = keys->n;
+
+	vec_foreach (f, &files) {
+		struct key_list of_file = { 0 };
+
+		if (!config_read_keys(*f, &of_file))
+			vec_foreach (k, &of_file)
+				*vec_push(keys) = *k;
+	}
+	return keys->n > before ? NULL
+				: arena_printf("no file %s holds a public key; make one with `ssh-keygen -t ed25519`, "
+					       "or answer `pibuild init`, which offers to",
+					       pattern);
+}
+
+static const char *missing_key(const char *path)
+{
+	struct key_list others = config_key_files(path_join(path_dir(path), "*.pub"));
+	struct key_list ignored = { 0 };
+
+	vec_foreach (f, &others)
+		if (!config_read_keys(*f, &ignored))
+			return arena_printf("there is no %s, but %s: name that", path, *f);
+	return arena_printf("there is no %s; make a pair of keys with: ssh-keygen -t ed25519", path);
+}
+
 const char *config_read_keys(const char *path, struct key_list *keys)
 {
-	const char *why = file_fault(path);
 	_cleanup_free_ char *text = NULL;
 	size_t n, before = keys->n;
 	struct err e = { 0 };
 	char *save = NULL;
+	const char *why;
 
+	if (strchr(path_base(path), '*'))
+		return read_key_files(path, keys);
+	why = file_fault(path);
 	if (why)
-		return access(path, F_OK) < 0 && errno == ENOENT
-			       ? arena_printf("%s; make a pair of keys with: ssh-keygen -t ed25519", why)
-			       : why;
+		return access(path, F_OK) < 0 && errno == ENOENT ? missing_key(path) : why;
 	if (file_read(path, 64 * KIB, &text, &n, &e) < 0)
 		return arena_strdup(e.msg);
 	if (strstr(text, "PRIVATE KEY"))

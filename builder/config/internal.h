@@ -8,12 +8,20 @@
 /* Absolute path of TEXT as written in a file of DIR; "~/" is the home folder. */
 const char *config_expand_path(const char *dir, const char *text);
 
-/* Adds every key of the public key file PATH, one per line, to KEYS (a VEC(const char *)); NULL or what is wrong. */
-struct key_list {
-	const char **v;
-	size_t n, cap;
-};
+/* Adds every key of the public key file PATH, one per line, to KEYS; NULL or what is wrong. With '*' in its last part
+ * ("*.pub") those of all such files that hold keys. */
 const char *config_read_keys(const char *path, struct key_list *keys);
+
+/* Which file describes the cluster. */
+struct config_place {
+	const char *path; /* as messages name it */
+	const char *dir;  /* where relative paths, secrets, lock and overlays start */
+	bool from_stdin;
+	bool is_default; /* nobody named a file and there is none: the shipped one */
+};
+/* PATH as in config_load(). Class CONFIG, with the file's name, when there is no cluster.yaml but something that is
+ * evidently meant to be it: beside, or in a folder above up to the repository, home or file system. */
+int config_locate(const char *path, struct config_place *ret, struct err *e);
 
 void config_schema_of(const struct field *f, json_t *out);
 

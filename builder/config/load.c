@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From a file to struct config: what is given, what follows from it, and the shipped default when there is no file. */
-#include <errno.h>
-#include <glob.h>
-
-#include "base/data.h"
-#include "base/file.h"
+/* From a file to struct config: what is given, and what follows from it. */
+#include "base/log.h"
 #include "config/internal.h"
 
 const struct node_config *config_first_server(const struct config *c)
@@ -67,65 +63,46 @@ static void derive(struct config *c)
 		c->cert_manager.staging = c->cert_manager.production = true;
 }
 
-/* ---- the shipped default ---- */
-
-static void add_home_keys(struct config *c)
-{
-	const char *home = getenv("HOME");
-	struct key_list keys = { 0 };
-	glob_t found;
-
-	if (home && *home && glob(path_join(home, ".ssh/*.pub"), 0, NULL, &found) == 0) {
-		/* glob() sorts; certificates (*-cert.pub) and the like are no keys and left out. */
-		for (size_t i = 0; i < found.gl_pathc; i++)
-			config_read_keys(found.gl_pathv[i], &keys);
-		globfree(&found);
-	}
-	memcpy(&c->access.ssh_keys, &keys, sizeof(keys));
-}
-
-static int default_without_keys(struct err *e)
-{
-	return err_class(
-		e, CLASS_CONFIG,
-		"there is no cluster.yaml here, and no key in ~/.ssh/*.pub for the shipped single-node default; make "
-		"one with `ssh-keygen -t ed25519`, or write a cluster.yaml (examples are in configs/)");
-}
-
 /* ---- loading ---- */
 
-static int find_file(const char *path, struct config *c, struct err *e)
+static int read_text(struct config *c, const struct config_place *place, struct err *e)
 {
-	c->path = path ? path : "cluster.yaml";
-	c->dir = path_dir(c->path);
-	c->shipped = false;
-	if (path || access(c->path, F_OK) == 0)
-		return 0;
-	/* The shipped file is nobody's: secrets, lock and overlays are looked for where the user stands. */
-	c->shipped = true;
-	return data_path("configs/default.yaml", &c->path, e);
+	const char *env = getenv("PIBUILD_CONFIG");
+	int r;
+
+	if (!place->from_stdin) {
+		r = yaml_read(place->path, -1, &c->text, &c->text_n, e);
+		/* Set in another shell, on another day. */
+		return r < 0 && env && streq(env, place->path) ? err_wrap(e, "PIBUILD_CONFIG") : r;
+	}
+	if (isatty(STDIN_FILENO))
+		log_info("reading the cluster from the terminal; Ctrl-D ends it");
+	return yaml_read(place->path, STDIN_FILENO, &c->text, &c->text_n, e);
 }
 
 int config_load(const char *path, struct config **ret, struct faults *f, struct err *e)
 {
 	struct config *c = arena_new(struct config);
 	struct loader l = { .faults = f, .config = c };
+	struct config_place place;
 	struct yaml_node *doc;
-	int r = find_file(path, c, e);
+	int r = config_locate(path, &place, e);
 
 	if (r < 0)
 		return r;
-	r = yaml_load(c->path, &doc, e);
+	if (place.is_default)
+		log_warning("no cluster.yaml here: taking the shipped default, one rpi5 on DHCP; `pibuild init` writes "
+			    "your own");
+	c->path = place.path;
+	c->is_default = place.is_default;
+	c->dir = l.dir = place.dir;
+	r = read_text(c, &place, e);
+	if (r == 0)
+		r = yaml_parse(c->path, c->text, c->text_n, &doc, e);
 	if (r < 0)
 		return r;
 	c->doc = doc;
-	l.dir = c->dir;
 	schema_read(&l, config_fields, doc, "", c);
-	if (c->shipped) {
-		add_home_keys(c);
-		if (!c->access.ssh_keys.n)
-			return default_without_keys(e);
-	}
 	derive(c);
 	*ret = c;
 	return 0;

@@ -153,6 +153,16 @@ int secrets_complete(struct secrets *s, const struct config *c, struct err *e)
 	return r;
 }
 
+int secrets_check_cluster(const struct secrets *s, const struct config *c, struct err *e)
+{
+	if (!c->is_default || !s->nodes.n || secrets_node_password(s, c->nodes.v[0].name))
+		return 0;
+	return err_class(e, CLASS_CONFIG,
+			 "there is no cluster.yaml here, and %s belongs to a cluster with the node %s: name that "
+			 "cluster's file with `-c FILE`",
+			 s->path, s->nodes.v[0].node);
+}
+
 /* ---- without a file ---- */
 
 /* The versions of clang-format disagree on these braces. */

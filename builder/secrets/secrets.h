@@ -56,6 +56,8 @@ const char *secrets_path(const char *given, const struct config *c);
  * -ENOENT with `pibuild secrets new` in the message when there is none. What has run out by the clock is a warning:
  * the same inputs build the same bytes whatever the clock says. */
 int secrets_load(const char *path, struct secrets **ret, struct err *e);
+/* Class CONFIG when C is the shipped default that nobody asked for and S is evidently of another cluster. */
+int secrets_check_cluster(const struct secrets *s, const struct config *c, struct err *e);
 /* Makes a new file for the nodes of C; never replaces one (class REFUSED). */
 int secrets_create(const char *path, const struct config *c, struct err *e);
 /* Adds passwords for nodes of C that have none and writes the file; says so in the log. */

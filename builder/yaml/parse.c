@@ -405,11 +405,10 @@ int yaml_parse(const char *name, const char *text, size_t n, struct yaml_node **
 	return r;
 }
 
-int yaml_load(const char *path, struct yaml_node **ret, struct err *e)
+int yaml_read(const char *path, int fd, const char **ret, size_t *ret_n, struct err *e)
 {
 	_cleanup_free_ char *text = NULL;
-	size_t n;
-	int r = file_read(path, MAX_FILE, &text, &n, e);
+	int r = fd < 0 ? file_read(path, MAX_FILE, &text, ret_n, e) : file_read_fd(fd, path, MAX_FILE, &text, ret_n, e);
 
 	if (r == -EFBIG)
 		return err_class(e, CLASS_CONFIG, "%s: larger than 1 MiB; this is no configuration file", path);
@@ -417,7 +416,17 @@ int yaml_load(const char *path, struct yaml_node **ret, struct err *e)
 		e->class = CLASS_CONFIG;
 		return r;
 	}
-	return yaml_parse(path, text, n, ret, e);
+	*ret = arena_strndup(text, *ret_n);
+	return 0;
+}
+
+int yaml_load(const char *path, struct yaml_node **ret, struct err *e)
+{
+	const char *text = NULL;
+	size_t n = 0;
+	int r = yaml_read(path, -1, &text, &n, e);
+
+	return r < 0 ? r : yaml_parse(path, text, n, ret, e);
 }
 
 static int parse_all(struct loader *l, struct yaml_node ***ret, size_t *ret_n)

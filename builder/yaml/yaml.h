@@ -39,6 +39,9 @@ struct yaml_node {
 /* Parses TEXT; NAME is the file's name for messages ("cluster.yaml:3:7: ..."). Class CONFIG on any fault.
  * An empty document gives an empty map. */
 int yaml_parse(const char *name, const char *text, size_t n, struct yaml_node **ret, struct err *e);
+/* The bytes of PATH, or of FD when that is not negative and PATH its name in messages, on the arena. Class CONFIG when
+ * they cannot be had. */
+int yaml_read(const char *path, int fd, const char **ret, size_t *ret_n, struct err *e);
 int yaml_load(const char *path, struct yaml_node **ret, struct err *e);
 
 /* Several documents of one file, for looking into manifests; same limits but LIMIT bytes. */

@@ -307,7 +307,7 @@ fine() {
 
 @test "a missing key file is refused" {
 	change 's,- ssh-ed25519.*,- {file: /nonexistent.pub},'
-	fault 'cluster.yaml:9:7: error: access.sshKeys[0]: /nonexistent.pub: No such file or directory; make a pair of keys with: ssh-keygen -t ed25519'
+	fault 'cluster.yaml:9:7: error: access.sshKeys[0]: there is no /nonexistent.pub; make a pair of keys with: ssh-keygen -t ed25519'
 }
 
 @test "a private key file is named as such" {
