@@ -70,7 +70,9 @@ deps:
 # A cluster from stand-in releases, served on loopback: no network but Debian's packages, no root.
 demo: deps
 	@$(MAKE) --no-print-directory all
-	scripts/sandbox -- $(B)/pibuild --role control-plane -c configs/demo.yaml --secrets $(B)/demo/secrets.yaml \
+	@[ -e $(B)/demo/.ssh/id_ed25519.pub ] || { mkdir -p $(B)/demo/.ssh && \
+	  ssh-keygen -q -t ed25519 -N '' -C demo -f $(B)/demo/.ssh/id_ed25519; }
+	scripts/sandbox -- env HOME=$(abspath $(B)/demo) $(B)/pibuild --role control-plane -c configs/demo.yaml --secrets $(B)/demo/secrets.yaml \
 	  --cache $(B)/demo/cache -o $(B)/demo
 	$(B)/pibuild inspect $(B)/demo/cp-1.img
 

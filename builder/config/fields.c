@@ -94,8 +94,8 @@ static const struct field access_fields[] = {
 	  AT(access.password_hash),
 	  .def_text = "no password",
 	  .help = "password for the console and sudo as `openssl passwd -6` prints it; SSH takes keys only",
-	  .example = "'$6$saltsalt$qFmFH.bQmmtXzyBY0s9v7Oicd2z4XSIecDzlB5KiA2/"
-		     "jctKu9YterLp8wwnSq.qc.eoxqOmSuNp2xS0ktL3nh/'" },
+	  .example = "'$6$yourOwnSalt$xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+		     "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'" },
 	{ .key = "timezone",
 	  .kind = &kind_timezone,
 	  AT(access.timezone),

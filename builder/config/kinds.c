@@ -91,6 +91,15 @@ static const char *check_ssid(const char *text)
 	return NULL;
 }
 
+/* Once the example of the reference page. */
+static const char *check_crypt(const char *text)
+{
+	return starts_with(text, "$6$saltsalt$qFmFH.bQmmtXzyBY0s9v7Oicd2z4XSIecDzlB5KiA2/")
+		       ? "this is the hash of the word 'password', from an example; make your own with: openssl passwd "
+			 "-6"
+		       : NULL;
+}
+
 #define LABEL	 "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 #define ANY_CASE "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 
@@ -176,6 +185,7 @@ const struct kind kind_crypt = {
 		   "g?y[$][./A-Za-z0-9]+[$][./A-Za-z0-9]{1,86}[$][./A-Za-z0-9]{43}|"
 		   "2[aby][$][0-9]{2}[$][./A-Za-z0-9]{53})$",
 	.words = "this is no password hash; make one with: openssl passwd -6   (and put it in single quotes)",
+	.check = check_crypt,
 	.secret = true,
 };
 const struct kind kind_board = {

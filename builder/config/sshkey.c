@@ -6,6 +6,7 @@
 #include <ctype.h>
 
 #include "config/values.h"
+#include "crypto/digest.h"
 
 static const struct {
 	const char *type;
@@ -55,6 +56,31 @@ static bool base64_decode(const char *s, size_t n, unsigned char *out, size_t *r
 	return true;
 }
 
+/* Keys that stood in pibuild's own configs/ once, by the SHA-256 of the blob, which `ssh-keygen -lf` prints in base64.
+ * Who copied such a file would let their owners in. */
+static const struct {
+	const char *sha256, *whose;
+} example_keys[] = {
+	/* SHA256:4qQV7VbacVFqotHtcJV3FfKqQrDRiPlZHBK8cYWM48Y */
+	{ "e2a415ed56da71516aa2d1ed70957715f2aa42b0d188f9591c12bc71858ce3c6", "homelab.yaml and its like" },
+	/* SHA256:If1dNzRSP796TTz+EvUb0zq8rkAKwJ41OynjW8yKBQs */
+	{ "21fd5d3734523fbf7a4d3cfe12f51bd33abcae400ac09e353b29e35bcc8a050b", "demo.yaml" },
+};
+
+static const char *example_fault(const unsigned char *blob, size_t n)
+{
+	char sha256[SHA256_HEX];
+
+	sha256_bytes(blob, n, sha256);
+	for (size_t i = 0; i < ARRAY_SIZE(example_keys); i++)
+		if (streq(sha256, example_keys[i].sha256))
+			return arena_printf("this is no key of yours but that of an example of pibuild (%s), whose "
+					    "owner could log in; give your own: {file: ~/.ssh/id_ed25519.pub}, made "
+					    "by `ssh-keygen -t ed25519`",
+					    example_keys[i].whose);
+	return NULL;
+}
+
 static const char *blob_fault(const unsigned char *blob, size_t n, const char *type, unsigned strings)
 {
 	for (unsigned i = 0; i < strings; i++) {
@@ -79,10 +105,12 @@ static const char *base64_fault(const char *b64, const char *type, unsigned stri
 {
 	size_t len = strcspn(b64, " \t"), n;
 	_cleanup_free_ unsigned char *blob = xmalloc(len + 4);
+	const char *why;
 
 	if (!base64_decode(b64, len, blob, &n))
 		return damaged;
-	return blob_fault(blob, n, type, strings);
+	why = blob_fault(blob, n, type, strings);
+	return why ? why : example_fault(blob, n);
 }
 
 const char *value_ssh_key_fault(const char *line)

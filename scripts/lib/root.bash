@@ -68,7 +68,8 @@ drop_roots() {
 # serves on loopback: the two share a network.
 builds_images() {
 	local dir=$1 user=$2
-	mkdir "$dir/try"
+	mkdir -p "$dir/try/.ssh"
+	ssh-keygen -q -t ed25519 -N '' -f "$dir/try/.ssh/id_ed25519"
 	cp "$top/configs/demo.yaml" "$dir/try/cluster.yaml"
 	chroot "$dir" chown -R "$user" /try
 	# The lock and the certificate of the sandbox lie there under the same names.

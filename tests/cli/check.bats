@@ -4,6 +4,7 @@
 
 bats_require_minimum_version 1.5.0
 load ../lib/image
+load ../lib/refute
 
 # A valid cluster; every test breaks one thing of it.
 setup() {
@@ -18,7 +19,7 @@ setup() {
 		access:
 		  user: pi
 		  sshKeys:
-		    - ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAII5MzBLcR+y10u4hjZ6hhRD8M307kr0sRpnXvYjSDm8T test
+		    - ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPwZTlbrajQbcilge9QGYnV5BLnR4yw7DCggEwX6KseQ test
 		  timezone: Europe/Berlin
 		network:
 		  subnet: 192.168.1.0/24
@@ -1080,6 +1081,7 @@ wifi_worker() {
 # ---- the shipped examples ----
 
 @test "every example cluster is valid" {
+	own_key
 	export DO_TOKEN=x WIFI_PASSPHRASE=correct-horse AZURE_CLIENT_SECRET=x AWS_SECRET_ACCESS_KEY=x
 	# All that are clusters, but for the default, which has no key of its own.
 	for f in $(grep -l '^cluster:' "$top"/configs/*.yaml | grep -v /default.yaml); do
@@ -1087,7 +1089,30 @@ wifi_worker() {
 	done
 }
 
+@test "no example holds a key, and those that examples once held are refused with whose they are" {
+	refute grep -rE 'AAAA[A-Za-z0-9+/]{30}' "$top/configs" "$top/docs" "$top/README.md" "$top/scripts/fleet"
+	cp cluster.yaml good.yaml.txt
+	while read -r key whose; do
+		sed "s|- ssh-ed25519 .*|- ssh-ed25519 $key somebody|" good.yaml.txt >cluster.yaml
+		fault "cluster.yaml:9:7: error: access.sshKeys[0]: this is no key of yours but that of an example of pibuild ($whose), whose owner could log in; give your own: {file: ~/.ssh/id_ed25519.pub}, made by \`ssh-keygen -t ed25519\`"
+		fails 3 'no key of yours' "$PIBUILD" plan
+		printf '%s\nssh-ed25519  %s   x\n' "$example_key" "$key" >k.pub
+		sed 's|- ssh-ed25519 .*|- {file: k.pub}|' good.yaml.txt >cluster.yaml
+		fails 3 "cluster.yaml:9:7: error: access.sshKeys[0]: $PWD/k.pub: this is no key of yours" "$PIBUILD" check
+		fails 2 'no key of yours' "$PIBUILD" init --yes --subnet 192.168.7.0/24 --key k.pub -c new.yaml
+	done <<-'EOT'
+		AAAAC3NzaC1lZDI1NTE5AAAAII5MzBLcR+y10u4hjZ6hhRD8M307kr0sRpnXvYjSDm8T homelab.yaml and its like
+		AAAAC3NzaC1lZDI1NTE5AAAAIDtHFUhg+bgB6lD7yzUYhPpi6+ydl62EVyvxsUJ3buRo demo.yaml
+	EOT
+}
+
+@test "the password hash that the reference page once showed is refused" {
+	change "s|^  timezone.*|  passwordHash: '$(openssl passwd -6 -salt saltsalt password)'|"
+	fault "cluster.yaml:10:17: error: access.passwordHash: this is the hash of the word 'password', from an example; make your own with: openssl passwd -6"
+}
+
 @test "an example with a secret names the variable that is not set" {
+	own_key
 	unset DO_TOKEN
 	fails 3 'the environment variable DO_TOKEN is not set' "$PIBUILD" check -c "$top/configs/homelab.yaml"
 }

@@ -155,6 +155,7 @@ worker worker any worker.img --generic --role worker" ]
 }
 
 @test "scripts/fleet makes clusters that check has nothing against" {
+	own_key
 	for n in 3 99 200; do
 		fleet $n
 		"$PIBUILD" check 2>&1 | grep -q "ok: $n nodes"

@@ -9,6 +9,7 @@ load ../lib/refute
 setup() {
 	cd "$BATS_TEST_TMPDIR"
 	"$PIBUILD" schema >schema.json
+	own_key
 }
 
 # judge FILE: what a stranger says of the file by the schema, one line per fault; nothing but "valid" when there is none.

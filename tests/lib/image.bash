@@ -9,7 +9,14 @@ PIBUILD=${PIBUILD:-$top/build/pibuild}
 # For Bats run by hand: sfdisk and e2fsck lie where a plain user's PATH on Debian does not look.
 PATH=$PATH:/usr/sbin:/sbin
 
-example_key='ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDtHFUhg+bgB6lD7yzUYhPpi6+ydl62EVyvxsUJ3buRo test'
+example_key='ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPwZTlbrajQbcilge9QGYnV5BLnR4yw7DCggEwX6KseQ test'
+
+# A home folder with a key, for the clusters that ask for {file: ~/.ssh/id_ed25519.pub}: all in configs/.
+own_key() {
+	mkdir -p "$BATS_TEST_TMPDIR/home/.ssh"
+	echo "$example_key" >"$BATS_TEST_TMPDIR/home/.ssh/id_ed25519.pub"
+	export HOME=$BATS_TEST_TMPDIR/home
+}
 
 # A cluster of one server and one worker in the current folder. Arguments are lines put before `nodes:`.
 write_cluster() {

@@ -14,7 +14,7 @@
 	"apiVersion: pibuild/v1\n"                                                                                     \
 	"cluster: {name: t}\n"                                                                                         \
 	"access: {user: pi, sshKeys: [ssh-ed25519 "                                                                    \
-	"AAAAC3NzaC1lZDI1NTE5AAAAIDtHFUhg+bgB6lD7yzUYhPpi6+ydl62EVyvxsUJ3buRo t]}\n"
+	"AAAAC3NzaC1lZDI1NTE5AAAAIPwZTlbrajQbcilge9QGYnV5BLnR4yw7DCggEwX6KseQ t]}\n"
 #define LAN                                                                                                            \
 	"network: {subnet: 192.168.1.0/24, gateway: 192.168.1.1, nameservers: [192.168.1.1]}\n"                        \
 	"loadBalancer:\n  pools: [{name: lan, range: 192.168.1.65-192.168.1.127}]\n"

@@ -17,7 +17,7 @@
 /* ---- single values ---- */
 
 static const char ed25519[] =
-	"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAII5MzBLcR+y10u4hjZ6hhRD8M307kr0sRpnXvYjSDm8T pi@example";
+	"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPwZTlbrajQbcilge9QGYnV5BLnR4yw7DCggEwX6KseQ pi@example";
 
 static const struct {
 	const struct kind *kind;
@@ -243,15 +243,15 @@ static const struct {
 	const char *what, *line, *words;
 } key_rows[] = {
 	{ "an ed25519 key", ed25519, NULL },
-	{ "a key without comment", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAII5MzBLcR+y10u4hjZ6hhRD8M307kr0sRpnXvYjSDm8T",
+	{ "a key without comment", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPwZTlbrajQbcilge9QGYnV5BLnR4yw7DCggEwX6KseQ",
 	  NULL },
 	{ "a private key", "-----BEGIN OPENSSH PRIVATE KEY-----", "this is a private key" },
 	{ "a key cut off", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAII5MzBLcR+y10u4hjZ6hhRD8M307kr0sRpnXvYjS x",
 	  "cut off" },
 	{ "a key cut inside base64", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAII5Mz x", "cut off" },
 	{ "a key with more behind it",
-	  "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAII5MzBLcR+y10u4hjZ6hhRD8M307kr0sRpnXvYjSDm8TAAAA", "cut off" },
-	{ "a type that does not fit", "ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAII5MzBLcR+y10u4hjZ6hhRD8M307kr0sRpnXvYjSDm8T",
+	  "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPwZTlbrajQbcilge9QGYnV5BLnR4yw7DCggEwX6KseQAAAA", "cut off" },
+	{ "a type that does not fit", "ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAIPwZTlbrajQbcilge9QGYnV5BLnR4yw7DCggEwX6KseQ",
 	  "another type" },
 	{ "a DSA key", "ssh-dss AAAAB3NzaC1kc3MAAACBAP x", "DSA" },
 	{ "options", "command=\"/bin/sh\" ssh-ed25519 AAAA", "without options" },
@@ -394,7 +394,7 @@ static struct config *load(const char *text, struct faults *f)
 	"access:\n"                                                                                                    \
 	"  user: pi\n"                                                                                                 \
 	"  sshKeys:\n"                                                                                                 \
-	"  - ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAII5MzBLcR+y10u4hjZ6hhRD8M307kr0sRpnXvYjSDm8T\n"
+	"  - ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPwZTlbrajQbcilge9QGYnV5BLnR4yw7DCggEwX6KseQ\n"
 #define NODES                                                                                                          \
 	"nodes:\n"                                                                                                     \
 	"- {name: cp, role: control-plane, board: rpi5, address: 192.168.1.11/24}\n"                                   \
