@@ -148,6 +148,8 @@ static const struct option_row options[] = {
 	{ "subnet", 0, OPT_TEXT, AT(init.subnet), "NET", "your LAN, such as 192.168.1.0/24", "init" },
 	{ "gateway", 0, OPT_TEXT, AT(init.gateway), "IP", "its router", "init" },
 	{ "nameserver", 0, OPT_LIST, AT(init.nameservers), "IP", "DNS server; may be repeated (the gateway)", "init" },
+	{ "dhcp-range", 0, OPT_TEXT, AT(init.dhcp), "RANGE", "what the router hands out, FIRST-LAST (not known)",
+	  "init" },
 	{ "pool", 0, OPT_TEXT, AT(init.pool), "RANGE", "free addresses for services, FIRST-LAST (none)", "init" },
 	{ "address", 0, OPT_TEXT, AT(init.address), "IP", "of the first node, the others follow (.11)", "init" },
 	{ "force", 0, OPT_FLAG, AT(force), NULL, "write into a folder that is not empty", "render" },

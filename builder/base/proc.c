@@ -26,6 +26,7 @@ const struct proc_tool proc_tools[] = {
 	{ "fsck.fat", "dosfstools", "checks the boot partition: pibuild verify", true },
 	{ "diff", "diffutils", "shows what changed in a text: pibuild diff", true },
 	{ "gpgv", "gpgv", "checks the signature of a base: os.signatureKey", true },
+	{ "ssh-keygen", "openssh-client", "makes a key to log in with: pibuild init", true },
 	{ "apt-get", "apt", "resolves the packages of os.base: debian", true },
 	{ "mmdebstrap", "mmdebstrap", "makes the base of os.base: debian", true },
 	{ "arch-test", "arch-test", "tells whether arm64 programs run here, for os.base: debian", true },

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A commented cluster.yaml from answers: options first, then the terminal, then defaults. Every answer is judged by
- * the schema's own kinds, and the whole by what `pibuild check` runs, before the file gets its name.
+ * the schema's own kinds, and the whole by what `pibuild check` runs, before the file gets its name; at a terminal what
+ * will not do is asked again, with the answers so far as suggestions.
  */
 #include <errno.h>
-#include <glob.h>
 
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/proc.h"
 #include "base/sig.h"
+#include "base/spawn.h"
 #include "board/board.h"
 #include "cmd/cmd.h"
 #include "cmd/init.h"
@@ -29,17 +31,29 @@ struct interview {
 struct question {
 	const char *option, *arg;
 	const char *ask;
-	size_t offset; /* of the text */
-	/* NULL when the text will do, and then the value is set; else why not. */
+	size_t text; /* where the answer goes: offset in struct init_answers */
+	/* One of the two sets the value: a kind that takes the text (VALUE: offset in struct init_cluster), or a
+	 * function that returns NULL when the text will do, else why not. */
+	const struct kind *kind;
+	size_t value;
 	const char *(*read)(struct interview *v, const char *text);
-	const char *(*suggest)(const struct interview *v); /* NULL = there is none; "" = nothing */
+	const char *def;				     /* suggestion; "" = none */
+	const char *(*suggest)(const struct interview *v);   /* the same where it takes more; NULL = there is none */
+	const char *(*collision)(const struct interview *v); /* at a terminal: with earlier answers; NULL = none */
+	void (*before)(void);				     /* at a terminal: what one has to know to answer */
+	const char *(*after)(const struct interview *v);     /* ... and what follows from the answer; NULL = nothing */
 	/* Only whoever has the Pis can know: taken unasked with --yes alone. */
 	bool personal;
 };
 
 static const char **answer_of(struct interview *v, const struct question *q)
 {
-	return (const char **)((char *)&v->text + q->offset);
+	return (const char **)((char *)&v->text + q->text);
+}
+
+static const char *address_text(uint32_t addr)
+{
+	return ipv4_text(addr, arena_alloc(IPV4_TEXT));
 }
 
 /* ---- reading answers ---- */
@@ -51,18 +65,6 @@ static const char *read_kind(const struct kind *kind, const char *text, void *ds
 	return kind_text_fault(kind, &l, text, dst);
 }
 
-static const char *read_name(struct interview *v, const char *text)
-{
-	v->values.name = text;
-	return read_kind(&kind_cluster_name, text, NULL);
-}
-
-static const char *read_user(struct interview *v, const char *text)
-{
-	v->values.user = text;
-	return read_kind(&kind_user, text, NULL);
-}
-
 static const char *read_key(struct interview *v, const char *text)
 {
 	static const struct field field = { .key = "key", .kind = &kind_ssh_keys };
@@ -72,7 +74,11 @@ static const char *read_key(struct interview *v, const char *text)
 
 	if (!yaml_is_text(text, strlen(text)))
 		return "the path is not valid UTF-8";
-	yaml_set(yaml_append(list, yaml_map()), "file", yaml_str(text));
+	/* Some paste the line itself. */
+	if (strchr(text, ' ') && (starts_with(text, "ssh-") || starts_with(text, "ecdsa-") || starts_with(text, "sk-")))
+		yaml_append(list, yaml_str(text));
+	else
+		yaml_set(yaml_append(list, yaml_map()), "file", yaml_str(text));
 	schema_read_value(&l, &field, list, "key", &v->values.keys);
 	if (f.errors)
 		return f.list.v[0].msg + strlen("key[0]: ");
@@ -114,11 +120,6 @@ static const char *read_workers(struct interview *v, const char *text)
 	return NULL;
 }
 
-static const char *read_subnet(struct interview *v, const char *text)
-{
-	return read_kind(&kind_network, text, &v->values.subnet);
-}
-
 static const char *outside(const struct interview *v, uint32_t addr)
 {
 	const struct cidr *net = &v->values.subnet;
@@ -146,9 +147,8 @@ static const char *read_nameservers(struct interview *v, const char *text)
 	return why || v->values.nameservers.n ? why : "give at least one address";
 }
 
-static const char *read_pool(struct interview *v, const char *text)
+static const char *read_range(const struct interview *v, const char *text, struct ip_range *r)
 {
-	struct ip_range *r = &v->values.pool;
 	const char *why;
 
 	*r = (struct ip_range){ 0 };
@@ -157,7 +157,41 @@ static const char *read_pool(struct interview *v, const char *text)
 	why = read_kind(&kind_range, text, r);
 	if (!why)
 		why = outside(v, r->first);
-	return why ? why : outside(v, r->last);
+	if (!why)
+		why = outside(v, r->last);
+	if (why)
+		*r = (struct ip_range){ 0 };
+	return why;
+}
+
+static bool range_has(const struct ip_range *r, uint32_t addr)
+{
+	return r->set && addr >= r->first && addr <= r->last;
+}
+
+static const char *read_dhcp(struct interview *v, const char *text)
+{
+	return read_range(v, text, &v->values.dhcp);
+}
+
+static const char *read_pool(struct interview *v, const char *text)
+{
+	return read_range(v, text, &v->values.pool);
+}
+
+/* What `pibuild check` would say of it at the end. */
+static const char *pool_collision(const struct interview *v)
+{
+	const struct init_cluster *c = &v->values;
+
+	if (range_has(&c->pool, c->gateway))
+		return arena_printf("it includes the gateway %s, your router", address_text(c->gateway));
+	vec_foreach (n, &c->nameservers)
+		if (range_has(&c->pool, *n))
+			return arena_printf("it includes the DNS server %s", address_text(*n));
+	if (c->pool.set && c->dhcp.set && c->pool.first <= c->dhcp.last && c->dhcp.first <= c->pool.last)
+		return "the router hands out some of these itself: take others";
+	return NULL;
 }
 
 static const char *read_address(struct interview *v, const char *text)
@@ -169,45 +203,25 @@ static const char *read_address(struct interview *v, const char *text)
 
 /* ---- suggestions ---- */
 
-static const char *suggest_name(const struct interview *v)
+static const char *key_pattern(void)
 {
-	return "homelab";
-}
+	const char *home = getenv("HOME");
 
-static const char *suggest_user(const struct interview *v)
-{
-	return "pi";
+	return home && *home ? path_join(home, ".ssh/*.pub") : NULL;
 }
 
 /* The first .pub file of ~/.ssh that holds keys: certificates of keys end so too. */
 static const char *suggest_key(const struct interview *v)
 {
-	const char *home = getenv("HOME"), *key = NULL;
+	struct key_list files = { 0 };
 	struct interview trial = { 0 };
-	glob_t found;
 
-	if (!home || !*home || glob(path_join(home, ".ssh/*.pub"), 0, NULL, &found) != 0)
-		return NULL;
-	for (size_t i = 0; i < found.gl_pathc && !key; i++)
-		if (!read_key(&trial, found.gl_pathv[i]))
-			key = arena_strdup(found.gl_pathv[i]);
-	globfree(&found);
-	return key;
-}
-
-static const char *suggest_board(const struct interview *v)
-{
-	return "rpi5";
-}
-
-static const char *suggest_servers(const struct interview *v)
-{
-	return "1";
-}
-
-static const char *suggest_workers(const struct interview *v)
-{
-	return "0";
+	if (key_pattern())
+		files = config_key_files(key_pattern());
+	vec_foreach (f, &files)
+		if (!read_key(&trial, *f))
+			return arena_printf("~/.ssh/%s", path_base(*f));
+	return NULL;
 }
 
 static const char *suggest_subnet(const struct interview *v)
@@ -223,13 +237,12 @@ static const char *suggest_gateway(const struct interview *v)
 {
 	struct cidr net;
 	uint32_t gateway;
-	char buf[IPV4_TEXT];
 
 	if (!v->values.subnet.set)
 		return NULL;
 	if (!init_guess_lan(NULL, &net, &gateway) || outside(v, gateway))
 		gateway = cidr_first(v->values.subnet) + 1;
-	return arena_strdup(ipv4_text(gateway, buf));
+	return address_text(gateway);
 }
 
 static const char *suggest_nameservers(const struct interview *v)
@@ -237,47 +250,135 @@ static const char *suggest_nameservers(const struct interview *v)
 	return v->text.gateway;
 }
 
-static const char *suggest_pool(const struct interview *v)
-{
-	return "";
-}
-
 /* Routers and printers mostly have the lowest addresses: the nodes start at .11 where there is room. */
 static const char *suggest_address(const struct interview *v)
 {
 	const struct cidr *net = &v->values.subnet;
 	uint32_t addr = init_free_address(&v->values, cidr_first(*net) + (net->prefix <= 27 ? 11 : 1));
-	char buf[IPV4_TEXT];
 
-	return net->set && addr ? arena_strdup(ipv4_text(addr, buf)) : NULL;
+	return net->set && addr ? address_text(addr) : NULL;
+}
+
+/* ---- said around a question ---- */
+
+static void list_boards(void)
+{
+	const char *const *names;
+	const struct board *b;
+	struct err ignored = { 0 };
+	size_t n;
+
+	if (board_names(&names, &n, &ignored) < 0)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		char least[SIZE_TEXT_MAX], most[SIZE_TEXT_MAX];
+
+		if (board_load(names[i], &b, &ignored) < 0)
+			continue;
+		size_text(b->memory.v[0], least);
+		size_text(board_max_memory(b), most);
+		fprintf(stderr, "  %-6s  %s, %s%s%s%s%s\n", b->name, b->title, least, b->memory.n > 1 ? " to " : "",
+			b->memory.n > 1 ? most : "", b->nic ? "" : ", Wi-Fi only",
+			board_runs_envoy(b, "raspios") ? "" : "; no Ingress/Gateway API");
+	}
+}
+
+static const char *after_servers(const struct interview *v)
+{
+	return v->values.servers > 1 ? init_endpoint_hint : NULL;
+}
+
+static const char *after_address(const struct interview *v)
+{
+	const char *range = init_nodes_range(&v->values);
+
+	return range ? arena_printf("The nodes get %s.", range) : NULL;
 }
 
 /* ---- the interview: later answers are judged by earlier ones ---- */
 
-#define TEXT(member) offsetof(struct init_answers, member)
+#define TEXT(member)  .text = offsetof(struct init_answers, member)
+#define VALUE(member) .value = offsetof(struct init_cluster, member)
 static const struct question questions[] = {
-	{ "user", "NAME", "Your account on the nodes", TEXT(user), read_user, suggest_user, false },
-	{ "key", "FILE", "Public SSH key that may log in", TEXT(key), read_key, suggest_key, false },
-	{ "name", "NAME", "Name of the cluster", TEXT(name), read_name, suggest_name, true },
-	{ "board", "NAME", "Board", TEXT(board), read_board, suggest_board, true },
-	{ "servers", "N", "Control-plane nodes", TEXT(servers), read_servers, suggest_servers, false },
-	{ "workers", "N", "Workers", TEXT(workers), read_workers, suggest_workers, false },
-	{ "subnet", "NET", "Your LAN", TEXT(subnet), read_subnet, suggest_subnet, true },
-	{ "gateway", "IP", "Its router", TEXT(gateway), read_gateway, suggest_gateway, true },
-	{ "nameserver", "IP", "DNS servers", TEXT(nameservers), read_nameservers, suggest_nameservers, false },
-	{ "pool", "RANGE", "Addresses for services, FIRST-LAST, that your router does not hand out", TEXT(pool),
-	  read_pool, suggest_pool, false },
-	{ "address", "IP", "Address of the first node, which the others follow", TEXT(address), read_address,
-	  suggest_address, false },
+	{ "user", "NAME", "Your account on the nodes", TEXT(user), .kind = &kind_user, VALUE(user), .def = "pi" },
+	{ "key", "FILE", "Public SSH key that may log in", TEXT(key), .read = read_key, .suggest = suggest_key },
+	{ "name", "NAME", "Name of the cluster", TEXT(name), .kind = &kind_cluster_name, VALUE(name), .def = "homelab",
+	  .personal = true },
+	{ "board", "NAME", "Board", TEXT(board), .read = read_board, .def = "rpi5", .before = list_boards,
+	  .personal = true },
+	{ "servers", "N", "Control-plane nodes", TEXT(servers), .read = read_servers, .def = "1",
+	  .after = after_servers },
+	{ "workers", "N", "Workers", TEXT(workers), .read = read_workers, .def = "0" },
+	{ "subnet", "NET", "Your LAN", TEXT(subnet), .kind = &kind_network, VALUE(subnet), .suggest = suggest_subnet,
+	  .personal = true },
+	{ "gateway", "IP", "Its router", TEXT(gateway), .read = read_gateway, .suggest = suggest_gateway,
+	  .personal = true },
+	{ "nameserver", "IP", "DNS servers", TEXT(nameservers), .read = read_nameservers,
+	  .suggest = suggest_nameservers },
+	{ "dhcp-range", "RANGE", "What your router hands out by DHCP, FIRST-LAST", TEXT(dhcp), .read = read_dhcp,
+	  .def = "" },
+	{ "pool", "RANGE", "Free addresses for services, FIRST-LAST", TEXT(pool), .read = read_pool, .def = "",
+	  .collision = pool_collision },
+	{ "address", "IP", "Address of the first node, which the others follow", TEXT(address), .read = read_address,
+	  .suggest = suggest_address, .after = after_address },
 };
 
-/* Until the answer will do. */
-static int ask(struct interview *v, const struct question *q, struct err *e)
+static const char *question_read(struct interview *v, const struct question *q, const char *text)
 {
-	const char *suggested = q->suggest(v), *why, *text;
+	return q->read ? q->read(v, text) : read_kind(q->kind, text, (char *)&v->values + q->value);
+}
+
+static const char *question_suggest(const struct interview *v, const struct question *q)
+{
+	return q->suggest ? q->suggest(v) : q->def;
+}
+
+/* Without a key there is nobody who may log in: makes one, as far as the user likes. */
+static int offer_key(struct err *e)
+{
+	const char *program = proc_find("ssh-keygen"), *pattern = key_pattern();
+	_cleanup_(spawn_done) struct spawned s = { 0 };
+	_cleanup_free_ char *line = NULL;
+	const char *file;
+	size_t cap = 0;
+	int r;
+
+	if (!program || !pattern)
+		return 0;
+	file = path_join(path_dir(pattern), "id_ed25519");
+	fprintf(stderr, "There is no SSH key in ~/.ssh. Make one with `ssh-keygen -t ed25519`? [yes]: ");
+	r = cmd_read_line(&line, &cap, e);
+	if (r < 0 || (*line && line[0] != 'y' && line[0] != 'Y'))
+		return r;
+	r = make_dirs(path_dir(file), 0700, e);
+	if (r == 0)
+		r = spawn_start(&s,
+				&(struct spawn){ .path = program,
+						 .argv = (const char *const[]){ "ssh-keygen", "-q", "-t", "ed25519",
+										"-f", file, NULL },
+						 .fds = { STDIN_FILENO, STDERR_FILENO, STDERR_FILENO, -1 } },
+				e);
+	while (r == 0 && spawn_alive(&s)) {
+		spawn_wait(&s, 0.1);
+		r = sig_check(e);
+	}
+	return r;
+}
+
+/* Until the answer will do; the one there is, is the suggestion. */
+static int question_ask(struct interview *v, const struct question *q, struct err *e)
+{
+	const char *suggested = *answer_of(v, q) ? *answer_of(v, q) : question_suggest(v, q), *why, *text;
 	_cleanup_free_ char *line = NULL;
 	size_t cap = 0;
 
+	if (q->read == read_key && !suggested) {
+		if (offer_key(e) < 0)
+			return e->code;
+		suggested = question_suggest(v, q);
+	}
+	if (q->before)
+		q->before();
 	for (;;) {
 		fprintf(stderr, "%s", q->ask);
 		if (suggested)
@@ -287,49 +388,85 @@ static int ask(struct interview *v, const struct question *q, struct err *e)
 			return e->code;
 		text = line + strspn(line, " \t");
 		text = *text || !suggested ? arena_strdup(text) : suggested;
-		why = q->read(v, text);
+		why = question_read(v, q, text);
+		if (!why && q->collision)
+			why = q->collision(v);
 		if (!why) {
 			*answer_of(v, q) = text;
+			why = q->after ? q->after(v) : NULL;
+			if (why)
+				fprintf(stderr, "  %s\n", why);
 			return 0;
 		}
 		fprintf(stderr, "  %s\n", *text ? why : "an answer is needed");
 	}
 }
 
+static int option_fault(const struct question *q, const char *text, const char *why, struct err *e)
+{
+	return err_class(e, CLASS_USAGE, "--%s %s: %s", q->option, text, why);
+}
+
+/* Before anything is asked: an option that cannot be used would lose the answers. */
+static int check_options(struct interview *v, struct err *e)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(questions); i++) {
+		const struct question *q = &questions[i];
+		const char *text = *answer_of(v, q);
+		const char *why = text ? question_read(v, q, text) : NULL;
+
+		if (why)
+			return option_fault(q, text, why, e);
+	}
+	return 0;
+}
+
 /* Without a terminal: what is given, what may be taken unasked, and one message about all the rest. */
-static int take(struct interview *v, const struct question *q, bool yes, struct strbuf *missing, struct err *e)
+static int question_take(struct interview *v, const struct question *q, bool yes, struct strbuf *missing, struct err *e)
 {
 	const char **text = answer_of(v, q), *why;
 
 	if (!*text && (yes || !q->personal))
-		*text = q->suggest(v);
+		*text = question_suggest(v, q);
 	if (!*text) {
 		/* After a gap there may be no suggestion only because it would build on what is missing. */
 		if (!missing->n || q->personal)
 			strbuf_addf(missing, " --%s %s", q->option, q->arg);
 		return 0;
 	}
-	why = q->read(v, *text);
-	return why ? err_class(e, CLASS_USAGE, "--%s %s: %s", q->option, *text, why) : 0;
+	why = question_read(v, q, *text);
+	return why ? option_fault(q, *text, why, e) : 0;
 }
 
-static int interview(struct interview *v, const struct cmd_options *o, struct err *e)
+static int take_all(struct interview *v, bool yes, struct err *e)
 {
-	bool terminal = !o->yes && isatty(STDIN_FILENO) && isatty(STDERR_FILENO);
 	_cleanup_strbuf_ struct strbuf missing = { 0 };
-	int r = 0;
 
-	setvbuf(stdin, NULL, _IONBF, 0); /* what is typed ahead stays where poll() sees it */
-	for (size_t i = 0; i < ARRAY_SIZE(questions) && r == 0; i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(questions); i++)
+		if (question_take(v, &questions[i], yes, &missing, e) < 0)
+			return e->code;
+	if (!missing.n)
+		return 0;
+	return err_class(e, CLASS_USAGE, "%s: give%s%s",
+			 yes ? "not everything has a default" : "there is no terminal to ask on", missing.s,
+			 yes ? "" : " (or --yes to take what suggests itself, as far as it does)");
+}
+
+/* AGAIN: also what was given or answered before, which is then the suggestion. */
+static int ask_all(struct interview *v, bool again, struct err *e)
+{
+	fprintf(stderr, again ? "Once more; Enter keeps an answer.\n"
+			      : "Enter takes what stands in [brackets]; Ctrl-C ends, and nothing is written.\n");
+	for (size_t i = 0; i < ARRAY_SIZE(questions); i++) {
 		const struct question *q = &questions[i];
 
-		r = terminal && !*answer_of(v, q) ? ask(v, q, e) : take(v, q, o->yes, &missing, e);
+		/* An option that an answer has made wrong is asked for like the rest. */
+		if (!again && *answer_of(v, q) && !question_read(v, q, *answer_of(v, q)))
+			continue;
+		if (question_ask(v, q, e) < 0)
+			return e->code;
 	}
-	if (r == 0 && missing.n)
-		return err_class(e, CLASS_USAGE, "%s: give%s%s",
-				 o->yes ? "not everything has a default" : "there is no terminal to ask on", missing.s,
-				 o->yes ? "" : " (or --yes to take what suggests itself, as far as it does)");
-	return r;
+	return 0;
 }
 
 /* ---- writing ---- */
@@ -386,6 +523,14 @@ static int write_config(const struct cmd_options *o, const char *path, const str
 	return r < 0 ? r : outfile_publish(&out, e);
 }
 
+static int write_answers(const struct cmd_options *o, const char *path, const struct init_cluster *c, struct err *e)
+{
+	_cleanup_strbuf_ struct strbuf text = { 0 };
+	int r = init_config_text(c, &text, e);
+
+	return r < 0 ? r : write_config(o, path, &text, e);
+}
+
 static int tell(const struct cmd_options *o, const char *path, const struct init_cluster *c, struct err *e)
 {
 	const char *with = o->config ? arena_printf(" -c %s", shell_word(path)) : "";
@@ -393,16 +538,38 @@ static int tell(const struct cmd_options *o, const char *path, const struct init
 
 	if (o->json)
 		return json_print(json_pack("{s:s, s:[s, s]}", "file", path, "next", next[0], next[1]), e);
-	printf("%s: %u control-plane, %u worker%s\nnext:\n", path, c->servers, c->workers, c->workers == 1 ? "" : "s");
-	printf("  %s\n  %s\n", next[0], next[1]);
+	printf("%s: %u control-plane, %u worker%s: %s\n", path, c->servers, c->workers, c->workers == 1 ? "" : "s",
+	       init_nodes_range(c));
+	if (c->servers > 1)
+		printf("  %s\n", init_endpoint_hint);
+	printf("next:\n  %s\n  %s\n", next[0], next[1]);
 	return 0;
+}
+
+/* Asks until the answers make a cluster that works: none of them is lost by the last. */
+static int interview(struct interview *v, const struct cmd_options *o, const char *path, struct err *e)
+{
+	int r = check_options(v, e);
+
+	setvbuf(stdin, NULL, _IONBF, 0); /* what is typed ahead stays where poll() sees it */
+	for (bool again = false; r == 0; again = true) {
+		r = ask_all(v, again, e);
+		if (r < 0)
+			return r;
+		r = write_answers(o, path, &v->values, e);
+		if (r == 0 || (e->class != CLASS_CONFIG && e->class != CLASS_USAGE))
+			return r;
+		log_error("%s", e->msg);
+		*e = (struct err){ 0 };
+		r = 0;
+	}
+	return r;
 }
 
 int cmd_init(const struct cmd_options *o, struct err *e)
 {
 	const char *path = str_or(o->config, "cluster.yaml");
 	struct interview v = { .text = o->init };
-	_cleanup_strbuf_ struct strbuf text = { 0 };
 	int r = cmd_args(o, 0, 0, "init [-c FILE] [--name NAME ...]", e);
 
 	v.text.key = o->key;
@@ -411,11 +578,11 @@ int cmd_init(const struct cmd_options *o, struct err *e)
 			      o->out_given ? "-o" : "-c -");
 	if (r == 0)
 		r = refuse_existing(o, path, e);
-	if (r == 0)
-		r = interview(&v, o, e);
-	if (r == 0)
-		r = init_config_text(&v.values, &text, e);
-	if (r == 0)
-		r = write_config(o, path, &text, e);
+	if (r < 0)
+		return r;
+	if (!o->yes && isatty(STDIN_FILENO) && isatty(STDERR_FILENO))
+		r = interview(&v, o, path, e);
+	else if ((r = take_all(&v, o->yes, e)) == 0)
+		r = write_answers(o, path, &v.values, e);
 	return r < 0 ? r : tell(o, path, &v.values, e);
 }

@@ -9,7 +9,8 @@
 /* As given by an option or typed at the terminal; NULL = not given yet, "" = none. */
 struct init_answers {
 	const char *name, *user, *key, *board, *servers, *workers;
-	const char *subnet, *gateway, *nameservers, *pool, *address; /* nameservers: separated by commas or blanks */
+	const char *subnet, *gateway, *nameservers, *dhcp, *pool,
+		*address; /* nameservers: separated by commas or blanks */
 };
 
 /* The same as values. */
@@ -20,7 +21,7 @@ struct init_cluster {
 	struct cidr subnet;
 	uint32_t gateway, address; /* of the first node; the others follow */
 	VEC(uint32_t) nameservers;
-	struct ip_range pool;
+	struct ip_range dhcp, pool;
 };
 
 /* The network of the default route in TABLE (NULL: /proc/net/route), and its gateway. False when there is none. */
@@ -28,6 +29,11 @@ bool init_guess_lan(const char *table, struct cidr *ret_subnet, uint32_t *ret_ga
 
 /* The first address from FROM on that nothing else of C has; 0 when the subnet ends before. */
 uint32_t init_free_address(const struct init_cluster *c, uint32_t from);
+
+/* "192.168.1.11 to 192.168.1.14": what the nodes get; NULL when there are too few addresses. */
+const char *init_nodes_range(const struct init_cluster *c);
+/* What several servers need besides. */
+extern const char init_endpoint_hint[];
 
 /* The text of cluster.yaml. -ENOSPC, class USAGE, when the subnet is too small for the nodes. */
 int init_config_text(const struct init_cluster *c, struct strbuf *out, struct err *e);

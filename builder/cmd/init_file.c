@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#include "base/data.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "cmd/init.h"
@@ -26,7 +27,8 @@ static bool is_taken(const struct init_cluster *c, uint32_t addr)
 		if (*n == addr)
 			return true;
 	return addr == c->gateway || addr == cidr_first(c->subnet) ||
-	       (c->pool.set && addr >= c->pool.first && addr <= c->pool.last);
+	       (c->pool.set && addr >= c->pool.first && addr <= c->pool.last) ||
+	       (c->dhcp.set && addr >= c->dhcp.first && addr <= c->dhcp.last);
 }
 
 uint32_t init_free_address(const struct init_cluster *c, uint32_t from)
@@ -34,6 +36,19 @@ uint32_t init_free_address(const struct init_cluster *c, uint32_t from)
 	while (from < cidr_last(c->subnet) && is_taken(c, from))
 		from++;
 	return from < cidr_last(c->subnet) ? from : 0;
+}
+
+const char *init_nodes_range(const struct init_cluster *c)
+{
+	uint32_t first = init_free_address(c, c->address), last = first;
+	char a[IPV4_TEXT], b[IPV4_TEXT];
+
+	for (unsigned i = 1; i < c->servers + c->workers && last; i++)
+		last = init_free_address(c, last + 1);
+	if (!last)
+		return NULL;
+	ipv4_text(first, a);
+	return first == last ? arena_strdup(a) : arena_printf("%s to %s", a, ipv4_text(last, b));
 }
 
 static struct yaml_node *node_of(const struct init_cluster *c, const char *name, enum role role, uint32_t addr)
@@ -88,6 +103,13 @@ static struct yaml_node *access_of(const struct init_cluster *c)
 	return n;
 }
 
+static struct yaml_node *range_of(struct ip_range r)
+{
+	char first[IPV4_TEXT], last[IPV4_TEXT];
+
+	return yaml_strf("%s-%s", ipv4_text(r.first, first), ipv4_text(r.last, last));
+}
+
 static struct yaml_node *network(const struct init_cluster *c)
 {
 	struct yaml_node *n = yaml_map(), *servers = yaml_seq();
@@ -97,21 +119,25 @@ static struct yaml_node *network(const struct init_cluster *c)
 	yaml_set(n, "nameservers", servers);
 	vec_foreach (s, &c->nameservers)
 		yaml_append(servers, text_of(*s));
+	if (c->dhcp.set)
+		yaml_set(n, "dhcpRange", range_of(c->dhcp));
 	return n;
 }
 
 static struct yaml_node *load_balancer(const struct init_cluster *c)
 {
 	struct yaml_node *n = yaml_map(), *pool = yaml_map();
-	char first[IPV4_TEXT], last[IPV4_TEXT];
 
 	if (!c->pool.set)
 		return NULL;
 	yaml_set(pool, "name", yaml_str("lan"));
-	yaml_set(pool, "range", yaml_strf("%s-%s", ipv4_text(c->pool.first, first), ipv4_text(c->pool.last, last)));
+	yaml_set(pool, "range", range_of(c->pool));
 	yaml_append(yaml_set(n, "pools", yaml_seq()), pool);
 	return n;
 }
+
+const char init_endpoint_hint[] = "Several servers are best reached by a name that has the addresses of all of\n"
+				  "  them: cluster.endpoint. Without it nobody joins while the first one is off.";
 
 static const char heading[] =
 	"A K3s cluster on Raspberry Pis, written by `pibuild init` and yours to edit. `pibuild check` says what\n"
@@ -131,8 +157,8 @@ static const struct section {
 	  "Who may log in over SSH: with these public keys, never with a password. Also here: timezone (UTC),\n"
 	  "locale, keyboard, and passwordHash for the console." },
 	{ "network", network,
-	  "The LAN the nodes are on. With dhcpRange, which is what your router hands out, `pibuild check` finds\n"
-	  "addresses that would collide:\n"
+	  "The LAN the nodes are on. dhcpRange is what your router hands out (its web page says): `pibuild check`\n"
+	  "finds addresses that would collide with it.\n"
 	  "  dhcpRange: 192.168.1.128-192.168.1.250\n"
 	  "Also here: interface (eth0), vlan, wifi." },
 	{ "loadBalancer", load_balancer,
@@ -155,6 +181,21 @@ static const struct section {
 	  "kind." },
 };
 
+/* Where editors with the YAML language server find what `pibuild schema` prints. It takes an address up to a blank. */
+static const char *schema_line(void)
+{
+	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.~/-";
+	_cleanup_strbuf_ struct strbuf url = { 0 };
+	struct err ignored = { 0 };
+	const char *path;
+
+	if (data_path("docs/cluster.schema.json", &path, &ignored) < 0 || access(path, R_OK) < 0)
+		return NULL;
+	for (; *path; path++)
+		strbuf_addf(&url, strchr(plain, *path) ? "%c" : "%%%02X", (unsigned char)*path);
+	return arena_printf("yaml-language-server: $schema=file://%s", url.s);
+}
+
 int init_config_text(const struct init_cluster *c, struct strbuf *out, struct err *e)
 {
 	_cleanup_strbuf_ struct strbuf comment = { 0 };
@@ -166,7 +207,7 @@ int init_config_text(const struct init_cluster *c, struct strbuf *out, struct er
 				 "--pool, or another --subnet",
 				 cidr_text(c->subnet), c->servers + c->workers);
 	yaml_set(head, "apiVersion", yaml_str("pibuild/v1"));
-	yaml_emit(head, heading, out);
+	yaml_emit(head, schema_line() ? arena_printf("%s\n%s", schema_line(), heading) : heading, out);
 	for (size_t i = 0; i < ARRAY_SIZE(sections); i++) {
 		const struct section *s = &sections[i];
 		struct yaml_node *value = s->value ? s->value(c) : NULL, *map = yaml_map();

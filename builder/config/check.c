@@ -302,6 +302,20 @@ static void check_dhcp_range(const struct check *x)
 			  range_text(r), cidr_text(c->network.subnet));
 }
 
+/* Nobody but the router knows what it hands out: unless it is told here, a collision shows on the LAN only. */
+static void check_dhcp_range_given(const struct check *x)
+{
+	const struct config *c = x->config;
+	bool fixed = c->lb.pools.n;
+
+	vec_foreach (n, &c->nodes)
+		fixed |= n->address.set;
+	if (fixed && !yaml_find(c->doc, "network.dhcpRange"))
+		note_key(x->faults, c, "network",
+			 "network.dhcpRange is not given: nobody can tell whether your router hands out addresses of "
+			 "nodes or pools; its web page shows the range, FIRST-LAST");
+}
+
 static void check_interface(const struct check *x)
 {
 	const struct config *c = x->config;
@@ -606,6 +620,7 @@ static const struct {
 	{ "static addresses", check_static_needs },
 	{ "name servers", check_nameservers },
 	{ "DHCP range", check_dhcp_range },
+	{ "DHCP range given", check_dhcp_range_given },
 	{ "interface", check_interface },
 	{ "cluster networks", check_cluster_networks },
 	{ "cluster network sizes", check_cluster_sizes },

@@ -39,7 +39,7 @@ at_terminal() {
 	python3 - "$PIBUILD" "$@" <<-'PYTHON'
 		import os, pty, select, signal, sys, time
 		program, answers, *args = sys.argv[1:]
-		answers = answers.encode().decode("unicode_escape").split("|")
+		answers = answers.encode().decode("unicode_escape").split("|") if answers else []
 		pid, fd = pty.fork()
 		if pid == 0:
 		    os.execv(program, [program, "init", *args])
@@ -76,6 +76,16 @@ at_terminal() {
 		'["lab","ann","192.168.7.0/24","192.168.7.1"]' ]
 	[ "$(value '[.nodes[].name]')" = '["cp-1","cp-2","cp-3","w-1","w-2"]' ]
 	[ "$(value '.loadBalancer.pools')" = '[{"name":"lan","range":"192.168.7.64-192.168.7.79"}]' ]
+}
+
+@test "--dhcp-range is written, and neither nodes nor pool may lie in it" {
+	init --name lab "${lan[@]}" --dhcp-range 192.168.7.10-192.168.7.99 --workers 1 >said
+	[ "$(value '[.network.dhcpRange, .nodes[].address]')" = \
+		'["192.168.7.10-192.168.7.99","192.168.7.100/24","192.168.7.101/24"]' ]
+	grep -q '1 control-plane, 1 worker: 192.168.7.100 to 192.168.7.101' said
+	fails 3 'overlaps network.dhcpRange' init --name lab "${lan[@]}" -c b.yaml \
+		--dhcp-range 192.168.7.10-192.168.7.99 --pool 192.168.7.90-192.168.7.120
+	fails 2 '--dhcp-range 10.0.0.1-10.0.0.9: that is no address of a machine' init --name lab "${lan[@]}" -c b.yaml --dhcp-range 10.0.0.1-10.0.0.9
 }
 
 @test "every section has its comment" {
@@ -244,12 +254,14 @@ at_terminal() {
 }
 
 @test "at a terminal it asks for what was not given, and Enter takes the suggestion" {
-	at_terminal 'bob||lab|rpi4||1|192.168.7.0/24|||' --pool none
+	at_terminal 'bob||lab|rpi4||1|192.168.7.0/24||||' --pool none
 	grep -q 'Your account on the nodes \[pi\]: ' talk
 	grep -q 'Its router \[192.168.7.1\]: ' talk
 	grep -q 'DNS servers \[192.168.7.1\]: ' talk
 	grep -q 'first node, which the others follow \[192.168.7.11\]: ' talk
-	refute grep -q 'Addresses for services' talk
+	grep -q 'Enter takes what stands in \[brackets\]; Ctrl-C ends, and nothing is written' talk
+	refute grep -q 'addresses for services' talk
+	grep -q 'The nodes get 192.168.7.11 to 192.168.7.12' talk
 	[ "$(value '[.access.user, .cluster.name, .network.gateway, .nodes[].board]')" = \
 		'["bob","lab","192.168.7.1","rpi4","rpi4"]' ]
 	[ "$(value '.access.sshKeys[]')" = "\"$example_key\"" ]
@@ -257,14 +269,75 @@ at_terminal() {
 }
 
 @test "at a terminal a wrong answer is explained and asked for again" {
-	at_terminal 'root|pi||Lab!|lab||2|3||192.168.7.5/24|192.168.7.0/24|10.0.0.1||9.9.9.9, x|9.9.9.9 1.1.1.1||'
+	at_terminal 'root|pi||Lab!|lab||2|3||192.168.7.5/24|192.168.7.0/24|10.0.0.1||9.9.9.9, x|9.9.9.9 1.1.1.1|7-9|192.168.7.128-192.168.7.250|192.168.7.1-192.168.7.9|192.168.7.120-192.168.7.130||'
 	grep -q 'this is an account of the system' talk
 	grep -q 'use 1 to 32 lower-case letters' talk
 	grep -q 'give 1, 3, 5 or 7' talk
 	grep -q 'the network is 192.168.7.0/24' talk
 	grep -q 'that is no address of a machine in 192.168.7.0/24' talk
+	grep -q 'give a range such as' talk
+	grep -q 'it includes the gateway 192.168.7.1, your router' talk
+	grep -q 'the router hands out some of these itself' talk
 	[ "$(value '.network.nameservers')" = '["9.9.9.9","1.1.1.1"]' ]
+	[ "$(value '.network.dhcpRange')" = '"192.168.7.128-192.168.7.250"' ]
 	"$PIBUILD" check
+}
+
+@test "answers that make no cluster together are asked for again, and none is lost" {
+	at_terminal 'bob||lab|zero2w|||192.168.7.0/24|||||||||rpi5||||||||'
+	grep -q 'a server needs 2.0 GiB' talk
+	grep -q 'Once more; Enter keeps an answer' talk
+	grep -q 'Your account on the nodes \[bob\]: ' talk
+	[ "$(value '[.access.user, .cluster.name, .nodes[0].board]')" = '["bob","lab","rpi5"]' ]
+	rm cluster.yaml
+	at_terminal 'pi||lab|rpi5|1|8|192.168.7.0/29|||||||||||0||||||'
+	grep -q 'too few free addresses for 9 nodes' talk
+	"$PIBUILD" check
+}
+
+@test "an option that cannot be used is told before anything is asked" {
+	run at_terminal '' --pool lots
+	[ "$status" -eq 2 ]
+	refute grep -q 'Your account' talk
+	at_terminal '||||||192.168.7.0/24|192.168.7.1||||' --gateway 10.0.0.1
+	grep -q 'Its router \[10.0.0.1\]: ' talk
+}
+
+@test "at a terminal every board is listed with what it is, from the folder of boards" {
+	mkdir data && cp -r "$top"/{boards,configs,docs} data/
+	sed 's/^title: .*/title: Raspberry Pi 6/' "$top/boards/rpi5.yaml" >data/boards/rpi6.yaml
+	PIBUILD_DATA=$PWD/data run at_terminal '||lab|rpi6|||192.168.7.0/24||||||'
+	grep -q '^  rpi6    Raspberry Pi 6, 1.0 GiB to 16.0 GiB' talk
+	for board in "$top"/boards/*.yaml; do
+		grep -q "^  $(basename "$board" .yaml) .*$(sed -n 's/^title: //p' "$board")" talk || { echo "$board"; return 1; }
+	done
+	grep -q 'zero2w .*Wi-Fi only' talk
+}
+
+@test "several servers: a word about the endpoint" {
+	at_terminal '||lab||3||192.168.7.0/24|||||'
+	grep -q 'cluster.endpoint' talk
+	init --name lab "${lan[@]}" --servers 3 -c b.yaml | grep -q 'cluster.endpoint'
+	init --name lab "${lan[@]}" -c c.yaml >said
+	refute grep -q 'endpoint' said
+}
+
+@test "no line of the talk is wider than 80 columns when the answers are good" {
+	at_terminal '||lab||3|2|192.168.7.0/24|||192.168.7.128-192.168.7.250|192.168.7.64-192.168.7.79|'
+	tr -d '\r' <talk | awk 'length($0) > 100 { print; bad = 1 } END { exit bad }'
+	tr -d '\r' <talk | sed 's/: .*/:/' | awk 'length($0) > 80 { print; bad = 1 } END { exit bad }'
+}
+
+@test "without a key it offers to make one, and takes a pasted line too" {
+	rm home/.ssh/*
+	at_terminal '|yes||||lab||||192.168.7.0/24|||||'
+	grep -q 'Make one with `ssh-keygen -t ed25519`? \[yes\]: ' talk
+	[ "$(value '.access.sshKeys[]' | jq -r .)" = "$(cat home/.ssh/id_ed25519.pub)" ]
+	[ "$(stat -c %a home/.ssh/id_ed25519)" = 600 ]
+	rm -r cluster.yaml home/.ssh
+	at_terminal "|no|$example_key|lab||||192.168.7.0/24|||||"
+	[ "$(value '.access.sshKeys[]' | jq -r .)" = "$example_key" ]
+	[ ! -e home/.ssh ]
 }
 
 @test "at a terminal --yes asks nothing" {
