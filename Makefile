@@ -138,7 +138,8 @@ install: all
 	install -D -m 755 $(B)/pibuild $(DESTDIR)$(PREFIX)/bin/pibuild
 	install -D -m 644 docs/pibuild.1 $(DESTDIR)$(PREFIX)/share/man/man1/pibuild.1
 	install -D -m 644 docs/pibuild.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/pibuild
-	install -D -m 644 docs/status.schema.json $(DESTDIR)$(PREFIX)/share/pibuild/docs/status.schema.json
+	install -d $(DESTDIR)$(PREFIX)/share/pibuild/docs
+	install -m 644 docs/status.schema.json docs/cluster.schema.json $(DESTDIR)$(PREFIX)/share/pibuild/docs/
 	cp -R boards configs overlays $(DESTDIR)$(PREFIX)/share/pibuild/
 	install -d $(DESTDIR)$(PREFIX)/share/pibuild/ci
 	cp scripts/ci/*.sh $(DESTDIR)$(PREFIX)/share/pibuild/ci/
@@ -159,10 +160,17 @@ check-sbom: all
 	@scripts/deps run test
 	PIBUILD=$(abspath $(B)/pibuild) scripts/check-sbom --try
 
+# What an editor shows of a wrong cluster.yaml against what check says of it; takes npm.
+check-editor: all
+	@scripts/deps run test
+	npm install --silent --no-audit --no-fund --prefix $(B)/editor yaml-language-server@1.25.0
+	YAML_LANGUAGE_SERVER=$(abspath $(B)/editor/node_modules/.bin/yaml-language-server) PIBUILD=$(abspath $(B)/pibuild) \
+	  bats --tap tests/cli/schema.bats
+
 clean:
 	rm -rf build build-*
 
-.PHONY: all deps demo bench test test-fast test-powercut test-repeat test-debian test-upstream test-programs fuzz lint install deb check-deb check-container check-sbom clean
+.PHONY: all deps demo bench test test-fast test-powercut test-repeat test-debian test-upstream test-programs fuzz lint install deb check-deb check-container check-sbom check-editor clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 -include $(shell find $(B)/builder $(B)/tests -type f -name '*.d' 2>/dev/null)

@@ -3,6 +3,7 @@
 
 #include "base/data.h"
 #include "base/file.h"
+#include "board/board.h"
 #include "cmd/cmd.h"
 
 /* The report is written by shell scripts on the card and read by anybody: its schema is a file, not made from tables.
@@ -23,14 +24,17 @@ static int print_status_schema(struct err *e)
 
 int cmd_schema(const struct cmd_options *o, struct err *e)
 {
+	struct schema_names boards;
 	int r = cmd_args(o, 0, 0, "schema [--reference | --status]", e);
 
 	if (r < 0)
 		return r;
 	if (o->status)
 		return print_status_schema(e);
-	if (!o->reference)
-		return config_print_schema(e);
+	if (!o->reference) {
+		r = board_names(&boards.v, &boards.n, e);
+		return r < 0 ? r : config_print_schema(&boards, e);
+	}
 	config_print_reference();
 	return 0;
 }

@@ -235,8 +235,13 @@ void config_check(const struct config *c, const struct cluster_versions *v, stru
 /* Whether what the references to secrets lead to is there; no command is run. */
 void config_check_secrets(const struct config *c, struct faults *f);
 
-/* JSON Schema (draft 2020-12) of cluster.yaml, and the reference page in Markdown, from the table. */
-int config_print_schema(struct err *e);
+/* JSON Schema (draft 2020-12) of cluster.yaml with the names of all boards, and the reference page in Markdown, from
+ * the table. */
+struct schema_names {
+	const char *const *v;
+	size_t n;
+};
+int config_print_schema(const struct schema_names *boards, struct err *e);
 void config_print_reference(void);
 
 #endif

@@ -79,7 +79,12 @@ static const char *parse_base(const struct loader *l, const char *text, void *ds
 			    near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
 }
 
-const struct kind kind_base = { .name = "raspios, raspios-bookworm, debian, path or URL", .parse = parse_base };
+const struct kind kind_base = {
+	.name = "raspios, raspios-bookworm, debian, path or URL",
+	.words = "give raspios, raspios-bookworm, debian, the path of an image or an https:// address",
+	.editor_pattern = "^(raspios|raspios-bookworm|debian|https://.*|(?!.*://)(.*/.*|.*[.](img|xz|gz|zst)))$",
+	.parse = parse_base,
+};
 
 /* ---- cilium.valuesFile, mirrors[].caFile ---- */
 
@@ -273,9 +278,12 @@ static void ssh_keys_schema(const struct field *f, json_t *out)
 {
 	json_object_set_new(out, "type", json_string("array"));
 	json_object_set_new(out, "items",
-			    json_pack("{s:[{s:s, s:s}, {s:s, s:{s:{s:s}}, s:[s], s:b}]}", "anyOf", "type", "string",
-				      "pattern", "^(ssh-|ecdsa-|sk-)", "type", "object", "properties", "file", "type",
-				      "string", "required", "file", "additionalProperties", 0));
+			    json_pack("{s:[{s:s, s:s, s:s}, {s:s, s:{s:{s:s, s:i}}, s:[s], s:b}]}", "anyOf", "type",
+				      "string", "pattern", "^(ssh-(ed25519|rsa)|ecdsa-|sk-)[^ ]* +AAAA[A-Za-z0-9+/]",
+				      "patternErrorMessage",
+				      "give a line of a .pub file, or {file: ~/.ssh/id_ed25519.pub}", "type", "object",
+				      "properties", "file", "type", "string", "minLength", 1, "required", "file",
+				      "additionalProperties", 0));
 }
 
 const struct kind kind_ssh_keys = { .name = "list of keys", .node = ssh_keys_node, .schema = ssh_keys_schema };

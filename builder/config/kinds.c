@@ -100,7 +100,9 @@ static const char *check_crypt(const char *text)
 		       : NULL;
 }
 
-#define LABEL	 "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+#define LABEL "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+/* 0 to 255 without a leading zero. */
+#define OCTET	 "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 #define ANY_CASE "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 
 const struct kind kind_cluster_name = {
@@ -112,12 +114,14 @@ const struct kind kind_node_name = {
 	.name = "host name",
 	.pattern = "^" LABEL "$",
 	.words = "use 1 to 63 lower-case letters, digits and '-', with a letter or digit at both ends, no dots",
+	.editor_pattern = "^(?!(common|control-plane|worker|localhost)$)" LABEL "$",
 	.check = check_node_name,
 };
 const struct kind kind_host = {
 	.name = "host name or address",
 	.pattern = "^" LABEL "([.]" LABEL ")*$",
 	.words = "give a name such as api.home.example.com or an IPv4 address, without https:// and without a port",
+	.editor_pattern = "^((?![0-9.]+$)" LABEL "([.]" LABEL ")*|" OCTET "([.]" OCTET "){3})$",
 	.check = check_host,
 };
 const struct kind kind_domain = {
@@ -131,6 +135,7 @@ const struct kind kind_user = {
 	.name = "user name",
 	.pattern = "^[a-z_][a-z0-9_-]{0,31}$",
 	.words = "use up to 32 lower-case letters, digits, '_' and '-', starting with a letter",
+	.editor_pattern = "^(?!(root|daemon|bin|sys|sudo|adm|users|nobody|systemd-.*)$)[a-z_][a-z0-9_-]{0,31}$",
 	.check = check_user,
 };
 const struct kind kind_timezone = {
@@ -341,13 +346,41 @@ static void unsigned_schema(const struct field *f, json_t *out)
 	json_object_set_new(out, "minimum", json_integer(0));
 }
 
-/* Patterns of these are for editors; the functions are stricter. */
-#define IP_RE "[0-9]{1,3}([.][0-9]{1,3}){3}"
-const struct kind kind_network = { .name = "IPv4 network", .parse = parse_network };
-const struct kind kind_address = { .name = "IPv4 address with /size", .parse = parse_address };
-const struct kind kind_ip = { .name = "IPv4 address", .parse = parse_ip };
-const struct kind kind_range = { .name = "IPv4 range", .parse = parse_range };
-const struct kind kind_memory = { .name = "size", .parse = parse_memory };
+/* What parse_*() take but for what needs arithmetic, such as bits of a host in a network. */
+#define USABLE "(?!0[.]|127[.]|169[.]254[.]|22[4-9][.]|2[3-5][0-9][.])"
+#define IPV4   USABLE OCTET "([.]" OCTET "){3}"
+#define SIZE   "/([89]|[12][0-9]|30)"
+
+const struct kind kind_network = {
+	.name = "IPv4 network",
+	.words = "give an IPv4 network such as 192.168.1.0/24, of /8 to /30",
+	.editor_pattern = "^" IPV4 SIZE "$",
+	.parse = parse_network,
+};
+const struct kind kind_address = {
+	.name = "IPv4 address with /size",
+	.words = "give an address with the size of its network, such as 192.168.1.11/24",
+	.editor_pattern = "^" IPV4 SIZE "$",
+	.parse = parse_address,
+};
+const struct kind kind_ip = {
+	.name = "IPv4 address",
+	.words = "give an IPv4 address such as 192.168.1.1",
+	.editor_pattern = "^" IPV4 "$",
+	.parse = parse_ip,
+};
+const struct kind kind_range = {
+	.name = "IPv4 range",
+	.words = "give a range such as 192.168.1.65-192.168.1.127, without blanks, the lower address first",
+	.editor_pattern = "^" IPV4 "-" IPV4 "$",
+	.parse = parse_range,
+};
+const struct kind kind_memory = {
+	.name = "size",
+	.words = "give a size such as 512MiB or 4GiB",
+	.editor_pattern = "^[1-9][0-9]{0,6}[MG]i?B$",
+	.parse = parse_memory,
+};
 const struct kind kind_vlan = { .name = "1 to 4094", .parse = parse_vlan, .schema = vlan_schema };
 const struct kind kind_unsigned = { .name = "number", .parse = parse_unsigned, .schema = unsigned_schema };
 

@@ -24,6 +24,8 @@ struct kind {
 
 	const char *pattern; /* ERE that is an ECMA regular expression too; goes into the JSON Schema */
 	const char *words;   /* what the pattern asks for */
+	/* ECMA regular expression for the JSON Schema alone, where the functions below say more about a wrong value. */
+	const char *editor_pattern;
 	/* NULL when TEXT will do, else why not. Runs after the pattern. */
 	const char *(*check)(const char *text);
 	/* As check, and fills DST. */

@@ -73,6 +73,206 @@ need_jsonschema() {
 	done
 }
 
+@test "docs/cluster.schema.json is what the program prints" {
+	diff -u "$top/docs/cluster.schema.json" schema.json
+}
+
+@test "the schema has an id, every board, and words for every pattern" {
+	jq -e '."$id" == "urn:pibuild:v1:cluster"' schema.json
+	jq -r '.properties.nodes.items.properties.board.enum[]' schema.json | diff - <(basename -s .yaml "$top"/boards/*.yaml | sort)
+	jq -e '[.. | objects | select(has("pattern") and (has("patternErrorMessage") | not))] == []' schema.json
+}
+
+# KEY VALUE, one a line; wrong ones, then after a line "--" good ones.
+addresses() {
+	cat <<-'EOT'
+		subnet 192.168.1.0
+		subnet 192.168.1.0/33
+		subnet 192.168.1.0/7
+		subnet 192.168.1.0/31
+		subnet 192.168.1.256/24
+		subnet 192.168.01.0/24
+		subnet 127.0.0.0/8
+		subnet 0.0.0.0/8
+		subnet fd00::/64
+		gateway 192.168.1
+		gateway 192.168.1.1/24
+		gateway 192.168.1.300
+		gateway 224.0.0.1
+		gateway 169.254.1.1
+		gateway fe80::1
+		gateway router.lan
+		dhcpRange 192.168.1.128
+		dhcpRange 192.168.1.128 - 192.168.1.250
+		dhcpRange 192.168.1.128-250
+		dhcpRange 192.168.1.128-192.168.1.256
+		address 192.168.1.11
+		address 192.168.1.11/0
+		address 192.168.1.11/240
+		address 127.0.0.1/24
+		address ::1/64
+		memory 4
+		memory 4 GiB
+		memory 4G
+		memory 0GiB
+		board pi5
+		name control-plane
+		name CP
+		user root
+		endpoint https://api.lan
+		endpoint 192.168.1
+		endpoint 192.168.1.256
+		--
+		subnet 192.168.1.0/24
+		gateway 192.168.1.2
+		dhcpRange 192.168.1.200-192.168.1.255
+		address 192.168.1.250/24
+		memory 8GB
+		memory 4096MiB
+		board rpi500
+		name cp1
+		user ann
+		endpoint api.lan
+		endpoint 192.168.1.11
+	EOT
+}
+
+whole() {
+	cat <<-'EOT'
+		apiVersion: pibuild/v1
+		cluster:
+		  name: lab
+		  endpoint: api.lan
+		access:
+		  user: pi
+		  sshKeys: [{file: ~/.ssh/id_ed25519.pub}]
+		network:
+		  subnet: 192.168.1.0/24
+		  gateway: 192.168.1.1
+		  nameservers: [192.168.1.1]
+		  dhcpRange: 192.168.1.200-192.168.1.240
+		loadBalancer:
+		  pools:
+		    - name: lan
+		      range: 192.168.1.65-192.168.1.127
+		cilium:
+		nodes:
+		  - name: cp-1
+		    role: control-plane
+		    board: rpi5
+		    address: 192.168.1.11/24
+		    memory: 8GiB
+	EOT
+}
+
+# wrong KEY VALUE: the cluster of whole with another value of the last such key.
+wrong() {
+	whole | tac | awk -v key="$1" -v value="$2" '!done && match($0, "^ *(- )?" key ":") {
+		$0 = substr($0, 1, RLENGTH) " " value; done = 1 } { print }' | tac
+}
+
+@test "the schema takes and refuses the same addresses, boards and names as check" {
+	need_jsonschema
+	local want=invalid code=3 n=0
+	while read -r key value; do
+		[ "$key" != -- ] || { want=valid && code=0 && continue; }
+		wrong "$key" "$value" >bad.yaml
+		[ "$(judge bad.yaml | tail -n 1)" = $want ] || { echo "schema: $key: $value: not $want"; return 1; }
+		run "$PIBUILD" check -c bad.yaml
+		[ "$status" -eq $code ] || { echo "check: $key: $value: $output"; return 1; }
+		n=$((n + 1))
+	done < <(addresses)
+	[ "$n" -gt 40 ]
+}
+
+# A language server on this machine; `make check-editor` brings one.
+need_language_server() {
+	server=${YAML_LANGUAGE_SERVER:-$(command -v yaml-language-server || true)}
+	[ -x "$server" ] || skip "needs yaml-language-server of npm: make check-editor"
+}
+
+@test "an editor has nothing against the examples" {
+	need_language_server
+	whole >whole.yaml
+	python3 "$top/tests/lib/lsp.py" "$server" --schema schema.json whole.yaml \
+		"$top"/configs/{default,single,homelab,ha,mixed,airgap,wifi,azure,route53,demo}.yaml >said
+	[ ! -s said ] || { cat said; return 1; }
+}
+
+@test "an editor complains where check does" {
+	need_language_server
+	local n=0
+	while read -r key value; do
+		[ "$key" != -- ] || break
+		wrong "$key" "$value" >"bad-$((n += 1)).yaml"
+	done < <(addresses)
+	while read -r edit; do
+		whole | sed -E "$edit" >"bad-$((n += 1)).yaml"
+		! cmp -s <(whole) "bad-$n.yaml" || { echo "changes nothing: $edit"; return 1; }
+	done <<-'EOT'
+		s/gateway:/gatway:/
+		s/cluster:/clustr:/
+		s/role: .*/role: master/
+		s/role: .*/role: server/
+		s/    role: .*//
+		s/  user: .*//
+		s/^apiVersion: .*/apiVersion: pibuild\/v2/
+		s/^cilium:/cilium: {ingress: yes}/
+		s/^cilium:/cilium: {ingress: "true"}/
+		s/^cilium:/cilium: {hubble: {ui: "no"}}/
+		s/^cilium:/cilium: on/
+		s/^cilium:/airgap: 1/
+		s/^cilium:/versions: {k3s: latest}/
+		s/^cilium:/versions: {k3s: 1.36.4}/
+		s/^cilium:/versions: {cilium: v1.20.0}/
+		s/^cilium:/certManager: {dns01: {provider: digitalocean, accessToken: dop_v1_x}}/
+		s/^cilium:/certManager: {dns01: {provider: digitalocean, apiToken: {env: X}}}/
+		s/^cilium:/certManager: {issuers: [letsencrypt]}/
+		s/^cilium:/certManager: {email: me}/
+		s/^cilium:/os: {base: ubuntu}/
+		s/^cilium:/os: {base: "http:\/\/x\/y.img"}/
+		s/^cilium:/mirrors: [{from: "http:\/\/x\/", to: "https:\/\/y\/"}]/
+		s/subnet:.*/&\n  vlan: 5000/
+		s/subnet:.*/&\n  wifi: {ssid: x, passphrase: secret123, country: DE}/
+		s/subnet:.*/&\n  wifi: {ssid: x, passphrase: {env: PATH}, country: Germany}/
+		s/nameservers: .*/nameservers: 192.168.1.1/
+		s/nameservers: .*/nameservers: [192.168.1.1, dns.lan]/
+		s/sshKeys: .*/sshKeys: ~\/.ssh\/id_ed25519.pub/
+		s/sshKeys: .*/sshKeys: [~\/.ssh\/id_ed25519.pub]/
+		s/sshKeys: .*/sshKeys: [{path: x}]/
+		s/  user: .*/&\n  timezone: Berlin time/
+		s/  user: .*/&\n  passwordHash: secret/
+		s/  user: .*/&\n  user: ann/
+		s/range: .*/range: 192.168.1.64\/26/
+		s/  pools:/  pools: {}\n  pool:/
+	EOT
+	python3 "$top/tests/lib/lsp.py" "$server" --schema schema.json bad-*.yaml >editor
+	for file in bad-*.yaml; do
+		run "$PIBUILD" check -c "$file"
+		[ "$status" -eq 3 ] || { cat "$file"; echo "check takes it"; return 1; }
+		comm -12 <(sed -n "s/^\($file:[0-9]*\):.*/\1/p" editor | sort -u) \
+			<(sed -n "s/^\($file:[0-9]*\):[0-9]*: error.*/\1/p" <<<"$output" | sort -u) | grep -q . || {
+			echo "$file, check: $output" && grep "^$file:" editor && cat "$file"
+			return 1
+		}
+	done
+}
+
+@test "a file of init finds its schema in any editor, wherever pibuild lies" {
+	mkdir 'da ta%é' && cp -r "$top"/{boards,configs,docs} 'da ta%é/'
+	for data in "$top" "$PWD/da ta%é"; do
+		PIBUILD_DATA=$data "$PIBUILD" init --yes --subnet 192.168.7.0/24 -c "lab-${#data}.yaml" >/dev/null
+		url=$(sed -n '1s/^# yaml-language-server: \$schema=file:\/\/\([^ ]*\)$/\1/p' "lab-${#data}.yaml")
+		cmp "$(python3 -c 'import sys, urllib.parse; print(urllib.parse.unquote(sys.argv[1]))' "$url")" schema.json
+		sed 's/^  gateway: .*/  gateway: router.lan/' "lab-${#data}.yaml" >"bad-${#data}.yaml"
+	done
+	need_language_server
+	python3 "$top/tests/lib/lsp.py" "$server" lab-*.yaml >said
+	[ ! -s said ] || { cat said; return 1; }
+	python3 "$top/tests/lib/lsp.py" "$server" bad-*.yaml >said
+	[ "$(grep -c 'give an IPv4 address such as' said)" -eq 2 ] || { cat said; return 1; }
+}
+
 @test "docs/reference.md is what the program prints" {
 	"$PIBUILD" schema --reference >reference.md
 	diff -u "$top/docs/reference.md" reference.md
