@@ -11,7 +11,7 @@ setup() {
 	cat >cluster.yaml <<-EOT
 		apiVersion: pibuild/v1
 		cluster: {name: lab}
-		access: {user: pi, sshKeys: [ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAII5MzBLcR+y10u4hjZ6hhRD8M307kr0sRpnXvYjSDm8T test]}
+		access: {user: pi, sshKeys: [ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPwZTlbrajQbcilge9QGYnV5BLnR4yw7DCggEwX6KseQ test]}
 		network: {subnet: 192.168.1.0/24, gateway: 192.168.1.1, nameservers: [192.168.1.1]}
 		loadBalancer: {pools: [{name: lan, range: 192.168.1.65-192.168.1.80}]}
 		cilium: {valuesFile: extra.yaml}
