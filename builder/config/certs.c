@@ -67,6 +67,7 @@ static void read_value(struct loader *l, const struct dns01_key *k, const struct
 	if (k->secret_path && (!k->text_path || n->type == YAML_MAP)) {
 		f.kind = &kind_secret;
 		schema_read_value(l, &f, n, path, &v.secret);
+		v.secret.form = k->form;
 	} else {
 		schema_read_value(l, &f, n, path, &v.text);
 	}

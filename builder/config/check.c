@@ -571,6 +571,7 @@ static void check_versions(const struct check *x)
 
 /* ---- secrets behind references ---- */
 
+/* What a command prints is seen by the build alone: here none is run. */
 static void probe(const struct check *x, const char *key, const struct secret_ref *ref)
 {
 	struct err e = { 0 };
@@ -581,27 +582,11 @@ static void probe(const struct check *x, const char *key, const struct secret_re
 		fault_key(x->faults, x->config, key, "%s: %s", key, e.msg);
 }
 
-/* What a command would say is seen by the build alone: here none is run. */
-static void check_passphrase(const struct check *x)
-{
-	static const char key[] = "network.wifi.passphrase";
-	const struct secret_ref *ref = &x->config->network.wifi.passphrase;
-	const char *text, *why;
-	struct err e = { 0 };
-	size_t n;
-
-	if (ref->kind != SECRET_ENV && ref->kind != SECRET_FILE)
-		return;
-	why = secret_resolve(ref, SECRET_READ, &text, &n, &e) < 0 ? e.msg : value_wpa_fault(text, n);
-	if (why)
-		fault_key(x->faults, x->config, key, "%s: %s", key, why);
-}
-
 void config_check_secrets(const struct config *c, struct faults *f)
 {
 	const struct check x = { .config = c, .faults = f };
 
-	check_passphrase(&x);
+	probe(&x, "network.wifi.passphrase", &c->network.wifi.passphrase);
 	vec_foreach (v, &c->cert_manager.dns01)
 		probe(&x, arena_printf("certManager.dns01.%s", v->key), &v->secret);
 }

@@ -54,11 +54,13 @@ struct secret_ref {
 	enum { SECRET_NONE, SECRET_ENV, SECRET_FILE, SECRET_COMMAND } kind;
 	const char *name;	 /* variable, or absolute path of the file */
 	const char *const *argv; /* command, NULL terminated */
+	/* What the text has to be like; see config/secrettext.c. */
+	enum secret_form { SECRET_TOKEN, SECRET_PASSPHRASE, SECRET_BASE64, SECRET_JSON, SECRET_FORM_COUNT } form;
 };
 enum secret_use { SECRET_PROBE, SECRET_READ, SECRET_SKIP };
-/* READ: the bytes, a single trailing newline removed, on the arena. PROBE: checks that variable or file are there,
- * runs no command, returns "". SKIP: returns "" and looks at nothing. Class CONFIG when it cannot be had; at most 64
- * KiB; never logged. */
+/* READ: the bytes, a single trailing newline removed, on the arena. PROBE: looks at variable or file in the same way,
+ * runs no command, returns "". SKIP: returns "" and looks at nothing. Class CONFIG when it cannot be had or cannot be
+ * what REF's form says; at most 64 KiB; never logged. */
 int secret_resolve(const struct secret_ref *ref, enum secret_use use, const char **ret, size_t *ret_n, struct err *e);
 
 enum role { ROLE_CONTROL_PLANE, ROLE_WORKER, ROLE_COUNT };

@@ -6,7 +6,7 @@
 #ifndef CONFIG_DNS01_H
 #define CONFIG_DNS01_H
 
-#include "base/util.h"
+#include "config/config.h"
 
 struct kind;
 
@@ -20,6 +20,7 @@ struct dns01_key {
 	 * NULL = it cannot be a secret. */
 	const char *secret_path, *secret_key;
 	const struct kind *kind; /* of plain text */
+	enum secret_form form;	 /* of the secret */
 	const char *help, *example;
 };
 

@@ -125,7 +125,7 @@ static const struct field wifi_fields[] = {
 	  .help = "name of the Wi-Fi network",
 	  .example = "Home" },
 	{ .key = "passphrase",
-	  .kind = &kind_secret,
+	  .kind = &kind_passphrase,
 	  AT(network.wifi.passphrase),
 	  .flags = REQUIRED,
 	  .help = "WPA passphrase of 8 to 63 characters, by reference",

@@ -116,6 +116,9 @@ static const char *parse_ca_file(const struct loader *l, const char *text, void 
 		return why;
 	if (file_read(path, 1 * MIB, &pem, &n, &e) < 0)
 		return arena_strdup(e.msg);
+	why = value_encoding_fault(pem, n, path); /* a mark before the first line hides it from OpenSSL */
+	if (why)
+		return arena_printf("%s %s", path, why);
 	if (!strstr(pem, "-----BEGIN CERTIFICATE-----"))
 		return "the file holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)";
 	*(const char **)dst = path;
@@ -228,11 +231,15 @@ const char *config_read_keys(const char *path, struct key_list *keys)
 		return access(path, F_OK) < 0 && errno == ENOENT ? missing_key(path) : why;
 	if (file_read(path, 64 * KIB, &text, &n, &e) < 0)
 		return arena_strdup(e.msg);
-	if (strstr(text, "PRIVATE KEY"))
-		return arena_printf("%s is a private key, which must never leave your computer; give %s.pub", path,
-				    path_base(path));
+	why = value_encoding_fault(text, n, path);
+	if (why)
+		return arena_printf("%s %s", path, why);
+	why = value_ssh_file_fault(text, path);
+	if (why)
+		return why;
 	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-		if (line[strspn(line, " \t\r")] == '\0' || line[0] == '#')
+		line += strspn(line, " \t\r");
+		if (!*line || *line == '#')
 			continue;
 		why = add_key(line, keys);
 		if (why)
@@ -246,6 +253,7 @@ static void key_item(struct loader *l, const struct yaml_node *n, const char *pa
 	const struct yaml_node *file = yaml_get(n, "file");
 	static const char *const names[] = { "file" };
 	const char *why;
+	size_t before = keys->n;
 
 	if (n->type == YAML_SCALAR) {
 		why = add_key(arena_strdup(n->text), keys);
@@ -258,6 +266,11 @@ static void key_item(struct loader *l, const struct yaml_node *n, const char *pa
 	/* No text of the entry in the message: it may be a private key. */
 	if (why)
 		schema_fault(l, n, path, "%s", why);
+	for (size_t i = before; i < keys->n; i++) {
+		why = value_ssh_key_doubt(keys->v[i]);
+		if (why)
+			note_at(l->faults, n, "%s: %s", path, why);
+	}
 }
 
 static void ssh_keys_node(struct loader *l, const struct field *f, const struct yaml_node *n, const char *path,
@@ -381,3 +394,17 @@ static void secret_schema(const struct field *f, json_t *out)
 }
 
 const struct kind kind_secret = { .name = "secret", .node = secret_node, .schema = secret_schema, .secret = true };
+
+static void passphrase_node(struct loader *l, const struct field *f, const struct yaml_node *n, const char *path,
+			    void *dst)
+{
+	secret_node(l, f, n, path, dst);
+	((struct secret_ref *)dst)->form = SECRET_PASSPHRASE;
+}
+
+const struct kind kind_passphrase = {
+	.name = "secret",
+	.node = passphrase_node,
+	.schema = secret_schema,
+	.secret = true,
+};

@@ -65,7 +65,8 @@ extern const struct kind kind_network, kind_address, kind_ip, kind_range, kind_m
 extern const struct kind kind_base, kind_values_file, kind_key_file, kind_ca_file;
 extern const struct kind kind_choice, kind_tristate, kind_api_version;
 /* Not scalars */
-extern const struct kind kind_map, kind_list, kind_secret, kind_ssh_keys, kind_dns01, kind_issuers, kind_versions;
+extern const struct kind kind_map, kind_list, kind_secret, kind_passphrase, kind_ssh_keys, kind_dns01, kind_issuers,
+	kind_versions;
 
 /* NULL when K takes TEXT, else why not; DST (may be NULL for kinds that keep the text) is filled on success. */
 const char *kind_text_fault(const struct kind *k, const struct loader *l, const char *text, void *dst);

@@ -16,7 +16,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/sig.h"
-#include "config/config.h"
+#include "config/values.h"
 
 #define MAX_SECRET (64 * KIB)
 #define TIMEOUT	   60 /* seconds */
@@ -46,7 +46,8 @@ static int open_file(const char *path, int *ret_fd, struct err *e)
 	if (st.st_size > (off_t)MAX_SECRET)
 		return err_class(e, CLASS_CONFIG, "the secret's file %s is larger than 64 KiB", path);
 	if (st.st_mode & 077)
-		log_warning("%s holds a secret and others on this machine can read it: chmod 600 %s", path, path);
+		log_warning("%s holds a secret and others on this machine can read it: chmod 600 %s", path,
+			    shell_word(path));
 	*ret_fd = take_fd(&fd);
 	return 0;
 }
@@ -203,16 +204,30 @@ static int read_secret(const struct secret_ref *ref, struct text *t, struct err 
 	return err_set(e, -EINVAL, "no secret is referenced");
 }
 
+/* As the first words of a message. */
+static const char *subject(const struct secret_ref *ref)
+{
+	static const char *const words[] = { [SECRET_ENV] = "the environment variable",
+					     [SECRET_FILE] = "the secret's file",
+					     [SECRET_COMMAND] = "the output of the secret's command" };
+
+	return arena_printf("%s %s", words[ref->kind], ref->name);
+}
+
 static int check_secret(const struct secret_ref *ref, struct text *t, struct err *e)
 {
+	const char *why;
+
 	if (t->n > MAX_SECRET)
-		return err_class(e, CLASS_CONFIG, "the secret of %s is larger than 64 KiB", ref->name);
+		return err_class(e, CLASS_CONFIG, "%s is larger than 64 KiB", subject(ref));
 	if (t->n && t->s[t->n - 1] == '\n')
-		t->n--;
-	if (!t->n)
-		return err_class(e, CLASS_CONFIG, "the secret of %s is empty", ref->name);
-	if (!yaml_is_text(t->s, t->n))
-		return err_class(e, CLASS_CONFIG, "the secret of %s is no text (UTF-8 without NUL)", ref->name);
+		t->s[--t->n] = '\0';
+	why = value_secret_fault(ref->form, t->s, t->n, ref->kind == SECRET_FILE ? ref->name : NULL);
+	if (why)
+		return err_class(e, CLASS_CONFIG, "%s %s", subject(ref), why);
+	why = value_secret_doubt(ref->form, t->s, t->n);
+	if (why)
+		log_warning("%s %s", subject(ref), why);
 	return 0;
 }
 

@@ -144,13 +144,26 @@ int value_semver(const char *s, struct semver *ret)
 	return 0;
 }
 
-const char *value_wpa_fault(const char *s, size_t n)
+/* UTF-16 without a mark is known by the NUL that is half of every letter of English. */
+static bool is_utf16(const char *s, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
-		if (iscntrl((unsigned char)s[i]))
-			return "a WPA passphrase holds no control characters, and this one does; does its file have "
-			       "Windows line ends, or more than one line?";
-	return n < 8 || n > 63 ? arena_printf("a WPA passphrase has 8 to 63 characters, this one has %zu", n) : NULL;
+	if (n >= 2 && (!memcmp(s, "\xff\xfe", 2) || !memcmp(s, "\xfe\xff", 2)))
+		return true;
+	return n >= 4 && n % 2 == 0 && ((s[0] && !s[1] && s[2] && !s[3]) || (!s[0] && s[1] && !s[2] && s[3]));
+}
+
+const char *value_encoding_fault(const char *s, size_t n, const char *path)
+{
+	const char *word = path ? shell_word(path) : "";
+
+	if (is_utf16(s, n))
+		return arena_printf("is text in UTF-16, as Windows PowerShell writes it; save it as UTF-8%s%s%s%s",
+				    path ? ": t=$(iconv -f UTF-16 -t UTF-8 " : "", word,
+				    path ? ") && printf '%s\\n' \"$t\" >" : "", word);
+	if (n >= 3 && !memcmp(s, "\xef\xbb\xbf", 3))
+		return arena_printf("starts with a byte order mark, as editors on Windows write it; remove it%s%s",
+				    path ? ": sed -i '1s/^\\xef\\xbb\\xbf//' " : "", word);
+	return yaml_is_text(s, n) ? NULL : "is no text (UTF-8 without NUL)";
 }
 
 char *ipv4_text(uint32_t addr, char buf[IPV4_TEXT])

@@ -24,8 +24,17 @@ int value_semver(const char *s, struct semver *ret);
 
 /* NULL for a line of authorized_keys without options, else why it is none. */
 const char *value_ssh_key_fault(const char *line);
+/* NULL, or why a key without fault is a bad one. */
+const char *value_ssh_key_doubt(const char *line);
+/* NULL, or which other form of a key TEXT is, the content of PATH (NULL = of no file), and what to do. */
+const char *value_ssh_file_fault(const char *text, const char *path);
 
-/* NULL, or why the N bytes can be no WPA passphrase. */
-const char *value_wpa_fault(const char *s, size_t n);
+/* NULL when the N bytes are text in UTF-8 without byte order mark, else what is wrong ("starts with ...") and, for the
+ * file PATH (NULL = none), the command that mends it. */
+const char *value_encoding_fault(const char *s, size_t n, const char *path);
+/* The same for a secret of that form, S without the newline at its end. Never repeats any of it. */
+const char *value_secret_fault(enum secret_form form, const char *s, size_t n, const char *path);
+/* NULL, or why a secret without fault is most likely not what it is meant to be. */
+const char *value_secret_doubt(enum secret_form form, const char *s, size_t n);
 
 #endif

@@ -84,11 +84,6 @@ static int set_secret(const struct node_ctx *x, const struct dns01_value *v, str
 
 	if (r < 0)
 		return err_wrap(e, "certManager.dns01.%s", v->key);
-	if (!yaml_is_text(text, n))
-		return err_class(e, CLASS_CONFIG,
-				 "certManager.dns01.%s: what the reference leads to is no text; the provider gives a "
-				 "token or key as text: check the file or command",
-				 v->key);
 	if (x->secret_use != SECRET_READ)
 		text = SECRETS_MASK, n = strlen(SECRETS_MASK);
 	yaml_set(data, dns01_key_find(p, v->key)->secret_key, yaml_strn(text, n));

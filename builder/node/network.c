@@ -72,15 +72,12 @@ static void add_keyfile(struct tree *t, const char *link, const struct strbuf *b
 static int add_wifi(const struct node_ctx *x, struct strbuf *b, struct err *e)
 {
 	const struct config *c = x->config;
-	const char *passphrase, *why;
+	const char *passphrase;
 	size_t n;
 	int r = secret_resolve(&c->network.wifi.passphrase, x->secret_use, &passphrase, &n, e);
 
 	if (r < 0)
 		return err_wrap(e, "network.wifi.passphrase");
-	why = x->secret_use == SECRET_READ ? value_wpa_fault(passphrase, n) : NULL;
-	if (why)
-		return err_class(e, CLASS_CONFIG, "network.wifi.passphrase: %s", why);
 	/* powersave 2 is off: an access point drops what is for a station that sleeps, questions for its addresses too.
 	 */
 	strbuf_adds(b, "\n[wifi]\nmode=infrastructure\npowersave=2\nssid=");

@@ -254,8 +254,24 @@ static const struct {
 	{ "a type that does not fit", "ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAIPwZTlbrajQbcilge9QGYnV5BLnR4yw7DCggEwX6KseQ",
 	  "another type" },
 	{ "a DSA key", "ssh-dss AAAAB3NzaC1kc3MAAACBAP x", "DSA" },
-	{ "options", "command=\"/bin/sh\" ssh-ed25519 AAAA", "without options" },
-	{ "a fingerprint", "SHA256:abcdef", "without options" },
+	{ "options", "command=\"/bin/sh\" ssh-ed25519 AAAA", "something stands before 'ssh-ed25519': options" },
+	{ "an option with blanks", "from=\"10.0.0.0/8\",command=\"ls -l\" ecdsa-sha2-nistp256 AAAA",
+	  "the line from 'ecdsa-sha2-nistp256' on" },
+	{ "a line of known_hosts", "192.168.1.11 ssh-rsa AAAA", "a host name" },
+	{ "a certificate", "ssh-ed25519-cert-v01@openssh.com AAAA", "this is a certificate" },
+	{ "a certificate of a security key", "sk-ssh-ed25519-cert-v01@openssh.com AAAA", "this is a certificate" },
+	{ "protocol 1", "1024 65537 123456789 me", "protocol 1" },
+	{ "the form of RFC 4716", "---- BEGIN SSH2 PUBLIC KEY ----", "ssh-keygen -i -f FILE" },
+	{ "PuTTY's private key", "PuTTY-User-Key-File-3: ssh-ed25519", "PuTTY's private key, which must never" },
+	{ "a comment with capitals",
+	  "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAII5MzBLcR+y10u4hjZ6hhRD8M307kr0sRpnXvYjSDm8T PRIVATE KEY-----", NULL },
+	{ "a curve that does not fit",
+	  "ecdsa-sha2-nistp256 "
+	  "AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAzODQAAABBBAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+	  "AA"
+	  "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+	  "cut off" },
+	{ "a fingerprint", "SHA256:abcdef", "as a .pub file holds it" },
 	{ "two lines", "ssh-ed25519 AAAA\nssh-ed25519 AAAA", "one line" },
 	{ "nothing", "", "expected" },
 	{ "only a type", "ssh-ed25519", "cut off" },
@@ -527,7 +543,7 @@ static int resolve(struct secret_ref ref, enum secret_use use, const char **text
 
 static struct secret_ref command(const char *const *argv)
 {
-	return (struct secret_ref){ SECRET_COMMAND, argv[0], argv };
+	return (struct secret_ref){ SECRET_COMMAND, argv[0], argv, SECRET_JSON };
 }
 
 static void test_secret_sources(void)
@@ -538,31 +554,40 @@ static void test_secret_sources(void)
 	CASE("a variable gives its value, and its absence is a fault")
 	{
 		setenv("PIBUILD_TEST", "tok en", 1);
-		CHECK_ERR(resolve((struct secret_ref){ SECRET_ENV, "PIBUILD_TEST", NULL }, SECRET_READ, &text, &e), 0);
+		CHECK_ERR(resolve((struct secret_ref){ SECRET_ENV, "PIBUILD_TEST", NULL, SECRET_JSON }, SECRET_READ,
+				  &text, &e),
+			  0);
 		CHECK_STR(text, "tok en");
 		unsetenv("PIBUILD_TEST");
-		CHECK(resolve((struct secret_ref){ SECRET_ENV, "PIBUILD_TEST", NULL }, SECRET_PROBE, &text, &e) < 0);
+		CHECK(resolve((struct secret_ref){ SECRET_ENV, "PIBUILD_TEST", NULL, SECRET_JSON }, SECRET_PROBE, &text,
+			      &e) < 0);
 		CHECK_INT(e.class, CLASS_CONFIG);
 	}
 	CASE("a file gives its bytes without one newline at the end")
 	{
-		CHECK_ERR(resolve((struct secret_ref){ SECRET_FILE, path, NULL }, SECRET_READ, &text, &e), 0);
+		CHECK_ERR(resolve((struct secret_ref){ SECRET_FILE, path, NULL, SECRET_JSON }, SECRET_READ, &text, &e),
+			  0);
 		CHECK_STR(text, "hunter2\n");
-		CHECK_ERR(resolve((struct secret_ref){ SECRET_FILE, path, NULL }, SECRET_PROBE, &text, &e), 0);
+		CHECK_ERR(resolve((struct secret_ref){ SECRET_FILE, path, NULL, SECRET_JSON }, SECRET_PROBE, &text, &e),
+			  0);
 		CHECK_STR(text, "");
 	}
 	CASE("a folder, a device and a missing file are no secrets")
 	{
-		CHECK(resolve((struct secret_ref){ SECRET_FILE, "/tmp", NULL }, SECRET_READ, &text, &e) < 0);
+		CHECK(resolve((struct secret_ref){ SECRET_FILE, "/tmp", NULL, SECRET_JSON }, SECRET_READ, &text, &e) <
+		      0);
 		CHECK_STR(e.msg, "the secret's file /tmp is no regular file");
-		CHECK(resolve((struct secret_ref){ SECRET_FILE, "/dev/zero", NULL }, SECRET_READ, &text, &e) < 0);
-		CHECK(resolve((struct secret_ref){ SECRET_FILE, "/nonexistent", NULL }, SECRET_READ, &text, &e) < 0);
+		CHECK(resolve((struct secret_ref){ SECRET_FILE, "/dev/zero", NULL, SECRET_JSON }, SECRET_READ, &text,
+			      &e) < 0);
+		CHECK(resolve((struct secret_ref){ SECRET_FILE, "/nonexistent", NULL, SECRET_JSON }, SECRET_READ, &text,
+			      &e) < 0);
 	}
 	CASE("an empty secret and one that is no text are refused")
 	{
-		CHECK(resolve((struct secret_ref){ SECRET_FILE, write_file("empty", "\n", 0600), NULL }, SECRET_READ,
-			      &text, &e) < 0);
-		CHECK(resolve((struct secret_ref){ SECRET_FILE, write_file("latin1", "caf\xe9", 0600), NULL },
+		CHECK(resolve((struct secret_ref){ SECRET_FILE, write_file("empty", "\n", 0600), NULL, SECRET_JSON },
+			      SECRET_READ, &text, &e) < 0);
+		CHECK(resolve((struct secret_ref){ SECRET_FILE, write_file("latin1", "caf\xe9", 0600), NULL,
+						   SECRET_JSON },
 			      SECRET_READ, &text, &e) < 0);
 	}
 }

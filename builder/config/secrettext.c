@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Whether a text can be the secret it is meant to be. Editors, shells and password managers add to what they are given:
+ * byte order marks, carriage returns, quotes, blanks, lines. All of that would reach the access point or the DNS
+ * provider, whose answer, days later, is "wrong password". No words here ever hold a part of the secret.
+ */
+#include <ctype.h>
+
+#include "base/json.h"
+#include "config/values.h"
+
+struct form {
+	bool lines;	/* as many as it likes, with any line ends and blanks */
+	bool any_print; /* blanks and quotes may be a part of it, and so may letters beyond ASCII */
+	/* NULL, or why S cannot be it. */
+	const char *(*fault)(const char *s, size_t n);
+	/* NULL, or why S is most likely not it. */
+	const char *(*doubt)(const char *s, size_t n);
+};
+
+/* ---- kinds of secrets ---- */
+
+static const char *passphrase_fault(const char *s, size_t n)
+{
+	if (n == 64 && strspn(s, "0123456789abcdefABCDEF") == n)
+		return "is the key that was computed from the passphrase (64 hexadecimal digits); give the passphrase "
+		       "itself";
+	return n < 8 || n > 63
+		       ? arena_printf("is no WPA passphrase: those have 8 to 63 characters, this one has %zu", n)
+		       : NULL;
+}
+
+static bool is_quote(char c)
+{
+	return c == '"' || c == '\'' || c == '`';
+}
+
+static const char *passphrase_doubt(const char *s, size_t n)
+{
+	if (is_quote(s[0]) && s[n - 1] == s[0])
+		return "stands in quotes, which will be a part of the passphrase; remove them if they are none";
+	if (isblank((unsigned char)s[0]) || isblank((unsigned char)s[n - 1]))
+		return "has blanks around it, which will be a part of the passphrase; remove them if they are none";
+	return NULL;
+}
+
+static const char *json_doubt(const char *s, size_t n)
+{
+	json_error_t why; /* its text quotes the input */
+	_cleanup_json_ json_t *doc = json_loadb(s, n, 0, &why);
+
+	if (!doc)
+		return arena_printf("is no JSON (line %d); the provider takes the file as it was downloaded", why.line);
+	return json_is_object(doc) ? NULL : "is no JSON object; the provider takes the file as it was downloaded";
+}
+
+static const char *base64_doubt(const char *s, size_t n)
+{
+	size_t digits = strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/");
+
+	return n % 4 || digits + 2 < n || digits + strspn(s + digits, "=") != n
+		       ? "is no base64, as a TSIG key is; give what stands behind `secret` in the server's file, "
+			 "without "
+			 "the quotes"
+		       : NULL;
+}
+
+/* A new kind of secret is a row here and a value of enum secret_form. */
+static const struct form forms[SECRET_FORM_COUNT] = {
+	[SECRET_TOKEN] = { 0 },
+	[SECRET_PASSPHRASE] = { .any_print = true, .fault = passphrase_fault, .doubt = passphrase_doubt },
+	[SECRET_BASE64] = { .doubt = base64_doubt },
+	[SECRET_JSON] = { .lines = true, .doubt = json_doubt },
+};
+
+/* ---- what holds for all of them ---- */
+
+static bool all_blank(const char *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!isspace((unsigned char)s[i]))
+			return false;
+	return true;
+}
+
+static const char *line_fault(const char *s, size_t n, const char *path)
+{
+	const char *newline = memchr(s, '\n', n);
+
+	if (memchr(s, '\r', n))
+		return arena_printf("has line ends of Windows (CR LF), and the CR would be a part of the secret%s%s",
+				    path ? "; remove them: sed -i 's/\\r$//' " : "; remove them",
+				    path ? shell_word(path) : "");
+	if (newline && (newline == s || all_blank(newline, n - (size_t)(newline - s))))
+		return "has empty lines around the secret; leave the one line";
+	if (newline)
+		return "has more than one line; leave the one that is the secret";
+	for (size_t i = 0; i < n; i++)
+		if (iscntrl((unsigned char)s[i]))
+			return "holds a tab or another control character, which no such secret has; copy it anew";
+	return NULL;
+}
+
+static const char *token_fault(const char *s, size_t n)
+{
+	if (isblank((unsigned char)s[0]) || isblank((unsigned char)s[n - 1]))
+		return "has blanks around the secret, which would be a part of it; remove them";
+	if (is_quote(s[0]) || is_quote(s[n - 1]))
+		return "has quotes around the secret, which would be a part of it; remove them";
+	for (size_t i = 0; i < n; i++)
+		if ((unsigned char)s[i] >= 0x80)
+			return "holds a character that is not ASCII, perhaps a blank or a quote that only looks like "
+			       "one; no "
+			       "such secret has any: copy it anew";
+	return memchr(s, ' ', n) ? "holds a blank, which no such secret has; give nothing but the secret itself" : NULL;
+}
+
+const char *value_secret_fault(enum secret_form form, const char *s, size_t n, const char *path)
+{
+	const struct form *f = &forms[form];
+	const char *why = value_encoding_fault(s, n, path);
+
+	if (!why && all_blank(s, n))
+		why = "is empty";
+	if (!why && !f->lines)
+		why = line_fault(s, n, path);
+	if (!why && !f->lines && !f->any_print)
+		why = token_fault(s, n);
+	return !why && f->fault ? f->fault(s, n) : why;
+}
+
+const char *value_secret_doubt(enum secret_form form, const char *s, size_t n)
+{
+	return forms[form].doubt ? forms[form].doubt(s, n) : NULL;
+}
