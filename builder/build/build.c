@@ -22,6 +22,10 @@ static int stamp(const struct build *b, const struct node_plan *n, struct cow *c
 	r = apply_layer(&t, &n->tree, LAYER_NODE, NULL, records, e);
 	records_merge(records);
 	if (r == 0)
+		r = look_needs(t.root, &n->tree, e);
+	if (r == 0)
+		r = look_links(t.root, records, e);
+	if (r == 0)
 		r = manifest_write(b, t.root, n->layer, n, records, ret_manifest, e);
 	if (r == 0)
 		r = card_writer_close(&t, e);

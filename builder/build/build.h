@@ -131,6 +131,14 @@ static inline void prepared_freep(struct prepared **p)
 int apply_layer(const struct card_writer *t, const struct tree *tree, enum entry_layer layer, struct prepared *p,
 		struct records *records, struct err *e);
 
+/* ---- a look at the base, once everything lies on it (build/look.c) ---- */
+
+/* Class CONFIG, with the need's words, when the base does not have what T needs. */
+int look_needs(struct ext4 *fs, const struct tree *t, struct err *e);
+/* REC is a link of pibuild's own that leads nowhere on FS, nor on the running system. */
+bool look_dangles(struct ext4 *fs, const struct record *rec);
+int look_links(struct ext4 *fs, const struct records *records, struct err *e);
+
 /* ---- cached layers (build/layers.c) ---- */
 
 /* Opens the role layer of L read-only, making it (and the base) first when the cache lacks it. RECORDS gets what the

@@ -619,6 +619,7 @@ static const struct {
 	{ "versions", check_versions },
 	{ "values file", check_values_file },
 	{ "access", check_access },
+	{ "names", check_names },
 };
 
 void config_check(const struct config *c, const struct cluster_versions *v, struct faults *f)

@@ -14,5 +14,7 @@ struct check {
 
 /* The user's Helm values for Cilium: what would break the cluster, or do nothing, without a word. */
 void check_values_file(const struct check *x);
+/* Time zone, locale, keyboard and country against the lists of config/names.h. */
+void check_names(const struct check *x);
 
 #endif

@@ -140,17 +140,17 @@ const struct kind kind_user = {
 };
 const struct kind kind_timezone = {
 	.name = "time zone",
-	.pattern = "^[A-Z][A-Za-z0-9_+-]{0,31}(/[A-Za-z0-9_+-]{1,31}){0,2}$",
+	.pattern = "^[A-Za-z][A-Za-z0-9_+-]{0,31}(/[A-Za-z0-9_+-]{1,31}){0,2}$",
 	.words = "give a zone of the tz database, such as Europe/Berlin or UTC",
 };
 const struct kind kind_locale = {
 	.name = "locale",
-	.pattern = "^(C|[a-z]{2,3}_[A-Z]{2})[.]UTF-8$",
+	.pattern = "^(C|[a-z]{2,3}(_[A-Z]{2})?)[.]UTF-8$",
 	.words = "give a UTF-8 locale such as C.UTF-8 or de_DE.UTF-8",
 };
 const struct kind kind_keyboard = {
 	.name = "keyboard layout",
-	.pattern = "^[a-z]{2,8}$",
+	.pattern = "^[a-z][A-Za-z0-9_-]{1,31}$",
 	.words = "give an XKB layout such as us, gb or de",
 };
 const struct kind kind_interface = {

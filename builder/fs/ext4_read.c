@@ -56,6 +56,14 @@ bool ext4_exists(struct ext4 *x, const char *path)
 	return path_find(x, path, 0, &s, &ignored) == 0;
 }
 
+bool ext4_resolves(struct ext4 *x, const char *path)
+{
+	struct err ignored;
+	struct spot s;
+
+	return path_find(x, path, FOLLOW_LAST, &s, &ignored) == 0;
+}
+
 int ext4_readlink(struct ext4 *x, const char *path, struct strbuf *out, struct err *e)
 {
 	struct spot s;

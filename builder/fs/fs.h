@@ -82,6 +82,7 @@ int ext4_free_ranges(struct ext4 *fs, free_range_fn fn, void *arg, struct err *e
  * followed when it is a symbolic link only by ext4_read. */
 int ext4_stat(struct ext4 *fs, const char *path, struct fs_stat *ret, struct err *e);
 bool ext4_exists(struct ext4 *fs, const char *path);
+bool ext4_resolves(struct ext4 *fs, const char *path); /* what it leads to is there, through all symbolic links */
 int ext4_read(struct ext4 *fs, const char *path, uint64_t limit, struct strbuf *out, struct err *e);
 int ext4_readlink(struct ext4 *fs, const char *path, struct strbuf *out, struct err *e);
 

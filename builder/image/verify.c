@@ -211,6 +211,18 @@ static int check_files(struct verify_ctx *x, struct findings *f, struct err *e)
 	return r;
 }
 
+static int check_symlinks(struct verify_ctx *x, struct findings *f, struct err *e)
+{
+	looked(x, 0, "links");
+	vec_foreach (rec, &x->records.v) {
+		x->line->looked += streq(rec->kind, entry_kind_names[ENTRY_SYMLINK]);
+		if (look_dangles(x->card.root, rec))
+			found(x, f, rec->path, "leads nowhere: there is no %s in the image",
+			      clean_text(arena_strdup(rec->note)));
+	}
+	return 0;
+}
+
 static int check_base(struct verify_ctx *x, struct findings *f, struct err *e)
 {
 	struct paths paths = { 0 };
@@ -330,6 +342,7 @@ static const struct verify_check checks[] = {
 	{ "manifest", "there is one on the card, and release.json agrees", HAS_ROOT, check_manifest },
 	{ "files", "what pibuild put there is so still: kind, mode, owner, size, digest", HAS_BOOT | HAS_MANIFEST,
 	  check_files },
+	{ "links", "what pibuild's links lead to is there", HAS_MANIFEST, check_symlinks },
 	{ "base", "nothing else differs from the base", HAS_FILES | HAS_MANIFEST, check_base },
 	{ "lock", "every pin is the lock's", HAS_MANIFEST, check_lock },
 	{ "units", "every unit of first boot is there and starts; K3s in one role", HAS_FILES | HAS_NODE, check_units },

@@ -106,6 +106,15 @@ static void copy_group(struct strbuf *out, struct line l, const char *user)
 	strbuf_adds(out, "\n");
 }
 
+/* A name of the system's own would be taken from whom it belongs to; people's ids are those of login.defs(5). */
+static bool is_system_account(const struct account_edit *a, struct line l)
+{
+	struct line text = field(l, a->file->id_field);
+	unsigned long id = strtoul(arena_strndup(text.s, text.n), NULL, 10);
+
+	return a->file->id_field && line_is(field(l, 0), a->user) && (id < 1000 || id >= 60000);
+}
+
 static int edit_account(const void *arg, const char *old, size_t n, struct strbuf *out, struct err *e)
 {
 	const struct account_edit *a = arg;
@@ -114,9 +123,15 @@ static int edit_account(const void *arg, const char *old, size_t n, struct strbu
 
 	while (next_line(&p, end, &l)) {
 		struct line name = field(l, 0);
+		bool system = is_system_account(a, l);
 		bool replaced = line_is(name, a->user) || line_is(name, "pi") ||
 				(a->file->id_field && line_is(field(l, a->file->id_field), "1000"));
 
+		if (system)
+			return err_class(e, CLASS_CONFIG,
+					 "access.user: '%s' is %s of the base's own (id %.*s); choose another name",
+					 a->user, a->file->group ? "a group" : "an account",
+					 (int)field(l, a->file->id_field).n, field(l, a->file->id_field).s);
 		if (replaced || l.n == 0)
 			continue;
 		if (a->file->group) {

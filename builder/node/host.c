@@ -49,6 +49,33 @@ static int add_locale_line(const void *arg, const char *old, size_t n, struct st
 	return 0;
 }
 
+/* The lists of `check` are Debian 13's; the base itself has the last word. */
+static void add_needs(const struct config *c, struct tree *t)
+{
+	const char *locale = c->access.locale, *bare = arena_strndup(locale, strcspn(locale, "."));
+
+	if (!streq(c->access.timezone, "UTC"))
+		tree_need(t, arena_printf("/usr/share/zoneinfo/%s", c->access.timezone), NULL,
+			  arena_printf("access.timezone: the base has no time zone %s (no /usr/share/zoneinfo/%s); "
+				       "write one that it has, or UTC",
+				       c->access.timezone, c->access.timezone));
+	if (!starts_with(locale, "C."))
+		tree_need(t, "/usr/share/i18n/locales", NULL,
+			  arena_printf("access.locale: the base cannot make %s: it has no package locales; write "
+				       "C.UTF-8",
+				       locale));
+	if (!starts_with(locale, "C."))
+		tree_need(
+			t, arena_printf("/usr/share/i18n/locales/%s", bare), NULL,
+			arena_printf("access.locale: the base has no locale %s (no /usr/share/i18n/locales/%s); write "
+				     "one that it has, or C.UTF-8",
+				     locale, bare));
+	tree_need(t, "/usr/share/X11/xkb/rules/base.lst", c->access.keyboard,
+		  arena_printf("access.keyboard: the base has no XKB layout %s in /usr/share/X11/xkb/rules/base.lst; "
+			       "write one that it has, such as us",
+			       c->access.keyboard));
+}
+
 int node_add_host(const struct node_ctx *x, struct tree *t, struct err *e)
 {
 	const struct config *c = x->config;
@@ -66,6 +93,8 @@ int node_add_host(const struct node_ctx *x, struct tree *t, struct err *e)
 			      arena_printf("%s added", c->access.locale));
 	tree_add_edit(t, "/etc/default/keyboard", 0644, origin, set_keyboard, c->access.keyboard,
 		      arena_printf("layout %s", c->access.keyboard));
+
+	add_needs(c, t);
 
 	/* systemd-timesyncd starts the clock at this file's time; a Pi has none of its own. */
 	tree_add_edit(t, "/var/lib/systemd/timesync/clock", 0644, origin, touch, NULL, "time of the build");

@@ -62,6 +62,15 @@ struct entry *tree_add_symlink(struct tree *t, const char *path, const char *ori
 	return n;
 }
 
+void tree_need(struct tree *t, const char *path, const char *word, const char *words)
+{
+	*vec_push(&t->needs) = (struct need){
+		.path = arena_strdup(path),
+		.word = word ? arena_strdup(word) : NULL,
+		.words = arena_strdup(words),
+	};
+}
+
 struct entry *tree_add_remove(struct tree *t, const char *path, const char *origin)
 {
 	return place(t, path, ENTRY_REMOVE, 0, origin);

@@ -58,9 +58,17 @@ struct entry {
 	const char *edit_from; /* base file that stands in when the path itself is missing; NULL = none */
 };
 
+/* What the base must have for the tree to work, looked for at the build. */
+struct need {
+	const char *path;
+	const char *word;  /* NULL: PATH is there; else, where it is, one of its lines starts with this word */
+	const char *words; /* the whole message when it is not so */
+};
+
 struct tree {
 	VEC(const char *) left_out; /* files of the host that an overlay has, but no card gets */
 	VEC(struct entry) entries;
+	VEC(struct need) needs;
 };
 
 /* All copy their strings; the returned entry may be adjusted (uid, secret, layer) until the next add. Files and
@@ -82,6 +90,9 @@ struct entry *tree_add_images(struct tree *t, const char *path, const struct ima
  * devices, sockets, setuid files and names with control characters or beyond UTF-8; symbolic links are copied as links.
  * .gitkeep is skipped, and what editors, file managers and git leave behind is only told, in T->left_out. */
 int tree_add_overlay(struct tree *t, const char *dir, const char *origin, enum entry_layer layer, struct err *e);
+
+/* Copies its strings. */
+void tree_need(struct tree *t, const char *path, const char *word, const char *words);
 
 struct entry *tree_find(const struct tree *t, const char *path);
 /* By path bytewise, so parents come before what is in them. */

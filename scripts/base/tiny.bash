@@ -24,6 +24,7 @@ tiny_variants() {
 		inline-data      ext4 with inline_data, small files in the inode
 		orphan-file      ext4 with orphan_file and metadata_csum_seed, as newer hosts default to
 		block-1k         ext4 with 1 KiB blocks
+		no-zones         no time zones, as where tzdata is not installed
 	TABLE
 }
 
@@ -51,6 +52,7 @@ tiny_tree() {
 	if [ "$variant" = gpt ]; then
 		sed -i 's/0-01/1/; s/0-02/2/' "$work/root/etc/fstab" "$work/boot/cmdline.txt"
 	fi
+	tiny_zones "$variant" "$work/root/usr/share/zoneinfo"
 	mkdir -p "$work/root/home/pi" "$work/root/usr/share/pibuild-base"
 	cp "$here"/root/etc/skel/.[a-z]* "$work/root/home/pi/"
 	random_file 2 >"$work/root/usr/share/pibuild-base/random"
@@ -60,6 +62,18 @@ tiny_tree() {
 		sed -i '/rpi-resize/d' "$work/extra"
 		rm "$work/root/usr/lib/systemd/system/rpi-resize.service"
 	fi
+}
+
+# tiny_zones VARIANT DIR: a stand-in for each time zone of Debian 13, as long as pibuild only asks whether it is there
+tiny_zones() {
+	local names
+	[ "$1" != no-zones ] || return 0
+	mapfile -t names < <(grep -v -e '^#' -e ' ' "$top/configs/names/timezones.txt")
+	(
+		mkdir -p "$2" && cd "$2"
+		printf '%s\n' "${names[@]}" | sed -n 's,/[^/]*$,,p' | sort -u | xargs mkdir -p
+		printf '%s\n' "${names[@]}" | xargs touch
+	)
 }
 
 # random_file MIB: the same noise each time.

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config/names.h"
+
+#include "base/data.h"
+#include "base/file.h"
+
+static const char *const list_files[NAME_LIST_COUNT] = {
+	[NAMES_TIMEZONES] = "configs/names/timezones.txt", [NAMES_LOCALES] = "configs/names/locales.txt",
+	[NAMES_KEYBOARDS] = "configs/names/keyboards.txt", [NAMES_COUNTRIES] = "configs/names/countries.txt",
+	[NAMES_DOMAINS] = "configs/names/domains.txt",
+};
+
+struct names {
+	const char *path;
+	VEC(struct name) v;
+};
+
+static struct names lists[NAME_LIST_COUNT]; /* each is read once */
+
+static int names_load(enum name_list list, struct names **ret, struct err *e)
+{
+	struct names *names = &lists[list];
+	_cleanup_free_ char *text = NULL;
+	char *save = NULL;
+	size_t n;
+	int r;
+
+	*ret = names;
+	if (names->v.n)
+		return 0;
+	r = data_path(list_files[list], &names->path, e);
+	if (r == 0)
+		r = file_read(names->path, MIB, &text, &n, e);
+	if (r < 0)
+		return r;
+	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		size_t word = strcspn(line, " ");
+
+		if (*line == '#')
+			continue;
+		*vec_push(&names->v) = (struct name){
+			.name = arena_strndup(line, word),
+			.instead = line[word] ? arena_strdup(line + word + 1) : NULL,
+		};
+	}
+	return 0;
+}
+
+int names_find(enum name_list list, const char *name, const struct name **ret, struct err *e)
+{
+	struct names *names;
+	int r = names_load(list, &names, e);
+
+	*ret = NULL;
+	if (r < 0)
+		return r;
+	vec_foreach (n, &names->v)
+		if (streq(n->name, name))
+			*ret = n;
+	return 0;
+}
+
+static const char *last_part(const char *name)
+{
+	const char *slash = strrchr(name, '/');
+
+	return slash ? slash + 1 : name;
+}
+
+/* The name, or that part of one, with the letters of NAME in whatever case. */
+static const char *same_letters(const struct names *names, const char *name, const char *(*part)(const char *name))
+{
+	vec_foreach (n, &names->v)
+		if (!strcasecmp(part(n->name), name))
+			return n->instead && !streq(n->instead, "world") ? n->instead : n->name;
+	return NULL;
+}
+
+static const char *whole(const char *name)
+{
+	return name;
+}
+
+const char *names_nearest(enum name_list list, const char *name)
+{
+	const struct names *names = &lists[list];
+	_cleanup_free_ const char **words = xcalloc(names->v.n + 1, sizeof(*words));
+	const char *found = same_letters(names, name, whole);
+	size_t count = 0;
+
+	if (!found)
+		found = same_letters(names, name, last_part);
+	if (found || strlen(name) < 4) /* of two or three letters any are near to any others */
+		return found;
+	vec_foreach (n, &names->v)
+		if (!n->instead && !strncasecmp(n->name, name, 2))
+			words[count++] = n->name;
+	return nearest_word(name, words, count);
+}
+
+const char *names_path(enum name_list list)
+{
+	return lists[list].path;
+}

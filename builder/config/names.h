@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Names that must exist on the card or in the world: lists in configs/names, made from the packages of Debian 13 by
+ * scripts/make-names.
+ */
+#ifndef CONFIG_NAMES_H
+#define CONFIG_NAMES_H
+
+#include "base/err.h"
+#include "base/util.h"
+
+enum name_list { NAMES_TIMEZONES, NAMES_LOCALES, NAMES_KEYBOARDS, NAMES_COUNTRIES, NAMES_DOMAINS, NAME_LIST_COUNT };
+
+struct name {
+	const char *name;
+	const char *instead; /* the second word of its line, NULL = none: see the head of the list */
+};
+
+/* *RET is NULL when NAME is not in the list. Negative when the list cannot be read. */
+int names_find(enum name_list list, const char *name, const struct name **ret, struct err *e);
+/* The name of the list that was most likely meant, as typed in other letters, mistyped, or without what stands before
+ * its last '/'; NULL = none. The list was read before. */
+const char *names_nearest(enum name_list list, const char *name);
+/* Where a person can look all of them up. */
+const char *names_path(enum name_list list);
+
+#endif
