@@ -620,6 +620,7 @@ static const struct {
 	{ "values file", check_values_file },
 	{ "access", check_access },
 	{ "names", check_names },
+	{ "zones", check_zones },
 };
 
 void config_check(const struct config *c, const struct cluster_versions *v, struct faults *f)

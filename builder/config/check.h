@@ -16,5 +16,7 @@ struct check {
 void check_values_file(const struct check *x);
 /* Time zone, locale, keyboard and country against the lists of config/names.h. */
 void check_names(const struct check *x);
+/* Zones for which the issuers will never get a certificate. */
+void check_zones(const struct check *x);
 
 #endif

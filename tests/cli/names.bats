@@ -104,3 +104,59 @@ judged() {
 	[ -d "$top/build/names" ] || skip "no packages are kept; scripts/make-names downloads them"
 	"$top/scripts/make-names" --check
 }
+
+# ---- zones ----
+
+@test "zones that no public authority serves are refused, each with its reason" {
+	while read -r zone reserved; do
+		cluster raspios timezone UTC
+		echo "certManager: {dns01: {provider: cloudflare, apiToken: {command: [x]}}, zones: [$zone]}" >>cluster.yaml
+		judged 3 "certManager.zones[0]: Let's Encrypt never issues a certificate for $zone: '$reserved' "
+		[[ "$stderr" == *'; use a domain of your own, whose names may lead to private addresses'* ]]
+	done <<-'EOT'
+		home.lan lan
+		lab.home.lan lan
+		home.local local
+		k8s.internal internal
+		home.arpa arpa
+		a.home.arpa arpa
+		10.in-addr.arpa arpa
+		lab.test test
+		lab.example example
+		lab.invalid invalid
+		a.localhost localhost
+		my.home home
+		my.corp corp
+		my.mail mail
+		my.intranet intranet
+		my.private private
+		a.localdomain localdomain
+		xyz.onion onion
+		xyz.alt alt
+		fritz.box fritz.box
+		k3s.fritz.box fritz.box
+	EOT
+	for zone in com '192.168.1.1' '*.my-domain.org' my-domain.org.; do
+		cluster raspios timezone UTC
+		echo "certManager: {dns01: {provider: cloudflare, apiToken: {command: [x]}}, zones: ['$zone']}" >>cluster.yaml
+		judged 3 "certManager.zones[0]: '$zone' cannot be used"
+	done
+}
+
+@test "zones of the internet are taken; what is most likely none is a note" {
+	for zone in my-domain.org lan.my-domain.org local.co.uk home.box a.xn--p1ai my.homes corp.dev plan.net fritz.box.de; do
+		cluster raspios timezone UTC
+		echo "certManager: {dns01: {provider: cloudflare, apiToken: {command: [x]}}, zones: [$zone]}" >>cluster.yaml
+		judged 0 ''
+		[ -z "$stderr" ] || { echo "$zone: $stderr"; return 1; }
+	done
+	while read -r zone words; do
+		cluster raspios timezone UTC
+		echo "certManager: {dns01: {provider: cloudflare, apiToken: {command: [x]}}, zones: [$zone]}" >>cluster.yaml
+		judged 0 "note: certManager.zones[0]: $words"
+	done <<-'EOT'
+		home.router '.router' was no top-level domain of the internet
+		my.homelab '.homelab' was no top-level domain of the internet
+		home.example.com example.com is set aside for documentation
+	EOT
+}
