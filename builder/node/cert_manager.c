@@ -127,9 +127,14 @@ static struct yaml_node *issuer(const struct node_ctx *x, const char *name, cons
 	return doc;
 }
 
+static const char *wildcard_name(const char *zone)
+{
+	return arena_printf("wildcard-%s", zone);
+}
+
 static struct yaml_node *wildcard(const struct config *c, const char *zone)
 {
-	const char *name = arena_printf("wildcard-%s", zone);
+	const char *name = wildcard_name(zone);
 	struct yaml_node *doc = cluster_object("cert-manager.io/v1", "Certificate", name, CERTIFICATE_NAMESPACE);
 	struct yaml_node *spec = yaml_set(doc, "spec", yaml_map());
 
@@ -149,6 +154,18 @@ const char *const *cert_manager_issuers(const struct config *c)
 		names[n++] = staging.name;
 	if (c->cert_manager.provider && c->cert_manager.production)
 		names[n++] = production.name;
+	return names;
+}
+
+const char *const *cert_manager_certificates(const struct config *c)
+{
+	const char **names = arena_alloc((c->cert_manager.zones.n + 1) * sizeof(*names));
+	size_t n = 0;
+
+	if (c->cert_manager.wildcard && cert_manager_issuers(c)[0])
+		vec_foreach (zone, &c->cert_manager.zones)
+			names[n++] = wildcard_name(*zone);
+	names[n] = NULL;
 	return names;
 }
 

@@ -169,7 +169,7 @@ static void add_facts(const struct node_ctx *x, struct tree *t)
 {
 	const struct config *c = x->config;
 	_cleanup_strbuf_ struct strbuf b = { 0 };
-	const char *const *issuers = cert_manager_issuers(c);
+	const char *const *issuers = cert_manager_issuers(c), *const *certificates = cert_manager_certificates(c);
 	char first[IPV4_TEXT], last[IPV4_TEXT];
 
 	strbuf_addf(&b, "cluster %s\nnode %s\nrole %s\nfirst %s\ninterface %s\nserver %s:%d\nenvoy %s\nairgap %s\n",
@@ -191,6 +191,8 @@ static void add_facts(const struct node_ctx *x, struct tree *t)
 	strbuf_adds(&b, "\nissuers");
 	for (size_t i = 0; issuers[i]; i++)
 		strbuf_addf(&b, " %s", issuers[i]);
+	for (size_t i = 0; certificates[i]; i++)
+		strbuf_addf(&b, "%s %s", i ? "" : "\ncertificates", certificates[i]);
 	strbuf_adds(&b, "\n");
 	tree_add_text(t, "/etc/pibuild/node", 0644, origin, b.s);
 }

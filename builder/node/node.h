@@ -84,5 +84,7 @@ bool cilium_ingress_on(const struct node_ctx *x);
 bool cilium_gateway_on(const struct node_ctx *x);
 /* Names of the ClusterIssuers made, NULL at the end. */
 const char *const *cert_manager_issuers(const struct config *c);
+/* Of the Certificates that cluster.yaml asks for, in kube-system; NULL at the end. */
+const char *const *cert_manager_certificates(const struct config *c);
 
 #endif

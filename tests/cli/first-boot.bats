@@ -807,3 +807,51 @@ Joined; waiting until Cilium makes this node Ready" ]
 		systemd-analyze security --offline=true --threshold=50 "$unit" >security || { tail -3 security; return 1; }
 	done
 }
+
+# ---- certificates ----
+
+# issuing READY ISSUING-MESSAGE READY-MESSAGE [CHALLENGES]: what the API answers about certificates; all else is the stand-in's
+issuing() {
+	printf '%s|%s|%s' "$1" "$2" "$3" >card/certificate
+	printf '%b' "${4:-}" >card/challenges
+	[ ! -L card/usr/local/bin/kubectl ] || rm card/usr/local/bin/kubectl
+	program kubectl 'case $* in' '*certificates.cert-manager.io*wildcard-home.my-domain.org*) exec cat "$PIBUILD_ROOT/certificate" ;;' \
+		'*challenges.acme.cert-manager.io*) exec cat "$PIBUILD_ROOT/challenges" ;;' 'esac' 'exec "${0%/*}/k3s" kubectl "$@"'
+}
+
+# The note's cause in the report.
+noted() {
+	jq -r '.notes[]? | select(.about == "certificate") | .cause' card/run/pibuild/status.json
+}
+
+@test "READY tells of a certificate that was asked for and is not issued, with what holds it up, until it is" {
+	card "${with_certificates[@]}" '  wildcard: true'
+	grep -qx 'certificates wildcard-home.my-domain.org' card/etc/pibuild/node
+	api_up
+	issuing False '' 'Issuing certificate as Secret does not exist'
+	all_steps
+	report
+	[ "$(jq -r .state card/run/pibuild/status.json)" = "done" ]
+	[ "$(noted)" = 'The certificate wildcard-home.my-domain.org is not issued yet: Issuing certificate as Secret does not exist' ]
+	issuing False '' 'Issuing certificate as Secret does not exist' \
+		'home.other.org|not ours\nhome.my-domain.org|\nhome.my-domain.org|GET https://api.digitalocean.com/v2/domains/my-domain.org/records: 401 Unable to authenticate you\n'
+	report
+	[ "$(noted)" = 'The certificate wildcard-home.my-domain.org is not issued yet: GET https://api.digitalocean.com/v2/domains/my-domain.org/records: 401 Unable to authenticate you' ]
+	[[ "$(cat card/run/pibuild/status.txt)" == *'401 Unable to authenticate you'* ]]
+	issuing False 'The certificate request has failed to complete and will be retried: order is in "invalid" state' x
+	report
+	[[ "$(noted)" == *'has failed to complete and will be retried'* ]]
+	issuing True '' 'Certificate is up to date and has not expired'
+	report
+	[ -z "$(noted)" ]
+}
+
+@test "without a certificate of cluster.yaml nothing is asked about any" {
+	card "${with_certificates[@]}"
+	if grep -q '^certificates' card/etc/pibuild/node; then false; fi
+	api_up
+	issuing False x y
+	all_steps
+	report
+	[ -z "$(noted)" ]
+}

@@ -54,7 +54,7 @@ publish() {
 
 # What this node is; empty where the card does not say.
 node_name='' node_role='' node_first='' node_interface='' node_address='' node_server='' node_envoy='' node_airgap=''
-node_registries='' node_pools='' node_issuers='' node_members='' node_podcidr='' node_servicecidr='' node_free=''
+node_registries='' node_pools='' node_issuers='' node_certificates='' node_members='' node_podcidr='' node_servicecidr='' node_free=''
 # shellcheck disable=SC2034 # for the programs that read this file
 while read -r key value; do
 	case $key in
@@ -72,6 +72,7 @@ while read -r key value; do
 	servicecidr) node_servicecidr=$value ;;
 	free) node_free=$value ;; # networks that would do instead of these, by cluster.yaml
 	issuers) node_issuers=$value ;;
+	certificates) node_certificates=$value ;;
 	members) node_members=$value ;;
 	esac
 done <"$etc/node"
@@ -253,6 +254,26 @@ deployed() {
 		return 1
 	}
 	[ -n "$found" ] || return 2
+}
+
+# certificates: a note of the first one that cluster.yaml asks for and that is not issued, with what holds it up: the
+# challenge knows best (.status.reason), then the last attempt. 1 as long as there is one, or the API does not answer.
+certificates() {
+	for certificate in $node_certificates; do
+		found=$(ask -n kube-system get certificates.cert-manager.io "$certificate" -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}|{.status.conditions[?(@.type=="Issuing")].message}|{.status.conditions[?(@.type=="Ready")].message}' 2>/dev/null) || return 1
+		case $found in
+		"True|"*) continue ;;
+		esac
+		reason=$(ask -n kube-system get challenges.acme.cert-manager.io -o 'jsonpath={range .items[*]}{.spec.dnsName}|{.status.reason}{"\n"}{end}' 2>/dev/null |
+			awk -F '|' -v zone="${certificate#wildcard-}" '$1 == zone && $2 != "" { print substr($0, length($1) + 2); exit }')
+		found=${found#*|}
+		reason=${reason:-${found%%|*}}
+		reason=${reason:-${found#*|}}
+		note certificate "The certificate $certificate is not issued yet${reason:+: $reason}" \
+			"It takes minutes; if it stays so: kubectl -n kube-system describe certificate,order,challenge"
+		return 1
+	done
+	unnote certificate
 }
 
 # pods NAMESPACE [SELECTOR]: sets `pods`, a line each, the worst first: HOW|NAME|NODE|k8s-app|REASON|MESSAGE
