@@ -6,6 +6,16 @@
 
 #include "base/progress.h"
 
+/* Bytes 440 to 443 of an MBR: "unique disk signature", UEFI specification 2.10, table 5.1. */
+static int stamp_disk_id(struct cow *c, uint32_t id, struct err *e)
+{
+	const unsigned char bytes[] = { (unsigned char)id, (unsigned char)(id >> 8), (unsigned char)(id >> 16),
+					(unsigned char)(id >> 24) };
+	int r = id ? cow_write(c, bytes, sizeof(bytes), 440) : 0;
+
+	return r < 0 ? err_errno(e, r, "cannot write the disk id") : 0;
+}
+
 static int stamp(const struct build *b, const struct node_plan *n, struct cow *c, const struct disk *d,
 		 struct records *records, const char **ret_manifest, struct err *e)
 {
@@ -39,6 +49,8 @@ static int stamp_cow(const struct build *b, const struct node_plan *n, struct co
 	struct disk d;
 	int r = disk_read_base(arena_printf("/proc/self/fd/%d", cow_file(c)), &d, e);
 
+	if (r == 0)
+		r = stamp_disk_id(c, n->tree.disk_id, e);
 	return r < 0 ? r : stamp(b, n, c, &d, records, ret_manifest, e);
 }
 

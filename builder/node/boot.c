@@ -3,6 +3,7 @@
  * What the firmware reads: words of cmdline.txt and a block of config.txt. Both are edits: the root's PARTUUID,
  * ` resize` and all else of the base stay. cmdline.txt is one line; a second one is ignored by the firmware.
  */
+#include "node/encode.h"
 #include "node/node.h"
 
 static const char origin[] = "generated: boot";
@@ -10,7 +11,50 @@ static const char block_begin[] = "# pibuild: begin", block_end[] = "# pibuild: 
 
 struct words {
 	VEC(const char *) v;
+	uint32_t disk_id; /* 0 = the base's */
 };
+
+/* TEXT with every PARTUUID of an MBR naming the disk ID; as it is when that is 0. */
+static void add_with_disk_id(struct strbuf *out, const char *text, size_t n, uint32_t id)
+{
+	static const char key[] = "PARTUUID=";
+	const char *end = text + n;
+
+	while (text < end) {
+		const char *at = id ? memmem(text, (size_t)(end - text), key, strlen(key)) : NULL;
+		const char *value = at ? at + strlen(key) : end;
+
+		strbuf_add(out, text, (size_t)(value - text));
+		text = value;
+		if (at && end - value > 8 && strspn(value, "0123456789abcdef") == 8 && value[8] == '-') {
+			strbuf_addf(out, "%08x", id);
+			text += 8;
+		}
+	}
+}
+
+static int edit_partuuids(const void *arg, const char *old, size_t n, struct strbuf *out, struct err *e)
+{
+	if (!old)
+		return 1;
+	add_with_disk_id(out, old, n, *(const uint32_t *)arg);
+	return 0;
+}
+
+/* Raspberry Pi OS gives each card an id of its own at its first boot (raspberrypi-sys-mods, set_partuuid of its
+ * initramfs); Debian does not, and two cards in one machine would be mistaken for each other. What names the old id: */
+static void add_disk_id(const struct node_ctx *x, struct tree *t)
+{
+	static const char *const files[] = { "/etc/fstab", "/etc/default/raspi-firmware" };
+	const char *parts[] = { "disk", x->config->cluster.name, x->node->name };
+	char uuid[UUID_TEXT];
+
+	derive_uuid(uuid, parts, ARRAY_SIZE(parts));
+	t->disk_id = MAX((uint32_t)strtoul(arena_strndup(uuid, 8), NULL, 16), 1);
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
+		tree_add_edit(t, files[i], 0644, origin, edit_partuuids, &t->disk_id,
+			      arena_printf("disk id %08x", t->disk_id));
+}
 
 static bool has_word(const char *line, size_t n, const char *word)
 {
@@ -30,7 +74,8 @@ static int edit_cmdline(const void *arg, const char *old, size_t n, struct strbu
 
 	while (len && old[len - 1] == ' ')
 		len--;
-	strbuf_add(out, old ? old : "", len);
+	if (old)
+		add_with_disk_id(out, old, len, w->disk_id);
 	vec_foreach (word, &w->v)
 		if (!has_word(out->s, out->n, *word))
 			strbuf_addf(out, "%s%s", out->n ? " " : "", *word);
@@ -82,8 +127,12 @@ int node_add_boot(const struct node_ctx *x, struct tree *t, struct err *e)
 {
 	struct words *w = arena_new(struct words);
 	_cleanup_strbuf_ struct strbuf what = { 0 };
-
+	bool debian = streq(x->config->os.base, "debian");
 	struct entry *cmdline;
+
+	if (debian)
+		add_disk_id(x, t);
+	w->disk_id = t->disk_id;
 
 	vec_foreach (word, &x->board->cmdline)
 		*vec_push(&w->v) = *word;
@@ -94,13 +143,13 @@ int node_add_boot(const struct node_ctx *x, struct tree *t, struct err *e)
 	cmdline = tree_add_edit(t, BOOT_DIR "/cmdline.txt", 0755, origin, edit_cmdline, w,
 				what.n ? what.s : "unchanged");
 	/* The same words for every node: once in their layer is cheaper than on every image. Wi-Fi has a word of its
-	 * own, for some nodes only, and a role has one layer. */
-	if (!x->config->network.wifi.country)
+	 * own, for some nodes only, and a role has one layer; so has a disk id. */
+	if (!x->config->network.wifi.country && !w->disk_id)
 		cmdline->layer = LAYER_ROLE;
 	if (x->board->config_lines.n)
 		tree_add_edit(t, BOOT_DIR "/config.txt", 0755, origin, edit_config, x->board,
 			      arena_printf("block for %s", x->board->name));
-	if (streq(x->config->os.base, "debian"))
+	if (debian)
 		add_raspi_firmware(x->board, w, t);
 	return 0;
 }

@@ -69,6 +69,7 @@ struct tree {
 	VEC(const char *) left_out; /* files of the host that an overlay has, but no card gets */
 	VEC(struct entry) entries;
 	VEC(struct need) needs;
+	uint32_t disk_id; /* of the card's partition table; 0 = the base's */
 };
 
 /* All copy their strings; the returned entry may be adjusted (uid, secret, layer) until the next add. Files and

@@ -76,6 +76,13 @@ setup() {
 	[ "$(root_cat out/cp-1.img /etc/fstab | grep -c "^PARTUUID=$id-0[12] ")" = 2 ]
 }
 
+@test "each card has a disk id of its own" {
+	"$PIBUILD" verify out/cp-1.img
+	[ "$(sfdisk --json out/cp-1.img | jq -r '.partitiontable.id')" != "$(sfdisk --json "$DEBIAN_WORK"/a/layers/"$("$PIBUILD" --lock "$DEBIAN_WORK/lock" --json plan |
+		jq -r '.artifacts[] | select(.name == "debian").sha256')".img | jq -r '.partitiontable.id')" ]
+	root_cat out/cp-1.img /etc/default/raspi-firmware | grep -qx "ROOTPART=PARTUUID=$(sfdisk --json out/cp-1.img | jq -r '.partitiontable.id' | cut -c3-)-02"
+}
+
 @test "the boot partition has firmware, kernel, initramfs and device trees" {
 	mdir -b -i "out/cp-1.img@@$(part_start out/cp-1.img 1)" ::/ >files
 	for f in start4.elf fixup4.dat bootcode.bin config.txt bcm2711-rpi-4-b.dtb bcm2837-rpi-3-b.dtb; do grep -qx "::/$f" files; done
