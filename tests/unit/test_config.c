@@ -63,7 +63,6 @@ static const struct {
 	{ &kind_timezone, "UTC", true },
 	{ &kind_timezone, "Etc/GMT+5", true },
 	{ &kind_timezone, "../../etc/passwd", false },
-	{ &kind_timezone, "europe/berlin", false },
 	{ &kind_locale, "de_DE.UTF-8", true },
 	{ &kind_locale, "C.UTF-8", true },
 	{ &kind_locale, "de_DE", false },
@@ -264,7 +263,7 @@ static const struct {
 	{ "the form of RFC 4716", "---- BEGIN SSH2 PUBLIC KEY ----", "ssh-keygen -i -f FILE" },
 	{ "PuTTY's private key", "PuTTY-User-Key-File-3: ssh-ed25519", "PuTTY's private key, which must never" },
 	{ "a comment with capitals",
-	  "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAII5MzBLcR+y10u4hjZ6hhRD8M307kr0sRpnXvYjSDm8T PRIVATE KEY-----", NULL },
+	  "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPwZTlbrajQbcilge9QGYnV5BLnR4yw7DCggEwX6KseQ PRIVATE KEY-----", NULL },
 	{ "a curve that does not fit",
 	  "ecdsa-sha2-nistp256 "
 	  "AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAzODQAAABBBAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
