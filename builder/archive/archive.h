@@ -11,6 +11,7 @@
 #ifndef ARCHIVE_ARCHIVE_H
 #define ARCHIVE_ARCHIVE_H
 
+#include "base/codec.h"
 #include "base/err.h"
 #include "base/util.h"
 #include "base/writer.h"
@@ -38,8 +39,13 @@ int decode_is_raw(const struct decode *d, bool *ret, struct err *e);
 
 /* ---- the other way ---- */
 
-enum encode_kind { ENCODE_XZ, ENCODE_ZST, ENCODE_KIND_COUNT };
-extern const char *const encode_names[ENCODE_KIND_COUNT]; /* "xz", "zst": the suffix, too */
+/* Rows of base/codec.h that are written too. */
+enum encode_kind { ENCODE_XZ = CODEC_XZ, ENCODE_ZST = CODEC_ZSTD, ENCODE_KIND_COUNT };
+/* "xz", "zst": the suffix without its dot. */
+static inline const char *encode_name(enum encode_kind kind)
+{
+	return codecs[kind].suffix + 1;
+}
 
 /* A raw image, read once and in order, to a compressed file that is written once. All cores work; the bytes do not
  * depend on how many there are. Takes some 50 MiB of memory per core, at most 200 MiB. */

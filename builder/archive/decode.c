@@ -295,42 +295,36 @@ static int decode_raw(struct decode *d, struct input *in, struct sink *s, struct
 
 typedef int (*decode_fn)(struct decode *d, struct input *in, struct sink *s, struct err *e);
 
+static const decode_fn decoders[CODEC_COUNT] = {
+	[CODEC_XZ] = decode_xz,
+	[CODEC_ZSTD] = decode_zstd,
+	[CODEC_GZIP] = decode_gzip,
+};
+
+/* Known only to be refused by name. */
 static const struct {
-	const char *magic;
-	size_t n;
-	const char *name;
-	decode_fn run; /* NULL: known only to be refused by name */
-} kinds[] = {
-	{ "\xfd\x37\x7a\x58\x5a\x00", 6, "xz", decode_xz },
-	{ "\x1f\x8b", 2, "gzip", decode_gzip },
-	{ "\x28\xb5\x2f\xfd", 4, "zstd", decode_zstd },
-	{ "PK\x03\x04", 4, "zip", NULL },
-	{ "BZh", 3, "bzip2", NULL },
-	{ "7z\xbc\xaf\x27\x1c", 6, "7-zip", NULL },
-	{ "QFI\xfb", 4, "qcow2", NULL },
-	{ "<!DOCTYPE", 9, "web page", NULL },
-	{ "<html", 5, "web page", NULL },
+	const char *magic, *name;
+} foreign[] = {
+	{ "PK\x03\x04", "zip" }, { "BZh", "bzip2" },	      { "7z\xbc\xaf\x27\x1c", "7-zip" },
+	{ "QFI\xfb", "qcow2" },	 { "<!DOCTYPE", "web page" }, { "<html", "web page" },
 };
 
 static int choose(const struct decode *d, decode_fn *ret, struct err *e)
 {
 	char head[16] = { 0 };
-	ssize_t n = pread(d->in, head, sizeof(head), 0);
+	ssize_t n = pread(d->in, head, sizeof(head) - 1, 0);
+	enum codec codec;
 
 	if (n < 0)
 		return err_errno(e, -errno, "cannot read %s", d->name);
 	if (n == 0)
 		return err_set(e, -ENODATA, "%s is empty", d->name);
-	*ret = decode_raw;
-	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-		if ((size_t)n < kinds[i].n || memcmp(head, kinds[i].magic, kinds[i].n) != 0)
-			continue;
-		if (!kinds[i].run)
+	for (size_t i = 0; i < ARRAY_SIZE(foreign); i++)
+		if (starts_with(head, foreign[i].magic))
 			return err_set(e, -EINVAL, "%s is a %s file; pibuild reads .img, .img.xz, .img.gz and .img.zst",
-				       d->name, kinds[i].name);
-		*ret = kinds[i].run;
-		break;
-	}
+				       d->name, foreign[i].name);
+	codec = codec_of_head(head, (size_t)n);
+	*ret = codec == CODEC_COUNT ? decode_raw : decoders[codec];
 	return 0;
 }
 

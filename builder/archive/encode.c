@@ -17,8 +17,6 @@ static const uint64_t job_size = 8 * MIB, memory = 200 * MIB;
 /* zstd states no need for several threads: at this level a job takes 8 MiB in and as much out, its tables 24 MiB. */
 static const uint64_t zst_thread_memory = 48 * MIB;
 
-const char *const encode_names[ENCODE_KIND_COUNT] = { "xz", "zst" };
-
 struct stream {
 	struct encode *x;
 	unsigned char *in, *out; /* CHUNK bytes each */

@@ -31,7 +31,7 @@ static void output_done(struct output *o)
 
 const char *build_image_path(const struct build *b, const struct node_plan *n)
 {
-	return b->compress ? arena_printf("%s.%s", n->image, encode_names[b->compress_as]) : n->image;
+	return b->compress ? arena_printf("%s.%s", n->image, encode_name(b->compress_as)) : n->image;
 }
 
 static int check_room(const char *image, int layer, struct err *e)

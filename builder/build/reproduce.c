@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#include "base/codec.h"
 #include "base/file.h"
 #include "base/progress.h"
 #include "base/sig.h"
@@ -244,11 +245,10 @@ static int compare_map(struct cow *again, const char *path, struct findings *f, 
 /* The image when it is there, in whatever form, else its map. */
 static int compare_bytes(struct cow *again, const char *stem, const char **ret_what, struct findings *f, struct err *e)
 {
-	static const char *const forms[] = { ".img", ".img.xz", ".img.zst", ".img.gz" };
 	const char *map = arena_printf("%s.bmap", stem);
 
-	for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
-		const char *image = arena_printf("%s%s", stem, forms[i]);
+	for (size_t i = 0; i <= CODEC_COUNT; i++) {
+		const char *image = arena_printf("%s.img%s", stem, i ? codecs[i - 1].suffix : "");
 		_cleanup_close_ int fd = open(image, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 		_cleanup_free_ char *buf = NULL;
 

@@ -52,7 +52,7 @@ static int choose_form(const struct cmd_options *o, struct build *b, struct err 
 {
 	b->compress = o->compress != NULL;
 	for (int i = 0; o->compress && i < ENCODE_KIND_COUNT; i++)
-		if (streq(o->compress, encode_names[i])) {
+		if (streq(o->compress, encode_name((enum encode_kind)i))) {
 			b->compress_as = (enum encode_kind)i;
 			return 0;
 		}

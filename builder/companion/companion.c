@@ -3,6 +3,7 @@
 #include <stdarg.h>
 
 #include "archive/archive.h"
+#include "base/codec.h"
 #include "base/file.h"
 #include "companion/internal.h"
 
@@ -68,17 +69,11 @@ const struct companion_row companion_rows[COMPANION_COUNT] = {
 
 /* ---- names ---- */
 
-static const char *const packed_suffixes[] = { ".xz", ".zst", ".gz" };
-
 const char *image_stem(const char *image)
 {
-	size_t n = strlen(image);
+	enum codec codec = codec_of_name(image);
+	size_t n = strlen(image) - (codec == CODEC_COUNT ? 0 : strlen(codecs[codec].suffix));
 
-	for (size_t i = 0; i < ARRAY_SIZE(packed_suffixes); i++)
-		if (ends_with(image, packed_suffixes[i])) {
-			n -= strlen(packed_suffixes[i]);
-			break;
-		}
 	image = arena_strndup(image, n);
 	return ends_with(image, ".img") ? arena_strndup(image, n - strlen(".img")) : image;
 }
@@ -145,7 +140,7 @@ static const char *form_of(const char *image, size_t i)
 {
 	const char *raw = arena_printf("%s.img", image_stem(image));
 
-	return i ? arena_printf("%s.%s", raw, encode_names[i - 1]) : raw;
+	return i ? arena_printf("%s.%s", raw, encode_name((enum encode_kind)(i - 1))) : raw;
 }
 
 const char *image_find(const char *stem)

@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <sys/stat.h>
 
+#include "base/codec.h"
 #include "base/file.h"
 #include "config/internal.h"
 #include "config/values.h"
@@ -42,12 +43,7 @@ static const char *file_fault(const char *path)
 
 static bool is_path(const char *text)
 {
-	static const char *const endings[] = { ".img", ".xz", ".gz", ".zst" };
-
-	for (size_t i = 0; i < ARRAY_SIZE(endings); i++)
-		if (ends_with(text, endings[i]))
-			return true;
-	return strchr(text, '/') != NULL;
+	return strchr(text, '/') || ends_with(text, ".img") || codec_of_name(text) != CODEC_COUNT;
 }
 
 static const char *const base_names[] = { "raspios", "raspios-bookworm", "debian" };

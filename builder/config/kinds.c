@@ -490,14 +490,17 @@ static void versions_node(struct loader *l, const struct field *f, const struct 
 			  void *dst)
 {
 	VEC(struct version_pin) *pins = dst;
-	const char *texts[16] = { 0 };
-	size_t i;
+	size_t count = 0, i;
+	const char **texts;
 
 	if (schema_is_null(n))
 		return;
-	/* The fields fill texts[], as their offsets say. */
+	/* The fields fill texts[], as their offsets say: one for each row. */
+	while (f->sub[count].key)
+		count++;
+	texts = arena_alloc((count + 1) * sizeof(*texts));
 	schema_read(l, f->sub, n, path, texts);
-	for (i = 0; f->sub[i].key; i++)
+	for (i = 0; i < count; i++)
 		if (texts[i])
 			*vec_push(pins) = (struct version_pin){ f->sub[i].key, texts[i] };
 }

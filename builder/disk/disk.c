@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <libfdisk/libfdisk.h>
 
+#include "base/codec.h"
 #include "base/file.h"
 
 enum { SECTOR = 512, LINUX = 0x83, GPT_PROTECTIVE = 0xee };
@@ -55,10 +56,7 @@ static bool has_extended(const unsigned char sector[SECTOR])
 
 static bool is_compressed(const unsigned char sector[SECTOR])
 {
-	static const unsigned char xz[] = { 0xfd, '7', 'z', 'X', 'Z' }, gz[] = { 0x1f, 0x8b },
-				   zst[] = { 0x28, 0xb5, 0x2f, 0xfd };
-
-	return !memcmp(sector, xz, sizeof(xz)) || !memcmp(sector, gz, sizeof(gz)) || !memcmp(sector, zst, sizeof(zst));
+	return codec_of_head(sector, SECTOR) != CODEC_COUNT;
 }
 
 static int table_open(struct table *t, const char *path, bool read_only, struct err *e)
