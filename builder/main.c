@@ -411,9 +411,9 @@ static int run(int argc, char **argv, struct err *e)
 	else {
 		log_set_level(o.quiet ? LOG_WARNING : o.verbose ? LOG_DEBUG : LOG_INFO);
 		log_add_cure_option("build check fetch flash kubeconfig lock plan render secrets", "-c", o.config);
-		log_add_cure_option("build check kubeconfig render secrets", "--secrets", o.secrets);
+		log_add_cure_option("build check flash kubeconfig render secrets", "--secrets", o.secrets);
 		log_add_cure_option("build check fetch lock plan", "--lock", o.lock);
-		log_add_cure_option("build fetch", "--cache", o.cache);
+		log_add_cure_option("build doctor fetch", "--cache", o.cache);
 		progress_init(o.quiet ? PROGRESS_NONE : o.progress);
 		if (!keeps_root(p.command))
 			caller_become();

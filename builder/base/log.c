@@ -35,24 +35,6 @@ void log_add_cure_option(const char *commands, const char *option, const char *v
 		cure_options[n_cure_options++] = (struct cure_option){ commands, option, value };
 }
 
-/* As one word of a shell. */
-static void add_shell_word(struct strbuf *out, const char *s)
-{
-	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-+:,@%=";
-
-	if (*s && !s[strspn(s, plain)]) {
-		strbuf_adds(out, s);
-		return;
-	}
-	strbuf_adds(out, "'");
-	for (; *s; s++)
-		if (*s == '\'')
-			strbuf_adds(out, "'\\''");
-		else
-			strbuf_add(out, s, 1);
-	strbuf_adds(out, "'");
-}
-
 static bool has_command(const char *commands, const char *word, size_t n)
 {
 	for (const char *p = commands; (p = strstr(p, word)); p++)
@@ -61,13 +43,25 @@ static bool has_command(const char *commands, const char *word, size_t n)
 	return false;
 }
 
+/* Behind the next "`pibuild " or "`sudo pibuild " of TEXT; NULL = there is none. */
+static const char *find_cure(const char *text)
+{
+	static const char program[] = "pibuild ";
+
+	for (const char *p = text; (p = strchr(p, '`')); p++) {
+		const char *word = p + 1 + (starts_with(p + 1, "sudo ") ? strlen("sudo ") : 0);
+
+		if (starts_with(word, program))
+			return word + strlen(program);
+	}
+	return NULL;
+}
+
 void log_cures(struct strbuf *out, const char *msg)
 {
-	static const char begin[] = "`pibuild ";
-	const char *p = msg, *at, *end;
+	const char *p = msg, *word, *end;
 
-	while ((at = strstr(p, begin)) && (end = strchr(at + 1, '`'))) {
-		const char *word = at + strlen(begin);
+	while ((word = find_cure(p)) && (end = strchr(word, '`'))) {
 		size_t n = strcspn(word, " `");
 		_cleanup_free_ char *command = xasprintf("%.*s", (int)n, word);
 
@@ -77,8 +71,7 @@ void log_cures(struct strbuf *out, const char *msg)
 
 			if (!has_command(o->commands, command, n))
 				continue;
-			strbuf_addf(out, " %s ", o->option);
-			add_shell_word(out, o->value);
+			strbuf_addf(out, " %s %s", o->option, shell_word(o->value));
 		}
 		p = end;
 		strbuf_adds(out, "`");

@@ -20,8 +20,9 @@ void log_warning(const char *fmt, ...) _printf_(1, 2);
 void log_info(const char *fmt, ...) _printf_(1, 2);
 void log_debug(const char *fmt, ...) _printf_(1, 2);
 
-/* What a command that a message tells people to run, "`pibuild COMMAND ...`", has to say too to mean the same files as
- * this run: OPTION with VALUE (kept, not copied), where COMMAND is among the words of COMMANDS. */
+/* What a command that a message tells people to run, "`pibuild COMMAND ...`" or "`sudo pibuild ...`", has to say too to
+ * mean the same files as this run: OPTION with VALUE (kept, not copied), where COMMAND is among the words of COMMANDS.
+ */
 void log_add_cure_option(const char *commands, const char *option, const char *value);
 /* MSG with those options in its commands. */
 void log_cures(struct strbuf *out, const char *msg);

@@ -48,6 +48,20 @@ static int print_images(const struct build *b, bool json, struct err *e)
 	return 0;
 }
 
+static void tell_next(const struct cmd_options *o, const struct build *b, double seconds)
+{
+	const struct node_plan *first = b->plan->nodes.v[0];
+	const char *image = shell_word(build_image_path(b, first));
+	size_t n = b->plan->nodes.n;
+
+	if (!o->json)
+		log_info("%zu %s in %s, after %.1f s", n, n == 1 ? "image" : "images", o->out, seconds);
+	cmd_next(o,
+		 "`pibuild verify %s` proves %s, `pibuild devices` finds the card, `sudo pibuild flash %s%s DISK` "
+		 "writes it",
+		 image, n == 1 ? "it" : "the first of them", image, first->generic ? " --node NAME" : "");
+}
+
 static int choose_form(const struct cmd_options *o, struct build *b, struct err *e)
 {
 	b->compress = o->compress != NULL;
@@ -59,7 +73,8 @@ static int choose_form(const struct cmd_options *o, struct build *b, struct err 
 	return b->compress ? err_class(e, CLASS_USAGE, "--compress wants xz or zst, not '%s'", o->compress) : 0;
 }
 
-static int build(const struct cmd_options *o, const struct plan *p, const struct cache *cache, struct err *e)
+static int build(const struct cmd_options *o, const struct plan *p, double begun, const struct cache *cache,
+		 struct err *e)
 {
 	const struct fetch_options f = { p->project->config, o->offline, o->jobs };
 	_cleanup_(sign_key_freep) struct sign_key *key = NULL;
@@ -77,7 +92,11 @@ static int build(const struct cmd_options *o, const struct plan *p, const struct
 		r = fetch_all(cache, p->pins.v, p->pins.n, &p->images, &f, e);
 	if (r == 0)
 		r = build_run(&b, e);
-	return r < 0 ? r : print_images(&b, o->json, e);
+	if (r == 0)
+		r = print_images(&b, o->json, e);
+	if (r == 0)
+		tell_next(o, &b, now_seconds() - begun);
+	return r;
 }
 
 int cmd_build(const struct cmd_options *o, struct err *e)
@@ -88,6 +107,7 @@ int cmd_build(const struct cmd_options *o, struct err *e)
 					    o->generic ? SECRETS_UNUSED : SECRETS_NEEDED };
 	const struct plan_options so = cmd_plan_options(o, SECRET_READ);
 	struct plan *plan = NULL;
+	double begun = now_seconds();
 	int r = cmd_args(o, 0, 0, "build [--node NAME]... [--role ROLE] [--generic]", e);
 
 	if (r == 0 && o->reproduce)
@@ -100,5 +120,5 @@ int cmd_build(const struct cmd_options *o, struct err *e)
 		r = check_output(o->out, e);
 	if (r == 0)
 		r = cache_open(o->cache, &cache, e);
-	return r < 0 ? r : build(o, plan, &cache, e);
+	return r < 0 ? r : build(o, plan, begun, &cache, e);
 }

@@ -5,19 +5,24 @@
 #include "cmd/cmd.h"
 #include "plan/project.h"
 
-static void check_pin(const struct catalogue *cat, const struct lock *l, const struct config *c,
+/* true when the lock has to be made first; so with the next two. */
+static bool check_pin(const struct catalogue *cat, const struct lock *l, const struct config *c,
 		      const struct artifact *a, struct faults *f)
 {
 	const char *version = artifact_version(cat, l, c, a->version_key);
 
-	if (version && !lock_find(l, a->name, version))
-		note_key(f, c, arena_printf("versions.%s", a->version_key),
-			 "versions.%s: the lock has no digest of %s %s; run `pibuild lock` before the first build",
-			 a->version_key, a->name, version);
+	if (!version || lock_find(l, a->name, version))
+		return false;
+	note_key(f, c, arena_printf("versions.%s", a->version_key),
+		 "versions.%s: the lock has no digest of %s %s; run `pibuild lock` before the first build",
+		 a->version_key, a->name, version);
+	return true;
 }
 
-static void check_images(const struct catalogue *cat, const struct lock *l, const struct config *c, struct faults *f)
+static bool check_images(const struct catalogue *cat, const struct lock *l, const struct config *c, struct faults *f)
 {
+	bool stale = false;
+
 	vec_foreach (i, &cat->images) {
 		struct image_pin p;
 		struct err e = { 0 };
@@ -27,23 +32,27 @@ static void check_images(const struct catalogue *cat, const struct lock *l, cons
 			continue;
 		if (image_pin(cat, l, c, i, &p, &e) < 0)
 			fault_key(f, c, key, "%s", e.msg);
-		else if (!p.sha256)
-			note_key(f, c, key,
-				 "%s: the lock has no digest of the container image %s; run `pibuild lock` before the "
-				 "first build",
-				 key, image_ref(&p));
+		if (e.code || p.sha256)
+			continue;
+		note_key(f, c, key,
+			 "%s: the lock has no digest of the container image %s; run `pibuild lock` before the first "
+			 "build",
+			 key, image_ref(&p));
+		stale = true;
 	}
+	return stale;
 }
 
-static void check_lock(const struct catalogue *cat, const struct lock *l, const struct config *c, struct faults *f)
+static bool check_lock(const struct catalogue *cat, const struct lock *l, const struct config *c, struct faults *f)
 {
+	bool stale = false;
+
 	vec_foreach (a, &cat->artifacts) {
 		if (a->base ? !streq(c->os.base, a->name) : (a->for_whom & FOR_AIRGAP) && !c->airgap)
 			continue;
-		check_pin(cat, l, c, a, f);
+		stale |= check_pin(cat, l, c, a, f);
 	}
-	if (c->airgap)
-		check_images(cat, l, c, f);
+	return (c->airgap && check_images(cat, l, c, f)) || stale;
 }
 
 /* What cannot be loaded ends a load with one message, mostly "FILE:LINE:COLUMN: words": a fault like the others. */
@@ -77,7 +86,7 @@ static void check_secrets(const struct cmd_options *o, const struct config *c, s
 		add_failure(f, &e);
 }
 
-/* 0 when all could be looked at, faults or not. */
+/* 0 when all could be looked at, faults or not; 1 when the lock has to be made before a build. */
 static int check_all(const struct cmd_options *o, struct project **p, struct faults *f, struct err *e)
 {
 	const struct project_options po = { o->config, o->lock, o->secrets, SECRETS_IF_ANY };
@@ -91,10 +100,10 @@ static int check_all(const struct cmd_options *o, struct project **p, struct fau
 		add_failure(f, e);
 		return 0;
 	}
-	check_lock((*p)->catalogue, (*p)->lock, (*p)->config, f);
+	r = check_lock((*p)->catalogue, (*p)->lock, (*p)->config, f);
 	if (!(*p)->secrets_real)
 		check_secrets(o, (*p)->config, f);
-	return 0;
+	return r;
 }
 
 static json_t *fault_json(const struct fault *x)
@@ -127,12 +136,13 @@ int cmd_check(const struct cmd_options *o, struct err *e)
 	const char *path = str_or(o->config, "cluster.yaml");
 	struct project *p = NULL;
 	struct faults f = { 0 };
-	int r = cmd_args(o, 0, 0, "check [-c FILE]", e);
+	int r = cmd_args(o, 0, 0, "check [-c FILE]", e), stale = 0;
 
 	if (r == 0)
-		r = check_all(o, &p, &f, e);
+		r = stale = check_all(o, &p, &f, e);
 	if (r < 0)
 		return r;
+	r = 0;
 	if (p && p->config)
 		path = p->config->path;
 	if (o->json)
@@ -141,7 +151,12 @@ int cmd_check(const struct cmd_options *o, struct err *e)
 		faults_print(&f);
 	if (r == 0)
 		r = faults_verdict(&f, path, e);
-	if (r == 0 && !o->json)
-		print_summary(p->config);
-	return r;
+	if (r < 0 || o->json)
+		return r;
+	print_summary(p->config);
+	if (stale)
+		cmd_next(o, "`pibuild lock` pins what is to be downloaded, then `pibuild build`");
+	else
+		cmd_next(o, "`pibuild build` makes the images; `pibuild plan` says first what that takes");
+	return 0;
 }

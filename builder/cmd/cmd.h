@@ -96,6 +96,9 @@ int cmd_schema(const struct cmd_options *o, struct err *e);
 /* Class USAGE unless there are between MIN and MAX arguments. */
 int cmd_args(const struct cmd_options *o, size_t min, size_t max, const char *usage, struct err *e);
 
+/* The last line of a run that went well: what to do next, with its command between backticks. None with --json. */
+void cmd_next(const struct cmd_options *o, const char *fmt, ...) _printf_(2, 3);
+
 /* A line of an answer on stdin, without blanks at its end; *LINE as in getline(3). Class USAGE at the end of input. */
 int cmd_read_line(char **line, size_t *cap, struct err *e);
 

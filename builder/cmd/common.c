@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <poll.h>
+#include <stdarg.h>
 #include <time.h>
 
 #include "base/caller.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "base/sig.h"
 #include "cmd/cmd.h"
 #include "flash/record.h"
@@ -16,6 +18,19 @@ int cmd_args(const struct cmd_options *o, size_t min, size_t max, const char *us
 		return 0;
 	return err_class(e, CLASS_USAGE, "%s: usage: pibuild %s",
 			 o->args.n < min ? "an argument is missing" : "too many arguments", usage);
+}
+
+void cmd_next(const struct cmd_options *o, const char *fmt, ...)
+{
+	_cleanup_free_ char *text = NULL;
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vasprintf(&text, fmt, ap);
+	va_end(ap);
+	if (n >= 0 && !o->json)
+		log_info("next: %s", text);
 }
 
 const char *cmd_secrets_path(const struct cmd_options *o, const struct config *c)

@@ -6,6 +6,7 @@
 #include "base/data.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "base/proc.h"
 #include "cmd/cmd.h"
 #include "debian/debian.h"
@@ -108,6 +109,24 @@ static int verdict(const struct findings *f, struct err *e)
 			 str_or(packages.s, ""));
 }
 
+static void tell_next(const struct cmd_options *o, const struct findings *f)
+{
+	bool described = o->config || access("cluster.yaml", F_OK) == 0;
+	size_t warnings = 0;
+
+	vec_foreach (x, &f->v)
+		warnings += x->verdict == WARNING;
+	if (!o->json && warnings)
+		log_info("this machine can build images; see the %zu %s above", warnings,
+			 warnings == 1 ? "warning" : "warnings");
+	else if (!o->json)
+		log_info("this machine has all that pibuild uses");
+	if (described)
+		cmd_next(o, "`pibuild check` says whether the cluster will work");
+	else
+		cmd_next(o, "`pibuild init` describes your cluster");
+}
+
 int cmd_doctor(const struct cmd_options *o, struct err *e)
 {
 	_cleanup_(cache_close) struct cache cache = { .fd = -1 };
@@ -135,5 +154,9 @@ int cmd_doctor(const struct cmd_options *o, struct err *e)
 		vec_foreach (x, &f.v)
 			printf("%-8s %-22s %s%s%s\n", verdict_names[x->verdict], x->what, x->detail,
 			       *x->cure ? "  -> " : "", x->cure);
-	return r < 0 ? r : verdict(&f, e);
+	if (r == 0)
+		r = verdict(&f, e);
+	if (r == 0)
+		tell_next(o, &f);
+	return r;
 }

@@ -588,6 +588,23 @@ static int run(struct session *s, struct err *e)
 	return r;
 }
 
+static void tell_next(const struct session *s)
+{
+	const struct card *first = &s->cards.v[0];
+	size_t n = s->cards.n;
+
+	if (!s->o->json)
+		log_info("%zu %s written and verified", n, n == 1 ? "card is" : "cards are");
+	if (!s->project_dir || !*first->cluster)
+		cmd_next(s->o, "power the Pi on; its card says how far it came: `pibuild status %s`",
+			 shell_word(first->disk));
+	else
+		cmd_next(s->o,
+			 "`pibuild kubeconfig -o ~/.kube/%s` for kubectl, power the %s on, and read how far %s came "
+			 "with `pibuild-status` there",
+			 first->cluster, n == 1 ? "Pi" : "Pis", n == 1 ? "it" : "they");
+}
+
 int cmd_flash(const struct cmd_options *o, struct err *e)
 {
 	_cleanup_(session_done) struct session s = { .o = o, .cache.fd = -1, .results = json_array() };
@@ -606,5 +623,7 @@ int cmd_flash(const struct cmd_options *o, struct err *e)
 			r = p;
 		}
 	}
+	if (r == 0)
+		tell_next(&s);
 	return r;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The admin's kubeconfig from the secrets file: valid before the first Pi has booted. */
 #include <errno.h>
+#include <limits.h>
 #include <time.h>
 
 #include "base/file.h"
@@ -109,6 +110,20 @@ static int check_replaceable(const char *path, const char *cluster, struct err *
 		path, cluster, path);
 }
 
+static void tell_next(const struct cmd_options *o, const struct config *c)
+{
+	char real[PATH_MAX];
+
+	if (!o->out_given) {
+		cmd_next(o, "`pibuild kubeconfig -o ~/.kube/%s` keeps it where kubectl finds it, readable by you alone",
+			 c->cluster.name);
+		return;
+	}
+	log_info("it is in %s (mode 0600)", o->out);
+	cmd_next(o, "`export KUBECONFIG=%s`, and once the nodes are up `kubectl get nodes`",
+		 shell_word(realpath(o->out, real) ? real : o->out));
+}
+
 int cmd_kubeconfig(const struct cmd_options *o, struct err *e)
 {
 	_cleanup_strbuf_ struct strbuf text = { 0 };
@@ -131,5 +146,7 @@ int cmd_kubeconfig(const struct cmd_options *o, struct err *e)
 	else if (fwrite(text.s, 1, text.n, stdout) != text.n)
 		r = err_errno(e, -errno, "cannot write to stdout");
 	explicit_bzero(text.s, text.n);
+	if (r == 0)
+		tell_next(o, c);
 	return r;
 }

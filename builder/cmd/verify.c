@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/log.h"
 #include "cmd/cmd.h"
 #include "image/verify.h"
 
@@ -22,9 +23,15 @@ int cmd_verify(const struct cmd_options *o, struct err *e)
 		r = json_print(verify_report_json(&report), e);
 	else
 		verify_report_print(&report);
-	if (r == 0 && report.findings.v.n)
+	if (r < 0)
+		return r;
+	if (report.findings.v.n)
 		return err_class(e, CLASS_VERIFY,
 				 "%s: %zu fault%s found; do not flash it: build it again, or find out who changed it",
 				 how.image, report.findings.v.n, report.findings.v.n == 1 ? "" : "s");
-	return r;
+	if (!o->json)
+		log_info("%s is good", how.image);
+	cmd_next(o, "`pibuild devices` finds the card, `sudo pibuild flash %s%s DISK` writes it", shell_word(how.image),
+		 report.node ? "" : " --node NAME");
+	return 0;
 }

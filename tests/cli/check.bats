@@ -71,13 +71,16 @@ note() {
 
 # fine: nothing wrong with it; notes may be said.
 fine() {
-	run --separate-stderr "$PIBUILD" check
+	run --separate-stderr "$PIBUILD" check -q
 	[ "$status" -eq 0 ] || { echo "$stderr"; return 1; }
 }
 
-@test "a valid file is said to be so on stdout, in one line" {
+@test "a valid file is said to be so on stdout, in one line, and what next on stderr" {
 	run --separate-stderr "$PIBUILD" check
 	[ "$status" -eq 0 ]
+	[ "$output" = 'cluster.yaml: ok: 2 nodes (1 control-plane, 1 worker), 1 address pool' ]
+	[ "$stderr" = 'pibuild: next: `pibuild build` makes the images; `pibuild plan` says first what that takes' ]
+	run --separate-stderr "$PIBUILD" check -q
 	[ "$output" = 'cluster.yaml: ok: 2 nodes (1 control-plane, 1 worker), 1 address pool' ]
 	[ -z "$stderr" ]
 }

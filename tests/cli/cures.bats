@@ -37,7 +37,7 @@ cure() {
 		case $how in
 		'run '*)
 			how=${how#run } file=${how%%: *} name=${how#*: }
-			grep -qF "@test \"$name\"" "$top/tests/cli/$file" || { echo "no such test: $file: $name"; return 1; }
+			grep -qF "@test \"$name\"" "$top"/tests/*/"$file" || { echo "no such test: $file: $name"; return 1; }
 			count=$((count + 1))
 			;;
 		'look '?*) ;;
@@ -152,6 +152,47 @@ cure() {
 	run pibuild secrets rotate admin
 	sh -c "$(grep -o 'pibuild kubeconfig' <<<"$output" | head -n 1)" >new
 	grep -q 'client-certificate-data' new
+}
+
+@test "what next: each command names one that goes on with the same files, none with -q nor --json" {
+	write_cluster
+	mkdir "my lab" && mv cluster.yaml "my lab/"
+	cluster=(-c "my lab/cluster.yaml" --secrets "my lab/keys.yaml")
+	run pibuild doctor -c "my lab/cluster.yaml" --cache c
+	[ "$status" -eq 0 ]
+	[[ "$output" == *"pibuild: this machine "* ]]
+	sh -c "$(cure 'pibuild check')" 2>next
+	output=$(cat next)
+	[[ "$(cure 'pibuild plan')" == *"-c 'my lab/cluster.yaml'"* ]]
+	sh -c "$(cure 'pibuild plan')" >/dev/null
+	pibuild secrets new -q "${cluster[@]}"
+	run pibuild kubeconfig "${cluster[@]}"
+	mkdir -p home/.kube
+	HOME=$PWD/home sh -c "$(cure 'pibuild kubeconfig')" 2>next
+	[ "$(stat -c %a home/.kube/lab)" = 600 ]
+	output=$(cat next)
+	[[ "$output" == *"it is in $PWD/home/.kube/lab (mode 0600)"* ]]
+	cd /
+	sh -c "$(cure export); grep -q admin@lab \"\$KUBECONFIG\""
+	cd "$BATS_TEST_TMPDIR"
+	for quiet in -q --json; do
+		for command in "check" "doctor --cache c" "kubeconfig"; do
+			# shellcheck disable=SC2086 # words
+			run --separate-stderr pibuild $command $quiet "${cluster[@]}"
+			[ "$status" -eq 0 ]
+			[[ "$stderr" != *next:* ]]
+		done
+	done
+	rm -r "my lab"
+	run pibuild doctor --cache c
+	[[ "$(cure pibuild)" == "pibuild init" ]]
+}
+
+@test "a lock that lacks something: check names lock before build" {
+	write_cluster "versions: {k3s: v1.36.3+k3s1}"
+	run pibuild check
+	[ "$status" -eq 0 ]
+	[[ "$output" == *'next: `pibuild lock` pins what is to be downloaded, then `pibuild build`'* ]]
 }
 
 @test "what is not in the cache: fetch, with the options of the run that said so" {

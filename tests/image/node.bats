@@ -26,6 +26,16 @@ setup() {
 	[ "$(cut -f1 stdout)" = $'out/cp-1.img\nout/w-1.img' ]
 }
 
+@test "what next: the commands of a build and of verify are good for the image" {
+	mkdir -p bin && ln -sf "$PIBUILD" bin/pibuild
+	grep -qE '^pibuild: 2 images in out, after [0-9.]+ s$' stderr
+	command=$(grep -o '`pibuild verify [^`]*`' stderr | tr -d '\`')
+	PATH=$PWD/bin:$PATH sh -c "$command" >/dev/null 2>said
+	grep -q "^pibuild: next: .*\`sudo pibuild flash ${command##* } DISK\`" said
+	grep -q "\`sudo pibuild flash ${command##* } DISK\`" stderr
+	[ -e "${command##* }" ]
+}
+
 @test "images hold secrets and are readable by their owner only" {
 	[ "$(stat -c %a "$server")" = 600 ]
 	[ "$(stat -c %a secrets.yaml)" = 600 ]
