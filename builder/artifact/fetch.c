@@ -18,6 +18,7 @@ struct fetcher {
 	struct tokens *tokens;
 	VEC(struct job *) jobs;
 	unsigned at_once;
+	struct told told;
 };
 
 static unsigned count_state(const struct fetcher *f, enum job_state state)
@@ -63,28 +64,70 @@ static int run_jobs(struct fetcher *f, struct err *e)
 	return r;
 }
 
+static bool same_of_host(const struct reason *a, const struct reason *b)
+{
+	return a->of_host && b->of_host && streq(a->why, b->why) && streq(url_host(a->url), url_host(b->url));
+}
+
+/* Every download that failed so at this host, in one sentence; "" when an earlier job has it in its own. */
+static void add_of_host(const struct fetcher *f, const struct job *first, const struct reason *why, struct strbuf *out)
+{
+	_cleanup_strbuf_ struct strbuf names = { 0 };
+	bool begun = false;
+
+	vec_foreach (p, &f->jobs)
+		vec_foreach (r, &(*p)->reasons) {
+			if ((*p)->state != JOB_FAILED || !same_of_host(r, why))
+				continue;
+			if (!begun && *p != first)
+				return;
+			begun = true;
+			strbuf_addf(&names, "%s%s", names.n ? ", " : "", (*p)->label);
+		}
+	strbuf_addf(out, "\n  %s: %s: %s", url_host(why->url), why->why, names.s);
+}
+
+/* Why J failed, source by source. */
+static void add_own(const struct job *j, bool of_host_too, struct strbuf *out)
+{
+	_cleanup_strbuf_ struct strbuf text = { 0 };
+
+	vec_foreach (r, &j->reasons)
+		if (of_host_too || !r->of_host)
+			strbuf_addf(&text, "%s%s%s%s", text.n ? "; " : "", str_or(r->url, ""), r->url ? ": " : "",
+				    r->why);
+	if (text.n)
+		strbuf_addf(out, "%s: %s", j->label, text.s);
+}
+
 static int failures(const struct fetcher *f, struct err *e)
 {
-	_cleanup_strbuf_ struct strbuf names = { 0 }, details = { 0 };
+	_cleanup_strbuf_ struct strbuf details = { 0 };
 	enum exit_class class = CLASS_FAILED;
 	unsigned failed = count_state(f, JOB_FAILED);
 
 	vec_foreach (p, &f->jobs) {
 		const struct job *j = *p;
+		_cleanup_strbuf_ struct strbuf own = { 0 };
 
 		if (j->state != JOB_FAILED)
 			continue;
-		strbuf_addf(&names, "%s%s", names.n ? ", " : "", j->label);
-		strbuf_addf(&details, "%s%s: %s", failed > 1 ? "\n  " : "", j->label, j->why);
+		add_own(j, failed == 1, &own);
+		if (own.n)
+			strbuf_addf(&details, "%s%s", failed > 1 ? "\n  " : "", own.s);
 		/* Wrong bytes are worse news than none. */
 		if (class == CLASS_FAILED || j->class == CLASS_VERIFY)
 			class = j->class ? j->class : CLASS_FAILED;
 	}
+	vec_foreach (p, &f->jobs)
+		vec_foreach (r, &(*p)->reasons)
+			if (failed > 1 && (*p)->state == JOB_FAILED && r->of_host)
+				add_of_host(f, *p, r, &details);
 	if (!failed)
 		return 0;
 	if (failed == 1)
 		return err_class(e, class, "%s", details.s);
-	return err_class(e, class, "%u downloads failed: %s%s", failed, names.s, details.s);
+	return err_class(e, class, "%u downloads failed:%s", failed, details.s);
 }
 
 static int add_job(struct fetcher *f, const struct fetch_options *o, const char *url, const struct job *as,
@@ -95,6 +138,7 @@ static int add_job(struct fetcher *f, const struct fetch_options *o, const char 
 
 	*j = *as;
 	j->tokens = f->tokens;
+	j->told = &f->told;
 	j->part = (struct part)PART_INIT;
 	r = url_sources(o->config, url, &j->sources, e);
 	if (r == 0)

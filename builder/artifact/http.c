@@ -153,6 +153,18 @@ static bool judge_proxy(const struct request *q, struct http_result *r)
 	return true;
 }
 
+/* "Failed to connect to HOST port 443 after 12 ms: ...": the same words for the same trouble. */
+static void drop_milliseconds(char *words)
+{
+	char *at = strstr(words, " after "), *end;
+
+	if (!at)
+		return;
+	strtoul(at + strlen(" after "), &end, 10);
+	if (end > at + strlen(" after ") && starts_with(end, " ms"))
+		memmove(at, end + strlen(" ms"), strlen(end + strlen(" ms")) + 1);
+}
+
 static void judge_failure(const struct request *q, CURLcode code, struct http_result *r)
 {
 	const char *words = NULL;
@@ -169,6 +181,7 @@ static void judge_failure(const struct request *q, CURLcode code, struct http_re
 	if (!words)
 		words = *q->error ? q->error : curl_easy_strerror(code);
 	snprintf(r->why, sizeof(r->why), "%s", words);
+	drop_milliseconds(r->why);
 }
 
 /* A mirror is known by the address in the config; where it sent us is what the reader of the message lacks. */

@@ -7,7 +7,7 @@
 #include "base/log.h"
 
 enum { MAX_ATTEMPTS = 5, MAX_MISMATCHES = 2 };
-static const double first_pause = 0.5, longest_pause = 60, longest_asked_pause = 300, look_again = 0.2;
+static const double first_pause = 0.5, longest_pause = 60, longest_asked_pause = 300, told_pause = 10, look_again = 0.2;
 
 static const struct source *source_of(const struct job *j)
 {
@@ -30,16 +30,27 @@ void job_end(struct job *j, enum job_state state, const char *note)
 		task_end(j->task, note);
 }
 
-static void add_reason(struct job *j, const char *why)
+static void add_reason(struct job *j, const char *why, bool of_host)
 {
-	j->why = j->why ? arena_printf("%s; %s: %s", j->why, source_of(j)->url, why)
-			: arena_printf("%s: %s", source_of(j)->url, why);
+	*vec_push(&j->reasons) = (struct reason){ source_of(j)->url, arena_strdup(why), of_host };
+}
+
+/* A host that is down is down for every download. */
+static bool is_told(const struct job *j, const char *why)
+{
+	const char *line = arena_printf("%s: %s", url_host(source_of(j)->url), why);
+
+	vec_foreach (t, &j->told->lines)
+		if (streq(*t, line))
+			return true;
+	*vec_push(&j->told->lines) = line;
+	return false;
 }
 
 /* A failure of this machine, which no other source cures. */
 static void fail_here(struct job *j, const struct err *e)
 {
-	j->why = arena_strdup(e->msg);
+	*vec_push(&j->reasons) = (struct reason){ NULL, arena_strdup(e->msg), false };
 	j->class = e->class;
 	job_end(j, JOB_FAILED, "failed");
 }
@@ -88,14 +99,14 @@ static void leave_source(struct job *j, const char *why, bool definite)
 {
 	bool next = has_next_source(j, definite);
 
-	add_reason(j, why);
+	add_reason(j, why, !definite);
 	j->mirror_down |= !definite;
 	if (!next) {
 		job_end(j, JOB_FAILED, "failed");
 		return;
 	}
-	log_warning("%s: %s: %s; trying %s", j->label, url_host(source_of(j)->url), why,
-		    url_host(j->sources.list.v[j->at + 1].url));
+	(is_told(j, why) ? log_debug : log_warning)("%s: %s: %s; trying %s", j->label, url_host(source_of(j)->url), why,
+						    url_host(j->sources.list.v[j->at + 1].url));
 	j->at++;
 	j->attempts = j->tokens_asked = 0;
 	wait_for(j, 0);
@@ -110,8 +121,10 @@ static void try_again(struct job *j, const char *why, double asked)
 		return;
 	}
 	pause = pause_before(j->attempts, asked);
-	log_warning("%s: %s: %s; attempt %u of %d in %.1f s", j->label, url_host(source_of(j)->url), why,
-		    j->attempts + 1, MAX_ATTEMPTS, pause);
+	/* Nobody should wonder at a long silence. */
+	(pause > told_pause && !is_told(j, why) ? log_info : log_debug)("%s: %s: %s; attempt %u of %d in %.1f s",
+									j->label, url_host(source_of(j)->url), why,
+									j->attempts + 1, MAX_ATTEMPTS, pause);
 	wait_for(j, pause);
 }
 
@@ -132,11 +145,11 @@ static void mismatch(struct job *j, const char *why, struct err *e)
 		return;
 	}
 	if (j->mismatches >= MAX_MISMATCHES || j->attempts >= MAX_ATTEMPTS) {
-		add_reason(j, why);
+		add_reason(j, why, false);
 		job_end(j, JOB_FAILED, "failed");
 		return;
 	}
-	log_warning("%s: %s: %s; once more from the start", j->label, url_host(source_of(j)->url), why);
+	log_debug("%s: %s: %s; once more from the start", j->label, url_host(source_of(j)->url), why);
 	wait_for(j, pieced ? 0 : first_pause);
 }
 

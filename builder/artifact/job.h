@@ -21,6 +21,18 @@
 enum job_state { JOB_WAITING, JOB_RUNNING, JOB_FINISHED, JOB_FAILED };
 enum stop_reason { STOP_NONE, STOP_LENGTH, STOP_LIMIT, STOP_RANGE, STOP_WRITE };
 
+/* Why a source was left. */
+struct reason {
+	const char *url; /* NULL = it is this machine's failure */
+	const char *why;
+	bool of_host; /* no definite answer: likely the same for all that is there */
+};
+
+/* What was said of a host in this run: once is enough. */
+struct told {
+	VEC(const char *) lines;
+};
+
 struct job {
 	/* what */
 	const char *label, *sha256; /* sha256 NULL: a text */
@@ -30,6 +42,7 @@ struct job {
 	const char *accept;	/* media types; NULL = any */
 	const char *repository; /* of a registry; else NULL */
 	struct tokens *tokens;	/* of the run */
+	struct told *told;	/* of the run */
 
 	/* how far */
 	enum job_state state;
@@ -51,7 +64,7 @@ struct job {
 	char encoding[32];
 
 	/* why it failed */
-	const char *why;
+	VEC(struct reason) reasons; /* in the order of the sources */
 	enum exit_class class;
 };
 

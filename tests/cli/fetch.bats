@@ -13,6 +13,7 @@ setup_file() {
 	slow_run 500
 	slow_run always-cut
 	slow_run refused
+	slow_run down
 	slow_run big-header
 }
 
@@ -34,7 +35,9 @@ slow_run() {
 		from "$1"
 		[ "$1" != refused ] || from_port 1
 		code=0
-		timeout 33 "$PIBUILD" fetch --progress none --cache cache --role control-plane >out 2>err || code=$?
+		words=(--role control-plane)
+		case $1 in down) from_port 1 && words=() ;; stall) words+=(-v) ;; esac
+		timeout 33 "$PIBUILD" fetch --progress none --cache cache "${words[@]}" >out 2>err || code=$?
 		echo $code >code
 	) >/dev/null 2>&1 3>&- &
 }
@@ -119,7 +122,7 @@ result_of() {
 
 @test "a download that is cut goes on where it stopped" {
 	from cut-once
-	fails 0 'the connection was cut before the end; attempt 2 of 5' get
+	fails 0 'the connection was cut before the end; attempt 2 of 5' get -v
 	is_cached
 	grep -q "/$token/.* bytes=[0-9]*- 206 " "$faults/log"
 	[ "$(sent)" -eq "$thing_size" ]
@@ -133,25 +136,25 @@ result_of() {
 
 @test "a server that sends another part than asked for is asked for the whole" {
 	from wrong-range
-	fails 0 'it sent another part of the file than was asked for' get
+	fails 0 'it sent another part of the file than was asked for' get -v
 	is_cached
 }
 
 @test "a server that has no such range is asked for the whole" {
 	from no-such-range
-	fails 0 'it has no such part of the file' get
+	fails 0 'it has no such part of the file' get -v
 	is_cached
 }
 
 @test "a file that changed between the pieces is downloaded anew" {
 	from changed
-	fails 0 'once more from the start' get
+	fails 0 'once more from the start' get -v
 	is_cached
 }
 
 @test "a body in chunks that ends too early is not taken for whole" {
 	from chunks-cut
-	fails 0 'attempt 2 of 5' get
+	fails 0 'attempt 2 of 5' get -v
 	is_cached
 }
 
@@ -190,7 +193,7 @@ result_of() {
 	from ok
 	mkdir -p cache/tmp
 	head -c 1000000 /dev/zero >"$(part_file)"
-	fails 0 'once more from the start' get
+	fails 0 'once more from the start' get -v
 	is_cached
 }
 
@@ -253,7 +256,7 @@ result_of() {
 
 @test "a mirror with wrong bytes is left for the next" {
 	from wrong ok
-	fails 0 "its sha256 is " get
+	fails 0 "its sha256 is " get -v
 	is_cached
 	[ "$(requests)" -eq 2 ]
 }
@@ -320,7 +323,7 @@ result_of() {
 
 @test "every download that failed is named" {
 	from 404
-	fails 1 '2 downloads failed: ' fetch
+	fails 1 '2 downloads failed:' fetch
 	[[ "$output" == *"thing $thing_version: https://127.0.0.1:"*'answers HTTP 404 (not found)'* ]]
 	[[ "$output" == *"other $other_version: https://127.0.0.1:"*'answers HTTP 404 (not found)'* ]]
 }
@@ -337,7 +340,7 @@ result_of() {
 
 @test "a server in trouble is asked again after a pause" {
 	from 500-twice
-	fails 0 'attempt 3 of 5' get
+	fails 0 'attempt 3 of 5' get -v
 	is_cached
 	[ "$(requests)" -eq 3 ]
 }
@@ -345,7 +348,7 @@ result_of() {
 @test "Retry-After in seconds is honoured" {
 	from 429-once
 	start=$(date +%s%N)
-	fails 0 'HTTP 429 (too many requests); attempt 2 of 5 in 2.0 s' get
+	fails 0 'HTTP 429 (too many requests); attempt 2 of 5 in 2.0 s' get -v
 	[ $(($(date +%s%N) - start)) -ge 2000000000 ]
 	is_cached
 }
@@ -353,7 +356,7 @@ result_of() {
 @test "Retry-After as a date is honoured" {
 	from 503-once
 	start=$(date +%s%N)
-	fails 0 'HTTP 503 (busy); attempt 2 of 5 in' get
+	fails 0 'HTTP 503 (busy); attempt 2 of 5 in' get -v
 	[ $(($(date +%s%N) - start)) -ge 1500000000 ]
 	is_cached
 }
@@ -484,6 +487,26 @@ result_of() {
 	result_of refused
 	[ "$status" -eq 1 ]
 	grep -q '127.0.0.1:1: .*; trying files.invalid' err
+}
+
+@test "hosts that are down are told in a line each, and the verdict names for each all that is missing" {
+	result_of down
+	[ "$status" -eq 1 ]
+	[ "$(grep -c warning err)" -eq 1 ]
+	grep -q '^pibuild: warning: .*127.0.0.1:1: .*; trying files.invalid$' err
+	[ "$(grep -vc ": note: " err)" -eq 4 ]
+	grep -q '^pibuild: error: 2 downloads failed:$' err
+	for host in 127.0.0.1:1 files.invalid; do
+		[ "$(grep -cE "^  $host: .*: (thing $thing_version, other $other_version|other $other_version, thing $thing_version)$" err)" -eq 1 ]
+	done
+}
+
+@test "a retry that goes well is nobody's concern, but for -v" {
+	from cut-once
+	run --separate-stderr get
+	[ "$status" -eq 0 ]
+	[ -z "$(grep -v ': note: ' <<<"$stderr")" ]
+	is_cached
 }
 
 @test "a server that stays in trouble is given up after five attempts" {
