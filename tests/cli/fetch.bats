@@ -497,7 +497,7 @@ result_of() {
 	[ "$(grep -vc ": note: " err)" -eq 4 ]
 	grep -q '^pibuild: error: 2 downloads failed:$' err
 	for host in 127.0.0.1:1 files.invalid; do
-		[ "$(grep -cE "^  $host: .*: (thing $thing_version, other $other_version|other $other_version, thing $thing_version)$" err)" -eq 1 ]
+		[ "$(grep "^  $host: " err | grep -cF -e ": thing $thing_version, other $other_version" -e ": other $other_version, thing $thing_version")" -eq 1 ]
 	done
 }
 
