@@ -36,7 +36,8 @@ static const struct command commands[] = {
 	{ "devices", "", cmd_devices, "disks that can be flashed, and why others cannot" },
 	{ "flash", "[IMAGE] [--node NAME | --all] DISK...", cmd_flash, "write and verify cards" },
 	{ "status", "DEVICE|DIR|FILE", cmd_status, "the first-boot report of a card, a folder, an image or a file" },
-	{ "boot", "IMAGE [-- COMMAND]", cmd_boot, "run an image in QEMU; the image itself stays as it is" },
+	{ "boot", "IMAGE [-- COMMAND]", cmd_boot,
+	  "try an image of os.base: debian in QEMU; Raspberry Pi OS runs on a Pi only" },
 	{ "doctor", "", cmd_doctor, "what this machine has and lacks" },
 	{ "schema", "", cmd_schema, "JSON Schema of cluster.yaml" },
 };

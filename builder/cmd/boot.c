@@ -117,28 +117,10 @@ static int read_want(const struct cmd_options *o, struct machine_want *want, str
 
 /* ---- talk ---- */
 
-/* As a shell would take it back. */
-static void print_word(const char *word)
-{
-	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:=,+@%";
-
-	if (*word && strspn(word, plain) == strlen(word)) {
-		fputs(word, stdout);
-		return;
-	}
-	putchar('\'');
-	for (; *word; word++)
-		fputs(*word == '\'' ? "'\\''" : (char[]){ *word, '\0' }, stdout);
-	putchar('\'');
-}
-
 static void print_argv(const struct machine *m)
 {
-	for (size_t i = 0; m->argv.v[i]; i++) {
-		if (i)
-			putchar(' ');
-		print_word(m->argv.v[i]);
-	}
+	for (size_t i = 0; m->argv.v[i]; i++)
+		printf("%s%s", i ? " " : "", shell_word(m->argv.v[i]));
 	putchar('\n');
 }
 
@@ -150,8 +132,14 @@ static void announce(const struct machine *m, const struct machine_want *want)
 		 m->network.node.set ? ipv4_text(m->network.node.addr, ip) : "a DHCP client",
 		 want->open ? "this machine's" : "closed (--open opens it)");
 	log_info("127.0.0.1 port %u is its SSH, port %u the Kubernetes API", m->ssh_port, m->api_port);
-	log_info("QEMU cannot show what is the Pi's own: firmware and config.txt, the Pi's kernel and device tree, "
-		 "GPIO and LEDs, Wi-Fi, SD card, speed");
+	if (streq(m->board, "virt"))
+		log_info("board virt is this machine: all of the node runs here, only slower; a Pi's image has a "
+			 "kernel and firmware part of its own, which this says nothing about");
+	else
+		log_info(
+			"of %s QEMU shows the system, first boot and the cluster; it cannot show what is the Pi's own: "
+			"firmware and config.txt, device tree, GPIO and LEDs, Wi-Fi, SD card, speed",
+			*m->board ? arena_printf("board %s", m->board) : "the image");
 }
 
 static const char *console_path(const struct cmd_options *o, const struct wait *w, const struct machine *m)

@@ -18,7 +18,7 @@ int boot_files_extract(struct fat *boot, const char *dir, struct boot_files *ret
 const char *cmdline_for_virt(const char *line, bool closed, const char *more);
 
 /* -ENODEV with the cure when the kernel of ROOT cannot drive the devices of `virt`. What cannot be told passes. */
-int kernel_check(struct ext4 *root, const struct boot_files *boot, struct err *e);
+int kernel_check(struct ext4 *root, const struct boot_files *boot, const char *board, struct err *e);
 
 /* From the NetworkManager connections below /etc of ROOT. */
 int network_read(struct ext4 *root, struct network *ret, struct err *e);

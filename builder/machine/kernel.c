@@ -81,7 +81,25 @@ static void read_initramfs(struct search *s, const char *path)
 			s->drivers[i].in_initramfs = true;
 }
 
-int kernel_check(struct ext4 *root, const struct boot_files *boot, struct err *e)
+/* Debian's kernel is a generic one, but does not know the boards of the Pi 5: see boards/. */
+static int refuse(const struct driver *d, const char *kernel, const char *board, struct err *e)
+{
+	bool is_virt = streq(board, "virt");
+
+	return err_set(
+		e, -ENODEV,
+		"QEMU cannot run this image%s%s: its kernel %s is made for the Pi's hardware, the driver %s is %s. In "
+		"QEMU run images of `os.base: debian`, with board: virt or one that Debian's kernel knows (rpi3, rpi4, "
+		"rpi400, cm4, zero2w). To try this cluster without a Pi, build a copy of cluster.yaml with that "
+		"base%s; "
+		"of this image `pibuild verify IMAGE` proves what can be proved without a Pi, and `pibuild status` "
+		"reads "
+		"from its card how far a Pi came",
+		*board ? " of board " : "", board, kernel, d->name,
+		d->module ? "a module that its initramfs lacks" : "missing", is_virt ? "" : " and board: virt");
+}
+
+int kernel_check(struct ext4 *root, const struct boot_files *boot, const char *board, struct err *e)
 {
 	struct search s = { 0 };
 	const char *const dir = ext4_exists(root, "/usr/lib/modules") ? "/usr/lib/modules" : "/lib/modules";
@@ -99,11 +117,7 @@ int kernel_check(struct ext4 *root, const struct boot_files *boot, struct err *e
 
 		if (d->builtin || (d->module && (!d->early || d->in_initramfs)))
 			continue;
-		return err_set(e, -ENODEV,
-			       "the kernel of this image (%s) cannot run in QEMU's virt machine: its driver %s is %s. "
-			       "Raspberry Pi's own kernels are made for the Pi's hardware; boot an image built on a "
-			       "base with a generic arm64 kernel, such as `os.base: debian`",
-			       boot->kernel_name, d->name, d->module ? "a module that its initramfs lacks" : "missing");
+		return refuse(d, boot->kernel_name, board, e);
 	}
 	return 0;
 }

@@ -41,6 +41,7 @@ struct network {
 };
 
 struct machine {
+	const char *board; /* what the image says it is for, such as "rpi4"; "" = nothing */
 	struct network network;
 	unsigned ssh_port, api_port;
 	const char *dir, *overlay; /* folder of temporary files, absolute; the disk */

@@ -7,12 +7,13 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/proc.h"
 #include "disk/disk.h"
 #include "machine/internal.h"
 
-enum { DEFAULT_MEMORY = 2048, DEFAULT_CPUS = 2 };
+enum { DEFAULT_MEMORY = 2048, DEFAULT_CPUS = 2, RELEASE_LIMIT = 64 * 1024 };
 static const uint64_t usual_card = 8 * GIB;
 
 /* ---- ports ---- */
@@ -132,13 +133,29 @@ static int boot_image(const struct machine *m, const struct partition *p, const 
 			e);
 }
 
+/* An image that pibuild did not make has none. */
+static const char *read_board(struct ext4 *root)
+{
+	static const char path[] = "/etc/pibuild/release.json";
+	_cleanup_strbuf_ struct strbuf text = { 0 };
+	_cleanup_json_ json_t *release = NULL;
+	struct err none = { 0 };
+
+	if (!ext4_exists(root, path) || ext4_read(root, path, RELEASE_LIMIT, &text, &none) < 0)
+		return "";
+	release = json_loadb(text.s, text.n, 0, NULL);
+	return clean_text(arena_strdup(json_get_text(release, "board")));
+}
+
 static int read_root(struct machine *m, const struct partition *p, const struct boot_files *boot, struct err *e)
 {
 	_cleanup_(ext4_abortp) struct ext4 *root = NULL;
 	int r = ext4_open(m->image, p->start, p->size, EXT4_READ, 1, &root, e);
 
-	if (r == 0)
-		r = kernel_check(root, boot, e);
+	if (r == 0) {
+		m->board = read_board(root);
+		r = kernel_check(root, boot, m->board, e);
+	}
 	if (r == 0)
 		r = network_read(root, &m->network, e);
 	return r < 0 ? r : (network_derive(&m->network), 0);
