@@ -1,0 +1,47 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# What the documents say of the tree is so: folders, files and functions they name, links between them.
+
+top=$BATS_TEST_DIRNAME/../..
+
+setup() {
+	cd "$top"
+}
+
+# The first column of the table whose head is $1, without backticks.
+column() {
+	awk -v head="| $1 " 'index($0, head) == 1 {on = 1; next} on && !/^\|/ {exit} on && !/^\|---/ {split($0, f, "`"); print f[2]}' "$2"
+}
+
+@test "ARCHITECTURE.md has a line for each folder, and none for what is gone" {
+	diff <(column folder ARCHITECTURE.md | sort) \
+		<({ ls -d builder/*/ | sed 's|/$||' && echo boards && echo configs && echo overlays && echo scripts && echo tests; } | sort)
+}
+
+@test "ARCHITECTURE.md lists the folders in the order of who may include whom" {
+	awk '/^allowed=/ {on = 1; next} on && /^.$/ {exit} on {sub(/:.*/, ""); print}' scripts/check-layers | sort >"$BATS_TEST_TMPDIR/allowed"
+	column folder ARCHITECTURE.md | sed -n 's|^builder/||p' | sort | diff "$BATS_TEST_TMPDIR/allowed" -
+}
+
+@test "files and functions that recipes and documents name are there" {
+	local bad=0
+	while read -r file name; do
+		case $name in
+		*'()') grep -rqE "\b${name%??}\(" builder overlays || { echo "$file: no function $name" && bad=1; } ;;
+		*) [ -e "$name" ] || { echo "$file: no $name" && bad=1; } ;;
+		esac
+	done < <(for file in ARCHITECTURE.md CONTRIBUTING.md; do
+		grep -oE '`(builder|boards|configs|overlays|scripts|tests|docs)/[A-Za-z0-9_./-]*`|`[a-z0-9_]+\(\)`' "$file" | tr -d '`' | sed "s|^|$file |"
+	done)
+	[ "$bad" -eq 0 ]
+}
+
+@test "links between documents lead somewhere" {
+	local bad=0
+	for file in ./*.md docs/*.md; do
+		while read -r link; do
+			[ -e "$(dirname "$file")/$link" ] || { echo "$file: $link" && bad=1; }
+		done < <(grep -oE '\]\([^)#:]+' "$file" | cut -c3-)
+	done
+	[ "$bad" -eq 0 ]
+}
