@@ -95,7 +95,7 @@ api_up() {
 # step NAME: to its end, at most 90 real seconds
 step() {
 	# shellcheck disable=SC2016 # for that shell
-	timeout 90 sh -c 'echo $$ >card/step.pid; exec sh card/usr/lib/pibuild/step "$1"' - "$1" >"log.$1" 2>&1
+	timeout 240 sh -c 'echo $$ >card/step.pid; exec sh card/usr/lib/pibuild/step "$1"' - "$1" >"log.$1" 2>&1
 }
 
 report() {
