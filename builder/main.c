@@ -383,6 +383,7 @@ static void complain(const struct err *e)
 {
 	if (*e->msg) /* else what stands on stdout is all there is to say */
 		log_error("%s", e->msg);
+	faults_print_source(e);
 	if (caller_name() && e->code == -EACCES)
 		log_info(
 			"under sudo this runs as %s, and as root for disks alone: `sudo chown -R %s FOLDER` takes back "

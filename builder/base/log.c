@@ -4,6 +4,8 @@
 #include <pthread.h>
 #include <stdarg.h>
 
+#include "base/terminal.h"
+
 static enum log_level current = LOG_INFO;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static void (*hook_before)(void), (*hook_after)(void);
@@ -84,15 +86,25 @@ __attribute__((format(printf, 3, 0))) static void emit(enum log_level level, con
 						       va_list ap)
 {
 	_cleanup_free_ char *msg = NULL;
-	_cleanup_strbuf_ struct strbuf said = { 0 };
+	_cleanup_strbuf_ struct strbuf said = { 0 }, line = { 0 };
 
 	if (level > current || vasprintf(&msg, fmt, ap) < 0)
 		return;
 	log_cures(&said, msg);
+	strbuf_adds(&line, "pibuild: ");
+	if (*name) {
+		terminal_ink(&line,
+			     level == LOG_ERROR	    ? INK_ERROR
+			     : level == LOG_WARNING ? INK_WARNING
+						    : INK_NOTE,
+			     name);
+		strbuf_adds(&line, " ");
+	}
+	text_wrap(&line, said.s, terminal_columns(), (unsigned)(strlen("pibuild: ") + strlen(name) + (*name != 0)), 4);
 	pthread_mutex_lock(&lock);
 	if (hook_before)
 		hook_before();
-	fprintf(stderr, "pibuild: %s%s\n", name, said.s);
+	fprintf(stderr, "%s\n", line.s);
 	if (hook_after)
 		hook_after();
 	pthread_mutex_unlock(&lock);
@@ -107,7 +119,7 @@ __attribute__((format(printf, 3, 0))) static void emit(enum log_level level, con
 		va_end(ap);                                                                                            \
 	}
 
-LOG_FUNCTION(log_error, LOG_ERROR, "error: ")
-LOG_FUNCTION(log_warning, LOG_WARNING, "warning: ")
+LOG_FUNCTION(log_error, LOG_ERROR, "error:")
+LOG_FUNCTION(log_warning, LOG_WARNING, "warning:")
 LOG_FUNCTION(log_info, LOG_INFO, "")
-LOG_FUNCTION(log_debug, LOG_DEBUG, "debug: ")
+LOG_FUNCTION(log_debug, LOG_DEBUG, "debug:")

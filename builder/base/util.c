@@ -184,6 +184,13 @@ char *size_text(uint64_t bytes, char buf[SIZE_TEXT_MAX])
 	return buf;
 }
 
+/* U+202A to U+202E and U+2066 to U+2069: what follows would be shown from right to left. */
+static bool turns_text(const unsigned char *c)
+{
+	return c[0] == 0xe2 &&
+	       ((c[1] == 0x80 && c[2] >= 0xaa && c[2] <= 0xae) || (c[1] == 0x81 && c[2] >= 0xa6 && c[2] <= 0xa9));
+}
+
 char *clean_text(char *s)
 {
 	for (unsigned char *c = (unsigned char *)s; *c; c++) {
@@ -191,6 +198,8 @@ char *clean_text(char *s)
 			*c = '?';
 		else if (*c == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0)
 			c[0] = c[1] = '?';
+		else if (turns_text(c))
+			c[0] = c[1] = c[2] = '?';
 	}
 	return s;
 }

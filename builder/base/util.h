@@ -111,7 +111,8 @@ void strbuf_done(struct strbuf *b);
 #define SIZE_TEXT_MAX 32
 char *size_text(uint64_t bytes, char buf[SIZE_TEXT_MAX]);
 
-/* Puts '?' for control characters (C0, DEL and, in UTF-8, C1), which would command a terminal. Returns S. */
+/* Puts '?' for control characters (C0, DEL and, in UTF-8, C1), which would command a terminal, and for those that turn
+ * text round. Returns S. */
 char *clean_text(char *s);
 
 /* WORD as one word of a POSIX shell, for commands in messages: as it is, or in single quotes. On the arena. */

@@ -55,19 +55,17 @@ static bool check_lock(const struct catalogue *cat, const struct lock *l, const 
 	return (c->airgap && check_images(cat, l, c, f)) || stale;
 }
 
-/* What cannot be loaded ends a load with one message, mostly "FILE:LINE:COLUMN: words": a fault like the others. */
+/* What cannot be loaded is a fault like the others. */
 static void add_failure(struct faults *f, const struct err *e)
 {
 	struct yaml_node where = { 0 };
-	const char *p = strchr(e->msg, ':');
-	int n = 0;
+	struct fault x;
+	bool placed = fault_of_failure(e, &x);
 
-	for (; p && !n; p = n ? p : strchr(p + 1, ':'))
-		if (sscanf(p, ":%u:%u: %n", &where.line, &where.col, &n) != 2)
-			n = 0;
-	if (p)
-		where.file = arena_strndup(e->msg, (size_t)(p - e->msg));
-	fault_at(f, p ? &where : NULL, "%s", p ? p + n : e->msg);
+	where.file = x.file;
+	where.line = x.line;
+	where.col = x.col;
+	fault_at(f, placed ? &where : NULL, "%s", x.msg);
 }
 
 /* With faults in the config the secrets were not loaded: they are looked at all the same. */

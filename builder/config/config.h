@@ -181,8 +181,14 @@ void note_key(struct faults *f, const struct config *c, const char *key, const c
 void note_at(struct faults *f, const struct yaml_node *where, const char *fmt, ...) _printf_(3, 4);
 /* Something was said about this place already: an error, or with NOTES_TOO anything. */
 bool faults_at(const struct faults *f, const struct yaml_node *where, bool notes_too);
-/* To stderr as "file:line:col: error: message" (or "note:"), sorted by position. */
+/* To stderr as "file:line:col: error: message" (or "note:"), sorted by position, each with the line it is about below.
+ */
 void faults_print(const struct faults *f);
+/* What cannot be read at all ends a load with one message, mostly "FILE:LINE:COLUMN: words". True when it is of that
+ * form; RET gets its parts, else the message alone. */
+bool fault_of_failure(const struct err *e, struct fault *ret);
+/* The line that such a message is about, once the message was printed. */
+void faults_print_source(const struct err *e);
 /* In that order, NULL at the end, on the arena. */
 const struct fault **faults_sorted(const struct faults *f);
 /* 0, or class CONFIG with "N faults in FILE" when there is any error. */

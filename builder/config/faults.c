@@ -3,7 +3,9 @@
 #include <stdarg.h>
 
 #include "base/log.h"
+#include "base/terminal.h"
 #include "config/config.h"
+#include "config/source.h"
 
 _printf_(5, 0) static void add(struct faults *f, const char *file, const struct yaml_node *where, bool note,
 			       const char *fmt, va_list ap)
@@ -120,19 +122,68 @@ bool faults_at(const struct faults *f, const struct yaml_node *where, bool notes
 	return false;
 }
 
+/* "file:line:col: error: ", and how many columns that takes. */
+static unsigned faults_add_head(struct strbuf *out, const struct fault *x)
+{
+	const char *where = x->file ? arena_printf("%s:", x->file) : "", *severity = x->note ? "note:" : "error:";
+
+	if (x->line)
+		where = arena_printf("%s%u:%u:", where, x->line, x->col);
+	strbuf_addf(out, "%s%s", where, *where ? " " : "");
+	terminal_ink(out, x->note ? INK_NOTE : INK_ERROR, severity);
+	strbuf_adds(out, " ");
+	return (unsigned)(strlen(where) + (*where != 0) + strlen(severity) + 1);
+}
+
+static bool faults_same_place(const struct fault *a, const struct fault *b)
+{
+	return b && a->file && b->file && streq(a->file, b->file) && a->line == b->line && a->col == b->col;
+}
+
 void faults_print(const struct faults *f)
 {
-	for (const struct fault **p = faults_sorted(f); *p; p++) {
-		const struct fault *x = *p;
-		_cleanup_strbuf_ struct strbuf msg = { 0 };
+	unsigned columns = terminal_columns();
 
-		log_cures(&msg, x->msg);
-		if (x->file)
-			fprintf(stderr, "%s:", x->file);
-		if (x->line)
-			fprintf(stderr, "%u:%u:", x->line, x->col);
-		fprintf(stderr, "%s%s: %s\n", x->file ? " " : "", x->note ? "note" : "error", msg.s);
+	for (const struct fault **p = faults_sorted(f); *p; p++) {
+		_cleanup_strbuf_ struct strbuf msg = { 0 }, out = { 0 };
+		unsigned first = faults_add_head(&out, *p);
+
+		log_cures(&msg, (*p)->msg);
+		text_wrap(&out, msg.s, columns, first, 4);
+		strbuf_adds(&out, "\n");
+		if (!faults_same_place(*p, p[1]))
+			source_show(&out, (*p)->file, (*p)->line, (*p)->col, columns);
+		fputs(out.s, stderr);
 	}
+}
+
+bool fault_of_failure(const struct err *e, struct fault *ret)
+{
+	const char *p = strchr(e->msg, ':');
+	int n = 0;
+
+	*ret = (struct fault){ .msg = arena_strdup(e->msg) };
+	for (; p && !n; p = n ? p : strchr(p + 1, ':'))
+		if (sscanf(p, ":%u:%u: %n", &ret->line, &ret->col, &n) != 2)
+			n = 0;
+	if (!p) {
+		ret->line = ret->col = 0;
+		return false;
+	}
+	ret->file = arena_strndup(e->msg, (size_t)(p - e->msg));
+	ret->msg = arena_strdup(p + n);
+	return true;
+}
+
+void faults_print_source(const struct err *e)
+{
+	_cleanup_strbuf_ struct strbuf out = { 0 };
+	struct fault x;
+
+	if (!fault_of_failure(e, &x))
+		return;
+	source_show(&out, x.file, x.line, x.col, terminal_columns());
+	fputs(str_or(out.s, ""), stderr);
 }
 
 int faults_verdict(const struct faults *f, const char *path, struct err *e)

@@ -10,6 +10,7 @@
 #include "base/codec.h"
 #include "base/file.h"
 #include "config/internal.h"
+#include "config/source.h"
 #include "config/values.h"
 
 const char *config_expand_path(const char *dir, const char *text)
@@ -89,10 +90,15 @@ static const char *parse_values_file(const struct loader *l, const char *text, v
 	const char *path = config_expand_path(l->dir, text), *why = file_fault(path);
 	struct yaml_node *values;
 	struct err e = { 0 };
+	const char *yaml;
+	size_t n;
 
 	if (why)
 		return why;
-	if (yaml_load(path, &values, &e) < 0)
+	if (yaml_read(path, -1, &yaml, &n, &e) < 0)
+		return arena_strdup(e.msg);
+	source_keep(path, yaml, n);
+	if (yaml_parse(path, yaml, n, &values, &e) < 0)
 		return arena_strdup(e.msg);
 	if (values->type != YAML_MAP)
 		return "the file must hold Helm values: a map of keys";

@@ -2,6 +2,7 @@
 /* From a file to struct config: what is given, and what follows from it. */
 #include "base/log.h"
 #include "config/internal.h"
+#include "config/source.h"
 
 const struct node_config *config_first_server(const struct config *c)
 {
@@ -97,6 +98,8 @@ int config_load(const char *path, struct config **ret, struct faults *f, struct 
 	c->is_default = place.is_default;
 	c->dir = l.dir = place.dir;
 	r = read_text(c, &place, e);
+	if (r == 0)
+		source_keep(c->path, c->text, c->text_n);
 	if (r == 0)
 		r = yaml_parse(c->path, c->text, c->text_n, &doc, e);
 	if (r < 0)
