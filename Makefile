@@ -43,6 +43,14 @@ $(B)/source-id.h: $(SOURCES) Makefile
 	@echo "#define PIBUILD_SOURCE_ID \"$$(cat $(SOURCES) | sha256sum | cut -c1-64)\"" >$@
 $(B)/builder/build/layers.o: $(B)/source-id.h
 
+# The commit is part of what --version says and of nothing else: what is built is the same from the same source.
+$(B)/build-commit.h: FORCE
+	@mkdir -p $(B)
+	@echo "#define PIBUILD_COMMIT \"$$(scripts/commit)\"" >$@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+$(B)/builder/cmd/help.o: $(B)/build-commit.h
+FORCE:
+
 # One line instead of a page of missing headers.
 $(B)/.libraries:
 	@mkdir -p $(B)

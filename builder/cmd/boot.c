@@ -12,6 +12,34 @@
 #include "cmd/cmd.h"
 #include "machine/machine.h"
 
+static struct {
+	const char *until, *log, *keep, *disk_size, *append, *rtc;
+	unsigned timeout, memory, cpus, ssh_port, api_port; /* 0 = not given */
+	bool until_ready, open, poweroff, dry_run;
+	struct cmd_words qemu;
+} boot_opt;
+
+static const struct option boot_options[] = {
+	CMD_OWN("until-ready", OPT_FLAG, &boot_opt.until_ready, NULL,
+		"end with the report's verdict: 0 all steps done, 1 one failed"),
+	CMD_OWN("until", OPT_TEXT, &boot_opt.until, "REGEX", "end when the console shows this (POSIX extended)"),
+	CMD_OWN("timeout", OPT_SECONDS, &boot_opt.timeout, "SECONDS", "patience with --until and --until-ready (1200)"),
+	CMD_OWN_WORDS("log", OPT_TEXT, &boot_opt.log, "FILE", "keep the console here instead of showing it", "@file"),
+	CMD_OWN_WORDS("keep", OPT_TEXT, &boot_opt.keep, "FILE", "keep what is written in this qcow2; go on from it",
+		      "@file"),
+	CMD_OWN("disk-size", OPT_TEXT, &boot_opt.disk_size, "SIZE", "size of the card, such as 16GiB (8GiB)"),
+	CMD_OWN("memory", OPT_MIB, &boot_opt.memory, "MIB", "memory of the machine (2048)"),
+	CMD_OWN("cpus", OPT_CPUS, &boot_opt.cpus, "N", "its processors (2)"),
+	CMD_OWN("append", OPT_TEXT, &boot_opt.append, "WORDS", "more words for the kernel's command line"),
+	CMD_OWN("rtc", OPT_TEXT, &boot_opt.rtc, "DATE", "its clock at power-on, such as 1970-01-01"),
+	CMD_OWN("open", OPT_FLAG, &boot_opt.open, NULL, "let it reach this machine's network (closed)"),
+	CMD_OWN("ssh-port", OPT_PORT, &boot_opt.ssh_port, "N", "port of 127.0.0.1 that leads to SSH (a free one)"),
+	CMD_OWN("api-port", OPT_PORT, &boot_opt.api_port, "N", "... and to the Kubernetes API (a free one)"),
+	CMD_OWN("poweroff", OPT_FLAG, &boot_opt.poweroff, NULL, "shut down at the end instead of cutting the power"),
+	CMD_OWN("qemu", OPT_WORDS, &boot_opt.qemu, "ARG", "one more argument for QEMU; may be repeated"),
+	CMD_OWN("dry-run", OPT_FLAG, &boot_opt.dry_run, NULL, "print QEMU's command line and end"),
+};
+
 enum { PATIENCE = 1200, TICK_MS = 100, LAST_WORDS_SECONDS = 1, COMMAND_GRACE = 3 };
 
 static const char usage[] = "boot IMAGE [--until-ready | --until REGEX] [-- COMMAND [ARG]...]";
@@ -73,12 +101,12 @@ static int find_command(const struct cmd_options *o, struct wait *w, struct err 
 
 static int read_wait(const struct cmd_options *o, struct wait *w, struct err *e)
 {
-	const char *until = o->boot.until;
+	const char *until = boot_opt.until;
 	int r = find_command(o, w, e);
 
 	if (r < 0)
 		return r;
-	w->ready = o->boot.until_ready;
+	w->ready = boot_opt.until_ready;
 	if (until && w->ready)
 		return err_class(e, CLASS_USAGE, "--until and --until-ready exclude each other");
 	if (w->command && !until && !w->ready)
@@ -86,14 +114,12 @@ static int read_wait(const struct cmd_options *o, struct wait *w, struct err *e)
 	if (until && regcomp(&w->until, until, REG_EXTENDED | REG_NOSUB) != 0)
 		return err_class(e, CLASS_USAGE, "--until: '%s' is no POSIX extended regular expression", until);
 	w->has_until = until != NULL;
-	w->timeout = o->boot.timeout ? o->boot.timeout : w->has_until || w->ready ? PATIENCE : 0;
+	w->timeout = boot_opt.timeout ? boot_opt.timeout : w->has_until || w->ready ? PATIENCE : 0;
 	return 0;
 }
 
 static int read_want(const struct cmd_options *o, struct machine_want *want, struct err *e)
 {
-	const struct boot_options *b = &o->boot;
-
 	if (o->own_args != 1)
 		return err_class(e, CLASS_USAGE, "%s: usage: pibuild %s",
 				 o->own_args ? "more than one image (a command follows after --)"
@@ -101,18 +127,18 @@ static int read_want(const struct cmd_options *o, struct machine_want *want, str
 				 usage);
 	*want = (struct machine_want){
 		.image = o->args.v[0],
-		.keep = b->keep,
-		.append = b->append,
-		.rtc = b->rtc,
-		.memory = b->memory,
-		.cpus = b->cpus,
-		.ssh_port = b->ssh_port,
-		.api_port = b->api_port,
-		.open = b->open,
-		.qemu = b->qemu.v,
-		.n_qemu = b->qemu.n,
+		.keep = boot_opt.keep,
+		.append = boot_opt.append,
+		.rtc = boot_opt.rtc,
+		.memory = boot_opt.memory,
+		.cpus = boot_opt.cpus,
+		.ssh_port = boot_opt.ssh_port,
+		.api_port = boot_opt.api_port,
+		.open = boot_opt.open,
+		.qemu = boot_opt.qemu.v,
+		.n_qemu = boot_opt.qemu.n,
 	};
-	return b->disk_size ? parse_size(b->disk_size, &want->disk_size, e) : 0;
+	return boot_opt.disk_size ? parse_size(boot_opt.disk_size, &want->disk_size, e) : 0;
 }
 
 /* ---- talk ---- */
@@ -144,7 +170,7 @@ static void announce(const struct machine *m, const struct machine_want *want)
 
 static const char *console_path(const struct cmd_options *o, const struct wait *w, const struct machine *m)
 {
-	return o->boot.log ? o->boot.log : w->command ? path_join(m->dir, "console.log") : NULL;
+	return boot_opt.log ? boot_opt.log : w->command ? path_join(m->dir, "console.log") : NULL;
 }
 
 /* ---- the run ---- */
@@ -296,7 +322,7 @@ static int open_console(struct machine *m, const struct wait *w, const char **lo
 	return 0;
 }
 
-int cmd_boot(const struct cmd_options *o, struct err *e)
+static int cmd_boot(const struct cmd_options *o, struct err *e)
 {
 	_cleanup_(machine_done) struct machine m = MACHINE_INIT;
 	_cleanup_(wait_done) struct wait w = { 0 };
@@ -310,7 +336,7 @@ int cmd_boot(const struct cmd_options *o, struct err *e)
 		r = machine_prepare(&want, &m, e);
 	if (r < 0)
 		return r;
-	if (o->dry_run) {
+	if (boot_opt.dry_run) {
 		print_argv(&m);
 		return 0;
 	}
@@ -319,5 +345,18 @@ int cmd_boot(const struct cmd_options *o, struct err *e)
 	if (r < 0)
 		return r;
 	announce(&m, &want);
-	return run(&m, &w, log, o->boot.poweroff, e);
+	return run(&m, &w, log, boot_opt.poweroff, e);
 }
+
+const struct command boot_command = {
+	.name = "boot",
+	.args = "IMAGE [-- COMMAND]",
+	.help = "try an image of os.base: debian in QEMU; Raspberry Pi OS runs on a Pi only",
+	.run = cmd_boot,
+	.options = boot_options,
+	.n_options = ARRAY_SIZE(boot_options),
+	.common = "",
+	.words = { "@image", "@file" },
+	.examples = { "pibuild boot out/cp-1.img --until-ready",
+		      "pibuild boot out/cp-1.img --until-ready -- sh -c 'ssh -p $SSH_PORT pi@127.0.0.1'" },
+};

@@ -9,6 +9,23 @@
 #include "cmd/cmd.h"
 #include "plan/plan.h"
 
+static struct {
+	const char *compress, *sign, *reproduce;
+	bool sha256;
+} build_opt;
+
+static const struct option build_options[] = {
+	CMD_OPTION_NODE,
+	CMD_OPTION_ROLE,
+	CMD_OPTION_GENERIC,
+	CMD_OWN("sha256", OPT_FLAG, &build_opt.sha256, NULL, "write a .sha256 of the whole image beside it"),
+	CMD_OWN_WORDS("compress", OPT_TEXT, &build_opt.compress, "FORM",
+		      "compressed images instead of raw ones: xz or zst", "xz zst"),
+	CMD_OWN_WORDS("sign", OPT_TEXT, &build_opt.sign, "KEY", "sign what is built with this private key", "@file"),
+	CMD_OWN_WORDS("reproduce", OPT_TEXT, &build_opt.reproduce, "MANIFEST",
+		      "build the node of this manifest again, in memory, and compare", "@file"),
+};
+
 /* Before the first download: can the results be put where they are wanted? */
 static int check_output(const char *dir, struct err *e)
 {
@@ -64,13 +81,13 @@ static void tell_next(const struct cmd_options *o, const struct build *b, double
 
 static int choose_form(const struct cmd_options *o, struct build *b, struct err *e)
 {
-	b->compress = o->compress != NULL;
-	for (int i = 0; o->compress && i < ENCODE_KIND_COUNT; i++)
-		if (streq(o->compress, encode_name((enum encode_kind)i))) {
+	b->compress = build_opt.compress != NULL;
+	for (int i = 0; build_opt.compress && i < ENCODE_KIND_COUNT; i++)
+		if (streq(build_opt.compress, encode_name((enum encode_kind)i))) {
 			b->compress_as = (enum encode_kind)i;
 			return 0;
 		}
-	return b->compress ? err_class(e, CLASS_USAGE, "--compress wants xz or zst, not '%s'", o->compress) : 0;
+	return b->compress ? err_class(e, CLASS_USAGE, "--compress wants xz or zst, not '%s'", build_opt.compress) : 0;
 }
 
 static int build(const struct cmd_options *o, const struct plan *p, double begun, const struct cache *cache,
@@ -78,11 +95,11 @@ static int build(const struct cmd_options *o, const struct plan *p, double begun
 {
 	const struct fetch_options f = { p->project->config, o->offline, o->jobs };
 	_cleanup_(sign_key_freep) struct sign_key *key = NULL;
-	struct build b = { .plan = p, .cache = cache, .sha256 = o->sha256 };
+	struct build b = { .plan = p, .cache = cache, .sha256 = build_opt.sha256 };
 	int r = choose_form(o, &b, e);
 
-	if (r == 0 && o->sign)
-		r = sign_key_open(o->sign, &key, e);
+	if (r == 0 && build_opt.sign)
+		r = sign_key_open(build_opt.sign, &key, e);
 	b.key = key;
 	if (r == 0)
 		r = build_check_host(&b, e);
@@ -99,7 +116,16 @@ static int build(const struct cmd_options *o, const struct plan *p, double begun
 	return r;
 }
 
-int cmd_build(const struct cmd_options *o, struct err *e)
+static int reproduce(const struct cmd_options *o, struct err *e)
+{
+	if (o->role || build_opt.sha256 || build_opt.sign || build_opt.compress)
+		return err_class(e, CLASS_USAGE,
+				 "--reproduce writes nothing and is of one node: leave out --role, --sha256, --sign "
+				 "and --compress");
+	return cmd_reproduce(o, build_opt.reproduce, e);
+}
+
+static int cmd_build(const struct cmd_options *o, struct err *e)
 {
 	_cleanup_(cache_close) struct cache cache = { .fd = -1 };
 	/* What is for everybody is made without a look at any secret. */
@@ -110,8 +136,8 @@ int cmd_build(const struct cmd_options *o, struct err *e)
 	double begun = now_seconds();
 	int r = cmd_args(o, 0, 0, "build [--node NAME]... [--role ROLE] [--generic]", e);
 
-	if (r == 0 && o->reproduce)
-		return cmd_reproduce(o, e);
+	if (r == 0 && build_opt.reproduce)
+		return reproduce(o, e);
 	if (r == 0)
 		r = cmd_check_selection(o, e);
 	if (r == 0)
@@ -122,3 +148,14 @@ int cmd_build(const struct cmd_options *o, struct err *e)
 		r = cache_open(o->cache, &cache, e);
 	return r < 0 ? r : build(o, plan, begun, &cache, e);
 }
+
+const struct command build_command = {
+	.name = "build",
+	.args = "",
+	.help = "build images (the default): one per node",
+	.run = cmd_build,
+	.options = build_options,
+	.n_options = ARRAY_SIZE(build_options),
+	.common = "config out lock secrets cache offline jobs json progress",
+	.examples = { "pibuild build --node cp-1 --compress xz", "pibuild build --generic --role worker --sign KEY" },
+};

@@ -129,7 +129,7 @@ static void print_summary(const struct config *c)
 	       c->lb.pools.n == 1 ? "pool" : "pools");
 }
 
-int cmd_check(const struct cmd_options *o, struct err *e)
+static int cmd_check(const struct cmd_options *o, struct err *e)
 {
 	const char *path = str_or(o->config, "cluster.yaml");
 	struct project *p = NULL;
@@ -158,3 +158,12 @@ int cmd_check(const struct cmd_options *o, struct err *e)
 		cmd_next(o, "`pibuild build` makes the images; `pibuild plan` says first what that takes");
 	return 0;
 }
+
+const struct command check_command = {
+	.name = "check",
+	.args = "",
+	.help = "every fault of the configuration in one go; writes nothing",
+	.run = cmd_check,
+	.common = "config lock secrets json",
+	.examples = { "pibuild check", "pibuild check -c lab/cluster.yaml --json" },
+};

@@ -19,11 +19,31 @@ struct cmd_words {
 	size_t n, cap;
 };
 
-struct boot_options {
-	const char *until, *log, *keep, *disk_size, *append, *rtc;
-	unsigned timeout, memory, cpus, ssh_port, api_port; /* 0 = not given */
-	bool until_ready, open, poweroff;
-	struct cmd_words qemu;
+/* A list is one text with commas, words are kept apart; from OPT_JOBS on numbers, each with a range of its own. */
+enum option_kind {
+	OPT_FLAG,     /* bool */
+	OPT_TEXT,     /* const char * */
+	OPT_LIST,     /* const char * */
+	OPT_WORDS,    /* struct cmd_words */
+	OPT_PROGRESS, /* enum progress_mode */
+	OPT_ROLE,     /* const char * */
+	OPT_JOBS,     /* unsigned, as all that follow */
+	OPT_BATCH,
+	OPT_PORT,
+	OPT_SECONDS,
+	OPT_MIB,
+	OPT_CPUS,
+	OPT_KIND_COUNT
+};
+
+struct option {
+	const char *name;
+	char letter; /* 0 = none */
+	enum option_kind kind;
+	void *own; /* where its value goes: of the command's file; NULL = SHARED */
+	const char *arg, *help;
+	size_t shared;	   /* ... or offset in struct cmd_options */
+	const char *words; /* what completion offers for its value, see struct command; NULL = nothing */
 };
 
 struct cmd_options {
@@ -39,59 +59,64 @@ struct cmd_options {
 	bool json, quiet, verbose;
 	enum progress_mode progress;
 
-	/* of some commands */
-	struct cmd_words nodes, serials; /* --node, --serial */
-	const char *role;		 /* "control-plane", "worker" or NULL */
-	const char *matrix;		 /* plan --matrix: "github" or "gitlab" */
-	unsigned batch;			 /* plan --batch; 0 = default */
-	bool check;			 /* lock --check */
-	bool update;			 /* lock --update, flash --update */
-	bool dry_run;			 /* lock, boot */
-	bool all;			 /* flash --all */
-	bool discard;			 /* flash --discard */
-	bool show_secrets;		 /* render, secrets show */
-	bool reference;			 /* schema --reference */
-	bool status;			 /* schema --status */
+	/* rows of several commands, below */
+	struct cmd_words nodes; /* --node */
+	const char *role;	/* "control-plane", "worker" or NULL */
+	bool generic;		/* one image per role */
 	bool yes;
-	bool force;
-	bool generic;	       /* build, plan: one image per role */
-	bool brief;	       /* diff --brief */
-	bool sha256;	       /* build --sha256: a whole-file digest beside each image */
-	const char *compress;  /* build --compress: "xz" or "zst" */
-	const char *sign;      /* build --sign: private key */
-	const char *reproduce; /* build --reproduce: manifest */
-	const char *new_key;   /* sign --new-key */
-	const char *key;       /* sign --key: private key; verify --key: public one */
-	const char *base;      /* inspect --base, verify --base: the image to compare with */
-	struct init_answers init;
-	struct boot_options boot;
 
 	struct cmd_words args; /* after the command */
 	size_t own_args;       /* of them, those before a "--" */
 };
 
+/* clang-format off */
+/* Rows of a command's own options: NAME, KIND, where the value goes, ARG, HELP, words for completion. */
+#define CMD_OWN(name, kind, at, arg, help) CMD_OWN_WORDS(name, kind, at, arg, help, NULL)
+#define CMD_OWN_WORDS(name, kind, at, arg, help, words) { name, 0, kind, at, arg, help, 0, words }
+/* Rows of several commands. */
+#define CMD_SHARED(member) offsetof(struct cmd_options, member)
+#define CMD_OPTION_NODE { "node", 0, OPT_WORDS, NULL, "NAME", "this node only; may be repeated", CMD_SHARED(nodes), "@node" }
+#define CMD_OPTION_ROLE { "role", 0, OPT_ROLE, NULL, "ROLE", "nodes of this role: control-plane or worker", CMD_SHARED(role), "control-plane worker" }
+#define CMD_OPTION_GENERIC { "generic", 0, OPT_FLAG, NULL, NULL, "one image per role, without identity or secret: flash --node stamps it", CMD_SHARED(generic), NULL }
+#define CMD_OPTION_YES(help) { "yes", 0, OPT_FLAG, NULL, NULL, help, CMD_SHARED(yes), NULL }
+/* clang-format on */
+
 typedef int (*cmd_fn)(const struct cmd_options *o, struct err *e);
 
-int cmd_init(const struct cmd_options *o, struct err *e);
-int cmd_reproduce(const struct cmd_options *o, struct err *e); /* of cmd_build() */
-int cmd_build(const struct cmd_options *o, struct err *e);
-int cmd_check(const struct cmd_options *o, struct err *e);
-int cmd_plan(const struct cmd_options *o, struct err *e);
-int cmd_render(const struct cmd_options *o, struct err *e);
-int cmd_lock(const struct cmd_options *o, struct err *e);
-int cmd_fetch(const struct cmd_options *o, struct err *e);
-int cmd_secrets(const struct cmd_options *o, struct err *e);
-int cmd_kubeconfig(const struct cmd_options *o, struct err *e);
-int cmd_inspect(const struct cmd_options *o, struct err *e);
-int cmd_verify(const struct cmd_options *o, struct err *e);
-int cmd_diff(const struct cmd_options *o, struct err *e);
-int cmd_status(const struct cmd_options *o, struct err *e);
-int cmd_boot(const struct cmd_options *o, struct err *e);
-int cmd_devices(const struct cmd_options *o, struct err *e);
-int cmd_flash(const struct cmd_options *o, struct err *e);
-int cmd_sign(const struct cmd_options *o, struct err *e);
-int cmd_doctor(const struct cmd_options *o, struct err *e);
-int cmd_schema(const struct cmd_options *o, struct err *e);
+/* One command: defined in the file of its name, listed in commands.c; help, usage errors and completion come from it.
+ */
+struct command {
+	const char *name, *args, *help;
+	cmd_fn run;
+	const struct option *options; /* its own */
+	size_t n_options;
+	const char *common; /* names of those common options that it uses, space separated */
+	/* What completion offers for each argument, the last for all that follow: words as they are, or @node, @board,
+	 * @image, @disk, @serial, @artifact, @file, @dir. */
+	const char *words[2];
+	const char *examples[2];
+};
+
+extern const struct command *const commands[]; /* in the order of --help; the first is the default; ends with NULL */
+extern const struct option common_options[];
+extern const size_t common_options_count;
+
+const struct command *command_find(const char *name); /* NULL = there is none */
+/* The same; class USAGE with the nearest. */
+int command_get(const char *name, const struct command **ret, struct err *e);
+/* LIST of words separated by blanks. */
+bool cmd_word_in(const char *list, const char *word);
+
+/* Of one command, or with NULL of the program. */
+void help_print(const struct command *c);
+/* What may stand for the last of N WORDS, which follow the program's name: a candidate a line, a tab, what it is. The
+ * line "@file" or "@dir" asks the shell for its own. */
+void complete_print(const char *const *words, size_t n);
+/* "pibuild 0.1.0 (commit 0123456789ab, catalogue of 2026-10-07)" */
+void version_print(void);
+
+/* build --reproduce MANIFEST. */
+int cmd_reproduce(const struct cmd_options *o, const char *manifest, struct err *e);
 
 /* Class USAGE unless there are between MIN and MAX arguments. */
 int cmd_args(const struct cmd_options *o, size_t min, size_t max, const char *usage, struct err *e);

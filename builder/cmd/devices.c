@@ -44,7 +44,7 @@ static unsigned rank(const struct device *d)
 	return guard_verdict(d) ? 2 : guard_wants_identity(d) ? 1 : 0;
 }
 
-int cmd_devices(const struct cmd_options *o, struct err *e)
+static int cmd_devices(const struct cmd_options *o, struct err *e)
 {
 	const char *project_dir = cmd_project_dir(o);
 	bool closed = false;
@@ -80,3 +80,12 @@ int cmd_devices(const struct cmd_options *o, struct err *e)
 	json_decref(list);
 	return 0;
 }
+
+const struct command devices_command = {
+	.name = "devices",
+	.args = "",
+	.help = "disks that can be flashed, and why others cannot",
+	.run = cmd_devices,
+	.common = "config json",
+	.examples = { "pibuild devices", "sudo pibuild devices --json" },
+};

@@ -9,6 +9,14 @@
 #include "companion/companion.h"
 #include "image/diff.h"
 
+static struct {
+	bool brief;
+} diff_opt;
+
+static const struct option diff_options[] = {
+	CMD_OWN("brief", OPT_FLAG, &diff_opt.brief, NULL, "a line for each image: counts, and versions that changed"),
+};
+
 struct pairs {
 	VEC(struct image_diff) v;
 };
@@ -91,7 +99,7 @@ static int print_json(const struct pairs *p, bool same, const char *a, const cha
 	return json_print(json_pack("{s:s, s:s, s:b, s:o}", "a", a, "b", b, "same", same, "images", list), e);
 }
 
-int cmd_diff(const struct cmd_options *o, struct err *e)
+static int cmd_diff(const struct cmd_options *o, struct err *e)
 {
 	struct pairs pairs = { 0 };
 	bool same = true;
@@ -102,13 +110,25 @@ int cmd_diff(const struct cmd_options *o, struct err *e)
 	for (size_t i = 0; i < pairs.v.n && r == 0; i++) {
 		struct image_diff *d = &pairs.v.v[i];
 
-		r = d->a && d->b ? image_diff(d, o->brief ? DIFF_BRIEF : 0, e) : 0;
+		r = d->a && d->b ? image_diff(d, diff_opt.brief ? DIFF_BRIEF : 0, e) : 0;
 		same &= r == 0 && image_diff_same(d);
 		if (r == 0 && !o->json)
-			(o->brief ? image_diff_print_brief : image_diff_print)(d);
+			(diff_opt.brief ? image_diff_print_brief : image_diff_print)(d);
 	}
 	if (r == 0 && o->json)
 		r = print_json(&pairs, same, o->args.v[0], o->args.v[1], e);
 	/* As diff(1): the differences say it all. */
 	return r < 0 || same ? r : err_class(e, CLASS_FAILED, "%s", "");
 }
+
+const struct command diff_command = {
+	.name = "diff",
+	.args = "IMAGE|DIR IMAGE|DIR",
+	.help = "what differs between two images, file by file",
+	.run = cmd_diff,
+	.options = diff_options,
+	.n_options = ARRAY_SIZE(diff_options),
+	.common = "json",
+	.words = { "@image @dir" },
+	.examples = { "pibuild diff old/cp-1.img out/cp-1.img", "pibuild diff --brief old out" },
+};

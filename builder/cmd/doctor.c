@@ -127,7 +127,7 @@ static void tell_next(const struct cmd_options *o, const struct findings *f)
 		cmd_next(o, "`pibuild init` describes your cluster");
 }
 
-int cmd_doctor(const struct cmd_options *o, struct err *e)
+static int cmd_doctor(const struct cmd_options *o, struct err *e)
 {
 	_cleanup_(cache_close) struct cache cache = { .fd = -1 };
 	struct findings f = { 0 };
@@ -160,3 +160,12 @@ int cmd_doctor(const struct cmd_options *o, struct err *e)
 		tell_next(o, &f);
 	return r;
 }
+
+const struct command doctor_command = {
+	.name = "doctor",
+	.args = "",
+	.help = "what this machine has and lacks",
+	.run = cmd_doctor,
+	.common = "config out cache json",
+	.examples = { "pibuild doctor", "pibuild doctor --cache /mnt/cache -o /mnt/out" },
+};

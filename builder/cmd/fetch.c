@@ -5,6 +5,11 @@
 #include "cmd/cmd.h"
 #include "plan/plan.h"
 
+static const struct option fetch_options[] = {
+	CMD_OPTION_NODE,
+	CMD_OPTION_ROLE,
+};
+
 static uint64_t size_of(const struct cache *c, const struct pin *pin)
 {
 	_cleanup_close_ int fd = -1;
@@ -74,7 +79,7 @@ static int fetch(const struct cmd_options *o, const struct plan *p, const struct
 	return r < 0 ? r : print(o, p, c, had, e);
 }
 
-int cmd_fetch(const struct cmd_options *o, struct err *e)
+static int cmd_fetch(const struct cmd_options *o, struct err *e)
 {
 	_cleanup_(cache_close) struct cache cache = { .fd = -1 };
 	const struct project_options po = { o->config, o->lock, o->secrets, SECRETS_UNUSED };
@@ -91,3 +96,14 @@ int cmd_fetch(const struct cmd_options *o, struct err *e)
 		r = cache_open(o->cache, &cache, e);
 	return r < 0 ? r : fetch(o, plan, &cache, e);
 }
+
+const struct command fetch_command = {
+	.name = "fetch",
+	.args = "",
+	.help = "fill the cache, for --offline",
+	.run = cmd_fetch,
+	.options = fetch_options,
+	.n_options = ARRAY_SIZE(fetch_options),
+	.common = "config lock cache offline jobs json progress",
+	.examples = { "pibuild fetch", "pibuild fetch --role worker --jobs 8" },
+};

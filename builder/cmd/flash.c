@@ -16,6 +16,21 @@
 #include "flash/flash.h"
 #include "flash/record.h"
 
+static struct {
+	bool all, update, discard;
+	struct cmd_words serials;
+} flash_opt;
+
+static const struct option flash_options[] = {
+	CMD_OPTION_NODE,
+	CMD_OWN("all", OPT_FLAG, &flash_opt.all, NULL, "every node: the first on the first DISK, and so on"),
+	CMD_OWN("update", OPT_FLAG, &flash_opt.update, NULL, "write only what differs"),
+	CMD_OWN("discard", OPT_FLAG, &flash_opt.discard, NULL, "drop all that is on the disk first, free areas too"),
+	CMD_OWN_WORDS("serial", OPT_WORDS, &flash_opt.serials, "S", "the disk must have this serial; may be repeated",
+		      "@serial"),
+	CMD_OPTION_YES("do not ask; needs --serial"),
+};
+
 /* One image and the disk it goes to. */
 struct card {
 	const char *name;    /* node, or what the image file is called */
@@ -118,7 +133,7 @@ static int check_order(const struct cmd_options *o, struct err *e)
 {
 	const char *disk = o->args.v[0], *image = o->args.n > 1 ? o->args.v[1] : NULL;
 
-	if (o->all || !image || !is_kind(disk, S_IFBLK) || !is_kind(image, S_IFREG))
+	if (flash_opt.all || !image || !is_kind(disk, S_IFBLK) || !is_kind(image, S_IFREG))
 		return 0;
 	return err_class(e, CLASS_USAGE,
 			 "%s is a disk and %s a file: the image comes first: pibuild flash %s%s%s %s; nothing was "
@@ -130,12 +145,12 @@ static int check_usage(const struct cmd_options *o, struct err *e)
 {
 	int r;
 
-	if (o->all && o->nodes.n)
+	if (flash_opt.all && o->nodes.n)
 		return err_class(e, CLASS_USAGE, "--all means every node: leave out --node");
-	if (o->discard && o->update)
+	if (flash_opt.discard && flash_opt.update)
 		return err_class(e, CLASS_USAGE,
 				 "--update keeps what is on the disk, --discard drops it: give one of them");
-	if (o->all)
+	if (flash_opt.all)
 		return cmd_args(o, 1, 64, usage, e);
 	if (o->nodes.n > 1)
 		return err_class(e, CLASS_USAGE, "one --node at a time; --all takes several disks");
@@ -184,7 +199,7 @@ static int add_cards(struct session *s, struct err *e)
 
 	if (o->nodes.n && o->args.n == 2)
 		return add_stamped(s, e);
-	if (o->all || o->nodes.n)
+	if (flash_opt.all || o->nodes.n)
 		return add_nodes(s, e);
 	s->project_dir = cmd_project_dir(o);
 	add_image(s, o->args.v[0], o->args.v[1]);
@@ -266,7 +281,7 @@ static bool holds_another(const struct card *c)
 
 static bool is_serial_given(const struct cmd_options *o, const struct device *d)
 {
-	vec_foreach (s, &o->serials)
+	vec_foreach (s, &flash_opt.serials)
 		if (streq(*s, d->identity))
 			return true;
 	return false;
@@ -274,10 +289,10 @@ static bool is_serial_given(const struct cmd_options *o, const struct device *d)
 
 static int check_serial(const struct cmd_options *o, const struct device *d, struct err *e)
 {
-	if (o->serials.n && !is_serial_given(o, d))
+	if (flash_opt.serials.n && !is_serial_given(o, d))
 		return err_class(e, CLASS_REFUSED, "%s has the serial %s, not %s; nothing was written", d->path,
-				 d->identity, o->serials.v[0]);
-	if (o->yes && !o->serials.n)
+				 d->identity, flash_opt.serials.v[0]);
+	if (o->yes && !flash_opt.serials.n)
 		return err_class(e, CLASS_REFUSED, "--yes wants to know which disk is meant: --serial %s is %s",
 				 d->identity, d->path);
 	if (!o->yes && !has_terminal())
@@ -424,7 +439,7 @@ static void start(const struct session *s, struct card *c)
 		.name = c->name,
 		.begun = record_begun,
 		.begun_arg = b,
-		.flags = (s->o->update ? FLASH_UPDATE : 0) | (s->o->discard ? FLASH_DISCARD : 0),
+		.flags = (flash_opt.update ? FLASH_UPDATE : 0) | (flash_opt.discard ? FLASH_DISCARD : 0),
 	};
 	c->started = pthread_create(&c->thread, NULL, flash_thread, c) == 0;
 	if (!c->started)
@@ -563,15 +578,15 @@ static void expect_steps(const struct session *s)
 		build_expect(&b, 0);
 	else if (s->plan)
 		progress_expect("stamp", n);
-	progress_expect("compare", s->o->update ? n : 0);
-	progress_expect("discard", s->o->discard ? n : 0);
+	progress_expect("compare", flash_opt.update ? n : 0);
+	progress_expect("discard", flash_opt.discard ? n : 0);
 	progress_expect("write", n);
 	progress_expect("verify", n);
 }
 
 static int run(struct session *s, struct err *e)
 {
-	size_t at_once = s->o->all ? s->o->args.n : 1;
+	size_t at_once = flash_opt.all ? s->o->args.n : 1;
 	int r = 0;
 
 	expect_steps(s);
@@ -605,7 +620,7 @@ static void tell_next(const struct session *s)
 			 first->cluster, n == 1 ? "Pi" : "Pis", n == 1 ? "it" : "they");
 }
 
-int cmd_flash(const struct cmd_options *o, struct err *e)
+static int cmd_flash(const struct cmd_options *o, struct err *e)
 {
 	_cleanup_(session_done) struct session s = { .o = o, .cache.fd = -1, .results = json_array() };
 	int r = check_usage(o, e);
@@ -627,3 +642,15 @@ int cmd_flash(const struct cmd_options *o, struct err *e)
 		tell_next(&s);
 	return r;
 }
+
+const struct command flash_command = {
+	.name = "flash",
+	.args = "[IMAGE] [--node NAME | --all] DISK...",
+	.help = "write and verify cards",
+	.run = cmd_flash,
+	.options = flash_options,
+	.n_options = ARRAY_SIZE(flash_options),
+	.common = "config lock secrets cache offline jobs json progress",
+	.words = { "@image @disk", "@disk" },
+	.examples = { "sudo pibuild flash out/cp-1.img /dev/sdX", "sudo pibuild flash --all /dev/sdX /dev/sdY" },
+};

@@ -19,6 +19,29 @@
 #include "config/values.h"
 #include "plan/project.h"
 
+static struct {
+	struct init_answers text;
+} init_opt;
+
+static const struct option init_options[] = {
+	CMD_OPTION_YES("take what nobody said from this machine and its LAN"),
+	CMD_OWN("name", OPT_TEXT, &init_opt.text.name, "NAME", "name of the cluster"),
+	CMD_OWN("user", OPT_TEXT, &init_opt.text.user, "NAME", "your account on the nodes (pi)"),
+	CMD_OWN_WORDS("key", OPT_TEXT, &init_opt.text.key, "FILE",
+		      "public key that may log in (the first of ~/.ssh/*.pub)", "@file"),
+	CMD_OWN_WORDS("board", OPT_TEXT, &init_opt.text.board, "NAME", "board of the nodes, such as rpi5", "@board"),
+	CMD_OWN_WORDS("servers", OPT_TEXT, &init_opt.text.servers, "N", "control-plane nodes: 1, 3, 5 or 7 (1)",
+		      "1 3 5 7"),
+	CMD_OWN("workers", OPT_TEXT, &init_opt.text.workers, "N", "workers (0)"),
+	CMD_OWN("subnet", OPT_TEXT, &init_opt.text.subnet, "NET", "your LAN, such as 192.168.1.0/24"),
+	CMD_OWN("gateway", OPT_TEXT, &init_opt.text.gateway, "IP", "its router"),
+	CMD_OWN("nameserver", OPT_LIST, &init_opt.text.nameservers, "IP", "DNS server; may be repeated (the gateway)"),
+	CMD_OWN("dhcp-range", OPT_TEXT, &init_opt.text.dhcp, "RANGE",
+		"what the router hands out, FIRST-LAST (not known)"),
+	CMD_OWN("pool", OPT_TEXT, &init_opt.text.pool, "RANGE", "free addresses for services, FIRST-LAST (none)"),
+	CMD_OWN("address", OPT_TEXT, &init_opt.text.address, "IP", "of the first node, the others follow (.11)"),
+};
+
 #define MAX_SERVERS 7
 #define MAX_WORKERS 200
 
@@ -566,13 +589,12 @@ static int interview(struct interview *v, const struct cmd_options *o, const cha
 	return r;
 }
 
-int cmd_init(const struct cmd_options *o, struct err *e)
+static int cmd_init(const struct cmd_options *o, struct err *e)
 {
 	const char *path = str_or(o->config, "cluster.yaml");
-	struct interview v = { .text = o->init };
+	struct interview v = { .text = init_opt.text };
 	int r = cmd_args(o, 0, 0, "init [-c FILE] [--name NAME ...]", e);
 
-	v.text.key = o->key;
 	if (r == 0 && (o->out_given || streq(path, "-")))
 		r = err_class(e, CLASS_USAGE, "init writes one file: name it with -c FILE, not with %s",
 			      o->out_given ? "-o" : "-c -");
@@ -586,3 +608,15 @@ int cmd_init(const struct cmd_options *o, struct err *e)
 		r = write_answers(o, path, &v.values, e);
 	return r < 0 ? r : tell(o, path, &v.values, e);
 }
+
+const struct command init_command = {
+	.name = "init",
+	.args = "",
+	.help = "write a commented cluster.yaml from options, or from answers at a terminal",
+	.run = cmd_init,
+	.options = init_options,
+	.n_options = ARRAY_SIZE(init_options),
+	.common = "config lock json",
+	.examples = { "pibuild init", "pibuild init --yes --name homelab --board rpi5 --servers 1 --workers 3 --subnet "
+				      "192.168.1.0/24" },
+};

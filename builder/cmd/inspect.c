@@ -2,7 +2,16 @@
 #include "cmd/cmd.h"
 #include "image/inspect.h"
 
-int cmd_inspect(const struct cmd_options *o, struct err *e)
+static struct {
+	const char *base;
+} inspect_opt;
+
+static const struct option inspect_options[] = {
+	CMD_OWN_WORDS("base", OPT_TEXT, &inspect_opt.base, "IMAGE",
+		      "compare with this image: what changed, and is it declared", "@image"),
+};
+
+static int cmd_inspect(const struct cmd_options *o, struct err *e)
 {
 	_cleanup_(image_report_done) struct image_report report = { 0 };
 	const char *path;
@@ -12,7 +21,7 @@ int cmd_inspect(const struct cmd_options *o, struct err *e)
 	if (r < 0)
 		return r;
 	path = o->args.v[0];
-	r = image_inspect(path, o->base, &report, e);
+	r = image_inspect(path, inspect_opt.base, &report, e);
 	if (r < 0)
 		return r;
 	if (o->json)
@@ -27,6 +36,18 @@ int cmd_inspect(const struct cmd_options *o, struct err *e)
 				 path, faults);
 	if (report.undeclared.v.n)
 		return err_class(e, CLASS_VERIFY, "%s differs from %s in %zu files that its manifest does not name",
-				 path, o->base, report.undeclared.v.n);
+				 path, inspect_opt.base, report.undeclared.v.n);
 	return 0;
 }
+
+const struct command inspect_command = {
+	.name = "inspect",
+	.args = "IMAGE",
+	.help = "look into a finished image",
+	.run = cmd_inspect,
+	.options = inspect_options,
+	.n_options = ARRAY_SIZE(inspect_options),
+	.common = "json",
+	.words = { "@image" },
+	.examples = { "pibuild inspect out/cp-1.img", "pibuild inspect out/cp-1.img --base raspios.img" },
+};

@@ -124,7 +124,7 @@ static void tell_next(const struct cmd_options *o, const struct config *c)
 		 shell_word(realpath(o->out, real) ? real : o->out));
 }
 
-int cmd_kubeconfig(const struct cmd_options *o, struct err *e)
+static int cmd_kubeconfig(const struct cmd_options *o, struct err *e)
 {
 	_cleanup_strbuf_ struct strbuf text = { 0 };
 	struct secrets *s;
@@ -150,3 +150,13 @@ int cmd_kubeconfig(const struct cmd_options *o, struct err *e)
 		tell_next(o, c);
 	return r;
 }
+
+const struct command kubeconfig_command = {
+	.name = "kubeconfig",
+	.args = "",
+	.help = "admin kubeconfig on stdout, or with -o in a file",
+	.run = cmd_kubeconfig,
+	.common = "config out secrets",
+	.examples = { "pibuild kubeconfig -o ~/.kube/homelab",
+		      "pibuild kubeconfig -c lab/cluster.yaml -o ~/.kube/lab" },
+};

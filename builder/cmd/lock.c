@@ -6,6 +6,16 @@
 #include "base/json.h"
 #include "cmd/cmd.h"
 
+static struct {
+	bool check, update, dry_run;
+} lock_opt;
+
+static const struct option lock_options[] = {
+	CMD_OWN("check", OPT_FLAG, &lock_opt.check, NULL, "only say whether the lock is stale"),
+	CMD_OWN("update", OPT_FLAG, &lock_opt.update, NULL, "move to the stable channels: all, or NAMEs"),
+	CMD_OWN("dry-run", OPT_FLAG, &lock_opt.dry_run, NULL, "show it, write nothing"),
+};
+
 static json_t *line_json(const struct lock_line *l)
 {
 	const struct lock_entry *x = &l->entry;
@@ -143,9 +153,10 @@ static int update(const struct cmd_options *o, struct err *e)
 	struct inputs in = { 0 };
 	struct lock_report report = { 0 };
 	struct lock_options lo = {
-		.update = o->update, .dry_run = o->dry_run, .names = o->args.v, .n_names = o->args.n
+		.update = lock_opt.update, .dry_run = lock_opt.dry_run, .names = o->args.v, .n_names = o->args.n
 	};
-	int r = o->lock || o->dry_run ? 0 : config_require_file(o->config, "a lock of its own lies beside one", e);
+	int r = o->lock || lock_opt.dry_run ? 0
+					    : config_require_file(o->config, "a lock of its own lies beside one", e);
 
 	if (r == 0)
 		r = load_inputs(o, from, &in, e);
@@ -166,11 +177,23 @@ static int update(const struct cmd_options *o, struct err *e)
 	return r;
 }
 
-int cmd_lock(const struct cmd_options *o, struct err *e)
+static int cmd_lock(const struct cmd_options *o, struct err *e)
 {
-	if (o->check && o->update)
+	if (lock_opt.check && lock_opt.update)
 		return err_class(e, CLASS_USAGE, "--check looks, --update changes: give one of them");
-	if (o->args.n && !o->update)
+	if (o->args.n && !lock_opt.update)
 		return err_class(e, CLASS_USAGE, "NAMEs go with --update: pibuild lock --update [NAME[=VERSION]]...");
-	return o->check ? check(o, e) : update(o, e);
+	return lock_opt.check ? check(o, e) : update(o, e);
 }
+
+const struct command lock_command = {
+	.name = "lock",
+	.args = "[NAME[=VERSION]]...",
+	.help = "resolve versions to url, size and digest",
+	.run = cmd_lock,
+	.options = lock_options,
+	.n_options = ARRAY_SIZE(lock_options),
+	.common = "config lock offline jobs json progress",
+	.words = { "@artifact" },
+	.examples = { "pibuild lock --check", "pibuild lock --update --dry-run k3s" },
+};

@@ -7,6 +7,20 @@
 #include "cmd/cmd.h"
 #include "flash/record.h"
 
+static struct {
+	const char *matrix; /* "github" or "gitlab" */
+	unsigned batch;	    /* 0 = default */
+} plan_opt;
+
+static const struct option plan_options[] = {
+	CMD_OPTION_NODE,
+	CMD_OPTION_ROLE,
+	CMD_OPTION_GENERIC,
+	CMD_OWN_WORDS("matrix", OPT_TEXT, &plan_opt.matrix, "ENGINE",
+		      "the jobs that build it, for a CI engine: github or gitlab", "github gitlab"),
+	CMD_OWN("batch", OPT_BATCH, &plan_opt.batch, "N", "nodes per job of --matrix (as few as the engine takes)"),
+};
+
 /* Seconds since 1970 of a record's time; 0 = none. */
 static time_t time_of(const json_t *record)
 {
@@ -62,7 +76,7 @@ static void print_cards(const struct plan *p)
 	}
 }
 
-int cmd_plan(const struct cmd_options *o, struct err *e)
+static int cmd_plan(const struct cmd_options *o, struct err *e)
 {
 	_cleanup_(cache_close) struct cache cache = { .fd = -1 };
 	const struct project_options po = { o->config, o->lock, o->secrets,
@@ -74,8 +88,9 @@ int cmd_plan(const struct cmd_options *o, struct err *e)
 	bool have_cache;
 	int r = cmd_args(o, 0, 0, "plan [--node NAME]... [--role ROLE] [--generic]", e);
 
-	if (r == 0 && o->batch && !o->matrix)
-		r = err_class(e, CLASS_USAGE, "--batch goes with --matrix: plan --matrix github --batch %u", o->batch);
+	if (r == 0 && plan_opt.batch && !plan_opt.matrix)
+		r = err_class(e, CLASS_USAGE, "--batch goes with --matrix: plan --matrix github --batch %u",
+			      plan_opt.batch);
 	if (r == 0)
 		r = cmd_check_selection(o, e);
 	if (r == 0)
@@ -84,8 +99,8 @@ int cmd_plan(const struct cmd_options *o, struct err *e)
 		r = plan_make(project, &so, &plan, e);
 	if (r < 0)
 		return r;
-	if (o->matrix)
-		return matrix_print(plan, o->matrix, o->batch, e);
+	if (plan_opt.matrix)
+		return matrix_print(plan, plan_opt.matrix, plan_opt.batch, e);
 	/* A plan needs no cache; with one it can tell what is there already. */
 	have_cache = cache_peek(o->cache, &cache, &no_cache) == 0;
 	if (o->json) {
@@ -98,3 +113,14 @@ int cmd_plan(const struct cmd_options *o, struct err *e)
 	print_cards(plan);
 	return 0;
 }
+
+const struct command plan_command = {
+	.name = "plan",
+	.args = "",
+	.help = "what would be built, downloaded and written",
+	.run = cmd_plan,
+	.options = plan_options,
+	.n_options = ARRAY_SIZE(plan_options),
+	.common = "config out lock secrets cache json",
+	.examples = { "pibuild plan", "pibuild plan --matrix github --batch 2" },
+};

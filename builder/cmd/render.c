@@ -10,6 +10,16 @@
 #include "cmd/cmd.h"
 #include "plan/plan.h"
 
+static struct {
+	bool show_secrets, force;
+} render_opt;
+
+static const struct option render_options[] = {
+	CMD_OPTION_NODE,
+	CMD_OWN("show-secrets", OPT_FLAG, &render_opt.show_secrets, NULL, "do not mask secrets"),
+	CMD_OWN("force", OPT_FLAG, &render_opt.force, NULL, "write into a folder that is not empty"),
+};
+
 static int write_content(const char *path, const struct entry *n, struct err *e)
 {
 	_cleanup_free_ char *buf = NULL;
@@ -111,11 +121,11 @@ static int write_tree(const char *dir, const struct tree *t, struct err *e)
 	return r;
 }
 
-int cmd_render(const struct cmd_options *o, struct err *e)
+static int cmd_render(const struct cmd_options *o, struct err *e)
 {
-	enum secrets_policy policy = o->show_secrets ? SECRETS_IF_ANY : SECRETS_NONE;
+	enum secrets_policy policy = render_opt.show_secrets ? SECRETS_IF_ANY : SECRETS_NONE;
 	const struct project_options po = { o->config, o->lock, o->secrets, policy };
-	struct plan_options so = { .out = o->out, .secret_use = o->show_secrets ? SECRET_READ : SECRET_PROBE };
+	struct plan_options so = { .out = o->out, .secret_use = render_opt.show_secrets ? SECRET_READ : SECRET_PROBE };
 	const struct node_plan *n;
 	struct project *project;
 	struct plan *plan;
@@ -130,12 +140,12 @@ int cmd_render(const struct cmd_options *o, struct err *e)
 		r = plan_make(project, &so, &plan, e);
 	if (r < 0)
 		return r;
-	if (o->show_secrets && !project->secrets_real)
+	if (render_opt.show_secrets && !project->secrets_real)
 		log_warning("there is no %s yet, so tokens and keys are masked; `pibuild secrets new` makes it",
 			    cmd_secrets_path(o, project->config));
 	n = plan->nodes.v[0];
 	dir = o->out_given ? o->out : path_join(o->out, arena_printf("%s.tree", n->node->name));
-	if (!folder_empty(dir) && !o->force)
+	if (!folder_empty(dir) && !render_opt.force)
 		return err_class(e, CLASS_REFUSED,
 				 "%s is not empty: give another folder with -o, or --force to write into it", dir);
 	r = write_tree(dir, &n->tree, e);
@@ -146,3 +156,15 @@ int cmd_render(const struct cmd_options *o, struct err *e)
 	print_tree(&n->tree);
 	return 0;
 }
+
+const struct command render_command = {
+	.name = "render",
+	.args = "--node NAME",
+	.help = "the files a node would get, below -o DIR",
+	.run = cmd_render,
+	.options = render_options,
+	.n_options = ARRAY_SIZE(render_options),
+	.common = "config out lock secrets json",
+	.examples = { "pibuild render --node cp-1 -o tree",
+		      "pibuild render --node cp-1 -o tree --force --show-secrets" },
+};

@@ -3,30 +3,26 @@
 #include "build/build.h"
 #include "cmd/cmd.h"
 
-static int check_node(const struct cmd_options *o, const char *node, struct err *e)
+static int check_node(const struct cmd_options *o, const char *manifest, const char *node, struct err *e)
 {
 	for (size_t i = 0; i < o->nodes.n; i++)
 		if (!streq(o->nodes.v[i], node))
-			return err_class(e, CLASS_USAGE, "%s is of the node %s, not of %s", o->reproduce, node,
+			return err_class(e, CLASS_USAGE, "%s is of the node %s, not of %s", manifest, node,
 					 o->nodes.v[i]);
-	if (o->role || o->sha256 || o->sign || o->compress)
-		return err_class(e, CLASS_USAGE,
-				 "--reproduce writes nothing and is of one node: leave out --role, --sha256, "
-				 "--sign and --compress");
 	return 0;
 }
 
-static int load(const struct cmd_options *o, struct plan **ret, struct err *e)
+static int load(const struct cmd_options *o, const char *manifest, struct plan **ret, struct err *e)
 {
 	const struct project_options po = { o->config, NULL, o->secrets, SECRETS_IF_ANY };
 	struct plan_options so = { .n_nodes = 1, .out = o->out, .secret_use = SECRET_READ };
 	struct project *project;
 	const struct lock *built;
 	const char *node;
-	int r = reproduce_lock(o->reproduce, &built, &node, e);
+	int r = reproduce_lock(manifest, &built, &node, e);
 
 	if (r == 0)
-		r = check_node(o, node, e);
+		r = check_node(o, manifest, node, e);
 	if (r == 0)
 		r = project_load_built(&po, built, &project, e);
 	if (r < 0)
@@ -59,14 +55,14 @@ static int print(const struct cmd_options *o, const struct plan *p, const char *
 	return 0;
 }
 
-int cmd_reproduce(const struct cmd_options *o, struct err *e)
+int cmd_reproduce(const struct cmd_options *o, const char *manifest, struct err *e)
 {
 	_cleanup_(cache_close) struct cache cache = { .fd = -1 };
 	struct build b = { .cache = &cache };
 	struct findings f = { 0 };
 	const char *what = NULL;
 	struct plan *plan = NULL;
-	int r = load(o, &plan, e);
+	int r = load(o, manifest, &plan, e);
 
 	if (r == 0)
 		r = cache_open(o->cache, &cache, e);
@@ -77,11 +73,11 @@ int cmd_reproduce(const struct cmd_options *o, struct err *e)
 	b.plan = plan;
 	r = fetch_all(&cache, plan->pins.v, plan->pins.n, &plan->images, &fetch, e);
 	if (r == 0)
-		r = reproduce_compare(&b, o->reproduce, &what, &f, e);
+		r = reproduce_compare(&b, manifest, &what, &f, e);
 	if (r == 0)
 		r = print(o, plan, what, &f, e);
 	if (r < 0 || !f.v.n)
 		return r;
-	return err_class(e, CLASS_VERIFY, "%s: built again, it differs in %zu places (compared %s)", o->reproduce,
-			 f.v.n, what);
+	return err_class(e, CLASS_VERIFY, "%s: built again, it differs in %zu places (compared %s)", manifest, f.v.n,
+			 what);
 }

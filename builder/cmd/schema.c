@@ -6,6 +6,15 @@
 #include "board/board.h"
 #include "cmd/cmd.h"
 
+static struct {
+	bool reference, status;
+} schema_opt;
+
+static const struct option schema_options[] = {
+	CMD_OWN("reference", OPT_FLAG, &schema_opt.reference, NULL, "the reference page of every key, in Markdown"),
+	CMD_OWN("status", OPT_FLAG, &schema_opt.status, NULL, "the JSON Schema of the first-boot report"),
+};
+
 /* The report is written by shell scripts on the card and read by anybody: its schema is a file, not made from tables.
  */
 static int print_status_schema(struct err *e)
@@ -22,19 +31,30 @@ static int print_status_schema(struct err *e)
 	return r;
 }
 
-int cmd_schema(const struct cmd_options *o, struct err *e)
+static int cmd_schema(const struct cmd_options *o, struct err *e)
 {
 	struct schema_names boards;
 	int r = cmd_args(o, 0, 0, "schema [--reference | --status]", e);
 
 	if (r < 0)
 		return r;
-	if (o->status)
+	if (schema_opt.status)
 		return print_status_schema(e);
-	if (!o->reference) {
+	if (!schema_opt.reference) {
 		r = board_names(&boards.v, &boards.n, e);
 		return r < 0 ? r : config_print_schema(&boards, e);
 	}
 	config_print_reference();
 	return 0;
 }
+
+const struct command schema_command = {
+	.name = "schema",
+	.args = "",
+	.help = "JSON Schema of cluster.yaml",
+	.run = cmd_schema,
+	.options = schema_options,
+	.n_options = ARRAY_SIZE(schema_options),
+	.common = "",
+	.examples = { "pibuild schema >cluster.schema.json", "pibuild schema --reference" },
+};

@@ -7,6 +7,15 @@
 #include "cmd/cmd.h"
 #include "secrets/secrets.h"
 
+static struct {
+	bool show_secrets;
+} secrets_opt;
+
+static const struct option secrets_options[] = {
+	CMD_OWN("show-secrets", OPT_FLAG, &secrets_opt.show_secrets, NULL, "do not mask secrets"),
+	CMD_OPTION_YES("do not ask"),
+};
+
 static int load_config(const struct cmd_options *o, struct config **ret, struct err *e)
 {
 	struct faults f = { 0 };
@@ -72,7 +81,7 @@ static int secrets_new(const struct cmd_options *o, struct err *e)
 
 static const char *shown(const struct cmd_options *o, const char *value)
 {
-	return o->show_secrets ? value : SECRETS_MASK;
+	return secrets_opt.show_secrets ? value : SECRETS_MASK;
 }
 
 static json_t *cert_json(const struct cmd_options *o, const struct key_pair *pair, const struct pki_cert *c)
@@ -106,12 +115,12 @@ static int show_text(const struct cmd_options *o, const struct secrets *s, const
 	for (size_t i = 0; i < SECRET_CERT_COUNT; i++) {
 		printf("\n%s: %s\n  valid: %s to %s\n  sha256: %s\n  key: %s\n", secret_certs[i].title,
 		       certs[i].common_name, time_text(certs[i].valid.from), time_text(certs[i].valid.to),
-		       certs[i].sha256, o->show_secrets ? "" : SECRETS_MASK);
-		if (o->show_secrets)
+		       certs[i].sha256, secrets_opt.show_secrets ? "" : SECRETS_MASK);
+		if (secrets_opt.show_secrets)
 			fputs(secrets_pair(s, &secret_certs[i])->key, stdout);
 	}
-	printf("\nservice account key: %s\n\nnode passwords:\n", o->show_secrets ? "" : SECRETS_MASK);
-	if (o->show_secrets)
+	printf("\nservice account key: %s\n\nnode passwords:\n", secrets_opt.show_secrets ? "" : SECRETS_MASK);
+	if (secrets_opt.show_secrets)
 		fputs(s->service_key, stdout);
 	vec_foreach (n, &s->nodes)
 		printf("  %s: %s\n", n->node, shown(o, n->password));
@@ -188,7 +197,7 @@ static int secrets_rotate_what(const struct cmd_options *o, struct err *e)
 	return 0;
 }
 
-int cmd_secrets(const struct cmd_options *o, struct err *e)
+static int cmd_secrets(const struct cmd_options *o, struct err *e)
 {
 	static const struct {
 		const char *name;
@@ -213,3 +222,15 @@ int cmd_secrets(const struct cmd_options *o, struct err *e)
 	return err_class(e, CLASS_USAGE, "%s: usage: pibuild %s",
 			 *verb ? arena_printf("secrets cannot '%s'", verb) : "what about the secrets?", usage);
 }
+
+const struct command secrets_command = {
+	.name = "secrets",
+	.args = "new|show|rotate [WHAT]",
+	.help = "the cluster's secrets file",
+	.run = cmd_secrets,
+	.options = secrets_options,
+	.n_options = ARRAY_SIZE(secrets_options),
+	.common = "config secrets json",
+	.words = { "new show rotate" },
+	.examples = { "pibuild secrets new", "pibuild secrets rotate admin" },
+};

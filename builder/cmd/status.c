@@ -3,7 +3,7 @@
 #include "cmd/cmd.h"
 #include "report/report.h"
 
-int cmd_status(const struct cmd_options *o, struct err *e)
+static int cmd_status(const struct cmd_options *o, struct err *e)
 {
 	_cleanup_(report_done) struct report report = { 0 };
 	int r = cmd_args(o, 1, 1, "status DEVICE|DIR|FILE [--json]", e);
@@ -18,3 +18,13 @@ int cmd_status(const struct cmd_options *o, struct err *e)
 		report_print(&report);
 	return r < 0 ? r : report_verdict(&report, e);
 }
+
+const struct command status_command = {
+	.name = "status",
+	.args = "DEVICE|DIR|FILE",
+	.help = "the first-boot report of a card, a folder, an image or a file",
+	.run = cmd_status,
+	.common = "json",
+	.words = { "@disk @file" },
+	.examples = { "pibuild status /media/$USER/bootfs", "sudo pibuild status /dev/sdX --json" },
+};

@@ -3,10 +3,19 @@
 #include "cmd/cmd.h"
 #include "image/verify.h"
 
-int cmd_verify(const struct cmd_options *o, struct err *e)
+static struct {
+	const char *key, *base;
+} verify_opt;
+
+static const struct option verify_options[] = {
+	CMD_OWN_WORDS("key", OPT_TEXT, &verify_opt.key, "FILE", "public key that must have signed it", "@file"),
+	CMD_OWN_WORDS("base", OPT_TEXT, &verify_opt.base, "IMAGE", "nothing else may differ from this image", "@image"),
+};
+
+static int cmd_verify(const struct cmd_options *o, struct err *e)
 {
 	struct verify_report report = { 0 };
-	struct verify_options how = { .base = o->base, .key = o->key };
+	struct verify_options how = { .base = verify_opt.base, .key = verify_opt.key };
 	struct lock *lock = NULL;
 	int r = cmd_args(o, 1, 1, "verify IMAGE [--key FILE] [--base IMAGE] [--lock FILE] [--json]", e);
 
@@ -35,3 +44,15 @@ int cmd_verify(const struct cmd_options *o, struct err *e)
 		 report.node ? "" : " --node NAME");
 	return 0;
 }
+
+const struct command verify_command = {
+	.name = "verify",
+	.args = "IMAGE",
+	.help = "prove a finished image, and name all that is wrong with it",
+	.run = cmd_verify,
+	.options = verify_options,
+	.n_options = ARRAY_SIZE(verify_options),
+	.common = "lock json",
+	.words = { "@image" },
+	.examples = { "pibuild verify out/cp-1.img", "pibuild verify out/cp-1.img --key release.key.pub" },
+};

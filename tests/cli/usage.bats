@@ -3,15 +3,54 @@
 # The command line itself: help, usage errors, documents that must keep up with it.
 
 load ../lib/image
+load ../lib/refute
 
 setup() {
 	cd "$BATS_TEST_TMPDIR"
 }
 
-@test "--version names the program and a version" {
-	run "$PIBUILD" --version
-	[ "$status" -eq 0 ]
-	[[ "$output" =~ ^pibuild\ [0-9]+\.[0-9]+\.[0-9]+$ ]]
+@test "--version, -V and version name the program, a version, the commit and the date of the catalogue" {
+	for word in --version -V version; do
+		run "$PIBUILD" $word
+		[ "$status" -eq 0 ]
+		[[ "$output" =~ ^pibuild\ [0-9]+\.[0-9]+\.[0-9]+\ \((commit\ [0-9a-f]{12}(-dirty)?|of\ no\ known\ commit),\ catalogue\ of\ $(sed -n 's/^time: \(.*\)T.*/\1/p' "$top/configs/pibuild.lock")\)$ ]]
+	done
+	PIBUILD_DATA=/nowhere run "$PIBUILD" --version
+	[[ "$output" == *"without a catalogue)" ]]
+}
+
+@test "the commit is that of the tree: of git, of an archive, or none" {
+	mkdir -p repo/scripts && cp "$top/scripts/commit" repo/scripts/ && cp "$top/.gitattributes" repo/
+	git=(git -C repo -c user.name=x -c user.email=x@example.org)
+	[ -z "$(repo/scripts/commit)" ]
+	"${git[@]}" init -q && "${git[@]}" add . && "${git[@]}" commit -q -m x
+	commit=$("${git[@]}" rev-parse --short=12 HEAD)
+	[ "$(repo/scripts/commit)" = "$commit" ]
+	mkdir archive repo/inside
+	"${git[@]}" archive HEAD | tar -C archive -x
+	[ "$(archive/scripts/commit)" = "$commit" ]
+	# An archive of no commit inside somebody's repository is not that repository's.
+	mkdir -p repo/inside/scripts && cp "$top/scripts/commit" repo/inside/scripts/
+	[ -z "$(repo/inside/scripts/commit)" ]
+	echo '# changed' >>repo/scripts/commit
+	[ "$(repo/scripts/commit)" = "$commit-dirty" ]
+}
+
+@test "help is the program's, help COMMAND the command's: its own options, and two examples that are good" {
+	"$PIBUILD" help >a && "$PIBUILD" --help >b
+	cmp a b
+	for command in $(sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p' a); do
+		"$PIBUILD" help "$command" >a && "$PIBUILD" "$command" --help >b
+		cmp a b
+		[ "$(sed -n '/^Examples:/,$p' a | grep -c "^  \(sudo \)\?pibuild ${command#build}\|^  pibuild -V$")" -eq 2 ]
+		[ "$(grep -oE '^ +(-[a-z], )?--[a-z0-9-]+' a | sort | uniq -d | wc -l)" -eq 0 ]
+		# What an example says is taken.
+		sed -n '/^Examples:/,$s/^  //p' a | grep -o -- ' --[a-z0-9-]*' | sort -u >used
+		while read -r option; do grep -qw -- "$option" a || { echo "$command: $option"; return 1; }; done <used
+	done
+	"$PIBUILD" help sign >a
+	for other in --config --offline --jobs --out --progress --cache; do refute grep -qw -- "$other" a; done
+	fails 2 "unknown command 'flsh', did you mean flash?" "$PIBUILD" help flsh
 }
 
 @test "--help lists commands, options and exit codes on stdout" {

@@ -18,6 +18,7 @@ LITERAL = re.compile(r'"((?:[^"\\\n]|\\.)*)"')
 def c_strings(text):
     text = re.sub(r'("(?:[^"\\\n]|\\.)*")|/\*.*?\*/', lambda m: m.group(1) or " ", text, flags=re.S)
     text = re.sub(r"^\s*#.*$", "", text, flags=re.M)
+    text = re.sub(r"\.examples = \{[^}]*\}", "", text)  # of --help; usage.bats looks at them
     for run in re.finditer(r'"(?:[^"\\\n]|\\.)*"(?:\s*(?:PRI[a-z0-9]+\s*)?"(?:[^"\\\n]|\\.)*")*', text):
         yield "".join(LITERAL.findall(run.group()))
 

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a shell offers when Tab is pressed: from the tables of commands and options, cluster.yaml, boards, disks. The
+ * scripts in docs/ hand over the words and take the lines; whatever cannot be read offers nothing.
+ */
+#include <glob.h>
+
+#include "base/caller.h"
+#include "base/log.h"
+#include "board/board.h"
+#include "cmd/cmd.h"
+#include "flash/device.h"
+
+struct complete {
+	const struct command *command; /* NULL = not said yet */
+	const struct option *option;   /* whose value is wanted; NULL = none */
+	const char *config;
+	size_t args; /* of the command, before the word wanted */
+};
+
+static void offer(const char *word, const char *what)
+{
+	printf("%s\t%s\n", word, what);
+}
+
+static const struct option *find_long(const struct option *rows, size_t n, const char *name)
+{
+	for (size_t i = 0; i < n; i++)
+		if (streq(rows[i].name, name))
+			return &rows[i];
+	return NULL;
+}
+
+/* "--node", "-c"; of the command, else of any: it may come later. */
+static const struct option *find_option(const struct command *of, const char *word)
+{
+	const struct option *found = NULL;
+
+	for (size_t i = 0; i < common_options_count; i++)
+		if (word[1] != '-' && !word[2] && word[1] == common_options[i].letter)
+			return &common_options[i];
+	if (!starts_with(word, "--"))
+		return NULL;
+	if (of)
+		found = find_long(of->options, of->n_options, word + 2);
+	if (!found)
+		found = find_long(common_options, common_options_count, word + 2);
+	for (size_t i = 0; commands[i] && !found && !of; i++)
+		found = find_long(commands[i]->options, commands[i]->n_options, word + 2);
+	return found;
+}
+
+/* What the words before the last one say. */
+static struct complete read_words(const char *const *words, size_t n)
+{
+	struct complete c = { 0 };
+
+	for (size_t i = 0; i + 1 < n; i++) {
+		const struct option *o = *words[i] == '-' ? find_option(c.command, words[i]) : NULL;
+
+		if (o && o->kind != OPT_FLAG && i + 2 == n)
+			c.option = o;
+		else if (o && o->kind != OPT_FLAG && streq(o->name, "config"))
+			c.config = words[++i];
+		else if (o && o->kind != OPT_FLAG)
+			i++;
+		else if (*words[i] == '-')
+			continue;
+		else if (!c.command)
+			c.command = command_find(words[i]);
+		else
+			c.args++;
+	}
+	return c;
+}
+
+/* ---- what there is ---- */
+
+static void offer_nodes(const struct complete *c)
+{
+	const char *path = c->config ? c->config : getenv("PIBUILD_CONFIG");
+	struct faults f = { 0 };
+	struct config *config = NULL;
+	struct err ignored = { 0 };
+
+	if ((path && streq(path, "-")) || (!path && access("cluster.yaml", F_OK) < 0))
+		return;
+	if (config_load(path, &config, &f, &ignored) < 0 || !config)
+		return;
+	vec_foreach (n, &config->nodes)
+		offer(n->name, role_names[n->role]);
+}
+
+static void offer_boards(void)
+{
+	const char *const *names;
+	struct err ignored = { 0 };
+	size_t n;
+
+	if (board_names(&names, &n, &ignored) < 0)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		const struct board *b;
+
+		if (board_load(names[i], &b, &ignored) == 0)
+			offer(b->name, b->title);
+	}
+}
+
+static void offer_disks(bool serials)
+{
+	struct err ignored = { 0 };
+	struct devices all;
+	char size[SIZE_TEXT_MAX];
+
+	if (devices_scan(&host_real, &all, &ignored) < 0)
+		return;
+	vec_foreach (d, &all.v)
+		if (!guard_verdict(d) && (!serials || *d->identity))
+			offer(serials ? d->identity : d->path,
+			      arena_printf("%s, %s", *d->model ? d->model : "a disk", size_text(d->size, size)));
+}
+
+/* Those of builds lie in out/; all others are files like any. */
+static void offer_images(const char *word)
+{
+	static const char *const patterns[] = { "out/*.img", "out/*.img.*z", "out/*.img.zst", "*.img" };
+	glob_t found = { 0 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(patterns) && !strchr(word, '/'); i++)
+		glob(patterns[i], i ? GLOB_APPEND : 0, NULL, &found);
+	for (size_t i = 0; i < found.gl_pathc; i++)
+		offer(found.gl_pathv[i], "image");
+	globfree(&found);
+	puts("@file");
+}
+
+static void offer_artifacts(void)
+{
+	struct catalogue *cat;
+	struct err ignored = { 0 };
+
+	if (catalogue_load(&cat, &ignored) < 0)
+		return;
+	vec_foreach (a, &cat->artifacts)
+		offer(a->name, "artifact");
+}
+
+static void offer_commands(void)
+{
+	for (size_t i = 0; commands[i]; i++)
+		offer(commands[i]->name, commands[i]->help);
+}
+
+static void offer_kind(const struct complete *c, const char *kind, const char *word)
+{
+	if (streq(kind, "@node"))
+		offer_nodes(c);
+	else if (streq(kind, "@board"))
+		offer_boards();
+	else if (streq(kind, "@disk") || streq(kind, "@serial"))
+		offer_disks(streq(kind, "@serial"));
+	else if (streq(kind, "@image"))
+		offer_images(word);
+	else if (streq(kind, "@artifact"))
+		offer_artifacts();
+	else if (streq(kind, "@command"))
+		offer_commands();
+	else if (*kind == '@')
+		puts(kind);
+	else
+		offer(kind, "");
+}
+
+static void offer_kinds(const struct complete *c, const char *kinds, const char *word)
+{
+	_cleanup_free_ char *copy = xstrdup(str_or(kinds, ""));
+	char *save = NULL;
+
+	for (char *kind = strtok_r(copy, " ", &save); kind; kind = strtok_r(NULL, " ", &save))
+		offer_kind(c, kind, word);
+}
+
+static void offer_options(const struct command *c)
+{
+	for (size_t i = 0; c && i < c->n_options; i++)
+		offer(arena_printf("--%s", c->options[i].name), c->options[i].help);
+	for (size_t i = 0; i < common_options_count; i++)
+		if (!c || cmd_word_in("quiet verbose", common_options[i].name) ||
+		    cmd_word_in(c->common, common_options[i].name))
+			offer(arena_printf("--%s", common_options[i].name), common_options[i].help);
+	offer("--help", "what it takes");
+	if (!c)
+		offer("--version", "version, commit and date of the catalogue");
+}
+
+void complete_print(const char *const *words, size_t n)
+{
+	const char *word = n ? words[n - 1] : "", *eq = strchr(word, '=');
+	struct complete c = read_words(words, n);
+
+	log_set_level(LOG_ERROR);
+	if (starts_with(word, "--") && eq) { /* --node=cp-1, which bash hands over in pieces */
+		c.option = find_option(c.command, arena_strndup(word, (size_t)(eq - word)));
+		word = eq + 1;
+	}
+	if (c.option)
+		offer_kinds(&c, c.option->words, word);
+	else if (*word == '-')
+		offer_options(c.command);
+	else if (!c.command)
+		offer_commands();
+	else
+		offer_kinds(&c, c.command->words[1] && c.args ? c.command->words[1] : c.command->words[0], word);
+}
