@@ -1,4 +1,4 @@
-# pibuild: make | make demo | make test | make test-fast | make test-powercut | make test-debian | make test-upstream | make fuzz | make lint | make install | make clean
+# pibuild: make | make demo | make test | make test-fast | make test-powercut | make test-debian | make test-upstream | make fuzz | make lint | make install | make uninstall | make clean
 #
 #   V=1 shows commands          SAN=1 address and undefined-behaviour sanitizers      COV=1 coverage
 #   CC=gcc|clang  WERROR=1      T=pattern picks test files                            PREFIX=, DESTDIR= for install
@@ -142,15 +142,26 @@ lint:
 	@echo "  cppcheck"; cppcheck -q --std=c11 --error-exitcode=1 --inline-suppr -j 2 \
 	  --suppress=missingIncludeSystem -Ibuilder builder
 
+# Debian's zsh looks for what packages bring elsewhere: scripts/debian/rules.
+ZSHDIR  ?= $(PREFIX)/share/zsh/site-functions
+data    := $(PREFIX)/share/pibuild
+# What is installed: every "source=place" is one file.
+INSTALLED = docs/pibuild.1=$(PREFIX)/share/man/man1/pibuild.1 \
+            docs/pibuild.bash=$(PREFIX)/share/bash-completion/completions/pibuild \
+            docs/pibuild.zsh=$(ZSHDIR)/_pibuild \
+            docs/pibuild.fish=$(PREFIX)/share/fish/vendor_completions.d/pibuild.fish \
+            $(foreach f,status.schema.json cluster.schema.json,docs/$f=$(data)/docs/$f) \
+            $(foreach f,$(wildcard scripts/ci/*.sh),$f=$(data)/ci/$(notdir $f)) \
+            $(foreach f,$(sort $(shell find boards configs overlays ! -type d)),$f=$(data)/$f)
 install: all
 	install -D -m 755 $(B)/pibuild $(DESTDIR)$(PREFIX)/bin/pibuild
-	install -D -m 644 docs/pibuild.1 $(DESTDIR)$(PREFIX)/share/man/man1/pibuild.1
-	install -D -m 644 docs/pibuild.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/pibuild
-	install -d $(DESTDIR)$(PREFIX)/share/pibuild/docs
-	install -m 644 docs/status.schema.json docs/cluster.schema.json $(DESTDIR)$(PREFIX)/share/pibuild/docs/
-	cp -R boards configs overlays $(DESTDIR)$(PREFIX)/share/pibuild/
-	install -d $(DESTDIR)$(PREFIX)/share/pibuild/ci
-	cp scripts/ci/*.sh $(DESTDIR)$(PREFIX)/share/pibuild/ci/
+	$(Q)set -e; for x in $(INSTALLED); do from=$${x%%=*}; mode=644; [ ! -x "$$from" ] || mode=755; \
+	  install -D -m $$mode "$$from" "$(DESTDIR)$${x#*=}"; \
+	  [ ! -L "$$from" ] || ln -sfn "$$(readlink "$$from")" "$(DESTDIR)$${x#*=}"; done
+# Exactly that; what else lies in its folders stays, as do folders that are not pibuild's alone.
+uninstall:
+	$(Q)set -e; rm -f "$(DESTDIR)$(PREFIX)/bin/pibuild"; for x in $(INSTALLED); do rm -f "$(DESTDIR)$${x#*=}"; done
+	$(Q)[ ! -d "$(DESTDIR)$(data)" ] || find "$(DESTDIR)$(data)" -depth -type d -empty -delete
 
 # A Debian package, asked about by lintian. check-deb (root) installs and uses it in a clean Debian, check-container
 # (root) does with the Containerfile what an engine would.
@@ -178,7 +189,7 @@ check-editor: all
 clean:
 	rm -rf build build-*
 
-.PHONY: all deps demo bench test test-fast test-powercut test-repeat test-debian test-upstream test-programs fuzz lint install deb check-deb check-container check-sbom check-editor clean
+.PHONY: all deps demo bench test test-fast test-powercut test-repeat test-debian test-upstream test-programs fuzz lint install uninstall deb check-deb check-container check-sbom check-editor clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 -include $(shell find $(B)/builder $(B)/tests -type f -name '*.d' 2>/dev/null)

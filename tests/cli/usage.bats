@@ -189,24 +189,118 @@ setup() {
 	HOME=$PWD/home fails 3 'ssh-keygen' "$PIBUILD" plan
 }
 
-@test "the man page and the completion know every command and option" {
-	"$PIBUILD" --help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p' >words
-	for command in $(cat words); do "$PIBUILD" "$command" --help; done | grep -oE -- '--[a-z0-9-]+' | sort -u >>words
-	sed 's/\\-/-/g' "$top/docs/pibuild.1" >page
-	while read -r word; do
-		grep -qw -- "$word" page || { echo "not in the man page: $word"; return 1; }
-	done <words
+# words_of_help: every command and option, as help has them.
+words_of_help() {
+	"$PIBUILD" --help >help
+	grep -oE -- '--[a-z0-9-]+' help
+	for command in $(sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p' help); do
+		echo "$command"
+		"$PIBUILD" "$command" --help | sed '/^Examples:/,$d' | grep -oE -- '^ +(-[a-z], )?--[a-z0-9-]+' | grep -oE -- '--.*'
+	done
 }
 
-@test "completion offers commands and options" {
+@test "the man page has markup for every command and option, and no others" {
+	words_of_help | sort -u >said
+	# Heads of paragraphs: the line behind .TP, without fonts.
+	sed 's/\\-/-/g; s/\\f[A-Z]//g' "$top/docs/pibuild.1" |
+		awk '/^\.TP$/ {head = 1; next} head {sub(/^\.[A-Z]+ /, ""); gsub(/["\[]/, ""); print; head = 0}' >heads
+	grep -oE -- '--[a-z0-9-]+' heads | sort -u >options
+	awk '{print $1}' heads | grep -xE '[a-z]+' | grep -xf <(grep -v '^-' said) | sort -u >commands
+	diff <(grep -v '^-' said) commands
+	diff <(grep '^-' said) options
+}
+
+# offered WORD...: what completion offers for the last, without what it says of it
+offered() { "$PIBUILD" --complete "$@" | cut -f 1; }
+
+@test "completion offers nodes, boards, images, disks, commands, options and their words" {
+	write_cluster
+	mkdir -p lab out && sed 's/cp-1/other-1/' cluster.yaml >lab/cluster.yaml && touch out/cp-1.img
+	[ "$(offered plan --node '')" = $'cp-1\nw-1' ]
+	[ "$(offered plan --node=)" = $'cp-1\nw-1' ]
+	[ "$(offered -c lab/cluster.yaml plan --node '')" = $'other-1\nw-1' ]
+	[ "$(offered init --board '')" = "$(cd "$top/boards" && basename -as .yaml -- *.yaml)" ]
+	[ "$(offered verify '')" = $'out/cp-1.img\n@file' ]
+	[ "$(offered secrets '')" = $'new\nshow\nrotate' ]
+	[ "$(offered --cache '')" = @dir ]
+	[ "$(offered flash out/cp-1.img '')" = "$("$PIBUILD" devices --json | jq -r '.[] | select(.flashable).path')" ]
+	offered '' | grep -qx kubeconfig
+	offered render --sh | grep -qx -- --show-secrets
+	refute grep -qx -- --serial <(offered render --)
+	# Nothing that is wrong stands in the way, and standard input is nobody's cluster.
+	echo 'nodes: [' >cluster.yaml
+	[ -z "$(offered plan --node '' 2>&1)" ]
+	[ -z "$(offered plan -c - --node '' 2>&1 <lab/cluster.yaml)" ]
+}
+
+@test "Bash completes by it" {
+	write_cluster
 	PATH=$(dirname "$PIBUILD"):$PATH
 	source "$top/docs/pibuild.bash"
-	COMP_WORDS=(pibuild ins) COMP_CWORD=1 COMPREPLY=()
-	_pibuild
+	complete_words() {
+		COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMPREPLY=()
+		_pibuild
+	}
+	complete_words pibuild ins
 	[ "${COMPREPLY[*]}" = inspect ]
-	COMP_WORDS=(pibuild render --sh) COMP_CWORD=2 COMPREPLY=()
-	_pibuild
+	complete_words pibuild render --sh
 	[ "${COMPREPLY[*]}" = --show-secrets ]
+	complete_words pibuild plan --node w
+	[ "${COMPREPLY[*]}" = w-1 ]
+	complete_words pibuild plan --node = c
+	[ "${COMPREPLY[*]}" = cp-1 ]
+	mkdir 'a folder' && touch 'a file'
+	complete_words pibuild status a
+	[ "$(printf '%s\n' "${COMPREPLY[@]}" | sort | paste -sd,)" = 'a file,a folder' ]
+}
+
+@test "fish completes by it" {
+	command -v fish >/dev/null || skip "fish is not installed"
+	write_cluster
+	run env HOME="$PWD" PATH="$(dirname "$PIBUILD"):$PATH" fish --no-config -c "source $top/docs/pibuild.fish; complete -C 'pibuild plan --node w'; complete -C 'pibuild plan --node=c'; complete -C 'pibuild ins'"
+	[ "$status" -eq 0 ]
+	[ "$(cut -f 1 <<<"$output" | paste -sd,)" = 'w-1,--node=cp-1,inspect' ]
+}
+
+@test "zsh completes by it" {
+	command -v zsh >/dev/null || skip "zsh is not installed"
+	write_cluster
+	cat >by-hand <<-'EOT'
+		compset() { }
+		_files() { print -r -- "@files $*" }
+		_call_program() { shift; eval "$@" }
+		_describe() { print -rl -- "${(@P)4}" }
+		words=(pibuild plan --node w) CURRENT=4 PREFIX=w
+		source "$1"
+		words=(pibuild status w) CURRENT=3
+		_pibuild
+	EOT
+	PATH=$(dirname "$PIBUILD"):$PATH run zsh -f by-hand "$top/docs/pibuild.zsh"
+	[[ "$output" == *$'cp-1:control-plane\nw-1:worker'* ]]
+	[[ "$output" == *'@files'* ]]
+}
+
+@test "make uninstall takes away what make install put, and nothing else" {
+	dest=$PWD/dest
+	mkdir -p "$dest/usr/share/man/man1" "$dest/usr/share/pibuild/configs" "$dest/usr/bin"
+	touch "$dest/usr/share/man/man1/other.1" "$dest/usr/share/pibuild/configs/mine.yaml" "$dest/usr/bin/other"
+	find "$dest" ! -type d | sort >before
+	mkdir -p build && cp "$PIBUILD" build/pibuild
+	make_it() { make -s -C "$top" -o all B="$PWD/build" PREFIX=/usr DESTDIR="$dest" "$@" >log 2>&1 || { cat log; return 1; }; }
+	make_it install
+	for file in bin/pibuild share/man/man1/pibuild.1 share/bash-completion/completions/pibuild share/zsh/site-functions/_pibuild \
+		share/fish/vendor_completions.d/pibuild.fish share/pibuild/ci/build.sh share/pibuild/docs/cluster.schema.json; do
+		[ -s "$dest/usr/$file" ]
+	done
+	for dir in boards configs overlays; do
+		diff -r --no-dereference "$top/$dir" "$dest/usr/share/pibuild/$dir" | grep -v 'mine.yaml' >differs || true
+		[ ! -s differs ]
+	done
+	[ -x "$dest/usr/share/pibuild/overlays/common/usr/lib/pibuild/grow-root" ]
+	make_it uninstall
+	find "$dest" ! -type d | sort >after
+	diff before after
+	[ "$(find "$dest/usr/share/pibuild" -type d | wc -l)" -eq 2 ]
 }
 
 @test "the man page has no fault that man can see" {
