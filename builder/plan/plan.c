@@ -400,15 +400,15 @@ json_t *plan_json(const struct plan *p, const struct cache *cache)
 			 cache_key, "artifacts", artifacts, "images", images_json(&p->images, cache), "nodes", nodes);
 }
 
-static void print_node(const struct node_plan *n)
+static void print_node(const struct node_plan *n, int width)
 {
 	size_t generated = 0;
 	char size[SIZE_TEXT_MAX];
 
 	vec_foreach (t, &n->tree.entries)
 		generated += t->layer == LAYER_NODE;
-	printf("  %-20s %-14s %-8s %-24s layer %.12s + %zu entries (%s)\n", n->name, role_names[n->node->role],
-	       str_or(board_of(n), "any"), n->image, n->layer->key, generated, size_text(n->stamp_size, size));
+	printf("  %-*s  %-13s  %-6s  layer %.8s + %zu entries, %s\n", width, n->image, role_names[n->node->role],
+	       str_or(board_of(n), "any"), n->layer->key, generated, size_text(n->stamp_size, size));
 }
 
 /* Hundreds of packages are one line. */
@@ -467,11 +467,13 @@ static void print_download(const struct plan *p, const struct cache *cache)
 
 void plan_print(const struct plan *p, const struct cache *cache)
 {
+	int width = 0;
+
 	printf("cluster %s, %zu of %zu nodes, lock %s\n\nartifacts\n", p->project->config->cluster.name, p->nodes.n,
 	       p->project->config->nodes.n, str_or(p->project->lock->path, "none"));
 	vec_foreach (pin, &p->pins)
 		if (!pin->is_part)
-			printf("  %-20s %-18s %12s  %-12.12s  %s\n", pin->name, pin->version, size_column(pin, cache),
+			printf("  %-20s %-16s %12s  %-12.12s  %s\n", pin->name, pin->version, size_column(pin, cache),
 			       str_or(pin->sha256, "-"), pin_state(pin, cache));
 	if (p->base.n_parts)
 		print_parts(&p->base, cache);
@@ -480,5 +482,7 @@ void plan_print(const struct plan *p, const struct cache *cache)
 	print_download(p, cache);
 	printf("\nimages\n");
 	vec_foreach (n, &p->nodes)
-		print_node(*n);
+		width = MAX(width, (int)strlen((*n)->image));
+	vec_foreach (n, &p->nodes)
+		print_node(*n, width);
 }

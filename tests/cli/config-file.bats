@@ -75,7 +75,8 @@ run_cure() {
 	cmp a b
 	ln -s "$top/configs/default.yaml" link.yaml
 	"$PIBUILD" secrets new -c "$top/configs/../configs/default.yaml"
-	[ -e secrets.yaml ] && [ ! -e "$top/configs/secrets.yaml" ]
+	[ -e secrets.yaml ]
+	[ ! -e "$top/configs/secrets.yaml" ]
 	cp "$top/configs/default.yaml" cluster.yaml
 	"$PIBUILD" check
 }

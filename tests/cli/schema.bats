@@ -208,7 +208,7 @@ need_language_server() {
 	done < <(addresses)
 	while read -r edit; do
 		whole | sed -E "$edit" >"bad-$((n += 1)).yaml"
-		! cmp -s <(whole) "bad-$n.yaml" || { echo "changes nothing: $edit"; return 1; }
+		refute cmp -s <(whole) "bad-$n.yaml" || { echo "changes nothing: $edit"; return 1; }
 	done <<-'EOT'
 		s/gateway:/gatway:/
 		s/cluster:/clustr:/
