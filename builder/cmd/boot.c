@@ -357,6 +357,5 @@ const struct command boot_command = {
 	.n_options = ARRAY_SIZE(boot_options),
 	.common = "",
 	.words = { "@image", "@file" },
-	.examples = { "pibuild boot out/cp-1.img --until-ready",
-		      "pibuild boot out/cp-1.img --until-ready -- sh -c 'ssh -p $SSH_PORT pi@127.0.0.1'" },
+	.examples = { "pibuild boot out/cp-1.img --until-ready", "pibuild boot out/cp-1.img --until ' login: '" },
 };

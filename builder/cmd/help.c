@@ -6,13 +6,36 @@
 #include "build-commit.h"
 #include "cmd/cmd.h"
 
+enum { HELP_COLUMN = 27, HELP_WIDTH = 80 };
+
+/* LEFT, then TEXT from HELP_COLUMN on, broken between words. */
+static void help_row(const char *left, const char *text)
+{
+	int room = HELP_WIDTH - HELP_COLUMN - 1;
+
+	printf("  %-*s", HELP_COLUMN - 3, left);
+	while (*text) {
+		int n = (int)strlen(text);
+
+		if (n > room) {
+			for (n = room; n && text[n] != ' '; n--)
+				;
+			n = n ? n : (int)strcspn(text, " ");
+		}
+		printf(" %.*s\n", n, text);
+		text += n + strspn(text + n, " ");
+		if (*text)
+			printf("%*s", HELP_COLUMN - 1, "");
+	}
+}
+
 static void help_option(const struct option *o)
 {
 	char left[40];
 
 	snprintf(left, sizeof(left), "%c%c%s--%s%s%s", o->letter ? '-' : ' ', o->letter ? o->letter : ' ',
 		 o->letter ? ", " : "  ", o->name, o->arg ? " " : "", str_or(o->arg, ""));
-	printf("  %-24s %s\n", left, o->help);
+	help_row(left, o->help);
 }
 
 static bool help_shows(const struct command *c, const struct option *o)
@@ -25,7 +48,7 @@ static void help_common(const struct command *c)
 	for (size_t i = 0; i < common_options_count; i++)
 		if (help_shows(c, &common_options[i]))
 			help_option(&common_options[i]);
-	printf("  -h, --help               %s\n", c ? "this text" : "this text; after a command, the command's own");
+	help_row("-h, --help", c ? "this text" : "this text; after a command, the command's own");
 }
 
 static void help_of_command(const struct command *c)
@@ -48,12 +71,13 @@ void help_print(const struct command *c)
 	printf("usage: pibuild [COMMAND] [options]\n\n"
 	       "Raspberry Pi images that come up as a K3s cluster with Cilium.\n\nCommands:\n");
 	for (size_t i = 0; commands[i]; i++)
-		printf("  %-24s %s\n", commands[i]->name, commands[i]->help);
+		help_row(commands[i]->name, commands[i]->help);
 	printf("\nOptions of several commands; `pibuild help COMMAND` has those of one:\n");
 	help_common(NULL);
-	printf("  -V, --version            version, commit and date of the catalogue\n\n"
-	       "Exit codes: 0 done, 1 failed, 2 usage, 3 invalid configuration, 4 verification failed,\n"
-	       "5 refused for safety, 6 something is missing on this machine, 128+n signal.\n");
+	help_row("-V, --version", "version, commit and date of the catalogue");
+	printf("\nExit codes: 0 done, 1 failed, 2 usage, 3 invalid configuration,\n"
+	       "4 verification failed, 5 refused for safety, 6 something is missing on this\n"
+	       "machine, 128+n signal.\n");
 }
 
 static int cmd_help(const struct cmd_options *o, struct err *e)

@@ -617,6 +617,5 @@ const struct command init_command = {
 	.options = init_options,
 	.n_options = ARRAY_SIZE(init_options),
 	.common = "config lock json",
-	.examples = { "pibuild init", "pibuild init --yes --name homelab --board rpi5 --servers 1 --workers 3 --subnet "
-				      "192.168.1.0/24" },
+	.examples = { "pibuild init", "pibuild init --yes --name homelab --board rpi5 --workers 3" },
 };

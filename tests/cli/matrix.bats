@@ -8,6 +8,7 @@ load ../lib/refute
 
 setup() {
 	cd "$BATS_TEST_TMPDIR"
+	own_key
 	write_cluster
 }
 

@@ -39,11 +39,13 @@ setup() {
 @test "help is the program's, help COMMAND the command's: its own options, and two examples that are good" {
 	"$PIBUILD" help >a && "$PIBUILD" --help >b
 	cmp a b
+	[ "$(awk 'length > 80' a | wc -l)" -eq 0 ]
 	for command in $(sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p' a); do
 		"$PIBUILD" help "$command" >a && "$PIBUILD" "$command" --help >b
 		cmp a b
 		[ "$(sed -n '/^Examples:/,$p' a | grep -c "^  \(sudo \)\?pibuild ${command#build}\|^  pibuild -V$")" -eq 2 ]
 		[ "$(grep -oE '^ +(-[a-z], )?--[a-z0-9-]+' a | sort | uniq -d | wc -l)" -eq 0 ]
+		[ "$(awk 'length > 80' a | wc -l)" -eq 0 ] || { awk 'length > 80' a; return 1; }
 		# What an example says is taken.
 		sed -n '/^Examples:/,$s/^  //p' a | grep -o -- ' --[a-z0-9-]*' | sort -u >used
 		while read -r option; do grep -qw -- "$option" a || { echo "$command: $option"; return 1; }; done <used
