@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "board/board.h"
 
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <stddef.h>
@@ -99,15 +100,57 @@ int board_names(const char *const **ret, size_t *ret_n, struct err *e)
 	return 0;
 }
 
+/* "Raspberry Pi 5 B", "raspberrypi5", "RPi 5", "pi5": "5". */
+static const char *board_short(const char *name)
+{
+	static const char *const makers[] = { "raspberrypi", "raspberry", "raspi", "rpi", "pi", "computemodule", "cm" };
+	_cleanup_strbuf_ struct strbuf b = { 0 };
+	const char *s;
+	bool module;
+
+	for (; *name; name++)
+		if (isalnum((unsigned char)*name))
+			strbuf_addf(&b, "%c", tolower((unsigned char)*name));
+	s = arena_strdup(str_or(b.s, ""));
+	for (size_t i = 0; i < 5; i++)
+		if (starts_with(s, makers[i])) {
+			s += strlen(makers[i]);
+			break;
+		}
+	module = starts_with(s, "computemodule") || starts_with(s, "cm");
+	if (module)
+		s += strlen(starts_with(s, "cm") ? "cm" : "computemodule");
+	s = arena_strndup(s, strlen(s) - (!module && strlen(s) > 1 && ends_with(s, "b")));
+	if (ends_with(s, "model"))
+		s = arena_strndup(s, strlen(s) - strlen("model"));
+	return module ? arena_printf("cm%s", s) : s;
+}
+
+/* A 3 is not nearly a 6. */
+static const char *board_meant(const char *name, const char *const *names, size_t n)
+{
+	const char *wanted = board_short(name), *near = nearest_word(name, names, n);
+
+	for (size_t i = 0; i < n; i++)
+		if (streq(wanted, board_short(names[i])))
+			return names[i];
+	if (!near)
+		return NULL;
+	for (const char *p = near; *p; p++)
+		if (isdigit((unsigned char)*p) && !strchr(name, *p))
+			return NULL;
+	return near;
+}
+
 static int unknown_board(const char *name, const char *const *names, size_t n, struct err *e)
 {
-	const char *near = nearest_word(name, names, n);
+	const char *near = board_meant(name, names, n);
 	struct strbuf all = { 0 };
 
 	for (size_t i = 0; i < n; i++)
 		strbuf_addf(&all, "%s%s", i ? ", " : "", names[i]);
-	err_class(e, CLASS_CONFIG, "there is no board '%s'%s%s%s; boards are %s", name, near ? "; did you mean '" : "",
-		  near ? near : "", near ? "'?" : "", all.s);
+	err_class(e, CLASS_CONFIG, "there is no board '%s'%s%s%s boards are %s", name, near ? "; did you mean '" : "",
+		  near ? near : "", near ? "'?" : ";", all.s);
 	strbuf_done(&all);
 	return e->code;
 }

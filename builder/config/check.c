@@ -16,6 +16,15 @@ static const char *node_key(const struct config *c, const struct node_config *n,
 	return arena_printf("nodes[%zu].%s", (size_t)(n - c->nodes.v), key);
 }
 
+/* It stands there, right or wrong, under its name or one like it. */
+static bool config_is_given(const struct config *c, const char *key)
+{
+	const char *last = strrchr(key, '.');
+	const struct yaml_node *parent = last ? config_node(c, arena_strndup(key, (size_t)(last - key))) : c->doc;
+
+	return yaml_get(parent, last ? last + 1 : key) || config_key_meant(c, key);
+}
+
 static const char *pool_key(const struct config *c, const struct pool *p)
 {
 	return arena_printf("loadBalancer.pools[%zu].range", (size_t)(p - c->lb.pools.v));
@@ -41,12 +50,13 @@ static bool cidrs_overlap(struct cidr a, struct cidr b)
 static void check_servers(const struct check *x)
 {
 	const struct config *c = x->config;
+	const struct yaml_node *nodes = yaml_get(c->doc, "nodes");
 
 	if (config_count_role(c, ROLE_COUNT)) /* a wrong role has its own fault */
 		return;
-	if (!c->nodes.n)
+	if (nodes && nodes->type == YAML_SEQ && !nodes->count)
 		fault_key(x->faults, c, "nodes", "nodes: there is no node; add at least one with role: control-plane");
-	else if (!config_first_server(c))
+	else if (c->nodes.n && !config_first_server(c))
 		fault_key(x->faults, c, "nodes",
 			  "nodes: no node has role: control-plane, so there would be no API to join; make one of them "
 			  "a server");
@@ -77,6 +87,9 @@ static void check_first_server(const struct check *x)
 	const struct node_config *first = config_first_server(c);
 
 	if (!first || c->nodes.n < 2 || first->address.set || c->cluster.endpoint)
+		return;
+	/* An address that cannot be used has its own fault. */
+	if (config_is_given(c, node_key(c, first, "address")) || config_is_given(c, "cluster.endpoint"))
 		return;
 	fault_key(x->faults, c, node_key(c, first, "name"),
 		  "nodes[%zu]: the first server is on DHCP, so the other nodes would not know where to join; give it "
@@ -270,13 +283,13 @@ static void check_static_needs(const struct check *x)
 		n++;
 	if (n == c->nodes.v + c->nodes.n)
 		return;
-	if (!c->network.gateway && !yaml_find(c->doc, "network.gateway"))
+	if (!c->network.gateway && !config_is_given(c, "network.gateway"))
 		fault_key(x->faults, c, "network",
 			  "network.gateway is missing: %s has a static address and would have no way to the internet; "
 			  "K3s does not "
 			  "start without a default route",
 			  str_or(n->name, "a node"));
-	if (!c->network.nameservers.n && !yaml_find(c->doc, "network.nameservers"))
+	if (!c->network.nameservers.n && !config_is_given(c, "network.nameservers"))
 		fault_key(x->faults, c, "network",
 			  "network.nameservers is missing: %s has a static address and would resolve no name; your "
 			  "router's address "
@@ -310,7 +323,7 @@ static void check_dhcp_range_given(const struct check *x)
 
 	vec_foreach (n, &c->nodes)
 		fixed |= n->address.set;
-	if (fixed && !yaml_find(c->doc, "network.dhcpRange"))
+	if (fixed && !config_is_given(c, "network.dhcpRange"))
 		note_key(x->faults, c, "network",
 			 "network.dhcpRange is not given: nobody can tell whether your router hands out addresses of "
 			 "nodes or pools; its web page shows the range, FIRST-LAST");
@@ -446,7 +459,7 @@ static void check_pools(const struct check *x)
 {
 	const struct config *c = x->config;
 
-	if (c->lb.pools.n && !c->network.subnet.set && !yaml_find(c->doc, "network.subnet"))
+	if (c->lb.pools.n && !c->network.subnet.set && !config_is_given(c, "network.subnet"))
 		fault_key(x->faults, c, "loadBalancer.pools",
 			  "loadBalancer.pools: a pool must be part of your LAN; say which one in network.subnet");
 	vec_foreach (p, &c->lb.pools)

@@ -104,6 +104,9 @@ struct config {
 	bool is_default;  /* nobody named a file and there is none: it is the shipped default */
 	const char *text; /* what was read */
 	size_t text_n;
+	/* Keys that are there under a wrong name, "network.gateway": their own fault says so, none says that they are
+	 * missing. */
+	VEC(const char *) meant_keys;
 	const struct yaml_node *doc;
 
 	struct {
@@ -184,6 +187,8 @@ bool faults_at(const struct faults *f, const struct yaml_node *where, bool notes
 /* To stderr as "file:line:col: error: message" (or "note:"), sorted by position, each with the line it is about below.
  */
 void faults_print(const struct faults *f);
+/* KEY is not there but meant by another (C may be NULL). */
+bool config_key_meant(const struct config *c, const char *key);
 /* What cannot be read at all ends a load with one message, mostly "FILE:LINE:COLUMN: words". True when it is of that
  * form; RET gets its parts, else the message alone. */
 bool fault_of_failure(const struct err *e, struct fault *ret);

@@ -281,7 +281,10 @@ static void ssh_keys_node(struct loader *l, const struct field *f, const struct 
 	struct key_list keys = { 0 };
 
 	if (n->type != YAML_SEQ) {
-		schema_fault(l, n, path, "must be a list, such as [ {file: ~/.ssh/id_ed25519.pub} ]");
+		bool is_path = n->type == YAML_SCALAR && ends_with(n->text, ".pub") && !strchr(n->text, ' ');
+
+		schema_fault(l, n, path, "must be a list, such as [ {file: %s} ]",
+			     is_path ? n->text : "~/.ssh/id_ed25519.pub");
 		return;
 	}
 	for (size_t i = 0; i < n->count; i++)

@@ -100,6 +100,11 @@ static const char *check_crypt(const char *text)
 		       : NULL;
 }
 
+static const char *check_board(const char *text)
+{
+	return strlen(text) > 64 ? "give a board name such as rpi5" : NULL;
+}
+
 #define LABEL "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 /* 0 to 255 without a leading zero. */
 #define OCTET	 "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
@@ -195,8 +200,9 @@ const struct kind kind_crypt = {
 };
 const struct kind kind_board = {
 	.name = "board",
-	.pattern = "^[a-z0-9]{1,32}$",
 	.words = "give a board name such as rpi5",
+	.editor_pattern = "^[a-z0-9]{1,32}$",
+	.check = check_board, /* names are looked up with the boards */
 };
 const struct kind kind_label = {
 	.name = "text without blanks",
@@ -252,12 +258,98 @@ static const char *unusable(uint32_t first, uint32_t last)
 	return NULL;
 }
 
-static const char *parse_ip(const struct loader *l, const char *text, void *dst)
+/* ---- addresses as people write them elsewhere ---- */
+
+static bool is_ipv6(const char *text)
 {
+	const char *colon = strchr(text, ':');
+
+	return colon && strchr(colon + 1, ':') && strspn(text, "0123456789abcdefABCDEF:./-%") == strlen(text);
+}
+
+/* What is wrong with TEXT, which is none, or WORDS. */
+static const char *address_fault(const char *text, const char *words)
+{
+	unsigned big = 0;
+
+	if (is_ipv6(text))
+		return arena_printf("this is IPv6, and the nodes and the cluster get IPv4 addresses alone; %s", words);
+	for (const char *p = text; *p && strspn(text, "0123456789./-") == strlen(text); p += strspn(p, "0123456789")) {
+		p += strcspn(p, "0123456789");
+		big = MAX(big, (unsigned)MIN(strtoul(p, NULL, 10), 1000ul));
+	}
+	if (big > 255)
+		return arena_printf("no number of an IPv4 address is above 255; %s", words);
+	return words;
+}
+
+/* "255.255.255.0": 24; 0 when it is no mask. */
+static unsigned mask_prefix(const char *text)
+{
+	uint32_t mask;
+
+	if (value_ipv4(text, &mask) < 0 || !mask || (~mask & (~mask + 1)))
+		return 0;
+	return 32 - (unsigned)__builtin_ctz(mask);
+}
+
+/* A network or address that lacks its /size, or has a mask for it. */
+static const char *prefix_fault(const char *text, const char *words)
+{
+	const char *slash = strchr(text, '/');
 	uint32_t addr;
 
+	if (value_ipv4(text, &addr) == 0)
+		return arena_printf("the size of the network is missing; write %s/24 when that is your network's",
+				    text);
+	if (slash && mask_prefix(slash + 1))
+		return arena_printf("the size is a number of bits here, not a mask; write %.*s/%u", (int)(slash - text),
+				    text, mask_prefix(slash + 1));
+	return address_fault(text, words);
+}
+
+static const char *range_fault(const char *text)
+{
+	static const char words[] =
+		"give a range such as 192.168.1.65-192.168.1.127, without blanks, the lower address first";
+	_cleanup_strbuf_ struct strbuf bare = { 0 };
+	char first[IPV4_TEXT], last[IPV4_TEXT];
+	const char *dash, *dot;
+	struct ip_range r;
+	struct cidr net;
+	uint32_t a, b;
+
+	for (const char *p = text; *p; p++)
+		if (*p != ' ')
+			strbuf_add(&bare, p, 1);
+	if (value_range(str_or(bare.s, ""), &r) == 0)
+		return arena_printf("no blanks in it; write %s", bare.s);
+	if (value_cidr(text, &net) == 0 && net.prefix <= 30)
+		return arena_printf("this is a network, and a range has a first and a last address; write %s-%s",
+				    ipv4_text(cidr_first(net) + 1, first), ipv4_text(cidr_last(net) - 1, last));
+	dash = strchr(text, '-');
+	dot = dash ? memrchr(text, '.', (size_t)(dash - text)) : NULL;
+	if (!dot)
+		return address_fault(text, words);
+	if (value_ipv4(arena_strndup(text, (size_t)(dash - text)), &a) == 0 && value_ipv4(dash + 1, &b) == 0 && a > b)
+		return arena_printf("the lower address comes first; write %s-%s", ipv4_text(b, first),
+				    ipv4_text(a, last));
+	text = arena_printf("%.*s-%.*s%s", (int)(dash - text), text, (int)(dot + 1 - text), text, dash + 1);
+	if (value_range(text, &r) == 0)
+		return arena_printf("the second address is cut short; write %s", text);
+	return address_fault(text, words);
+}
+
+static const char *parse_ip(const struct loader *l, const char *text, void *dst)
+{
+	struct cidr net;
+	uint32_t addr;
+
+	if (value_cidr(text, &net) == 0)
+		return arena_printf("the size of the network does not go here; write %.*s", (int)strcspn(text, "/"),
+				    text);
 	if (value_ipv4(text, &addr) < 0)
-		return "give an IPv4 address such as 192.168.1.1";
+		return address_fault(text, "give an IPv4 address such as 192.168.1.1");
 	if (unusable(addr, addr))
 		return unusable(addr, addr);
 	*(uint32_t *)dst = addr;
@@ -269,7 +361,7 @@ static const char *parse_network(const struct loader *l, const char *text, void 
 	struct cidr c;
 
 	if (value_cidr(text, &c) < 0)
-		return "give an IPv4 network such as 192.168.1.0/24";
+		return prefix_fault(text, "give an IPv4 network such as 192.168.1.0/24");
 	if (c.addr != cidr_first(c))
 		return arena_printf("the network is %s; an address of a single machine does not go here", cidr_text(c));
 	if (c.prefix < 8 || c.prefix > 30)
@@ -283,13 +375,11 @@ static const char *parse_network(const struct loader *l, const char *text, void 
 static const char *parse_address(const struct loader *l, const char *text, void *dst)
 {
 	struct cidr c;
-	uint32_t addr;
 
-	if (value_ipv4(text, &addr) == 0)
-		return arena_printf("the size of the network is missing; write %s/24 when that is your network's",
-				    text);
+	if (strcasecmp(text, "dhcp") == 0 || strcasecmp(text, "auto") == 0)
+		return "a node takes DHCP when it has no address: remove the key";
 	if (value_cidr(text, &c) < 0)
-		return "give an address with the size of its network, such as 192.168.1.11/24";
+		return prefix_fault(text, "give an address with the size of its network, such as 192.168.1.11/24");
 	if (c.prefix < 8 || c.prefix > 30)
 		return "a network of this size makes no sense here; use /8 to /30";
 	if (unusable(c.addr, c.addr))
@@ -306,7 +396,7 @@ static const char *parse_range(const struct loader *l, const char *text, void *d
 	struct ip_range r;
 
 	if (value_range(text, &r) < 0)
-		return "give a range such as 192.168.1.65-192.168.1.127, without blanks, the lower address first";
+		return range_fault(text);
 	if (unusable(r.first, r.last))
 		return unusable(r.first, r.last);
 	*(struct ip_range *)dst = r;
@@ -407,18 +497,55 @@ static unsigned find_choice(const struct field *f, const struct yaml_node *n)
 	return i;
 }
 
+/* What K3s, Kubernetes and others say for one of our words. */
+static const char *choice_meant(const struct field *f, const char *text)
+{
+	static const struct {
+		const char *written, *meant;
+	} words[] = {
+		{ "server", "control-plane" },
+		{ "master", "control-plane" },
+		{ "controlplane", "control-plane" },
+		{ "control_plane", "control-plane" },
+		{ "control plane", "control-plane" },
+		{ "manager", "control-plane" },
+		{ "agent", "worker" },
+		{ "node", "worker" },
+		{ "workers", "worker" },
+		{ "slave", "worker" },
+		{ "minion", "worker" },
+		{ "embedded", "etcd" },
+		{ "sqlite3", "sqlite" },
+		{ "kine", "sqlite" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		for (size_t k = 0; strcasecmp(text, words[i].written) == 0 && k < f->names_count; k++)
+			if (streq(words[i].meant, f->names[k]))
+				return f->names[k];
+	return nearest_word(text, f->names, f->names_count);
+}
+
 /* A wrong word gives the enum's COUNT, which later checks take for "not known". */
 static void choice_node(struct loader *l, const struct field *f, const struct yaml_node *n, const char *path, void *dst)
 {
 	unsigned v = find_choice(f, n);
+	const char *meant;
 
 	memcpy(dst, &v, sizeof(v)); /* any enum of ours */
 	if (v < f->names_count)
 		return;
-	if (n->type == YAML_SCALAR && !schema_is_null(n))
-		schema_fault(l, n, path, "'%s' cannot be used: it must be %s", n->text, join(f->names, f->names_count));
+	if (n->type != YAML_SCALAR || schema_is_null(n)) {
+		schema_fault(l, n, path, "%s %s", n->type == YAML_SCALAR ? "has no value: it must be" : "must be",
+			     join(f->names, f->names_count));
+		return;
+	}
+	meant = choice_meant(f, n->text);
+	if (meant)
+		schema_fault(l, n, path, "'%s' cannot be used: write '%s' (it must be %s)", n->text, meant,
+			     join(f->names, f->names_count));
 	else
-		schema_fault(l, n, path, "must be %s", join(f->names, f->names_count));
+		schema_fault(l, n, path, "'%s' cannot be used: it must be %s", n->text, join(f->names, f->names_count));
 }
 
 static void choice_schema(const struct field *f, json_t *out)

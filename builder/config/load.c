@@ -21,6 +21,14 @@ unsigned config_count_role(const struct config *c, enum role role)
 	return count;
 }
 
+bool config_key_meant(const struct config *c, const char *key)
+{
+	for (size_t i = 0; c && i < c->meant_keys.n; i++)
+		if (streq(c->meant_keys.v[i], key))
+			return true;
+	return false;
+}
+
 bool config_uses_etcd(const struct config *c)
 {
 	return c->cluster.datastore == DATASTORE_ETCD ||
@@ -105,6 +113,10 @@ int config_load(const char *path, struct config **ret, struct faults *f, struct 
 	if (r < 0)
 		return r;
 	c->doc = doc;
+	if (doc->type == YAML_MAP && !doc->count)
+		return err_class(e, CLASS_CONFIG,
+				 "%s: there is nothing in this file; `pibuild init` writes one, from your answers",
+				 c->path);
 	schema_read(&l, config_fields, doc, "", c);
 	derive(c);
 	*ret = c;

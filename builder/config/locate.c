@@ -120,6 +120,17 @@ static int refuse_alike(const char *found, bool above, struct err *e)
 	return e->code;
 }
 
+static int refuse_folder(const char *path, struct err *e)
+{
+	const char *inside = find_alike(path, true);
+
+	err_class(e, CLASS_CONFIG, "%s is a folder: %s", path,
+		  inside ? arena_printf("name the file in it, with `-c %s`", shell_word(inside))
+			 : "-c takes the file that describes the cluster, and there is none in it");
+	clean_text(e->msg);
+	return e->code;
+}
+
 const char *config_alike(void)
 {
 	return find_alike(".", true);
@@ -147,6 +158,8 @@ int config_locate(const char *path, struct config_place *ret, struct err *e)
 		ret->from_stdin = true;
 		return 0;
 	}
+	if (path && stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+		return refuse_folder(path, e);
 	/* A link that leads nowhere is a cluster.yaml too: reading it says what is wrong. */
 	if (path || lstat(usual_name, &st) == 0 || errno != ENOENT) {
 		/* The shipped file is nobody's: secrets, lock and overlays are looked for where the user stands. */

@@ -81,6 +81,21 @@ static const char *shorten(const char *text)
 	return arena_printf("%.*s...", n, text);
 }
 
+/* What the fingers did, where the value itself would have done. */
+static const char *schema_slip(const struct kind *k, const struct loader *l, const struct yaml_node *n)
+{
+	static const char typographic[] = "\xe2\x80"; /* U+2018 to U+201F, among others */
+	size_t len = strlen(n->text);
+
+	if (starts_with(n->text, typographic) && ends_with(arena_strndup(n->text, len - 1), typographic))
+		return "these quotes are typographic ones, from a word processor or web page, and part of the text to "
+		       "YAML; "
+		       "write ' or \", or none";
+	if (n->plain && len > 1 && n->text[len - 1] == ',')
+		return "the ',' at its end is part of the value here; remove it";
+	return NULL;
+}
+
 static void read_text(struct loader *l, const struct field *f, const struct yaml_node *n, const char *path, void *dst)
 {
 	const char *why;
@@ -95,6 +110,8 @@ static void read_text(struct loader *l, const struct field *f, const struct yaml
 		return;
 	}
 	why = kind_text_fault(f->kind, l, n->text, dst);
+	if (why && !f->kind->secret)
+		why = str_or(schema_slip(f->kind, l, n), why);
 	if (why && f->kind->secret)
 		schema_fault(l, n, path, "%s", why);
 	else if (why)
@@ -109,19 +126,106 @@ void schema_read_value(struct loader *l, const struct field *f, const struct yam
 		read_text(l, f, n, path, dst);
 }
 
+/* What other programs call it. */
+static const struct {
+	const char *written, *meant;
+} schema_synonyms[] = {
+	{ "psk", "passphrase" },
+	{ "password", "passphrase" },
+	{ "passwd", "passphrase" },
+	{ "password", "passwordHash" },
+	{ "ip", "address" },
+	{ "ipv4", "address" },
+	{ "ipAddress", "address" },
+	{ "hostname", "name" },
+	{ "host", "name" },
+	{ "model", "board" },
+	{ "type", "board" },
+	{ "hardware", "board" },
+	{ "gw", "gateway" },
+	{ "router", "gateway" },
+	{ "defaultGateway", "gateway" },
+	{ "dns", "nameservers" },
+	{ "dnsServers", "nameservers" },
+	{ "cidr", "subnet" },
+	{ "network", "subnet" },
+	{ "dhcp", "dhcpRange" },
+	{ "keys", "sshKeys" },
+	{ "authorizedKeys", "sshKeys" },
+	{ "username", "user" },
+	{ "login", "user" },
+	{ "ram", "memory" },
+	{ "clusterCIDR", "podCIDR" },
+	{ "addresses", "range" },
+	{ "image", "base" },
+	{ "hosts", "nodes" },
+	{ "machines", "nodes" },
+	{ "version", "apiVersion" },
+};
+
+static const char *listed_name(const char *word, const char *const *names, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (streq(word, names[i]))
+			return names[i];
+	return NULL;
+}
+
+/* The one of NAMES that KEY stands for, or NULL. */
+static const char *schema_meant(const char *key, const char *const *names, size_t n)
+{
+	const char *found;
+
+	for (size_t i = 0; i < ARRAY_SIZE(schema_synonyms); i++) {
+		found = strcasecmp(key, schema_synonyms[i].written) == 0
+				? listed_name(schema_synonyms[i].meant, names, n)
+				: NULL;
+		if (found)
+			return found;
+	}
+	return nearest_word(key, names, n);
+}
+
+/* The section of cluster.yaml that has KEY, or NULL. */
+static const char *schema_section_of(const char *key)
+{
+	for (const struct field *f = config_fields; f->key; f++)
+		for (const struct field *s = f->kind == &kind_map ? f->sub : NULL; s && s->key; s++)
+			if (streq(s->key, key))
+				return f->key;
+	return NULL;
+}
+
 static void unknown_key(struct loader *l, const struct yaml_node *key, const char *path, const char *const *names,
 			size_t n)
 {
-	const char *near = nearest_word(key->text, names, n);
+	const char *near = schema_meant(key->text, names, n), *section;
+	size_t colon = strcspn(key->text, ":");
 	struct strbuf all = { 0 };
 
+	/* "board:rpi5". What stands behind it is not repeated: it may be a secret. */
+	if (key->text[colon])
+		near = schema_meant(arena_strndup(key->text, colon), names, n);
+	if (near && l->config)
+		*vec_push(&l->config->meant_keys) = schema_path(path, near);
+	if (key->text[colon]) {
+		schema_fault(l, key, path,
+			     "'%.*s:' and what follows it are one word to YAML: a blank is missing after the ':'",
+			     (int)MIN(colon, (size_t)60), key->text);
+		return;
+	}
 	if (near) {
 		schema_fault(l, key, path, "unknown key '%s'; did you mean '%s'?", shorten(key->text), near);
 		return;
 	}
+	section = l->config ? schema_section_of(key->text) : NULL;
 	for (size_t i = 0; i < n; i++)
 		strbuf_addf(&all, "%s%s", i ? ", " : "", names[i]);
-	schema_fault(l, key, path, "unknown key '%s'; known here: %s", shorten(key->text), str_or(all.s, "none"));
+	if (section && !streq(section, path))
+		schema_fault(l, key, path, "unknown key '%s'; it belongs below %s:", shorten(key->text), section);
+	else
+		schema_fault(l, key, path, "unknown key '%s'; known here: %s", shorten(key->text),
+			     str_or(all.s, "none"));
 	strbuf_done(&all);
 }
 
@@ -150,6 +254,15 @@ static void read_default(struct loader *l, const struct field *f, const char *pa
 				read_default(l, s, path, (char *)dst + s->offset);
 }
 
+/* Of which nothing is known: the enum's COUNT, as choice_node() gives it, not the first of the words. */
+static void schema_read_nothing(const struct field *f, void *dst)
+{
+	unsigned v = (unsigned)f->names_count;
+
+	if (f->kind == &kind_choice)
+		memcpy(dst, &v, sizeof(v));
+}
+
 void schema_read(struct loader *l, const struct field *table, const struct yaml_node *map, const char *path, void *dst)
 {
 	const char *names[64];
@@ -158,6 +271,8 @@ void schema_read(struct loader *l, const struct field *table, const struct yaml_
 	if (map->type != YAML_MAP) {
 		schema_fault(l, map, path, "must hold keys (name: value), not %s",
 			     map->type == YAML_SEQ ? "a list" : "a single value");
+		for (const struct field *f = table; f->key; f++)
+			schema_read_nothing(f, (char *)dst + f->offset);
 		return;
 	}
 	for (const struct field *f = table; f->key; f++)
@@ -169,9 +284,11 @@ void schema_read(struct loader *l, const struct field *table, const struct yaml_
 
 		if (v)
 			schema_read_value(l, f, v, at, (char *)dst + f->offset);
-		else if (f->flags & REQUIRED)
-			schema_fault(l, map, path, "'%s' is missing: %s", f->key, f->help);
-		else
+		else if (f->flags & REQUIRED) {
+			schema_read_nothing(f, (char *)dst + f->offset);
+			if (!config_key_meant(l->config, at))
+				schema_fault(l, map, path, "'%s' is missing: %s", f->key, f->help);
+		} else
 			read_default(l, f, at, (char *)dst + f->offset);
 	}
 }
@@ -191,12 +308,23 @@ struct any_vec {
 	size_t n, cap;
 };
 
+static const char *list_words(const struct field *f, const struct yaml_node *n)
+{
+	if (!f->sub || n->type != YAML_MAP || !n->count)
+		return f->sub ? arena_printf("a line '- {%s: ..., %s: ...}' for each", f->sub[0].key, f->sub[1].key)
+			      : "[a, b], or one '- ' per line";
+	if (n->items[0]->type == YAML_MAP)
+		return arena_printf("'- ' stands before each entry and its name is inside, as in '- {%s: %s, ...}'",
+				    f->sub[0].key, n->keys[0]->text);
+	return "put '- ' before its first key and two blanks before the others, even when it is the only entry";
+}
+
 static void list_node(struct loader *l, const struct field *f, const struct yaml_node *n, const char *path, void *dst)
 {
 	struct any_vec vec;
 
 	if (n->type != YAML_SEQ) {
-		schema_fault(l, n, path, "must be a list: [a, b], or one '- ' per line");
+		schema_fault(l, n, path, "must be a list: %s", list_words(f, n));
 		return;
 	}
 	memcpy(&vec, dst, sizeof(vec));

@@ -166,8 +166,9 @@ static void source_add_char(struct source_view *v, const char **s)
 	bool unseen = starts_with(p, "\xe2\x80") || starts_with(p, "\xe2\x81");
 	bool bad = (unsigned char)*p >= 0x80 && ((unsigned char)*p < 0xc2 || *s == p + 1);
 
-	unseen = unseen && (columns == 0 || ((unsigned char)p[2] >= 0xaa && (unsigned char)p[2] <= 0xae) ||
-			    ((unsigned char)p[1] == 0x81 && (unsigned char)p[2] >= 0xa6));
+	unseen = starts_with(p, "\xef\xbb\xbf") ||
+		 (unseen && (columns == 0 || ((unsigned char)p[2] >= 0xaa && (unsigned char)p[2] <= 0xae) ||
+			     ((unsigned char)p[1] == 0x81 && (unsigned char)p[2] >= 0xa6)));
 	if (*p == '\t') {
 		strbuf_addf(&v->text, "%*s", TAB_WIDTH, "");
 		columns = TAB_WIDTH;

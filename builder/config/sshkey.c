@@ -255,6 +255,8 @@ static const char *start_fault(const char *line)
 				"does not put on a card, or a host name; give the line from '%s' on",
 				k->type, k->type);
 	}
+	if (starts_with(line, "~/") || ends_with(line, ".pub"))
+		return arena_printf("this is a path; to take the keys of a file write {file: %s}", line);
 	if (n && strspn(line, "0123456789") == n)
 		return "this is a key of SSH protocol 1, which is gone; make a new one: ssh-keygen -t ed25519";
 	return "expected 'ssh-ed25519 AAAA... comment' (or ssh-rsa, ecdsa-sha2-*, sk-*), as a .pub file holds it";

@@ -89,7 +89,8 @@ static const char *translate(const char *problem)
 		  "text cannot start with this character; put it in quotes" },
 		{ "found undefined tag handle",
 		  "tags (!name) are not supported; put text that starts with '!' in quotes" },
-		{ "did not find expected <document start>", "this does not belong to the document above" },
+		{ "did not find expected <document start>",
+		  "'...' or '---' has ended the document above; this file must hold one: remove that line" },
 		{ "did not find expected node content", "a value is missing here" },
 		{ "did not find expected comment or line break", "only a comment may follow here" },
 		{ "found a tab character", "a tab; YAML is indented with spaces" },
@@ -104,7 +105,8 @@ static const char *translate(const char *problem)
 static int parser_fault(struct loader *l)
 {
 	const yaml_parser_t *p = &l->parser;
-	struct position at = at_mark(p->problem_mark);
+	struct position at = at_mark(p->problem_mark), context;
+	struct yaml_diagnosis d;
 
 	if (p->error == YAML_MEMORY_ERROR || !p->problem)
 		return err_set(l->e, -ENOMEM, "%s: out of memory", l->name);
@@ -115,6 +117,11 @@ static int parser_fault(struct loader *l)
 		return fault(l, at_mark(p->context_mark), "this quote is never closed");
 	if (p->context && (strstr(p->context, "alias") || strstr(p->context, "anchor")))
 		at = at_mark(p->context_mark);
+	context = at_mark(p->context_mark);
+	d = yaml_diagnose(l->text, l->n, p->problem, (struct yaml_place){ at.line, at.col },
+			  (struct yaml_place){ context.line, context.col });
+	if (d.words)
+		return fault(l, (struct position){ d.line, d.col }, d.words);
 	return fault(l, at, translate(p->problem));
 }
 
@@ -269,6 +276,9 @@ static int read_key(struct loader *l, const yaml_event_t *event, struct yaml_nod
 
 	if (event->type == YAML_ALIAS_EVENT)
 		return fault(l, p, "aliases (*name) are not supported; put text that starts with '*' in quotes");
+	if (event->type == YAML_MAPPING_START_EVENT && event->start_mark.index &&
+	    l->text[event->start_mark.index] == '{' && l->text[event->start_mark.index - 1] == '{')
+		return fault(l, p, "{{...}} is for a program that fills in templates: put the value itself here");
 	if (event->type != YAML_SCALAR_EVENT)
 		return fault(l, p, "a key must be text; put quotes around text that starts with '{' or '['");
 	r = make_scalar(l, event, ret);

@@ -93,7 +93,7 @@ static void test_unknown(void)
 	CASE("an unknown board names the nearest and all there are")
 	{
 		CHECK(board_load("rpi55", &b, &e) < 0);
-		CHECK_STR(e.msg, "there is no board 'rpi55'; did you mean 'rpi5'?; boards are cm4, cm5, rpi3, rpi4, "
+		CHECK_STR(e.msg, "there is no board 'rpi55'; did you mean 'rpi5'? boards are cm4, cm5, rpi3, rpi4, "
 				 "rpi400, rpi5, "
 				 "rpi500, virt, zero2w");
 		CHECK_INT(e.class, CLASS_CONFIG);
