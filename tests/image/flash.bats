@@ -41,6 +41,18 @@ refuses() {
 	judge "$BATS_TEST_TMPDIR/card.img"
 }
 
+@test "what next: the kubeconfig of the card's cluster and power; without a project what the card will say" {
+	run --separate-stderr flash "$image" "$loop"
+	[ "$status" -eq 0 ]
+	[[ "$stderr" == *'1 card is written and verified'* ]]
+	[[ "${stderr_lines[-1]}" == 'pibuild: next: `pibuild kubeconfig -o ~/.kube/lab` for kubectl, power the Pi on,'* ]]
+	run --separate-stderr flash --json "$image" "$loop"
+	[[ "$stderr" != *next:* ]]
+	cd "$BATS_TEST_TMPDIR"
+	run --separate-stderr flash "$BATS_FILE_TMPDIR/$image" "$loop"
+	[[ "${stderr_lines[-1]}" == *"its card says how far it came: \`pibuild status $loop\`" ]]
+}
+
 @test "blocks in use that are holes in the image are zeros on the disk" {
 	flash "$image" "$loop"
 	# The journal is in use and full of zeros; e2fsck looks at none of it.
