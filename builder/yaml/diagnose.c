@@ -75,16 +75,15 @@ static const char *diagnose_colon(const struct yaml_line *l, unsigned *at)
 	*at = l->indent + (unsigned)key + 1;
 	if (!key || has_colon(l->s))
 		return NULL;
-	/* The value is not repeated: it may be a secret. */
+	/* No word of the line is repeated: what stands where a key belongs may be a part of a secret. */
 	if (*rest == ':' && *value && !starts_with(rest, "://"))
-		return arena_printf("a blank is missing after the ':'; write '%.*s: ...'", (int)key, l->s);
+		return "a blank is missing after the ':' here; write 'KEY: VALUE'";
 	if (*rest == ',' || starts_with(rest, " ,"))
-		return arena_printf("',' where ':' belongs; write '%.*s: ...'", (int)key, l->s);
+		return "',' where ':' belongs; write 'KEY: VALUE'";
 	if (*rest == '=' || starts_with(rest, " ="))
-		return arena_printf("'=' where ':' belongs; write '%.*s: ...'", (int)key, l->s);
-	if (*rest == ' ' || !*rest)
-		return arena_printf("no ':' after the key '%.*s'; write '%.*s: ...'", (int)key, l->s, (int)key, l->s);
-	return NULL;
+		return "'=' where ':' belongs; write 'KEY: VALUE'";
+	*at = l->indent + 1;
+	return *rest == ' ' || !*rest ? "no ':' after the key here; write 'KEY: VALUE'" : NULL;
 }
 
 static const char *diagnose_blank(const struct yaml_line *l)

@@ -211,7 +211,7 @@ run_cure() {
 	[ -e secrets.yaml ]
 	PIBUILD_CONFIG=- "$PIBUILD" plan --json <"$here/text" | jq -e '.nodes | length == 2'
 	sed 's/  name: lab/  nmae: lab/' "$here/text" | fails 3 "<stdin>:3:3: error: cluster: unknown key 'nmae'" "$PIBUILD" check -c -
-	fails 3 'cluster' "$PIBUILD" check -c - </dev/null
+	fails 3 'there is nothing in this file' "$PIBUILD" check -c - </dev/null
 	head -c 2000000 /dev/zero | fails 3 'larger than 1 MiB' "$PIBUILD" check -c -
 	fails 2 'not with -c -' "$PIBUILD" init -c -
 	echo x >./-

@@ -46,5 +46,5 @@ setup() {
 	printf '%s\n' 'access:' '  passwordHash:hunter22' '  user: pi' >cluster.yaml
 	run "$PIBUILD" check
 	[[ "$output" != *hunter22* ]]
-	[[ "$output" == *"cluster.yaml:2:15: error: a blank is missing after the ':'; write 'passwordHash: ...'"* ]]
+	[[ "$output" == *"cluster.yaml:2:15: error: a blank is missing after the ':' here; write 'KEY: VALUE'"* ]]
 }

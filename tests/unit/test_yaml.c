@@ -66,7 +66,7 @@ static const struct {
 	{ "two colons", "a: b: c\n",
 	  "t.yaml:1:5: a ':' stands where no key can be: check the indentation of this line and the one above, and put "
 	  "quotes around text that holds ': '" },
-	{ "a key without colon", "a: 1\nb\n", "t.yaml:2:2: no ':' after the key 'b'; write 'b: ...'" },
+	{ "a key without colon", "a: 1\nb\n", "t.yaml:2:1: no ':' after the key here; write 'KEY: VALUE'" },
 	{ "wrong indentation", "a:\n    b: 1\n  c: 2\n",
 	  "t.yaml:3:3: expected a key here: the indentation does not fit the lines above" },
 	{ "a bad escape", "a: \"\\p\"\n",
