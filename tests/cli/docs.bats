@@ -41,7 +41,7 @@ column() {
 	for file in ./*.md docs/*.md; do
 		while read -r link; do
 			[ -e "$(dirname "$file")/$link" ] || { echo "$file: $link" && bad=1; }
-		done < <(grep -oE '\]\([^)#:]+' "$file" | cut -c3-)
+		done < <(grep -oE '\]\([^)#]+' "$file" | cut -c3- | grep -v ^https:)
 	done
 	[ "$bad" -eq 0 ]
 }
