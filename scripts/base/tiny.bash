@@ -70,7 +70,8 @@ tiny_zones() {
 	[ "$1" != no-zones ] || return 0
 	mapfile -t names < <(grep -v -e '^#' -e ' ' "$top/configs/names/timezones.txt")
 	(
-		mkdir -p "$2" && cd "$2"
+		mkdir -p "$2"
+		cd "$2" || exit
 		printf '%s\n' "${names[@]}" | sed -n 's,/[^/]*$,,p' | sort -u | xargs mkdir -p
 		printf '%s\n' "${names[@]}" | xargs touch
 	)
