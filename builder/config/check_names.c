@@ -24,7 +24,8 @@ static void name_replaced(const struct check *x, const char *key, enum name_list
 			  const char *instead)
 {
 	static const char *const why[NAME_LIST_COUNT] = {
-		[NAMES_TIMEZONES] = "is not in Debian 13's tzdata (it moved to tzdata-legacy): the clock would show UTC",
+		[NAMES_TIMEZONES] =
+			"is not in Debian 13's tzdata (it moved to tzdata-legacy), so the clock would show UTC",
 		[NAMES_LOCALES] = "is no locale of the C library",
 		[NAMES_KEYBOARDS] = "is a keymap of the console, not an XKB layout",
 		[NAMES_COUNTRIES] = "is not the country's code in ISO 3166, so Wi-Fi would not follow its rules",
