@@ -28,14 +28,16 @@ static void print_device(const struct device *d, const struct card_identity *id,
 	char size[SIZE_TEXT_MAX];
 	const char *why = guard_verdict(d), *holds = cmd_card_text(id, d->identity, project_dir);
 
-	printf("%-14s %10s  %-6s %-24s %-20s %s\n", d->path, size_text(d->size, size), *d->bus ? d->bus : "-",
-	       *d->model ? d->model : "-", *d->identity ? d->identity : "-", *d->labels ? d->labels : "-");
+	printf("%-12s %10s  %-6s  %-24s  %s\n", d->path, size_text(d->size, size), *d->bus ? d->bus : "-",
+	       *d->model ? d->model : "-", *d->identity ? d->identity : "-");
 	if (holds)
 		printf("    holds %s\n", holds);
 	if (why)
 		printf("    not to be flashed: %s\n", why);
 	else if (guard_wants_identity(d))
 		printf("    not removable: flashed only when its serial is typed, or given with --serial\n");
+	if (*d->labels)
+		printf("    labels %s\n", d->labels);
 }
 
 /* Cards first, then the disks that need their serial typed, then those that cannot be had at all. */
@@ -58,7 +60,7 @@ static int cmd_devices(const struct cmd_options *o, struct err *e)
 		return r;
 	list = json_array();
 	if (!o->json)
-		printf("%-14s %10s  %-6s %-24s %-20s %s\n", "disk", "size", "bus", "model", "serial", "labels");
+		printf("%-12s %10s  %-6s  %-24s  %s\n", "disk", "size", "bus", "model", "serial");
 	for (unsigned i = 0; i < 3; i++)
 		vec_foreach (d, &all.v) {
 			struct card_identity id = { CARD_OTHER, "", "", "" };

@@ -2,6 +2,10 @@
 /* The two faces of what verify found. */
 #include "image/verify.h"
 
+#include "base/terminal.h"
+
+enum { TEXT_COLUMN = 26 };
+
 static const char *state_of(const struct verify_line *l)
 {
 	return l->findings ? "FAULT" : l->skipped ? "skipped" : "ok";
@@ -31,8 +35,11 @@ void verify_report_print(const struct verify_report *r)
 	printf("\n\n");
 	vec_foreach (l, &r->lines) {
 		_cleanup_free_ char *count = xasprintf("%zu %s", l->looked, l->things);
+		_cleanup_free_ char *text = xasprintf("%s: %s", l->proves, l->skipped ? l->skipped : count);
+		_cleanup_strbuf_ struct strbuf b = { 0 };
 
-		printf("  %-8s %-14s %-67s %s\n", state_of(l), l->name, l->proves, l->skipped ? l->skipped : count);
+		text_wrap(&b, text, isatty(STDOUT_FILENO) ? terminal_columns() : 0, TEXT_COLUMN, TEXT_COLUMN);
+		printf("  %-8s %-14s %s\n", state_of(l), l->name, b.s);
 	}
 	if (r->findings.v.n)
 		printf("\n");
