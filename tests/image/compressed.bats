@@ -36,7 +36,7 @@ setup() {
 		for f in $form/out/*; do cmp "$f" "$form/one/${f##*/}"; done
 		"$PIBUILD" -q sign --key key $form/out/cp-1.img.$form >/dev/null
 		"$PIBUILD" verify --key key.pub $form/out/cp-1.img.$form >report
-		[ "$(grep -c '^  ok' report)" -eq 13 ]
+		[ "$(grep -c '^  ok' report)" -eq 14 ]
 		[ "$("$PIBUILD" diff --brief out $form/out)" = 'cp-1: same' ]
 		flip $form/one/cp-1.img.$form 100000
 		fails 4 "cp-1.img.$form" "$PIBUILD" --progress none sign --key key $form/one/cp-1.img.$form

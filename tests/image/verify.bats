@@ -74,7 +74,7 @@ flip() {
 @test "an image as it was built is clean: server and worker, against base, lock and digest" {
 	for image in "$server" "$worker"; do
 		verify "$image" --base base.img --lock lock >report
-		[ "$(grep -c '^  ok ' report)" -eq 15 ]
+		[ "$(grep -c '^  ok ' report)" -eq 16 ]
 		refute grep -q 'FAULT\|skipped' report
 	done
 	grep -q 'node w-1 of cluster lab, worker' report
@@ -87,7 +87,7 @@ flip() {
 }
 
 @test "--json tells every check and every finding" {
-	verify "$server" --json | jq -e '.clean and .node == "cp-1" and (.checks | length) == 15 and .findings == [] and
+	verify "$server" --json | jq -e '.clean and .node == "cp-1" and (.checks | length) == 16 and .findings == [] and
 		([.checks[] | select(.name == "files")][0] | .state == "ok" and .looked > 100)'
 	change 'rm /etc/hostname'
 	verify "$img" --json 2>/dev/null >json || [ $? -eq 4 ]
@@ -153,7 +153,7 @@ flip() {
 	dd if=/dev/zero of="$img" bs=512 count=1 conv=notrunc status=none
 	judged
 	finds partitions 'partition table' 'it is no disk image'
-	[ "$(grep -c '^  skipped' <<<"$output")" -eq 13 ]
+	[ "$(grep -c '^  skipped' <<<"$output")" -eq 14 ]
 }
 
 @test "an image that was cut off" {
