@@ -171,7 +171,7 @@ all_steps() {
 	echo activating >card/k3s-state
 	step preflight
 	tick 'state=$(sed -n "s/^state //p" card/run/pibuild/steps/k3s)' 'echo "$1 $state" >>seen' \
-		'[ "$1" -lt 2000 ] || { echo active >card/k3s-state; [ -e card/ready ] || timeout 5 card/usr/local/bin/k3s server >/dev/null 2>&1 & }'
+		'[ "$1" -lt 1020 ] || { echo active >card/k3s-state; [ -e card/ready ] || timeout 5 card/usr/local/bin/k3s server >/dev/null 2>&1 & }'
 	step k3s
 	grep -q ' waiting' seen
 	[ "$(awk '$2 == "failed" { print $1; exit }' seen)" -le 1010 ]

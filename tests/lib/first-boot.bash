@@ -92,7 +92,7 @@ api_up() {
 	until [ -e card/ready ]; do /bin/sleep 0.02; done
 }
 
-# step NAME: to its end, at most 90 real seconds
+# step NAME: to its end, at most four real minutes
 step() {
 	# shellcheck disable=SC2016 # for that shell
 	timeout 240 sh -c 'echo $$ >card/step.pid; exec sh card/usr/lib/pibuild/step "$1"' - "$1" >"log.$1" 2>&1
