@@ -35,7 +35,7 @@ refused() {
 	[[ "$stderr" != *EF123* && "$stderr" != *horse* ]] || { echo "it repeats the secret: $stderr"; return 1; }
 }
 taken() {
-	run --separate-stderr "$PIBUILD" check
+	run --separate-stderr "$PIBUILD" -q check
 	[ "$status" -eq 0 ] || { echo "exit $status: $output $stderr"; return 1; }
 }
 # cure: runs what the last message says behind its last ": "
