@@ -37,7 +37,7 @@ setup() {
 		'  dns01: {provider: digitalocean, accessToken: {env: DO_TOKEN}}'
 	fails 3 DO_TOKEN ci plan github
 	PIBUILD_ENV='DO_TOKEN=dop_v1_0123' ci plan github
-	PIBUILD_ENV=$'# a comment\nDO_TOKEN=a=b c' ci plan gitlab | grep -q 'PIBUILD_NODES: cp-1'
+	PIBUILD_ENV=$'# a comment\nDO_TOKEN=a=b=c' ci plan gitlab | grep -q 'PIBUILD_NODES: cp-1'
 	PIBUILD_PLACEHOLDERS=DO_TOKEN ci plan github
 	PIBUILD_ENV='PATH=/tmp' fails 2 'must not set PATH' ci plan github
 	PIBUILD_ENV='a b=1' fails 2 'PIBUILD_ENV has a line' ci plan github
