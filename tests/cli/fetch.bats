@@ -494,7 +494,7 @@ result_of() {
 	[ "$status" -eq 1 ]
 	[ "$(grep -c warning err)" -eq 1 ]
 	grep -q '^pibuild: warning: .*127.0.0.1:1: .*; trying files.invalid$' err
-	[ "$(grep -vc ": note: " err)" -eq 4 ]
+	[ "$(grep -vcE ": note: |^ *[0-9]* [|] " err)" -eq 4 ]
 	grep -q '^pibuild: error: 2 downloads failed:$' err
 	for host in 127.0.0.1:1 files.invalid; do
 		[ "$(grep "^  $host: " err | grep -cF -e ": thing $thing_version, other $other_version" -e ": other $other_version, thing $thing_version")" -eq 1 ]
@@ -505,7 +505,7 @@ result_of() {
 	from cut-once
 	run --separate-stderr get
 	[ "$status" -eq 0 ]
-	[ -z "$(grep -v ': note: ' <<<"$stderr")" ]
+	[ -z "$(grep -vE ': note: |^ *[0-9]* [|] ' <<<"$stderr")" ]
 	is_cached
 }
 
