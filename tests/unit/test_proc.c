@@ -12,11 +12,11 @@
 
 static char dir[] = "/tmp/test_proc.XXXXXX";
 
-/* Makes "mdir" of the table a shell script. */
+/* Makes "gpgv" of the table a shell script. */
 static void tool(const char *script)
 {
 	struct err e = { 0 };
-	_cleanup_free_ char *path = xasprintf("%s/mdir", dir);
+	_cleanup_free_ char *path = xasprintf("%s/gpgv", dir);
 	_cleanup_free_ char *text = xasprintf("#!/bin/sh\n%s\n", script);
 
 	if (file_publish(path, text, strlen(text), 0755, &e) < 0)
@@ -25,7 +25,7 @@ static void tool(const char *script)
 
 static int run(const char *script, struct proc p, struct err *e)
 {
-	static const char *const argv[] = { "mdir", "one", "two words", NULL };
+	static const char *const argv[] = { "gpgv", "one", "two words", NULL };
 
 	tool(script);
 	p.argv = argv;
@@ -67,7 +67,7 @@ static void test_results(void)
 	CASE("an exit code is a failure with the program's words on one line")
 	{
 		CHECK_ERR(run("echo first >&2; echo '	second' >&2; exit 7", (struct proc){ 0 }, &e), EIO);
-		CHECK_STR(e.msg, "mdir failed with exit code 7: first second");
+		CHECK_STR(e.msg, "gpgv failed with exit code 7: first second");
 	}
 	CASE("exit codes named fine are fine")
 	{
@@ -79,7 +79,7 @@ static void test_results(void)
 	CASE("a death by signal is told apart")
 	{
 		CHECK_ERR(run("kill -9 $$", (struct proc){ 0 }, &e), EIO);
-		CHECK_STR(e.msg, "mdir was killed by SIGKILL");
+		CHECK_STR(e.msg, "gpgv was killed by SIGKILL");
 	}
 }
 
@@ -137,15 +137,15 @@ static void test_limits(void)
 	}
 	CASE("a missing program is class HOST and names the package")
 	{
-		const char *const argv[] = { "mdir", NULL };
-		_cleanup_free_ char *path = xasprintf("%s/mdir", dir), *old = xstrdup(getenv("PATH"));
+		const char *const argv[] = { "gpgv", NULL };
+		_cleanup_free_ char *path = xasprintf("%s/gpgv", dir), *old = xstrdup(getenv("PATH"));
 
 		unlink(path);
 		setenv("PATH", dir, 1);
-		if (!proc_find("mdir")) { /* it may stand in /usr/sbin or /sbin */
+		if (!proc_find("gpgv")) { /* it may stand in /usr/sbin or /sbin */
 			CHECK(proc_run(&(struct proc){ .argv = argv }, &e) < 0);
 			CHECK_INT(e.class, CLASS_HOST);
-			CHECK(strstr(e.msg, "install the package mtools") != NULL);
+			CHECK(strstr(e.msg, "install the package gpgv") != NULL);
 		}
 		setenv("PATH", old, 1);
 	}
