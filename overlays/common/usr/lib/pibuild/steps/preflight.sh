@@ -212,7 +212,7 @@ clear_networks=none # that were looked at and found to be clear
 check_own_networks() {
 	owned=$(own_networks)
 	[ "$owned" != "$clear_networks" ] || return 0
-	networks=$(echo "$owned" | cut -d ' ' -f 1)
+	networks=$(printf '%s\n' "$owned" | cut -d ' ' -f 1)
 	set -- cluster.podCIDR "$node_podcidr" cluster.serviceCIDR "$node_servicecidr"
 	hit='' set_keys='' nth=0
 	while [ $# -gt 0 ]; do
