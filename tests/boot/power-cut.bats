@@ -11,5 +11,5 @@ load ../lib/boot
 	build_node cp-1 'loadBalancer: {pools: [{name: lan, range: 192.168.1.65-192.168.1.95}]}' 'certManager:' \
 		'  email: me@my-domain.org' '  dns01: {provider: digitalocean, accessToken: {env: DO_TOKEN}}' '  zones: [home.my-domain.org]'
 	set -o pipefail
-	"$top/tests/power-cut" --points "${POINTS:-3}" --seed "${SEED:-1}" --lanes "${LANES:-1}" out/cp-1.img | sed -u 's/^/# /' >&3
+	"$top/tests/power-cut" --points "${POINTS:-2}" --seed "${SEED:-1}" --lanes "${LANES:-1}" out/cp-1.img | sed -u 's/^/# /' >&3
 }
