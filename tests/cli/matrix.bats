@@ -145,7 +145,7 @@ worker worker any worker.img --generic --role worker" ]
 	run strace -f -qq -e trace=connect,socket -e signal=none "$PIBUILD" plan --matrix github
 	[ "$status" -eq 0 ]
 	[[ "$output" != *AF_INET* ]]
-	[ "$(ls)" = cluster.yaml ]
+	[ "$(ls | xargs)" = 'cluster.yaml home' ]
 }
 
 @test "an unknown engine, a batch of nothing and a batch without a matrix are usage errors" {
