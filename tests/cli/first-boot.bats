@@ -665,7 +665,7 @@ own() {
 @test "a card that was not booted says so in its own report" {
 	card
 	grep -q 'has not been booted yet' card/boot/firmware/pibuild-status.txt
-	fails 1 'This card has not been booted yet; what to do: Put it into its Pi and power it on' "$PIBUILD" status card/boot/firmware
+	fails 1 'has not booted yet: put it in and power the Pi on' "$PIBUILD" status card/boot/firmware
 }
 
 @test "odd bytes in an error reach the report as one line of ASCII, quotes and backslashes encoded" {
