@@ -246,7 +246,7 @@ static int complete(int argc, char **argv)
 	return 0;
 }
 
-static int run(int argc, char **argv, struct err *e)
+static int main_run(int argc, char **argv, struct err *e)
 {
 	struct cmd_options o = { 0 };
 	struct parsed p = { 0 };
@@ -299,7 +299,7 @@ int main(int argc, char **argv)
 #endif
 	occupy_standard_fds();
 	sig_install();
-	if (run(argc, argv, &e) < 0) {
+	if (main_run(argc, argv, &e) < 0) {
 		/* `| head` has seen enough: end as by SIGPIPE, without a word. */
 		if (e.code == -EPIPE && ferror(stdout)) {
 			code = 128 + SIGPIPE;

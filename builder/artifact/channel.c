@@ -42,7 +42,7 @@ static int load_json(const struct document *d, size_t flags, json_t **ret, struc
 	return *ret ? 0 : err_class(e, CLASS_VERIFY, "%s is no JSON: %s (line %d)", d->from->url, why.text, why.line);
 }
 
-static void add(struct releases *ret, const char *version)
+static void releases_add(struct releases *ret, const char *version)
 {
 	*vec_push(&ret->list) = (struct release){ .version = arena_strdup(version) };
 }
@@ -78,20 +78,20 @@ static int read_k3s(const struct document *d, struct releases *ret, struct err *
 		return err_class(e, CLASS_VERIFY, "%s has no channel '%s'", d->from->url, d->from->name);
 	if (!version_is_like(newest, d->like))
 		return no_release(d, newest, e);
-	add(ret, newest);
+	releases_add(ret, newest);
 	for (i = 0; (x = json_array_get(list, i)); i++) {
 		const char *latest = latest_of(x);
 
 		if (is_minor(str_or(json_string_value(json_object_get(x, "name")), "")) &&
 		    version_is_like(latest, d->like) && version_compare(latest, newest) < 0)
-			add(ret, latest);
+			releases_add(ret, latest);
 	}
 	return 0;
 }
 
 /* ---- stable.txt ---- */
 
-static int read_text(const struct document *d, struct releases *ret, struct err *e)
+static int channel_text(const struct document *d, struct releases *ret, struct err *e)
 {
 	const char *text = arena_strndup(d->text, d->n), *line = arena_strndup(text, strcspn(text, "\r\n"));
 	size_t end = strlen(line) + strspn(text + strlen(line), "\r\n");
@@ -101,7 +101,7 @@ static int read_text(const struct document *d, struct releases *ret, struct err 
 		line++;
 	if (end != d->n || !version_is_like(line, d->like))
 		return no_release(d, text, e);
-	add(ret, line);
+	releases_add(ret, line);
 	return 0;
 }
 
@@ -118,7 +118,7 @@ static int read_github(const struct document *d, struct releases *ret, struct er
 
 		if (version_is_like(tag, d->like) && json_is_false(json_object_get(x, "draft")) &&
 		    json_is_false(json_object_get(x, "prerelease")))
-			add(ret, tag);
+			releases_add(ret, tag);
 	}
 	return r;
 }
@@ -133,7 +133,7 @@ static int read_index(const struct document *d, struct releases *ret, struct err
 	for (size_t i = 0; r == 0 && list && list->type == YAML_SEQ && i < list->count; i++) {
 		v = list->items[i]->type == YAML_MAP ? yaml_get(list->items[i], "version") : NULL;
 		if (v && v->type == YAML_SCALAR && version_is_like(v->text, d->like))
-			add(ret, v->text);
+			releases_add(ret, v->text);
 	}
 	return r;
 }
@@ -205,7 +205,7 @@ static const struct {
 	uint64_t limit;
 } forms[CHANNEL_FORM_COUNT] = {
 	[CHANNEL_K3S] = { read_k3s, MIB },
-	[CHANNEL_TEXT] = { read_text, KIB },
+	[CHANNEL_TEXT] = { channel_text, KIB },
 	[CHANNEL_GITHUB] = { read_github, 16 * MIB },
 	[CHANNEL_HELM_INDEX] = { read_index, 16 * MIB },
 	[CHANNEL_RASPIOS_LIST] = { read_images, 8 * MIB },

@@ -237,7 +237,7 @@ static int check_offline(const struct fetcher *f, const struct cache *c, struct 
 		       f->jobs.n, f->jobs.n == 1 ? " is" : "s are", c->dir, missing.s);
 }
 
-static int check_room(const struct fetcher *f, const struct cache *c, struct err *e)
+static int fetch_check_room(const struct fetcher *f, const struct cache *c, struct err *e)
 {
 	char need_text[SIZE_TEXT_MAX], have_text[SIZE_TEXT_MAX];
 	uint64_t need = 0, have;
@@ -404,7 +404,7 @@ int fetch_all(const struct cache *c, const struct pin *pins, size_t n, const str
 	if (r == 0 && o->offline)
 		r = check_offline(&f, c, e);
 	else if (r == 0)
-		r = check_room(&f, c, e);
+		r = fetch_check_room(&f, c, e);
 	if (r == 0)
 		r = run_all(&f, o, e);
 	return r < 0 ? r : check_signatures(c, pins, n, o, e);

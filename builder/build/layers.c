@@ -143,7 +143,7 @@ static int check_base(const char *path, int64_t epoch, struct disk *d, struct er
 	return r;
 }
 
-static int check_room(const struct build *b, const char *path, uint64_t need, const char *what, struct err *e)
+static int layer_check_room(const struct build *b, const char *path, uint64_t need, const char *what, struct err *e)
 {
 	char want[SIZE_TEXT_MAX], have[SIZE_TEXT_MAX];
 	uint64_t room;
@@ -191,8 +191,8 @@ static int decode_base(const struct build *b, int *outs, unsigned n, struct err 
 		return r;
 	if (fstat(in, &st) < 0)
 		return err_errno(e, -errno, "cannot read %s", d.name);
-	r = check_room(b, b->cache->dir, (pin->raw_size ? pin->raw_size : (uint64_t)st.st_size) * n,
-		       "unpacking the base", e);
+	r = layer_check_room(b, b->cache->dir, (pin->raw_size ? pin->raw_size : (uint64_t)st.st_size) * n,
+			     "unpacking the base", e);
 	if (r < 0)
 		return r;
 	d.in = in;

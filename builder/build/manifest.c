@@ -120,7 +120,7 @@ json_t *records_json(const struct records *r)
 	return a;
 }
 
-static const char *text_of(const json_t *j, const char *key)
+static const char *manifest_text(const json_t *j, const char *key)
 {
 	const char *s = json_string_value(json_object_get(j, key));
 
@@ -136,17 +136,18 @@ int records_parse(const json_t *j, struct records *ret, struct err *e)
 		return err_set(e, -EINVAL, "the manifest has no list of files");
 	for (i = 0; (one = json_array_get(j, i)); i++) {
 		struct record *x = vec_push(&ret->v);
-		const char *mode = text_of(one, "mode"), *sha256 = text_of(one, "sha256");
+		const char *mode = manifest_text(one, "mode"), *sha256 = manifest_text(one, "sha256");
 
 		*x = (struct record){
-			.path = text_of(one, "path"),
-			.kind = text_of(one, "kind"),
-			.origin = text_of(one, "origin"),
+			.path = manifest_text(one, "path"),
+			.kind = manifest_text(one, "kind"),
+			.origin = manifest_text(one, "origin"),
 			.mode = mode ? (unsigned)strtoul(mode, NULL, 8) : 0777,
 			.uid = (unsigned)json_integer_value(json_object_get(one, "uid")),
 			.gid = (unsigned)json_integer_value(json_object_get(one, "gid")),
 			.size = (uint64_t)json_integer_value(json_object_get(one, "size")),
-			.note = text_of(one, "target") ? text_of(one, "target") : text_of(one, "what"),
+			.note = manifest_text(one, "target") ? manifest_text(one, "target")
+							     : manifest_text(one, "what"),
 		};
 		if (!x->path || x->path[0] != '/' || !x->kind || !x->origin || (sha256 && !sha256_valid(sha256)))
 			return err_set(e, -EINVAL, "entry %zu of the manifest is damaged", i + 1);

@@ -34,7 +34,7 @@ const char *build_image_path(const struct build *b, const struct node_plan *n)
 	return b->compress ? arena_printf("%s.%s", n->image, encode_name(b->compress_as)) : n->image;
 }
 
-static int check_room(const char *image, int layer, struct err *e)
+static int output_check_room(const char *image, int layer, struct err *e)
 {
 	char need[SIZE_TEXT_MAX], have[SIZE_TEXT_MAX];
 	struct stat st;
@@ -172,7 +172,7 @@ static int write_image(struct output *o, struct err *e)
 	int r = outfile_create(&o->file, o->path, o->n->generic ? 0644 : 0600, e);
 
 	if (r == 0 && !o->b->compress) /* how much a compressed one takes nobody knows */
-		r = check_room(o->path, cow_file(o->built.cow), e);
+		r = output_check_room(o->path, cow_file(o->built.cow), e);
 	if (r < 0)
 		return r;
 	r = o->b->compress ? write_compressed(o, &layer, e) : write_raw(o, &layer, e);

@@ -98,7 +98,7 @@ static bool same_record(const struct record *a, const struct record *b)
 	       streq(str_or(a->note, ""), str_or(b->note, ""));
 }
 
-static const char *text_of(const struct record *x)
+static const char *record_text(const struct record *x)
 {
 	return arena_printf("%s %04o %u:%u, %llu bytes%s%.12s, %s", x->kind, x->mode, x->uid, x->gid,
 			    (unsigned long long)x->size, *x->sha256 ? ", sha256 " : "", x->sha256, x->origin);
@@ -123,7 +123,7 @@ static int compare_files(const json_t *old, const json_t *new, struct findings *
 		else if (c > 0)
 			finding_add(f, "files", y->path, "it was not on the image and is now");
 		else if (!same_record(x, y))
-			finding_add(f, "files", x->path, "it was %s, and is %s", text_of(x), text_of(y));
+			finding_add(f, "files", x->path, "it was %s, and is %s", record_text(x), record_text(y));
 		i += c <= 0;
 		j += c >= 0;
 	}

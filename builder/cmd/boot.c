@@ -289,7 +289,7 @@ static int run_command(struct machine *m, const struct wait *w, const char *log,
 			 spawn_exit_code(&command));
 }
 
-static int run(struct machine *m, const struct wait *w, const char *log, bool poweroff, struct err *e)
+static int boot_run(struct machine *m, const struct wait *w, const char *log, bool poweroff, struct err *e)
 {
 	int r = machine_start(m, e), command = 0;
 
@@ -345,7 +345,7 @@ static int cmd_boot(const struct cmd_options *o, struct err *e)
 	if (r < 0)
 		return r;
 	announce(&m, &want);
-	return run(&m, &w, log, boot_opt.poweroff, e);
+	return boot_run(&m, &w, log, boot_opt.poweroff, e);
 }
 
 const struct command boot_command = {

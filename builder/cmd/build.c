@@ -65,7 +65,7 @@ static int print_images(const struct build *b, bool json, struct err *e)
 	return 0;
 }
 
-static void tell_next(const struct cmd_options *o, const struct build *b, double seconds)
+static void build_next(const struct cmd_options *o, const struct build *b, double seconds)
 {
 	const struct node_plan *first = b->plan->nodes.v[0];
 	const char *image = shell_word(build_image_path(b, first));
@@ -112,7 +112,7 @@ static int build(const struct cmd_options *o, const struct plan *p, double begun
 	if (r == 0)
 		r = print_images(&b, o->json, e);
 	if (r == 0)
-		tell_next(o, &b, now_seconds() - begun);
+		build_next(o, &b, now_seconds() - begun);
 	return r;
 }
 

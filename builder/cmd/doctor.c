@@ -109,7 +109,7 @@ static int verdict(const struct findings *f, struct err *e)
 			 str_or(packages.s, ""));
 }
 
-static void tell_next(const struct cmd_options *o, const struct findings *f)
+static void doctor_next(const struct cmd_options *o, const struct findings *f)
 {
 	bool described = o->config || access("cluster.yaml", F_OK) == 0;
 	size_t warnings = 0;
@@ -157,7 +157,7 @@ static int cmd_doctor(const struct cmd_options *o, struct err *e)
 	if (r == 0)
 		r = verdict(&f, e);
 	if (r == 0)
-		tell_next(o, &f);
+		doctor_next(o, &f);
 	return r;
 }
 

@@ -584,7 +584,7 @@ static void expect_steps(const struct session *s)
 	progress_expect("verify", n);
 }
 
-static int run(struct session *s, struct err *e)
+static int flash_session_run(struct session *s, struct err *e)
 {
 	size_t at_once = flash_opt.all ? s->o->args.n : 1;
 	int r = 0;
@@ -603,7 +603,7 @@ static int run(struct session *s, struct err *e)
 	return r;
 }
 
-static void tell_next(const struct session *s)
+static void flash_next(const struct session *s)
 {
 	const struct card *first = &s->cards.v[0];
 	size_t n = s->cards.n;
@@ -628,7 +628,7 @@ static int cmd_flash(const struct cmd_options *o, struct err *e)
 	if (r == 0)
 		r = add_cards(&s, e);
 	if (r == 0)
-		r = run(&s, e);
+		r = flash_session_run(&s, e);
 	if (o->json && json_array_size(s.results) > 0) { /* also of those that went well before one failed */
 		struct err printing = { 0 };
 		int p = json_print(json_incref(s.results), &printing);
@@ -639,7 +639,7 @@ static int cmd_flash(const struct cmd_options *o, struct err *e)
 		}
 	}
 	if (r == 0)
-		tell_next(&s);
+		flash_next(&s);
 	return r;
 }
 

@@ -12,7 +12,7 @@
 #include "cmd/init.h"
 #include "yaml/yaml.h"
 
-static struct yaml_node *text_of(uint32_t addr)
+static struct yaml_node *init_address_node(uint32_t addr)
 {
 	char buf[IPV4_TEXT];
 
@@ -115,10 +115,10 @@ static struct yaml_node *network(const struct init_cluster *c)
 	struct yaml_node *n = yaml_map(), *servers = yaml_seq();
 
 	yaml_set(n, "subnet", yaml_str(cidr_text(c->subnet)));
-	yaml_set(n, "gateway", text_of(c->gateway));
+	yaml_set(n, "gateway", init_address_node(c->gateway));
 	yaml_set(n, "nameservers", servers);
 	vec_foreach (s, &c->nameservers)
-		yaml_append(servers, text_of(*s));
+		yaml_append(servers, init_address_node(*s));
 	if (c->dhcp.set)
 		yaml_set(n, "dhcpRange", range_of(c->dhcp));
 	return n;

@@ -110,7 +110,7 @@ static int check_replaceable(const char *path, const char *cluster, struct err *
 		path, cluster, path);
 }
 
-static void tell_next(const struct cmd_options *o, const struct config *c)
+static void kubeconfig_next(const struct cmd_options *o, const struct config *c)
 {
 	char real[PATH_MAX];
 
@@ -147,7 +147,7 @@ static int cmd_kubeconfig(const struct cmd_options *o, struct err *e)
 		r = err_errno(e, -errno, "cannot write to stdout");
 	explicit_bzero(text.s, text.n);
 	if (r == 0)
-		tell_next(o, c);
+		kubeconfig_next(o, c);
 	return r;
 }
 

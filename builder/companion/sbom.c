@@ -62,7 +62,7 @@ static void set_text(json_t *j, const char *key, const char *value)
 		json_object_set_new(j, key, json_string(value)); /* what is not UTF-8 is left out */
 }
 
-static void add(struct sbom *b, const struct item *i)
+static void sbom_add(struct sbom *b, const struct item *i)
 {
 	json_t *j = json_pack("{s:s, s:s}", "name", i->name, "SPDXID", i->id);
 
@@ -90,7 +90,7 @@ static void add_pin(struct sbom *b, const struct pin *p, const char *id)
 				.sha256 = p->sha256,
 				.purl = artifact_purl(p->artifact, p->version) };
 
-	add(b, &i);
+	sbom_add(b, &i);
 	relate(b, IMAGE_ID, "CONTAINS", id);
 }
 
@@ -115,7 +115,7 @@ static void add_images(struct sbom *b, const struct images *images, const char *
 					.sha256 = p->sha256,
 					.purl = image_purl(p) };
 
-		add(b, &i);
+		sbom_add(b, &i);
 		relate(b, IMAGE_ID, how, i.id);
 	}
 }
@@ -165,7 +165,7 @@ static int add_packages(struct sbom *b, struct cow *image, struct err *e)
 							     encoded(p->version), encoded(p->arch)),
 					.supplier = supplier_of(p) };
 
-		add(b, &i);
+		sbom_add(b, &i);
 		relate(b, BASE_ID, "CONTAINS", i.id);
 	}
 	return r;
@@ -180,7 +180,7 @@ int sbom_write(const struct subject *s, struct companions *c, struct strbuf *out
 	int r;
 
 	relate(&b, "SPDXRef-DOCUMENT", "DESCRIBES", IMAGE_ID);
-	add(&b, &image);
+	sbom_add(&b, &image);
 	add_pin(&b, &s->plan->base, BASE_ID);
 	add_artifacts(&b, s->node);
 	add_images(&b, &s->plan->images, "CONTAINS");

@@ -74,7 +74,7 @@ static void derive(struct config *c)
 
 /* ---- loading ---- */
 
-static int read_text(struct config *c, const struct config_place *place, struct err *e)
+static int config_read_text(struct config *c, const struct config_place *place, struct err *e)
 {
 	const char *env = getenv("PIBUILD_CONFIG");
 	int r;
@@ -105,7 +105,7 @@ int config_load(const char *path, struct config **ret, struct faults *f, struct 
 	c->path = place.path;
 	c->is_default = place.is_default;
 	c->dir = l.dir = place.dir;
-	r = read_text(c, &place, e);
+	r = config_read_text(c, &place, e);
 	if (r == 0)
 		source_keep(c->path, c->text, c->text_n);
 	if (r == 0)

@@ -96,7 +96,7 @@ static const char *schema_slip(const struct kind *k, const struct loader *l, con
 	return NULL;
 }
 
-static void read_text(struct loader *l, const struct field *f, const struct yaml_node *n, const char *path, void *dst)
+static void schema_text(struct loader *l, const struct field *f, const struct yaml_node *n, const char *path, void *dst)
 {
 	const char *why;
 
@@ -123,7 +123,7 @@ void schema_read_value(struct loader *l, const struct field *f, const struct yam
 	if (f->kind->node)
 		f->kind->node(l, f, n, path, dst);
 	else
-		read_text(l, f, n, path, dst);
+		schema_text(l, f, n, path, dst);
 }
 
 /* What other programs call it. */

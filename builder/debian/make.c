@@ -231,7 +231,7 @@ static int make_in(const struct work *w, const char *image, struct err *e)
 	return r;
 }
 
-static int check_room(const char *dir, struct err *e)
+static int debian_check_room(const char *dir, struct err *e)
 {
 	char want[SIZE_TEXT_MAX], have[SIZE_TEXT_MAX];
 	uint64_t room;
@@ -253,7 +253,7 @@ int debian_make(const struct cache *c, const struct pin *pin, const char *image,
 	int r = debian_check_host(e);
 
 	if (r == 0)
-		r = check_room(in, e);
+		r = debian_check_room(in, e);
 	if (r < 0)
 		return r;
 	if (!mkdtemp(dir))

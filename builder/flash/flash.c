@@ -122,7 +122,7 @@ static void sum_digests(struct work *w)
 	sha256_bytes(text.s, text.n, w->flash->result.sha256);
 }
 
-static int run(struct work *w, struct err *e)
+static int flash_work_run(struct work *w, struct err *e)
 {
 	struct flash *f = w->flash;
 	struct ranges ranges;
@@ -149,5 +149,5 @@ int flash_run(struct flash *f, struct err *e)
 
 	if (r == 0)
 		r = target_open(&t, f->device, e);
-	return r < 0 ? r : run(&w, e);
+	return r < 0 ? r : flash_work_run(&w, e);
 }

@@ -34,7 +34,7 @@ static void keep_owner(int fd, const char *dir)
 		return; /* root's it stays, which harms nothing */
 }
 
-static int add(const struct flash_record *x, const struct flash *f, bool done, struct err *e)
+static int record_add(const struct flash_record *x, const struct flash *f, bool done, struct err *e)
 {
 	const char *path = path_join(x->dir, FLASH_RECORD);
 	_cleanup_close_ int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
@@ -59,12 +59,12 @@ static int add(const struct flash_record *x, const struct flash *f, bool done, s
 
 int flash_record_begun(const struct flash_record *r, const struct flash *f, struct err *e)
 {
-	return add(r, f, false, e);
+	return record_add(r, f, false, e);
 }
 
 int flash_record_done(const struct flash_record *r, const struct flash *f, struct err *e)
 {
-	return add(r, f, true, e);
+	return record_add(r, f, true, e);
 }
 
 json_t *flash_record_read(const char *dir)

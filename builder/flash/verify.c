@@ -51,7 +51,7 @@ static int check_piece(void *arg, void *buf, void *spare, struct piece *p, struc
 	return 0;
 }
 
-static int run(struct work *w, struct err *e)
+static int verify_work_run(struct work *w, struct err *e)
 {
 	struct pool *pool;
 	int r = pool_start(&pool, check_piece, w, e);
@@ -80,7 +80,7 @@ int verify_pass(struct work *w, const char *what, struct err *e)
 	ioctl(w->target->fd, BLKFLSBUF); /* nobody's cached copy may answer; direct reads go around it anyway */
 	caller_lower();
 	w->task = task_begin(what, target_label(w->target), pieces_wanted(&w->pieces));
-	r = run(w, e);
+	r = verify_work_run(w, e);
 	task_end(w->task, r < 0 ? "failed" : NULL);
 	w->flash->result.verify_seconds += now_seconds() - start;
 	return r;

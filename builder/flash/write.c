@@ -126,7 +126,7 @@ static int give_all(struct work *w, struct pool *pool, struct err *e)
 	return r;
 }
 
-static int run(struct work *w, struct err *e)
+static int write_work_run(struct work *w, struct err *e)
 {
 	struct err failure = { 0 };
 	struct pool *pool;
@@ -150,7 +150,7 @@ int write_pass(struct work *w, struct err *e)
 
 	w->only_hash = false;
 	w->task = task_begin("write", target_label(w->target), pieces_wanted(&w->pieces));
-	r = run(w, e);
+	r = write_work_run(w, e);
 	if (r == 0)
 		r = target_flush(w->target, e);
 	task_end(w->task, r < 0 ? "failed" : NULL);
@@ -164,7 +164,7 @@ int hash_pass(struct work *w, struct err *e)
 
 	w->only_hash = true;
 	w->task = task_begin("read", path_base(w->flash->source->name), pieces_wanted(&w->pieces));
-	r = run(w, e);
+	r = write_work_run(w, e);
 	task_end(w->task, r < 0 ? "failed" : NULL);
 	return r;
 }

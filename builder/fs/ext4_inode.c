@@ -70,7 +70,7 @@ static blk64_t find_run(struct ext4 *x, ext2_ino_t ino, inode_t *inode, uint64_t
 	return goal;
 }
 
-static int check_room(struct ext4 *x, uint64_t size, const char *path, struct err *e)
+static int inode_check_room(struct ext4 *x, uint64_t size, const char *path, struct err *e)
 {
 	uint64_t need = ext4_cost(size, x->fs->blocksize);
 	uint64_t have = ext2fs_free_blocks_count(x->fs->super) * x->fs->blocksize;
@@ -218,7 +218,7 @@ int inode_create(struct ext4 *x, ext2_ino_t parent, unsigned type, const struct 
 			  .i_flags = EXT4_EXTENTS_FL };
 	ext2_ino_t ino;
 	errcode_t c;
-	int r = check_room(x, src ? src->size : x->fs->blocksize, path, e);
+	int r = inode_check_room(x, src ? src->size : x->fs->blocksize, path, e);
 
 	if (r < 0)
 		return r;

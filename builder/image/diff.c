@@ -213,7 +213,7 @@ static void compare_layout(struct image_diff *d, const struct disk *a, const str
 
 /* ---- versions ---- */
 
-static const char *text_of(const json_t *j, const char *key)
+static const char *diff_text(const json_t *j, const char *key)
 {
 	const char *s = json_string_value(json_object_get(j, key));
 
@@ -226,20 +226,20 @@ static const json_t *find_pin(const json_t *list, const char *name)
 	size_t i;
 
 	for (i = 0; (one = json_array_get(list, i)); i++)
-		if (streq(text_of(one, "name"), name))
+		if (streq(diff_text(one, "name"), name))
 			return one;
 	return NULL;
 }
 
 static void compare_pin(struct image_diff *d, const char *name, const char *key, const json_t *a, const json_t *b)
 {
-	const char *old = a ? text_of(a, key) : NULL, *new = b ? text_of(b, key) : NULL;
+	const char *old = a ? diff_text(a, key) : NULL, *new = b ? diff_text(b, key) : NULL;
 
-	if (a && b && streq(text_of(a, "sha256"), text_of(b, "sha256")) && streq(old, new))
+	if (a && b && streq(diff_text(a, "sha256"), diff_text(b, "sha256")) && streq(old, new))
 		return;
 	if (a && b && streq(old, new)) {
-		old = arena_printf("%s (%.12s)", old, text_of(a, "sha256"));
-		new = arena_printf("%s (%.12s)", new, text_of(b, "sha256"));
+		old = arena_printf("%s (%.12s)", old, diff_text(a, "sha256"));
+		new = arena_printf("%s (%.12s)", new, diff_text(b, "sha256"));
 	}
 	*vec_push(&d->versions) = (struct version_change){ name, old, new };
 }
@@ -250,10 +250,10 @@ static void compare_pins(struct image_diff *d, const char *key, const json_t *a,
 	size_t i;
 
 	for (i = 0; (one = json_array_get(a, i)); i++)
-		compare_pin(d, text_of(one, "name"), key, one, find_pin(b, text_of(one, "name")));
+		compare_pin(d, diff_text(one, "name"), key, one, find_pin(b, diff_text(one, "name")));
 	for (i = 0; (one = json_array_get(b, i)); i++)
-		if (!find_pin(a, text_of(one, "name")))
-			compare_pin(d, text_of(one, "name"), key, NULL, one);
+		if (!find_pin(a, diff_text(one, "name")))
+			compare_pin(d, diff_text(one, "name"), key, NULL, one);
 }
 
 /* An image without a manifest says nothing of what is in it. */

@@ -183,7 +183,7 @@ static int read_image(struct machine *m, struct boot_files *boot, struct err *e)
 
 /* ---- the command line ---- */
 
-static void add(struct machine *m, const char *option, const char *value)
+static void argv_add(struct machine *m, const char *option, const char *value)
 {
 	*vec_push(&m->argv) = option;
 	if (value)
@@ -195,32 +195,33 @@ static void make_argv(const struct machine_want *want, struct machine *m, const 
 	/* unsafe would lose what the guest had flushed when QEMU is killed. */
 	const char *cache = m->throw_away ? "unsafe" : "writeback";
 
-	add(m, "qemu-system-aarch64", NULL);
-	add(m, "-nodefaults", "-no-user-config");
-	add(m, "-M", "virt");
-	add(m, "-cpu", "cortex-a72");
-	add(m, "-accel", "tcg,thread=multi");
-	add(m, "-smp", arena_printf("%u", want->cpus ? want->cpus : DEFAULT_CPUS));
-	add(m, "-m", arena_printf("%u", want->memory ? want->memory : DEFAULT_MEMORY));
-	add(m, "-display", "none");
-	add(m, "-chardev", "file,id=console,path=/dev/stdout");
-	add(m, "-serial", "chardev:console");
-	add(m, "-chardev", "socket,id=qmp,fd=3");
-	add(m, "-mon", "chardev=qmp,mode=control");
-	add(m, "-kernel", boot->kernel);
+	argv_add(m, "qemu-system-aarch64", NULL);
+	argv_add(m, "-nodefaults", "-no-user-config");
+	argv_add(m, "-M", "virt");
+	argv_add(m, "-cpu", "cortex-a72");
+	argv_add(m, "-accel", "tcg,thread=multi");
+	argv_add(m, "-smp", arena_printf("%u", want->cpus ? want->cpus : DEFAULT_CPUS));
+	argv_add(m, "-m", arena_printf("%u", want->memory ? want->memory : DEFAULT_MEMORY));
+	argv_add(m, "-display", "none");
+	argv_add(m, "-chardev", "file,id=console,path=/dev/stdout");
+	argv_add(m, "-serial", "chardev:console");
+	argv_add(m, "-chardev", "socket,id=qmp,fd=3");
+	argv_add(m, "-mon", "chardev=qmp,mode=control");
+	argv_add(m, "-kernel", boot->kernel);
 	if (boot->initramfs)
-		add(m, "-initrd", boot->initramfs);
-	add(m, "-append", cmdline_for_virt(boot->cmdline, !want->open, want->append));
-	add(m, "-drive",
-	    arena_printf("if=none,id=disk,file=%s,format=qcow2,cache=%s,discard=unmap", escaped(m->overlay), cache));
-	add(m, "-device", "virtio-blk-device,drive=disk");
-	add(m, "-device", "virtio-rng-device");
-	add(m, "-netdev", network_option(&m->network, want->open, m->ssh_port, m->api_port));
-	add(m, "-device", "virtio-net-device,netdev=net,mac=52:54:00:12:34:56");
+		argv_add(m, "-initrd", boot->initramfs);
+	argv_add(m, "-append", cmdline_for_virt(boot->cmdline, !want->open, want->append));
+	argv_add(m, "-drive",
+		 arena_printf("if=none,id=disk,file=%s,format=qcow2,cache=%s,discard=unmap", escaped(m->overlay),
+			      cache));
+	argv_add(m, "-device", "virtio-blk-device,drive=disk");
+	argv_add(m, "-device", "virtio-rng-device");
+	argv_add(m, "-netdev", network_option(&m->network, want->open, m->ssh_port, m->api_port));
+	argv_add(m, "-device", "virtio-net-device,netdev=net,mac=52:54:00:12:34:56");
 	if (want->rtc)
-		add(m, "-rtc", arena_printf("base=%s", escaped(want->rtc)));
+		argv_add(m, "-rtc", arena_printf("base=%s", escaped(want->rtc)));
 	for (size_t i = 0; i < want->n_qemu; i++)
-		add(m, want->qemu[i], NULL);
+		argv_add(m, want->qemu[i], NULL);
 	*vec_push(&m->argv) = NULL;
 }
 

@@ -143,32 +143,38 @@ static bool overlay_told(const struct overlay_check *c, const char *msg)
 	return false;
 }
 
+static void overlay_tell(const struct overlay_check *c, bool fault, const char *fmt, va_list ap)
+{
+	_cleanup_free_ char *text = NULL;
+	const char *msg;
+
+	if (vasprintf(&text, fmt, ap) < 0)
+		text = NULL;
+	msg = clean_text(arena_strdup(str_or(text, "")));
+	if (overlay_told(c, msg))
+		return;
+	if (fault)
+		fault_at(c->faults, NULL, "%s", msg);
+	else
+		note_at(c->faults, NULL, "%s", msg);
+}
+
 _printf_(2, 3) static void overlay_fault(const struct overlay_check *c, const char *fmt, ...)
 {
-	char *msg = NULL;
 	va_list ap;
 
 	va_start(ap, fmt);
-	if (vasprintf(&msg, fmt, ap) < 0)
-		msg = NULL;
+	overlay_tell(c, true, fmt, ap);
 	va_end(ap);
-	msg = clean_text(arena_strdup(str_or(msg, "")));
-	if (!overlay_told(c, msg))
-		fault_at(c->faults, NULL, "%s", msg);
 }
 
 _printf_(2, 3) static void overlay_note(const struct overlay_check *c, const char *fmt, ...)
 {
-	char *msg = NULL;
 	va_list ap;
 
 	va_start(ap, fmt);
-	if (vasprintf(&msg, fmt, ap) < 0)
-		msg = NULL;
+	overlay_tell(c, false, fmt, ap);
 	va_end(ap);
-	msg = clean_text(arena_strdup(str_or(msg, "")));
-	if (!overlay_told(c, msg))
-		note_at(c->faults, NULL, "%s", msg);
 }
 
 /* ---- one entry ---- */

@@ -147,7 +147,7 @@ static const char *read_word(const struct rule *rule, const char *s, void *dst)
 }
 
 /* The cleaned text takes the place of the other in the JSON too. */
-static const char *read_text(const struct rule *rule, json_t *v, void *dst)
+static const char *report_text(const struct rule *rule, json_t *v, void *dst)
 {
 	const char *s = json_string_value(v);
 	char *text;
@@ -182,7 +182,7 @@ static const char *read_value(const struct rule *rule, json_t *v, void *dst)
 			return "is not a list";
 		return json_array_size(v) > rule->max ? "has too many items" : NULL;
 	default:
-		return read_text(rule, v, dst);
+		return report_text(rule, v, dst);
 	}
 }
 
