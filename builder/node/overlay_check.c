@@ -143,7 +143,7 @@ static bool overlay_told(const struct overlay_check *c, const char *msg)
 	return false;
 }
 
-static void overlay_tell(const struct overlay_check *c, bool fault, const char *fmt, va_list ap)
+_printf_(3, 0) static void overlay_tell(const struct overlay_check *c, bool fault, const char *fmt, va_list ap)
 {
 	_cleanup_free_ char *text = NULL;
 	const char *msg;
