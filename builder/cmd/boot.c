@@ -10,7 +10,7 @@
 #include "base/proc.h"
 #include "base/sig.h"
 #include "cmd/cmd.h"
-#include "machine/machine.h"
+#include "qemu/machine.h"
 
 static struct {
 	const char *until, *log, *keep, *disk_size, *append, *rtc;

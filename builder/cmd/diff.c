@@ -7,7 +7,7 @@
 #include "base/json.h"
 #include "cmd/cmd.h"
 #include "companion/companion.h"
-#include "image/diff.h"
+#include "inspect/diff.h"
 
 static struct {
 	bool brief;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cmd/cmd.h"
-#include "image/inspect.h"
+#include "inspect/inspect.h"
 
 static struct {
 	const char *base;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/log.h"
 #include "cmd/cmd.h"
-#include "image/verify.h"
+#include "inspect/verify.h"
 
 static struct {
 	const char *key, *base;

@@ -14,7 +14,7 @@
 #include "board/board.h"
 #include "config/config.h"
 #include "secrets/secrets.h"
-#include "tree/tree.h"
+#include "card/card.h"
 
 struct node_ctx {
 	const struct config *config;

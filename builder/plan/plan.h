@@ -11,7 +11,7 @@
 
 #include "base/json.h"
 #include "plan/project.h"
-#include "tree/tree.h"
+#include "card/card.h"
 
 struct layer_plan {
 	char key[SHA256_HEX];

@@ -2,7 +2,7 @@
 /* Values of secret files: which text of a file is one, and where it turns up. */
 #include "check.h"
 
-#include "image/secret_values.h"
+#include "inspect/secret_values.h"
 
 static bool has(const struct values *v, const char *text)
 {

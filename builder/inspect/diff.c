@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "inspect/diff.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
+#include "base/proc.h"
+#include "base/sig.h"
+#include "yaml/yaml.h"
+
+enum { TEXT_LIMIT = 256 * 1024 };
+
+const char *const change_kind_names[CHANGE_KIND_COUNT] = { "added", "removed", "changed", "time" };
+
+struct side {
+	struct card card;
+	struct listing files;
+	json_t *manifest; /* NULL: a base, or somebody else's */
+	struct records records;
+};
+
+static void side_done(struct side *s)
+{
+	card_close(&s->card);
+	json_decref(s->manifest);
+}
+
+static int side_open(const char *path, struct side *s, struct err *e)
+{
+	int r = card_open(path, &s->card, e);
+
+	if (r == 0)
+		r = card_manifest(&s->card, &s->manifest, &s->records, NULL, e);
+	if (r == 0)
+		r = card_list(&s->card, BOOT_DIGESTS, &s->files, e);
+	return r < 0 ? err_wrap(e, "%s", path) : 0;
+}
+
+/* The manifest says so, its place does, or none but root can read it. */
+static bool is_secret(const struct side *s, const struct seen *x)
+{
+	const struct record *rec;
+
+	if (!x || !S_ISREG(x->st.mode))
+		return false;
+	rec = records_find(&s->records, x->path);
+	return (rec && record_is_secret(rec)) || place_is_secret(x->path) ||
+	       (x->st.uid == 0 && !listing_is_public(&s->files, x));
+}
+
+/* ---- contents ---- */
+
+/* The new text goes to diff as a file without a name, the old one through its stdin: no secret path, no leftovers. */
+static int unified(const char *path, const struct strbuf *a, const struct strbuf *b, const char **ret, struct err *e)
+{
+	_cleanup_free_ char *from = xasprintf("--label=a%s", path), *to = xasprintf("--label=b%s", path);
+	const char *const argv[] = { "diff", "-u", from, to, "-", PROC_FILE, NULL };
+	_cleanup_strbuf_ struct strbuf out = { 0 };
+	_cleanup_close_ int fd = memfd_create("new", MFD_CLOEXEC);
+	_cleanup_free_ char *name = xasprintf("/proc/self/fd/%d", fd);
+	int r = fd < 0 ? -errno : write_all(fd, b->s, b->n);
+
+	if (r < 0)
+		return err_errno(e, r, "cannot compare %s", path);
+	r = proc_run(&(struct proc){ .argv = argv,
+				     .input = a->s,
+				     .input_n = a->n,
+				     .file = name,
+				     .file_read_only = true,
+				     .output = &out,
+				     .ok_codes = 1 << 1 },
+		     e);
+	if (r == 0)
+		*ret = arena_strdup(str_or(out.s, ""));
+	return r;
+}
+
+static int add_text(struct side *a, struct side *b, struct change *c, struct err *e)
+{
+	_cleanup_strbuf_ struct strbuf old = { 0 }, new = { 0 };
+	int r;
+
+	/* It lists the changes that stand in the lines around it. */
+	if (c->a.size > TEXT_LIMIT || c->b.size > TEXT_LIMIT || streq(c->path, MANIFEST_PATH))
+		return 0;
+	r = card_read(&a->card, c->path, TEXT_LIMIT, &old, e);
+	if (r == 0)
+		r = card_read(&b->card, c->path, TEXT_LIMIT, &new, e);
+	if (r < 0 || !yaml_is_text(old.s, old.n) || !yaml_is_text(new.s, new.n))
+		return r;
+	return unified(c->path, &old, &new, &c->text, e);
+}
+
+static int add_content(struct side *a, const struct seen *x, struct side *b, const struct seen *y, struct change *c,
+		       struct err *e)
+{
+	int r = 0;
+
+	memcpy(c->sha256_a, x->sha256, SHA256_HEX);
+	memcpy(c->sha256_b, y->sha256, SHA256_HEX);
+	if (!on_boot(c->path))
+		r = card_digest(&a->card, c->path, c->sha256_a, e);
+	if (r == 0 && !on_boot(c->path))
+		r = card_digest(&b->card, c->path, c->sha256_b, e);
+	return r < 0 ? r : add_text(a, b, c, e);
+}
+
+static int read_target(struct side *s, const char *path, const char **ret, struct err *e)
+{
+	_cleanup_strbuf_ struct strbuf b = { 0 };
+	int r = ext4_readlink(s->card.root, path, &b, e);
+
+	if (r == 0)
+		*ret = clean_text(arena_strdup(b.s));
+	return r;
+}
+
+/* ---- files ---- */
+
+static struct change *add_change(struct image_diff *d, enum change_kind kind, const char *path)
+{
+	struct change *c = vec_push(&d->changes);
+
+	*c = (struct change){ .kind = kind, .path = path };
+	d->counts[kind]++;
+	return c;
+}
+
+static int one_sided(struct image_diff *d, enum change_kind kind, struct side *s, const struct seen *x, struct err *e)
+{
+	struct change *c = add_change(d, kind, x->path);
+
+	c->secret = is_secret(s, x);
+	*(kind == CHANGE_ADDED ? &c->b : &c->a) = x->st;
+	if (!S_ISLNK(x->st.mode))
+		return 0;
+	return read_target(s, x->path, kind == CHANGE_ADDED ? &c->target_b : &c->target_a, e);
+}
+
+static int both_sided(struct image_diff *d, struct side *a, const struct seen *x, struct side *b, const struct seen *y,
+		      unsigned flags, struct err *e)
+{
+	unsigned differs;
+	struct change *c;
+	int r = card_compare(&a->card, x, &b->card, y, &differs, e);
+
+	if (r < 0 || !differs)
+		return r;
+	c = add_change(d, differs == DIFFERS_TIME ? CHANGE_TIME : CHANGE_CHANGED, x->path);
+	c->a = x->st;
+	c->b = y->st;
+	c->differs = differs;
+	c->secret = is_secret(a, x) || is_secret(b, y);
+	if (S_ISLNK(x->st.mode))
+		r = read_target(a, x->path, &c->target_a, e);
+	if (r == 0 && S_ISLNK(y->st.mode))
+		r = read_target(b, y->path, &c->target_b, e);
+	if (r == 0 && differs & DIFFERS_CONTENT && !c->secret && !(flags & DIFF_BRIEF))
+		r = add_content(a, x, b, y, c, e);
+	return r;
+}
+
+static int compare_files(struct image_diff *d, struct side *a, struct side *b, unsigned flags, struct err *e)
+{
+	size_t i = 0, j = 0;
+	int r = 0;
+
+	while (r == 0 && (i < a->files.v.n || j < b->files.v.n)) {
+		const struct seen *x = i < a->files.v.n ? &a->files.v.v[i] : NULL;
+		const struct seen *y = j < b->files.v.n ? &b->files.v.v[j] : NULL;
+		int order = !x ? 1 : !y ? -1 : strcmp(x->path, y->path);
+
+		if (order < 0)
+			r = one_sided(d, CHANGE_REMOVED, a, x, e);
+		else if (order > 0)
+			r = one_sided(d, CHANGE_ADDED, b, y, e);
+		else
+			r = both_sided(d, a, x, b, y, flags, e);
+		i += order <= 0;
+		j += order >= 0;
+		if (r == 0)
+			r = sig_check(e);
+	}
+	return r;
+}
+
+/* ---- layout ---- */
+
+static void layout(struct image_diff *d, const char *what, const char *a, const char *b)
+{
+	if (!streq(a, b))
+		*vec_push(&d->layout) = (struct layout_change){ what, a, b };
+}
+
+static const char *partition_text(const struct disk *d, unsigned i)
+{
+	if (i >= d->n)
+		return "none";
+	return arena_printf("start %llu size %llu type 0x%02x", (unsigned long long)d->parts[i].start,
+			    (unsigned long long)d->parts[i].size, d->parts[i].type);
+}
+
+static void compare_layout(struct image_diff *d, const struct disk *a, const struct disk *b)
+{
+	layout(d, "size of the image", arena_printf("%llu", (unsigned long long)a->size),
+	       arena_printf("%llu", (unsigned long long)b->size));
+	layout(d, "disk id", arena_printf("%08x", a->id), arena_printf("%08x", b->id));
+	for (unsigned i = 0; i < MAX(a->n, b->n); i++)
+		layout(d, arena_printf("partition %u", i + 1), partition_text(a, i), partition_text(b, i));
+}
+
+/* ---- versions ---- */
+
+static const char *diff_text(const json_t *j, const char *key)
+{
+	const char *s = json_string_value(json_object_get(j, key));
+
+	return s ? clean_text(arena_strdup(s)) : "?";
+}
+
+static const json_t *find_pin(const json_t *list, const char *name)
+{
+	const json_t *one;
+	size_t i;
+
+	for (i = 0; (one = json_array_get(list, i)); i++)
+		if (streq(diff_text(one, "name"), name))
+			return one;
+	return NULL;
+}
+
+static void compare_pin(struct image_diff *d, const char *name, const char *key, const json_t *a, const json_t *b)
+{
+	const char *old = a ? diff_text(a, key) : NULL, *new = b ? diff_text(b, key) : NULL;
+
+	if (a && b && streq(diff_text(a, "sha256"), diff_text(b, "sha256")) && streq(old, new))
+		return;
+	if (a && b && streq(old, new)) {
+		old = arena_printf("%s (%.12s)", old, diff_text(a, "sha256"));
+		new = arena_printf("%s (%.12s)", new, diff_text(b, "sha256"));
+	}
+	*vec_push(&d->versions) = (struct version_change){ name, old, new };
+}
+
+static void compare_pins(struct image_diff *d, const char *key, const json_t *a, const json_t *b)
+{
+	const json_t *one;
+	size_t i;
+
+	for (i = 0; (one = json_array_get(a, i)); i++)
+		compare_pin(d, diff_text(one, "name"), key, one, find_pin(b, diff_text(one, "name")));
+	for (i = 0; (one = json_array_get(b, i)); i++)
+		if (!find_pin(a, diff_text(one, "name")))
+			compare_pin(d, diff_text(one, "name"), key, NULL, one);
+}
+
+/* An image without a manifest says nothing of what is in it. */
+static void compare_versions(struct image_diff *d, const json_t *a, const json_t *b)
+{
+	if (!a || !b)
+		return;
+	compare_pin(d, "base", "version", json_object_get(a, "base"), json_object_get(b, "base"));
+	compare_pins(d, "version", json_object_get(a, "artifacts"), json_object_get(b, "artifacts"));
+	compare_pins(d, "tag", json_object_get(a, "images"), json_object_get(b, "images"));
+}
+
+int image_diff(struct image_diff *d, unsigned flags, struct err *e)
+{
+	_cleanup_(side_done) struct side a = { 0 }, b = { 0 };
+	int r = side_open(d->a, &a, e);
+
+	if (r == 0)
+		r = side_open(d->b, &b, e);
+	if (r < 0)
+		return r;
+	compare_layout(d, &a.card.disk, &b.card.disk);
+	compare_versions(d, a.manifest, b.manifest);
+	return compare_files(d, &a, &b, flags, e);
+}
+
+bool image_diff_same(const struct image_diff *d)
+{
+	return d->a && d->b && !d->layout.n && !d->changes.n && !d->versions.n;
+}

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The manifest of a card held against what is there. */
+#include <errno.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
+#include "base/sig.h"
+#include "inspect/card.h"
+
+enum { MANIFEST_LIMIT = 32 * 1024 * 1024 };
+
+const char *const record_state_names[RECORD_STATE_COUNT] = { "ok", "changed", "missing", "present" };
+
+int card_manifest(struct card *c, json_t **ret, struct records *records, struct strbuf *text, struct err *e)
+{
+	_cleanup_strbuf_ struct strbuf own = { 0 };
+	struct strbuf *b = text ? text : &own;
+	_cleanup_json_ json_t *j = NULL;
+	json_error_t json_error;
+	int r;
+
+	if (!ext4_exists(c->root, MANIFEST_PATH))
+		return 0;
+	r = ext4_read(c->root, MANIFEST_PATH, MANIFEST_LIMIT, b, e);
+	if (r < 0)
+		return r;
+	j = json_loadb(b->s, b->n, JSON_REJECT_DUPLICATES, &json_error);
+	if (!j)
+		return err_class(e, CLASS_VERIFY, "%s: %s:%d: %s", c->path, MANIFEST_PATH, json_error.line,
+				 clean_text(json_error.text));
+	r = records_parse(json_object_get(j, "files"), records, e);
+	if (r < 0)
+		return err_wrap(e, "%s: %s", c->path, MANIFEST_PATH);
+	records_merge(records); /* sorted, whoever wrote it */
+	*ret = json_incref(j);
+	return 0;
+}
+
+bool record_is_secret(const struct record *x)
+{
+	return (streq(x->kind, "file") || streq(x->kind, "edit")) && !*x->sha256;
+}
+
+/* Index of the first record that is not before PATH. */
+static size_t first_from(const struct records *r, const char *path)
+{
+	size_t low = 0, high = r->v.n;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (strcmp(r->v.v[mid].path, path) < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+const struct record *records_find(const struct records *r, const char *path)
+{
+	size_t i = first_from(r, path);
+
+	return i < r->v.n && streq(r->v.v[i].path, path) ? &r->v.v[i] : NULL;
+}
+
+/* ---- one record ---- */
+
+static enum record_state changed(const char **why, const char *what)
+{
+	*why = what;
+	return STATE_CHANGED;
+}
+
+static enum record_state check_content(struct card *c, const struct record *x, uint64_t size, const char **why)
+{
+	char sha256[SHA256_HEX];
+	struct err problem = { 0 };
+
+	if (size != x->size)
+		return changed(why, arena_printf("has %llu bytes, the manifest says %llu", (unsigned long long)size,
+						 (unsigned long long)x->size));
+	if (!*x->sha256)
+		return STATE_UNCHECKED;
+	if (card_digest(c, x->path, sha256, &problem) < 0)
+		return changed(why, arena_printf("cannot be read: %s", problem.msg));
+	if (!streq(sha256, x->sha256))
+		return changed(why, arena_printf("other content: sha256 %.12s..., the manifest says %.12s...", sha256,
+						 x->sha256));
+	return STATE_OK;
+}
+
+static enum record_state check_boot(struct card *c, const struct record *x, const char **why)
+{
+	struct err problem = { 0 };
+	char sha256[SHA256_HEX];
+	int r = card_digest(c, x->path, sha256, &problem);
+
+	if (r == -ENOENT)
+		return *why = "is not there", STATE_MISSING;
+	if (r < 0)
+		return changed(why, arena_printf("cannot be read: %s", problem.msg));
+	if (!*x->sha256)
+		return STATE_UNCHECKED;
+	return streq(sha256, x->sha256)
+		       ? STATE_OK
+		       : changed(why, arena_printf("other content: sha256 %.12s..., the manifest says %.12s...", sha256,
+						   x->sha256));
+}
+
+static enum record_state check_link(struct card *c, const struct record *x, const char **why)
+{
+	_cleanup_strbuf_ struct strbuf target = { 0 };
+	struct err problem = { 0 };
+
+	if (ext4_readlink(c->root, x->path, &target, &problem) < 0)
+		return changed(why, "is no symbolic link that can be read");
+	if (!x->note || !streq(target.s, x->note))
+		return changed(why, arena_printf("leads to %s, the manifest says %s", clean_text(target.s),
+						 str_or(x->note, "nothing")));
+	return STATE_OK;
+}
+
+enum record_state record_check(struct card *c, const struct record *x, const char **why)
+{
+	struct err ignored = { 0 };
+	struct fs_stat st;
+	bool dir = streq(x->kind, "dir");
+
+	if (on_boot(x->path))
+		return check_boot(c, x, why);
+	if (ext4_stat(c->root, x->path, &st, &ignored) < 0)
+		return streq(x->kind, "remove") ? STATE_OK : (*why = "is not there", STATE_MISSING);
+	if (streq(x->kind, "remove"))
+		return changed(why, "is there again, the manifest says that it was removed");
+	if (streq(x->kind, "symlink"))
+		return check_link(c, x, why);
+	if (dir ? !S_ISDIR(st.mode) : !S_ISREG(st.mode))
+		return changed(why, arena_printf("is no %s", dir ? "folder" : "regular file"));
+	if ((st.mode & 07777) != x->mode)
+		return changed(why, arena_printf("has mode %04o, the manifest says %04o", st.mode & 07777, x->mode));
+	if (st.uid != x->uid || st.gid != x->gid)
+		return changed(
+			why, arena_printf("belongs to %u:%u, the manifest says %u:%u", st.uid, st.gid, x->uid, x->gid));
+	return dir ? STATE_OK : check_content(c, x, st.size, why);
+}
+
+/* ---- against the base ---- */
+
+/* A path is declared by its own record, as a parent folder that had to be made, or below a removed one. */
+static bool declared(const struct records *records, const char *path)
+{
+	_cleanup_free_ char *below = xasprintf("%s/", path);
+	size_t i = first_from(records, below);
+
+	if (streq(path, MANIFEST_PATH) || records_find(records, path) ||
+	    (i < records->v.n && starts_with(records->v.v[i].path, below)))
+		return true;
+	for (char *slash = strrchr(below, '/'); slash > below; slash = strrchr(below, '/')) {
+		const struct record *x;
+
+		*slash = '\0';
+		x = records_find(records, below);
+		if (x && streq(x->kind, "remove"))
+			return true;
+	}
+	return false;
+}
+
+/* Folders differ by what is in them, which is looked at on its own. */
+static int same_entry(struct card *a, const struct seen *x, struct card *b, const struct seen *y, bool *ret,
+		      struct err *e)
+{
+	unsigned differs = 0;
+	int r = card_compare(a, x, b, y, &differs, e);
+
+	*ret = !(differs & (S_ISDIR(x->st.mode) ? ~(unsigned)DIFFERS_TIME : ~0u));
+	return r;
+}
+
+int card_undeclared(struct card *c, const struct listing *files, const struct records *records, const char *base_path,
+		    struct paths *ret, struct err *e)
+{
+	_cleanup_(card_close) struct card base = { 0 };
+	struct listing b = { 0 };
+	const struct listing *a = files;
+	size_t i = 0, j = 0;
+	int r = card_open(base_path, &base, e);
+
+	if (r == 0)
+		r = card_list(&base, BOOT_DIGESTS, &b, e);
+	while (r == 0 && (i < a->v.n || j < b.v.n)) {
+		int order = i == a->v.n ? 1 : j == b.v.n ? -1 : strcmp(a->v.v[i].path, b.v.v[j].path);
+		const char *path = order <= 0 ? a->v.v[i].path : b.v.v[j].path;
+		bool same = false;
+
+		if (!declared(records, path)) {
+			r = order == 0 ? same_entry(c, &a->v.v[i], &base, &b.v.v[j], &same, e) : 0;
+			if (!same)
+				*vec_push(&ret->v) = path;
+		}
+		i += order <= 0;
+		j += order >= 0;
+		if (r == 0)
+			r = sig_check(e);
+	}
+	return r;
+}

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "inspect/secret_values.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+#include "base/file.h"
+#include "base/sig.h"
+#include "yaml/yaml.h"
+
+enum { VALUE_MIN = 8, VALUE_MAX = 4096, PEM_LINE_MIN = 32, PIECE = 1024 * 1024 };
+
+static unsigned pair_of(const char *p)
+{
+	return (unsigned char)p[0] | (unsigned)(unsigned char)p[1] << 8;
+}
+
+static void add_value(struct values *v, const char *from, const char *text, size_t n)
+{
+	unsigned pair;
+
+	if (n < VALUE_MIN)
+		return;
+	n = MIN(n, (size_t)VALUE_MAX);
+	pair = pair_of(text);
+	v->starts[pair / 8] |= (unsigned char)(1 << pair % 8);
+	v->longest = MAX(v->longest, n);
+	*vec_push(&v->v) = (struct value){ arena_strndup(text, n), n, from };
+}
+
+/* ---- kinds of files ---- */
+
+typedef void (*line_fn)(struct values *v, const char *from, const char *line, size_t n);
+
+static void each_line(struct values *v, const char *from, const char *text, size_t n, line_fn fn)
+{
+	const char *end = text + n;
+
+	while (text < end) {
+		const char *nl = memchr(text, '\n', (size_t)(end - text)), *stop = nl ? nl : end;
+
+		fn(v, from, text, (size_t)(stop - text));
+		text = stop + 1;
+	}
+}
+
+/* "K10<digest of the CA>::server:password": the password alone is secret. */
+static void add_token(struct values *v, const char *from, const char *text, size_t n)
+{
+	const char *colon = memrchr(text, ':', n);
+	size_t skip = colon ? (size_t)(colon - text) + 1 : 0;
+
+	add_value(v, from, text + skip, n - skip);
+}
+
+static void from_k3s(struct values *v, const char *from, const char *text, size_t n)
+{
+	static const char *const keys[] = { "token", "agent-token" };
+	struct err ignored = { 0 };
+	struct yaml_node *doc;
+
+	if (yaml_parse(from, text, n, &doc, &ignored) < 0)
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		const struct yaml_node *x = yaml_get(doc, keys[i]);
+
+		if (x && x->type == YAML_SCALAR)
+			add_token(v, from, x->text, x->n);
+	}
+}
+
+/* A Kubernetes Secret. */
+static void from_secret(struct values *v, const char *from, const char *text, size_t n)
+{
+	static const char *const maps[] = { "stringData", "data" };
+	struct err ignored = { 0 };
+	struct yaml_node *doc;
+
+	if (yaml_parse(from, text, n, &doc, &ignored) < 0)
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(maps); i++) {
+		const struct yaml_node *map = yaml_get(doc, maps[i]);
+
+		for (size_t k = 0; map && map->type == YAML_MAP && k < map->count; k++)
+			if (map->items[k]->type == YAML_SCALAR)
+				each_line(v, from, map->items[k]->text, map->items[k]->n, add_value);
+	}
+}
+
+static void from_text(struct values *v, const char *from, const char *text, size_t n)
+{
+	each_line(v, from, text, n, add_value);
+}
+
+static void add_keyfile_line(struct values *v, const char *from, const char *line, size_t n)
+{
+	static const char *const keys[] = { "psk=", "password=" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		if (n > strlen(keys[i]) && !strncmp(line, keys[i], strlen(keys[i])))
+			add_value(v, from, line + strlen(keys[i]), n - strlen(keys[i]));
+}
+
+static void from_keyfile(struct values *v, const char *from, const char *text, size_t n)
+{
+	each_line(v, from, text, n, add_keyfile_line);
+}
+
+/* "pi:$6$salt$hash:20000:..." */
+static void add_shadow_line(struct values *v, const char *from, const char *line, size_t n)
+{
+	const char *hash = memchr(line, ':', n), *end;
+
+	if (!hash || hash[1] != '$')
+		return;
+	hash++;
+	end = memchr(hash, ':', (size_t)(line + n - hash));
+	if (end)
+		add_value(v, from, hash, (size_t)(end - hash));
+}
+
+static void from_shadow(struct values *v, const char *from, const char *text, size_t n)
+{
+	each_line(v, from, text, n, add_shadow_line);
+}
+
+/* Body lines of private keys; certificates beside them are for all to see. */
+static void from_pem(struct values *v, const char *from, const char *text, size_t n)
+{
+	const char *end = text + n;
+	bool inside = false;
+
+	while (text < end) {
+		const char *nl = memchr(text, '\n', (size_t)(end - text)), *stop = nl ? nl : end;
+		size_t len = (size_t)(stop - text);
+
+		if (len > 5 && !strncmp(text, "-----", 5))
+			inside = !strncmp(text, "-----BEGIN ", 11) && memmem(text, len, "PRIVATE KEY", 11);
+		else if (inside && len >= PEM_LINE_MIN)
+			add_value(v, from, text, len);
+		text = stop + 1;
+	}
+}
+
+static const struct {
+	const char *prefix, *suffix;
+	void (*take)(struct values *v, const char *from, const char *text, size_t n);
+} kinds[] = {
+	{ "/etc/rancher/k3s/config.yaml", "", from_k3s },
+	{ "/etc/rancher/node/password", "", from_text },
+	{ "/var/lib/rancher/k3s/server/tls/", ".key", from_pem },
+	{ "/etc/pibuild/secrets/", ".yaml", from_secret },
+	{ "/etc/NetworkManager/system-connections/", "", from_keyfile },
+	{ "/etc/shadow", "", from_shadow },
+};
+
+bool values_known(const char *path)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		if (starts_with(path, kinds[i].prefix) && ends_with(path, kinds[i].suffix))
+			return true;
+	return false;
+}
+
+void values_of_file(struct values *v, const char *path, const char *text, size_t n)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		if (starts_with(path, kinds[i].prefix) && ends_with(path, kinds[i].suffix)) {
+			kinds[i].take(v, path, text, n);
+			return;
+		}
+	from_pem(v, path, text, n);
+}
+
+/* ---- search ---- */
+
+static void add_hit(struct hits *h, const char *from, uint64_t at)
+{
+	vec_foreach (x, &h->v)
+		if (streq(x->from, from))
+			return;
+	*vec_push(&h->v) = (struct hit){ from, at };
+}
+
+void values_search(const struct values *v, const char *p, size_t n, size_t total, uint64_t offset, struct hits *h)
+{
+	for (size_t i = 0; i < n && i + VALUE_MIN <= total; i++) {
+		unsigned pair = pair_of(p + i);
+
+		if (!(v->starts[pair / 8] >> pair % 8 & 1))
+			continue;
+		vec_foreach (x, &v->v)
+			if (x->n <= total - i && !memcmp(x->text, p + i, x->n))
+				add_hit(h, x->from, offset + i);
+	}
+}
+
+static int search_range(const struct values *v, int fd, uint64_t start, uint64_t stop, uint64_t end, char *buf,
+			struct hits *h, struct err *e)
+{
+	int r = 0;
+
+	for (size_t n; start < stop && r == 0; start += n) {
+		size_t total = (size_t)MIN(end - start, (uint64_t)PIECE + v->longest);
+
+		n = (size_t)MIN(stop - start, (uint64_t)PIECE);
+		r = pread_all(fd, buf, total, start);
+		if (r < 0)
+			return err_errno(e, r, "cannot read byte %llu", (unsigned long long)start);
+		if (!is_zero(buf, n))
+			values_search(v, buf, n, total, start, h);
+		r = sig_check(e);
+	}
+	return r;
+}
+
+int values_search_file(const struct values *v, const char *path, uint64_t start, uint64_t end, struct hits *h,
+		       struct err *e)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	_cleanup_free_ char *buf = xmalloc(PIECE + v->longest);
+	uint64_t from, to = start;
+	int r;
+
+	if (fd < 0)
+		return err_errno(e, -errno, "cannot open %s", path);
+	while ((r = file_next_data(fd, to, end, &from, &to)) == 0) {
+		r = search_range(v, fd, from, to, end, buf, h, e);
+		if (r < 0)
+			return r;
+	}
+	return r == -ENXIO ? 0 : err_errno(e, r, "cannot find the data of %s", path);
+}

@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
+#include "base/sig.h"
+#include "companion/companion.h"
+#include "inspect/verify_internal.h"
+
+enum { SMALL_FILE = 1024 * 1024 };
+
+int found_failure(struct verify_ctx *x, struct findings *f, const char *where, struct err *e)
+{
+	if (e->class == CLASS_HOST || err_interrupted(e))
+		return e->code;
+	found(x, f, where, "%s", clean_text(e->msg));
+	*e = (struct err){ 0 };
+	return 0;
+}
+
+static void looked(struct verify_ctx *x, size_t n, const char *things)
+{
+	x->line->looked = n;
+	x->line->things = things;
+}
+
+/* ---- what lies beside the image ---- */
+
+static int check_companions(struct verify_ctx *x, struct findings *f, struct err *e)
+{
+	const char *image = x->options->image;
+
+	looked(x, 0, "companions");
+	for (size_t i = 0; i < COMPANION_COUNT; i++)
+		x->line->looked += access(companion_path(image, (enum companion)i), F_OK) == 0;
+	if (!x->line->looked && !x->options->key) {
+		x->line->skipped = "it lies alone";
+		return 0;
+	}
+	return companions_verify(image, x->options->key, f, e);
+}
+
+/* ---- partitions and file systems ---- */
+
+static int check_partitions(struct verify_ctx *x, struct findings *f, struct err *e)
+{
+	struct card *c = &x->card;
+
+	if (card_open_table(x->options->image, c, e) < 0)
+		return found_failure(x, f, "partition table", e);
+	x->has |= HAS_TABLE;
+	looked(x, c->disk.n, "partitions");
+	if (!c->disk.id)
+		found(x, f, "partition table", "the disk has no id, so nothing can be found by its PARTUUID");
+	if (card_root_part(c)->start < card_boot_part(c)->start + card_boot_part(c)->size)
+		found(x, f, "partition table", "the boot partition reaches into the root partition");
+	return 0;
+}
+
+static int check_root(struct verify_ctx *x, struct findings *f, struct err *e)
+{
+	const struct partition *p = card_root_part(&x->card);
+	int r = 0;
+
+	looked(x, p->size / MIB, "MiB");
+	if (ext4_check(x->card.path, p->start, p->size, 1, e) < 0)
+		r = found_failure(x, f, "partition 2", e);
+	if (r < 0)
+		return r;
+	if (ext4_open(x->card.path, p->start, p->size, EXT4_READ, 1, &x->card.root, e) < 0)
+		return found_failure(x, f, "partition 2", e);
+	x->has |= HAS_ROOT;
+	return 0;
+}
+
+static int check_boot(struct verify_ctx *x, struct findings *f, struct err *e)
+{
+	const struct partition *p = card_boot_part(&x->card);
+	int r = 0;
+
+	looked(x, p->size / MIB, "MiB");
+	if (fat_check(x->card.path, p->start, p->size, e) < 0)
+		r = found_failure(x, f, "partition 1", e);
+	if (r < 0)
+		return r;
+	if (card_open_boot(&x->card, e) < 0)
+		return found_failure(x, f, "partition 1", e);
+	x->has |= HAS_BOOT;
+	return 0;
+}
+
+static int check_listing(struct verify_ctx *x, struct findings *f, struct err *e)
+{
+	if (card_list(&x->card, x->options->base ? BOOT_DIGESTS : 0, &x->files, e) < 0)
+		return found_failure(x, f, "folders", e);
+	x->has |= HAS_FILES;
+	looked(x, x->files.v.n, "paths");
+	return 0;
+}
+
+/* ---- a card finds its own partitions ---- */
+
+static void check_partuuids(struct verify_ctx *x, struct findings *f, const char *path, const char *text)
+{
+	static const char key[] = "PARTUUID=";
+
+	for (const char *s = text; (s = strstr(s, key)); s += strlen(key)) {
+		const char *id = s + strlen(key);
+		size_t n = strspn(id, "0123456789abcdefABCDEF-");
+		bool own = false;
+
+		for (unsigned i = 0; i < x->card.disk.n; i++) {
+			_cleanup_free_ char *want = xasprintf("%08x-%02u", x->card.disk.id,
+							      x->card.disk.parts[i].number);
+
+			own |= n == strlen(want) && !strncasecmp(id, want, n);
+		}
+		x->line->looked++;
+		if (!own)
+			found(x, f, path,
+			      "names the partition %.*s%.*s, which this image does not have (its disk id is %08x)",
+			      (int)strlen(key), key, (int)n, id, x->card.disk.id);
+	}
+}
+
+static int check_references(struct verify_ctx *x, struct findings *f, struct err *e)
+{
+	static const char *const files[] = { BOOT_DIR "/cmdline.txt", "/etc/fstab" };
+
+	looked(x, 0, "references");
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		_cleanup_strbuf_ struct strbuf b = { 0 };
+		int r = card_read(&x->card, files[i], SMALL_FILE, &b, e);
+
+		if (r < 0)
+			r = found_failure(x, f, files[i], e);
+		else
+			check_partuuids(x, f, files[i], b.s);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* ---- the manifest ---- */
+
+static const char *value(const json_t *j, const char *key)
+{
+	const char *s = json_string_value(json_object_get(j, key));
+
+	return s ? clean_text(arena_strdup(s)) : "?";
+}
+
+static int compare_release(struct verify_ctx *x, struct findings *f, struct err *e)
+{
+	static const char path[] = "/etc/pibuild/release.json";
+	static const char *const same[] = { "cluster", "node", "role", "board", "pibuild" };
+	_cleanup_strbuf_ struct strbuf b = { 0 };
+	_cleanup_json_ json_t *j = NULL;
+	json_error_t problem;
+	int r = ext4_read(x->card.root, path, SMALL_FILE, &b, e);
+
+	if (r < 0)
+		return found_failure(x, f, path, e);
+	x->line->looked++;
+	j = json_loadb(b.s, b.n, JSON_REJECT_DUPLICATES, &problem);
+	if (!j) {
+		found(x, f, path, "is no JSON: line %d: %s", problem.line, clean_text(problem.text));
+		return 0;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(same); i++)
+		if (!json_equal(json_object_get(j, same[i]), json_object_get(x->manifest, same[i])))
+			found(x, f, path, "its %s is %s, that of the manifest %s", same[i], value(j, same[i]),
+			      value(x->manifest, same[i]));
+	return 0;
+}
+
+static int check_manifest(struct verify_ctx *x, struct findings *f, struct err *e)
+{
+	int r = card_manifest(&x->card, &x->manifest, &x->records, &x->text, e);
+
+	if (r < 0)
+		return found_failure(x, f, MANIFEST_PATH, e);
+	if (!x->manifest) {
+		found(x, f, MANIFEST_PATH, "is not there: this is no image of pibuild's, or it was taken away");
+		return 0;
+	}
+	x->has |= HAS_MANIFEST;
+	looked(x, 1, "manifests");
+	if (json_object_get(x->manifest, "node"))
+		x->has |= HAS_NODE;
+	return x->has & HAS_NODE ? compare_release(x, f, e) : 0;
+}
+
+static int check_files(struct verify_ctx *x, struct findings *f, struct err *e)
+{
+	const char *why = NULL;
+	int r = 0;
+
+	looked(x, x->records.v.n, "files");
+	vec_foreach (rec, &x->records.v) {
+		enum record_state state = record_check(&x->card, rec, &why);
+
+		if (state == STATE_CHANGED || state == STATE_MISSING)
+			found(x, f, rec->path, "%s", why);
+		r = sig_check(e);
+		if (r < 0)
+			break;
+	}
+	return r;
+}
+
+static int check_symlinks(struct verify_ctx *x, struct findings *f, struct err *e)
+{
+	looked(x, 0, "links");
+	vec_foreach (rec, &x->records.v) {
+		x->line->looked += streq(rec->kind, entry_kind_names[ENTRY_SYMLINK]);
+		if (look_dangles(x->card.root, rec))
+			found(x, f, rec->path, "leads nowhere: there is no %s in the image",
+			      clean_text(arena_strdup(rec->note)));
+	}
+	return 0;
+}
+
+static int check_base(struct verify_ctx *x, struct findings *f, struct err *e)
+{
+	struct paths paths = { 0 };
+	int r;
+
+	if (!x->options->base) {
+		x->line->skipped = "no --base IMAGE";
+		return 0;
+	}
+	looked(x, x->files.v.n, "paths");
+	r = card_undeclared(&x->card, &x->files, &x->records, x->options->base, &paths, e);
+	if (r < 0)
+		return found_failure(x, f, x->options->base, e);
+	vec_foreach (path, &paths.v)
+		found(x, f, *path, "differs from the base, and the manifest does not speak of it");
+	return 0;
+}
+
+/* ---- pins ---- */
+
+static void check_pin(struct verify_ctx *x, struct findings *f, const json_t *pin)
+{
+	const char *name = value(pin, "name"), *version = value(pin, "version"), *sha256 = value(pin, "sha256");
+	const struct lock_entry *entry = lock_find(x->options->lock, name, version);
+
+	x->line->looked++;
+	if (!entry)
+		found(x, f, name, "%s is in the image, but not in %s", version, x->options->lock->path);
+	else if (!streq(entry->sha256, sha256))
+		found(x, f, name, "%s has sha256 %s in the image, %s in %s", version, sha256, entry->sha256,
+		      x->options->lock->path);
+}
+
+static void check_image_pin(struct verify_ctx *x, struct findings *f, const json_t *pin)
+{
+	const char *name = value(pin, "name"), *tag = value(pin, "tag"), *sha256 = value(pin, "sha256");
+	const struct lock_image *image = lock_find_image(x->options->lock, name, tag);
+
+	x->line->looked++;
+	if (!image)
+		found(x, f, name, "%s is in the image, but not in %s", tag, x->options->lock->path);
+	else if (!streq(image->sha256, sha256))
+		found(x, f, name, "%s has the digest %s in the image, %s in %s", tag, sha256, image->sha256,
+		      x->options->lock->path);
+}
+
+static int check_lock(struct verify_ctx *x, struct findings *f, struct err *e)
+{
+	const json_t *base = json_object_get(x->manifest, "base"), *one;
+	const json_t *artifacts = json_object_get(x->manifest, "artifacts");
+	const json_t *images = json_object_get(x->manifest, "images");
+	size_t i;
+
+	if (!x->options->lock) {
+		x->line->skipped = "no --lock FILE";
+		return 0;
+	}
+	looked(x, 0, "pins");
+	/* A base by path or URL is pinned by cluster.yaml itself. */
+	if (!streq(value(base, "name"), "base"))
+		check_pin(x, f, base);
+	for (i = 0; (one = json_array_get(artifacts, i)); i++)
+		check_pin(x, f, one);
+	for (i = 0; (one = json_array_get(images, i)); i++)
+		check_image_pin(x, f, one);
+	return 0;
+}
+
+/* ---- nothing of a machine that has run ---- */
+
+static void check_machine_id(struct verify_ctx *x, struct findings *f)
+{
+	static const char path[] = "/etc/machine-id";
+	_cleanup_strbuf_ struct strbuf b = { 0 };
+	struct err missing = { 0 };
+
+	if (ext4_read(x->card.root, path, SMALL_FILE, &b, &missing) < 0)
+		return;
+	b.s[strcspn(b.s, "\n")] = '\0';
+	if (*b.s && !streq(b.s, "uninitialized"))
+		found(x, f, path, "is set: every card made from this image would be the same machine");
+}
+
+static int check_fresh(struct verify_ctx *x, struct findings *f, struct err *e)
+{
+	static const char stamps[] = "/var/lib/pibuild/";
+	bool booted = false;
+
+	looked(x, x->files.v.n, "paths");
+	check_machine_id(x, f);
+	vec_foreach (file, &x->files.v) {
+		const char *wrong = place_one_machine(file->path);
+
+		if (wrong)
+			found(x, f, file->path, "%s", wrong);
+		if (!booted && starts_with(file->path, stamps)) {
+			found(x, f, file->path,
+			      "is a stamp of first boot: this card has run, and verify is for images as they were "
+			      "built; "
+			      "`pibuild status` tells how a card is doing");
+			booted = true;
+		}
+	}
+	return 0;
+}
+
+/* ---- the table ---- */
+
+/* Top down: what a check reads, those below it use. */
+static const struct verify_check checks[] = {
+	{ "companions", "what lies beside it speaks of every byte of it; with --key, signed", 0, check_companions },
+	{ "partitions", "a FAT and a Linux partition, whole, apart, with a disk id", 0, check_partitions },
+	{ "root-fs", "e2fsck finds no fault in the root file system", HAS_TABLE, check_root },
+	{ "boot-fs", "fsck.fat finds no fault in the boot partition", HAS_TABLE, check_boot },
+	{ "listing", "every folder of both partitions can be read", HAS_ROOT | HAS_BOOT, check_listing },
+	{ "references", "cmdline.txt and fstab name partitions of this image", HAS_BOOT | HAS_ROOT, check_references },
+	{ "manifest", "there is one on the card, and release.json agrees", HAS_ROOT, check_manifest },
+	{ "files", "what pibuild put there is so still: kind, mode, owner, size, digest", HAS_BOOT | HAS_MANIFEST,
+	  check_files },
+	{ "links", "what pibuild's links lead to is there", HAS_MANIFEST, check_symlinks },
+	{ "base", "nothing else differs from the base", HAS_FILES | HAS_MANIFEST, check_base },
+	{ "lock", "every pin is the lock's", HAS_MANIFEST, check_lock },
+	{ "units", "every unit of first boot is there and starts; K3s in one role", HAS_FILES | HAS_NODE, check_units },
+	{ "modes", "no file of pibuild's is setuid or writable for all", HAS_FILES | HAS_MANIFEST, check_modes },
+	{ "secret-files", "secrets are root's, 0600, in private folders", HAS_FILES | HAS_MANIFEST,
+	  check_secret_files },
+	{ "secret-values", "no secret on the boot partition, in the manifest, in units", HAS_FILES | HAS_MANIFEST,
+	  check_secret_values },
+	{ "fresh", "no host keys, machine id or random seed; it has never run", HAS_FILES, check_fresh },
+};
+
+static const char *missing(unsigned needs, unsigned has)
+{
+	unsigned lacks = needs & ~has;
+
+	if (lacks & HAS_TABLE)
+		return "there is no partition table to go by";
+	if (lacks & HAS_ROOT)
+		return "the root file system cannot be read";
+	if (lacks & HAS_BOOT)
+		return "the boot partition cannot be read";
+	if (lacks == HAS_NODE && has & HAS_MANIFEST)
+		return "a generic image is no node yet";
+	return lacks & HAS_FILES ? "the files cannot be listed" : "there is no manifest to go by";
+}
+
+static int run_check(struct verify_ctx *x, const struct verify_check *c, struct verify_report *ret, struct err *e)
+{
+	struct verify_line *line = vec_push(&ret->lines);
+	size_t before = ret->findings.v.n;
+	int r = 0;
+
+	*line = (struct verify_line){ .name = c->name, .proves = c->proves, .things = "" };
+	x->line = line;
+	if ((c->needs & x->has) == c->needs)
+		r = c->run(x, &ret->findings, e);
+	else
+		line->skipped = missing(c->needs, x->has);
+	line->findings = ret->findings.v.n - before;
+	return r < 0 ? r : sig_check(e);
+}
+
+static void verify_done(struct verify_ctx *x)
+{
+	card_close(&x->card);
+	json_decref(x->manifest);
+	strbuf_done(&x->text);
+}
+
+int image_verify(const struct verify_options *o, struct verify_report *ret, struct err *e)
+{
+	_cleanup_(verify_done) struct verify_ctx x = { .options = o };
+	_cleanup_close_ int fd = open(o->image, O_RDONLY | O_CLOEXEC);
+	int r = 0;
+
+	if (fd < 0)
+		return err_errno(e, -errno, "cannot open %s", o->image);
+	for (size_t i = 0; i < ARRAY_SIZE(checks) && r == 0; i++)
+		r = run_check(&x, &checks[i], ret, e);
+	ret->image = o->image;
+	if (!x.manifest)
+		return r;
+	ret->role = value(x.manifest, "role");
+	if (!(x.has & HAS_NODE))
+		return r;
+	ret->node = value(x.manifest, "node");
+	ret->cluster = value(x.manifest, "cluster");
+	return r;
+}

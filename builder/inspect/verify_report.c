@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The two faces of what verify found. */
+#include "inspect/verify.h"
+
+#include "base/terminal.h"
+
+enum { TEXT_COLUMN = 26 };
+
+static const char *state_of(const struct verify_line *l)
+{
+	return l->findings ? "FAULT" : l->skipped ? "skipped" : "ok";
+}
+
+json_t *verify_report_json(const struct verify_report *r)
+{
+	json_t *list = json_array();
+
+	vec_foreach (l, &r->lines)
+		json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:I, s:I, s:s*}", "name", l->name, "proves",
+						      l->proves, "state", l->findings ? "fault" : state_of(l), "looked",
+						      (json_int_t)l->looked, "findings", (json_int_t)l->findings, "why",
+						      l->skipped));
+	return json_pack("{s:s, s:s?, s:s?, s:s?, s:b, s:o, s:o}", "image", r->image, "node", r->node, "cluster",
+			 r->cluster, "role", r->role, "clean", !r->findings.v.n, "checks", list, "findings",
+			 findings_json(&r->findings));
+}
+
+void verify_report_print(const struct verify_report *r)
+{
+	printf("%s", r->image);
+	if (r->role && !r->node)
+		printf(": generic, %s", r->role);
+	else if (r->node)
+		printf(": node %s of cluster %s, %s", r->node, r->cluster, r->role);
+	printf("\n\n");
+	vec_foreach (l, &r->lines) {
+		_cleanup_free_ char *count = xasprintf("%zu %s", l->looked, l->things);
+		_cleanup_free_ char *text = xasprintf("%s: %s", l->proves, l->skipped ? l->skipped : count);
+		_cleanup_strbuf_ struct strbuf b = { 0 };
+
+		text_wrap(&b, text, isatty(STDOUT_FILENO) ? terminal_columns() : 0, TEXT_COLUMN, TEXT_COLUMN);
+		printf("  %-8s %-14s %s\n", state_of(l), l->name, b.s);
+	}
+	if (r->findings.v.n)
+		printf("\n");
+	findings_print(&r->findings);
+}

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The unit graph of a card: what starts is there, and nothing of ours hangs on a unit that retries. */
+#include <sys/stat.h>
+
+#include "base/file.h"
+#include "inspect/verify_internal.h"
+
+enum { UNIT_LIMIT = 1024 * 1024, MAX_HOPS = 8 };
+
+/* systemd.unit(5), in the order of precedence, without what is made at run time. */
+static const char *const unit_dirs[] = { "/etc/systemd/system", "/usr/local/lib/systemd/system",
+					 "/usr/lib/systemd/system", "/lib/systemd/system" };
+
+/* PATH, through its links, is a file of the image; a mask (/dev/null) is none. */
+static bool resolves(struct verify_ctx *x, const char *path)
+{
+	for (int hops = 0; hops < MAX_HOPS; hops++) {
+		_cleanup_strbuf_ struct strbuf target = { 0 };
+		struct err ignored = { 0 };
+		struct fs_stat st;
+
+		if (ext4_stat(x->card.root, path, &st, &ignored) < 0)
+			return false;
+		if (!S_ISLNK(st.mode))
+			return S_ISREG(st.mode);
+		if (ext4_readlink(x->card.root, path, &target, &ignored) < 0)
+			return false;
+		path = path_join(path_dir(path), target.s);
+	}
+	return false;
+}
+
+/* Where systemd would load NAME from, an instance from its template; NULL = nowhere, or masked. */
+static const char *unit_file(struct verify_ctx *x, const char *name)
+{
+	const char *at = strchr(name, '@'), *dot = strrchr(name, '.');
+	const char *template = at && dot > at + 1 ? arena_printf("%.*s@%s", (int)(at - name), name, dot) : name;
+
+	for (size_t i = 0; i < ARRAY_SIZE(unit_dirs); i++) {
+		const char *own = path_join(unit_dirs[i], name), *shared = path_join(unit_dirs[i], template);
+
+		if (ext4_exists(x->card.root, own))
+			return resolves(x, own) ? own : NULL;
+		if (ext4_exists(x->card.root, shared))
+			return resolves(x, shared) ? shared : NULL;
+	}
+	return NULL;
+}
+
+/* "/etc/systemd/system/multi-user.target.wants/k3s.service" is a link by which a target wants or requires a unit. */
+static const char *dependency(const char *path, const char *kind)
+{
+	const char *s = starts_with(path, UNIT_DIR) ? strstr(path, kind) : NULL;
+
+	return s && !strchr(s + strlen(kind), '/') ? s + strlen(kind) : NULL;
+}
+
+/* Packages that were taken away leave links behind, which systemd passes over where they only want: those of the base
+ * are none of ours to judge. */
+static void check_links(struct verify_ctx *x, struct findings *f)
+{
+	vec_foreach (file, &x->files.v) {
+		const char *wanted = dependency(file->path, ".wants/");
+		const char *unit = wanted ? wanted : dependency(file->path, ".requires/");
+
+		if (!unit)
+			continue;
+		x->line->looked++;
+		if ((resolves(x, file->path) && unit_file(x, unit)) ||
+		    (wanted && !records_find(&x->records, file->path)))
+			continue;
+		found(x, f, file->path, "leads to no unit: %s is not in the image, or masked", unit);
+	}
+}
+
+static const char *enabled_link(const char *unit)
+{
+	return arena_printf(UNIT_DIR "multi-user.target.wants/%s", unit);
+}
+
+/* Both would fight over one data folder; the manifest says which it is to be. */
+static void check_role(struct verify_ctx *x, struct findings *f)
+{
+	static const char *const units[] = { "k3s.service", "k3s-agent.service" };
+	const char *role = str_or(json_string_value(json_object_get(x->manifest, "role")), "");
+	bool wanted[] = { streq(role, "control-plane"), streq(role, "worker") };
+
+	for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
+		const char *link = enabled_link(units[i]);
+		bool enabled = listing_find(&x->files, link) != NULL;
+
+		if (wanted[i] && !enabled)
+			found(x, f, link, "is not there: %s does not start on this %s node", units[i], role);
+		if (!wanted[i] && enabled)
+			found(x, f, link, "starts %s, which has no place on a %s node", units[i], *role ? role : "?");
+	}
+}
+
+static void check_step(struct verify_ctx *x, struct findings *f, const char *name)
+{
+	const char *unit = arena_printf("pibuild-%s.service", name), *file = arena_printf(UNIT_DIR "%s", unit);
+	const char *link = enabled_link(unit);
+
+	x->line->looked++;
+	if (!resolves(x, file))
+		found(x, f, file, "is not there: the step %s of first boot cannot run", name);
+	if (!listing_find(&x->files, link))
+		found(x, f, link, "is not there: the step %s of first boot does not start", name);
+}
+
+/* The first word of each line of /etc/pibuild/steps is a step; the report is on every card beside them. */
+static int check_steps(struct verify_ctx *x, struct findings *f, struct err *e)
+{
+	static const char path[] = "/etc/pibuild/steps";
+	_cleanup_strbuf_ struct strbuf b = { 0 };
+	char *save = NULL;
+
+	check_step(x, f, "report");
+	if (ext4_read(x->card.root, path, UNIT_LIMIT, &b, e) < 0)
+		return found_failure(x, f, path, e);
+	for (char *line = strtok_r(b.s, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		line[strcspn(line, " \t")] = '\0';
+		if (*line && *line != '#')
+			check_step(x, f, clean_text(arena_strdup(line)));
+	}
+	return 0;
+}
+
+/* ---- systemd issue 18856 ---- */
+
+/* The value of "KEY=value" in a line of a unit, or NULL. */
+static const char *setting(const char *line, const char *key)
+{
+	size_t n = strlen(key);
+
+	return starts_with(line, key) && line[n] == '=' ? line + n + 1 : NULL;
+}
+
+/* A oneshot that systemd starts again when it fails. */
+static bool retries(struct verify_ctx *x, const char *unit)
+{
+	const char *path = unit_file(x, unit), *v;
+	_cleanup_strbuf_ struct strbuf b = { 0 };
+	struct err ignored = { 0 };
+	bool oneshot = false, again = false;
+	char *save = NULL;
+
+	if (!path || ext4_read(x->card.root, path, UNIT_LIMIT, &b, &ignored) < 0)
+		return false;
+	for (char *line = strtok_r(b.s, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		if ((v = setting(line, "Type")))
+			oneshot = streq(v, "oneshot");
+		if ((v = setting(line, "Restart")))
+			again = !streq(v, "no");
+	}
+	return oneshot && again;
+}
+
+static void check_needs(struct verify_ctx *x, struct findings *f, const char *path, char *units)
+{
+	char *save = NULL;
+
+	for (char *unit = strtok_r(units, " \t", &save); unit; unit = strtok_r(NULL, " \t", &save))
+		if (retries(x, unit))
+			found(x, f, path,
+			      "requires %s, a oneshot that retries: its first failure would be final for this unit; "
+			      "use Wants= and wait",
+			      clean_text(arena_strdup(unit)));
+}
+
+static void check_unit_text(struct verify_ctx *x, struct findings *f, const char *path, char *text)
+{
+	static const char *const keys[] = { "Requires", "Requisite", "BindsTo" };
+	char *save = NULL;
+
+	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+			if (setting(line, keys[i]))
+				check_needs(x, f, path, line + strlen(keys[i]) + 1);
+}
+
+/* Units and drop-ins that the manifest names, and their .requires folders. */
+static int check_requirements(struct verify_ctx *x, struct findings *f, struct err *e)
+{
+	vec_foreach (rec, &x->records.v) {
+		_cleanup_strbuf_ struct strbuf b = { 0 };
+		const char *unit = dependency(rec->path, ".requires/");
+		struct err ignored = { 0 }; /* what is missing, `files` has told */
+
+		if (unit && retries(x, unit))
+			found(x, f, rec->path, "requires a oneshot that retries: its first failure would be final");
+		if (!starts_with(rec->path, UNIT_DIR) || !streq(rec->kind, "file") ||
+		    ext4_read(x->card.root, rec->path, UNIT_LIMIT, &b, &ignored) < 0)
+			continue;
+		x->line->looked++;
+		check_unit_text(x, f, rec->path, b.s);
+	}
+	return 0;
+}
+
+int check_units(struct verify_ctx *x, struct findings *f, struct err *e)
+{
+	int r;
+
+	x->line->things = "units and links";
+	check_links(x, f);
+	check_role(x, f);
+	r = check_steps(x, f, e);
+	return r < 0 ? r : check_requirements(x, f, e);
+}

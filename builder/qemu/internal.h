@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Shared by the files of this folder. */
+#ifndef QEMU_INTERNAL_H
+#define QEMU_INTERNAL_H
+
+#include "fs/fs.h"
+#include "qemu/machine.h"
+
+/* What the boot partition says is to be booted. */
+struct boot_files {
+	const char *kernel, *initramfs; /* files in the folder of temporary files; no initramfs: NULL */
+	const char *kernel_name;	/* on the boot partition */
+	const char *cmdline;		/* one line */
+};
+int boot_files_extract(struct fat *boot, const char *dir, struct boot_files *ret, struct err *e);
+
+/* The words of LINE without consoles, then MORE and ours: the last console is the one that /dev/console is. */
+const char *cmdline_for_virt(const char *line, bool closed, const char *more);
+
+/* -ENODEV with the cure when the kernel of ROOT cannot drive the devices of `virt`. What cannot be told passes. */
+int kernel_check(struct ext4 *root, const struct boot_files *boot, const char *board, struct err *e);
+
+/* From the NetworkManager connections below /etc of ROOT. */
+int network_read(struct ext4 *root, struct network *ret, struct err *e);
+/* Fills net, dns and host for a node with a static address. */
+void network_derive(struct network *n);
+/* Value of QEMU's -netdev. */
+const char *network_option(const struct network *n, bool open, unsigned ssh_port, unsigned api_port);
+/* Why QEMU's network does not reach the node, or NULL. */
+const char *network_doubt(const struct network *n);
+
+#endif
