@@ -116,13 +116,13 @@ static double left_of(const struct task *t, double now)
 
 enum { LEFT_MAX = 32 };
 
-/* ", 12 s left", ", 4 min left"; "" when there is no telling. ABOUT is put before the number. */
+/* ", 12 s left", ", 4 min left"; "" when there is no telling, or less than a second. ABOUT is put before the number. */
 static const char *left_text(double seconds, const char *about, char buf[LEFT_MAX])
 {
 	buf[0] = '\0';
 	if (seconds >= 90)
 		snprintf(buf, LEFT_MAX, ", %s%.0f min left", about, seconds / 60);
-	else if (seconds >= 0)
+	else if (seconds >= 1)
 		snprintf(buf, LEFT_MAX, ", %s%.0f s left", about, seconds);
 	return buf;
 }

@@ -33,9 +33,11 @@ setup() {
 	grep '^{' json | jq -es 'last.overall | .fraction == 1 and .step == .steps'
 }
 
-@test "plain lines say step N of M, and how long it will take" {
-	grep -qE '^pibuild: decode raspios: .*; step 1 of [0-9]+(, about [0-9]+ s left)?$' plain
-	grep -qE '^pibuild: clone w-1: .*; step ([0-9]+) of \1, about 0 s left$' plain
+# An estimate comes after a second of work, which a quick machine does not need.
+@test "plain lines say step N of M, and how long it will take while there is something left" {
+	grep -qE '^pibuild: decode raspios: .*; step 1 of [0-9]+(, about [1-9][0-9]* s left)?$' plain
+	grep -qE '^pibuild: clone w-1: .*; step ([0-9]+) of \1$' plain
+	if grep '[ ,]0 s left' plain; then false; fi
 }
 
 @test "a command that says nothing of what comes tells no steps" {
