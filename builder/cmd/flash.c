@@ -370,8 +370,12 @@ static int confirm(const struct session *s, const struct card *c, struct err *e)
 
 static struct flash_record record_of(const struct session *s, const struct card *c)
 {
-	return (struct flash_record){ s->project_dir, c->name, c->image,
-				      c->holds.state == CARD_NODE ? c->holds.node : NULL };
+	const struct device *d = &c->device;
+
+	return (struct flash_record){ s->project_dir, c->name,
+				      c->image,	      c->holds.state == CARD_NODE ? c->holds.node : NULL,
+				      d->identity,    d->model,
+				      d->path,	      d->size };
 }
 
 struct begun {
@@ -385,7 +389,7 @@ static void record_begun(const struct flash *f, void *arg)
 	const struct flash_record x = record_of(b->session, b->card);
 	struct err e = { 0 };
 
-	if (x.dir && flash_record_begun(&x, f, &e) < 0)
+	if (x.dir && flash_record_add(&x, NULL, &e) < 0)
 		log_debug("not recorded: %s", e.msg); /* it is said when the card is done */
 }
 
@@ -394,7 +398,7 @@ static void record_done(const struct session *s, const struct card *c)
 	const struct flash_record x = record_of(s, c);
 	struct err e = { 0 };
 
-	if (x.dir && flash_record_done(&x, &c->flash, &e) < 0)
+	if (x.dir && flash_record_add(&x, c->flash.result.sha256, &e) < 0)
 		log_warning("the card is good, but it could not be recorded: %s", e.msg);
 }
 

@@ -11,18 +11,16 @@
 static const size_t largest = 16 * MIB;
 static const char begun[] = "begun";
 
-static json_t *entry(const struct flash_record *x, const struct flash *f, bool done)
+static json_t *entry(const struct flash_record *x, const char *sha256)
 {
-	const struct device *d = f->device;
 	time_t now = time(NULL);
 	char when[32];
 	struct tm tm;
 
 	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &tm));
 	return json_pack("{s:s, s:s, s:s, s:s?, s:s?, s:s?, s:s, s:s, s:s, s:I}", "time", when, "state",
-			 done ? "done" : begun, "node", x->node, "held", x->held, "image", x->image, "sha256",
-			 done ? f->result.sha256 : NULL, "serial", d->identity, "model", d->model, "disk", d->path,
-			 "size", (json_int_t)d->size);
+			 sha256 ? "done" : begun, "node", x->node, "held", x->held, "image", x->image, "sha256", sha256,
+			 "serial", x->serial, "model", x->model, "disk", x->disk, "size", (json_int_t)x->size);
 }
 
 /* A file that root makes in a user's folder is the user's. */
@@ -34,11 +32,11 @@ static void keep_owner(int fd, const char *dir)
 		return; /* root's it stays, which harms nothing */
 }
 
-static int record_add(const struct flash_record *x, const struct flash *f, bool done, struct err *e)
+int flash_record_add(const struct flash_record *x, const char *sha256, struct err *e)
 {
 	const char *path = path_join(x->dir, FLASH_RECORD);
 	_cleanup_close_ int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
-	_cleanup_json_ json_t *j = entry(x, f, done);
+	_cleanup_json_ json_t *j = entry(x, sha256);
 	_cleanup_free_ char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
 	_cleanup_free_ char *line = NULL;
 	struct stat st;
@@ -55,16 +53,6 @@ static int record_add(const struct flash_record *x, const struct flash *f, bool 
 	if (r == 0 && fsync(fd) < 0)
 		r = -errno;
 	return r < 0 ? err_errno(e, r, "cannot write %s", path) : 0;
-}
-
-int flash_record_begun(const struct flash_record *r, const struct flash *f, struct err *e)
-{
-	return record_add(r, f, false, e);
-}
-
-int flash_record_done(const struct flash_record *r, const struct flash *f, struct err *e)
-{
-	return record_add(r, f, true, e);
 }
 
 json_t *flash_record_read(const char *dir)

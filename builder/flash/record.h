@@ -10,8 +10,9 @@
 #ifndef FLASH_RECORD_H
 #define FLASH_RECORD_H
 
+#include "base/err.h"
 #include "base/json.h"
-#include "flash/flash.h"
+#include "base/util.h"
 
 #define FLASH_RECORD "flashed.jsonl"
 
@@ -20,10 +21,11 @@ struct flash_record {
 	const char *node;  /* or what the image is called */
 	const char *image; /* the file; NULL = none */
 	const char *held;  /* node that the card held before; NULL = none */
+	const char *serial, *model, *disk;
+	uint64_t size;
 };
-/* The line of a card whose writing begins, or has ended. */
-int flash_record_begun(const struct flash_record *r, const struct flash *f, struct err *e);
-int flash_record_done(const struct flash_record *r, const struct flash *f, struct err *e);
+/* The line of a card whose writing begins (SHA256 is NULL), or has ended. */
+int flash_record_add(const struct flash_record *r, const char *sha256, struct err *e);
 
 /* All lines that can be read, oldest first: a JSON array, which is the caller's. Empty when there is no file. */
 json_t *flash_record_read(const char *dir);
