@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "base/sig.h"
 #include "cmd/cmd.h"
-#include "flash/record.h"
+#include "plan/flashed.h"
 #include "secrets/secrets.h"
 
 int cmd_args(const struct cmd_options *o, size_t min, size_t max, const char *usage, struct err *e)
@@ -144,7 +144,7 @@ const char *cmd_card_text(const struct card_identity *id, const char *serial, co
 		return arena_printf("an unfinished card of %s", id->node);
 	if (id->state != CARD_NODE)
 		return NULL;
-	all = project_dir ? flash_record_read(project_dir) : json_array();
-	when = local_time(json_string_value(json_object_get(flash_record_by_serial(all, id->node, serial), "time")));
+	all = project_dir ? flashed_read(project_dir) : json_array();
+	when = local_time(json_string_value(json_object_get(flashed_by_serial(all, id->node, serial), "time")));
 	return arena_printf("%s of %s%s%s", id->node, id->cluster, when ? ", written " : "", str_or(when, ""));
 }

@@ -14,7 +14,7 @@
 #include "build/build.h"
 #include "cmd/cmd.h"
 #include "flash/flash.h"
-#include "flash/record.h"
+#include "plan/flashed.h"
 
 static struct {
 	bool all, update, discard;
@@ -368,11 +368,11 @@ static int confirm(const struct session *s, const struct card *c, struct err *e)
 
 /* ---- the work ---- */
 
-static struct flash_record record_of(const struct session *s, const struct card *c)
+static struct flashed_line record_of(const struct session *s, const struct card *c)
 {
 	const struct device *d = &c->device;
 
-	return (struct flash_record){ s->project_dir, c->name,
+	return (struct flashed_line){ s->project_dir, c->name,
 				      c->image,	      c->holds.state == CARD_NODE ? c->holds.node : NULL,
 				      d->identity,    d->model,
 				      d->path,	      d->size };
@@ -386,19 +386,19 @@ struct begun {
 static void record_begun(const struct flash *f, void *arg)
 {
 	const struct begun *b = arg;
-	const struct flash_record x = record_of(b->session, b->card);
+	const struct flashed_line x = record_of(b->session, b->card);
 	struct err e = { 0 };
 
-	if (x.dir && flash_record_add(&x, NULL, &e) < 0)
+	if (x.dir && flashed_add(&x, NULL, &e) < 0)
 		log_debug("not recorded: %s", e.msg); /* it is said when the card is done */
 }
 
 static void record_done(const struct session *s, const struct card *c)
 {
-	const struct flash_record x = record_of(s, c);
+	const struct flashed_line x = record_of(s, c);
 	struct err e = { 0 };
 
-	if (x.dir && flash_record_add(&x, c->flash.result.sha256, &e) < 0)
+	if (x.dir && flashed_add(&x, c->flash.result.sha256, &e) < 0)
 		log_warning("the card is good, but it could not be recorded: %s", e.msg);
 }
 

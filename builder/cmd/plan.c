@@ -5,7 +5,7 @@
 #include "plan/matrix.h"
 #include "plan/plan.h"
 #include "cmd/cmd.h"
-#include "flash/record.h"
+#include "plan/flashed.h"
 
 static struct {
 	const char *matrix; /* "github" or "gitlab" */
@@ -34,13 +34,13 @@ static time_t time_of(const json_t *record)
  * of a card that cluster.yaml was changed after. */
 static json_t *cards_json(const struct plan *p)
 {
-	_cleanup_json_ json_t *all = flash_record_read(p->project->config->dir);
+	_cleanup_json_ json_t *all = flashed_read(p->project->config->dir);
 	json_t *list = json_array();
 	struct stat st;
 	bool known = stat(p->project->config->path, &st) == 0;
 
 	vec_foreach (n, &p->nodes) {
-		json_t *j = flash_record_card(all, (*n)->name), *tried = flash_record_unfinished(all, (*n)->name);
+		json_t *j = flashed_card(all, (*n)->name), *tried = flashed_unfinished(all, (*n)->name);
 
 		if (j)
 			json_object_set_new(j, "older", json_boolean(known && time_of(j) < st.st_mtime));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "flash/record.h"
+#include "plan/flashed.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,7 +11,7 @@
 static const size_t largest = 16 * MIB;
 static const char begun[] = "begun";
 
-static json_t *entry(const struct flash_record *x, const char *sha256)
+static json_t *entry(const struct flashed_line *x, const char *sha256)
 {
 	time_t now = time(NULL);
 	char when[32];
@@ -32,9 +32,9 @@ static void keep_owner(int fd, const char *dir)
 		return; /* root's it stays, which harms nothing */
 }
 
-int flash_record_add(const struct flash_record *x, const char *sha256, struct err *e)
+int flashed_add(const struct flashed_line *x, const char *sha256, struct err *e)
 {
-	const char *path = path_join(x->dir, FLASH_RECORD);
+	const char *path = path_join(x->dir, FLASHED_FILE);
 	_cleanup_close_ int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
 	_cleanup_json_ json_t *j = entry(x, sha256);
 	_cleanup_free_ char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
@@ -55,14 +55,14 @@ int flash_record_add(const struct flash_record *x, const char *sha256, struct er
 	return r < 0 ? err_errno(e, r, "cannot write %s", path) : 0;
 }
 
-json_t *flash_record_read(const char *dir)
+json_t *flashed_read(const char *dir)
 {
 	_cleanup_free_ char *text = NULL;
 	struct err ignored = { 0 };
 	json_t *all = json_array();
 	char *save = NULL;
 
-	if (file_read(path_join(dir, FLASH_RECORD), largest, &text, NULL, &ignored) < 0)
+	if (file_read(path_join(dir, FLASHED_FILE), largest, &text, NULL, &ignored) < 0)
 		return all;
 	for (char *s = strtok_r(text, "\n", &save); s; s = strtok_r(NULL, "\n", &save)) {
 		json_t *j = json_loads(s, 0, NULL);
@@ -93,7 +93,7 @@ static size_t latest(const json_t *all, const char *node, bool done)
 	return SIZE_MAX;
 }
 
-json_t *flash_record_card(json_t *all, const char *node)
+json_t *flashed_card(json_t *all, const char *node)
 {
 	size_t at = latest(all, node, true);
 	json_t *card = at == SIZE_MAX ? NULL : json_array_get(all, at);
@@ -108,14 +108,14 @@ json_t *flash_record_card(json_t *all, const char *node)
 	return card;
 }
 
-json_t *flash_record_unfinished(json_t *all, const char *node)
+json_t *flashed_unfinished(json_t *all, const char *node)
 {
 	size_t done = latest(all, node, true), begin = latest(all, node, false);
 
 	return begin != SIZE_MAX && (done == SIZE_MAX || begin > done) ? json_array_get(all, begin) : NULL;
 }
 
-json_t *flash_record_by_serial(json_t *all, const char *node, const char *serial)
+json_t *flashed_by_serial(json_t *all, const char *node, const char *serial)
 {
 	for (size_t i = json_array_size(all); i-- > 0;) {
 		json_t *j = json_array_get(all, i);

@@ -7,16 +7,16 @@
  * A card reader has one serial for all cards, so a serial alone says of no card that it became another: that takes what
  * the card held when it was written over.
  */
-#ifndef FLASH_RECORD_H
-#define FLASH_RECORD_H
+#ifndef PLAN_FLASHED_H
+#define PLAN_FLASHED_H
 
 #include "base/err.h"
 #include "base/json.h"
 #include "base/util.h"
 
-#define FLASH_RECORD "flashed.jsonl"
+#define FLASHED_FILE "flashed.jsonl"
 
-struct flash_record {
+struct flashed_line {
 	const char *dir;   /* the project folder */
 	const char *node;  /* or what the image is called */
 	const char *image; /* the file; NULL = none */
@@ -25,17 +25,17 @@ struct flash_record {
 	uint64_t size;
 };
 /* The line of a card whose writing begins (SHA256 is NULL), or has ended. */
-int flash_record_add(const struct flash_record *r, const char *sha256, struct err *e);
+int flashed_add(const struct flashed_line *r, const char *sha256, struct err *e);
 
 /* All lines that can be read, oldest first: a JSON array, which is the caller's. Empty when there is no file. */
-json_t *flash_record_read(const char *dir);
+json_t *flashed_read(const char *dir);
 
 /* Borrowed from an array as above; NULL = none. */
 /* The latest card of NODE, unless it was written over since, with whatever. */
-json_t *flash_record_card(json_t *all, const char *node);
+json_t *flashed_card(json_t *all, const char *node);
 /* The latest writing of NODE, when it did not end well. */
-json_t *flash_record_unfinished(json_t *all, const char *node);
+json_t *flashed_unfinished(json_t *all, const char *node);
 /* The latest card of NODE that was written by the disk with this serial. */
-json_t *flash_record_by_serial(json_t *all, const char *node, const char *serial);
+json_t *flashed_by_serial(json_t *all, const char *node, const char *serial);
 
 #endif
