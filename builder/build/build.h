@@ -8,7 +8,7 @@
 
 #include "archive/archive.h"
 #include "artifact/artifact.h"
-#include "base/json.h"
+#include "card/records.h"
 #include "companion/companion.h"
 #include "disk/disk.h"
 #include "fs/fs.h"
@@ -57,29 +57,12 @@ int reproduce_lock(const char *manifest, const struct lock **ret, const char **r
 
 /* ---- what was put on an image: the manifest ---- */
 
-/* One path as it is on the image. Lives on the arena. */
-struct record {
-	const char *path, *kind, *origin;
-	unsigned mode, uid, gid;
-	uint64_t size;
-	char sha256[SHA256_HEX]; /* "" for what has no content or is secret */
-	const char *note;	 /* link target, or what an edit did; NULL = none */
-};
-struct records {
-	VEC(struct record) v;
-};
-
 /* Writes it onto the open root of a layer (N is NULL) or a node. It lists all but itself, and holds no secret and no
  * digest of one. RET is its text. */
 int manifest_write(const struct build *b, struct ext4 *root, const struct layer_plan *l, const struct node_plan *n,
 		   const struct records *records, const char **ret, struct err *e);
 /* The text that is on a raw image. */
 int manifest_read(const char *image, const char **ret, struct err *e);
-
-json_t *records_json(const struct records *r);
-int records_parse(const json_t *j, struct records *ret, struct err *e);
-/* Sorts by path; a later record of a path (the stamp's) replaces an earlier one (the layer's). */
-void records_merge(struct records *r);
 
 /* ---- generic images: a layer as a file of its own, which tells by its manifest what it is ---- */
 

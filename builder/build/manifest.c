@@ -3,8 +3,6 @@
 
 #include "build/build.h"
 
-enum { MANIFEST_LIMIT = 32 * 1024 * 1024 };
-
 static json_t *pin_json(const struct pin *p)
 {
 	return json_pack("{s:s, s:s, s:s, s:s?}", "name", p->name, "version", p->version, "sha256", p->sha256, "url",
@@ -95,92 +93,4 @@ int manifest_read(const char *image, const char **ret, struct err *e)
 	if (r == 0)
 		*ret = arena_strndup(text.s, text.n);
 	return r;
-}
-
-json_t *records_json(const struct records *r)
-{
-	json_t *a = json_array();
-
-	vec_foreach (x, &r->v) {
-		json_t *j = json_pack("{s:s, s:s, s:s}", "path", x->path, "kind", x->kind, "origin", x->origin);
-
-		if (!streq(x->kind, "remove") && !streq(x->kind, "symlink")) {
-			json_object_set_new(j, "mode", json_sprintf("%04o", x->mode));
-			json_object_set_new(j, "uid", json_integer(x->uid));
-			json_object_set_new(j, "gid", json_integer(x->gid));
-		}
-		if (streq(x->kind, "file") || streq(x->kind, "edit"))
-			json_object_set_new(j, "size", json_integer((json_int_t)x->size));
-		if (*x->sha256)
-			json_object_set_new(j, "sha256", json_string(x->sha256));
-		if (x->note)
-			json_object_set_new(j, streq(x->kind, "symlink") ? "target" : "what", json_string(x->note));
-		json_array_append_new(a, j);
-	}
-	return a;
-}
-
-static const char *manifest_text(const json_t *j, const char *key)
-{
-	const char *s = json_string_value(json_object_get(j, key));
-
-	return s ? clean_text(arena_strdup(s)) : NULL;
-}
-
-int records_parse(const json_t *j, struct records *ret, struct err *e)
-{
-	const json_t *one;
-	size_t i;
-
-	if (!json_is_array(j))
-		return err_set(e, -EINVAL, "the manifest has no list of files");
-	for (i = 0; (one = json_array_get(j, i)); i++) {
-		struct record *x = vec_push(&ret->v);
-		const char *mode = manifest_text(one, "mode"), *sha256 = manifest_text(one, "sha256");
-
-		*x = (struct record){
-			.path = manifest_text(one, "path"),
-			.kind = manifest_text(one, "kind"),
-			.origin = manifest_text(one, "origin"),
-			.mode = mode ? (unsigned)strtoul(mode, NULL, 8) : 0777,
-			.uid = (unsigned)json_integer_value(json_object_get(one, "uid")),
-			.gid = (unsigned)json_integer_value(json_object_get(one, "gid")),
-			.size = (uint64_t)json_integer_value(json_object_get(one, "size")),
-			.note = manifest_text(one, "target") ? manifest_text(one, "target")
-							     : manifest_text(one, "what"),
-		};
-		if (!x->path || x->path[0] != '/' || !x->kind || !x->origin || (sha256 && !sha256_valid(sha256)))
-			return err_set(e, -EINVAL, "entry %zu of the manifest is damaged", i + 1);
-		if (sha256)
-			memcpy(x->sha256, sha256, SHA256_HEX);
-	}
-	return 0;
-}
-
-struct ordered {
-	struct record r;
-	size_t i;
-};
-
-static int by_path_then_order(const void *a, const void *b)
-{
-	const struct ordered *x = a, *y = b;
-	int c = strcmp(x->r.path, y->r.path);
-
-	return c ? c : x->i < y->i ? -1 : 1;
-}
-
-void records_merge(struct records *r)
-{
-	_cleanup_free_ struct ordered *o = xcalloc(r->v.n, sizeof(*o));
-	size_t kept = 0;
-
-	for (size_t i = 0; i < r->v.n; i++)
-		o[i] = (struct ordered){ r->v.v[i], i };
-	if (r->v.n)
-		qsort(o, r->v.n, sizeof(*o), by_path_then_order);
-	for (size_t i = 0; i < r->v.n; i++)
-		if (i + 1 == r->v.n || !streq(o[i].r.path, o[i + 1].r.path))
-			r->v.v[kept++] = o[i].r;
-	r->v.n = kept;
 }

@@ -11,7 +11,6 @@
 #include "companion/bmap.h"
 
 enum { MOST_RANGES = 100 };
-static const size_t manifest_limit = 64 * MIB;
 static const uint64_t largest_image = 1024 * GIB;
 
 /* ---- the manifest as a lock ---- */
@@ -21,7 +20,7 @@ static int manifest_load(const char *path, json_t **ret, struct err *e)
 	_cleanup_free_ char *text = NULL;
 	json_error_t why;
 	size_t n;
-	int r = file_read(path, manifest_limit, &text, &n, e);
+	int r = file_read(path, MANIFEST_LIMIT, &text, &n, e);
 
 	if (r < 0)
 		return r;
@@ -91,13 +90,6 @@ int reproduce_lock(const char *manifest, const struct lock **ret, const char **r
 
 /* ---- file lists ---- */
 
-static bool same_record(const struct record *a, const struct record *b)
-{
-	return streq(a->kind, b->kind) && streq(a->origin, b->origin) && a->mode == b->mode && a->uid == b->uid &&
-	       a->gid == b->gid && a->size == b->size && streq(a->sha256, b->sha256) &&
-	       streq(str_or(a->note, ""), str_or(b->note, ""));
-}
-
 static const char *record_text(const struct record *x)
 {
 	return arena_printf("%s %04o %u:%u, %llu bytes%s%.12s, %s", x->kind, x->mode, x->uid, x->gid,
@@ -122,7 +114,7 @@ static int compare_files(const json_t *old, const json_t *new, struct findings *
 			finding_add(f, "files", x->path, "it was on the image and is no longer");
 		else if (c > 0)
 			finding_add(f, "files", y->path, "it was not on the image and is now");
-		else if (!same_record(x, y))
+		else if (!record_same(x, y))
 			finding_add(f, "files", x->path, "it was %s, and is %s", record_text(x), record_text(y));
 		i += c <= 0;
 		j += c >= 0;
@@ -224,7 +216,7 @@ static int compare_map(struct cow *again, const char *path, struct findings *f, 
 	struct bmap map = { 0 };
 	struct bmap_check check = { .map = &map, .where = path, .findings = f };
 	size_t n;
-	int r = file_read(path, manifest_limit, &text, &n, e);
+	int r = file_read(path, BMAP_LIMIT, &text, &n, e);
 
 	if (r == 0)
 		r = bmap_read(text, n, &map, e);

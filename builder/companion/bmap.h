@@ -11,6 +11,9 @@
 #include "companion/digests.h"
 #include "space/space.h"
 
+/* The most that is read of one. */
+enum { BMAP_LIMIT = 64 * 1024 * 1024 };
+
 /* The text for an image of these digests, of which FREE matters to nobody. */
 void bmap_write(const struct digests *d, const struct ranges *free, struct strbuf *out);
 

@@ -19,12 +19,10 @@
 #define COMPANION_COMPANION_H
 
 #include "base/findings.h"
+#include "card/records.h"
 #include "companion/digests.h"
 #include "crypto/sign.h"
 #include "plan/plan.h"
-
-/* Where the manifest lies on the card. */
-#define MANIFEST_PATH "/etc/pibuild/manifest.json"
 
 /* In the order they are written: each may speak of those before it. */
 enum companion {

@@ -141,7 +141,7 @@ static void read_card(struct look *l)
 		return;
 	root = &d.parts[d.n - 1];
 	if (ext4_open(l->image, root->start, root->size, EXT4_READ, 1, &fs, &ignored) == 0 &&
-	    (!ext4_exists(fs, MANIFEST_PATH) || ext4_read(fs, MANIFEST_PATH, companion_limit, &l->card, &ignored) < 0 ||
+	    (!ext4_exists(fs, MANIFEST_PATH) || ext4_read(fs, MANIFEST_PATH, MANIFEST_LIMIT, &l->card, &ignored) < 0 ||
 	     !l->card.s))
 		strbuf_adds(&l->card, "");
 }

@@ -74,10 +74,6 @@ int card_compare(struct card *a, const struct seen *x, struct card *b, const str
 /* A card without one leaves *RET NULL. Class VERIFY when it is none that can be read. TEXT (may be NULL) gets it as it
  * is. */
 int card_manifest(struct card *c, json_t **ret, struct records *records, struct strbuf *text, struct err *e);
-/* What is in it that nobody but root may know, so that the manifest holds no digest. */
-bool record_is_secret(const struct record *x);
-/* RECORDS as card_manifest() gives them: sorted. */
-const struct record *records_find(const struct records *r, const char *path);
 
 enum record_state { STATE_OK, STATE_CHANGED, STATE_MISSING, STATE_UNCHECKED, RECORD_STATE_COUNT };
 extern const char *const record_state_names[RECORD_STATE_COUNT];

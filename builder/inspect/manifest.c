@@ -7,8 +7,6 @@
 #include "base/sig.h"
 #include "inspect/card.h"
 
-enum { MANIFEST_LIMIT = 32 * 1024 * 1024 };
-
 const char *const record_state_names[RECORD_STATE_COUNT] = { "ok", "changed", "missing", "present" };
 
 int card_manifest(struct card *c, json_t **ret, struct records *records, struct strbuf *text, struct err *e)
@@ -34,34 +32,6 @@ int card_manifest(struct card *c, json_t **ret, struct records *records, struct 
 	records_merge(records); /* sorted, whoever wrote it */
 	*ret = json_incref(j);
 	return 0;
-}
-
-bool record_is_secret(const struct record *x)
-{
-	return (streq(x->kind, "file") || streq(x->kind, "edit")) && !*x->sha256;
-}
-
-/* Index of the first record that is not before PATH. */
-static size_t first_from(const struct records *r, const char *path)
-{
-	size_t low = 0, high = r->v.n;
-
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-
-		if (strcmp(r->v.v[mid].path, path) < 0)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
-}
-
-const struct record *records_find(const struct records *r, const char *path)
-{
-	size_t i = first_from(r, path);
-
-	return i < r->v.n && streq(r->v.v[i].path, path) ? &r->v.v[i] : NULL;
 }
 
 /* ---- one record ---- */
@@ -151,10 +121,8 @@ enum record_state record_check(struct card *c, const struct record *x, const cha
 static bool declared(const struct records *records, const char *path)
 {
 	_cleanup_free_ char *below = xasprintf("%s/", path);
-	size_t i = first_from(records, below);
 
-	if (streq(path, MANIFEST_PATH) || records_find(records, path) ||
-	    (i < records->v.n && starts_with(records->v.v[i].path, below)))
+	if (streq(path, MANIFEST_PATH) || records_find(records, path) || records_have_below(records, path))
 		return true;
 	for (char *slash = strrchr(below, '/'); slash > below; slash = strrchr(below, '/')) {
 		const struct record *x;
