@@ -103,6 +103,15 @@ static bool is_loopback(uint32_t addr)
 	return addr >> 24 == 127 || addr >> 24 == 0;
 }
 
+/* Link-local addresses (RFC 3927), multicast and what is reserved above, the ends of the LAN. */
+static bool is_no_machine(const struct config *c, uint32_t addr)
+{
+	struct cidr lan = c->network.subnet;
+
+	return addr >> 16 == 0xa9fe || addr >> 28 >= 0xe ||
+	       (lan.set && lan.prefix < 31 && (addr == cidr_first(lan) || addr == cidr_last(lan)));
+}
+
 /* "cp-1, cp-2" */
 static const char *server_names(const struct config *c)
 {
@@ -134,6 +143,11 @@ static void check_endpoint_name(const struct check *x)
 	else if (streq(name, "localhost") || ends_with(name, ".localhost"))
 		fault_key(x->faults, c, "cluster.endpoint",
 			  "cluster.endpoint: %s is every machine itself; use the address of a server", name);
+	vec_foreach (n, &c->nodes)
+		if (n->role == ROLE_WORKER && n->name && streq(n->name, name))
+			fault_key(x->faults, c, "cluster.endpoint",
+				  "cluster.endpoint: %s is a worker, where no API listens; use a control-plane node",
+				  name);
 }
 
 static void check_endpoint_address(const struct check *x, uint32_t addr)
@@ -161,6 +175,10 @@ static void check_endpoint_address(const struct check *x, uint32_t addr)
 	if (is_loopback(addr))
 		fault_key(x->faults, c, "cluster.endpoint",
 			  "cluster.endpoint: %s is every machine itself; use the address of a server", text);
+	else if (is_no_machine(c, addr))
+		fault_key(x->faults, c, "cluster.endpoint",
+			  "cluster.endpoint: %s is no address that a machine can keep; use the address of a server",
+			  text);
 }
 
 /* By its address, or by its name where /etc/hosts of the others has it. */
@@ -278,6 +296,7 @@ static void check_static_needs(const struct check *x)
 {
 	const struct config *c = x->config;
 	const struct node_config *n = c->nodes.v;
+	const struct yaml_node *servers = yaml_find(c->doc, "network.nameservers");
 
 	while (n < c->nodes.v + c->nodes.n && !n->address.set)
 		n++;
@@ -289,7 +308,8 @@ static void check_static_needs(const struct check *x)
 			  "K3s does not "
 			  "start without a default route",
 			  str_or(n->name, "a node"));
-	if (!c->network.nameservers.n && !config_is_given(c, "network.nameservers"))
+	/* What is there but wrong has its own fault. */
+	if (!c->network.nameservers.n && !(servers && (servers->count || servers->type != YAML_SEQ)))
 		fault_key(x->faults, c, "network",
 			  "network.nameservers is missing: %s has a static address and would resolve no name; your "
 			  "router's address "
@@ -299,9 +319,18 @@ static void check_static_needs(const struct check *x)
 
 static void check_nameservers(const struct check *x)
 {
-	if (x->config->network.nameservers.n > 3)
-		note_key(x->faults, x->config, "network.nameservers[3]",
+	const struct config *c = x->config;
+
+	if (c->network.nameservers.n > 3)
+		note_key(x->faults, c, "network.nameservers[3]",
 			 "network.nameservers: pods and the C library use the first three only");
+	for (size_t i = 0; i < c->network.nameservers.n; i++)
+		vec_foreach (n, &c->nodes)
+			if (n->address.set && n->address.addr == c->network.nameservers.v[i])
+				note_key(x->faults, c, arena_printf("network.nameservers[%zu]", i),
+					 "network.nameservers[%zu]: %s is %s, where no name server runs at first boot, "
+					 "and a node needs names to fetch images; put your router's address here",
+					 i, TEXT_OF(n->address.addr), str_or(n->name, "a node"));
 }
 
 static void check_dhcp_range(const struct check *x)
@@ -515,12 +544,6 @@ static void check_cert_manager(const struct check *x)
 			  "certManager.zones: no issuer would serve them; add dns01");
 	if (c->cert_manager.wildcard && !c->cert_manager.zones.n)
 		fault_key(x->faults, c, "certManager.wildcard", "certManager.wildcard: for which domains? add zones");
-	if (c->cert_manager.email &&
-	    (ends_with(c->cert_manager.email, "@example.com") || ends_with(c->cert_manager.email, "@example.org") ||
-	     ends_with(c->cert_manager.email, "@example.net")))
-		note_key(x->faults, c, "certManager.email",
-			 "certManager.email: Let's Encrypt refuses accounts of %s; put your own address here",
-			 strchr(c->cert_manager.email, '@') + 1);
 }
 
 static void check_base(const struct check *x)

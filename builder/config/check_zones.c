@@ -65,9 +65,27 @@ static void check_domain(const struct check *x, const char *key, const char *dom
 			 key, top, domain);
 }
 
+/* An account's contact has to be in a domain of the internet, too. */
+static void check_email_domain(const struct check *x)
+{
+	const char *email = x->config->cert_manager.email, *domain = email ? strchr(email, '@') + 1 : NULL;
+	bool refused = false;
+
+	for (size_t i = 0; domain && i < ARRAY_SIZE(reserved); i++)
+		refused |= is_below(domain, reserved[i].domain);
+	for (size_t i = 0; domain && i < ARRAY_SIZE(documentation); i++)
+		refused |= is_below(domain, documentation[i]);
+	if (refused)
+		note_key(x->faults, x->config, "certManager.email",
+			 "certManager.email: Let's Encrypt refuses accounts of %s; put your own address here", domain);
+}
+
 void check_zones(const struct check *x)
 {
 	const struct config *c = x->config;
+
+	if (c->cert_manager.enabled)
+		check_email_domain(x);
 
 	if (!c->cert_manager.staging && !c->cert_manager.production)
 		return;

@@ -83,8 +83,8 @@ static const char *check_interface(const char *text)
 
 static const char *check_ssid(const char *text)
 {
-	if (strlen(text) > 32)
-		return "the name of a Wi-Fi network has at most 32 bytes";
+	if (!*text || strlen(text) > 32)
+		return "the name of a Wi-Fi network has 1 to 32 bytes";
 	for (const unsigned char *p = (const unsigned char *)text; *p; p++)
 		if (*p < 0x20 || *p == 0x7f)
 			return "the name of a Wi-Fi network cannot hold control characters";

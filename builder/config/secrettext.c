@@ -101,8 +101,19 @@ static const char *line_fault(const char *s, size_t n, const char *path)
 	return NULL;
 }
 
+/* "CLOUDFLARE_API_TOKEN=...": all capitals or none, as nearly no token starts that has a '=' within. */
+static bool is_assignment(const char *s, size_t n)
+{
+	size_t name = strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_");
+
+	name = name ? name : strspn(s, "abcdefghijklmnopqrstuvwxyz_");
+	return name >= 4 && name + 1 < n && s[name] == '=' && s[name + 1] != '=';
+}
+
 static const char *token_fault(const char *s, size_t n)
 {
+	if (is_assignment(s, n))
+		return "is a line NAME=SECRET, as for a shell; leave what stands behind the '='";
 	if (isblank((unsigned char)s[0]) || isblank((unsigned char)s[n - 1]))
 		return "has blanks around the secret, which would be a part of it; remove them";
 	if (is_quote(s[0]) || is_quote(s[n - 1]))

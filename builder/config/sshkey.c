@@ -222,6 +222,9 @@ const char *value_ssh_file_fault(const char *text, const char *path)
 		i++;
 	if (i == ARRAY_SIZE(foreign))
 		return NULL;
+	if (!foreign[i].cure && path && ends_with(path, ".pub"))
+		return arena_printf("%s is %s, %s the public key that belongs to it", subject, foreign[i].is,
+				    no_private);
 	if (!foreign[i].cure)
 		return arena_printf("%s is %s, %s %s%s", subject, foreign[i].is, no_private,
 				    path ? path_base(path) : "the .pub file beside it", path ? ".pub" : "");
@@ -238,6 +241,14 @@ static const char *start_fault(const char *line)
 {
 	size_t n = strcspn(line, " \t");
 
+	for (size_t i = 0; i < n; i++)
+		if ((unsigned char)line[i] >= 0x80)
+			return "a character that is not ASCII stands at the start, perhaps a byte order mark or a "
+			       "blank that only looks like one; copy the line of the .pub file anew";
+	if (*line && strchr("\"'`", *line))
+		return "the key stands in quotes; remove them";
+	if (starts_with(line, "AAAA"))
+		return "the key's type is missing before it; copy the whole line of the .pub file";
 	if (starts_with(line, "ssh-dss"))
 		return "DSA keys are no longer accepted by OpenSSH; make a new one: ssh-keygen -t ed25519";
 	if (memmem(line, n, "-cert-v01@openssh.com", 21))

@@ -430,6 +430,16 @@ fine() {
 	[ -z "$stderr" ]
 }
 
+@test "an endpoint that no machine can keep, or that is a worker by name, is refused" {
+	change 's/  name: lab/&\n  endpoint: x/'
+	for address in 169.254.1.1 192.168.1.0 192.168.1.255 224.0.0.1 255.255.255.255; do
+		change "s/endpoint: .*/endpoint: $address/"
+		fault "cluster.yaml:4:13: error: cluster.endpoint: $address is no address that a machine can keep; use the address of a server"
+	done
+	change 's/endpoint: .*/endpoint: w-1/'
+	fault 'cluster.yaml:4:13: error: cluster.endpoint: w-1 is a worker, where no API listens; use a control-plane node'
+}
+
 @test "an endpoint that is no server is noted: somebody has to provide it" {
 	change 's/  name: lab/&\n  endpoint: 192.168.1.10/'
 	note 'cluster.yaml:4:13: note: cluster.endpoint: 192.168.1.10 is no server of this file: a load balancer or virtual address of yours has to lead from it to TCP 6443 of cp-1 before nodes can join'
@@ -917,9 +927,19 @@ wifi_worker() {
 	note 'cluster.yaml:14:9: note: network.wifi: every node has Ethernet and uses it; for Wi-Fi on all nodes set network.interface: wlan0'
 }
 
-@test "an e-mail address of example.com is noted" {
-	add 'certManager: {email: me@example.com}'
-	note 'cluster.yaml:24:22: note: certManager.email: Let'\''s Encrypt refuses accounts of example.com; put your own address here'
+@test "an e-mail address of a domain that nobody can prove to have is noted" {
+	add 'certManager: {email: me@x}'
+	for domain in example.com home.lan mail.fritz.box x.example.org; do
+		change "s/me@[a-z.]*/me@$domain/"
+		note "cluster.yaml:24:22: note: certManager.email: Let's Encrypt refuses accounts of $domain; put your own address here"
+	done
+}
+
+@test "a node that is its own name server is noted, an empty list of them is none" {
+	change 's/nameservers: .*/nameservers: [192.168.1.12, 192.168.1.1]/'
+	note 'cluster.yaml:14:17: note: network.nameservers[0]: 192.168.1.12 is w-1, where no name server runs at first boot, and a node needs names to fetch images; put your router'\''s address here'
+	change 's/nameservers: .*/nameservers: []/'
+	fault 'cluster.yaml:12:3: error: network.nameservers is missing: cp-1 has a static address and would resolve no name; your router'\''s address usually does'
 }
 
 @test "dedicated load balancers are noted" {

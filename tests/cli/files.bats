@@ -74,6 +74,8 @@ tokens() {
 		Windows line end|abcDEF123token\r\n|has line ends of Windows
 		double quotes|"abcDEF123token"\n|has quotes around the secret
 		single quotes|\x27abcDEF123token\x27\n|has quotes around the secret
+		a shell's line|CLOUDFLARE_API_TOKEN=abcDEF123token\n|is a line NAME=SECRET
+		certbot's line|dns_cloudflare_api_token=abcDEF123token\n|is a line NAME=SECRET
 		one quote|abcDEF123token"\n|has quotes around the secret
 		typographic quotes|“abcDEF123token”\n|holds a character that is not ASCII
 		a blank before|  abcDEF123token\n|has blanks around the secret
@@ -231,7 +233,7 @@ tokens() {
 		[ "$(cut -d ' ' -f 2 id.pub)" = "$(cut -d ' ' -f 2 rsa.pub)" ]
 	done
 	cp rsa id.pub
-	refused 'is a private key, which must never leave your computer; give id.pub.pub'
+	refused 'is a private key, which must never leave your computer; give the public key that belongs to it'
 }
 
 @test "SSH keys: the cures for byte order marks and UTF-16 mend the file; Windows line ends, comments and several keys are taken" {

@@ -251,7 +251,7 @@ print(c["main"]["WirelessEnabled"], c["main"]["NetworkingEnabled"])' w-1/$state)
 	fails 3 'cannot hold control characters' "$PIBUILD" check
 	cluster "$lan" "$router" "$dns" 'interface: wlan0' \
 		'wifi: {ssid: "123456789012345678901234567890é1", passphrase: {env: WIFI_PASSPHRASE}, country: DE}' -- "$static"
-	fails 3 'at most 32 bytes' "$PIBUILD" check
+	fails 3 'has 1 to 32 bytes' "$PIBUILD" check
 	cluster "$lan" "$router" "$dns" 'interface: wlan0' "$wlan" -- "$static"
 	WIFI_PASSPHRASE=short fails 3 '8 to 63 characters' "$PIBUILD" check
 	WIFI_PASSPHRASE=$'correct\nhorse' fails 3 'more than one line' "$PIBUILD" check

@@ -78,6 +78,7 @@ static const struct {
 	{ &kind_ssid, "12345678901234567890123456789012", true },
 	{ &kind_ssid, "123456789012345678901234567890123", false },
 	{ &kind_ssid, "a\nb", false },
+	{ &kind_ssid, "", false },
 	{ &kind_country, "DE", true },
 	{ &kind_country, "de", false },
 	{ &kind_email, "me@my-domain.org", true },
@@ -273,11 +274,22 @@ static const struct {
 	{ "a fingerprint", "SHA256:abcdef", "as a .pub file holds it" },
 	{ "two lines", "ssh-ed25519 AAAA\nssh-ed25519 AAAA", "one line" },
 	{ "nothing", "", "expected" },
+	{ "a byte order mark before it", "\xef\xbb\xbfssh-ed25519 AAAA", "not ASCII stands at the start" },
+	{ "a blank that is none",
+	  "ssh-ed25519\xc2\xa0"
+	  "AAAA",
+	  "not ASCII stands at the start" },
+	{ "quotes", "\"ssh-ed25519 AAAA\"", "in quotes; remove them" },
+	{ "no type", "AAAAC3NzaC1lZDI1NTE5AAAAI me", "type is missing" },
 	{ "only a type", "ssh-ed25519", "cut off" },
 };
 
 static void test_keys(void)
 {
+	CASE("a private key in a .pub file")
+	CHECK_STR(value_ssh_file_fault("-----BEGIN OPENSSH PRIVATE KEY-----", "id.pub"),
+		  "id.pub is a private key, which must never leave your computer; give the public key that belongs to "
+		  "it");
 	for (size_t i = 0; i < ARRAY_SIZE(key_rows); i++) {
 		CASE(arena_printf("SSH key: %s", key_rows[i].what))
 		{
