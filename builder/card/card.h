@@ -7,7 +7,7 @@
 #ifndef CARD_CARD_H
 #define CARD_CARD_H
 
-#include "artifact/artifact.h"
+#include "catalogue/artifact.h"
 #include "base/err.h"
 #include "base/util.h"
 

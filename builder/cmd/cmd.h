@@ -6,7 +6,7 @@
 #ifndef CMD_CMD_H
 #define CMD_CMD_H
 
-#include "artifact/artifact.h"
+#include "catalogue/artifact.h"
 #include "base/err.h"
 #include "base/progress.h"
 #include "cmd/init.h"

@@ -7,7 +7,7 @@
 #ifndef DEBIAN_DEBIAN_H
 #define DEBIAN_DEBIAN_H
 
-#include "artifact/artifact.h"
+#include "catalogue/artifact.h"
 
 /* Natively or through binfmt. False, too, without arch-test(1), which tells. */
 bool debian_runs_arm64(void);

@@ -10,7 +10,7 @@
 #ifndef NODE_NODE_H
 #define NODE_NODE_H
 
-#include "artifact/artifact.h"
+#include "catalogue/artifact.h"
 #include "board/board.h"
 #include "config/config.h"
 #include "secrets/secrets.h"

@@ -4,7 +4,7 @@
 #ifndef PLAN_PROJECT_H
 #define PLAN_PROJECT_H
 
-#include "artifact/artifact.h"
+#include "catalogue/artifact.h"
 #include "board/board.h"
 #include "config/config.h"
 #include "node/node.h"

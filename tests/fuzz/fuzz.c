@@ -8,8 +8,8 @@
 #include <sys/mman.h>
 
 #include "archive/archive.h"
-#include "artifact/internal.h"
-#include "artifact/oci.h"
+#include "catalogue/internal.h"
+#include "oci/oci.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "config/config.h"

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The parts of artifact/ that need no network: addresses, mirrors, checksum files, the files of the cache. */
+/* What needs no network: addresses, mirrors, checksum files, the files of the cache. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#include "artifact/internal.h"
+#include "catalogue/internal.h"
 #include "base/file.h"
 #include "check.h"
 

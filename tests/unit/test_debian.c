@@ -6,7 +6,7 @@
 #include <stdarg.h>
 #include <sys/stat.h>
 
-#include "artifact/debian.h"
+#include "lock/lock_debian.h"
 #include "base/file.h"
 #include "base/progress.h"
 #include "check.h"

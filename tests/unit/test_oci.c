@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Container images: names, tags, the documents of registries, and the archive that is made of them. */
-#include "artifact/oci.h"
+#include "oci/oci.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "artifact/job.h"
+#include "download/download.h"
 
 #include <errno.h>
 #include <sys/random.h>

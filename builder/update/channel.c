@@ -9,7 +9,7 @@
  */
 #include <errno.h>
 
-#include "artifact/internal.h"
+#include "catalogue/internal.h"
 #include "base/json.h"
 
 enum { MAX_DEPTH = 8 };

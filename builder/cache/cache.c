@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "artifact/internal.h"
+#include "catalogue/internal.h"
 #include "base/file.h"
 
 static const char objects_dir[] = "objects", tmp_dir[] = "tmp";

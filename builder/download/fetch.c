@@ -2,7 +2,7 @@
 /* Downloads, many at once: what has to be checked before the first, the loop over all jobs, and what went wrong. */
 #include <errno.h>
 
-#include "artifact/job.h"
+#include "download/download.h"
 #include "base/file.h"
 #include "base/progress.h"
 #include "base/sig.h"

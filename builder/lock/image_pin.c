@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which container image, under which tag, by which digest: catalogue and versions, looked up in the lock. */
-#include "artifact/oci.h"
+#include "oci/oci.h"
 
-#include "artifact/internal.h"
+#include "catalogue/internal.h"
 
 static bool all_of(const char *s, size_t n, const char *extra)
 {

@@ -4,8 +4,8 @@
 #include <sys/mman.h>
 
 #include "archive/archive.h"
-#include "artifact/internal.h"
-#include "artifact/oci.h"
+#include "catalogue/internal.h"
+#include "oci/oci.h"
 #include "base/file.h"
 
 static const uint64_t max_values = MIB;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "artifact/rows.h"
+#include "catalogue/rows.h"
 
 #include <errno.h>
 #include <stdarg.h>
 
-#include "artifact/internal.h"
+#include "catalogue/internal.h"
 
 static const char digest_prefix[] = "sha256:";
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "artifact/oci.h"
+#include "oci/oci.h"
 
 #include <errno.h>
 
-#include "artifact/internal.h"
+#include "catalogue/internal.h"
 #include "base/file.h"
 #include "base/json.h"
 

@@ -7,7 +7,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include "artifact/internal.h"
+#include "catalogue/internal.h"
 #include "base/file.h"
 #include "base/proc.h"
 

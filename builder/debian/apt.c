@@ -6,8 +6,8 @@
 #include <errno.h>
 #include <sys/stat.h>
 
-#include "artifact/debian.h"
-#include "artifact/internal.h"
+#include "lock/lock_debian.h"
+#include "catalogue/internal.h"
 #include "base/file.h"
 #include "base/proc.h"
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the files of this folder share. Lower files know nothing of higher ones: url < version < lock < cache <
  * signature < oci < http < registry < job < fetch < upstream < channel < choose < chart < resolve. */
-#ifndef ARTIFACT_INTERNAL_H
-#define ARTIFACT_INTERNAL_H
+#ifndef CATALOGUE_INTERNAL_H
+#define CATALOGUE_INTERNAL_H
 
-#include "artifact/artifact.h"
+#include "catalogue/artifact.h"
 
 /* A base that was given by path or URL takes the place of the catalogue's. */
 static inline bool artifact_in_force(const struct artifact *a, const struct config *c)

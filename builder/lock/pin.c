@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <sys/stat.h>
 
-#include "artifact/debian.h"
-#include "artifact/internal.h"
+#include "lock/lock_debian.h"
+#include "catalogue/internal.h"
 
 static const uint64_t max_own_base = 16 * GIB;
 

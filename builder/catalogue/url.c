@@ -2,7 +2,7 @@
 /* URLs as text: what is refused, versions filled in, mirrors applied. */
 #include <errno.h>
 
-#include "artifact/internal.h"
+#include "catalogue/internal.h"
 
 static const char scheme[] = "https://";
 static const char version_mark[] = "{version}";

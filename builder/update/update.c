@@ -3,9 +3,9 @@
 #include <errno.h>
 #include <time.h>
 
-#include "artifact/debian.h"
-#include "artifact/internal.h"
-#include "artifact/oci.h"
+#include "lock/lock_debian.h"
+#include "catalogue/internal.h"
+#include "oci/oci.h"
 #include "base/file.h"
 
 const char *const lock_change_names[LOCK_CHANGE_COUNT] = {

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The recipe, the lock's section and the pin of os.base: debian. */
-#include "artifact/debian.h"
+#include "lock/lock_debian.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <time.h>
 
-#include "artifact/internal.h"
-#include "artifact/rows.h"
+#include "catalogue/internal.h"
+#include "catalogue/rows.h"
 #include "base/data.h"
 
 /* Changes whenever the same packages and files would be made into other bytes. */

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <sys/mman.h>
 
-#include "artifact/internal.h"
+#include "catalogue/internal.h"
 #include "base/file.h"
 #include "base/json.h"
 

@@ -2,10 +2,10 @@
 #include <errno.h>
 #include <time.h>
 
-#include "artifact/debian.h"
-#include "artifact/internal.h"
-#include "artifact/oci.h"
-#include "artifact/rows.h"
+#include "lock/lock_debian.h"
+#include "catalogue/internal.h"
+#include "oci/oci.h"
+#include "catalogue/rows.h"
 #include "base/data.h"
 #include "base/file.h"
 

@@ -4,10 +4,10 @@
  * resolved by Debian's own apt, in a folder of its own, from archives whose signatures apt checks; what they are made
  * into is the business of builder/debian.
  */
-#ifndef ARTIFACT_DEBIAN_H
-#define ARTIFACT_DEBIAN_H
+#ifndef LOCK_LOCK_DEBIAN_H
+#define LOCK_LOCK_DEBIAN_H
 
-#include "artifact/artifact.h"
+#include "catalogue/artifact.h"
 #include "yaml/yaml.h"
 
 #define DEBIAN_BASE "debian"
@@ -52,7 +52,7 @@ int debian_check_lock(const struct catalogue *cat, const struct lock *l, const s
 int debian_update_lock(const struct catalogue *cat, const struct lock *old, const struct config *c,
 		       const struct lock_options *o, bool forced, struct lock_line *ret, struct err *e);
 
-/* Asks apt (artifact/debian_apt.c); needs the network, apt-get and the keyring. */
+/* Asks apt (debian/apt.c); needs the network, apt-get and the keyring. */
 int debian_resolve(const struct debian_recipe *recipe, const struct config *c, const char *version, int64_t now,
 		   struct debian_lock **ret, struct err *e);
 

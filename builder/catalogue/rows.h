@@ -3,8 +3,8 @@
  * Strict reading of small YAML maps into structs, by a table of rows: unknown keys (with the nearest known one),
  * missing keys and wrong values are errors of class CONFIG with file:line:col.
  */
-#ifndef ARTIFACT_ROWS_H
-#define ARTIFACT_ROWS_H
+#ifndef CATALOGUE_ROWS_H
+#define CATALOGUE_ROWS_H
 
 #include "yaml/yaml.h"
 

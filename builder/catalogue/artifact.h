@@ -10,8 +10,8 @@
  *
  * Nothing enters the cache under its final name (objects/ab/<sha256>) before its digest was seen to match.
  */
-#ifndef ARTIFACT_ARTIFACT_H
-#define ARTIFACT_ARTIFACT_H
+#ifndef CATALOGUE_ARTIFACT_H
+#define CATALOGUE_ARTIFACT_H
 
 #include "base/err.h"
 #include "base/util.h"
@@ -109,7 +109,7 @@ struct lock {
 	VEC(struct version_pin) versions; /* chosen by `lock`; may be none, as in the shipped lock */
 	VEC(struct lock_entry) entries;
 	VEC(struct lock_image) images;
-	const struct debian_lock *debian; /* NULL: no packages for os.base: debian (artifact/debian.h) */
+	const struct debian_lock *debian; /* NULL: no packages for os.base: debian (lock/lock_debian.h) */
 };
 /* FILE from --lock, else $PIBUILD_LOCK, else pibuild.lock beside the config when there, else the shipped one. C may be
  * NULL with a FILE. */

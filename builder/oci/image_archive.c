@@ -10,8 +10,8 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include "artifact/internal.h"
-#include "artifact/oci.h"
+#include "catalogue/internal.h"
+#include "oci/oci.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/sig.h"

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 
-#include "artifact/internal.h"
-#include "artifact/oci.h"
-#include "artifact/rows.h"
+#include "catalogue/internal.h"
+#include "oci/oci.h"
+#include "catalogue/rows.h"
 #include "base/data.h"
 
 static const char *const install_names[] = {

@@ -11,11 +11,11 @@
  *
  * What came so far stays in the part across attempts, sources and runs; only a matching digest gets it out of there.
  */
-#ifndef ARTIFACT_JOB_H
-#define ARTIFACT_JOB_H
+#ifndef DOWNLOAD_DOWNLOAD_H
+#define DOWNLOAD_DOWNLOAD_H
 
-#include "artifact/internal.h"
-#include "artifact/oci.h"
+#include "catalogue/internal.h"
+#include "oci/oci.h"
 #include "base/progress.h"
 
 enum job_state { JOB_WAITING, JOB_RUNNING, JOB_FINISHED, JOB_FAILED };

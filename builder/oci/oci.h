@@ -3,10 +3,10 @@
  * Container images as registries keep them: an index names one manifest per platform, a manifest names a config and
  * layers, everything by digest. Only the digest of the index is pinned; each document vouches for the next.
  */
-#ifndef ARTIFACT_OCI_H
-#define ARTIFACT_OCI_H
+#ifndef OCI_OCI_H
+#define OCI_OCI_H
 
-#include "artifact/artifact.h"
+#include "catalogue/artifact.h"
 
 /* Of an index or a manifest; layers of one image. */
 #define OCI_MAX_DOCUMENT (4 * MIB)
