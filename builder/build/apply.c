@@ -9,6 +9,7 @@
 #include "base/progress.h"
 #include "base/sig.h"
 #include "build/build.h"
+#include "oci/image_archive.h"
 
 enum { EDIT_LIMIT = 1024 * 1024, BOOT_FILE_LIMIT = 64 * 1024 * 1024 };
 

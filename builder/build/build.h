@@ -7,8 +7,8 @@
 #define BUILD_BUILD_H
 
 #include "archive/archive.h"
+#include "cache/cache.h"
 #include "card/records.h"
-#include "catalogue/artifact.h"
 #include "companion/companion.h"
 #include "disk/disk.h"
 #include "fs/fs.h"

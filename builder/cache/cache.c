@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "catalogue/internal.h"
+#include "cache/cache.h"
 #include "base/file.h"
 
 static const char objects_dir[] = "objects", tmp_dir[] = "tmp";

@@ -7,7 +7,8 @@
 #ifndef CARD_CARD_H
 #define CARD_CARD_H
 
-#include "catalogue/artifact.h"
+#include "crypto/digest.h"
+#include "lock/pin.h"
 #include "base/err.h"
 #include "base/util.h"
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 
-#include "catalogue/internal.h"
-#include "oci/oci.h"
+#include "catalogue/catalogue.h"
 #include "catalogue/rows.h"
 #include "base/data.h"
 
@@ -86,6 +85,30 @@ const struct artifact *catalogue_find(const struct catalogue *c, const char *nam
 		if (streq(a->name, name))
 			return a;
 	return NULL;
+}
+
+static bool all_of(const char *s, size_t n, const char *extra)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!((s[i] >= 'a' && s[i] <= 'z') || (s[i] >= '0' && s[i] <= '9') || strchr(extra, s[i])))
+			return false;
+	return n > 0;
+}
+
+bool image_name_valid(const char *name)
+{
+	const char *slash = strchr(name, '/');
+	size_t host = slash ? (size_t)(slash - name) : 0;
+
+	/* No part may be ".." or empty: the name becomes part of an address. */
+	return host && strlen(name) <= 255 && memchr(name, '.', host) && all_of(name, host, ".-:") &&
+	       all_of(slash + 1, strlen(slash + 1), "._-/") && !strstr(slash, "//") && !strstr(name, "..") &&
+	       !strstr(slash, "/.") && !ends_with(name, "/");
+}
+
+bool image_tag_valid(const char *tag)
+{
+	return strlen(tag) <= 128 && !strchr(".-", *tag) && all_of(tag, strlen(tag), "._-ABCDEFGHIJKLMNOPQRSTUVWXYZ");
 }
 
 /* What no single key can tell. */

@@ -4,7 +4,8 @@
 #include <errno.h>
 #include <stdarg.h>
 
-#include "catalogue/internal.h"
+#include "catalogue/url.h"
+#include "crypto/digest.h"
 
 static const char digest_prefix[] = "sha256:";
 

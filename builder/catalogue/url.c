@@ -2,7 +2,9 @@
 /* URLs as text: what is refused, versions filled in, mirrors applied. */
 #include <errno.h>
 
-#include "catalogue/internal.h"
+#include "catalogue/catalogue.h"
+#include "catalogue/url.h"
+#include "catalogue/version.h"
 
 static const char scheme[] = "https://";
 static const char version_mark[] = "{version}";
@@ -69,6 +71,11 @@ const char *expand_version(const char *template, const char *version, bool encod
 const char *artifact_url(const struct artifact *a, const char *version)
 {
 	return expand_version(a->url, version, true);
+}
+
+const char *artifact_purl(const struct artifact *a, const char *version)
+{
+	return a && a->purl ? expand_version(a->purl, version, true) : NULL;
 }
 
 const char *artifact_url_version(const struct artifact *a, const char *url, const char *like)

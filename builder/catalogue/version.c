@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Versions as text from outside: what may be one, and which is newer. */
-#include "catalogue/internal.h"
+#include "catalogue/version.h"
 
 enum { MAX_VERSION = 64, MAX_DIGITS = 8 };
 

@@ -6,7 +6,8 @@
 #ifndef CMD_CMD_H
 #define CMD_CMD_H
 
-#include "catalogue/artifact.h"
+#include "cache/cache.h"
+#include "download/fetch.h"
 #include "base/err.h"
 #include "base/progress.h"
 #include "cmd/init.h"

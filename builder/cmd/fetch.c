@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <sys/stat.h>
 
+#include "oci/oci.h"
 #include "base/json.h"
 #include "cmd/cmd.h"
 #include "plan/plan.h"

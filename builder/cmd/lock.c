@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "cmd/cmd.h"
+#include "update/update.h"
 
 static struct {
 	bool check, update, dry_run;

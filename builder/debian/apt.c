@@ -6,8 +6,9 @@
 #include <errno.h>
 #include <sys/stat.h>
 
-#include "lock/lock_debian.h"
-#include "catalogue/internal.h"
+#include "debian/debian.h"
+#include "catalogue/url.h"
+#include "crypto/digest.h"
 #include "base/file.h"
 #include "base/proc.h"
 

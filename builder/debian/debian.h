@@ -1,13 +1,41 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Makes the base of os.base: debian from its packages: mmdebstrap gives a folder in which arm64 programs run, the two
- * programs of configs/debian unpack and configure the packages there, and what comes out, a tar, is laid into an image
- * in the layout of Raspberry Pi OS. No root: mmdebstrap works in a user namespace then.
+ * os.base: debian. Nobody publishes that image: it is made here, of packages that the lock pins. Which ones is resolved
+ * by Debian's own apt, in a folder of its own, from archives whose signatures apt checks. mmdebstrap then gives a
+ * folder in which arm64 programs run, the two programs of configs/debian unpack and configure the packages there, and
+ * what comes out, a tar, is laid into an image in the layout of Raspberry Pi OS. No root: mmdebstrap works in a user
+ * namespace then.
  */
 #ifndef DEBIAN_DEBIAN_H
 #define DEBIAN_DEBIAN_H
 
-#include "catalogue/artifact.h"
+#include "cache/cache.h"
+#include "lock/lock_report.h"
+#include "lock/pin.h"
+#include "yaml/yaml.h"
+
+/* configs/debian/base.yaml. Lists are sequences of texts. */
+struct debian_recipe {
+	const char *api_version, *kind;
+	const char *mirror, *snapshot, *keyring;
+	const struct yaml_node *archives; /* a map from folder to list of suites */
+	const struct yaml_node *components, *packages;
+};
+int debian_recipe_load(struct debian_recipe **ret, struct err *e);
+
+/* A line of `lock --check`: MISSING when the lock has no packages for this version, or not all that are wanted now. */
+int debian_check_lock(const struct catalogue *cat, const struct lock *l, const struct config *c, struct lock_line *ret,
+		      struct err *e);
+/* A line of `lock`: what OLD has is kept unless it is stale or FORCED, else apt is asked. NOW is the time of the base.
+ */
+int debian_update_lock(const struct catalogue *cat, const struct lock *old, const struct config *c, int64_t now,
+		       bool offline, bool forced, struct lock_line *ret, struct err *e);
+
+/* Asks apt; needs the network, apt-get and the keyring. */
+int debian_resolve(const struct debian_recipe *recipe, const struct config *c, const char *version, int64_t now,
+		   struct debian_lock **ret, struct err *e);
+
+/* ---- the base, made ---- */
 
 /* Natively or through binfmt. False, too, without arch-test(1), which tells. */
 bool debian_runs_arm64(void);

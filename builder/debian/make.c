@@ -3,7 +3,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include "lock/lock_debian.h"
+#include "crypto/digest.h"
 #include "base/data.h"
 #include "base/file.h"
 #include "base/log.h"

@@ -14,9 +14,12 @@
 #ifndef DOWNLOAD_DOWNLOAD_H
 #define DOWNLOAD_DOWNLOAD_H
 
-#include "catalogue/internal.h"
-#include "oci/oci.h"
+#include "crypto/digest.h"
 #include "base/progress.h"
+#include "cache/cache.h"
+#include "download/fetch.h"
+#include "download/http.h"
+#include "download/token.h"
 
 enum job_state { JOB_WAITING, JOB_RUNNING, JOB_FINISHED, JOB_FAILED };
 enum stop_reason { STOP_NONE, STOP_LENGTH, STOP_LIMIT, STOP_RANGE, STOP_WRITE };

@@ -3,6 +3,9 @@
 #include <errno.h>
 
 #include "download/download.h"
+#include "download/signature.h"
+#include "lock/pin.h"
+#include "oci/oci.h"
 #include "base/file.h"
 #include "base/progress.h"
 #include "base/sig.h"
@@ -206,21 +209,6 @@ void texts_done(struct texts *t)
 }
 
 /* ---- pins ---- */
-
-int pins_check_locked(const struct pin *pins, size_t n, struct err *e)
-{
-	_cleanup_strbuf_ struct strbuf missing = { 0 };
-
-	for (size_t i = 0; i < n; i++)
-		if (!pins[i].sha256)
-			strbuf_addf(&missing, "%s%s %s", missing.n ? ", " : "", pins[i].name, pins[i].version);
-	if (!missing.n)
-		return 0;
-	return err_class(e, CLASS_VERIFY,
-			 "the lock does not pin %s: run `pibuild lock`, which looks the digests up from upstream's own "
-			 "checksum files",
-			 missing.s);
-}
 
 static int check_offline(const struct fetcher *f, const struct cache *c, struct err *e)
 {

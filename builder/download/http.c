@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <time.h>
 
-#include "catalogue/internal.h"
+#include "download/http.h"
 
 enum { MAX_REDIRECTS = 10, CONNECT_SECONDS = 15, STALL_SECONDS = 30, STALL_RATE = 1024 };
 

@@ -7,7 +7,8 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include "catalogue/internal.h"
+#include "download/signature.h"
+#include "crypto/digest.h"
 #include "base/file.h"
 #include "base/proc.h"
 

@@ -6,8 +6,8 @@
  */
 #include <errno.h>
 
-#include "catalogue/internal.h"
-#include "oci/oci.h"
+#include "download/token.h"
+#include "download/http.h"
 #include "base/json.h"
 
 enum { MAX_TOKEN_ANSWER = 64 * 1024, MAX_TOKEN = 16 * 1024 };

@@ -1,32 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which container image, under which tag, by which digest: catalogue and versions, looked up in the lock. */
-#include "oci/oci.h"
-
-#include "catalogue/internal.h"
-
-static bool all_of(const char *s, size_t n, const char *extra)
-{
-	for (size_t i = 0; i < n; i++)
-		if (!((s[i] >= 'a' && s[i] <= 'z') || (s[i] >= '0' && s[i] <= '9') || strchr(extra, s[i])))
-			return false;
-	return n > 0;
-}
-
-bool image_name_valid(const char *name)
-{
-	const char *slash = strchr(name, '/');
-	size_t host = slash ? (size_t)(slash - name) : 0;
-
-	/* No part may be ".." or empty: the name becomes part of an address. */
-	return host && strlen(name) <= 255 && memchr(name, '.', host) && all_of(name, host, ".-:") &&
-	       all_of(slash + 1, strlen(slash + 1), "._-/") && !strstr(slash, "//") && !strstr(name, "..") &&
-	       !strstr(slash, "/.") && !ends_with(name, "/");
-}
-
-bool image_tag_valid(const char *tag)
-{
-	return strlen(tag) <= 128 && !strchr(".-", *tag) && all_of(tag, strlen(tag), "._-ABCDEFGHIJKLMNOPQRSTUVWXYZ");
-}
+#include "catalogue/url.h"
+#include "lock/pin.h"
 
 const char *image_ref(const struct image_pin *p)
 {

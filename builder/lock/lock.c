@@ -2,10 +2,10 @@
 #include <errno.h>
 #include <time.h>
 
-#include "lock/lock_debian.h"
-#include "catalogue/internal.h"
-#include "oci/oci.h"
+#include "catalogue/catalogue.h"
 #include "catalogue/rows.h"
+#include "catalogue/version.h"
+#include "lock/lock.h"
 #include "base/data.h"
 #include "base/file.h"
 
@@ -162,7 +162,7 @@ static int read_lock(const struct yaml_node *doc, struct lock *l, struct err *e)
 	if (r == 0)
 		r = read_entries(yaml_get(doc, "artifacts"), l, e);
 	if (r == 0 && debian)
-		r = debian_read_lock(debian, &l->debian, e);
+		r = lock_read_debian(debian, &l->debian, e);
 	return r < 0 ? r : read_images(yaml_get(doc, "images"), l, e);
 }
 

@@ -3,8 +3,9 @@
 #include <errno.h>
 #include <sys/stat.h>
 
-#include "lock/lock_debian.h"
-#include "catalogue/internal.h"
+#include "catalogue/url.h"
+#include "crypto/digest.h"
+#include "lock/pin.h"
 
 static const uint64_t max_own_base = 16 * GIB;
 
@@ -58,11 +59,6 @@ int artifact_pin(const struct catalogue *cat, const struct lock *l, const struct
 	return 0;
 }
 
-const char *artifact_purl(const struct artifact *a, const char *version)
-{
-	return a && a->purl ? expand_version(a->purl, version, true) : NULL;
-}
-
 static const struct artifact *base_of_catalogue(const struct catalogue *cat, const char *name)
 {
 	const struct artifact *a = catalogue_find(cat, name);
@@ -112,4 +108,19 @@ int artifact_pin_base(const struct catalogue *cat, const struct lock *l, const s
 	if (r == 0)
 		*ret = p;
 	return r;
+}
+
+int pins_check_locked(const struct pin *pins, size_t n, struct err *e)
+{
+	_cleanup_strbuf_ struct strbuf missing = { 0 };
+
+	for (size_t i = 0; i < n; i++)
+		if (!pins[i].sha256)
+			strbuf_addf(&missing, "%s%s %s", missing.n ? ", " : "", pins[i].name, pins[i].version);
+	if (!missing.n)
+		return 0;
+	return err_class(e, CLASS_VERIFY,
+			 "the lock does not pin %s: run `pibuild lock`, which looks the digests up from upstream's own "
+			 "checksum files",
+			 missing.s);
 }

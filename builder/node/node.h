@@ -10,7 +10,7 @@
 #ifndef NODE_NODE_H
 #define NODE_NODE_H
 
-#include "catalogue/artifact.h"
+#include "lock/pin.h"
 #include "board/board.h"
 #include "config/config.h"
 #include "secrets/secrets.h"

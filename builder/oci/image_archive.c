@@ -10,8 +10,9 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include "catalogue/internal.h"
+#include "oci/image_archive.h"
 #include "oci/oci.h"
+#include "crypto/digest.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/sig.h"

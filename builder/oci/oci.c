@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "oci/oci.h"
+#include "crypto/digest.h"
 
 #include <errno.h>
 
-#include "catalogue/internal.h"
 #include "base/file.h"
 #include "base/json.h"
 

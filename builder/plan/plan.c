@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "oci/oci.h"
 #include "plan/plan.h"
 
 #include <sys/stat.h>

@@ -4,7 +4,8 @@
 #ifndef PLAN_PROJECT_H
 #define PLAN_PROJECT_H
 
-#include "catalogue/artifact.h"
+#include "lock/pin.h"
+#include "cache/cache.h"
 #include "board/board.h"
 #include "config/config.h"
 #include "node/node.h"

@@ -9,7 +9,8 @@
  */
 #include <errno.h>
 
-#include "catalogue/internal.h"
+#include "update/upstream.h"
+#include "catalogue/version.h"
 #include "base/json.h"
 
 enum { MAX_DEPTH = 8 };

@@ -4,8 +4,7 @@
 #include <sys/mman.h>
 
 #include "archive/archive.h"
-#include "catalogue/internal.h"
-#include "oci/oci.h"
+#include "update/upstream.h"
 #include "base/file.h"
 
 static const uint64_t max_values = MIB;

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <sys/mman.h>
 
-#include "catalogue/internal.h"
+#include "update/upstream.h"
 #include "base/file.h"
 #include "base/json.h"
 

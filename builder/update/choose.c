@@ -4,7 +4,8 @@
  * order of the catalogue. What is not decided yet counts as what it was; a version that follows another does not count
  * before its turn.
  */
-#include "catalogue/internal.h"
+#include "update/choose.h"
+#include "catalogue/version.h"
 #include "config/compat.h"
 
 const char *const version_state_names[VERSION_STATE_COUNT] = {

@@ -3,9 +3,13 @@
 #include <errno.h>
 #include <time.h>
 
-#include "lock/lock_debian.h"
-#include "catalogue/internal.h"
+#include "update/update.h"
+#include "update/choose.h"
+#include "update/upstream.h"
 #include "oci/oci.h"
+#include "debian/debian.h"
+#include "catalogue/url.h"
+#include "crypto/digest.h"
 #include "base/file.h"
 
 const char *const lock_change_names[LOCK_CHANGE_COUNT] = {
@@ -479,7 +483,7 @@ static int write_lock(const struct resolution *x, const struct lock_report *repo
 	if (images->count)
 		yaml_set(doc, "images", images);
 	if (debian)
-		yaml_set(doc, DEBIAN_BASE, debian_lock_yaml(debian));
+		yaml_set(doc, DEBIAN_BASE, lock_debian_yaml(debian));
 	yaml_emit(doc, comment, &out);
 	return file_publish(o->file, out.s, out.n, 0644, e);
 }
@@ -565,8 +569,8 @@ int lock_update(const struct catalogue *cat, const struct lock *old, const struc
 	r = resolve_all(&x, &l, ret, e);
 	texts_done(&l.texts);
 	if (r == 0 && streq(c->os.base, DEBIAN_BASE))
-		r = debian_update_lock(cat, &x.choice.lock, c, o, is_forced(o, DEBIAN_BASE, DEBIAN_BASE),
-				       vec_push(&ret->lines), e);
+		r = debian_update_lock(cat, &x.choice.lock, c, o->time, o->fetch.offline,
+				       is_forced(o, DEBIAN_BASE, DEBIAN_BASE), vec_push(&ret->lines), e);
 	if (r < 0)
 		return r;
 	if (streq(old->path, o->file))

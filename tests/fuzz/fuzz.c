@@ -8,7 +8,8 @@
 #include <sys/mman.h>
 
 #include "archive/archive.h"
-#include "catalogue/internal.h"
+#include "lock/pin.h"
+#include "update/upstream.h"
 #include "oci/oci.h"
 #include "base/file.h"
 #include "base/log.h"

@@ -5,7 +5,11 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#include "catalogue/internal.h"
+#include "catalogue/version.h"
+#include "cache/cache.h"
+#include "catalogue/url.h"
+#include "crypto/digest.h"
+#include "update/upstream.h"
 #include "base/file.h"
 #include "check.h"
 

@@ -6,10 +6,10 @@
 #include <stdarg.h>
 #include <sys/stat.h>
 
-#include "lock/lock_debian.h"
 #include "base/file.h"
 #include "base/progress.h"
 #include "check.h"
+#include "crypto/digest.h"
 #include "debian/debian.h"
 #include "disk/disk.h"
 
@@ -78,7 +78,7 @@ static void test_lock(void)
 	{
 		CHECK_STR(parse(HEAD SECTION ROW(BASH), &l), "");
 		CHECK(l && l->packages.n == 1 && l->time == 1790812800);
-		yaml_emit(debian_lock_yaml(l), NULL, &out);
+		yaml_emit(lock_debian_yaml(l), NULL, &out);
 		CHECK(strstr(out.s,
 			     "\n- {name: bash, version: \"5.2-1\", path: debian/pool/b/bash_5.2-1_arm64.deb, size: 12, "
 			     "sha256: "));

@@ -8,6 +8,8 @@
 
 #include "base/file.h"
 #include "check.h"
+#include "crypto/digest.h"
+#include "oci/image_archive.h"
 
 #define A	 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define B	 "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The lock (pibuild.lock): versions that were chosen, and url, size and digest of everything that is fetched. Entries
+ * for versions that are not in force may be there too.
+ */
+#ifndef LOCK_LOCK_H
+#define LOCK_LOCK_H
+
+#include "base/err.h"
+#include "base/util.h"
+#include "config/config.h"
+#include "yaml/yaml.h"
+
+/* The value of os.base, the key of the lock's section and of its version. */
+#define DEBIAN_BASE "debian"
+
+struct debian_package {
+	const char *name, *version;
+	const char *path; /* below the mirror, as its URL has it */
+	const char *sha256;
+	uint64_t size;
+};
+/* The section `debian` of a lock. */
+struct debian_lock {
+	const char *version; /* "trixie", "trixie-20261001T000000Z" */
+	const char *mirror;  /* ends with a slash */
+	int64_t time;	     /* when apt resolved it: the time of the base */
+	VEC(struct debian_package) packages;
+	const struct yaml_node *where;
+};
+
+struct lock_entry {
+	const char *name, *version, *url, *sha256, *source;
+	uint64_t size;		/* 0 = not known */
+	uint64_t raw_size;	/* of a compressed base; 0 = not known */
+	const char *raw_sha256; /* or NULL */
+	const struct yaml_node *where;
+};
+struct lock_image {
+	const char *name, *tag, *sha256, *source; /* sha256: of the index */
+	const struct yaml_node *for_versions;	  /* list: those of a chart that ask for this tag; NULL = not said */
+	const struct yaml_node *where;
+};
+struct lock {
+	bool built;			  /* what one image was built by: every entry is in force */
+	const char *path;		  /* NULL: an empty lock */
+	int64_t time;			  /* of the lock: the time of builds without SOURCE_DATE_EPOCH */
+	VEC(struct version_pin) versions; /* chosen by `lock`; may be none, as in the shipped lock */
+	VEC(struct lock_entry) entries;
+	VEC(struct lock_image) images;
+	const struct debian_lock *debian; /* NULL: no packages for os.base: debian */
+};
+/* FILE from --lock, else $PIBUILD_LOCK, else pibuild.lock beside the config when there, else the shipped one. C may be
+ * NULL with a FILE. */
+int lock_load(const char *file, const struct config *c, struct lock **ret, struct err *e);
+/* DIR/pibuild.lock of the config: where `lock` writes without --lock. */
+const char *lock_path_beside(const struct config *c);
+const struct lock_entry *lock_find(const struct lock *l, const char *name, const char *version);
+const struct lock_image *lock_find_image(const struct lock *l, const char *name, const char *tag);
+
+int lock_load_file(const char *path, struct lock **ret, struct err *e);
+int lock_load_shipped(struct lock **ret, struct err *e);
+
+/* "2026-10-07T00:00:00Z", on the arena. */
+const char *lock_time_text(int64_t t);
+int lock_read_time(const struct yaml_node *node, int64_t *ret, struct err *e);
+/* The section `debian`. */
+int lock_read_debian(const struct yaml_node *map, const struct debian_lock **ret, struct err *e);
+struct yaml_node *lock_debian_yaml(const struct debian_lock *l);
+
+#endif

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which version to go to. */
+#ifndef UPDATE_CHOOSE_H
+#define UPDATE_CHOOSE_H
+
+#include "update/update.h"
+#include "update/upstream.h"
+
+/* Of "NAME" or "NAME=VERSION". */
+struct wish {
+	const char *name, *version; /* VERSION may be NULL */
+};
+struct wish wish_of(const char *word);
+
+/* A chosen release whose digest its channel states. */
+struct stated {
+	const char *key, *source;
+	struct release release;
+};
+struct choice {
+	struct lock lock; /* OLD with the version of every key in use */
+	VEC(struct stated) releases;
+};
+/* What the channels say is fetched into TEXTS. */
+int choose_versions(const struct catalogue *cat, const struct lock *old, const struct config *c,
+		    const struct lock_options *o, struct texts *texts, struct lock_report *report, struct choice *ret,
+		    struct err *e);
+
+#endif

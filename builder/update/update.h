@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The lock as a task: made anew, moved to newer versions, judged. */
+#ifndef UPDATE_UPDATE_H
+#define UPDATE_UPDATE_H
+
+#include "download/fetch.h"
+#include "lock/lock_report.h"
+#include "lock/pin.h"
+
+struct lock_options {
+	const char *file; /* written here */
+	struct fetch_options fetch;
+	int64_t time;		  /* of the lock */
+	bool dry_run;		  /* write nothing */
+	bool update;		  /* follow the stable channels and look up again, not only what OLD lacks: */
+	const char *const *names; /* these versions, artifacts or images, or NAME=VERSION; none = all */
+	size_t n_names;
+};
+/* A lock for every artifact of the catalogue at the version in force: entries that OLD has are kept, others come from
+ * upstream's checksum files; container images, with airgap: true, from their registries. An update first moves
+ * versions that the config does not pin to the newest of their stable channel that fits the others: never to another
+ * major version, and back only when what is in force does not fit. Class CONFIG when the set does not fit. Written
+ * only when something changed or FILE is not there. */
+int lock_update(const struct catalogue *cat, const struct lock *old, const struct config *c,
+		const struct lock_options *o, struct lock_report *ret, struct err *e);
+/* What is MISSING or EDITED in L; KEPT otherwise. Class VERIFY, naming them, when there is any. */
+int lock_check(const struct catalogue *cat, const struct lock *l, const struct config *c, struct lock_report *ret,
+	       struct err *e);
+
+#endif
