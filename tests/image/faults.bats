@@ -147,8 +147,8 @@ own_base() {
 	[ "$(id -u)" -eq 0 ] || skip "needs root to make a small file system"
 	build --node w-1 -o elsewhere >/dev/null
 	mkdir small
-	run unshare -m bash -c 'mount -t tmpfs -o size=1m none small && "$0" --offline --progress none --cache "$CACHE" --node w-1 -o small; code=$?; ls -A small; exit $code' \
-		"$top/tests/lib/in-sandbox"
+	run unshare -m bash -c 'mount -t tmpfs -o size=1m none small && "$0" "$1" --offline --progress none --cache "$CACHE" --node w-1 -o small; code=$?; ls -A small; exit $code' \
+		"$top/tests/lib/in-sandbox" "$PIBUILD"
 	[ "$status" -eq 1 ]
 	[[ "$output" == *"make room"* ]]
 	[[ "$output" != *".img"$'\n'* ]]
@@ -157,7 +157,7 @@ own_base() {
 @test "a disk that fills up half-way leaves nothing" {
 	[ "$(id -u)" -eq 0 ] || skip "needs root to make a small file system"
 	build --node w-1 -o elsewhere >/dev/null
-	run bash -c 'ulimit -f 20000; "$0" --offline --progress none --cache "$CACHE" --node w-1 -o limited' "$top/tests/lib/in-sandbox"
+	run bash -c 'ulimit -f 20000; "$0" "$1" --offline --progress none --cache "$CACHE" --node w-1 -o limited' "$top/tests/lib/in-sandbox" "$PIBUILD"
 	[ "$status" -eq 1 ]
 	[ -z "$(ls -A limited)" ]
 }
@@ -165,7 +165,7 @@ own_base() {
 @test "a read-only output folder is told before anything is downloaded" {
 	[ "$(id -u)" -eq 0 ] || skip "needs root to mount"
 	mkdir ro
-	run unshare -m bash -c 'mount -t tmpfs -o ro none ro && "$0" --progress none --cache fresh --node w-1 -o ro' "$top/tests/lib/in-sandbox"
+	run unshare -m bash -c 'mount -t tmpfs -o ro none ro && "$0" "$1" --progress none --cache fresh --node w-1 -o ro' "$top/tests/lib/in-sandbox" "$PIBUILD"
 	[ "$status" -eq 1 ]
 	[[ "$output" == *"output folder ro"* ]]
 	[ ! -e fresh ]
@@ -184,7 +184,7 @@ own_base() {
 
 # hostile NAME: an archive in place of the helm release, with a lock that pins it.
 with_helm() {
-	sandbox -- bash -c '
+	own_sandbox -- bash -c '
 		file=$PIBUILD_SANDBOX/www/get.helm.sh/helm-v3.22.0-linux-arm64.tar.gz
 		mkdir -p "${file%/*}" && cp "$1" "$file"
 		python3 - "$PIBUILD_LOCK" "$(sha256sum <"$1" | cut -d" " -f1)" <<-EOT >lock

@@ -417,7 +417,7 @@ on_terminal() {
 	run flash "$image" "$loop"
 	[ "$status" = 0 ]
 	[[ "$output" == *"$loop holds w-1 of lab, written 20"*"it becomes cp-1"* ]]
-	refuses "with --yes nobody is asked for the next card" on_terminal '' "$top/scripts/sandbox" -- "$PIBUILD" --cache cache flash \
+	refuses "with --yes nobody is asked for the next card" on_terminal '' "$top/tests/lib/in-sandbox" "$PIBUILD" --cache cache flash \
 		--all --yes --serial "$(identity "$loop")" "$loop"
 	[[ "$output" != *"press Enter"* ]]
 }

@@ -44,8 +44,19 @@ write_cluster() {
 	} >cluster.yaml
 }
 
-# sandbox [OPTION]... -- COMMAND: the stand-in releases on loopback.
+# sandbox [OPTION]... -- COMMAND: the stand-in releases on loopback. Without options in the one that scripts/run-tests keeps for all
+# tests, if it runs them.
 sandbox() {
+	if [ -n "${SHARED_SANDBOX:-}" ] && [ "$1" = -- ]; then
+		shift
+		"$top/tests/lib/in-sandbox" "$@"
+	else
+		own_sandbox "$@"
+	fi
+}
+
+# own_sandbox [OPTION]... -- COMMAND: for a test that looks at the server, or gives it other files.
+own_sandbox() {
 	"$top/scripts/sandbox" "$@"
 }
 
