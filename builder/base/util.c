@@ -287,3 +287,26 @@ double now_seconds(void)
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
+
+static const char utc_form[] = "%Y-%m-%dT%H:%M:%SZ";
+
+const char *utc_text(int64_t t)
+{
+	time_t when = (time_t)t;
+	char text[32];
+	struct tm tm;
+
+	strftime(text, sizeof(text), utc_form, gmtime_r(&when, &tm));
+	return arena_strdup(text);
+}
+
+bool utc_parse(const char *s, int64_t *ret)
+{
+	struct tm tm = { 0 };
+	const char *end = strptime(s, utc_form, &tm);
+
+	if (!end || *end)
+		return false;
+	*ret = timegm(&tm);
+	return true;
+}

@@ -110,6 +110,9 @@ void strbuf_done(struct strbuf *b);
 /* "1.2 GiB", "71.4 MiB", "12 B". Returns BUF. */
 #define SIZE_TEXT_MAX 32
 char *size_text(uint64_t bytes, char buf[SIZE_TEXT_MAX]);
+/* Seconds since 1970 as "2026-10-07T00:00:00Z", on the arena, and back; false when S is written otherwise. */
+const char *utc_text(int64_t t);
+bool utc_parse(const char *s, int64_t *ret);
 
 /* Puts '?' for control characters (C0, DEL and, in UTF-8, C1), which would command a terminal, and for those that turn
  * text round. Returns S. */

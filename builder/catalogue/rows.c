@@ -177,6 +177,13 @@ int rows_read(const struct yaml_node *map, const struct row *rows, size_t n, voi
 	return r;
 }
 
+int rows_read_time(const struct yaml_node *node, int64_t *ret, struct err *e)
+{
+	if (node->type == YAML_SCALAR && utc_parse(node->text, ret))
+		return 0;
+	return rows_fault(e, node, "time is written like 2026-10-07T00:00:00Z");
+}
+
 int rows_check_kind(const struct yaml_node *doc, const char *kind, struct err *e)
 {
 	const char *const want[][2] = { { "apiVersion", "pibuild/v1" }, { "kind", kind } };

@@ -39,6 +39,9 @@ int rows_read(const struct yaml_node *map, const struct row *rows, size_t n, voi
 /* Class CONFIG with the position of NODE. */
 int rows_fault(struct err *e, const struct yaml_node *node, const char *fmt, ...) _printf_(3, 4);
 
+/* A time written like 2026-10-07T00:00:00Z, in seconds since 1970. */
+int rows_read_time(const struct yaml_node *node, int64_t *ret, struct err *e);
+
 /* Refuses a document that is not `apiVersion: pibuild/v1` and `kind: KIND`. */
 int rows_check_kind(const struct yaml_node *doc, const char *kind, struct err *e);
 

@@ -125,13 +125,14 @@ void cmd_identify(const char *disk, struct card_identity *ret)
 /* "2026-11-28T14:02:07Z" of a record in local time, to the minute; NULL when it is none. */
 static const char *local_time(const char *utc)
 {
-	struct tm tm = { 0 };
 	char text[32];
+	int64_t seconds;
+	struct tm tm;
 	time_t t;
 
-	if (!utc || !strptime(utc, "%Y-%m-%dT%H:%M:%SZ", &tm))
+	if (!utc || !utc_parse(utc, &seconds))
 		return NULL;
-	t = timegm(&tm);
+	t = (time_t)seconds;
 	return strftime(text, sizeof(text), "%Y-%m-%d %H:%M", localtime_r(&t, &tm)) ? arena_strdup(text) : NULL;
 }
 

@@ -22,12 +22,12 @@ static const struct option plan_options[] = {
 };
 
 /* Seconds since 1970 of a record's time; 0 = none. */
-static time_t time_of(const json_t *record)
+static int64_t time_of(const json_t *record)
 {
-	struct tm tm = { 0 };
 	const char *text = json_string_value(json_object_get(record, "time"));
+	int64_t t;
 
-	return text && strptime(text, "%Y-%m-%dT%H:%M:%SZ", &tm) ? timegm(&tm) : 0;
+	return text && utc_parse(text, &t) ? t : 0;
 }
 
 /* The card of each node that has one, by the record of flashing, and the last try where that was all. "older" is true

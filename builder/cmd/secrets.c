@@ -46,16 +46,6 @@ static int find_secrets(const struct cmd_options *o, const char **ret, struct er
 	return r;
 }
 
-static const char *time_text(int64_t seconds)
-{
-	time_t t = (time_t)seconds;
-	struct tm tm;
-	char buf[32];
-
-	strftime(buf, sizeof(buf), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&t, &tm));
-	return arena_strdup(buf);
-}
-
 /* ---- new ---- */
 
 static int secrets_new(const struct cmd_options *o, struct err *e)
@@ -87,8 +77,8 @@ static const char *shown(const struct cmd_options *o, const char *value)
 static json_t *cert_json(const struct cmd_options *o, const struct key_pair *pair, const struct pki_cert *c)
 {
 	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "commonName", c->common_name, "notBefore",
-			 time_text(c->valid.from), "notAfter", time_text(c->valid.to), "sha256", c->sha256,
-			 "certificate", pair->cert, "key", shown(o, pair->key));
+			 utc_text(c->valid.from), "notAfter", utc_text(c->valid.to), "sha256", c->sha256, "certificate",
+			 pair->cert, "key", shown(o, pair->key));
 }
 
 static int show_json(const struct cmd_options *o, const struct secrets *s, const struct pki_cert *certs, struct err *e)
@@ -101,7 +91,7 @@ static int show_json(const struct cmd_options *o, const struct secrets *s, const
 	vec_foreach (n, &s->nodes)
 		json_object_set_new(nodes, n->node, json_string(shown(o, n->password)));
 	return json_print(json_pack("{s:s, s:s, s:s, s:{s:s, s:s}, s:o, s:o, s:s, s:o}", "file", s->path, "created",
-				    time_text(s->created), "caHash", s->ca_hash, "tokens", "server",
+				    utc_text(s->created), "caHash", s->ca_hash, "tokens", "server",
 				    shown(o, s->server_token), "agent", shown(o, s->agent_token), "ca", cas, "admin",
 				    cert_json(o, &s->admin, &certs[SECRET_CA_COUNT]), "serviceAccountKey",
 				    shown(o, s->service_key), "nodes", nodes),
@@ -111,10 +101,10 @@ static int show_json(const struct cmd_options *o, const struct secrets *s, const
 static int show_text(const struct cmd_options *o, const struct secrets *s, const struct pki_cert *certs)
 {
 	printf("file: %s\ncreated: %s\nCA hash: %s\n\nserver token: %s\nagent token: %s\n", s->path,
-	       time_text(s->created), s->ca_hash, shown(o, s->server_token), shown(o, s->agent_token));
+	       utc_text(s->created), s->ca_hash, shown(o, s->server_token), shown(o, s->agent_token));
 	for (size_t i = 0; i < SECRET_CERT_COUNT; i++) {
 		printf("\n%s: %s\n  valid: %s to %s\n  sha256: %s\n  key: %s\n", secret_certs[i].title,
-		       certs[i].common_name, time_text(certs[i].valid.from), time_text(certs[i].valid.to),
+		       certs[i].common_name, utc_text(certs[i].valid.from), utc_text(certs[i].valid.to),
 		       certs[i].sha256, secrets_opt.show_secrets ? "" : SECRETS_MASK);
 		if (secrets_opt.show_secrets)
 			fputs(secrets_pair(s, &secret_certs[i])->key, stdout);

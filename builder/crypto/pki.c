@@ -11,15 +11,6 @@
 
 enum { SERIAL_BITS = 127, RSA_BITS = 2048 };
 
-int pki_fault(struct err *e, const char *what)
-{
-	unsigned long code = ERR_get_error();
-	const char *reason = code ? ERR_reason_error_string(code) : NULL;
-
-	ERR_clear_error();
-	return err_set(e, -EINVAL, "%s%s%s%s", what, reason ? " (" : "", str_or(reason, ""), reason ? ")" : "");
-}
-
 /* ---- to PEM ---- */
 
 static const char *bio_text(BIO *b)

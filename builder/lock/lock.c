@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
-#include <time.h>
 
 #include "catalogue/catalogue.h"
 #include "catalogue/rows.h"
@@ -48,27 +47,6 @@ const struct lock_image *lock_find_image(const struct lock *l, const char *name,
 		if (streq(x->name, name) && streq(x->tag, tag))
 			return x;
 	return NULL;
-}
-
-const char *lock_time_text(int64_t t)
-{
-	time_t when = (time_t)t;
-	char text[32];
-	struct tm tm;
-
-	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&when, &tm));
-	return arena_strdup(text);
-}
-
-int lock_read_time(const struct yaml_node *node, int64_t *ret, struct err *e)
-{
-	struct tm tm = { 0 };
-	const char *end = node->type == YAML_SCALAR ? strptime(node->text, "%Y-%m-%dT%H:%M:%SZ", &tm) : NULL;
-
-	if (!end || *end)
-		return rows_fault(e, node, "time is written like 2026-10-07T00:00:00Z");
-	*ret = timegm(&tm);
-	return 0;
 }
 
 static int read_entries(const struct yaml_node *list, struct lock *l, struct err *e)
@@ -156,7 +134,7 @@ static int read_lock(const struct yaml_node *doc, struct lock *l, struct err *e)
 		if (!yaml_get(doc, keys[i]))
 			r = rows_fault(e, doc, "the key '%s' is missing", keys[i]);
 	if (r == 0)
-		r = lock_read_time(yaml_get(doc, "time"), &l->time, e);
+		r = rows_read_time(yaml_get(doc, "time"), &l->time, e);
 	if (r == 0)
 		r = read_versions(yaml_get(doc, "versions"), l, e);
 	if (r == 0)

@@ -61,11 +61,10 @@ const struct lock_image *lock_find_image(const struct lock *l, const char *name,
 int lock_load_file(const char *path, struct lock **ret, struct err *e);
 int lock_load_shipped(struct lock **ret, struct err *e);
 
-/* "2026-10-07T00:00:00Z", on the arena. */
-const char *lock_time_text(int64_t t);
-int lock_read_time(const struct yaml_node *node, int64_t *ret, struct err *e);
 /* The section `debian`. */
 int lock_read_debian(const struct yaml_node *map, const struct debian_lock **ret, struct err *e);
 struct yaml_node *lock_debian_yaml(const struct debian_lock *l);
+/* L's section if it is of VERSION, else NULL. */
+const struct debian_lock *lock_debian_of(const struct lock *l, const char *version);
 
 #endif

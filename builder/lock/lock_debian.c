@@ -1,21 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The lock's section `debian`, and what it pins: the base of os.base: debian and its packages. */
-#include <errno.h>
-#include <fcntl.h>
-#include <time.h>
+/* The lock's section `debian`: the packages of os.base: debian. */
 
 #include "catalogue/url.h"
-#include "crypto/digest.h"
-#include "lock/pin.h"
+#include "lock/lock.h"
 #include "catalogue/rows.h"
-#include "base/data.h"
-
-/* Changes whenever the same packages and files would be made into other bytes. */
-static const char base_format[] = "pibuild debian base 1";
-
-static const char *const debian_files[] = { "base.yaml", "unpack", "configure", NULL };
-
-/* ---- the section ---- */
 
 #define AT(member) offsetof(struct debian_package, member)
 static const struct row package_rows[] = {
@@ -72,7 +60,7 @@ int lock_read_debian(const struct yaml_node *map, const struct debian_lock **ret
 	int r = rows_read(map, section_rows, ARRAY_SIZE(section_rows), &s, e);
 
 	if (r == 0)
-		r = lock_read_time(yaml_get(map, "time"), &l->time, e);
+		r = rows_read_time(yaml_get(map, "time"), &l->time, e);
 	if (r == 0 && !ends_with(s.mirror, "/"))
 		r = rows_fault(e, yaml_get(map, "mirror"), "'%s' does not end with a slash", s.mirror);
 	if (r == 0 && (s.packages->type != YAML_SEQ || !s.packages->count))
@@ -94,7 +82,7 @@ struct yaml_node *lock_debian_yaml(const struct debian_lock *l)
 
 	yaml_set(map, "version", yaml_str(l->version));
 	yaml_set(map, "mirror", yaml_str(l->mirror));
-	yaml_set(map, "time", yaml_str(lock_time_text(l->time)));
+	yaml_set(map, "time", yaml_str(utc_text(l->time)));
 	list = yaml_set(map, "packages", yaml_seq());
 	vec_foreach (p, &l->packages) {
 		struct yaml_node *m = yaml_append(list, yaml_map());
@@ -109,81 +97,7 @@ struct yaml_node *lock_debian_yaml(const struct debian_lock *l)
 	return map;
 }
 
-/* ---- pin ---- */
-
-static int hash_file(struct sha256 *s, const char *name, struct err *e)
-{
-	_cleanup_close_ int fd = -1;
-	const char *path;
-	int r = data_path(arena_printf("configs/debian/%s", name), &path, e);
-
-	if (r < 0)
-		return r;
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return err_errno(e, -errno, "cannot open %s", path);
-	return sha256_add_fd(s, fd, UINT64_MAX, path, e);
-}
-
-/* Everything that decides the bytes of the base. */
-static int base_digest(const struct debian_lock *l, char hex[SHA256_HEX], struct err *e)
-{
-	_cleanup_(sha256_done) struct sha256 s;
-	const char *line = arena_printf("%s\n%s\n%lld\n", base_format, l->version, (long long)l->time);
-	int r = 0;
-
-	sha256_init(&s);
-	sha256_update(&s, line, strlen(line));
-	vec_foreach (p, &l->packages) {
-		line = arena_printf("%s %s %s\n", p->name, p->version, p->sha256);
-		sha256_update(&s, line, strlen(line));
-	}
-	for (size_t i = 0; r == 0 && debian_files[i]; i++)
-		r = hash_file(&s, debian_files[i], e);
-	if (r == 0)
-		sha256_final(&s, hex);
-	return r;
-}
-
-static const struct pin *package_pins(const struct debian_lock *l)
-{
-	struct pin *pins = arena_alloc(l->packages.n * sizeof(*pins));
-	size_t i = 0;
-
-	vec_foreach (p, &l->packages)
-		pins[i++] = (struct pin){
-			.name = p->name,
-			.version = p->version,
-			.url = arena_printf("%s%s", l->mirror, p->path),
-			.sha256 = p->sha256,
-			.size = p->size,
-			.max_size = p->size,
-			.is_part = true,
-		};
-	return pins;
-}
-
 const struct debian_lock *lock_debian_of(const struct lock *l, const char *version)
 {
 	return l->debian && streq(l->debian->version, version) ? l->debian : NULL;
-}
-
-int debian_pin(const struct catalogue *cat, const struct lock *l, const struct config *c, struct pin *ret,
-	       struct err *e)
-{
-	struct pin p = { .name = DEBIAN_BASE, .version = artifact_version(cat, l, c, DEBIAN_BASE) };
-	const struct debian_lock *d = lock_debian_of(l, p.version);
-	char hex[SHA256_HEX];
-	int r = d ? base_digest(d, hex, e) : 0;
-
-	if (r < 0)
-		return r;
-	if (d) {
-		p.sha256 = arena_strdup(hex);
-		p.parts = package_pins(d);
-		p.n_parts = d->packages.n;
-		p.time = d->time;
-	}
-	*ret = p;
-	return 0;
 }

@@ -99,8 +99,11 @@ int artifact_pin_base(const struct catalogue *cat, const struct lock *l, const s
 
 	if (base_of_catalogue(cat, base))
 		return artifact_pin(cat, l, c, base, ret, e);
-	if (streq(base, DEBIAN_BASE))
-		return debian_pin(cat, l, c, ret, e);
+	if (streq(base, DEBIAN_BASE)) {
+		const char *version = artifact_version(cat, l, c, base);
+
+		return debian_pin(lock_debian_of(l, version), version, ret, e);
+	}
 	if (!p.sha256 || !sha256_valid(p.sha256))
 		return err_class(e, CLASS_CONFIG, "os.base: %s needs os.sha256: what `sha256sum FILE` prints", base);
 	p.version = arena_strndup(p.sha256, 12);

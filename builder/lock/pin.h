@@ -34,12 +34,9 @@ int artifact_pin(const struct catalogue *cat, const struct lock *l, const struct
 		 struct pin *ret, struct err *e);
 int artifact_pin_base(const struct catalogue *cat, const struct lock *l, const struct config *c, struct pin *ret,
 		      struct err *e);
-/* The base that is made of packages, with its packages; without any, and without a digest, when L has none for the
- * version in force. */
-int debian_pin(const struct catalogue *cat, const struct lock *l, const struct config *c, struct pin *ret,
-	       struct err *e);
-/* L's section if it is of VERSION, else NULL. */
-const struct debian_lock *lock_debian_of(const struct lock *l, const char *version);
+/* The base that is made of packages, with those of D, the lock's section for VERSION; without any, and without a
+ * digest, when that is NULL. */
+int debian_pin(const struct debian_lock *d, const char *version, struct pin *ret, struct err *e);
 
 /* Class VERIFY (a stale lock), naming every pin without a digest and the command that finds it. */
 int pins_check_locked(const struct pin *pins, size_t n, struct err *e);

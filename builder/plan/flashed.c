@@ -13,12 +13,7 @@ static const char begun[] = "begun";
 
 static json_t *entry(const struct flashed_line *x, const char *sha256)
 {
-	time_t now = time(NULL);
-	char when[32];
-	struct tm tm;
-
-	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &tm));
-	return json_pack("{s:s, s:s, s:s, s:s?, s:s?, s:s?, s:s, s:s, s:s, s:I}", "time", when, "state",
+	return json_pack("{s:s, s:s, s:s, s:s?, s:s?, s:s?, s:s, s:s, s:s, s:I}", "time", utc_text(time(NULL)), "state",
 			 sha256 ? "done" : begun, "node", x->node, "held", x->held, "image", x->image, "sha256", sha256,
 			 "serial", x->serial, "model", x->model, "disk", x->disk, "size", (json_int_t)x->size);
 }

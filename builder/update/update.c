@@ -469,7 +469,7 @@ static int write_lock(const struct resolution *x, const struct lock_report *repo
 
 	yaml_set(doc, "apiVersion", yaml_str("pibuild/v1"));
 	yaml_set(doc, "kind", yaml_str("Lock"));
-	yaml_set(doc, "time", yaml_str(lock_time_text(o->time)));
+	yaml_set(doc, "time", yaml_str(utc_text(o->time)));
 	versions = yaml_set(doc, "versions", yaml_map());
 	vec_foreach (v, &x->choice.lock.versions)
 		yaml_set(versions, v->name, yaml_str(v->version));

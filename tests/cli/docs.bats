@@ -45,3 +45,17 @@ column() {
 	done
 	[ "$bad" -eq 0 ]
 }
+
+@test "check-layers refuses files of one folder that need each other" {
+	mkdir -p "$BATS_TEST_TMPDIR"/{scripts,builder/disk}
+	cp scripts/check-layers "$BATS_TEST_TMPDIR/scripts"
+	echo 'int disk_a(void) { return disk_b(); }' >"$BATS_TEST_TMPDIR/builder/disk/a.c"
+	echo 'int disk_b(void) { return 0; }' >"$BATS_TEST_TMPDIR/builder/disk/b.c"
+	"$BATS_TEST_TMPDIR/scripts/check-layers"
+	echo '/* disk_a() is told of in a comment, "disk_a" in a text */ int disk_c(void) { return 0; }' >>"$BATS_TEST_TMPDIR/builder/disk/b.c"
+	"$BATS_TEST_TMPDIR/scripts/check-layers"
+	echo 'int disk_d(void) { return disk_a(); }' >>"$BATS_TEST_TMPDIR/builder/disk/b.c"
+	run "$BATS_TEST_TMPDIR/scripts/check-layers"
+	[ "$status" -eq 1 ]
+	[[ $output == *"files of disk need each other"*"disk/a.c uses disk_b() of disk/b.c"*"disk/b.c uses disk_a() of disk/a.c"* ]]
+}
