@@ -65,7 +65,7 @@ int encode_image(struct encode *x, struct err *e);
 
 /* An image file for reading; a compressed one as a file without a name in $TMPDIR (else /var/tmp), unpacked. Class
  * USAGE when PATH is no file. */
-int image_file_open(const char *path, int *ret_fd, bool *ret_unpacked, struct err *e);
+int image_file_open(const char *path, int *ret_fd, struct err *e);
 
 struct member; /* open archive, positioned at one file */
 /* -ENOENT with a message that lists some names when there is no such member; refuses anything but a regular file. */

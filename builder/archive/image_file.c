@@ -32,7 +32,7 @@ static int unpack(const char *path, int in, uint64_t size, int *ret_fd, struct e
 	return r;
 }
 
-int image_file_open(const char *path, int *ret_fd, bool *ret_unpacked, struct err *e)
+int image_file_open(const char *path, int *ret_fd, struct err *e)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	const struct decode d = { .in = fd, .name = path };
@@ -47,7 +47,6 @@ int image_file_open(const char *path, int *ret_fd, bool *ret_unpacked, struct er
 	r = decode_is_raw(&d, &raw, e);
 	if (r < 0)
 		return r;
-	*ret_unpacked = !raw;
 	if (!raw)
 		return unpack(path, fd, (uint64_t)st.st_size, ret_fd, e);
 	*ret_fd = take_fd(&fd);

@@ -9,6 +9,7 @@
 
 struct cow {
 	int file, changes; /* CHANGES is -1 when they go into the file */
+	bool borrowed;	   /* FILE is not ours to close */
 	uint64_t size;
 	uint64_t *changed; /* a bit per block */
 	const char *name;
@@ -69,19 +70,23 @@ int cow_open(int fd, const char *name, struct cow **ret, struct err *e)
 
 int cow_open_direct(int fd, const char *name, struct cow **ret, struct err *e)
 {
-	return cow_start(cow_new(fd, name), ret, e);
+	struct cow *c = cow_new(fd, name);
+
+	c->borrowed = true;
+	return cow_start(c, ret, e);
 }
 
 int cow_open_path(const char *path, bool writable, struct cow **ret, struct err *e)
 {
 	int fd = open(path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC);
 
-	return fd < 0 ? err_errno(e, -errno, "cannot open %s", path) : cow_open_direct(fd, path, ret, e);
+	return fd < 0 ? err_errno(e, -errno, "cannot open %s", path) : cow_start(cow_new(fd, path), ret, e);
 }
 
 void cow_close(struct cow *c)
 {
-	closep(&c->file);
+	if (!c->borrowed)
+		closep(&c->file);
 	closep(&c->changes);
 	free(c->changed);
 	free(c);
@@ -166,6 +171,31 @@ int cow_write(struct cow *c, const void *buf, size_t n, uint64_t offset)
 	for (uint64_t b = offset / COW_BLOCK; r == 0 && b * COW_BLOCK < offset + n; b++)
 		set_changed(c, b);
 	return r;
+}
+
+int cow_zero(struct cow *c, uint64_t n, uint64_t offset)
+{
+	static const char zeros[16 * COW_BLOCK];
+	int r = 0;
+
+	if (c->changes < 0 && offset <= c->size && n <= c->size - offset &&
+	    fallocate(c->file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)n) == 0)
+		return 0;
+	for (size_t part; n && r == 0; n -= part, offset += part) {
+		part = (size_t)MIN(n, (uint64_t)sizeof(zeros));
+		r = cow_write(c, zeros, part, offset);
+	}
+	return r;
+}
+
+int cow_resize(struct cow *c, uint64_t size, struct err *e)
+{
+	if (ftruncate(c->file, (off_t)size) < 0)
+		return err_errno(e, -errno, "cannot size %s", c->name);
+	free(c->changed);
+	c->size = size;
+	c->changed = xcalloc(size / COW_BLOCK / 64 + 1, sizeof(*c->changed));
+	return 0;
 }
 
 /* The unchanged runs of one hole of the file. */

@@ -16,7 +16,7 @@ struct cow;
 
 /* Takes over FD, also on failure. NAME is for messages. */
 int cow_open(int fd, const char *name, struct cow **ret, struct err *e);
-/* Reads and writes the file or block device itself. FD as above. */
+/* Reads and writes the file or block device itself. FD stays the caller's and must outlive it. */
 int cow_open_direct(int fd, const char *name, struct cow **ret, struct err *e);
 /* PATH opened for reading, or for writing in place. */
 int cow_open_path(const char *path, bool writable, struct cow **ret, struct err *e);
@@ -33,6 +33,10 @@ const char *cow_name(const struct cow *c);
 /* 0 or -errno; -ENODATA past the end. Reads may run side by side while nobody writes. */
 int cow_read(const struct cow *c, void *buf, size_t n, uint64_t offset);
 int cow_write(struct cow *c, const void *buf, size_t n, uint64_t offset);
+/* N zeros, as a hole where the file can have one. */
+int cow_zero(struct cow *c, uint64_t n, uint64_t offset);
+/* Of one that was opened direct: the file gets this size. */
+int cow_resize(struct cow *c, uint64_t size, struct err *e);
 
 /* The file below, without the changes. Stays the cow's. */
 int cow_file(const struct cow *c);

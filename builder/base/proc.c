@@ -142,14 +142,9 @@ static int spawn(const char *path, const struct proc *p, const int fds[4], pid_t
 
 static int child_start(struct child *c, const char *path, const struct proc *p, struct err *e)
 {
-	_cleanup_close_ int in = -1, out = -1, err = -1, file = -1;
+	_cleanup_close_ int in = -1, out = -1, err = -1;
 	int r;
 
-	if (p->file) {
-		file = open(p->file, (p->file_read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
-		if (file < 0)
-			return err_errno(e, -errno, "cannot open %s", p->file);
-	}
 	if (p->input)
 		r = make_pipe(&c->in, &in, true, e);
 	else
@@ -163,7 +158,7 @@ static int child_start(struct child *c, const char *path, const struct proc *p, 
 	r = make_pipe(&c->err, &err, false, e);
 	if (r < 0)
 		return r;
-	return spawn(path, p, (int[]){ in, out, err, file }, &c->pid, e);
+	return spawn(path, p, (int[]){ in, out, err, p->file ? p->file_fd : -1 }, &c->pid, e);
 }
 
 static void feed(struct child *c)

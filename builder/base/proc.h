@@ -29,8 +29,8 @@ struct proc {
 	const char *const *argv; /* argv[0] must be in proc_tools; NULL terminated */
 	const void *input;	 /* what it reads on stdin; NULL = /dev/null */
 	size_t input_n;
-	const char *file;      /* opened by us and given as PROC_FILE; messages name it; NULL = none */
-	bool file_read_only;   /* opens even what we may not write */
+	const char *file;      /* how messages name what it gets as PROC_FILE; NULL = none */
+	int file_fd;	       /* that; stays the caller's */
 	int64_t epoch;	       /* SOURCE_DATE_EPOCH and E2FSPROGS_FAKE_TIME */
 	unsigned timeout;      /* seconds; 0 = 600 */
 	const char *tmp;       /* TMPDIR; NULL = none given */

@@ -13,26 +13,6 @@
 
 enum { EDIT_LIMIT = 1024 * 1024, BOOT_FILE_LIMIT = 64 * 1024 * 1024 };
 
-void card_writer_done(struct card_writer *t)
-{
-	ext4_abortp(&t->root);
-	fat_abortp(&t->boot);
-}
-
-int card_writer_close(struct card_writer *t, struct err *e)
-{
-	struct ext4 *root = t->root;
-	struct fat *boot = t->boot;
-	int r;
-
-	t->root = NULL;
-	r = ext4_close(root, e);
-	if (r < 0)
-		return r;
-	t->boot = NULL;
-	return fat_close(boot, e);
-}
-
 struct prepared_artifact {
 	const struct entry *entry;
 	int fd;
@@ -206,11 +186,6 @@ static struct fs_meta entry_meta(const struct entry *n)
 	return (struct fs_meta){ .mode = n->mode, .uid = n->uid, .gid = n->gid };
 }
 
-static const char *boot_path(const struct entry *n)
-{
-	return n->path + strlen(BOOT_DIR "/");
-}
-
 static int write_bytes(const struct card_writer *t, const struct entry *n, const void *data, size_t size, struct err *e)
 {
 	struct fs_meta m = entry_meta(n);
@@ -219,8 +194,8 @@ static int write_bytes(const struct card_writer *t, const struct entry *n, const
 
 	task_add(t->task, size);
 	if (entry_on_boot(n))
-		return fat_write(t->boot, boot_path(n), data, size, e);
-	return ext4_write(t->root, n->path, &m, &src, e);
+		return fat_write(t->image->boot, path_in_boot(n->path), data, size, e);
+	return ext4_write(t->image->root, n->path, &m, &src, e);
 }
 
 /* A file for the FAT is read whole: boot files are small. */
@@ -240,7 +215,7 @@ static int write_boot_stream(const struct card_writer *t, const struct entry *n,
 			return r < 0 ? (int)r : err_set(e, -EIO, "the source became shorter");
 		done += (uint64_t)r;
 	}
-	return fat_write(t->boot, boot_path(n), buf, src->size, e);
+	return fat_write(t->image->boot, path_in_boot(n->path), buf, src->size, e);
 }
 
 static int write_stream(const struct card_writer *t, const struct entry *n, const struct fs_source *src, struct err *e)
@@ -249,7 +224,7 @@ static int write_stream(const struct card_writer *t, const struct entry *n, cons
 
 	if (entry_on_boot(n))
 		return write_boot_stream(t, n, src, e);
-	return ext4_write(t->root, n->path, &m, src, e);
+	return ext4_write(t->image->root, n->path, &m, src, e);
 }
 
 static int write_host_file(const struct card_writer *t, const struct entry *n, struct err *e)
@@ -372,13 +347,13 @@ static int unpack_one(void *arg, const struct unpack_entry *u, struct member *m,
 	rec->size = u->size;
 	rec->kind = entry_kind_names[u->dir ? ENTRY_DIR : u->symlink ? ENTRY_SYMLINK : ENTRY_FILE];
 	if (u->dir)
-		return ext4_mkdir(x->t->root, path, &meta, e);
+		return ext4_mkdir(x->t->image->root, path, &meta, e);
 	if (u->symlink) {
 		rec->note = arena_strdup(u->symlink);
-		return ext4_symlink(x->t->root, path, u->symlink, &meta, e);
+		return ext4_symlink(x->t->image->root, path, u->symlink, &meta, e);
 	}
 	sha256_init(&h.hash);
-	r = ext4_write(x->t->root, path, &meta, &src, e);
+	r = ext4_write(x->t->image->root, path, &meta, &src, e);
 	sha256_final(&h.hash, rec->sha256);
 	return r;
 }
@@ -390,7 +365,7 @@ static int apply_unpack(const struct card_writer *t, const struct entry *n, stru
 	struct fs_meta m = { .mode = 0755 };
 	struct unpack x = { t, n, records };
 	char archive[SHA256_HEX] = "";
-	int r = ext4_mkdir(t->root, n->path, &m, e);
+	int r = ext4_mkdir(t->image->root, n->path, &m, e);
 
 	if (r == 0)
 		r = unpack_walk(a->fd, n->pin.name, n->pin.artifact->install.member, unpack_one, &x, archive, e);
@@ -405,11 +380,11 @@ static int read_old(const struct card_writer *t, const struct entry *n, struct s
 	int r;
 
 	if (entry_on_boot(n)) {
-		r = fat_read(t->boot, boot_path(n), EDIT_LIMIT, buf, &missing);
-	} else if (ext4_exists(t->root, n->path)) {
-		r = ext4_read(t->root, n->path, EDIT_LIMIT, buf, &missing);
+		r = fat_read(t->image->boot, path_in_boot(n->path), EDIT_LIMIT, buf, &missing);
+	} else if (ext4_exists(t->image->root, n->path)) {
+		r = ext4_read(t->image->root, n->path, EDIT_LIMIT, buf, &missing);
 	} else {
-		r = n->edit_from ? ext4_read(t->root, n->edit_from, EDIT_LIMIT, buf, &missing) : -ENOENT;
+		r = n->edit_from ? ext4_read(t->image->root, n->edit_from, EDIT_LIMIT, buf, &missing) : -ENOENT;
 	}
 	if (r == -ENOENT)
 		return 0;
@@ -437,7 +412,7 @@ static int apply_edit(const struct card_writer *t, const struct entry *n, struct
 	if (r != 0)
 		return MIN(r, 0); /* > 0: nothing to change */
 	strbuf_add(&new, "", 0);
-	if (!entry_on_boot(n) && ext4_stat(t->root, n->path, &st, &missing) == 0) {
+	if (!entry_on_boot(n) && ext4_stat(t->image->root, n->path, &st, &missing) == 0) {
 		effective.mode = st.mode & 07777;
 		effective.uid = st.uid;
 		effective.gid = st.gid;
@@ -456,7 +431,7 @@ static int apply_dir(const struct card_writer *t, const struct entry *n, struct 
 	struct fs_meta m = entry_meta(n);
 	struct err missing = { 0 };
 	struct fs_stat st;
-	bool kept = n->if_missing && ext4_stat(t->root, n->path, &st, &missing) == 0 && S_ISDIR(st.mode);
+	bool kept = n->if_missing && ext4_stat(t->image->root, n->path, &st, &missing) == 0 && S_ISDIR(st.mode);
 
 	if (kept) {
 		effective.mode = st.mode & 07777;
@@ -464,17 +439,17 @@ static int apply_dir(const struct card_writer *t, const struct entry *n, struct 
 		effective.gid = st.gid;
 	}
 	record(records, &effective, n->path);
-	return kept ? 0 : ext4_mkdir(t->root, n->path, &m, e);
+	return kept ? 0 : ext4_mkdir(t->image->root, n->path, &m, e);
 }
 
 static int apply_remove(const struct card_writer *t, const struct entry *n, struct records *records, struct err *e)
 {
 	if (entry_on_boot(n))
-		return fat_remove(t->boot, boot_path(n), e);
-	if (!ext4_exists(t->root, n->path))
+		return fat_remove(t->image->boot, path_in_boot(n->path), e);
+	if (!ext4_exists(t->image->root, n->path))
 		return 0;
 	record(records, n, n->path);
-	return ext4_remove(t->root, n->path, e);
+	return ext4_remove(t->image->root, n->path, e);
 }
 
 static int apply_entry(const struct card_writer *t, const struct entry *n, struct prepared *p, struct records *records,
@@ -487,7 +462,7 @@ static int apply_entry(const struct card_writer *t, const struct entry *n, struc
 		return apply_dir(t, n, records, e);
 	case ENTRY_SYMLINK:
 		record(records, n, n->path)->note = n->bytes;
-		return ext4_symlink(t->root, n->path, n->bytes, &m, e);
+		return ext4_symlink(t->image->root, n->path, n->bytes, &m, e);
 	case ENTRY_FILE:
 		return apply_file(t, n, p, records, e);
 	case ENTRY_UNPACK:

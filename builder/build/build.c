@@ -16,81 +16,68 @@ static int stamp_disk_id(struct cow *c, uint32_t id, struct err *e)
 	return r < 0 ? err_errno(e, r, "cannot write the disk id") : 0;
 }
 
-static int stamp(const struct build *b, const struct node_plan *n, struct cow *c, const struct disk *d,
-		 struct records *records, const char **ret_manifest, struct err *e)
+static int stamp_entries(const struct card_writer *w, const struct build *b, const struct node_plan *n,
+			 struct records *records, const char **ret_manifest, struct err *e)
 {
-	_cleanup_(card_writer_done) struct card_writer t = { .cache = b->cache };
-	const struct partition *boot = &d->parts[0], *root = &d->parts[d->n - 1];
-	int64_t epoch = b->plan->project->epoch;
-	int r = ext4_open_cow(c, root->start, root->size, EXT4_WRITE, epoch, &t.root, e);
+	int r = apply_layer(w, &n->tree, LAYER_NODE, NULL, records, e);
 
-	if (r == 0)
-		r = fat_open(c, boot->start, boot->size, FAT_WRITE, epoch, &t.boot, e);
-	if (r < 0)
-		return r;
-	t.task = task_begin("stamp", n->name, 0);
-	r = apply_layer(&t, &n->tree, LAYER_NODE, NULL, records, e);
 	records_merge(records);
 	if (r == 0)
-		r = look_needs(t.root, &n->tree, e);
+		r = look_needs(w->image->root, &n->tree, e);
 	if (r == 0)
-		r = look_links(t.root, records, e);
+		r = look_links(w->image->root, records, e);
 	if (r == 0)
-		r = manifest_write(b, t.root, n->layer, n, records, ret_manifest, e);
+		r = manifest_write(b, w->image->root, n->layer, n, records, ret_manifest, e);
+	return r < 0 ? r : image_write_fs(w->image, e);
+}
+
+/* The node's own files onto LAYER, in memory. Takes over LAYER. */
+static int stamp(const struct build *b, const struct node_plan *n, int layer, struct records *records,
+		 struct built *ret, struct err *e)
+{
+	struct card_writer w = { .image = &ret->image, .cache = b->cache };
+	struct cow *c;
+	int r = cow_open(layer, n->name, &c, e);
+
+	*ret = (struct built){ 0 };
 	if (r == 0)
-		r = card_writer_close(&t, e);
-	task_end(t.task, r < 0 ? "failed" : NULL);
+		r = image_open_cow(c, &ret->image, e);
+	if (r == 0 && n->generic)
+		return manifest_read(&ret->image, &ret->manifest, e);
+	if (r == 0)
+		r = stamp_disk_id(c, n->tree.disk_id, e);
+	if (r == 0)
+		r = image_open_fs(&ret->image, IMAGE_ROOT | IMAGE_BOOT | IMAGE_WRITE, b->plan->project->epoch, e);
+	if (r < 0)
+		return r;
+	w.task = task_begin("stamp", n->name, 0);
+	r = stamp_entries(&w, b, n, records, &ret->manifest, e);
+	task_end(w.task, r < 0 ? "failed" : NULL);
 	return r;
 }
 
-static int stamp_cow(const struct build *b, const struct node_plan *n, struct cow *c, struct records *records,
-		     const char **ret_manifest, struct err *e)
-{
-	struct disk d;
-	int r = disk_read_base(arena_printf("/proc/self/fd/%d", cow_file(c)), &d, e);
-
-	if (r == 0)
-		r = stamp_disk_id(c, n->tree.disk_id, e);
-	return r < 0 ? r : stamp(b, n, c, &d, records, ret_manifest, e);
-}
-
-/* Takes over LAYER. */
-static int stamp_layer(const struct build *b, const struct node_plan *n, int layer, struct records *records,
-		       struct built *ret, struct err *e)
-{
-	_cleanup_(cow_closep) struct cow *c = NULL;
-	const char *manifest = NULL;
-	int r = cow_open(layer, n->name, &c, e);
-
-	if (r == 0)
-		r = n->generic ? manifest_read(arena_printf("/proc/self/fd/%d", layer), &manifest, e)
-			       : stamp_cow(b, n, c, records, &manifest, e);
-	if (r < 0)
-		return r;
-	*ret = (struct built){ c, manifest };
-	c = NULL;
-	return 0;
-}
-
-int build_node_cow(const struct build *b, const struct node_plan *n, struct built *ret, struct err *e)
+int build_node(const struct build *b, const struct node_plan *n, struct built *ret, struct err *e)
 {
 	struct records records = { 0 };
-	int layer, r = layer_get(b, n->layer, &layer, &records, e);
+	int layer, r;
 
-	return r < 0 ? r : stamp_layer(b, n, layer, &records, ret, e);
+	*ret = (struct built){ 0 };
+	r = layer_get(b, n->layer, &layer, &records, e);
+	return r < 0 ? r : stamp(b, n, layer, &records, ret, e);
 }
 
 int build_node_onto(const struct build *b, const struct node_plan *n, const struct generic *g, struct built *ret,
 		    struct err *e)
 {
 	struct records records = { 0 };
-	int fd = fcntl(g->fd, F_DUPFD_CLOEXEC, 0);
+	int fd = fcntl(cow_file(g->image.cow), F_DUPFD_CLOEXEC, 0);
 
+	*ret = (struct built){ 0 };
 	if (fd < 0)
-		return err_errno(e, -errno, "cannot keep %s open", g->name);
+		return err_errno(e, -errno, "cannot keep %s open", cow_name(g->image.cow));
 	vec_foreach (x, &g->records.v)
 		*vec_push(&records.v) = *x;
-	return stamp_layer(b, n, fd, &records, ret, e);
+	return stamp(b, n, fd, &records, ret, e);
 }
 
 void build_expect(const struct build *b, unsigned flags)

@@ -10,8 +10,7 @@
 #include "cache/cache.h"
 #include "card/records.h"
 #include "companion/companion.h"
-#include "disk/disk.h"
-#include "fs/fs.h"
+#include "image/image.h"
 #include "plan/plan.h"
 
 struct build {
@@ -42,10 +41,10 @@ bool layer_is_kept(const struct build *b, const char *key);
 /* The image of a node without a file of it: the cached role layer, the node's stamp in memory. The same bytes as the
  * node's image. */
 struct built {
-	struct cow *cow;      /* closed by the caller */
-	const char *manifest; /* text, on the arena */
+	struct disk_image image; /* closed by the caller, also on failure */
+	const char *manifest;	 /* text, on the arena */
 };
-int build_node_cow(const struct build *b, const struct node_plan *n, struct built *ret, struct err *e);
+int build_node(const struct build *b, const struct node_plan *n, struct built *ret, struct err *e);
 
 /* Builds the node of a manifest again, in memory, by its pins and its time, and compares: the manifests, and the bytes
  * with what of the first image stands beside MANIFEST (the image, its block map, its digest). What differs is in F;
@@ -61,42 +60,33 @@ int reproduce_lock(const char *manifest, const struct lock **ret, const char **r
  * digest of one. RET is its text. */
 int manifest_write(const struct build *b, struct ext4 *root, const struct layer_plan *l, const struct node_plan *n,
 		   const struct records *records, const char **ret, struct err *e);
-/* The text that is on a raw image. */
-int manifest_read(const char *image, const char **ret, struct err *e);
+/* The text that is on an image. */
+int manifest_read(struct disk_image *m, const char **ret, struct err *e);
 
 /* ---- generic images: a layer as a file of its own, which tells by its manifest what it is ---- */
 
 struct generic {
-	const char *name; /* of the file */
-	int fd;
+	struct disk_image image;
 	json_t *manifest;
 	struct records records;
 };
-#define GENERIC_INIT                                                                                                   \
-	{                                                                                                              \
-		.fd = -1                                                                                               \
-	}
 
 /* Opens the image PATH, raw or compressed. Class USAGE when it is no generic one: a node's, or not made by pibuild. */
 int generic_open(const char *path, struct generic *ret, struct err *e);
 void generic_close(struct generic *g);
 /* Class CONFIG, with what differs, when N would start from other bytes. */
 int generic_check(const struct generic *g, const struct plan *p, const struct node_plan *n, struct err *e);
-/* As build_node_cow() with G, which was checked, in the place of the cached layer; nothing of the cache is needed. */
+/* As build_node() with G, which was checked, in the place of the cached layer; nothing of the cache is needed. */
 int build_node_onto(const struct build *b, const struct node_plan *n, const struct generic *g, struct built *ret,
 		    struct err *e);
 
 /* ---- applying entries to an open image (build/apply.c) ---- */
 
 struct card_writer {
-	struct ext4 *root;
-	struct fat *boot;
+	struct disk_image *image; /* both filesystems open for writing */
 	const struct cache *cache;
 	struct task *task; /* bytes written are added */
 };
-/* Writes all that is pending and closes both filesystems. */
-int card_writer_close(struct card_writer *t, struct err *e);
-void card_writer_done(struct card_writer *t); /* closes without writing what is still open; for error paths */
 
 /* An artifact opened and looked at: its size on the card is known before anything is written. */
 struct prepared;

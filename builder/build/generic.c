@@ -7,9 +7,9 @@
 
 void generic_close(struct generic *g)
 {
-	closep(&g->fd);
+	image_close(&g->image);
 	json_decref(g->manifest);
-	*g = (struct generic)GENERIC_INIT;
+	*g = (struct generic){ 0 };
 }
 
 /* From a file that may be anybody's: nothing that commands a terminal. */
@@ -20,35 +20,39 @@ static const char *generic_text(const json_t *j, const char *key)
 	return s ? clean_text(arena_strdup(s)) : "";
 }
 
-static int parse(struct generic *g, struct err *e)
+static int no_generic(struct err *e)
 {
-	const char *file = arena_printf("/proc/self/fd/%d", g->fd), *text, *node;
+	return err_class(e, CLASS_USAGE, "%s (--node wants a generic image: pibuild build --generic)",
+			 arena_strdup(e->msg));
+}
 
-	if (manifest_read(file, &text, e) < 0) {
-		err_rename(e, file, g->name);
-		return err_class(e, CLASS_USAGE, "%s (--node wants a generic image: pibuild build --generic)",
-				 arena_strdup(e->msg));
-	}
+static int generic_parse(struct generic *g, struct err *e)
+{
+	const char *name = cow_name(g->image.cow), *text, *node;
+
+	if (manifest_read(&g->image, &text, e) < 0)
+		return no_generic(e);
 	g->manifest = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
 	if (!g->manifest || records_parse(json_object_get(g->manifest, "files"), &g->records, e) < 0)
-		return err_class(e, CLASS_VERIFY, "%s: its %s is damaged", g->name, MANIFEST_PATH);
+		return err_class(e, CLASS_VERIFY, "%s: its %s is damaged", name, MANIFEST_PATH);
 	node = generic_text(g->manifest, "node");
 	if (*node)
 		return err_class(e, CLASS_USAGE,
 				 "%s is the image of the node %s already: flash it without --node, or make generic "
 				 "ones with `pibuild build --generic`",
-				 g->name, node);
+				 name, node);
 	return 0;
 }
 
 int generic_open(const char *path, struct generic *ret, struct err *e)
 {
-	bool unpacked;
 	int r;
 
-	*ret = (struct generic){ .name = path, .fd = -1 };
-	r = image_file_open(path, &ret->fd, &unpacked, e);
-	return r < 0 ? r : parse(ret, e);
+	*ret = (struct generic){ 0 };
+	r = image_open(path, IMAGE_ROOT, &ret->image, e);
+	if (r < 0)
+		return ret->image.cow ? no_generic(e) : r;
+	return generic_parse(ret, e);
 }
 
 /* ---- why it does not fit ---- */
@@ -96,13 +100,13 @@ static void compare_artifacts(struct strbuf *b, const struct generic *g, const s
 
 int generic_check(const struct generic *g, const struct plan *p, const struct node_plan *n, struct err *e)
 {
-	const char *role = generic_text(g->manifest, "role");
+	const char *role = generic_text(g->manifest, "role"), *name = cow_name(g->image.cow);
 	_cleanup_strbuf_ struct strbuf b = { 0 };
 
 	if (streq(generic_text(g->manifest, "layer"), n->layer->key))
 		return 0;
 	if (!streq(role, role_names[n->node->role]))
-		return err_class(e, CLASS_CONFIG, "%s is for the role %s, and %s is of the role %s", g->name, role,
+		return err_class(e, CLASS_CONFIG, "%s is for the role %s, and %s is of the role %s", name, role,
 				 n->name, role_names[n->node->role]);
 	add_difference(&b, "pibuild", generic_text(g->manifest, "pibuild"), PIBUILD_VERSION);
 	compare_pin(&b, json_object_get(g->manifest, "base"), &p->base);
@@ -112,5 +116,5 @@ int generic_check(const struct generic *g, const struct plan *p, const struct no
 	return err_class(e, CLASS_CONFIG,
 			 "%s was not built from what %s asks for (%s); build it again, or use the lock and the "
 			 "cluster.yaml it came from",
-			 g->name, n->name, b.n ? b.s : "files that pibuild ships or your overlays differ");
+			 name, n->name, b.n ? b.s : "files that pibuild ships or your overlays differ");
 }

@@ -127,20 +127,21 @@ int layer_keep_digests(const struct build *b, const struct layer_plan *l, int fd
 
 /* ---- base ---- */
 
-static int check_base(const char *path, int64_t epoch, struct disk *d, struct err *e)
+/* The file of OUT as an image that is changed in place; OUT must outlive it. */
+static int layer_image(const struct outfile *out, const char *name, struct disk_image *ret, struct err *e)
 {
-	_cleanup_(cow_closep) struct cow *image = NULL;
-	_cleanup_(fat_abortp) struct fat *boot = NULL;
-	_cleanup_(ext4_abortp) struct ext4 *fs = NULL;
-	int r = disk_read_base(path, d, e);
+	struct cow *c;
+	int r = cow_open_direct(out->fd, name, &c, e);
 
-	if (r == 0)
-		r = cow_open_path(path, false, &image, e);
-	if (r == 0)
-		r = fat_open(image, d->parts[0].start, d->parts[0].size, FAT_READ, epoch, &boot, e);
-	if (r == 0)
-		r = ext4_open(path, d->parts[1].start, d->parts[1].size, EXT4_READ, epoch, &fs, e);
-	return r;
+	return r < 0 ? r : image_open_cow(c, ret, e);
+}
+
+static int check_base(const struct outfile *out, const char *name, struct err *e)
+{
+	_cleanup_(image_close) struct disk_image m = { 0 };
+	int r = layer_image(out, name, &m, e);
+
+	return r < 0 ? r : image_open_fs(&m, IMAGE_BOOT | IMAGE_ROOT, 1, e);
 }
 
 static int layer_check_room(const struct build *b, const char *path, uint64_t need, const char *what, struct err *e)
@@ -209,8 +210,11 @@ static int decode_base(const struct build *b, int *outs, unsigned n, struct err 
 
 static int make_base(const struct build *b, struct outfile *kept, struct outfile *out, struct err *e)
 {
-	int r = debian_make(b->cache, &b->plan->base, outfile_tmp_path(kept), e);
+	_cleanup_(cow_closep) struct cow *image = NULL;
+	int r = cow_open_direct(kept->fd, base_name(&b->plan->base), &image, e);
 
+	if (r == 0)
+		r = debian_make(b->cache, &b->plan->base, image, e);
 	return r < 0 ? r : clone_sparse(kept->fd, out->fd, "the base", NULL, e);
 }
 
@@ -222,7 +226,6 @@ static int base_into(const struct build *b, struct outfile *out, struct err *e)
 	_cleanup_(outfile_release) struct outfile kept = OUTFILE_INIT;
 	_cleanup_close_ int lock = -1, fd = -1;
 	const char *key = b->plan->base.sha256;
-	struct disk d;
 	int r = layer_lock(b, key, &lock, e);
 
 	if (r < 0)
@@ -240,10 +243,8 @@ static int base_into(const struct build *b, struct outfile *out, struct err *e)
 	else if (r == 0)
 		r = decode_base(b, (int[]){ out->fd, kept.fd }, 2, e);
 	if (r == 0)
-		r = check_base(outfile_tmp_path(out), b->plan->project->epoch, &d, e);
-	if (r < 0)
-		return err_rename(e, outfile_tmp_path(out), base_name(&b->plan->base));
-	return layer_publish(b, key, &kept, &none, e);
+		r = check_base(out, base_name(&b->plan->base), e);
+	return r < 0 ? r : layer_publish(b, key, &kept, &none, e);
 }
 
 int build_check_host(const struct build *b, struct err *e)
@@ -258,20 +259,22 @@ int build_check_host(const struct build *b, struct err *e)
 /* ---- role layer ---- */
 
 /* Grows the root once, to what the payload takes and the reserve. */
-static int make_room(const struct build *b, const struct layer_plan *l, const char *image, struct disk *d,
-		     const struct prepared *p, struct err *e)
+static int make_room(const struct build *b, const struct layer_plan *l, struct disk_image *m, const struct prepared *p,
+		     struct err *e)
 {
-	_cleanup_(ext4_abortp) struct ext4 *fs = NULL;
-	const struct partition *root = &d->parts[d->n - 1];
+	const struct partition *root = image_root_part(m);
 	int64_t epoch = b->plan->project->epoch;
+	const struct fs_place at = image_place(m, root, epoch);
 	struct ext4_info info;
 	uint64_t need, have, size;
 	struct task *t;
-	int r = ext4_open(image, root->start, root->size, EXT4_READ, epoch, &fs, e);
+	int r = image_open_fs(m, IMAGE_ROOT, epoch, e);
 
 	if (r < 0)
 		return r;
-	ext4_info(fs, &info);
+	ext4_info(m->root, &info);
+	ext4_abort(m->root);
+	m->root = NULL;
 	need = prepared_cost(&l->for_node->tree, p, LAYER_ROLE, info.block_size) + l->reserve;
 	have = info.free_blocks * info.block_size;
 	if (have >= need) {
@@ -280,52 +283,51 @@ static int make_room(const struct build *b, const struct layer_plan *l, const ch
 	}
 	/* A grown filesystem spends about 2 % of the gain on its own tables. */
 	size = root->size + (need - have) + (need - have) / 50;
-	size = MAX(size, d->size); /* ext4_grow() */
+	size = MAX(size, m->disk.size); /* ext4_grow() */
 	size = (size + GROW_STEP - 1) / GROW_STEP * GROW_STEP;
 	t = task_begin("grow", l->label, 0);
-	r = ext4_grow(image, root->start, size, epoch, e);
+	r = ext4_grow(&at, size, e);
 	if (r == 0)
-		r = disk_grow_last(image, d, size, e);
+		r = disk_grow_last(m->cow, &m->disk, size, e);
 	task_end(t, r < 0 ? "failed" : NULL);
 	return r;
 }
 
-static int fill_layer(const struct build *b, const struct layer_plan *l, const char *image, struct records *records,
-		      struct err *e)
+static int write_payload(const struct card_writer *w, const struct build *b, const struct layer_plan *l,
+			 struct prepared *p, struct records *records, struct err *e)
+{
+	int64_t epoch = b->plan->project->epoch;
+	const struct fs_place root = image_place(w->image, image_root_part(w->image), epoch);
+	const char *manifest;
+	int r = apply_layer(w, &l->for_node->tree, LAYER_ROLE, p, records, e);
+
+	records_merge(records);
+	if (r == 0)
+		r = manifest_write(b, w->image->root, l, NULL, records, &manifest, e);
+	if (r == 0)
+		r = image_write_fs(w->image, e);
+	return r < 0 ? r : ext4_check(&root, e);
+}
+
+static int fill_layer(const struct build *b, const struct layer_plan *l, const struct outfile *out,
+		      struct records *records, struct err *e)
 {
 	_cleanup_(prepared_freep) struct prepared *p = NULL;
-	_cleanup_(cow_closep) struct cow *file = NULL;
-	_cleanup_(card_writer_done) struct card_writer t = { .cache = b->cache };
-	int64_t epoch = b->plan->project->epoch;
-	const struct partition *root;
-	const char *manifest;
-	struct disk d;
-	int r = disk_read_base(image, &d, e);
+	_cleanup_(image_close) struct disk_image m = { 0 };
+	struct card_writer w = { .image = &m, .cache = b->cache };
+	int r = layer_image(out, arena_printf("the %s layer", l->label), &m, e);
 
 	if (r == 0)
 		r = prepare_artifacts(&l->for_node->tree, b->cache, &p, e);
 	if (r == 0)
-		r = make_room(b, l, image, &d, p, e);
+		r = make_room(b, l, &m, p, e);
+	if (r == 0)
+		r = image_open_fs(&m, IMAGE_ROOT | IMAGE_BOOT | IMAGE_WRITE, b->plan->project->epoch, e);
 	if (r < 0)
 		return r;
-	root = &d.parts[d.n - 1];
-	r = ext4_open(image, root->start, root->size, EXT4_WRITE, epoch, &t.root, e);
-	if (r == 0)
-		r = cow_open_path(image, true, &file, e);
-	if (r == 0)
-		r = fat_open(file, d.parts[0].start, d.parts[0].size, FAT_WRITE, epoch, &t.boot, e);
-	if (r < 0)
-		return r;
-	t.task = task_begin("payload", l->label, 0);
-	r = apply_layer(&t, &l->for_node->tree, LAYER_ROLE, p, records, e);
-	records_merge(records);
-	if (r == 0)
-		r = manifest_write(b, t.root, l, NULL, records, &manifest, e);
-	if (r == 0)
-		r = card_writer_close(&t, e);
-	if (r == 0)
-		r = ext4_check(image, root->start, root->size, epoch, e);
-	task_end(t.task, r < 0 ? "failed" : NULL);
+	w.task = task_begin("payload", l->label, 0);
+	r = write_payload(&w, b, l, p, records, e);
+	task_end(w.task, r < 0 ? "failed" : NULL);
 	return r;
 }
 
@@ -345,10 +347,9 @@ int layer_get(const struct build *b, const struct layer_plan *l, int *ret_fd, st
 		return r;
 	r = base_into(b, &out, e);
 	if (r == 0)
-		r = fill_layer(b, l, outfile_tmp_path(&out), records, e);
-	if (r < 0)
-		return err_rename(e, outfile_tmp_path(&out), arena_printf("the %s layer", l->label));
-	r = layer_publish(b, l->key, &out, records, e);
+		r = fill_layer(b, l, &out, records, e);
+	if (r == 0)
+		r = layer_publish(b, l->key, &out, records, e);
 	if (r == 0)
 		*ret_fd = take_fd(&out.fd);
 	return r;

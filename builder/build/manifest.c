@@ -76,20 +76,13 @@ int manifest_write(const struct build *b, struct ext4 *root, const struct layer_
 	return ext4_write(root, MANIFEST_PATH, &m, &src, e);
 }
 
-int manifest_read(const char *image, const char **ret, struct err *e)
+int manifest_read(struct disk_image *m, const char **ret, struct err *e)
 {
-	_cleanup_(ext4_abortp) struct ext4 *fs = NULL;
 	_cleanup_strbuf_ struct strbuf text = { 0 };
-	const struct partition *root;
-	struct disk d;
-	int r = disk_read_base(image, &d, e);
+	int r = image_open_fs(m, IMAGE_ROOT, 1, e);
 
-	if (r < 0)
-		return r;
-	root = &d.parts[d.n - 1];
-	r = ext4_open(image, root->start, root->size, EXT4_READ, 1, &fs, e);
 	if (r == 0)
-		r = ext4_read(fs, MANIFEST_PATH, MANIFEST_LIMIT, &text, e);
+		r = ext4_read(m->root, MANIFEST_PATH, MANIFEST_LIMIT, &text, e);
 	if (r == 0)
 		*ret = arena_strndup(text.s, text.n);
 	return r;

@@ -25,7 +25,7 @@ struct output {
 
 static void output_done(struct output *o)
 {
-	cow_closep(&o->built.cow);
+	image_close(&o->built.image);
 	outfile_release(&o->file);
 }
 
@@ -55,13 +55,13 @@ static int output_check_room(const char *image, int layer, struct err *e)
 /* Copies the layer to DST (-1 = nowhere) and has its digests afterwards. */
 static int pass_layer(struct output *o, int dst, struct digests *ret, struct err *e)
 {
-	int layer = cow_file(o->built.cow), r;
+	int layer = cow_file(o->built.image.cow), r;
 	bool kept = layer_digests(o->b, o->n->layer, layer, ret) == 0;
 	struct digester d;
 
 	if (kept)
 		return dst < 0 ? 0 : clone_sparse(layer, dst, o->path, NULL, e);
-	digester_start(&d, cow_size(o->built.cow), ret);
+	digester_start(&d, cow_size(o->built.image.cow), ret);
 	r = clone_sparse(layer, dst, o->path, &d.watch, e);
 	digester_end(&d);
 	return r < 0 ? r : layer_keep_digests(o->b, o->n->layer, layer, ret, e);
@@ -83,7 +83,7 @@ static int write_change(void *arg, uint64_t start, uint64_t end)
 	while (start < end && r == 0) {
 		size_t n = (size_t)MIN(end - start, MIB);
 
-		r = cow_read(p->o->built.cow, p->buf, n, start);
+		r = cow_read(p->o->built.image.cow, p->buf, n, start);
 		if (r == 0)
 			r = pwrite_all(p->o->file.fd, p->buf, n, start);
 		if (r < 0)
@@ -101,7 +101,7 @@ static int write_raw(struct output *o, struct digests *layer, struct err *e)
 	int r = pass_layer(o, o->file.fd, layer, e);
 
 	if (r == 0)
-		r = cow_changes(o->built.cow, write_change, &patch);
+		r = cow_changes(o->built.image.cow, write_change, &patch);
 	task_end(t, r < 0 ? "failed" : NULL);
 	if (r < 0 || !(o->b->sha256 || o->b->key))
 		return r;
@@ -124,9 +124,9 @@ static int write_compressed(struct output *o, struct digests *layer, struct err 
 	struct encode x = { .kind = o->b->compress_as,
 			    .out = o->file.fd,
 			    .name = o->path,
-			    .size = cow_size(o->built.cow),
+			    .size = cow_size(o->built.image.cow),
 			    .read = read_image,
-			    .read_arg = o->built.cow,
+			    .read_arg = o->built.image.cow,
 			    .progress = task_progress };
 	int r = pass_layer(o, -1, layer, e);
 
@@ -148,7 +148,7 @@ static int publish(struct output *o, struct err *e)
 				   .node = o->n,
 				   .image = o->path,
 				   .manifest = o->built.manifest,
-				   .cow = o->built.cow,
+				   .raw = &o->built.image,
 				   .digests = &o->digests,
 				   .sha256 = *o->sha256 ? o->sha256 : NULL,
 				   .raw_sha256 = *o->raw_sha256 ? o->raw_sha256 : NULL,
@@ -172,12 +172,12 @@ static int write_image(struct output *o, struct err *e)
 	int r = outfile_create(&o->file, o->path, o->n->generic ? 0644 : 0600, e);
 
 	if (r == 0 && !o->b->compress) /* how much a compressed one takes nobody knows */
-		r = output_check_room(o->path, cow_file(o->built.cow), e);
+		r = output_check_room(o->path, cow_file(o->built.image.cow), e);
 	if (r < 0)
 		return r;
 	r = o->b->compress ? write_compressed(o, &layer, e) : write_raw(o, &layer, e);
 	if (r == 0)
-		r = digests_update(&layer, o->built.cow, &o->digests, e);
+		r = digests_update(&layer, o->built.image.cow, &o->digests, e);
 	return r < 0 ? err_rename(e, outfile_tmp_path(&o->file), o->path) : publish(o, e);
 }
 
@@ -185,7 +185,7 @@ int output_node(const struct build *b, const struct node_plan *n, struct err *e)
 {
 	_cleanup_(
 		output_done) struct output o = { .b = b, .n = n, .path = build_image_path(b, n), .file = OUTFILE_INIT };
-	int r = build_node_cow(b, n, &o.built, e);
+	int r = build_node(b, n, &o.built, e);
 
 	return r < 0 ? r : write_image(&o, e);
 }

@@ -264,17 +264,19 @@ int reproduce_compare(const struct build *b, const char *manifest, const char **
 		      struct err *e)
 {
 	static const char suffix[] = ".manifest.json";
-	_cleanup_(cow_closep) struct cow *cow = NULL;
 	const struct node_plan *n = b->plan->nodes.v[0];
-	const char *stem = arena_strdup(manifest);
-	struct built again = { 0 };
-	int r = build_node_cow(b, n, &again, e);
+	const char *stem = manifest;
+	struct built again;
+	int r = build_node(b, n, &again, e);
 
-	if (r < 0)
-		return err_interrupted(e) ? r : err_wrap(e, "%s", n->name);
-	cow = again.cow;
+	if (r < 0 && !err_interrupted(e))
+		err_wrap(e, "%s", n->name);
 	if (ends_with(stem, suffix))
 		stem = arena_strndup(stem, strlen(stem) - strlen(suffix));
-	r = compare_manifests(manifest, again.manifest, f, e);
-	return r < 0 ? r : compare_bytes(cow, stem, ret_what, f, e);
+	if (r == 0)
+		r = compare_manifests(manifest, again.manifest, f, e);
+	if (r == 0)
+		r = compare_bytes(again.image.cow, stem, ret_what, f, e);
+	image_close(&again.image);
+	return r;
 }

@@ -11,8 +11,7 @@
 #include "lock/pin.h"
 #include "base/err.h"
 #include "base/util.h"
-
-#define BOOT_DIR "/boot/firmware"
+#include "disk/disk.h"
 
 enum entry_kind {
 	ENTRY_DIR,
@@ -106,7 +105,7 @@ static inline bool entry_from_cache(const struct entry *n)
 }
 static inline bool entry_on_boot(const struct entry *n)
 {
-	return starts_with(n->path, BOOT_DIR "/");
+	return path_on_boot(n->path);
 }
 
 /* ---- what a path means on a card (place.c) ---- */

@@ -218,7 +218,7 @@ static int get_artifacts(const struct session *s, struct err *e)
 /* An image of the node in memory over G. */
 static int stamp_generic(const struct build *b, const struct card *c, struct built *ret, struct err *e)
 {
-	_cleanup_(generic_close) struct generic g = GENERIC_INIT;
+	_cleanup_(generic_close) struct generic g = { 0 };
 	int r = generic_open(c->image, &g, e);
 
 	if (r == 0)
@@ -229,15 +229,16 @@ static int stamp_generic(const struct build *b, const struct card *c, struct bui
 static int open_source(const struct session *s, struct card *c, struct err *e)
 {
 	const struct build b = { .plan = s->plan, .cache = &s->cache };
-	struct built built;
+	struct built built = { 0 };
 	int r;
 
 	if (c->image && !c->node)
 		return source_open(c->image, &c->source, e);
-	r = c->image ? stamp_generic(&b, c, &built, e) : build_node_cow(&b, c->node, &built, e);
-	if (r < 0)
-		return err_interrupted(e) ? r : err_wrap(e, "%s", c->name);
-	return source_cow(built.cow, &c->source, e); /* closed with the session */
+	r = c->image ? stamp_generic(&b, c, &built, e) : build_node(&b, c->node, &built, e);
+	if (r == 0)
+		return source_cow(image_take_cow(&built.image), &c->source, e); /* closed with the session */
+	image_close(&built.image);
+	return err_interrupted(e) ? r : err_wrap(e, "%s", c->name);
 }
 
 /* ---- is it the right disk? ---- */

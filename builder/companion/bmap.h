@@ -9,7 +9,7 @@
 
 #include "base/findings.h"
 #include "companion/digests.h"
-#include "space/space.h"
+#include "image/image.h"
 
 /* The most that is read of one. */
 enum { BMAP_LIMIT = 64 * 1024 * 1024 };

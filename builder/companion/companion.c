@@ -25,7 +25,7 @@ static int map_write(const struct subject *s, struct companions *c, struct strbu
 {
 	struct ranges free = { 0 };
 
-	space_free(s->cow, &free);
+	image_free_ranges(s->raw->cow, &free);
 	bmap_write(s->digests, &free, out);
 	return 0;
 }

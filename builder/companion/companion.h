@@ -22,6 +22,7 @@
 #include "card/records.h"
 #include "companion/digests.h"
 #include "crypto/sign.h"
+#include "image/image.h"
 #include "plan/plan.h"
 
 /* In the order they are written: each may speak of those before it. */
@@ -39,9 +40,9 @@ enum companion {
 struct subject {
 	const struct plan *plan;
 	const struct node_plan *node;
-	const char *image;    /* its path, also when it is not there yet */
-	const char *manifest; /* text */
-	struct cow *cow;      /* the raw image */
+	const char *image;	/* its path, also when it is not there yet */
+	const char *manifest;	/* text */
+	struct disk_image *raw; /* its bytes */
 	const struct digests *digests;
 	const char *sha256;	    /* of the file, NULL = not hashed */
 	const char *raw_sha256;	    /* of the raw image; that of the file unless it is compressed */

@@ -62,6 +62,6 @@ struct packages {
 	VEC(struct package) v; /* sorted */
 };
 /* The installed ones of dpkg's status file; none when the image has no such file. On the arena. */
-int packages_read(struct cow *image, struct packages *ret, struct err *e);
+int packages_read(struct disk_image *image, struct packages *ret, struct err *e);
 
 #endif

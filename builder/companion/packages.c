@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* /var/lib/dpkg/status: paragraphs of "Field: value" lines, deb822(5); what we need is never folded. */
 #include "companion/internal.h"
-#include "disk/disk.h"
-#include "fs/fs.h"
 
 #define STATUS "/var/lib/dpkg/status"
 static const size_t status_limit = 64 * MIB;
@@ -45,25 +43,14 @@ static int by_name(const void *a, const void *b)
 	return c ? c : strcmp(x->arch, y->arch);
 }
 
-static int read_status(struct cow *image, struct strbuf *out, struct err *e)
-{
-	_cleanup_(ext4_abortp) struct ext4 *fs = NULL;
-	const struct partition *root;
-	struct disk d;
-	int r = disk_read_base(arena_printf("/proc/self/fd/%d", cow_file(image)), &d, e);
-
-	if (r < 0)
-		return r;
-	root = &d.parts[d.n - 1];
-	r = ext4_open_cow(image, root->start, root->size, EXT4_READ, 1, &fs, e);
-	return r < 0 || !ext4_exists(fs, STATUS) ? r : ext4_read(fs, STATUS, status_limit, out, e);
-}
-
-int packages_read(struct cow *image, struct packages *ret, struct err *e)
+int packages_read(struct disk_image *image, struct packages *ret, struct err *e)
 {
 	_cleanup_strbuf_ struct strbuf text = { 0 };
-	int r = read_status(image, &text, e);
+	int r = image_open_fs(image, IMAGE_ROOT, 1, e);
 
+	if (r < 0 || !ext4_exists(image->root, STATUS))
+		return r;
+	r = ext4_read(image->root, STATUS, status_limit, &text, e);
 	for (const char *p = text.s; r == 0 && p && *p;) {
 		const char *end = strstr(p, "\n\n");
 

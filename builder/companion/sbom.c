@@ -151,7 +151,7 @@ static const char *supplier_of(const struct package *p)
 	return arena_printf("Person: %.*s (%.*s)", (int)n, p->maintainer, (int)(close - open - 1), open + 1);
 }
 
-static int add_packages(struct sbom *b, struct cow *image, struct err *e)
+static int add_packages(struct sbom *b, struct disk_image *image, struct err *e)
 {
 	struct packages all = { 0 };
 	size_t k = 0;
@@ -185,7 +185,7 @@ int sbom_write(const struct subject *s, struct companions *c, struct strbuf *out
 	add_artifacts(&b, s->node);
 	add_images(&b, &s->plan->images, "CONTAINS");
 	add_images(&b, &s->plan->pulled, "DEPENDS_ON");
-	r = add_packages(&b, s->cow, e);
+	r = add_packages(&b, s->raw, e);
 	doc = json_pack("{s:s, s:s, s:s, s:s, s:s, s:{s:s, s:[s]}, s:o, s:o}", "spdxVersion", "SPDX-2.3", "dataLicense",
 			"CC0-1.0", "SPDXID", "SPDXRef-DOCUMENT", "name", node, "documentNamespace",
 			namespace_of(&c->v[COMPANION_MANIFEST]), "creationInfo", "created",

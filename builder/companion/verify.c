@@ -9,8 +9,6 @@
 #include "base/progress.h"
 #include "base/sig.h"
 #include "companion/internal.h"
-#include "disk/disk.h"
-#include "fs/fs.h"
 
 static const size_t companion_limit = 256 * MIB;
 static const uint64_t largest_image = 1024 * GIB;
@@ -130,19 +128,18 @@ static int read_raw(struct look *l, struct reader *reader, int fd, uint64_t size
 }
 
 /* A card that cannot be read shows in the block map; here it only means that there is nothing to compare. */
-static void read_card(struct look *l)
+static void read_card(struct look *l, int fd)
 {
-	_cleanup_(ext4_abortp) struct ext4 *fs = NULL;
-	const struct partition *root;
+	_cleanup_(image_close) struct disk_image m = { 0 };
 	struct err ignored = { 0 };
-	struct disk d;
+	struct cow *c;
 
-	if (!l->files.v[COMPANION_MANIFEST].s || disk_read_base(l->image, &d, &ignored) < 0)
+	if (!l->files.v[COMPANION_MANIFEST].s || cow_open_direct(fd, l->image, &c, &ignored) < 0 ||
+	    image_open_cow(c, &m, &ignored) < 0 || image_open_fs(&m, IMAGE_ROOT, 1, &ignored) < 0)
 		return;
-	root = &d.parts[d.n - 1];
-	if (ext4_open(l->image, root->start, root->size, EXT4_READ, 1, &fs, &ignored) == 0 &&
-	    (!ext4_exists(fs, MANIFEST_PATH) || ext4_read(fs, MANIFEST_PATH, MANIFEST_LIMIT, &l->card, &ignored) < 0 ||
-	     !l->card.s))
+	if (ext4_exists(m.root, MANIFEST_PATH))
+		ext4_read(m.root, MANIFEST_PATH, MANIFEST_LIMIT, &l->card, &ignored);
+	if (!l->card.s)
 		strbuf_adds(&l->card, "");
 }
 
@@ -166,7 +163,7 @@ static int read_image(struct look *l, struct err *e)
 	if (r < 0)
 		return r;
 	if (!reader.hash && !l->have_map && raw)
-		return read_card(l), 0;
+		return read_card(l, fd), 0;
 	sha256_init(&reader.raw);
 	t = task_begin("verify", path_base(l->image), (uint64_t)st.st_size);
 	r = raw ? read_raw(l, &reader, fd, (uint64_t)st.st_size, t, e) : read_packed(l, &reader, fd, t, e);
@@ -179,7 +176,7 @@ static int read_image(struct look *l, struct err *e)
 	if (l->have_map)
 		bmap_check_end(&reader.map);
 	if (raw && r == 0)
-		read_card(l);
+		read_card(l, fd);
 	return r;
 }
 

@@ -9,6 +9,7 @@
 #ifndef DEBIAN_DEBIAN_H
 #define DEBIAN_DEBIAN_H
 
+#include "base/cow.h"
 #include "cache/cache.h"
 #include "lock/lock_report.h"
 #include "lock/pin.h"
@@ -43,14 +44,14 @@ bool debian_runs_arm64(void);
  * is missing and the command that installs it. */
 int debian_check_host(struct err *e);
 
-/* Writes the base of PIN to IMAGE, an empty file. Every package is in the cache; it is hashed again as it is used. The
- * bytes depend on the pin's digest alone. Takes minutes, many where arm64 is emulated. */
-int debian_make(const struct cache *c, const struct pin *pin, const char *image, struct err *e);
+/* Writes the base of PIN to IMAGE, an empty file opened direct. Every package is in the cache; it is hashed again as it
+ * is used. The bytes depend on the pin's digest alone. Takes minutes, many where arm64 is emulated. */
+int debian_make(const struct cache *c, const struct pin *pin, struct cow *image, struct err *e);
 
 /* ---- debian/image.c ---- */
 
 /* Lays the tar ROOT (open, whole) into IMAGE. All ids come from the 64 hexadecimal digits KEY, all times are EPOCH. */
-int debian_image(int root, const char *image, const char *key, int64_t epoch, struct err *e);
+int debian_image(int root, struct cow *image, const char *key, int64_t epoch, struct err *e);
 /* The disk id that debian_image() gives. */
 uint32_t debian_disk_id(const char *key);
 

@@ -8,23 +8,19 @@
 #include "archive/archive.h"
 #include "base/proc.h"
 #include "debian/debian.h"
-#include "disk/disk.h"
-#include "fs/fs.h"
+#include "image/image.h"
 
-enum { BLOCK = 4096, SECTOR = 512, FAT_LBA = 0x0c, LINUX = 0x83 };
-static const char boot_dir[] = "/boot/firmware/";
+enum { BLOCK = 4096, SECTOR = 512 };
 static const uint64_t boot_start = 8 * MIB, boot_size = 512 * MIB, root_step = 4 * MIB, max_boot_file = 128 * MIB;
 /* As Raspberry Pi OS has them, named one by one: hosts differ in defaults. */
 static const char ext4_features[] = "none,has_journal,ext_attr,resize_inode,dir_index,filetype,extent,flex_bg,"
 				    "sparse_super,large_file,dir_nlink,extra_isize,metadata_csum";
 
 struct draft {
-	const char *path, *key;
+	struct disk_image image;
+	const char *key;
 	int64_t epoch;
-	struct disk disk;
 	uint64_t content; /* bytes the root's files take */
-	struct ext4 *root;
-	struct fat *boot;
 };
 
 uint32_t debian_disk_id(const char *key)
@@ -59,7 +55,7 @@ static int add_cost(void *arg, const struct tar_entry *x, struct tar *t, struct 
 {
 	struct draft *m = arg;
 
-	if (!is_volatile(x->path) && !starts_with(x->path, boot_dir))
+	if (!is_volatile(x->path) && !path_on_boot(x->path))
 		m->content += ext4_cost(x->type == TAR_FILE ? x->size : 0, BLOCK);
 	return 0;
 }
@@ -70,19 +66,28 @@ static void lay_out(struct draft *m)
 	uint64_t size = m->content + m->content / 5 + 200 * MIB;
 
 	size = (size + root_step - 1) / root_step * root_step;
-	m->disk = (struct disk){
+	m->image.disk = (struct disk){
 		.id = debian_disk_id(m->key),
 		.size = boot_start + boot_size + size,
-		.parts = { { 1, boot_start, boot_size, FAT_LBA }, { 2, boot_start + boot_size, size, LINUX } },
+		.parts = { { 1, boot_start, boot_size, DISK_FAT }, { 2, boot_start + boot_size, size, DISK_LINUX } },
 		.n = 2,
 	};
 }
 
 /* ---- empty filesystems ---- */
 
+static int run_on(const struct draft *m, const char *const *argv, struct err *e)
+{
+	return proc_run(&(struct proc){ .argv = argv,
+					.file = cow_name(m->image.cow),
+					.file_fd = cow_file(m->image.cow),
+					.epoch = m->epoch },
+			e);
+}
+
 static int make_fat(const struct draft *m, struct err *e)
 {
-	const struct partition *p = &m->disk.parts[0];
+	const struct partition *p = &m->image.disk.parts[0];
 	const char *const argv[] = {
 		"mkfs.fat",
 		"-F",
@@ -93,19 +98,19 @@ static int make_fat(const struct draft *m, struct err *e)
 		"bootfs",
 		"--invariant",
 		"-i",
-		arena_printf("%08x", m->disk.id),
+		arena_printf("%08x", m->image.disk.id),
 		arena_printf("--offset=%llu", (unsigned long long)(p->start / SECTOR)),
 		PROC_FILE,
 		arena_printf("%llu", (unsigned long long)(p->size / KIB)),
 		NULL,
 	};
 
-	return proc_run(&(struct proc){ .argv = argv, .file = m->path, .epoch = m->epoch }, e);
+	return run_on(m, argv, e);
 }
 
 static int make_ext4(const struct draft *m, struct err *e)
 {
-	const struct partition *p = &m->disk.parts[1];
+	const struct partition *p = &m->image.disk.parts[1];
 	const char *const argv[] = {
 		"mke2fs",
 		"-q",
@@ -134,14 +139,13 @@ static int make_ext4(const struct draft *m, struct err *e)
 		NULL,
 	};
 
-	return proc_run(&(struct proc){ .argv = argv, .file = m->path, .epoch = m->epoch }, e);
+	return run_on(m, argv, e);
 }
 
 /* ---- content ---- */
 
 static int add_boot_file(struct draft *m, const struct tar_entry *x, struct tar *t, struct err *e)
 {
-	const char *path = x->path + strlen(boot_dir);
 	_cleanup_free_ char *data = NULL;
 	uint64_t have = 0;
 
@@ -157,7 +161,7 @@ static int add_boot_file(struct draft *m, const struct tar_entry *x, struct tar 
 			return n < 0 ? (int)n : err_set(e, -EBADMSG, "%s: is cut off", x->path);
 		have += (uint64_t)n;
 	}
-	return fat_write(m->boot, path, data, have, e);
+	return fat_write(m->image.boot, path_in_boot(x->path), data, have, e);
 }
 
 static int add_root_entry(struct draft *m, const struct tar_entry *x, struct tar *t, struct err *e)
@@ -168,15 +172,15 @@ static int add_root_entry(struct draft *m, const struct tar_entry *x, struct tar
 
 	switch (x->type) {
 	case TAR_DIR:
-		return ext4_mkdir(m->root, x->path, &meta, e);
+		return ext4_mkdir(m->image.root, x->path, &meta, e);
 	case TAR_SYMLINK:
-		return ext4_symlink(m->root, x->path, x->target, &meta, e);
+		return ext4_symlink(m->image.root, x->path, x->target, &meta, e);
 	case TAR_HARDLINK:
-		return ext4_hardlink(m->root, x->path, x->target, e);
+		return ext4_hardlink(m->image.root, x->path, x->target, e);
 	case TAR_FILE:
-		r = ext4_write(m->root, x->path, &meta, &content, e);
+		r = ext4_write(m->image.root, x->path, &meta, &content, e);
 		if (r == 0 && x->capability)
-			r = ext4_set_xattr(m->root, x->path, TAR_CAPABILITY, x->capability, x->capability_n, e);
+			r = ext4_set_xattr(m->image.root, x->path, TAR_CAPABILITY, x->capability, x->capability_n, e);
 		return r;
 	default:
 		return err_set(e, -EINVAL, "%s: is no file, folder or link", x->path);
@@ -187,52 +191,33 @@ static int add_entry(void *arg, const struct tar_entry *x, struct tar *t, struct
 {
 	if (is_volatile(x->path))
 		return 0;
-	return starts_with(x->path, boot_dir) ? add_boot_file(arg, x, t, e) : add_root_entry(arg, x, t, e);
+	return path_on_boot(x->path) ? add_boot_file(arg, x, t, e) : add_root_entry(arg, x, t, e);
 }
 
-static int fill(struct draft *m, int tar, struct err *e)
+int debian_image(int tar, struct cow *image, const char *key, int64_t epoch, struct err *e)
 {
-	const struct partition *p = &m->disk.parts[1];
-	const struct partition *first = &m->disk.parts[0];
-	_cleanup_(cow_closep) struct cow *file = NULL;
-	_cleanup_(fat_abortp) struct fat *boot = NULL;
-	_cleanup_(ext4_abortp) struct ext4 *fs = NULL;
-	int r = ext4_open(m->path, p->start, p->size, EXT4_WRITE, m->epoch, &fs, e);
-
-	if (r == 0)
-		r = cow_open_path(m->path, true, &file, e);
-	if (r == 0)
-		r = fat_open(file, first->start, first->size, FAT_WRITE, m->epoch, &boot, e);
-	if (r < 0)
-		return r;
-	m->root = fs;
-	m->boot = boot;
-	r = tar_walk(tar, "the unpacked packages", add_entry, m, e);
-	if (r < 0)
-		return r;
-	r = fat_close(boot, e);
-	boot = NULL;
-	if (r == 0) {
-		r = ext4_close(fs, e);
-		fs = NULL;
-	}
-	return r < 0 ? r : ext4_check(m->path, p->start, p->size, m->epoch, e);
-}
-
-int debian_image(int tar, const char *image, const char *key, int64_t epoch, struct err *e)
-{
-	struct draft m = { .path = image, .key = key, .epoch = epoch };
+	struct draft m = { .image.cow = image, .key = key, .epoch = epoch };
+	struct fs_place root;
 	int r = tar_walk(tar, "the unpacked packages", add_cost, &m, e);
 
 	if (r < 0)
 		return r;
 	lay_out(&m);
-	if (truncate(image, (off_t)m.disk.size) < 0)
-		return err_errno(e, -errno, "cannot size %s", image);
-	r = disk_create(image, &m.disk, e);
+	root = image_place(&m.image, image_root_part(&m.image), epoch);
+	r = cow_resize(image, m.image.disk.size, e);
+	if (r == 0)
+		r = disk_create(image, &m.image.disk, e);
 	if (r == 0)
 		r = make_fat(&m, e);
 	if (r == 0)
 		r = make_ext4(&m, e);
-	return r < 0 ? r : fill(&m, tar, e);
+	if (r == 0)
+		r = image_open_fs(&m.image, IMAGE_ROOT | IMAGE_BOOT | IMAGE_WRITE, epoch, e);
+	if (r == 0)
+		r = tar_walk(tar, "the unpacked packages", add_entry, &m, e);
+	if (r == 0)
+		r = image_write_fs(&m.image, e);
+	ext4_abortp(&m.image.root);
+	fat_abortp(&m.image.boot);
+	return r < 0 ? r : ext4_check(&root, e);
 }

@@ -211,7 +211,7 @@ static int run_mmdebstrap(const struct work *w, const char *tar, struct err *e)
 	return r;
 }
 
-static int make_in(const struct work *w, const char *image, struct err *e)
+static int make_in(const struct work *w, struct cow *image, struct err *e)
 {
 	const char *tar = path_join(w->dir, "root.tar");
 	_cleanup_close_ int fd = -1;
@@ -243,7 +243,7 @@ static int debian_check_room(const char *dir, struct err *e)
 		       size_text(room_needed, want), dir, size_text(room, have));
 }
 
-int debian_make(const struct cache *c, const struct pin *pin, const char *image, struct err *e)
+int debian_make(const struct cache *c, const struct pin *pin, struct cow *image, struct err *e)
 {
 	/* Not in the cache: its folder is nobody else's, and mmdebstrap's namespace has other users. */
 	const char *tmp = getenv("TMPDIR"), *in = tmp && tmp[0] == '/' ? tmp : "/var/tmp";

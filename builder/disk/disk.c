@@ -2,17 +2,15 @@
 #include "disk/disk.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <libfdisk/libfdisk.h>
 
 #include "base/codec.h"
 #include "base/file.h"
 
-enum { SECTOR = 512, LINUX = 0x83, GPT_PROTECTIVE = 0xee };
+enum { SECTOR = 512, GPT_PROTECTIVE = 0xee };
 
 struct table {
-	const char *path;
-	int fd; /* ours: libfdisk would fsync() the whole image when it closes one of its own */
+	const char *name;
 	struct fdisk_context *cxt;
 	struct strbuf said; /* by libfdisk */
 };
@@ -20,7 +18,6 @@ struct table {
 static void table_done(struct table *t)
 {
 	fdisk_unref_context(t->cxt);
-	closep(&t->fd);
 	strbuf_done(&t->said);
 }
 
@@ -40,8 +37,8 @@ static int refuse_ask(struct fdisk_context *cxt, struct fdisk_ask *ask, void *ar
 static int table_error(const struct table *t, int r, const char *what, struct err *e)
 {
 	if (t->said.n)
-		return err_set(e, r, "%s: %s: %s", t->path, what, t->said.s);
-	return err_errno(e, r, "%s: %s", t->path, what);
+		return err_set(e, r, "%s: %s: %s", t->name, what, t->said.s);
+	return err_errno(e, r, "%s: %s", t->name, what);
 }
 
 /* Before libfdisk looks: the chain of logical partitions is where hostile tables loop, and it leaks on them. */
@@ -59,26 +56,31 @@ static bool is_compressed(const unsigned char sector[SECTOR])
 	return codec_of_head(sector, SECTOR) != CODEC_COUNT;
 }
 
-static int table_open(struct table *t, const char *path, bool read_only, struct err *e)
+/* The file itself, by the descriptor it is open as: libfdisk would fsync() the whole image when it closes one of its
+ * own. */
+static int table_assign(struct table *t, const struct cow *image, bool read_only, struct err *e)
 {
+	t->name = cow_name(image);
+	t->cxt = fdisk_new_context();
+	if (!t->cxt)
+		return err_set(e, -ENOMEM, "cannot start libfdisk");
+	fdisk_set_ask(t->cxt, refuse_ask, &t->said);
+	return fdisk_assign_device_by_fd(t->cxt, cow_file(image), t->name, read_only);
+}
+
+static int table_open(struct table *t, const struct cow *image, bool read_only, struct err *e)
+{
+	const char *path = cow_name(image);
 	unsigned char first[SECTOR];
 	int r;
 
-	t->path = path;
-	t->fd = open(path, (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
-	if (t->fd < 0)
-		return err_errno(e, -errno, "cannot open %s", path);
-	if (pread_all(t->fd, first, sizeof(first), 0) < 0)
+	if (pread_all(cow_file(image), first, sizeof(first), 0) < 0)
 		return err_set(e, -EINVAL, "%s: is too short for a disk image", path);
 	if (is_compressed(first))
 		return err_set(e, -EINVAL, "%s is compressed: unpack it first, for example with `xz -dk`", path);
 	if (has_extended(first))
 		return err_set(e, -EINVAL, "%s: has an extended partition; pibuild needs two primary ones", path);
-	t->cxt = fdisk_new_context();
-	if (!t->cxt)
-		return err_set(e, -ENOMEM, "cannot start libfdisk");
-	fdisk_set_ask(t->cxt, refuse_ask, &t->said);
-	r = fdisk_assign_device_by_fd(t->cxt, t->fd, path, read_only);
+	r = table_assign(t, image, read_only, e);
 	if (r < 0)
 		return table_error(t, r, "cannot read the partition table", e);
 	if (fdisk_get_sector_size(t->cxt) != SECTOR)
@@ -105,16 +107,16 @@ static int add_partition(const struct table *t, struct fdisk_partition *pa, stru
 	};
 
 	if (p.type == GPT_PROTECTIVE)
-		return err_set(e, -EINVAL, "%s: has a damaged GPT; pibuild uses an MBR partition table", t->path);
+		return err_set(e, -EINVAL, "%s: has a damaged GPT; pibuild uses an MBR partition table", t->name);
 	if (p.start == 0)
-		return err_set(e, -EINVAL, "%s: partition %u lies over the partition table", t->path, p.number);
+		return err_set(e, -EINVAL, "%s: partition %u lies over the partition table", t->name, p.number);
 	if (p.start > d->size || p.size > d->size - p.start)
 		return err_set(e, -EINVAL,
-			       "%s: partition %u ends at byte %llu, but the file has only %llu: it is cut off", t->path,
+			       "%s: partition %u ends at byte %llu, but the file has only %llu: it is cut off", t->name,
 			       p.number, (unsigned long long)(p.start + p.size), (unsigned long long)d->size);
 	for (unsigned i = 0; i < d->n; i++)
 		if (p.start < d->parts[i].start + d->parts[i].size && d->parts[i].start < p.start + p.size)
-			return err_set(e, -EINVAL, "%s: partitions %u and %u overlap", t->path, d->parts[i].number,
+			return err_set(e, -EINVAL, "%s: partitions %u and %u overlap", t->name, d->parts[i].number,
 				       p.number);
 	d->parts[d->n++] = p;
 	return 0;
@@ -134,7 +136,7 @@ static int table_describe(const struct table *t, struct disk *ret, struct err *e
 	while (r == 0 && d.n < ARRAY_SIZE(d.parts) && fdisk_table_next_partition(list, it, &pa) == 0)
 		r = add_partition(t, pa, &d, e);
 	if (r == 0 && d.n == 0)
-		r = err_set(e, -EINVAL, "%s: has no partitions", t->path);
+		r = err_set(e, -EINVAL, "%s: has no partitions", t->name);
 	if (r == 0 && fdisk_get_disklabel_id(t->cxt, &id) == 0 && id)
 		d.id = (uint32_t)strtoul(id, NULL, 16);
 	free(id);
@@ -145,10 +147,10 @@ static int table_describe(const struct table *t, struct disk *ret, struct err *e
 	return r;
 }
 
-int disk_read(const char *path, struct disk *ret, struct err *e)
+int disk_read(const struct cow *image, struct disk *ret, struct err *e)
 {
-	_cleanup_(table_done) struct table t = { .fd = -1 };
-	int r = table_open(&t, path, true, e);
+	_cleanup_(table_done) struct table t = { 0 };
+	int r = table_open(&t, image, true, e);
 
 	return r < 0 ? r : table_describe(&t, ret, e);
 }
@@ -163,24 +165,27 @@ static const char *wrong_layout(const struct disk *d)
 		return "it has no second partition for the root filesystem";
 	if (d->n > 2)
 		return "it has more than two partitions; neither pibuild nor Raspberry Pi OS could grow the root";
-	if (root->number != 2 || root->type != LINUX)
+	if (root->number != 2 || root->type != DISK_LINUX)
 		return "its second partition is not of type 83 (Linux)";
 	if (root->start < boot->start)
 		return "its root partition does not come last, so it cannot grow";
 	return NULL;
 }
 
-int disk_read_base(const char *path, struct disk *ret, struct err *e)
+int disk_read_base(const struct cow *image, struct disk *ret, struct err *e)
 {
+	const char *wrong;
 	struct disk d;
-	int r = disk_read(path, &d, e);
-	const char *wrong = r < 0 ? NULL : wrong_layout(&d);
+	int r = disk_read(image, &d, e);
 
+	if (r < 0)
+		return r;
+	wrong = wrong_layout(&d);
 	if (wrong)
-		return err_set(e, -EINVAL, "%s: %s (needed: 1 FAT, 2 ext4, as in Raspberry Pi OS)", path, wrong);
-	if (r == 0)
-		*ret = d;
-	return r;
+		return err_set(e, -EINVAL, "%s: %s (needed: 1 FAT, 2 ext4, as in Raspberry Pi OS)", cow_name(image),
+			       wrong);
+	*ret = d;
+	return 0;
 }
 
 static int table_add(const struct table *t, const struct partition *p, struct err *e)
@@ -205,20 +210,13 @@ static int table_add(const struct table *t, const struct partition *p, struct er
 	return r < 0 ? table_error(t, r, "cannot add a partition", e) : 0;
 }
 
-int disk_create(const char *path, const struct disk *d, struct err *e)
+int disk_create(struct cow *image, const struct disk *d, struct err *e)
 {
-	_cleanup_(table_done) struct table t = { .path = path, .fd = open(path, O_RDWR | O_CLOEXEC) };
+	_cleanup_(table_done) struct table t = { 0 };
 	char id[16];
-	int r = 0;
+	int r = table_assign(&t, image, false, e);
 
-	if (t.fd < 0)
-		return err_errno(e, -errno, "cannot open %s", path);
-	t.cxt = fdisk_new_context();
-	if (!t.cxt)
-		return err_set(e, -ENOMEM, "cannot start libfdisk");
-	fdisk_set_ask(t.cxt, refuse_ask, &t.said);
 	snprintf(id, sizeof(id), "0x%08x", d->id);
-	r = fdisk_assign_device_by_fd(t.cxt, t.fd, path, 0);
 	if (r == 0)
 		r = fdisk_create_disklabel(t.cxt, "dos");
 	if (r == 0)
@@ -250,9 +248,9 @@ static int table_resize(const struct table *t, unsigned number, uint64_t size, s
 	return r < 0 ? table_error(t, r, "cannot change the partition table", e) : 0;
 }
 
-int disk_grow_last(const char *path, struct disk *d, uint64_t new_size, struct err *e)
+int disk_grow_last(struct cow *image, struct disk *d, uint64_t new_size, struct err *e)
 {
-	_cleanup_(table_done) struct table t = { .fd = -1 };
+	_cleanup_(table_done) struct table t = { 0 };
 	struct partition *last = &d->parts[0];
 	int r;
 
@@ -260,11 +258,11 @@ int disk_grow_last(const char *path, struct disk *d, uint64_t new_size, struct e
 		if (d->parts[i].start > last->start)
 			last = &d->parts[i];
 	if (new_size < last->size || new_size % SECTOR || (last->start + new_size) / SECTOR > UINT32_MAX)
-		return err_set(e, -EINVAL, "%s: partition %u cannot get a size of %llu bytes", path, last->number,
-			       (unsigned long long)new_size);
-	if (truncate(path, (off_t)(last->start + new_size)) < 0)
-		return err_errno(e, -errno, "cannot size %s", path);
-	r = table_open(&t, path, false, e);
+		return err_set(e, -EINVAL, "%s: partition %u cannot get a size of %llu bytes", cow_name(image),
+			       last->number, (unsigned long long)new_size);
+	r = cow_resize(image, last->start + new_size, e);
+	if (r == 0)
+		r = table_open(&t, image, false, e);
 	if (r == 0)
 		r = table_resize(&t, last->number, new_size, e);
 	return r < 0 ? r : table_describe(&t, d, e);

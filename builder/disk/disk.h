@@ -6,8 +6,23 @@
 #ifndef DISK_DISK_H
 #define DISK_DISK_H
 
+#include "base/cow.h"
 #include "base/err.h"
 #include "base/util.h"
+
+/* Where the first partition, the FAT, is mounted: the boot partition of a card's paths. */
+#define BOOT_DIR "/boot/firmware"
+static inline bool path_on_boot(const char *path)
+{
+	return starts_with(path, BOOT_DIR "/");
+}
+/* PATH, which is on it, from the FAT's root. */
+static inline const char *path_in_boot(const char *path)
+{
+	return path + strlen(BOOT_DIR "/");
+}
+
+enum { DISK_LINUX = 0x83, DISK_FAT = 0x0c }; /* MBR types */
 
 struct partition {
 	unsigned number;      /* 1-based */
@@ -22,20 +37,22 @@ struct disk {
 	unsigned n;
 };
 
+/* Of the file itself: changes that IMAGE has in memory do not count, and those made here go into the file. */
+
 /* Reads and describes; refuses a compressed file, GPT, no table, overlapping or out-of-file partitions, each with the
  * reason. */
-int disk_read(const char *path, struct disk *ret, struct err *e);
+int disk_read(const struct cow *image, struct disk *ret, struct err *e);
 
 /* As disk_read, and the layout pibuild needs: p1 FAT (0x0b, 0x0c, 0x0e), p2 Linux (0x83) ending last, nothing after
  * it. A third partition is refused because neither growing nor Raspberry Pi OS's own resize could work. */
-int disk_read_base(const char *path, struct disk *ret, struct err *e);
+int disk_read_base(const struct cow *image, struct disk *ret, struct err *e);
 
 /* Gives a file of its full length a new MBR with the disk id and the partitions of D (start, size and type in order).
  */
-int disk_create(const char *path, const struct disk *d, struct err *e);
+int disk_create(struct cow *image, const struct disk *d, struct err *e);
 
 /* Makes the file and the last partition end at START + NEW_SIZE (rounded up to 4 MiB by the caller). Keeps the disk id
  * and all else of the table, but for the last entry's CHS hints, which follow its size. */
-int disk_grow_last(const char *path, struct disk *d, uint64_t new_size, struct err *e);
+int disk_grow_last(struct cow *image, struct disk *d, uint64_t new_size, struct err *e);
 
 #endif

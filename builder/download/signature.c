@@ -52,16 +52,19 @@ int signature_check(const struct cache *c, const struct pin *pin, const char *ke
 		    struct err *e)
 {
 	const char *const argv[] = { "gpgv", "--homedir", "/nonexistent", "--keyring", key, "-", PROC_FILE, NULL };
+	_cleanup_close_ int object = openat(c->fd, cache_object_name(pin->sha256), O_RDONLY | O_CLOEXEC);
 	const struct proc gpgv = {
 		.argv = argv,
 		.input = str_or(signature->s, ""),
 		.input_n = signature->n,
 		.file = arena_printf("%s/%s", c->dir, cache_object_name(pin->sha256)),
-		.file_read_only = true,
+		.file_fd = object,
 	};
 	const char *name;
 	int r = seal_name(pin, key, &name, e);
 
+	if (r == 0 && object < 0)
+		return err_errno(e, -errno, "cannot open %s", gpgv.file);
 	if (r == 0)
 		r = proc_run(&gpgv, e);
 	if (r < 0 && e->class == CLASS_HOST)

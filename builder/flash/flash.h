@@ -22,7 +22,7 @@
 #include "base/cow.h"
 #include "crypto/digest.h"
 #include "flash/device.h"
-#include "space/space.h"
+#include "image/image.h"
 
 /* The unit of reading, hashing and writing; the first one is the boot sector's. */
 enum { PIECE = 1024 * 1024 };

@@ -158,7 +158,7 @@ int source_ranges(const struct source *s, struct ranges *ret, struct err *e)
 
 	*ret = (struct ranges){ 0 };
 	if (s->image) {
-		space_free(s->image, &free);
+		image_free_ranges(s->image, &free);
 		r = cow_holes(s->image, see_hole, &skip, e);
 	}
 	if (skip.from < s->size)

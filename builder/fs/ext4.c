@@ -123,37 +123,28 @@ static void load_messages(void)
 	initialize_ext2_error_table();
 }
 
-static int open_fs(struct ext4 *x, struct cow *cow, uint64_t offset, unsigned flags, struct err *e)
+static int ext4_load(struct ext4 *x, const struct fs_place *at, unsigned flags, struct err *e)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
-	_cleanup_free_ char *options = xasprintf("offset=%llu", (unsigned long long)offset);
 	/* FORCE, SKIP_MMP: features are for our own list to refuse, with a reason. */
-	int how = EXT2_FLAG_64BITS | EXT2_FLAG_FORCE | EXT2_FLAG_SKIP_MMP | (flags & EXT4_WRITE ? EXT2_FLAG_RW : 0) |
-		  (flags & EXT4_LOOK ? EXT2_FLAG_IGNORE_CSUM_ERRORS : 0);
+	int r, how = EXT2_FLAG_64BITS | EXT2_FLAG_FORCE | EXT2_FLAG_SKIP_MMP | (flags & EXT4_WRITE ? EXT2_FLAG_RW : 0) |
+		     (flags & EXT4_LOOK ? EXT2_FLAG_IGNORE_CSUM_ERRORS : 0);
 	errcode_t c;
 
 	pthread_once(&once, load_messages);
-	if (cow)
-		cow_io_prepare(cow, offset);
-	c = ext2fs_open2(x->image, cow ? NULL : options, how, 0, 0, cow ? cow_io_manager : unix_io_manager, &x->fs);
+	cow_io_prepare(at);
+	c = ext2fs_open2(x->image, NULL, how, 0, 0, cow_io_manager, &x->fs);
 	if (c == EXT2_ET_BAD_MAGIC || c == EXT2_ET_SHORT_READ)
-		return err_set(e, -EINVAL, "%s: there is no ext4 at byte %llu", x->image, (unsigned long long)offset);
+		return err_set(e, -EINVAL, "%s: there is no ext4 at byte %llu", x->image,
+			       (unsigned long long)at->offset);
 	if (c)
 		return ext4_error(e, c, x->image, "cannot open the ext4");
 	x->fs->now = (time_t)x->now;
-	return 0;
-}
-
-static int load(struct ext4 *x, uint64_t length, unsigned flags, struct err *e)
-{
-	errcode_t c;
-	int r;
-
 	if (flags & EXT4_LOOK)
 		return 0;
 	r = check_features(x, e);
 	if (r == 0)
-		r = check_state(x, length, e);
+		r = check_state(x, at->length, e);
 	if (r < 0)
 		return r;
 	c = ext2fs_check_desc(x->fs);
@@ -162,36 +153,21 @@ static int load(struct ext4 *x, uint64_t length, unsigned flags, struct err *e)
 	return c ? ext4_error(e, c, x->image, "cannot read the ext4's bitmaps") : 0;
 }
 
-static int open_either(const char *image, struct cow *cow, uint64_t offset, uint64_t length, unsigned flags,
-		       int64_t epoch, struct ext4 **ret, struct err *e)
+int ext4_open(const struct fs_place *at, unsigned flags, struct ext4 **ret, struct err *e)
 {
 	struct ext4 *x = xcalloc(1, sizeof(*x));
 	int r;
 
-	x->image = xstrdup(image);
-	x->now = MAX(epoch, 1);
+	x->image = xstrdup(cow_name(at->image));
+	x->now = MAX(at->epoch, 1);
 	x->chunk = xmalloc(CHUNK);
-	r = open_fs(x, cow, offset, flags, e);
-	if (r == 0)
-		r = load(x, length, flags, e);
+	r = ext4_load(x, at, flags, e);
 	if (r < 0) {
 		ext4_abort(x);
 		return r;
 	}
 	*ret = x;
 	return 0;
-}
-
-int ext4_open(const char *image, uint64_t offset, uint64_t length, unsigned flags, int64_t epoch, struct ext4 **ret,
-	      struct err *e)
-{
-	return open_either(image, NULL, offset, length, flags, epoch, ret, e);
-}
-
-int ext4_open_cow(struct cow *image, uint64_t offset, uint64_t length, unsigned flags, int64_t epoch, struct ext4 **ret,
-		  struct err *e)
-{
-	return open_either(cow_name(image), image, offset, length, flags, epoch, ret, e);
 }
 
 void ext4_abort(struct ext4 *x)

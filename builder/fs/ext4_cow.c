@@ -1,31 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* libext2fs on an image whose changes stay in memory: an io_manager that reads and writes a struct cow. */
+/* libext2fs on an image by handle: an io_manager that reads and writes a struct cow. */
 #include "fs/internal.h"
 
 #include <errno.h>
 
-static _Thread_local struct {
-	struct cow *cow;
-	uint64_t offset;
-} next_open;
+static _Thread_local const struct fs_place *next_open;
 
-struct place {
-	struct cow *cow;
-	uint64_t offset;
-};
-
-void cow_io_prepare(struct cow *c, uint64_t offset)
+void cow_io_prepare(const struct fs_place *at)
 {
-	next_open.cow = c;
-	next_open.offset = offset;
+	next_open = at;
 }
 
 static errcode_t io_open(const char *name, int flags, io_channel *ret)
 {
 	struct struct_io_channel *io = xcalloc(1, sizeof(*io));
-	struct place *p = xcalloc(1, sizeof(*p));
+	struct fs_place *p = xcalloc(1, sizeof(*p));
 
-	*p = (struct place){ next_open.cow, next_open.offset };
+	*p = *next_open;
 	io->magic = EXT2_ET_MAGIC_IO_CHANNEL;
 	io->manager = cow_io_manager;
 	io->name = xstrdup(name);
@@ -60,14 +51,14 @@ static size_t bytes_of(io_channel io, int count)
 
 static uint64_t place_of(io_channel io, unsigned long long block)
 {
-	const struct place *p = io->private_data;
+	const struct fs_place *p = io->private_data;
 
 	return p->offset + block * (uint64_t)io->block_size;
 }
 
 static struct cow *cow_of(io_channel io)
 {
-	return ((struct place *)io->private_data)->cow;
+	return ((struct fs_place *)io->private_data)->image;
 }
 
 static errcode_t result(int r)
@@ -97,24 +88,14 @@ static errcode_t io_write(io_channel io, unsigned long block, int count, const v
 
 static errcode_t io_write_byte(io_channel io, unsigned long offset, int n, const void *data)
 {
-	const struct place *p = io->private_data;
+	const struct fs_place *p = io->private_data;
 
-	return result(cow_write(p->cow, data, (size_t)n, p->offset + offset));
+	return result(cow_write(p->image, data, (size_t)n, p->offset + offset));
 }
 
 static errcode_t io_zeroout(io_channel io, unsigned long long block, unsigned long long count)
 {
-	static const char zeros[COW_BLOCK];
-	uint64_t at = place_of(io, block), end = place_of(io, block + count);
-	int r = 0;
-
-	while (at < end && r == 0) {
-		size_t n = (size_t)MIN(end - at, sizeof(zeros));
-
-		r = cow_write(cow_of(io), zeros, n, at);
-		at += n;
-	}
-	return result(r);
+	return result(cow_zero(cow_of(io), count * (uint64_t)io->block_size, place_of(io, block)));
 }
 
 /* Nothing is cached, nothing has to be flushed. */
@@ -130,7 +111,7 @@ static errcode_t io_set_option(io_channel io, const char *option, const char *ar
 
 static struct struct_io_manager manager = {
 	.magic = EXT2_ET_MAGIC_IO_MANAGER,
-	.name = "pibuild changes in memory",
+	.name = "pibuild image",
 	.open = io_open,
 	.close = io_close,
 	.set_blksize = io_set_blksize,

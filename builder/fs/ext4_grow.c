@@ -3,24 +3,20 @@
 #include "fs/internal.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "base/file.h"
 #include "base/proc.h"
 
 enum { SUPERBLOCK_AT = 1024, COMPLAINTS = 900 };
 
-static int read_super(const char *image, uint64_t offset, struct ext2_super_block *ret, struct err *e)
+static int read_super(const struct fs_place *at, struct ext2_super_block *ret, struct err *e)
 {
-	_cleanup_close_ int fd = open(image, O_RDONLY | O_CLOEXEC);
-	int r = fd < 0 ? -errno : pread_all(fd, ret, sizeof(*ret), offset + SUPERBLOCK_AT);
+	int r = cow_read(at->image, ret, sizeof(*ret), at->offset + SUPERBLOCK_AT);
 
 	if (r < 0)
-		return err_errno(e, r, "cannot read %s", image);
+		return err_errno(e, r, "cannot read %s", cow_name(at->image));
 	if (le16toh(ret->s_magic) != EXT2_SUPER_MAGIC || le32toh(ret->s_log_block_size) > 6)
-		return err_set(e, -EINVAL, "%s: there is no ext4 at byte %llu", image, (unsigned long long)offset);
+		return err_set(e, -EINVAL, "%s: there is no ext4 at byte %llu", cow_name(at->image),
+			       (unsigned long long)at->offset);
 	return 0;
 }
 
@@ -34,10 +30,11 @@ static uint64_t bytes_of(const struct ext2_super_block *s)
 	return blocks << (10 + le32toh(s->s_log_block_size));
 }
 
-static int check_end(const char *image, uint64_t offset, uint64_t length, uint64_t at_least, struct err *e)
+static int check_end(const struct fs_place *at, uint64_t length, uint64_t at_least, struct err *e)
 {
+	const char *image = cow_name(at->image);
 	struct ext2_super_block s;
-	int r = read_super(image, offset, &s, e);
+	int r = read_super(at, &s, e);
 
 	if (r < 0)
 		return r;
@@ -70,61 +67,54 @@ static int add_complaints(char *said, int code, const char *where, const char *i
 	return err_rename(e, where, image);
 }
 
-int ext4_check(const char *image, uint64_t offset, uint64_t length, int64_t epoch, struct err *e)
+/* Runs ARGV, whose program works on PROC_FILE. */
+static int run_on(const struct fs_place *at, const char *const *argv, struct strbuf *said, int *code, struct err *e)
+{
+	return proc_run(&(struct proc){ .argv = argv,
+					.file = cow_name(at->image),
+					.file_fd = cow_file(at->image),
+					.epoch = MAX(at->epoch, 1),
+					.output = said,
+					.exit_code = code },
+			e);
+}
+
+int ext4_check(const struct fs_place *at, struct err *e)
 {
 	_cleanup_strbuf_ struct strbuf said = { 0 };
-	_cleanup_free_ char *where = xasprintf(PROC_FILE "?offset=%llu", (unsigned long long)offset);
+	_cleanup_free_ char *where = xasprintf(PROC_FILE "?offset=%llu", (unsigned long long)at->offset);
 	const char *const argv[] = { "e2fsck", "-fn", where, NULL };
-	int code = 0, r = proc_run(&(struct proc){ .argv = argv,
-						   .file = image,
-						   .file_read_only = true,
-						   .epoch = MAX(epoch, 1),
-						   .output = &said,
-						   .exit_code = &code },
-				   e);
+	int code = 0, r = run_on(at, argv, &said, &code, e);
 
 	if (r < 0 && code && said.n)
-		return add_complaints(said.s, code, where, image, e);
-	return r < 0 ? r : check_end(image, offset, length, 0, e);
+		return add_complaints(said.s, code, where, cow_name(at->image), e);
+	return r < 0 ? r : check_end(at, at->length, 0, e);
 }
 
-/* resize2fs cuts a plain file down to the size of the filesystem when it is done, without counting the offset: what
- * lies in the last OFFSET bytes would be lost. A file that is not longer than the new filesystem is left alone. */
-static int check_not_cut(const char *image, uint64_t offset, uint64_t new_length, struct err *e)
+int ext4_grow(const struct fs_place *at, uint64_t new_length, struct err *e)
 {
-	struct stat st;
-
-	if (stat(image, &st) < 0)
-		return err_errno(e, -errno, "cannot read %s", image);
-	if ((uint64_t)st.st_size <= new_length)
-		return 0;
-	return err_set(e, -EINVAL, "%s: resize2fs would cut the image: grow to %llu bytes or more", image,
-		       (unsigned long long)st.st_size);
-}
-
-static int set_length(const char *image, uint64_t length, struct err *e)
-{
-	return truncate(image, (off_t)length) < 0 ? err_errno(e, -errno, "cannot size %s", image) : 0;
-}
-
-int ext4_grow(const char *image, uint64_t offset, uint64_t new_length, int64_t epoch, struct err *e)
-{
-	_cleanup_free_ char *where = xasprintf(PROC_FILE "?offset=%llu", (unsigned long long)offset);
+	_cleanup_free_ char *where = xasprintf(PROC_FILE "?offset=%llu", (unsigned long long)at->offset);
 	_cleanup_free_ char *size = xasprintf("%lluK", (unsigned long long)(new_length / 1024));
 	/* -f: resize2fs refuses a filesystem that was mounted after its last check; we check it right here. */
 	const char *const argv[] = { "resize2fs", "-f", where, size, NULL };
+	const struct fs_place grown = { at->image, at->offset, new_length, at->epoch };
 	struct ext2_super_block s;
-	int r = read_super(image, offset, &s, e);
+	int r = read_super(at, &s, e);
 
 	if (r < 0 || bytes_of(&s) >= new_length)
 		return r;
-	r = check_not_cut(image, offset, new_length, e);
-	if (r == 0 && le32toh(s.s_lastcheck) < le32toh(s.s_mtime))
-		r = ext4_check(image, offset, new_length, epoch, e);
+	/* resize2fs cuts a plain file down to the size of the filesystem when it is done, without counting the offset:
+	 * what lies in the last OFFSET bytes would be lost. A file that is not longer than the new filesystem is left
+	 * alone. */
+	if (cow_size(at->image) > new_length)
+		return err_set(e, -EINVAL, "%s: resize2fs would cut the image: grow to %llu bytes or more",
+			       cow_name(at->image), (unsigned long long)cow_size(at->image));
+	if (le32toh(s.s_lastcheck) < le32toh(s.s_mtime))
+		r = ext4_check(&grown, e);
 	if (r == 0)
-		r = proc_run(&(struct proc){ .argv = argv, .file = image, .epoch = MAX(epoch, 1) }, e);
+		r = run_on(at, argv, NULL, NULL, e);
 	if (r == 0)
-		r = set_length(image, offset + new_length, e);
+		r = cow_resize(at->image, at->offset + new_length, e);
 	/* A last group too small for its own tables is left out. */
-	return r < 0 ? r : check_end(image, offset, new_length, MAX(bytes_of(&s), new_length - new_length / 8), e);
+	return r < 0 ? r : check_end(at, new_length, MAX(bytes_of(&s), new_length - new_length / 8), e);
 }

@@ -7,18 +7,17 @@
 #include "crypto/digest.h"
 #include "fs/fat_internal.h"
 
-int fat_open(struct cow *image, uint64_t offset, uint64_t length, unsigned flags, int64_t epoch, struct fat **ret,
-	     struct err *e)
+int fat_open(const struct fs_place *at, unsigned flags, struct fat **ret, struct err *e)
 {
 	struct fat *f = xcalloc(1, sizeof(*f));
-	uint64_t there = cow_size(image) > offset ? cow_size(image) - offset : 0;
+	uint64_t size = cow_size(at->image), there = size > at->offset ? size - at->offset : 0;
 	int r;
 
-	f->image = image;
-	f->offset = offset;
-	f->epoch = epoch;
+	f->image = at->image;
+	f->offset = at->offset;
+	f->epoch = at->epoch;
 	f->writable = flags & FAT_WRITE;
-	r = fat_table_read(f, length ? MIN(length, there) : there, e);
+	r = fat_table_read(f, at->length ? MIN(at->length, there) : there, e);
 	if (r < 0) {
 		fat_abort(f);
 		return r;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The boot partition judged by fsck.fat. */
 #include <errno.h>
-#include <fcntl.h>
 
 #include "base/file.h"
 #include "base/proc.h"
@@ -27,40 +26,35 @@ static int copy_range(int from, uint64_t offset, uint64_t start, uint64_t end, i
 	return r;
 }
 
-static int copy_partition(const char *image, uint64_t offset, uint64_t length, int to, struct err *e)
+static int copy_partition(const struct fs_place *at, int to, struct err *e)
 {
-	_cleanup_close_ int from = open(image, O_RDONLY | O_CLOEXEC);
-	uint64_t start, end = offset;
-	int r;
+	uint64_t start, end = at->offset, stop = at->offset + at->length;
+	int r, from = cow_file(at->image);
 
-	if (from < 0)
-		return err_errno(e, -errno, "cannot open %s", image);
-	if (ftruncate(to, (off_t)length) < 0)
+	if (ftruncate(to, (off_t)at->length) < 0)
 		return err_errno(e, -errno, "cannot copy the boot partition");
-	while ((r = file_next_data(from, end, offset + length, &start, &end)) == 0) {
-		r = copy_range(from, offset, start, end, to, e);
+	while ((r = file_next_data(from, end, stop, &start, &end)) == 0) {
+		r = copy_range(from, at->offset, start, end, to, e);
 		if (r < 0)
 			return r;
 	}
-	return r == -ENXIO ? 0 : err_errno(e, r, "cannot find the data of %s", image);
+	return r == -ENXIO ? 0 : err_errno(e, r, "cannot find the data of %s", cow_name(at->image));
 }
 
-int fat_check(const char *image, uint64_t offset, uint64_t length, struct err *e)
+int fat_check(const struct fs_place *at, struct err *e)
 {
 	static const char *const argv[] = { "fsck.fat", "-n", PROC_FILE, NULL };
 	_cleanup_close_ int copy = -1;
-	_cleanup_free_ char *name = NULL;
+	struct proc fsck = { .argv = argv, .file = "the boot partition" };
 	int r;
 
-	if (!proc_find(argv[0]))
-		return proc_run(&(struct proc){ .argv = argv },
-				e); /* says what is missing, before anything is copied */
+	if (!proc_find(argv[0])) /* says what is missing, before anything is copied */
+		return proc_run(&(struct proc){ .argv = argv }, e);
 	r = temp_file(&copy, e);
 	if (r == 0)
-		r = copy_partition(image, offset, length, copy, e);
+		r = copy_partition(at, copy, e);
 	if (r < 0)
 		return r;
-	name = xasprintf("/proc/self/fd/%d", copy);
-	r = proc_run(&(struct proc){ .argv = argv, .file = name, .file_read_only = true }, e);
-	return r < 0 ? err_rename(e, name, "the boot partition") : 0;
+	fsck.file_fd = copy;
+	return proc_run(&fsck, e);
 }

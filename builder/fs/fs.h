@@ -31,6 +31,13 @@ struct fs_bytes {
 };
 struct fs_source fs_source_bytes(struct fs_bytes *state, const void *data, size_t n);
 
+/* Where a filesystem lies. */
+struct fs_place {
+	struct cow *image;	 /* must outlive what is opened there */
+	uint64_t offset, length; /* of the partition, bytes */
+	int64_t epoch;		 /* the time of everything written */
+};
+
 struct fs_stat {
 	unsigned mode; /* with the type bits of stat(2) */
 	unsigned uid, gid;
@@ -51,14 +58,9 @@ enum {
 		1 << 1, /* read what has long been there, whatever the state: journal not replayed, errors recorded */
 };
 
-/* Opens the ext4 at OFFSET of LENGTH bytes (the partition). Refuses, with the reason and the cure: a journal that
- * needs recovery, errors recorded, features libext2fs or pibuild cannot keep right, a filesystem that ends past the
- * partition. EPOCH is the time of everything written. */
-int ext4_open(const char *image, uint64_t offset, uint64_t length, unsigned flags, int64_t epoch, struct ext4 **ret,
-	      struct err *e);
-/* The same on an image with its changes in memory, which must outlive it. */
-int ext4_open_cow(struct cow *image, uint64_t offset, uint64_t length, unsigned flags, int64_t epoch, struct ext4 **ret,
-		  struct err *e);
+/* Refuses, with the reason and the cure: a journal that needs recovery, errors recorded, features libext2fs or pibuild
+ * cannot keep right, a filesystem that ends past the partition. */
+int ext4_open(const struct fs_place *at, unsigned flags, struct ext4 **ret, struct err *e);
 /* Writes all that is pending and closes, also on error. */
 int ext4_close(struct ext4 *fs, struct err *e);
 void ext4_abort(struct ext4 *fs); /* closes without flushing; for error paths */
@@ -107,12 +109,13 @@ int ext4_digest(struct ext4 *fs, const char *path, char sha256[65], struct err *
 /* Are two regular files the same, byte for byte? Both are read until they differ. */
 int ext4_equal(struct ext4 *a, const char *path_a, struct ext4 *b, const char *path_b, bool *ret, struct err *e);
 
-/* Grows a closed, clean filesystem to NEW_LENGTH bytes with resize2fs (e2fsck -fn first when it asks for it), sets the
- * file's length to OFFSET + NEW_LENGTH, and checks with own arithmetic that the filesystem ends there. -EINVAL when
- * NEW_LENGTH is less than the file's length now: resize2fs would cut the image. Grow the partition afterwards. */
-int ext4_grow(const char *image, uint64_t offset, uint64_t new_length, int64_t epoch, struct err *e);
-/* e2fsck -fn; class FAILED with its words when it finds anything. */
-int ext4_check(const char *image, uint64_t offset, uint64_t length, int64_t epoch, struct err *e);
+/* Grows a closed, clean filesystem of an image that was opened direct to NEW_LENGTH bytes with resize2fs (e2fsck -fn
+ * first when it asks for it), sets the file's length to OFFSET + NEW_LENGTH, and checks with own arithmetic that the
+ * filesystem ends there. -EINVAL when NEW_LENGTH is less than the file's length now: resize2fs would cut the image.
+ * Grow the partition afterwards. */
+int ext4_grow(const struct fs_place *at, uint64_t new_length, struct err *e);
+/* e2fsck -fn of the file, without changes in memory; class FAILED with its words when it finds anything. */
+int ext4_check(const struct fs_place *at, struct err *e);
 /* Smallest useful upper bound of what adding a file of SIZE takes: blocks rounded up, extent and directory overhead. */
 uint64_t ext4_cost(uint64_t size, uint64_t block_size);
 
@@ -122,10 +125,8 @@ struct fat;
 
 enum { FAT_READ = 0, FAT_WRITE = 1 << 0 };
 
-/* Opens the FAT at OFFSET of IMAGE, which must outlive it, of LENGTH bytes (0 = to its end). Refuses what it cannot
- * rely upon: -EINVAL. EPOCH is the time of everything written. */
-int fat_open(struct cow *image, uint64_t offset, uint64_t length, unsigned flags, int64_t epoch, struct fat **ret,
-	     struct err *e);
+/* A LENGTH of 0 is to the image's end. Refuses what it cannot rely upon: -EINVAL. */
+int fat_open(const struct fs_place *at, unsigned flags, struct fat **ret, struct err *e);
 /* Writes all that is pending and closes, also on error. */
 int fat_close(struct fat *f, struct err *e);
 void fat_abort(struct fat *f); /* closes without writing; for error paths and readers */
@@ -156,8 +157,8 @@ uint64_t fat_free_bytes(const struct fat *f);
 /* As ext4_free_ranges(). */
 int fat_free_ranges(const struct fat *f, free_range_fn fn, void *arg);
 
-/* fsck.fat -n; class FAILED with its words when it finds anything. It knows no offset: the data of the partition goes
- * into a nameless file first. */
-int fat_check(const char *image, uint64_t offset, uint64_t length, struct err *e);
+/* fsck.fat -n of the file, without changes in memory; class FAILED with its words when it finds anything. It knows no
+ * offset: the data of the partition goes into a nameless file first. */
+int fat_check(const struct fs_place *at, struct err *e);
 
 #endif

@@ -33,7 +33,7 @@ int ext4_damaged(struct err *e, const char *path, const char *what);
 /* ext4_cow.c: an io_manager over a struct cow. */
 extern const io_manager cow_io_manager;
 /* What the next open in this thread gets: libext2fs passes nothing but a name. */
-void cow_io_prepare(struct cow *c, uint64_t offset);
+void cow_io_prepare(const struct fs_place *at);
 
 int inode_read(struct ext4 *x, ext2_ino_t ino, inode_t *ret, const char *path, struct err *e);
 /* Bytes beyond inode_t keep what they hold. */

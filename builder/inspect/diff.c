@@ -15,7 +15,7 @@ enum { TEXT_LIMIT = 256 * 1024 };
 const char *const change_kind_names[CHANGE_KIND_COUNT] = { "added", "removed", "changed", "time" };
 
 struct side {
-	struct card card;
+	struct disk_image image;
 	struct listing files;
 	json_t *manifest; /* NULL: a base, or somebody else's */
 	struct records records;
@@ -23,23 +23,23 @@ struct side {
 
 static void side_done(struct side *s)
 {
-	card_close(&s->card);
+	image_close(&s->image);
 	json_decref(s->manifest);
 }
 
 static int side_open(const char *path, struct side *s, struct err *e)
 {
-	int r = card_open(path, &s->card, e);
+	int r = image_open(path, IMAGE_ROOT | IMAGE_BOOT, &s->image, e);
 
 	if (r == 0)
-		r = card_manifest(&s->card, &s->manifest, &s->records, NULL, e);
+		r = files_manifest(&s->image, &s->manifest, &s->records, NULL, e);
 	if (r == 0)
-		r = card_list(&s->card, BOOT_DIGESTS, &s->files, e);
+		r = files_list(&s->image, BOOT_DIGESTS, &s->files, e);
 	return r < 0 ? err_wrap(e, "%s", path) : 0;
 }
 
 /* The manifest says so, its place does, or none but root can read it. */
-static bool is_secret(const struct side *s, const struct seen *x)
+static bool is_secret(const struct side *s, const struct listed *x)
 {
 	const struct record *rec;
 
@@ -59,7 +59,6 @@ static int unified(const char *path, const struct strbuf *a, const struct strbuf
 	const char *const argv[] = { "diff", "-u", from, to, "-", PROC_FILE, NULL };
 	_cleanup_strbuf_ struct strbuf out = { 0 };
 	_cleanup_close_ int fd = memfd_create("new", MFD_CLOEXEC);
-	_cleanup_free_ char *name = xasprintf("/proc/self/fd/%d", fd);
 	int r = fd < 0 ? -errno : write_all(fd, b->s, b->n);
 
 	if (r < 0)
@@ -67,8 +66,8 @@ static int unified(const char *path, const struct strbuf *a, const struct strbuf
 	r = proc_run(&(struct proc){ .argv = argv,
 				     .input = a->s,
 				     .input_n = a->n,
-				     .file = name,
-				     .file_read_only = true,
+				     .file = path,
+				     .file_fd = fd,
 				     .output = &out,
 				     .ok_codes = 1 << 1 },
 		     e);
@@ -85,32 +84,32 @@ static int add_text(struct side *a, struct side *b, struct change *c, struct err
 	/* It lists the changes that stand in the lines around it. */
 	if (c->a.size > TEXT_LIMIT || c->b.size > TEXT_LIMIT || streq(c->path, MANIFEST_PATH))
 		return 0;
-	r = card_read(&a->card, c->path, TEXT_LIMIT, &old, e);
+	r = image_read(&a->image, c->path, TEXT_LIMIT, &old, e);
 	if (r == 0)
-		r = card_read(&b->card, c->path, TEXT_LIMIT, &new, e);
+		r = image_read(&b->image, c->path, TEXT_LIMIT, &new, e);
 	if (r < 0 || !yaml_is_text(old.s, old.n) || !yaml_is_text(new.s, new.n))
 		return r;
 	return unified(c->path, &old, &new, &c->text, e);
 }
 
-static int add_content(struct side *a, const struct seen *x, struct side *b, const struct seen *y, struct change *c,
+static int add_content(struct side *a, const struct listed *x, struct side *b, const struct listed *y, struct change *c,
 		       struct err *e)
 {
 	int r = 0;
 
 	memcpy(c->sha256_a, x->sha256, SHA256_HEX);
 	memcpy(c->sha256_b, y->sha256, SHA256_HEX);
-	if (!on_boot(c->path))
-		r = card_digest(&a->card, c->path, c->sha256_a, e);
-	if (r == 0 && !on_boot(c->path))
-		r = card_digest(&b->card, c->path, c->sha256_b, e);
+	if (!path_on_boot(c->path))
+		r = image_digest(&a->image, c->path, c->sha256_a, e);
+	if (r == 0 && !path_on_boot(c->path))
+		r = image_digest(&b->image, c->path, c->sha256_b, e);
 	return r < 0 ? r : add_text(a, b, c, e);
 }
 
 static int read_target(struct side *s, const char *path, const char **ret, struct err *e)
 {
 	_cleanup_strbuf_ struct strbuf b = { 0 };
-	int r = ext4_readlink(s->card.root, path, &b, e);
+	int r = ext4_readlink(s->image.root, path, &b, e);
 
 	if (r == 0)
 		*ret = clean_text(arena_strdup(b.s));
@@ -128,7 +127,7 @@ static struct change *add_change(struct image_diff *d, enum change_kind kind, co
 	return c;
 }
 
-static int one_sided(struct image_diff *d, enum change_kind kind, struct side *s, const struct seen *x, struct err *e)
+static int one_sided(struct image_diff *d, enum change_kind kind, struct side *s, const struct listed *x, struct err *e)
 {
 	struct change *c = add_change(d, kind, x->path);
 
@@ -139,12 +138,12 @@ static int one_sided(struct image_diff *d, enum change_kind kind, struct side *s
 	return read_target(s, x->path, kind == CHANGE_ADDED ? &c->target_b : &c->target_a, e);
 }
 
-static int both_sided(struct image_diff *d, struct side *a, const struct seen *x, struct side *b, const struct seen *y,
-		      unsigned flags, struct err *e)
+static int both_sided(struct image_diff *d, struct side *a, const struct listed *x, struct side *b,
+		      const struct listed *y, unsigned flags, struct err *e)
 {
 	unsigned differs;
 	struct change *c;
-	int r = card_compare(&a->card, x, &b->card, y, &differs, e);
+	int r = files_compare(&a->image, x, &b->image, y, &differs, e);
 
 	if (r < 0 || !differs)
 		return r;
@@ -168,8 +167,8 @@ static int compare_files(struct image_diff *d, struct side *a, struct side *b, u
 	int r = 0;
 
 	while (r == 0 && (i < a->files.v.n || j < b->files.v.n)) {
-		const struct seen *x = i < a->files.v.n ? &a->files.v.v[i] : NULL;
-		const struct seen *y = j < b->files.v.n ? &b->files.v.v[j] : NULL;
+		const struct listed *x = i < a->files.v.n ? &a->files.v.v[i] : NULL;
+		const struct listed *y = j < b->files.v.n ? &b->files.v.v[j] : NULL;
 		int order = !x ? 1 : !y ? -1 : strcmp(x->path, y->path);
 
 		if (order < 0)
@@ -275,7 +274,7 @@ int image_diff(struct image_diff *d, unsigned flags, struct err *e)
 		r = side_open(d->b, &b, e);
 	if (r < 0)
 		return r;
-	compare_layout(d, &a.card.disk, &b.card.disk);
+	compare_layout(d, &a.image.disk, &b.image.disk);
 	compare_versions(d, a.manifest, b.manifest);
 	return compare_files(d, &a, &b, flags, e);
 }

@@ -6,7 +6,7 @@
 #ifndef INSPECT_DIFF_H
 #define INSPECT_DIFF_H
 
-#include "inspect/card.h"
+#include "inspect/files.h"
 
 enum change_kind { CHANGE_ADDED, CHANGE_REMOVED, CHANGE_CHANGED, CHANGE_TIME, CHANGE_KIND_COUNT };
 extern const char *const change_kind_names[CHANGE_KIND_COUNT];

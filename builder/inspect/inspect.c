@@ -6,10 +6,10 @@
 #include "base/file.h"
 #include "base/sig.h"
 
-static int check_records(struct card *c, struct image_report *ret, struct err *e)
+static int check_records(struct disk_image *c, struct image_report *ret, struct err *e)
 {
 	const char *why;
-	int r = card_manifest(c, &ret->manifest, &ret->records, NULL, e);
+	int r = files_manifest(c, &ret->manifest, &ret->records, NULL, e);
 
 	ret->states = arena_alloc(ret->records.v.n * sizeof(*ret->states) + 1);
 	for (size_t i = 0; i < ret->records.v.n && r == 0; i++) {
@@ -33,18 +33,18 @@ static int add_unit(void *arg, const char *path, const struct fs_stat *st, struc
 	return 0;
 }
 
-static int compare_base(struct card *c, const char *base, struct image_report *ret, struct err *e)
+static int compare_base(struct disk_image *c, const char *base, struct image_report *ret, struct err *e)
 {
 	struct listing files = { 0 };
-	int r = card_list(c, BOOT_DIGESTS, &files, e);
+	int r = files_list(c, BOOT_DIGESTS, &files, e);
 
-	return r < 0 ? r : card_undeclared(c, &files, &ret->records, base, &ret->undeclared, e);
+	return r < 0 ? r : files_undeclared(c, &files, &ret->records, base, &ret->undeclared, e);
 }
 
 int image_inspect(const char *path, const char *base, struct image_report *ret, struct err *e)
 {
-	_cleanup_(card_close) struct card c = { 0 };
-	int r = card_open(path, &c, e);
+	_cleanup_(image_close) struct disk_image c = { 0 };
+	int r = image_open(path, IMAGE_ROOT | IMAGE_BOOT, &c, e);
 
 	if (r < 0)
 		return r;

@@ -3,7 +3,7 @@
 #ifndef INSPECT_INSPECT_H
 #define INSPECT_INSPECT_H
 
-#include "inspect/card.h"
+#include "inspect/files.h"
 
 struct unit_link {
 	const char *target, *unit; /* "multi-user.target", "k3s.service" */

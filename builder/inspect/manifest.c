@@ -5,11 +5,11 @@
 
 #include "base/file.h"
 #include "base/sig.h"
-#include "inspect/card.h"
+#include "inspect/files.h"
 
 const char *const record_state_names[RECORD_STATE_COUNT] = { "ok", "changed", "missing", "present" };
 
-int card_manifest(struct card *c, json_t **ret, struct records *records, struct strbuf *text, struct err *e)
+int files_manifest(struct disk_image *c, json_t **ret, struct records *records, struct strbuf *text, struct err *e)
 {
 	_cleanup_strbuf_ struct strbuf own = { 0 };
 	struct strbuf *b = text ? text : &own;
@@ -24,11 +24,11 @@ int card_manifest(struct card *c, json_t **ret, struct records *records, struct 
 		return r;
 	j = json_loadb(b->s, b->n, JSON_REJECT_DUPLICATES, &json_error);
 	if (!j)
-		return err_class(e, CLASS_VERIFY, "%s: %s:%d: %s", c->path, MANIFEST_PATH, json_error.line,
+		return err_class(e, CLASS_VERIFY, "%s: %s:%d: %s", cow_name(c->cow), MANIFEST_PATH, json_error.line,
 				 clean_text(json_error.text));
 	r = records_parse(json_object_get(j, "files"), records, e);
 	if (r < 0)
-		return err_wrap(e, "%s: %s", c->path, MANIFEST_PATH);
+		return err_wrap(e, "%s: %s", cow_name(c->cow), MANIFEST_PATH);
 	records_merge(records); /* sorted, whoever wrote it */
 	*ret = json_incref(j);
 	return 0;
@@ -42,7 +42,7 @@ static enum record_state changed(const char **why, const char *what)
 	return STATE_CHANGED;
 }
 
-static enum record_state check_content(struct card *c, const struct record *x, uint64_t size, const char **why)
+static enum record_state check_content(struct disk_image *c, const struct record *x, uint64_t size, const char **why)
 {
 	char sha256[SHA256_HEX];
 	struct err problem = { 0 };
@@ -52,7 +52,7 @@ static enum record_state check_content(struct card *c, const struct record *x, u
 						 (unsigned long long)x->size));
 	if (!*x->sha256)
 		return STATE_UNCHECKED;
-	if (card_digest(c, x->path, sha256, &problem) < 0)
+	if (image_digest(c, x->path, sha256, &problem) < 0)
 		return changed(why, arena_printf("cannot be read: %s", problem.msg));
 	if (!streq(sha256, x->sha256))
 		return changed(why, arena_printf("other content: sha256 %.12s..., the manifest says %.12s...", sha256,
@@ -60,11 +60,11 @@ static enum record_state check_content(struct card *c, const struct record *x, u
 	return STATE_OK;
 }
 
-static enum record_state check_boot(struct card *c, const struct record *x, const char **why)
+static enum record_state check_boot(struct disk_image *c, const struct record *x, const char **why)
 {
 	struct err problem = { 0 };
 	char sha256[SHA256_HEX];
-	int r = card_digest(c, x->path, sha256, &problem);
+	int r = image_digest(c, x->path, sha256, &problem);
 
 	if (r == -ENOENT)
 		return *why = "is not there", STATE_MISSING;
@@ -78,7 +78,7 @@ static enum record_state check_boot(struct card *c, const struct record *x, cons
 						   x->sha256));
 }
 
-static enum record_state check_link(struct card *c, const struct record *x, const char **why)
+static enum record_state check_link(struct disk_image *c, const struct record *x, const char **why)
 {
 	_cleanup_strbuf_ struct strbuf target = { 0 };
 	struct err problem = { 0 };
@@ -91,13 +91,13 @@ static enum record_state check_link(struct card *c, const struct record *x, cons
 	return STATE_OK;
 }
 
-enum record_state record_check(struct card *c, const struct record *x, const char **why)
+enum record_state record_check(struct disk_image *c, const struct record *x, const char **why)
 {
 	struct err ignored = { 0 };
 	struct fs_stat st;
 	bool dir = streq(x->kind, "dir");
 
-	if (on_boot(x->path))
+	if (path_on_boot(x->path))
 		return check_boot(c, x, why);
 	if (ext4_stat(c->root, x->path, &st, &ignored) < 0)
 		return streq(x->kind, "remove") ? STATE_OK : (*why = "is not there", STATE_MISSING);
@@ -136,27 +136,27 @@ static bool declared(const struct records *records, const char *path)
 }
 
 /* Folders differ by what is in them, which is looked at on its own. */
-static int same_entry(struct card *a, const struct seen *x, struct card *b, const struct seen *y, bool *ret,
-		      struct err *e)
+static int same_entry(struct disk_image *a, const struct listed *x, struct disk_image *b, const struct listed *y,
+		      bool *ret, struct err *e)
 {
 	unsigned differs = 0;
-	int r = card_compare(a, x, b, y, &differs, e);
+	int r = files_compare(a, x, b, y, &differs, e);
 
 	*ret = !(differs & (S_ISDIR(x->st.mode) ? ~(unsigned)DIFFERS_TIME : ~0u));
 	return r;
 }
 
-int card_undeclared(struct card *c, const struct listing *files, const struct records *records, const char *base_path,
-		    struct paths *ret, struct err *e)
+int files_undeclared(struct disk_image *c, const struct listing *files, const struct records *records,
+		     const char *base_path, struct paths *ret, struct err *e)
 {
-	_cleanup_(card_close) struct card base = { 0 };
+	_cleanup_(image_close) struct disk_image base = { 0 };
 	struct listing b = { 0 };
 	const struct listing *a = files;
 	size_t i = 0, j = 0;
-	int r = card_open(base_path, &base, e);
+	int r = image_open(base_path, IMAGE_ROOT | IMAGE_BOOT, &base, e);
 
 	if (r == 0)
-		r = card_list(&base, BOOT_DIGESTS, &b, e);
+		r = files_list(&base, BOOT_DIGESTS, &b, e);
 	while (r == 0 && (i < a->v.n || j < b.v.n)) {
 		int order = i == a->v.n ? 1 : j == b.v.n ? -1 : strcmp(a->v.v[i].path, b.v.v[j].path);
 		const char *path = order <= 0 ? a->v.v[i].path : b.v.v[j].path;

@@ -195,39 +195,26 @@ void values_search(const struct values *v, const char *p, size_t n, size_t total
 	}
 }
 
-static int search_range(const struct values *v, int fd, uint64_t start, uint64_t stop, uint64_t end, char *buf,
-			struct hits *h, struct err *e)
+int values_search_part(const struct values *v, const struct fs_place *at, struct hits *h, struct err *e)
 {
-	int r = 0;
-
-	for (size_t n; start < stop && r == 0; start += n) {
-		size_t total = (size_t)MIN(end - start, (uint64_t)PIECE + v->longest);
-
-		n = (size_t)MIN(stop - start, (uint64_t)PIECE);
-		r = pread_all(fd, buf, total, start);
-		if (r < 0)
-			return err_errno(e, r, "cannot read byte %llu", (unsigned long long)start);
-		if (!is_zero(buf, n))
-			values_search(v, buf, n, total, start, h);
-		r = sig_check(e);
-	}
-	return r;
-}
-
-int values_search_file(const struct values *v, const char *path, uint64_t start, uint64_t end, struct hits *h,
-		       struct err *e)
-{
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
 	_cleanup_free_ char *buf = xmalloc(PIECE + v->longest);
-	uint64_t from, to = start;
-	int r;
+	uint64_t end = at->offset + at->length, from, to = at->offset;
+	int r, fd = cow_file(at->image);
 
-	if (fd < 0)
-		return err_errno(e, -errno, "cannot open %s", path);
 	while ((r = file_next_data(fd, to, end, &from, &to)) == 0) {
-		r = search_range(v, fd, from, to, end, buf, h, e);
+		for (size_t n; from < to && r == 0; from += n) {
+			size_t total = (size_t)MIN(end - from, (uint64_t)PIECE + v->longest);
+
+			n = (size_t)MIN(to - from, (uint64_t)PIECE);
+			r = pread_all(fd, buf, total, from);
+			if (r < 0)
+				return err_errno(e, r, "cannot read byte %llu", (unsigned long long)from);
+			if (!is_zero(buf, n))
+				values_search(v, buf, n, total, from, h);
+			r = sig_check(e);
+		}
 		if (r < 0)
 			return r;
 	}
-	return r == -ENXIO ? 0 : err_errno(e, r, "cannot find the data of %s", path);
+	return r == -ENXIO ? 0 : err_errno(e, r, "cannot find the data of %s", cow_name(at->image));
 }

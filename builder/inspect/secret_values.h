@@ -7,7 +7,7 @@
 #define INSPECT_SECRET_VALUES_H
 
 #include "base/err.h"
-#include "base/util.h"
+#include "fs/fs.h"
 
 struct value {
 	const char *text;
@@ -34,8 +34,7 @@ bool values_known(const char *path);
 void values_of_file(struct values *v, const char *path, const char *text, size_t n);
 /* Values that begin in the first N of TOTAL bytes at P, which lie at OFFSET. */
 void values_search(const struct values *v, const char *p, size_t n, size_t total, uint64_t offset, struct hits *h);
-/* In the data of [START, END) of a file, piece by piece. */
-int values_search_file(const struct values *v, const char *path, uint64_t start, uint64_t end, struct hits *h,
-		       struct err *e);
+/* In the data of a partition, piece by piece. */
+int values_search_part(const struct values *v, const struct fs_place *at, struct hits *h, struct err *e);
 
 #endif

@@ -45,30 +45,30 @@ static int check_companions(struct verify_ctx *x, struct findings *f, struct err
 
 static int check_partitions(struct verify_ctx *x, struct findings *f, struct err *e)
 {
-	struct card *c = &x->card;
+	struct disk_image *c = &x->image;
 
-	if (card_open_table(x->options->image, c, e) < 0)
+	if (image_open(x->options->image, 0, c, e) < 0)
 		return found_failure(x, f, "partition table", e);
 	x->has |= HAS_TABLE;
 	looked(x, c->disk.n, "partitions");
 	if (!c->disk.id)
 		found(x, f, "partition table", "the disk has no id, so nothing can be found by its PARTUUID");
-	if (card_root_part(c)->start < card_boot_part(c)->start + card_boot_part(c)->size)
+	if (image_root_part(c)->start < image_boot_part(c)->start + image_boot_part(c)->size)
 		found(x, f, "partition table", "the boot partition reaches into the root partition");
 	return 0;
 }
 
 static int check_root(struct verify_ctx *x, struct findings *f, struct err *e)
 {
-	const struct partition *p = card_root_part(&x->card);
+	const struct fs_place at = image_place(&x->image, image_root_part(&x->image), 1);
 	int r = 0;
 
-	looked(x, p->size / MIB, "MiB");
-	if (ext4_check(x->card.path, p->start, p->size, 1, e) < 0)
+	looked(x, at.length / MIB, "MiB");
+	if (ext4_check(&at, e) < 0)
 		r = found_failure(x, f, "partition 2", e);
 	if (r < 0)
 		return r;
-	if (ext4_open(x->card.path, p->start, p->size, EXT4_READ, 1, &x->card.root, e) < 0)
+	if (image_open_fs(&x->image, IMAGE_ROOT, 1, e) < 0)
 		return found_failure(x, f, "partition 2", e);
 	x->has |= HAS_ROOT;
 	return 0;
@@ -76,15 +76,15 @@ static int check_root(struct verify_ctx *x, struct findings *f, struct err *e)
 
 static int check_boot(struct verify_ctx *x, struct findings *f, struct err *e)
 {
-	const struct partition *p = card_boot_part(&x->card);
+	const struct fs_place at = image_place(&x->image, image_boot_part(&x->image), 1);
 	int r = 0;
 
-	looked(x, p->size / MIB, "MiB");
-	if (fat_check(x->card.path, p->start, p->size, e) < 0)
+	looked(x, at.length / MIB, "MiB");
+	if (fat_check(&at, e) < 0)
 		r = found_failure(x, f, "partition 1", e);
 	if (r < 0)
 		return r;
-	if (card_open_boot(&x->card, e) < 0)
+	if (image_open_fs(&x->image, IMAGE_BOOT, 1, e) < 0)
 		return found_failure(x, f, "partition 1", e);
 	x->has |= HAS_BOOT;
 	return 0;
@@ -92,7 +92,7 @@ static int check_boot(struct verify_ctx *x, struct findings *f, struct err *e)
 
 static int check_listing(struct verify_ctx *x, struct findings *f, struct err *e)
 {
-	if (card_list(&x->card, x->options->base ? BOOT_DIGESTS : 0, &x->files, e) < 0)
+	if (files_list(&x->image, x->options->base ? BOOT_DIGESTS : 0, &x->files, e) < 0)
 		return found_failure(x, f, "folders", e);
 	x->has |= HAS_FILES;
 	looked(x, x->files.v.n, "paths");
@@ -110,9 +110,9 @@ static void check_partuuids(struct verify_ctx *x, struct findings *f, const char
 		size_t n = strspn(id, "0123456789abcdefABCDEF-");
 		bool own = false;
 
-		for (unsigned i = 0; i < x->card.disk.n; i++) {
-			_cleanup_free_ char *want = xasprintf("%08x-%02u", x->card.disk.id,
-							      x->card.disk.parts[i].number);
+		for (unsigned i = 0; i < x->image.disk.n; i++) {
+			_cleanup_free_ char *want = xasprintf("%08x-%02u", x->image.disk.id,
+							      x->image.disk.parts[i].number);
 
 			own |= n == strlen(want) && !strncasecmp(id, want, n);
 		}
@@ -120,7 +120,7 @@ static void check_partuuids(struct verify_ctx *x, struct findings *f, const char
 		if (!own)
 			found(x, f, path,
 			      "names the partition %.*s%.*s, which this image does not have (its disk id is %08x)",
-			      (int)strlen(key), key, (int)n, id, x->card.disk.id);
+			      (int)strlen(key), key, (int)n, id, x->image.disk.id);
 	}
 }
 
@@ -131,7 +131,7 @@ static int check_references(struct verify_ctx *x, struct findings *f, struct err
 	looked(x, 0, "references");
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
 		_cleanup_strbuf_ struct strbuf b = { 0 };
-		int r = card_read(&x->card, files[i], SMALL_FILE, &b, e);
+		int r = image_read(&x->image, files[i], SMALL_FILE, &b, e);
 
 		if (r < 0)
 			r = found_failure(x, f, files[i], e);
@@ -159,7 +159,7 @@ static int compare_release(struct verify_ctx *x, struct findings *f, struct err 
 	_cleanup_strbuf_ struct strbuf b = { 0 };
 	_cleanup_json_ json_t *j = NULL;
 	json_error_t problem;
-	int r = ext4_read(x->card.root, path, SMALL_FILE, &b, e);
+	int r = ext4_read(x->image.root, path, SMALL_FILE, &b, e);
 
 	if (r < 0)
 		return found_failure(x, f, path, e);
@@ -178,7 +178,7 @@ static int compare_release(struct verify_ctx *x, struct findings *f, struct err 
 
 static int check_manifest(struct verify_ctx *x, struct findings *f, struct err *e)
 {
-	int r = card_manifest(&x->card, &x->manifest, &x->records, &x->text, e);
+	int r = files_manifest(&x->image, &x->manifest, &x->records, &x->text, e);
 
 	if (r < 0)
 		return found_failure(x, f, MANIFEST_PATH, e);
@@ -200,7 +200,7 @@ static int check_files(struct verify_ctx *x, struct findings *f, struct err *e)
 
 	looked(x, x->records.v.n, "files");
 	vec_foreach (rec, &x->records.v) {
-		enum record_state state = record_check(&x->card, rec, &why);
+		enum record_state state = record_check(&x->image, rec, &why);
 
 		if (state == STATE_CHANGED || state == STATE_MISSING)
 			found(x, f, rec->path, "%s", why);
@@ -216,7 +216,7 @@ static int check_symlinks(struct verify_ctx *x, struct findings *f, struct err *
 	looked(x, 0, "links");
 	vec_foreach (rec, &x->records.v) {
 		x->line->looked += streq(rec->kind, entry_kind_names[ENTRY_SYMLINK]);
-		if (look_dangles(x->card.root, rec))
+		if (look_dangles(x->image.root, rec))
 			found(x, f, rec->path, "leads nowhere: there is no %s in the image",
 			      clean_text(arena_strdup(rec->note)));
 	}
@@ -233,7 +233,7 @@ static int check_base(struct verify_ctx *x, struct findings *f, struct err *e)
 		return 0;
 	}
 	looked(x, x->files.v.n, "paths");
-	r = card_undeclared(&x->card, &x->files, &x->records, x->options->base, &paths, e);
+	r = files_undeclared(&x->image, &x->files, &x->records, x->options->base, &paths, e);
 	if (r < 0)
 		return found_failure(x, f, x->options->base, e);
 	vec_foreach (path, &paths.v)
@@ -299,7 +299,7 @@ static void check_machine_id(struct verify_ctx *x, struct findings *f)
 	_cleanup_strbuf_ struct strbuf b = { 0 };
 	struct err missing = { 0 };
 
-	if (ext4_read(x->card.root, path, SMALL_FILE, &b, &missing) < 0)
+	if (ext4_read(x->image.root, path, SMALL_FILE, &b, &missing) < 0)
 		return;
 	b.s[strcspn(b.s, "\n")] = '\0';
 	if (*b.s && !streq(b.s, "uninitialized"))
@@ -387,7 +387,7 @@ static int run_check(struct verify_ctx *x, const struct verify_check *c, struct 
 
 static void verify_done(struct verify_ctx *x)
 {
-	card_close(&x->card);
+	image_close(&x->image);
 	json_decref(x->manifest);
 	strbuf_done(&x->text);
 }

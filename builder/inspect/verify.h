@@ -7,7 +7,7 @@
 #define INSPECT_VERIFY_H
 
 #include "base/findings.h"
-#include "inspect/card.h"
+#include "inspect/files.h"
 
 struct verify_options {
 	const char *image;

@@ -10,18 +10,18 @@
 
 /* What a check needs others to have read before it; a bit is set once it is there. */
 enum {
-	HAS_TABLE = 1 << 0,    /* card.disk */
-	HAS_ROOT = 1 << 1,     /* card.root */
+	HAS_TABLE = 1 << 0,    /* image.disk */
+	HAS_ROOT = 1 << 1,     /* image.root */
 	HAS_FILES = 1 << 2,    /* files */
 	HAS_MANIFEST = 1 << 3, /* manifest, text, records */
-	HAS_BOOT = 1 << 5,     /* card.boot */
+	HAS_BOOT = 1 << 5,     /* image.boot */
 	HAS_NODE = 1 << 4,     /* the manifest names one; a generic image is of a role only */
 };
 
 struct verify_ctx {
 	const struct verify_options *options;
 	unsigned has;
-	struct card card;
+	struct disk_image image;
 	struct listing files;
 	json_t *manifest;
 	struct strbuf text; /* of the manifest */

@@ -17,7 +17,7 @@ enum { SECRET_LIMIT = 1024 * 1024, BOOT_FILE_LIMIT = 8 * 1024 * 1024 };
 static const char *const own_dirs[] = { "/etc/pibuild/",       "/etc/rancher/",	    "/usr/lib/pibuild/",
 					"/usr/share/pibuild/", "/var/lib/rancher/", "/usr/local/bin/" };
 
-static bool is_ours(struct verify_ctx *x, const struct seen *file)
+static bool is_ours(struct verify_ctx *x, const struct listed *file)
 {
 	const struct record *rec;
 
@@ -35,7 +35,7 @@ int check_modes(struct verify_ctx *x, struct findings *f, struct err *e)
 		unsigned mode = file->st.mode & 07777;
 		bool loose = mode & (S_ISDIR(file->st.mode) ? S_IWOTH : S_ISUID | S_ISGID | S_IWOTH);
 
-		if (on_boot(file->path) || S_ISLNK(file->st.mode) || !is_ours(x, file))
+		if (path_on_boot(file->path) || S_ISLNK(file->st.mode) || !is_ours(x, file))
 			continue;
 		x->line->looked++;
 		if (loose)
@@ -50,7 +50,7 @@ int check_modes(struct verify_ctx *x, struct findings *f, struct err *e)
 static void check_private_dirs(struct verify_ctx *x, struct findings *f)
 {
 	for (const char *const *path = place_private_dirs; *path; path++) {
-		const struct seen *dir = listing_find(&x->files, *path);
+		const struct listed *dir = listing_find(&x->files, *path);
 
 		if (!dir)
 			continue;
@@ -65,7 +65,7 @@ static void check_private_dirs(struct verify_ctx *x, struct findings *f)
 static bool in_private_folder(struct verify_ctx *x, const char *path)
 {
 	for (path = path_dir(path); !streq(path, "/"); path = path_dir(path)) {
-		const struct seen *dir = listing_find(&x->files, path);
+		const struct listed *dir = listing_find(&x->files, path);
 
 		if (dir && !dir->st.uid && !(dir->st.mode & 0077))
 			return true;
@@ -76,11 +76,11 @@ static bool in_private_folder(struct verify_ctx *x, const char *path)
 /* An edited file keeps what the base gave it: shadow is 0640 and its group's. */
 static void check_secret(struct verify_ctx *x, struct findings *f, const struct record *rec)
 {
-	const struct seen *file = listing_find(&x->files, rec->path);
+	const struct listed *file = listing_find(&x->files, rec->path);
 	bool edited = streq(rec->kind, "edit"), users = !edited && !starts_with(rec->origin, "generated");
 	unsigned allowed = edited ? 0640 : users ? 0700 : 0600;
 
-	if (!file || on_boot(rec->path))
+	if (!file || path_on_boot(rec->path))
 		return;
 	x->line->looked++;
 	if (file->st.mode & 07777 & ~allowed && !(users && in_private_folder(x, rec->path)))
@@ -89,10 +89,10 @@ static void check_secret(struct verify_ctx *x, struct findings *f, const struct 
 		found(x, f, rec->path, "is a secret and belongs to %u:%u, not to root", file->st.uid, file->st.gid);
 }
 
-static void check_ssh_keys(struct verify_ctx *x, struct findings *f, const struct seen *file)
+static void check_ssh_keys(struct verify_ctx *x, struct findings *f, const struct listed *file)
 {
-	const struct seen *dir = listing_find(&x->files, path_dir(file->path));
-	const struct seen *home = listing_find(&x->files, path_dir(path_dir(file->path)));
+	const struct listed *dir = listing_find(&x->files, path_dir(file->path));
+	const struct listed *home = listing_find(&x->files, path_dir(path_dir(file->path)));
 
 	x->line->looked++;
 	if ((file->st.mode & 07777) != 0600 || (dir && (dir->st.mode & 07777) != 0700))
@@ -129,11 +129,11 @@ static int collect_values(struct verify_ctx *x, struct values *v, struct finding
 		const struct record *rec = S_ISREG(file->st.mode) ? records_find(&x->records, file->path) : NULL;
 		_cleanup_strbuf_ struct strbuf b = { 0 };
 
-		if (!values_known(file->path) && !(rec && record_is_secret(rec) && !on_boot(file->path)))
+		if (!values_known(file->path) && !(rec && record_is_secret(rec) && !path_on_boot(file->path)))
 			continue;
 		if (!S_ISREG(file->st.mode) || file->st.size > SECRET_LIMIT)
 			continue;
-		r = ext4_read(x->card.root, file->path, SECRET_LIMIT, &b, e);
+		r = ext4_read(x->image.root, file->path, SECRET_LIMIT, &b, e);
 		if (r < 0)
 			r = found_failure(x, f, file->path, e);
 		else
@@ -172,7 +172,7 @@ static void search_files(struct verify_ctx *x, struct findings *f, const struct 
 		    !(starts_with(file->path, UNIT_DIR) || starts_with(file->path, "/etc/pibuild/")) ||
 		    !listing_is_public(&x->files, file))
 			continue;
-		if (ext4_read(x->card.root, file->path, SECRET_LIMIT, &b, &ignored) == 0)
+		if (ext4_read(x->image.root, file->path, SECRET_LIMIT, &b, &ignored) == 0)
 			search_text(x, f, v, file->path, b.s, b.n);
 	}
 }
@@ -186,8 +186,8 @@ static bool name_boot_files(struct verify_ctx *x, struct findings *f, const stru
 		_cleanup_strbuf_ struct strbuf b = { 0 };
 		struct err ignored = { 0 };
 
-		if (on_boot(file->path) && S_ISREG(file->st.mode) && file->st.size <= BOOT_FILE_LIMIT &&
-		    card_read(&x->card, file->path, BOOT_FILE_LIMIT, &b, &ignored) == 0)
+		if (path_on_boot(file->path) && S_ISREG(file->st.mode) && file->st.size <= BOOT_FILE_LIMIT &&
+		    image_read(&x->image, file->path, BOOT_FILE_LIMIT, &b, &ignored) == 0)
 			search_text(x, f, v, file->path, b.s, b.n);
 	}
 	return f->v.n > before;
@@ -195,9 +195,9 @@ static bool name_boot_files(struct verify_ctx *x, struct findings *f, const stru
 
 static int search_boot(struct verify_ctx *x, struct findings *f, const struct values *v, struct err *e)
 {
-	const struct partition *p = card_boot_part(&x->card);
+	const struct fs_place at = image_place(&x->image, image_boot_part(&x->image), 1);
 	struct hits h = { 0 };
-	int r = values_search_file(v, x->card.path, p->start, p->start + p->size, &h, e);
+	int r = values_search_part(v, &at, &h, e);
 
 	x->line->looked++;
 	if (r < 0)

@@ -19,11 +19,11 @@ static bool resolves(struct verify_ctx *x, const char *path)
 		struct err ignored = { 0 };
 		struct fs_stat st;
 
-		if (ext4_stat(x->card.root, path, &st, &ignored) < 0)
+		if (ext4_stat(x->image.root, path, &st, &ignored) < 0)
 			return false;
 		if (!S_ISLNK(st.mode))
 			return S_ISREG(st.mode);
-		if (ext4_readlink(x->card.root, path, &target, &ignored) < 0)
+		if (ext4_readlink(x->image.root, path, &target, &ignored) < 0)
 			return false;
 		path = path_join(path_dir(path), target.s);
 	}
@@ -39,9 +39,9 @@ static const char *unit_file(struct verify_ctx *x, const char *name)
 	for (size_t i = 0; i < ARRAY_SIZE(unit_dirs); i++) {
 		const char *own = path_join(unit_dirs[i], name), *shared = path_join(unit_dirs[i], template);
 
-		if (ext4_exists(x->card.root, own))
+		if (ext4_exists(x->image.root, own))
 			return resolves(x, own) ? own : NULL;
-		if (ext4_exists(x->card.root, shared))
+		if (ext4_exists(x->image.root, shared))
 			return resolves(x, shared) ? shared : NULL;
 	}
 	return NULL;
@@ -116,7 +116,7 @@ static int check_steps(struct verify_ctx *x, struct findings *f, struct err *e)
 	char *save = NULL;
 
 	check_step(x, f, "report");
-	if (ext4_read(x->card.root, path, UNIT_LIMIT, &b, e) < 0)
+	if (ext4_read(x->image.root, path, UNIT_LIMIT, &b, e) < 0)
 		return found_failure(x, f, path, e);
 	for (char *line = strtok_r(b.s, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
 		line[strcspn(line, " \t")] = '\0';
@@ -145,7 +145,7 @@ static bool retries(struct verify_ctx *x, const char *unit)
 	bool oneshot = false, again = false;
 	char *save = NULL;
 
-	if (!path || ext4_read(x->card.root, path, UNIT_LIMIT, &b, &ignored) < 0)
+	if (!path || ext4_read(x->image.root, path, UNIT_LIMIT, &b, &ignored) < 0)
 		return false;
 	for (char *line = strtok_r(b.s, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
 		if ((v = setting(line, "Type")))
@@ -190,7 +190,7 @@ static int check_requirements(struct verify_ctx *x, struct findings *f, struct e
 		if (unit && retries(x, unit))
 			found(x, f, rec->path, "requires a oneshot that retries: its first failure would be final");
 		if (!starts_with(rec->path, UNIT_DIR) || !streq(rec->kind, "file") ||
-		    ext4_read(x->card.root, rec->path, UNIT_LIMIT, &b, &ignored) < 0)
+		    ext4_read(x->image.root, rec->path, UNIT_LIMIT, &b, &ignored) < 0)
 			continue;
 		x->line->looked++;
 		check_unit_text(x, f, rec->path, b.s);

@@ -3,7 +3,7 @@
 #ifndef QEMU_INTERNAL_H
 #define QEMU_INTERNAL_H
 
-#include "fs/fs.h"
+#include "image/image.h"
 #include "qemu/machine.h"
 
 /* What the boot partition says is to be booted. */

@@ -10,7 +10,6 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/proc.h"
-#include "disk/disk.h"
 #include "qemu/internal.h"
 
 enum { DEFAULT_MEMORY = 2048, DEFAULT_CPUS = 2, RELEASE_LIMIT = 64 * 1024 };
@@ -113,24 +112,25 @@ static const char *escaped(const char *path)
 	return arena_strdup(b.s);
 }
 
-/* A kept overlay may hold a newer boot partition than the image: it is copied out. */
-static int boot_image(const struct machine *m, const struct partition *p, const char **ret_path, uint64_t *ret_start,
-		      struct err *e)
+/* The boot partition of a kept overlay, which may be newer than that of the image: copied out. */
+static int read_kept_boot(const struct machine *m, const struct partition *p, struct boot_files *boot, struct err *e)
 {
+	_cleanup_(cow_closep) struct cow *image = NULL;
+	_cleanup_(fat_abortp) struct fat *fat = NULL;
 	const char *copy = path_join(m->dir, "boot.fat");
 	const char *options = arena_printf(
 		"driver=raw,offset=%llu,size=%llu,file.driver=qcow2,file.file.driver=file,file.file.filename=%s",
 		(unsigned long long)p->start, (unsigned long long)p->size, escaped(m->overlay));
+	const char *const argv[] = { "qemu-img", "convert", "-O", "raw", "--image-opts", options, copy, NULL };
+	struct fs_place at = { .length = p->size, .epoch = 1 };
+	int r = proc_run(&(struct proc){ .argv = argv }, e);
 
-	*ret_path = m->image;
-	*ret_start = p->start;
-	if (m->new_overlay)
-		return 0;
-	*ret_path = copy;
-	*ret_start = 0;
-	return proc_run(&(struct proc){ .argv = (const char *const[]){ "qemu-img", "convert", "-O", "raw",
-								       "--image-opts", options, copy, NULL } },
-			e);
+	if (r == 0)
+		r = cow_open_path(copy, false, &image, e);
+	at.image = image;
+	if (r == 0)
+		r = fat_open(&at, FAT_READ, &fat, e);
+	return r < 0 ? r : boot_files_extract(fat, m->dir, boot, e);
 }
 
 /* An image that pibuild did not make has none. */
@@ -147,38 +147,29 @@ static const char *read_board(struct ext4 *root)
 	return clean_text(arena_strdup(json_get_text(release, "board")));
 }
 
-static int read_root(struct machine *m, const struct partition *p, const struct boot_files *boot, struct err *e)
-{
-	_cleanup_(ext4_abortp) struct ext4 *root = NULL;
-	int r = ext4_open(m->image, p->start, p->size, EXT4_READ, 1, &root, e);
-
-	if (r == 0) {
-		m->board = read_board(root);
-		r = kernel_check(root, boot, m->board, e);
-	}
-	if (r == 0)
-		r = network_read(root, &m->network, e);
-	return r < 0 ? r : (network_derive(&m->network), 0);
-}
-
 static int read_image(struct machine *m, struct boot_files *boot, struct err *e)
 {
-	_cleanup_(cow_closep) struct cow *image = NULL;
-	_cleanup_(fat_abortp) struct fat *fat = NULL;
-	const char *path = m->image;
-	uint64_t start = 0;
-	struct disk disk;
-	int r = disk_read_base(m->image, &disk, e);
+	_cleanup_(image_close) struct disk_image image = { 0 };
+	struct cow *file;
+	int r = cow_open_path(m->image, false, &file, e);
 
 	if (r == 0)
-		r = boot_image(m, &disk.parts[0], &path, &start, e);
+		r = image_open_cow(file, &image, e);
+	if (r == 0 && !m->new_overlay)
+		r = read_kept_boot(m, image_boot_part(&image), boot, e);
+	else if (r == 0 && (r = image_open_fs(&image, IMAGE_BOOT, 1, e)) == 0)
+		r = boot_files_extract(image.boot, m->dir, boot, e);
 	if (r == 0)
-		r = cow_open_path(path, false, &image, e);
+		r = image_open_fs(&image, IMAGE_ROOT, 1, e);
+	if (r < 0)
+		return r;
+	m->board = read_board(image.root);
+	r = kernel_check(image.root, boot, m->board, e);
 	if (r == 0)
-		r = fat_open(image, start, disk.parts[0].size, FAT_READ, 1, &fat, e);
+		r = network_read(image.root, &m->network, e);
 	if (r == 0)
-		r = boot_files_extract(fat, m->dir, boot, e);
-	return r < 0 ? r : read_root(m, &disk.parts[1], boot, e);
+		network_derive(&m->network);
+	return r;
 }
 
 /* ---- the command line ---- */

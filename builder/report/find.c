@@ -8,8 +8,7 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
-#include "disk/disk.h"
-#include "fs/fs.h"
+#include "image/image.h"
 #include "report/identity.h"
 #include "report/report.h"
 
@@ -121,22 +120,22 @@ static int find_in_dir(int dir, const char *path, struct report *ret, struct err
 /* ---- an image, a card, a partition ---- */
 
 /* FAT writes its name into the boot sector, which a partition table has code in. */
-static bool is_fat(int fd)
+static bool is_fat(const struct cow *image)
 {
 	char sector[512] = "";
 
-	return pread_all(fd, sector, sizeof(sector), 0) == 0 &&
+	return cow_read(image, sector, sizeof(sector), 0) == 0 &&
 	       (!memcmp(sector + 54, "FAT1", 4) || !memcmp(sector + 82, "FAT32", 5));
 }
 
-static bool root_is_pibuild(const char *path, const struct disk *d)
+static bool root_is_pibuild(struct cow *image, const struct disk *d)
 {
 	_cleanup_(ext4_abortp) struct ext4 *root = NULL;
+	const struct fs_place at = { image, d->parts[1].start, d->parts[1].size, 1 };
 	struct err ignored;
 
 	/* A card pulled out of a running Pi is no reason to say that it is none of ours. */
-	return d->n < 2 || ext4_open(path, d->parts[1].start, d->parts[1].size, EXT4_READ, 1, &root, &ignored) < 0 ||
-	       ext4_exists(root, on_root);
+	return d->n < 2 || ext4_open(&at, EXT4_READ, &root, &ignored) < 0 || ext4_exists(root, on_root);
 }
 
 static int read_on_fat(struct fat *fat, const char *path, const char *name, struct report *ret, struct err *e)
@@ -149,25 +148,24 @@ static int read_on_fat(struct fat *fat, const char *path, const char *name, stru
 	return r < 0 ? r : report_parse(text.s, text.n, arena_printf("%s: %s", path, name), ret, e);
 }
 
-static int read_fat(const char *path, uint64_t offset, struct report *ret, struct err *e)
+static int read_fat(struct cow *image, uint64_t offset, struct report *ret, struct err *e)
 {
-	_cleanup_(cow_closep) struct cow *image = NULL;
 	_cleanup_(fat_abortp) struct fat *fat = NULL;
+	const struct fs_place at = { .image = image, .offset = offset, .epoch = 1 };
 	struct err ignored = { 0 };
-	int r = cow_open_path(path, false, &image, e);
+	int r = fat_open(&at, FAT_READ, &fat, e);
 
-	if (r == 0)
-		r = fat_open(image, offset, 0, FAT_READ, 1, &fat, e);
 	if (r < 0)
 		return r;
-	r = read_on_fat(fat, path, on_boot, ret, e);
-	if (r < 0 && e->class == CLASS_VERIFY && read_on_fat(fat, path, second, ret, &ignored) == 0)
+	r = read_on_fat(fat, cow_name(image), on_boot, ret, e);
+	if (r < 0 && e->class == CLASS_VERIFY && read_on_fat(fat, cow_name(image), second, ret, &ignored) == 0)
 		r = 0;
 	return r;
 }
 
 static int find_on_disk(int fd, const char *path, struct report *ret, struct err *e)
 {
+	_cleanup_(cow_closep) struct cow *image = NULL;
 	struct card_identity id;
 	bool pibuild = true;
 	struct disk disk;
@@ -178,14 +176,17 @@ static int find_on_disk(int fd, const char *path, struct report *ret, struct err
 			       "%s is an unfinished card of %s: its writing did not end, so it does not boot; flash it "
 			       "again",
 			       path, id.node);
-	if (is_fat(fd)) {
-		r = read_fat(path, 0, ret, e);
+	r = cow_open_direct(fd, path, &image, e);
+	if (r < 0)
+		return r;
+	if (is_fat(image)) {
+		r = read_fat(image, 0, ret, e);
 	} else {
-		r = disk_read(path, &disk, e);
+		r = disk_read(image, &disk, e);
 		if (r < 0)
 			return r;
-		r = read_fat(path, disk.parts[0].start, ret, e);
-		pibuild = r != -ENOENT || root_is_pibuild(path, &disk);
+		r = read_fat(image, disk.parts[0].start, ret, e);
+		pibuild = r != -ENOENT || root_is_pibuild(image, &disk);
 	}
 	return r == -ENOENT && e->class == CLASS_FAILED ? no_report(path, pibuild, e) : r;
 }

@@ -6,9 +6,8 @@
 
 #include "base/file.h"
 #include "base/json.h"
-#include "disk/disk.h"
 #include "disk/unfinished.h"
-#include "fs/fs.h"
+#include "image/image.h"
 
 enum { RELEASE_LIMIT = 1024 * 1024 };
 static const char release[] = "/etc/pibuild/release.json";
@@ -39,20 +38,17 @@ bool card_is_unfinished(int fd, struct card_identity *ret)
 	return true;
 }
 
-static void read_release(const char *path, struct card_identity *ret)
+static void read_release(int fd, const char *path, struct card_identity *ret)
 {
-	_cleanup_(ext4_abortp) struct ext4 *root = NULL;
+	_cleanup_(image_close) struct disk_image m = { 0 };
 	_cleanup_strbuf_ struct strbuf text = { 0 };
 	_cleanup_json_ json_t *j = NULL;
 	struct err ignored = { 0 };
-	const struct partition *p;
-	struct disk d;
+	struct cow *c;
 
-	if (disk_read_base(path, &d, &ignored) < 0)
-		return;
-	p = &d.parts[d.n - 1];
-	if (ext4_open(path, p->start, p->size, EXT4_LOOK, 1, &root, &ignored) < 0 ||
-	    ext4_read(root, release, RELEASE_LIMIT, &text, &ignored) < 0)
+	if (cow_open_direct(fd, path, &c, &ignored) < 0 || image_open_cow(c, &m, &ignored) < 0 ||
+	    image_open_fs(&m, IMAGE_ROOT | IMAGE_LOOK, 1, &ignored) < 0 ||
+	    ext4_read(m.root, release, RELEASE_LIMIT, &text, &ignored) < 0)
 		return;
 	j = json_loadb(text.s, text.n, 0, NULL);
 	if (json_is_string(json_object_get(j, "node")))
@@ -67,5 +63,5 @@ void card_identify(const char *path, struct card_identity *ret)
 	if (fd < 0)
 		ret->state = errno == EACCES || errno == EPERM ? CARD_CLOSED : CARD_OTHER;
 	else if (!card_is_unfinished(fd, ret))
-		read_release(path, ret);
+		read_release(fd, path, ret);
 }

@@ -201,11 +201,12 @@ static void fuzz_initramfs(const uint8_t *data, size_t n)
 
 static void fuzz_table(const uint8_t *data, size_t n)
 {
+	_cleanup_(cow_closep) struct cow *image = NULL;
 	struct disk d;
 	const char *path;
-	_cleanup_close_ _unused_ int fd = file_of(data, n, 64 * MIB, &path);
+	int fd = file_of(data, n, 64 * MIB, &path);
 
-	if (disk_read_base(path, &d, &e) < 0)
+	if (cow_open(fd, path, &image, &e) < 0 || disk_read_base(image, &d, &e) < 0)
 		return;
 	for (unsigned i = 0; i < d.n; i++)
 		if (d.parts[i].start + d.parts[i].size > d.size)
@@ -232,11 +233,13 @@ static int see_range(void *arg, uint64_t start, uint64_t end)
 static void fuzz_ext4(const uint8_t *data, size_t n)
 {
 	uint64_t length = MIB;
+	_cleanup_(cow_closep) struct cow *image = NULL;
 	struct ext4 *fs;
 	const char *path;
-	_cleanup_close_ _unused_ int fd = file_of(data, n, length, &path);
+	int fd = file_of(data, n, length, &path);
 
-	if (ext4_open(path, 0, length, EXT4_READ, 0, &fs, &e) < 0)
+	if (cow_open(fd, path, &image, &e) < 0 ||
+	    ext4_open(&(struct fs_place){ image, 0, length, 0 }, EXT4_READ, &fs, &e) < 0)
 		return;
 	ext4_walk(fs, "/", digest_file, fs, &e);
 	ext4_free_ranges(fs, see_range, &length, &e);
@@ -255,7 +258,7 @@ static void fuzz_fat(const uint8_t *data, size_t n)
 
 	if (cow_open(fd, path, &image, &e) < 0)
 		return;
-	if (fat_open(image, 0, length, FAT_WRITE, 0, &f, &e) == 0) {
+	if (fat_open(&(struct fs_place){ image, 0, length, 0 }, FAT_WRITE, &f, &e) == 0) {
 		char sha256[65];
 
 		fat_free_ranges(f, see_range, &length);

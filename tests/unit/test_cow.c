@@ -162,8 +162,9 @@ static void make_fat(const char *options)
 
 static int free_of(struct cow *c, uint64_t offset, struct seen *s)
 {
+	const struct fs_place at = { .image = c, .offset = offset };
 	struct fat *f;
-	int r = fat_open(c, offset, 0, FAT_READ, 0, &f, &e);
+	int r = fat_open(&at, FAT_READ, &f, &e);
 
 	if (r < 0)
 		return r;
@@ -247,7 +248,7 @@ static void test_ranges(void)
 		   path, path, path, path);
 		s.image = open_image();
 		s.size = 65 * MIB;
-		CHECK_ERR(ext4_open_cow(s.image, MIB, 64 * MIB, EXT4_READ, 1, &fs, &e), 0);
+		CHECK_ERR(ext4_open(&(struct fs_place){ s.image, MIB, 64 * MIB, 1 }, EXT4_READ, &fs, &e), 0);
 		CHECK_ERR(ext4_free_ranges(fs, see, &free_blocks, &e), 0);
 		ext4_abort(fs);
 		CHECK_ERR(source_ranges(&s, &r, &e), 0);

@@ -170,9 +170,12 @@ static int make_image(const char *name)
 {
 	_cleanup_close_ int tar = open(path_join(dir, "root.tar"), O_RDONLY | O_CLOEXEC);
 
+	_cleanup_(cow_closep) struct cow *image = NULL;
+
 	sh("rm -f %s && : >%s", name, name);
 	e = (struct err){ 0 };
-	return debian_image(tar, path_join(dir, name), KEY, 1790812800, &e);
+	CHECK_ERR(cow_open_path(path_join(dir, name), true, &image, &e), 0);
+	return debian_image(tar, image, KEY, 1790812800, &e);
 }
 
 static void test_image(void)
@@ -183,9 +186,12 @@ static void test_image(void)
 	make_tar();
 	CASE("an image has the layout of Raspberry Pi OS and ids of its own")
 	{
+		_cleanup_(cow_closep) struct cow *image = NULL;
+
 		CHECK_INT(make_image("a.img"), 0);
 		CHECK_STR(e.msg, "");
-		CHECK_INT(disk_read_base(img, &d, &e), 0);
+		CHECK_ERR(cow_open_path(img, false, &image, &e), 0);
+		CHECK_INT(disk_read_base(image, &d, &e), 0);
 		CHECK_INT(d.id, 0x89abcdef);
 		CHECK(d.parts[0].start == 8 * MIB && d.parts[1].start == 520 * MIB);
 		CHECK_INT(sh("sfdisk --verify a.img && sfdisk -d a.img"), 0);

@@ -54,12 +54,36 @@ static void entry(unsigned n, uint8_t type, uint32_t start, uint32_t sectors)
 	poke(446 + 16ull * n, b, sizeof(b));
 }
 
+static int read_any(struct disk *ret)
+{
+	_cleanup_(cow_closep) struct cow *c = NULL;
+	int r = cow_open_path(path, false, &c, &e);
+
+	return r < 0 ? r : disk_read(c, ret, &e);
+}
+
+static int read_base(struct disk *ret)
+{
+	_cleanup_(cow_closep) struct cow *c = NULL;
+	int r = cow_open_path(path, false, &c, &e);
+
+	return r < 0 ? r : disk_read_base(c, ret, &e);
+}
+
+static int grow(struct disk *d, uint64_t size)
+{
+	_cleanup_(cow_closep) struct cow *c = NULL;
+	int r = cow_open_path(path, true, &c, &e);
+
+	return r < 0 ? r : disk_grow_last(c, d, size, &e);
+}
+
 static void check_refused(const char *words)
 {
 	struct disk d = { .n = 99 };
 
 	e = (struct err){ 0 };
-	CHECK(disk_read_base(path, &d, &e) < 0);
+	CHECK(read_base(&d) < 0);
 	if (!strstr(e.msg, words) || !strstr(e.msg, path))
 		CHECK_FAILED("\"%s\" does not say \"%s\"", e.msg, words);
 	CHECK_INT(d.n, 99); /* no partial result */
@@ -72,7 +96,7 @@ static void test_reading(void)
 	CASE("the stock layout is described in bytes")
 	{
 		make(good);
-		CHECK_ERR(disk_read_base(path, &d, &e), 0);
+		CHECK_ERR(read_base(&d), 0);
 		CHECK_INT(d.id, 0x6a2d1f03);
 		CHECK_INT(d.size, 64 * MIB);
 		CHECK_INT(d.n, 2);
@@ -91,7 +115,7 @@ static void test_reading(void)
 		make(good);
 		chmod(path, 0444);
 		CHECK_ERR(file_read(path, 64 * MIB, &before, NULL, &e), 0);
-		CHECK_ERR(disk_read_base(path, &d, &e), 0);
+		CHECK_ERR(read_base(&d), 0);
 		CHECK_ERR(file_read(path, 64 * MIB, &after, NULL, &e), 0);
 		CHECK(memcmp(before, after, 64 * MIB) == 0);
 	}
@@ -213,7 +237,7 @@ static void test_hostile(void)
 			for (size_t k = 0; k < sizeof(junk); k++)
 				junk[k] = (uint8_t)((seed = seed * 1664525 + 1013904223) >> 24);
 			poke(446, junk, sizeof(junk));
-			if (disk_read(path, &d, &e) == 0)
+			if (read_any(&d) == 0)
 				for (unsigned k = 0; k < d.n; k++)
 					CHECK(d.parts[k].start && d.parts[k].start + d.parts[k].size <= 64 * MIB);
 		}
@@ -232,8 +256,8 @@ static void test_growing(void)
 		make(good);
 		poke(0, "BOOTCODE", 8);
 		CHECK_ERR(file_read(path, 64 * MIB, &before, NULL, &e), 0);
-		CHECK_ERR(disk_read_base(path, &d, &e), 0);
-		CHECK_ERR(disk_grow_last(path, &d, 100 * MIB, &e), 0);
+		CHECK_ERR(read_base(&d), 0);
+		CHECK_ERR(grow(&d, 100 * MIB), 0);
 		CHECK_STR(e.msg, "");
 		CHECK_INT(d.parts[1].size, 100 * MIB);
 		CHECK_INT(d.size, 124 * MIB);
@@ -255,9 +279,9 @@ static void test_growing(void)
 		struct disk d;
 
 		make(good);
-		CHECK_ERR(disk_read_base(path, &d, &e), 0);
-		CHECK_ERR(disk_grow_last(path, &d, 3000 * GIB, &e), EINVAL);
-		CHECK_ERR(disk_grow_last(path, &d, 20 * MIB, &e), EINVAL);
+		CHECK_ERR(read_base(&d), 0);
+		CHECK_ERR(grow(&d, 3000 * GIB), EINVAL);
+		CHECK_ERR(grow(&d, 20 * MIB), EINVAL);
 		CHECK_INT(d.parts[1].size, 40 * MIB);
 	}
 }

@@ -17,6 +17,7 @@ static char in_memory[] = "/dev/shm/test_ext4.XXXXXX", on_disk[] = "/tmp/test_ex
 static char image[128];
 static struct err e;
 static struct ext4 *fs;
+static struct cow *cow; /* of what FS is on */
 static uint64_t length; /* of the partition */
 
 __attribute__((format(printf, 1, 2))) static int sh(const char *fmt, ...)
@@ -45,11 +46,38 @@ static void make(unsigned mib, const char *options)
 	e = (struct err){ 0 };
 }
 
+/* The ext4 of the file PATH. */
+static int open_at(const char *path, uint64_t n, unsigned flags, int64_t epoch, struct ext4 **ret)
+{
+	int r;
+
+	cow_closep(&cow);
+	cow = NULL;
+	r = cow_open_path(path, flags & EXT4_WRITE, &cow, &e);
+	return r < 0 ? r : ext4_open(&(struct fs_place){ cow, offset, n, epoch }, flags, ret, &e);
+}
+
+static int grow(const char *path, uint64_t n)
+{
+	_cleanup_(cow_closep) struct cow *c = NULL;
+	int r = cow_open_path(path, true, &c, &e);
+
+	return r < 0 ? r : ext4_grow(&(struct fs_place){ c, offset, length, EPOCH }, n, &e);
+}
+
+static int judge(const char *path, uint64_t n)
+{
+	_cleanup_(cow_closep) struct cow *c = NULL;
+	int r = cow_open_path(path, false, &c, &e);
+
+	return r < 0 ? r : ext4_check(&(struct fs_place){ c, offset, n, EPOCH }, &e);
+}
+
 static void open_fs(unsigned flags)
 {
 	e = (struct err){ 0 };
 	fs = NULL;
-	CHECK_ERR(ext4_open(image, offset, length, flags, EPOCH, &fs, &e), 0);
+	CHECK_ERR(open_at(image, length, flags, EPOCH, &fs), 0);
 	CHECK_STR(e.msg, "");
 	if (!fs)
 		exit(check_done());
@@ -616,8 +644,8 @@ static void check_refused(int error, const char *words)
 	struct ext4 *x = NULL;
 
 	e = (struct err){ 0 };
-	CHECK_ERR(ext4_open(image, offset, length, EXT4_READ, EPOCH, &x, &e), error);
-	CHECK_ERR(ext4_open(image, offset, length, EXT4_WRITE, EPOCH, &x, &e), error);
+	CHECK_ERR(open_at(image, length, EXT4_READ, EPOCH, &x), error);
+	CHECK_ERR(open_at(image, length, EXT4_WRITE, EPOCH, &x), error);
 	CHECK(!x);
 	if (!strstr(e.msg, words))
 		CHECK_FAILED("\"%s\" does not say \"%s\"", e.msg, words);
@@ -718,7 +746,7 @@ static void test_bytes(void)
 		struct fs_stat st;
 
 		make(64, "");
-		CHECK_ERR(ext4_open(image, offset, length, EXT4_WRITE, 4000000000, &fs, &e), 0);
+		CHECK_ERR(open_at(image, length, EXT4_WRITE, 4000000000, &fs), 0);
 		CHECK_ERR(ext4_write(fs, "/late", &(struct fs_meta){ 0644, 0, 0 }, &src, &e), 0);
 		CHECK_ERR(ext4_stat(fs, "/late", &st, &e), 0);
 		CHECK_INT(st.mtime, 4000000000);
@@ -733,10 +761,10 @@ static void test_growing(void)
 	{
 		for (int i = 0; i < 2; i++) {
 			make(64, "");
-			CHECK_ERR(ext4_grow(image, offset, 300 * MIB, EPOCH, &e), 0);
+			CHECK_ERR(grow(image, 300 * MIB), 0);
 			CHECK_STR(e.msg, "");
 			length = 300 * MIB;
-			CHECK_ERR(ext4_check(image, offset, length, EPOCH, &e), 0);
+			CHECK_ERR(judge(image, length), 0);
 			exercise();
 			sh("mv %s %s/%d.img", image, dir, i);
 		}
@@ -748,9 +776,9 @@ static void test_growing(void)
 	{
 		make(64, "");
 		set_super("mtime", "20300101000000");
-		CHECK_ERR(ext4_grow(image, offset, 128 * MIB, EPOCH, &e), 0);
+		CHECK_ERR(grow(image, 128 * MIB), 0);
 		CHECK_STR(e.msg, "");
-		CHECK_ERR(ext4_check(image, offset, 128 * MIB, EPOCH, &e), 0);
+		CHECK_ERR(judge(image, 128 * MIB), 0);
 	}
 	CASE("an image with an odd name")
 	{
@@ -758,17 +786,17 @@ static void test_growing(void)
 		_cleanup_free_ char *odd = xasprintf("%s/odd ?offset=5 @@ name.img", dir);
 
 		rename(image, odd);
-		CHECK_ERR(ext4_grow(odd, offset, 99 * MIB, EPOCH, &e), 0);
-		CHECK_ERR(ext4_check(odd, offset, 99 * MIB, EPOCH, &e), 0);
-		CHECK_ERR(ext4_open(odd, offset, 99 * MIB, EXT4_READ, EPOCH, &fs, &e), 0);
+		CHECK_ERR(grow(odd, 99 * MIB), 0);
+		CHECK_ERR(judge(odd, 99 * MIB), 0);
+		CHECK_ERR(open_at(odd, 99 * MIB, EXT4_READ, EPOCH, &fs), 0);
 		ext4_abort(fs);
 	}
 	CASE("checking finds damage, and a filesystem past its end, which e2fsck does not")
 	{
 		make(64, "");
-		CHECK_ERR(ext4_check(image, offset, length - 1, EPOCH, &e), EUCLEAN);
+		CHECK_ERR(judge(image, length - 1), EUCLEAN);
 		sh("debugfs -w -R 'clri /lost+found' '%s?offset=1048576' 2>/dev/null", image);
-		CHECK_ERR(ext4_check(image, offset, length, EPOCH, &e), EIO);
+		CHECK_ERR(judge(image, length), EIO);
 		CHECK(strstr(e.msg, "e2fsck failed with exit code 4: ") != NULL);
 		CHECK(strstr(e.msg, "lost+found") != NULL);
 		CHECK(strstr(e.msg, "Pass 1") == NULL);

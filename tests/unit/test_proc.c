@@ -103,13 +103,16 @@ static void test_environment(void)
 	{
 		_cleanup_strbuf_ struct strbuf out = { 0 };
 		_cleanup_free_ char *path = xasprintf("%s/-odd @@1?offset=2", dir);
+		_cleanup_close_ int fd = -1;
 
 		CHECK_ERR(file_publish(path, "hello", 5, 0600, &e), 0);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
 		CHECK_ERR(run("cat " PROC_FILE "; printf ' world' >>" PROC_FILE,
-			      (struct proc){ .file = path, .output = &out }, &e),
+			      (struct proc){ .file = path, .file_fd = fd, .output = &out }, &e),
 			  0);
 		CHECK_STR(out.s, "hello");
-		CHECK_ERR(run("echo bad " PROC_FILE " >&2; exit 1", (struct proc){ .file = path }, &e), EIO);
+		CHECK_ERR(run("echo bad " PROC_FILE " >&2; exit 1", (struct proc){ .file = path, .file_fd = fd }, &e),
+			  EIO);
 		CHECK(strstr(e.msg, "bad /tmp/") && strstr(e.msg, "-odd @@1?offset=2"));
 	}
 	CASE("no other descriptor is inherited")

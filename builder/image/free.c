@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "image/image.h"
+
+struct collect {
+	struct ranges *free;
+	uint64_t base; /* of the partition */
+};
+
+static int add_free(void *arg, uint64_t start, uint64_t end)
+{
+	struct collect *c = arg;
+
+	*vec_push(&c->free->v) = (struct range){ c->base + start, c->base + end };
+	return 0;
+}
+
+static int collect_partition(const struct fs_place *at, unsigned type, struct collect *c)
+{
+	_cleanup_(ext4_abortp) struct ext4 *root = NULL;
+	_cleanup_(fat_abortp) struct fat *boot = NULL;
+	struct err ignored = { 0 };
+	int r;
+
+	if (type == DISK_LINUX) {
+		r = ext4_open(at, EXT4_READ, &root, &ignored);
+		return r < 0 ? r : ext4_free_ranges(root, add_free, c, &ignored);
+	}
+	r = fat_open(at, FAT_READ, &boot, &ignored);
+	return r < 0 ? r : fat_free_ranges(boot, add_free, c);
+}
+
+static int by_start(const void *a, const void *b)
+{
+	const struct partition *x = a, *y = b;
+
+	return x->start < y->start ? -1 : x->start > y->start;
+}
+
+void image_free_ranges(struct cow *image, struct ranges *ret)
+{
+	struct err ignored = { 0 };
+	struct disk d;
+
+	if (disk_read(image, &d, &ignored) < 0)
+		return;
+	qsort(d.parts, d.n, sizeof(d.parts[0]), by_start);
+	for (unsigned i = 0; i < d.n; i++) {
+		const struct partition *p = &d.parts[i];
+		const struct fs_place at = { image, p->start, p->size, 1 };
+		size_t before = ret->v.n;
+
+		if (collect_partition(&at, p->type, &(struct collect){ ret, p->start }) < 0)
+			ret->v.n = before;
+	}
+}
