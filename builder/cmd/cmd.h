@@ -13,7 +13,7 @@
 #include "cmd/init.h"
 #include "config/config.h"
 #include "plan/plan.h"
-#include "report/identity.h"
+#include "status/identity.h"
 
 struct cmd_words {
 	const char **v;

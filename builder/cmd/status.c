@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The first-boot report, from wherever it lies; the exit code is its verdict. */
 #include "cmd/cmd.h"
-#include "report/report.h"
+#include "status/report.h"
 
 static int cmd_status(const struct cmd_options *o, struct err *e)
 {

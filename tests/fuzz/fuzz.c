@@ -17,7 +17,7 @@
 #include "config/schema.h"
 #include "disk/disk.h"
 #include "fs/fs.h"
-#include "report/report.h"
+#include "status/report.h"
 #include "secrets/internal.h"
 #include "yaml/yaml.h"
 

@@ -3,8 +3,8 @@
  * Whose a card is, as it says itself: /etc/pibuild/release.json of its root filesystem, also of one that was pulled out
  * of a running node, or the line that a card has while it is being written.
  */
-#ifndef REPORT_IDENTITY_H
-#define REPORT_IDENTITY_H
+#ifndef STATUS_IDENTITY_H
+#define STATUS_IDENTITY_H
 
 #include <stdbool.h>
 

@@ -9,8 +9,8 @@
 
 #include "base/file.h"
 #include "image/image.h"
-#include "report/identity.h"
-#include "report/report.h"
+#include "status/identity.h"
+#include "status/report.h"
 
 /* The second copy is written first: one of the two is whole whenever the power went (usr/lib/pibuild/report). */
 static const char on_boot[] = "pibuild-status.json", second[] = "pibuild-status.bak";

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <time.h>
 
-#include "report/report.h"
+#include "status/report.h"
 
 const char *const step_state_names[STEP_STATE_COUNT] = { "pending", "waiting", "running", "done", "failed" };
 const char *const node_state_names[NODE_STATE_COUNT] = { "working", "done", "failed", "absent" };

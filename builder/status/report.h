@@ -5,8 +5,8 @@
  * the middle of a write: nothing of a report is believed before all of it has been checked, and its texts are cleaned
  * of what would command a terminal.
  */
-#ifndef REPORT_REPORT_H
-#define REPORT_REPORT_H
+#ifndef STATUS_REPORT_H
+#define STATUS_REPORT_H
 
 #include "base/err.h"
 #include "base/json.h"

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <time.h>
 
-#include "report/report.h"
+#include "status/report.h"
 
 enum { DURATION_MAX = 24, MINUTE = 60, HOUR = 3600, DAY = 86400, LONGEST_DAYS = 366 };
 

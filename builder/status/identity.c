@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "report/identity.h"
+#include "status/identity.h"
 
 #include <errno.h>
 #include <fcntl.h>
