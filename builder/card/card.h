@@ -114,6 +114,18 @@ static inline bool entry_on_boot(const struct entry *n)
 bool place_is_secret(const char *path);
 /* Folders that are root's alone, NULL at the end. */
 extern const char *const place_private_dirs[];
+/* The report of first boot on the boot partition, in the order in which a node writes them: the second copy first, so
+ * that one of the two is whole whenever the power went. Overwritten in place, each keeps its size for ever. A node is
+ * told of them by /etc/pibuild/node. */
+#define REPORT_NAME "pibuild-status"
+#define REPORT_JSON REPORT_NAME ".json"
+#define REPORT_COPY REPORT_NAME ".bak"
+enum { REPORT_FILE_COUNT = 3 };
+extern const struct report_file {
+	const char *name;
+	unsigned size;
+	bool json; /* else the text for people */
+} report_files[REPORT_FILE_COUNT];
 /* Why a file that a running machine makes for itself has no place in an image ("is a host key: ..."); NULL = it has. */
 const char *place_one_machine(const char *path);
 

@@ -25,6 +25,12 @@ const char *const place_private_dirs[] = {
 	NULL,
 };
 
+const struct report_file report_files[REPORT_FILE_COUNT] = {
+	{ REPORT_COPY, 32 * KIB, true },
+	{ REPORT_JSON, 32 * KIB, true },
+	{ REPORT_NAME ".txt", 16 * KIB, false },
+};
+
 const char *place_one_machine(const char *path)
 {
 	static const struct {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What first boot of a node consists of, in one table: the steps its card takes, what each needs, and after how long
- * a wait is reported as a failure. The commands lie in overlays/ (usr/lib/pibuild/steps/NAME.sh), what they share and
- * the formats of /etc/pibuild/node and /etc/pibuild/steps in usr/lib/pibuild/lib.sh there.
+ * What first boot of a node consists of: which steps its card takes, its units, /etc/pibuild/steps and node, and the
+ * report before there is one. What a step does, needs and is called stands in its own file, steps/NAME.sh below
+ * overlays/ (usr/lib/pibuild); what steps share, and the formats of the files in /etc/pibuild, in lib.sh there.
  *
  * No unit requires another one: a dependency on a unit that retries would fail at its first failure and never be
  * started (systemd issue 18856). Each waits for what it needs itself, and says so.
@@ -10,16 +10,17 @@
 #include <errno.h>
 #include <time.h>
 
+#include "base/data.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "config/address_plan.h"
 #include "node/cluster.h"
 
 static const char origin[] = "generated: first boot";
 
-/* Sizes of the report's files on the boot partition, which are overwritten in place: usr/lib/pibuild/report.awk. */
-enum { BOOT_JSON_SIZE = 32768, BOOT_TEXT_SIZE = 16384, STEP_NEEDS = 2 };
 /* Networks that a node can propose where the one it is in collides: enough that some are clear of any LAN. */
 enum { FREE_NETWORKS = 12 };
+enum { STEP_FILE_LIMIT = 64 * 1024 };
 
 static bool on_every_node(const struct node_ctx *x)
 {
@@ -51,64 +52,15 @@ static bool has_issuers(const struct node_ctx *x)
 	return has_cert_manager(x) && cert_manager_issuers(x->config)[0];
 }
 
-struct step {
-	const char *name, *title;
-	const char *needs[STEP_NEEDS]; /* steps that have to be done before; those a node does not have are none */
-	unsigned bound;		       /* seconds until not being done is a failure */
+/* In the order of first boot, which is that of the report. */
+static const struct step {
+	const char *name;
 	bool (*wanted)(const struct node_ctx *x);
+} steps[] = {
+	{ "preflight", on_every_node },	      { "k3s", node_is_first_server }, { "join", joins },
+	{ "gateway-crds", has_gateway },      { "cni", node_is_first_server }, { "loadbalancer", has_pools },
+	{ "cert-manager", has_cert_manager }, { "issuers", has_issuers },
 };
-
-/* Bounds: a slow card that pulls its images over a slow line is still no failure. */
-static const struct step steps[] = {
-	{ "preflight", "This machine can run K3s", { NULL }, 600, on_every_node },
-	{ "k3s", "K3s and its API", { "preflight" }, 900, node_is_first_server },
-	{ "join", "Member of the cluster", { "preflight" }, 1800, joins },
-	{ "gateway-crds", "Definitions of the Gateway API", { "k3s" }, 600, has_gateway },
-	{ "cni", "Cilium, the cluster's network, and Hubble", { "k3s", "gateway-crds" }, 1800, node_is_first_server },
-	{ "loadbalancer", "Address pools and who answers for them", { "cni" }, 600, has_pools },
-	{ "cert-manager", "cert-manager", { "cni" }, 1800, has_cert_manager },
-	{ "issuers", "Certificate issuers", { "cert-manager" }, 600, has_issuers },
-};
-
-/* What the steps may do: ask the API, write their state and stamps. Nothing of it needs a capability. */
-static const char unit_text[] = "[Unit]\n"
-				"Description=First boot: %s\n"
-				"After=pibuild-preflight.service\n"
-				"StartLimitIntervalSec=0\n"
-				"\n"
-				"[Service]\n"
-				"Type=exec\n"
-				"RemainAfterExit=yes\n"
-				"ExecStart=/usr/lib/pibuild/step %s\n"
-				"# It ends only when it is done; this is for what nobody thought of.\n"
-				"Restart=on-failure\n"
-				"RestartSec=15\n"
-				"TimeoutStopSec=20\n"
-				"RuntimeDirectory=pibuild\n"
-				"RuntimeDirectoryPreserve=yes\n"
-				"StateDirectory=pibuild\n"
-				"ProtectSystem=strict\n"
-				"ReadWritePaths=-/etc/pibuild/secrets\n"
-				"ProtectHome=yes\n"
-				"PrivateTmp=yes\n"
-				"PrivateDevices=yes\n"
-				"ProtectClock=yes\n"
-				"ProtectHostname=yes\n"
-				"ProtectKernelLogs=yes\n"
-				"ProtectKernelModules=yes\n"
-				"ProtectKernelTunables=yes\n"
-				"ProtectControlGroups=yes\n"
-				"NoNewPrivileges=yes\n"
-				"CapabilityBoundingSet=\n"
-				"RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK\n"
-				"RestrictNamespaces=yes\n"
-				"RestrictRealtime=yes\n"
-				"RestrictSUIDSGID=yes\n"
-				"LockPersonality=yes\n"
-				"SystemCallArchitectures=native\n"
-				"\n"
-				"[Install]\n"
-				"WantedBy=multi-user.target\n";
 
 static const struct step *step_find(const char *name)
 {
@@ -118,48 +70,145 @@ static const struct step *step_find(const char *name)
 	return NULL;
 }
 
+static const char *step_unit(const char *name)
+{
+	return arena_printf("pibuild-%s.service", name);
+}
+
 bool node_step_unit(const struct node_ctx *x, size_t i, const char **ret_unit)
 {
 	if (i >= ARRAY_SIZE(steps))
 		return false;
-	*ret_unit = steps[i].wanted(x) ? arena_printf("pibuild-%s.service", steps[i].name) : NULL;
+	*ret_unit = steps[i].wanted(x) ? step_unit(steps[i].name) : NULL;
 	return true;
+}
+
+/* ---- what the head of a step's file says of it ---- */
+
+struct step_facts {
+	const char *name, *title;
+	const char *needs; /* steps that have to be done before, joined by commas; "-" = none */
+	unsigned bound;	   /* seconds until not being done is a failure */
+};
+
+struct step_list {
+	struct step_facts rows[ARRAY_SIZE(steps)];
+	size_t n;
+};
+
+/* The value of "# KEY: VALUE" among the comments that TEXT begins with; NULL without one. */
+static const char *head_value(const char *text, const char *key)
+{
+	const char *prefix = arena_printf("# %s: ", key);
+
+	for (; *text == '#'; text += strcspn(text, "\n"), text += *text == '\n')
+		if (starts_with(text, prefix))
+			return arena_strndup(text + strlen(prefix), strcspn(text, "\n") - strlen(prefix));
+	return NULL;
+}
+
+/* Those of the blank-separated NAMES that this node takes: what it does not have is not waited for. */
+static int needs_of(const struct node_ctx *x, const char *path, const char *names, const char **ret, struct err *e)
+{
+	_cleanup_strbuf_ struct strbuf b = { 0 };
+
+	for (; *names; names += strspn(names, " ")) {
+		const char *name = arena_strndup(names, strcspn(names, " "));
+		const struct step *s = step_find(name);
+
+		names += strlen(name);
+		if (!s)
+			return err_set(e, -EINVAL, "%s: needs a step that there is not: '%s'", path, name);
+		if (s->wanted(x))
+			strbuf_addf(&b, "%s%s", b.n ? "," : "", name);
+	}
+	*ret = b.n ? arena_strdup(b.s) : "-";
+	return 0;
+}
+
+static int read_step(const struct node_ctx *x, const struct tree *t, const char *name, struct step_facts *ret,
+		     struct err *e)
+{
+	const char *path = arena_printf("/usr/lib/pibuild/steps/%s.sh", name), *bound;
+	const struct entry *file = tree_find(t, path);
+	_cleanup_free_ char *text = NULL;
+	size_t n;
+	int r;
+
+	if (!file || !file->host_file)
+		return err_set(e, -ENOENT, "overlays/ has no file for the step %s: %s", name, path);
+	r = file_read(file->host_file, STEP_FILE_LIMIT, &text, &n, e);
+	if (r < 0)
+		return r;
+	ret->name = name;
+	ret->title = head_value(text, "title");
+	bound = head_value(text, "bound");
+	ret->bound = bound ? (unsigned)strtoul(bound, NULL, 10) : 0;
+	if (!ret->title || !ret->bound)
+		return err_set(e, -EINVAL, "%s: its head has to say '# title: TEXT' and '# bound: SECONDS'",
+			       file->host_file);
+	return needs_of(x, file->host_file, str_or(head_value(text, "needs"), ""), &ret->needs, e);
+}
+
+static int read_steps(const struct node_ctx *x, const struct tree *t, struct step_list *ret, struct err *e)
+{
+	int r;
+
+	ret->n = 0;
+	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+		if (!steps[i].wanted(x))
+			continue;
+		r = read_step(x, t, steps[i].name, &ret->rows[ret->n++], e);
+		if (r < 0)
+			return r;
+	}
+	return 0;
 }
 
 /* ---- /etc/pibuild/steps and the units ---- */
 
-static char *needs_text(const struct step *s, const struct node_ctx *x)
+static void add_replaced(struct strbuf *b, const char *text, const char *word, const char *value)
 {
-	char *text = arena_strdup("");
+	const char *at;
 
-	for (size_t i = 0; i < STEP_NEEDS && s->needs[i]; i++)
-		if (step_find(s->needs[i])->wanted(x))
-			text = arena_printf("%s%s%s", text, *text ? "," : "", s->needs[i]);
-	return *text ? text : arena_strdup("-");
+	for (; (at = strstr(text, word)); text = at + strlen(word)) {
+		strbuf_add(b, text, (size_t)(at - text));
+		strbuf_adds(b, value);
+	}
+	strbuf_adds(b, text);
 }
 
-static void add_unit(const struct step *s, struct tree *t)
+/* From one template; a step that has a unit of its own in overlays/ keeps it. */
+static void add_unit(const struct step_facts *s, const char *template, struct tree *t)
 {
-	const char *path = arena_printf("/etc/systemd/system/pibuild-%s.service", s->name);
+	const char *path = arena_printf("/etc/systemd/system/%s", step_unit(s->name));
+	_cleanup_strbuf_ struct strbuf named = { 0 }, unit = { 0 };
 
-	/* Preflight runs before K3s and looks at the machine: its unit is its own, in overlays/. */
-	if (!tree_find(t, path))
-		tree_add_text(t, path, 0644, origin, arena_printf(unit_text, s->title, s->name));
+	if (tree_find(t, path))
+		return;
+	add_replaced(&named, template, "{name}", s->name);
+	add_replaced(&unit, named.s, "{title}", s->title);
+	tree_add_text(t, path, 0644, origin, unit.s);
 }
 
-static void add_steps(const struct node_ctx *x, struct tree *t)
+static int add_steps(const struct step_list *list, struct tree *t, struct err *e)
 {
 	_cleanup_strbuf_ struct strbuf table = { 0 };
+	_cleanup_free_ char *template = NULL;
+	const char *path;
+	size_t n;
+	int r = data_path("overlays/step.service", &path, e);
 
-	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
-		const struct step *s = &steps[i];
-
-		if (!s->wanted(x))
-			continue;
-		strbuf_addf(&table, "%-14s %-16s %5u %s\n", s->name, needs_text(s, x), s->bound, s->title);
-		add_unit(s, t);
+	if (r == 0)
+		r = file_read(path, STEP_FILE_LIMIT, &template, &n, e);
+	if (r < 0)
+		return r;
+	for (const struct step_facts *s = list->rows; s < list->rows + list->n; s++) {
+		strbuf_addf(&table, "%-14s %-16s %5u %s\n", s->name, s->needs, s->bound, s->title);
+		add_unit(s, template, t);
 	}
 	tree_add_text(t, "/etc/pibuild/steps", 0644, origin, table.s);
+	return 0;
 }
 
 /* ---- /etc/pibuild/node ---- */
@@ -193,6 +242,10 @@ static void add_facts(const struct node_ctx *x, struct tree *t)
 		strbuf_addf(&b, " %s", issuers[i]);
 	for (size_t i = 0; certificates[i]; i++)
 		strbuf_addf(&b, "%s %s", i ? "" : "\ncertificates", certificates[i]);
+	strbuf_adds(&b, "\nreport");
+	for (size_t i = 0; i < REPORT_FILE_COUNT; i++)
+		strbuf_addf(&b, " %s:%u:%s", report_files[i].json ? "json" : "text", report_files[i].size,
+			    report_files[i].name);
 	strbuf_adds(&b, "\n");
 	tree_add_text(t, "/etc/pibuild/node", 0644, origin, b.s);
 }
@@ -202,61 +255,61 @@ static void add_facts(const struct node_ctx *x, struct tree *t)
 static const char not_booted[] = "This card has not been booted yet", power_on[] = "Put it into its Pi and power it on";
 
 /* As every later one (docs/status.schema.json). The first step says how things are. */
-static json_t *first_report(const struct node_ctx *x)
+static json_t *first_report(const struct node_ctx *x, const struct step_list *list)
 {
-	json_t *list = json_array();
+	json_t *rows = json_array();
 	time_t epoch = (time_t)x->epoch;
 	char time_text[32];
 	struct tm tm;
 
-	for (size_t i = 0; i < ARRAY_SIZE(steps); i++)
-		if (steps[i].wanted(x))
-			json_array_append_new(list,
-					      json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:s, s:s}", "name",
-							steps[i].name, "title", steps[i].title, "state", "pending",
-							"cause", i == 0 ? not_booted : "", "cure",
-							i == 0 ? power_on : "", "attempts", 0, "since", "", "unit",
-							arena_printf("pibuild-%s.service", steps[i].name)));
+	for (size_t i = 0; i < list->n; i++)
+		json_array_append_new(rows,
+				      json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:s, s:s}", "name", list->rows[i].name,
+						"title", list->rows[i].title, "state", "pending", "cause",
+						i == 0 ? not_booted : "", "cure", i == 0 ? power_on : "", "attempts", 0,
+						"since", "", "unit", step_unit(list->rows[i].name)));
 	strftime(time_text, sizeof(time_text), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&epoch, &tm));
 	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:[]}", "apiVersion", "pibuild/v1", "kind", "Status",
 			 "cluster", x->config->cluster.name, "node", x->node->name, "role", role_names[x->node->role],
-			 "state", "working", "time", time_text, "steps", list, "notes");
+			 "state", "working", "time", time_text, "steps", rows, "notes");
 }
 
-/* TEXT and blanks up to SIZE, so that the file can be overwritten without touching the FAT. */
-static void add_boot_file(struct tree *t, const char *name, const char *text, size_t size)
+/* Blanks up to the size of the file, so that it can be overwritten without touching the FAT. */
+static void add_report_file(struct tree *t, const struct report_file *file, const char *text)
 {
 	_cleanup_strbuf_ struct strbuf b = { 0 };
 
 	strbuf_adds(&b, text);
-	while (b.n < size)
-		strbuf_adds(&b, b.n % 64 == 63 || b.n == size - 1 ? "\n" : " ");
-	tree_add_file(t, arena_printf(BOOT_DIR "/%s", name), 0755, origin, b.s, b.n);
+	while (b.n < file->size)
+		strbuf_adds(&b, b.n % 64 == 63 || b.n == file->size - 1 ? "\n" : " ");
+	tree_add_file(t, arena_printf(BOOT_DIR "/%s", file->name), 0755, origin, b.s, b.n);
 }
 
-static int add_first_report(const struct node_ctx *x, struct tree *t, struct err *e)
+static int add_first_report(const struct node_ctx *x, const struct step_list *list, struct tree *t, struct err *e)
 {
-	_cleanup_json_ json_t *j = first_report(x);
-	char *text;
+	_cleanup_json_ json_t *j = first_report(x, list);
+	_cleanup_free_ char *json = j ? json_dumps(j, JSON_INDENT(2)) : NULL;
+	const char *text = arena_printf("%s, %s of cluster %s\n%s. %s.\n", x->node->name, role_names[x->node->role],
+					x->config->cluster.name, not_booted, power_on);
 
-	text = j ? json_dumps(j, JSON_INDENT(2)) : NULL;
-	if (!text)
+	if (!json)
 		return err_set(e, -ENOMEM, "cannot write the first report");
-	add_boot_file(t, "pibuild-status.json", text, BOOT_JSON_SIZE);
-	add_boot_file(t, "pibuild-status.bak", text, BOOT_JSON_SIZE);
-	free(text);
-	add_boot_file(t, "pibuild-status.txt",
-		      arena_printf("%s, %s of cluster %s\n%s. %s.\n", x->node->name, role_names[x->node->role],
-				   x->config->cluster.name, not_booted, power_on),
-		      BOOT_TEXT_SIZE);
+	for (size_t i = 0; i < REPORT_FILE_COUNT; i++)
+		add_report_file(t, &report_files[i], report_files[i].json ? json : text);
 	return 0;
 }
 
 int node_add_first_boot(const struct node_ctx *x, struct tree *t, struct err *e)
 {
+	struct step_list list;
+	int r = read_steps(x, t, &list, e);
+
+	if (r == 0)
+		r = add_steps(&list, t, e);
+	if (r < 0)
+		return r;
 	tree_add_dir(t, "/etc/pibuild", 0755, origin);
 	tree_add_dir(t, "/var/lib/pibuild", 0755, origin);
-	add_steps(x, t);
 	add_facts(x, t);
-	return add_first_report(x, t, e);
+	return add_first_report(x, &list, t, e);
 }

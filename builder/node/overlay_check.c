@@ -63,7 +63,7 @@ static const struct owned_path owned_paths[] = {
 	{ "/usr/@(sbin/init|lib/systemd/systemd)", decides_boot, "leave it as the base has it" },
 	{ "/boot/firmware/@(cmdline|config).txt", decides_boot, by_hand },
 	{ "/boot/@(cmdline|config).txt", "the firmware reads /boot/firmware/ instead", by_hand },
-	{ "/boot/firmware/pibuild-status.*", is_pibuilds, "leave it out" },
+	{ BOOT_DIR "/" REPORT_NAME ".*", is_pibuilds, "leave it out" },
 	{ "/boot/firmware/@(kernel*.img|initramfs*|start*.elf|fixup*.dat|bootcode.bin|*.dtb)", decides_boot,
 	  "build from a base that has it: os.base" },
 	{ "/boot*/@(ssh|ssh.txt|userconf|userconf.txt|firstrun.sh|custom.toml|wpa_supplicant.conf)", unread,

@@ -8,12 +8,11 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
+#include "card/card.h"
 #include "image/image.h"
 #include "status/identity.h"
 #include "status/report.h"
 
-/* The second copy is written first: one of the two is whole whenever the power went (usr/lib/pibuild/report). */
-static const char on_boot[] = "pibuild-status.json", second[] = "pibuild-status.bak";
 static const char on_root[] = "/etc/pibuild/release.json"; /* what makes a card pibuild's */
 
 /* ---- a folder ---- */
@@ -21,9 +20,9 @@ static const char on_root[] = "/etc/pibuild/release.json"; /* what makes a card 
 static const struct place {
 	const char *path, *second;
 } places[] = {
-	{ on_boot, second },							     /* boot partition */
-	{ "boot/firmware/pibuild-status.json", "boot/firmware/pibuild-status.bak" }, /* root, boot partition mounted */
-	{ "run/pibuild/status.json", NULL },					     /* root of a running node */
+	{ REPORT_JSON, REPORT_COPY },					/* boot partition */
+	{ "boot/firmware/" REPORT_JSON, "boot/firmware/" REPORT_COPY }, /* root, boot partition mounted */
+	{ "run/pibuild/status.json", NULL },				/* root of a running node */
 };
 
 /* -1 with errno set. */
@@ -157,8 +156,8 @@ static int read_fat(struct cow *image, uint64_t offset, struct report *ret, stru
 
 	if (r < 0)
 		return r;
-	r = read_on_fat(fat, cow_name(image), on_boot, ret, e);
-	if (r < 0 && e->class == CLASS_VERIFY && read_on_fat(fat, cow_name(image), second, ret, &ignored) == 0)
+	r = read_on_fat(fat, cow_name(image), REPORT_JSON, ret, e);
+	if (r < 0 && e->class == CLASS_VERIFY && read_on_fat(fat, cow_name(image), REPORT_COPY, ret, &ignored) == 0)
 		r = 0;
 	return r;
 }

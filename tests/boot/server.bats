@@ -131,24 +131,29 @@ setup() {
 	answer 'kubectl version --client' | grep -q '^Client Version: v1.36.4+k3s1'
 }
 
+# steps: those of the card, in their order
+steps() {
+	root_cat out/cp-1.img /etc/pibuild/steps | awk '{ print $1 }'
+}
+
 @test "every step is done, and the report fits its schema" {
 	answer 'cat /run/pibuild/status.json' >status.json
-	[ "$(jq -r '[.steps[] | .name + "=" + .state] | join(" ")' status.json)" = \
-		"preflight=done k3s=done gateway-crds=done cni=done loadbalancer=done cert-manager=done issuers=done" ]
+	[ "$(jq -r '.steps[] | .name + "=" + .state' status.json)" = "$(steps | sed 's/$/=done/')" ]
+	[ "$(steps | wc -l)" -ge 7 ]
 	"$PIBUILD" status status.json
 	python3 -c 'import json, jsonschema, sys; jsonschema.validate(json.load(open("status.json")), json.load(open(sys.argv[1])))' \
 		"$top/docs/status.schema.json"
 }
 
 @test "the console told each step and the verdict" {
-	for step in preflight k3s gateway-crds cni loadbalancer cert-manager issuers; do
+	for step in $(steps); do
 		grep -qa "pibuild: $step: done" first/console
 	done
-	grep -qa 'pibuild: READY: all 7 steps done' first/console
+	grep -qaE 'pibuild: READY: all [0-9]+ steps done' first/console
 }
 
 @test "login message and pibuild-status on the node show it" {
-	answer 'cat /run/motd.d/50-pibuild' | grep -q 'READY: all 7 steps done'
+	answer 'cat /run/motd.d/50-pibuild' | grep -qE 'READY: all [0-9]+ steps done'
 	answer 'pibuild-status; echo $?' | grep -q '^  done     issuers '
 	[ "$(answer 'pibuild-status; echo $?' | tail -n 1)" = 0 ]
 	answer 'pibuild-status; echo $?' | grep -q '^  absent   w-1 '
@@ -158,7 +163,7 @@ setup() {
 	[ "$(answer 'findmnt -no FSTYPE /boot/firmware')" = vfat ]
 	"$PIBUILD" status after.img >told
 	grep -q '^  done *issuers' told
-	boot_cat after.img pibuild-status.txt | grep -q 'READY: all 7 steps done'
+	boot_cat after.img pibuild-status.txt | grep -qE 'READY: all [0-9]+ steps done'
 	judge after.img
 }
 

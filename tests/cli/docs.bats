@@ -23,6 +23,13 @@ column() {
 	column folder ARCHITECTURE.md | sed -n 's|^builder/||p' | sort | diff "$BATS_TEST_TMPDIR/allowed" -
 }
 
+@test "docs/first-boot.md has a line for each step of first boot, with its bound" {
+	local file
+	diff <(for file in overlays/*/usr/lib/pibuild/steps/*.sh; do
+		echo "$(basename "$file" .sh) $(($(sed -n 's/^# bound: //p' "$file") / 60)) min"
+	done | sort) <(sed -n 's/^| `\([a-z0-9-]*\)` .*| \([0-9]* min\) |$/\1 \2/p' docs/first-boot.md | sort)
+}
+
 @test "files and functions that recipes and documents name are there" {
 	local bad=0
 	while read -r file name; do

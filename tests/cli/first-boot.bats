@@ -15,26 +15,23 @@ with_certificates=('loadBalancer: {pools: [{name: lan, range: 192.168.1.65-192.1
 export DO_TOKEN=dop_v1_canary
 
 all_steps() {
-	for one in preflight k3s gateway-crds cni loadbalancer cert-manager issuers; do
+	local one
+	for one in $(steps); do
 		step "$one" || { echo "$one"; cat "log.$one"; return 1; }
 	done
 }
 
 @test "a first server's steps are done one after the other, and the report says so" {
-	card "${with_certificates[@]}"
-	api_up
-	all_steps
+	card_after end "${with_certificates[@]}"
 	report
 	[ "$(jq -r .state card/run/pibuild/status.json)" = "done" ]
-	[ "$(jq -r '[.steps[] | .name + "=" + .state] | join(" ")' card/run/pibuild/status.json)" = \
-		"preflight=done k3s=done gateway-crds=done cni=done loadbalancer=done cert-manager=done issuers=done" ]
-	grep -qx 'pibuild: READY: all 7 steps done' console
+	[ "$(jq -r '.steps[] | .name + "=" + .state' card/run/pibuild/status.json)" = "$(steps | sed 's/$/=done/')" ]
+	[ "$(steps | wc -l)" -ge 7 ]
+	grep -qx "pibuild: READY: all $(steps | wc -l) steps done" console
 }
 
 @test "what was installed is what the card holds, in this order" {
-	card "${with_certificates[@]}"
-	api_up
-	all_steps
+	card_after end "${with_certificates[@]}"
 	run grep -oE '(kubectl apply|cilium install|helm upgrade)' card/state/calls
 	[ "$(uniq <<<"$output" | tr '\n' ' ')" = "kubectl apply cilium install kubectl apply helm upgrade kubectl apply " ]
 	for object in customresourcedefinition/_/gateways.gateway.networking.k8s.io ciliumloadbalancerippool/_/lan \
@@ -46,17 +43,14 @@ all_steps() {
 @test "the staged secret is gone once the cluster has it" {
 	card "${with_certificates[@]}"
 	[ -s card/etc/pibuild/secrets/dns01.yaml ]
-	api_up
-	all_steps
+	card_after end "${with_certificates[@]}"
 	[ ! -e card/etc/pibuild/secrets/dns01.yaml ]
 	grep -q dop_v1_canary card/state/objects/secret/cert-manager/dns01
 	run ! grep -rq dop_v1_canary card/run log.*
 }
 
 @test "a second boot applies nothing again" {
-	card "${with_certificates[@]}"
-	api_up
-	all_steps
+	card_after end "${with_certificates[@]}"
 	rm -r card/run/pibuild
 	digest() { (cd card && find etc var state/objects -type f | sort | xargs sha256sum | sha256sum); }
 	before=$(digest) calls=$(grep -cE 'apply|install|upgrade' card/state/calls)
@@ -66,9 +60,7 @@ all_steps() {
 }
 
 @test "a step run twice at once is done once" {
-	card "${with_certificates[@]}"
-	api_up
-	step preflight && step k3s && step gateway-crds
+	card_after gateway-crds "${with_certificates[@]}"
 	step cni & 
 	timeout 90 sh card/usr/lib/pibuild/step cni >log.second 2>&1
 	wait
@@ -77,9 +69,7 @@ all_steps() {
 }
 
 @test "a torn stamp is none: the step is taken again" {
-	card "${with_certificates[@]}"
-	api_up
-	all_steps
+	card_after end "${with_certificates[@]}"
 	: >card/var/lib/pibuild/loadbalancer.done
 	rm -r card/run/pibuild/steps/loadbalancer
 	step loadbalancer
@@ -88,9 +78,7 @@ all_steps() {
 }
 
 @test "changed values on the card are an upgrade" {
-	card
-	api_up
-	step preflight && step k3s && step gateway-crds && step cni
+	card_after cni
 	echo '# changed' >>card/etc/pibuild/cilium-values.yaml
 	step cni
 	[ "$(grep -c 'cilium upgrade' card/state/calls)" = 1 ]
@@ -123,9 +111,7 @@ all_steps() {
 }
 
 @test "a release that a power cut left pending is cleared away" {
-	card
-	api_up
-	step preflight && step k3s && step gateway-crds
+	card_after gateway-crds
 	mkdir -p card/state/faults && echo stuck >card/state/faults/cilium-install
 	step cni
 	grep -q 'left in state pending-install' log.cni
@@ -135,9 +121,7 @@ all_steps() {
 
 # What each step makes, and what may be gone of it: definitions, objects, helm's record; then the whole datastore.
 @test "what is gone from the cluster is made again in spite of its stamp" {
-	card "${with_certificates[@]}"
-	api_up
-	all_steps
+	card_after end "${with_certificates[@]}"
 	local gone steps one need objects=card/state/objects
 	while read -r gone steps; do
 		rm -r "$objects/$gone" card/run/pibuild/steps
@@ -184,7 +168,7 @@ all_steps() {
 	echo activating >card/k3s-state && echo 3 >card/k3s-restarts
 	echo 'time="2026" level=fatal msg="failed to find memory cgroup (v2)"' >card/journal
 	step preflight
-	tick '[ "$1" -lt 110 ] || { cp card/run/pibuild/steps/k3s seen; pkill -f "usr/lib/pibuild/step k3s"; }'
+	tick '[ "$1" -lt 110 ] || { cp card/run/pibuild/steps/k3s seen; '"$stop_step"'; }'
 	refute step k3s
 	grep -qx 'state failed' seen
 	grep -q "^cause The kernel's memory cgroup is off" seen
@@ -201,9 +185,7 @@ fails_with() {
 }
 
 @test "a webhook that is late: said, waited for, done" {
-	card "${with_certificates[@]}"
-	api_up
-	for one in preflight k3s gateway-crds cni loadbalancer cert-manager; do step "$one"; done
+	card_after cert-manager "${with_certificates[@]}"
 	fails_with issuers webhook x
 	grep -qx 'state waiting' seen
 	grep -qx "cause cert-manager's webhook does not answer yet" seen
@@ -211,17 +193,13 @@ fails_with() {
 }
 
 @test "definitions that Cilium's operator registers late: said, waited for, done" {
-	card "${with_certificates[@]}"
-	api_up
-	for one in preflight k3s gateway-crds cni; do step "$one"; done
+	card_after cni "${with_certificates[@]}"
 	fails_with loadbalancer crds x
 	grep -qx 'cause The API does not know ciliumloadbalancerippools.cilium.io yet' seen
 }
 
 @test "a manifest that the API refuses has failed at once, with the API's words" {
-	card "${with_certificates[@]}"
-	api_up
-	for one in preflight k3s gateway-crds cni; do step "$one"; done
+	card_after cni "${with_certificates[@]}"
 	fails_with loadbalancer refuse CiliumLoadBalancerIPPool 130
 	grep -qx 'state failed' seen
 	grep -q '^cause The API refuses a manifest: The CiliumLoadBalancerIPPool "lan" is invalid' seen
@@ -229,18 +207,14 @@ fails_with() {
 }
 
 @test "Cilium that keeps ending: which pod, and the command that shows why" {
-	card
-	api_up
-	for one in preflight k3s gateway-crds; do step "$one"; done
+	card_after gateway-crds
 	fails_with cni crashloop x
 	grep -qx 'cause Pod cilium-cp-1 keeps ending (CrashLoopBackOff)' seen
 	grep -q '^cure See why: kubectl -n kube-system logs cilium-cp-1' seen
 }
 
 @test "a program that is missing: which, and what to do" {
-	card
-	api_up
-	for one in preflight k3s gateway-crds; do step "$one"; done
+	card_after gateway-crds
 	mv card/usr/local/bin/cilium .
 	tick '[ "$1" -lt 110 ] || { [ -e seen ] || cp card/run/pibuild/steps/cni seen; cp cilium card/usr/local/bin/; }'
 	step cni
@@ -249,9 +223,7 @@ fails_with() {
 }
 
 @test "failed commands are tried again after 5, 10, 20, 40, 60, 60 seconds" {
-	card "${with_certificates[@]}"
-	api_up
-	for one in preflight k3s gateway-crds cni; do step "$one"; done
+	card_after cni "${with_certificates[@]}"
 	mkdir -p card/state/faults && echo 'fail 6' >card/state/faults/kubectl-apply
 	tick 'echo "$1" >>slept'
 	step loadbalancer
@@ -296,9 +268,7 @@ cure c state done' ]
 }
 
 @test "values that were taken out of the card leave the cluster too" {
-	card "${with_certificates[@]}"
-	api_up
-	all_steps
+	card_after end "${with_certificates[@]}"
 	program cilium 'echo "$*" >>cilium-calls'
 	program helm 'echo "$*" >>helm-calls'
 	for one in cni:cilium cert-manager:cert-manager; do
@@ -402,15 +372,13 @@ cni_says() {
 }
 
 @test "what cilium install waits for is said while it runs, and when its time is over" {
-	card
-	api_up
-	for one in preflight k3s gateway-crds; do step "$one"; done
+	card_after gateway-crds
 	mv card/usr/local/bin/kubectl card/usr/local/bin/kubectl.real
 	{ pod cilium-a cp-1 cilium True && pod cilium-operator-1 cp-1 '' True && pod hubble-generate-certs-1 cp-1 hubble-generate-certs '' ErrImagePull 'not found'; } >pods
 	program kubectl '[ -e "${PIBUILD_ROOT%/*}/pods" ] || exec "$0.real" "$@"' 'case $* in *"get pods"*) cat "${PIBUILD_ROOT%/*}/pods" ;; esac'
 	program cilium 'until [ -e "$PIBUILD_ROOT/over" ]; do /bin/sleep 0.02; done; echo "Error: Unable to install Cilium: failed post-install: context deadline exceeded" >&2; exit 1'
 	tick 'state=$(sed -n "s/^state //p" card/run/pibuild/steps/cni)' 'case $state in running | waiting) cp card/run/pibuild/steps/cni "seen.$state" ;; esac' \
-		'! grep -q "^cause Pod" seen.running || touch card/over' '[ ! -e seen.waiting ] || pkill -f "usr/lib/pibuild/step cni"'
+		'! grep -q "^cause Pod" seen.running || touch card/over' '[ ! -e seen.waiting ] || '"$stop_step"
 	run step cni
 	for one in running waiting; do
 		grep -qx 'cause Pod hubble-generate-certs-1 cannot get its image (ErrImagePull): not found' "seen.$one"
@@ -635,9 +603,7 @@ own() {
 }
 
 @test "pibuild status reads what the card wrote; from the second copy when the power went in the middle of a write" {
-	card "${with_certificates[@]}"
-	api_up
-	all_steps
+	card_after end "${with_certificates[@]}"
 	report
 	"$PIBUILD" status card/boot/firmware >told
 	grep -q '^  done  *issuers' told
@@ -652,8 +618,8 @@ own() {
 	tick 'say() { printf "state %s\nattempts 1\nsince 5\ncause \ncure \n" "$1" >steps.new && mv steps.new card/run/pibuild/steps/preflight && touch -d "$2" card/run/pibuild/steps card/run/pibuild/steps/preflight; }' \
 		'case $1 in 109) say running now ;; 121) say done 1970-01-02 ;; 133) printf "cause a\ncure b\n" >note.new && mv note.new card/run/pibuild/notes/x ;; esac' \
 		'echo "$1 $(stat -c %i card/run/pibuild/status.json) $(stat -c %Y.%y card/boot/firmware/pibuild-status.json)" >>looks; cat console >>said' \
-		'[ "$1" -lt 199 ] || pkill -f "usr/lib/pibuild/report$"'
-	run timeout 60 sh card/usr/lib/pibuild/report
+		'[ "$1" -lt 199 ] || kill $(cat card/report.pid)'
+	run timeout 60 sh -c 'echo $$ >card/report.pid; exec sh card/usr/lib/pibuild/report'
 	grep -qx 'pibuild: preflight: running' said
 	[ "$(grep -cx 'pibuild: preflight: done' console)" = 1 ]
 	[ "$(jq -r '.steps[0].state + .notes[0].cause' card/run/pibuild/status.json)" = donea ]
@@ -669,11 +635,9 @@ own() {
 }
 
 @test "odd bytes in an error reach the report as one line of ASCII, quotes and backslashes encoded" {
-	card
-	api_up
-	for one in preflight k3s gateway-crds; do step "$one"; done
+	card_after gateway-crds
 	program cilium 'printf "\033[31mbad \"quoted\" back\\\\slash \303\244 tab\t end\n" >&2' 'exit 1'
-	tick '! grep -q "^cause ." card/run/pibuild/steps/cni || { cp -r card/run/pibuild/steps keep; pkill -f "usr/lib/pibuild/step cni"; }'
+	tick '! grep -q "^cause ." card/run/pibuild/steps/cni || { cp -r card/run/pibuild/steps keep; '"$stop_step"'; }'
 	refute step cni
 	report
 	cause=$(jq -r '.steps[] | select(.name == "cni") | .cause' card/run/pibuild/status.json)
@@ -716,9 +680,7 @@ own() {
 }
 
 @test "the first server's report has the other nodes, also one that was never seen" {
-	card
-	api_up
-	step preflight && step k3s
+	card_after k3s
 	mkdir -p card/state/objects/node/_
 	printf 'metadata:\n  name: w-1\n  annotations:\n    pibuild.io/report: "failed|join: it broke"\n' >card/state/objects/node/_/w-1
 	report
@@ -737,8 +699,7 @@ own() {
 }
 
 @test "join: the server is not there, then K3s joins, then Cilium makes the node Ready" {
-	NODE=w-1 card
-	step preflight
+	NODE=w-1 card_after preflight
 	echo activating >card/k3s-state
 	program bash '[ -e "$PIBUILD_ROOT/server-up" ]'
 	program getent 'echo "192.168.1.11 STREAM"'
@@ -756,8 +717,7 @@ Joined; waiting until Cilium makes this node Ready" ]
 
 # A name that mDNS alone knows: found by a getent that is not told whom to ask.
 @test "join: a name is looked up as K3s does, and the unit named is the one that runs" {
-	NODE=w-1 card
-	step preflight
+	NODE=w-1 card_after preflight
 	echo activating >card/k3s-state
 	sed -i 's/^server .*/server cp-1.local:6443/' card/etc/pibuild/node
 	program getent 'case $* in "-s hosts:files dns ahostsv4 cp-1.local") exit 2 ;; *) echo "192.168.1.11 STREAM" ;; esac'
@@ -773,19 +733,51 @@ Joined; waiting until Cilium makes this node Ready" ]
 }
 
 @test "join: a node password that the cluster does not know has failed, with the cure" {
-	NODE=w-1 card
-	step preflight
+	NODE=w-1 card_after preflight
 	echo activating >card/k3s-state
 	program bash true
 	program getent 'echo "192.168.1.11 STREAM"'
 	echo "Node password rejected, duplicate hostname or contents of '/etc/rancher/node/password' may not match" >card/journal
-	tick '[ "$1" -lt 104 ] || { cp card/run/pibuild/steps/join seen; pkill -f "usr/lib/pibuild/step join"; }'
+	tick '[ "$1" -lt 104 ] || { cp card/run/pibuild/steps/join seen; '"$stop_step"'; }'
 	refute step join
 	grep -qx 'state failed' seen
 	grep -qx 'cause The cluster knows another node of this name' seen
 }
 
 # --- units
+
+@test "a step is a file that says what it is called, what it needs and how long it may take, a unit like the others, and a row" {
+	card "${with_certificates[@]}"
+	local head one own=''
+	for one in $(steps); do
+		head=card/usr/lib/pibuild/steps/$one.sh
+		read -r _ needs bound title < <(grep "^$one " card/etc/pibuild/steps)
+		grep -qx "# title: $title" "$head"
+		grep -qx "# bound: $bound" "$head"
+		[ "$needs" = "$(sed -n 's/^# needs: //p' "$head" | tr ' ' , | sed 's/^$/-/')" ] || [ "$needs:$(grep -c '^# needs: ' "$head")" = -:0 ]
+		# preflight's own is in overlays/
+		diff <(sed "s/{name}/$one/; s|{title}|$title|" "$top/overlays/step.service") "card/etc/systemd/system/pibuild-$one.service" >/dev/null || own="$own $one"
+	done
+	[ "$own" = ' preflight' ]
+	# One that no row names would never be taken.
+	for one in "$top"/overlays/*/usr/lib/pibuild/steps/*.sh; do
+		grep -q "{ \"$(basename "$one" .sh)\", " "$top/builder/node/first_boot.c"
+	done
+}
+
+@test "a step whose file does not say that is refused, with the file" {
+	mkdir data
+	cp -r "$top"/{boards,configs,overlays} data
+	write_cluster
+	"$PIBUILD" secrets new -q
+	local steps=data/overlays/control-plane/usr/lib/pibuild/steps
+	sed -i '/^# bound: /d' $steps/cni.sh
+	PIBUILD_DATA=$PWD/data fails 1 "$PWD/$steps/cni.sh: its head has to say '# title: TEXT' and '# bound: SECONDS'" "$PIBUILD" render --node cp-1 -o card
+	sed -i 's/^# title: /&T\n# bound: 5\n# needs: /' $steps/cni.sh
+	PIBUILD_DATA=$PWD/data fails 1 "$PWD/$steps/cni.sh: needs a step that there is not: 'Cilium,'" "$PIBUILD" render --node cp-1 -o card
+	rm $steps/k3s.sh
+	PIBUILD_DATA=$PWD/data fails 1 'overlays/ has no file for the step k3s: /usr/lib/pibuild/steps/k3s.sh' "$PIBUILD" render --node cp-1 -o card
+}
 
 @test "systemd finds no fault in the units of any card, and no unit requires one that retries" {
 	for NODE in cp-1 w-1; do
@@ -803,8 +795,8 @@ Joined; waiting until Cilium makes this node Ready" ]
 
 @test "exposure of the units that talk to the network is 5.0 at most" {
 	card "${with_certificates[@]}"
-	for unit in card/etc/systemd/system/pibuild-{preflight,report,k3s,gateway-crds,cni,loadbalancer,cert-manager,issuers}.service; do
-		systemd-analyze security --offline=true --threshold=50 "$unit" >security || { tail -3 security; return 1; }
+	for unit in $(steps) report; do
+		systemd-analyze security --offline=true --threshold=50 "card/etc/systemd/system/pibuild-$unit.service" >security || { tail -3 security; return 1; }
 	done
 }
 

@@ -5,8 +5,43 @@
 
 load ../lib/image
 
-# card [LINE]...: renders cp-1 (or $NODE) of write_cluster's cluster, lines put before its nodes, into ./card.
+# card [LINE]...: ./card of cp-1 (or $NODE) of write_cluster's cluster, lines put before its nodes. Rendered once in a file
+# of tests, copied from then on.
 card() {
+	made=$(cksum <<<"${NODE:-cp-1} $*")
+	made=$BATS_FILE_TMPDIR/card.${made%% *}
+	[ -d "$made" ] || (mkdir "$made.new" && cd "$made.new" && render_card "$@" && mv "$made.new" "$made")
+	cp -a "$made/." .
+	of_this_card
+}
+
+# card_after STEP|end [LINE]...: the same with its API up, after that step and all before it, each of them taken once
+card_after() {
+	local one last=$1
+	shift
+	card "$@"
+	if [ ! -d "$made.$last" ]; then
+		for one in $(steps); do
+			if [ ! -d "$made.$one" ]; then
+				[ "$one" != k3s ] || api_up
+				step "$one" || { cat "log.$one" && return 1; }
+				cp -a . "$made.$one"
+			else
+				rm -rf card && cp -a "$made.$one/." .
+			fi
+			[ "$one" != "$last" ] || break
+		done
+		[ "$last" != end ] || ln -s "$made.$one" "$made.end"
+	fi
+	rm -rf card && cp -a "$made.$last/." .
+}
+
+# steps: those of this card, in their order
+steps() {
+	awk '{ print $1 }' card/etc/pibuild/steps
+}
+
+render_card() {
 	write_cluster "$@"
 	"$PIBUILD" secrets new -q
 	"$PIBUILD" render --node "${NODE:-cp-1}" --show-secrets -o card >/dev/null
@@ -17,11 +52,15 @@ card() {
 	echo 1 >card/sys/class/net/eth0/carrier
 	printf 'fffff0000000-ffffffff0000 rw-p 00000000 00:00 0 [stack]\n' >card/proc/self/maps
 	echo 'name: cilium' >card/usr/share/pibuild/charts/cilium/Chart.yaml
+	of_this_card
 	charts_and_programs
+	: >console
+}
+
+of_this_card() {
 	export PIBUILD_ROOT=$PWD/card PIBUILD_PROC=$PWD/card/proc PIBUILD_SYS=$PWD/card/sys PIBUILD_CONSOLE=$PWD/console
 	export STANDIN_STATE=$PWD/card/state STANDIN_READY=$PWD/card/ready STANDIN_CONFIG=$PWD/card/etc/rancher/k3s/config.yaml
 	export STANDIN_PROC=$PIBUILD_PROC
-	: >console
 }
 
 charts_and_programs() {
@@ -88,15 +127,17 @@ gateway_manifest() {
 
 # api_up: K3s's stand-in as it is once the server has started
 api_up() {
-	timeout 5 card/usr/local/bin/k3s server >/dev/null 2>&1 &
+	card/usr/local/bin/k3s server >/dev/null 2>&1 3>&- &
 	until [ -e card/ready ]; do /bin/sleep 0.02; done
+	kill $!
 }
 
-# step NAME: to its end, at most four real minutes
+# step NAME: to its end, at most four real minutes. stop_step ends it from within.
 step() {
 	# shellcheck disable=SC2016 # for that shell
 	timeout 240 sh -c 'echo $$ >card/step.pid; exec sh card/usr/lib/pibuild/step "$1"' - "$1" >"log.$1" 2>&1
 }
+stop_step='kill $(cat card/step.pid)'
 
 report() {
 	sh card/usr/lib/pibuild/report once

@@ -54,7 +54,7 @@ publish() {
 
 # What this node is; empty where the card does not say.
 node_name='' node_role='' node_first='' node_interface='' node_address='' node_server='' node_envoy='' node_airgap=''
-node_registries='' node_pools='' node_issuers='' node_certificates='' node_members='' node_podcidr='' node_servicecidr='' node_free=''
+node_registries='' node_pools='' node_issuers='' node_certificates='' node_members='' node_report='' node_podcidr='' node_servicecidr='' node_free=''
 # shellcheck disable=SC2034 # for the programs that read this file
 while read -r key value; do
 	case $key in
@@ -74,6 +74,7 @@ while read -r key value; do
 	issuers) node_issuers=$value ;;
 	certificates) node_certificates=$value ;;
 	members) node_members=$value ;;
+	report) node_report=$value ;; # files on the boot partition in the order of writing, each json|text:SIZE:NAME
 	esac
 done <"$etc/node"
 

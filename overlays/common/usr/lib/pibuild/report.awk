@@ -6,8 +6,9 @@
 # DIR/status.json, DIR/status.txt   the report
 # DIR/lines                         "step: state[: cause -> cure]", one per step; the last line is the verdict
 # DIR/verdict                       state, then the step that failed and why
-# DIR/boot.json, DIR/boot.txt       the report again, padded to the size its file on the boot partition always has:
-#                                   overwritten in place, that file changes no FAT and no directory entry
+# DIR/boot/NAME                     the report again, padded to the size that file of the boot partition always has:
+#                                   overwritten in place, it changes no FAT and no directory entry. Which files there are
+#                                   and their sizes stand in the line `report` of /etc/pibuild/node.
 #
 # mawk 1.3.4 runs it: no gawk functions.
 
@@ -156,6 +157,10 @@ END {
 	printf "%s\n", verdict >(dir "/verdict")
 	printf "%s%s", json, end >(dir "/status.json")
 	printf "%s", text >(dir "/status.txt")
-	pad_fitting(dir "/boot.json", json end, short_json, 32768)
-	pad_fitting(dir "/boot.txt", text, short_text, 16384)
+	n = split(value["report"], on_boot, " ")
+	for (i = 1; i <= n; i++) {
+		split(on_boot[i], cell, ":") # json or text, size, name
+		if (cell[1] == "json") pad_fitting(dir "/boot/" cell[3], json end, short_json, cell[2] + 0)
+		else pad_fitting(dir "/boot/" cell[3], text, short_text, cell[2] + 0)
+	}
 }

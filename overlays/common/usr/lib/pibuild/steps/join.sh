@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=sh disable=SC2154,SC2034
 #
+# title: Member of the cluster
+# needs: preflight
+# bound: 1800
+#
 # A node that joins: it is a member once the API knows it as Ready. Asked with the kubelet's own credentials, which see
 # no more than that; there is no admin key on a worker.
 

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=sh disable=SC2154,SC2034
 #
+# title: This machine can run K3s
+# bound: 600
+#
 # Whether this machine can run K3s and Cilium. K3s starts after this step, so what certainly breaks it holds it back:
 # a clock before the build (K3s makes certificates at its first start), no memory cgroup, a full card. The network is
 # waited for until this node was part of its cluster once; afterwards a power cut must not need the internet to recover.

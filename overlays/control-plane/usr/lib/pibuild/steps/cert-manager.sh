@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=sh disable=SC2154,SC2034
 #
+# title: cert-manager
+# needs: cni
+# bound: 1800
+#
 # cert-manager by helm, from the chart on this card.
 
 chart=$charts/cert-manager.tgz

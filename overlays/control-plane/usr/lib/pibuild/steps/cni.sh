@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=sh disable=SC2154,SC2034
 #
+# title: Cilium, the cluster's network, and Hubble
+# needs: k3s gateway-crds
+# bound: 1800
+#
 # Cilium by its own command line, from the chart on this card. Hubble is part of the values.
 
 chart=$charts/cilium

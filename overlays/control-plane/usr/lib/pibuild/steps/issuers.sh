@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=sh disable=SC2154,SC2034
 #
+# title: Certificate issuers
+# needs: cert-manager
+# bound: 600
+#
 # Issuers, certificates, and the secret that proves the zone is yours. The secret is on the card only until the cluster
 # has it.
 

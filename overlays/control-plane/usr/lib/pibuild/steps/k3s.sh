@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=sh disable=SC2154,SC2034
 #
+# title: K3s and its API
+# needs: preflight
+# bound: 900
+#
 # The first server: its API is ready, and knows this node.
 
 inputs() {

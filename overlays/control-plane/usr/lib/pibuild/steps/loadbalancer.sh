@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=sh disable=SC2154,SC2034
 #
+# title: Address pools and who answers for them
+# needs: cni
+# bound: 600
+#
 # Address pools and who answers for them. Cilium's operator brings their definitions some time after it starts.
 
 pools=$etc/manifests/pools.yaml
