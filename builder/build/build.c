@@ -90,7 +90,7 @@ void build_expect(const struct build *b, unsigned flags)
 	vec_foreach (l, &b->plan->layers)
 		layers += !layer_is_kept(b, (*l)->key);
 	if (layers) {
-		progress_expect(b->plan->base.n_parts ? "make" : "decode", !base);
+		progress_expect(b->plan->base.kind == PIN_PACKAGES ? "make" : "decode", !base);
 		progress_expect("clone", layers - !base);
 		progress_expect("grow", layers);
 		progress_expect("payload", layers);

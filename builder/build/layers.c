@@ -158,7 +158,7 @@ static int layer_check_room(const struct build *b, const char *path, uint64_t ne
 
 static const char *base_name(const struct pin *pin)
 {
-	return pin->file ? pin->file : arena_printf("%s %s", pin->name, pin->version);
+	return pin->kind == PIN_FILE ? pin->file : arena_printf("%s %s", pin->name, pin->version);
 }
 
 static int check_base_digest(const struct build *b, const struct pin *pin, const char *actual, struct err *e)
@@ -167,8 +167,8 @@ static int check_base_digest(const struct build *b, const struct pin *pin, const
 		return 0;
 	cache_evict(b->cache, pin);
 	return err_class(e, CLASS_VERIFY, "%s: its sha256 is %s, expected %s; %s", base_name(pin), actual, pin->sha256,
-			 pin->file ? "is it the file that os.sha256 speaks of?"
-				   : "the damaged copy was thrown away, run the same command again");
+			 pin->kind == PIN_FILE ? "is it the file that os.sha256 speaks of?"
+					       : "the damaged copy was thrown away, run the same command again");
 }
 
 /* Decodes the base into every file of OUTS at once: the bytes pass by only once. */
@@ -238,7 +238,7 @@ static int base_into(const struct build *b, struct outfile *out, struct err *e)
 		return r;
 	}
 	r = outfile_create(&kept, layer_file(b, key, ".img"), 0600, e);
-	if (r == 0 && b->plan->base.n_parts)
+	if (r == 0 && b->plan->base.kind == PIN_PACKAGES)
 		r = make_base(b, &kept, out, e);
 	else if (r == 0)
 		r = decode_base(b, (int[]){ out->fd, kept.fd }, 2, e);
@@ -253,7 +253,7 @@ int build_check_host(const struct build *b, struct err *e)
 	struct records ignored = { 0 };
 	_cleanup_close_ int fd = -1;
 
-	return !base->n_parts || layer_open(b, base->sha256, &fd, &ignored) == 0 ? 0 : debian_check_host(e);
+	return base->kind != PIN_PACKAGES || layer_open(b, base->sha256, &fd, &ignored) == 0 ? 0 : debian_check_host(e);
 }
 
 /* ---- role layer ---- */

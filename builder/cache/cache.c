@@ -164,25 +164,26 @@ static int not_cached(const struct pin *pin, struct err *e)
 
 int cache_object(const struct cache *c, const struct pin *pin, int *ret_fd, struct err *e)
 {
-	const char *name = pin->file ? pin->file : pin->sha256 ? cache_object_name(pin->sha256) : NULL;
-	int fd;
+	const char *name;
 
-	if (!name)
+	if (pin->kind == PIN_FILE) {
+		*ret_fd = open(pin->file, O_RDONLY | O_CLOEXEC);
+		return *ret_fd < 0 ? err_errno(e, -errno, "cannot open %s", pin->file) : 0;
+	}
+	if (!pin->sha256)
 		return not_cached(pin, e);
-	fd = pin->file ? open(name, O_RDONLY | O_CLOEXEC) : openat(c->fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 && errno == ENOENT && !pin->file)
-		return not_cached(pin, e);
-	if (fd < 0)
-		return err_errno(e, -errno, "cannot open %s", pin->file ? name : path_join(c->dir, name));
-	*ret_fd = fd;
-	return 0;
+	name = cache_object_name(pin->sha256);
+	*ret_fd = openat(c->fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (*ret_fd >= 0)
+		return 0;
+	return errno == ENOENT ? not_cached(pin, e) : err_errno(e, -errno, "cannot open %s", path_join(c->dir, name));
 }
 
 bool cache_has(const struct cache *c, const struct pin *pin)
 {
 	struct stat st;
 
-	if (pin->file)
+	if (pin->kind == PIN_FILE)
 		return access(pin->file, R_OK) == 0;
 	return pin->sha256 && fstatat(c->fd, cache_object_name(pin->sha256), &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 	       S_ISREG(st.st_mode);
@@ -190,7 +191,7 @@ bool cache_has(const struct cache *c, const struct pin *pin)
 
 void cache_evict(const struct cache *c, const struct pin *pin)
 {
-	if (!pin->file && pin->sha256)
+	if (pin->kind != PIN_FILE && pin->sha256)
 		unlinkat(c->fd, cache_object_name(pin->sha256), 0);
 }
 

@@ -75,7 +75,7 @@ const char *artifact_url(const struct artifact *a, const char *version)
 
 const char *artifact_purl(const struct artifact *a, const char *version)
 {
-	return a && a->purl ? expand_version(a->purl, version, true) : NULL;
+	return a->purl ? expand_version(a->purl, version, true) : NULL;
 }
 
 const char *artifact_url_version(const struct artifact *a, const char *url, const char *like)

@@ -6,31 +6,31 @@
 #include "plan/project.h"
 
 /* true when the lock has to be made first; so with the next two. */
-static bool check_pin(const struct catalogue *cat, const struct lock *l, const struct config *c,
-		      const struct artifact *a, struct faults *f)
+static bool check_pin(const struct release_set *set, const struct artifact *a, struct faults *f)
 {
-	const char *version = artifact_version(cat, l, c, a->version_key);
+	const char *version = artifact_version(set, a->version_key);
 
-	if (!version || lock_find(l, a->name, version))
+	if (!version || lock_find(set->lock, a->name, version))
 		return false;
-	note_key(f, c, arena_printf("versions.%s", a->version_key),
+	note_key(f, set->config, arena_printf("versions.%s", a->version_key),
 		 "versions.%s: the lock has no digest of %s %s; run `pibuild lock` before the first build",
 		 a->version_key, a->name, version);
 	return true;
 }
 
-static bool check_images(const struct catalogue *cat, const struct lock *l, const struct config *c, struct faults *f)
+static bool check_images(const struct release_set *set, struct faults *f)
 {
+	const struct config *c = set->config;
 	bool stale = false;
 
-	vec_foreach (i, &cat->images) {
+	vec_foreach (i, &set->catalogue->images) {
 		struct image_pin p;
 		struct err e = { 0 };
 		const char *key = arena_printf("versions.%s", i->version_key);
 
 		if (streq(i->version_key, "certManager") && !c->cert_manager.enabled)
 			continue;
-		if (image_pin(cat, l, c, i, &p, &e) < 0)
+		if (image_pin(set, i, &p, &e) < 0)
 			fault_key(f, c, key, "%s", e.msg);
 		if (e.code || p.sha256)
 			continue;
@@ -43,16 +43,17 @@ static bool check_images(const struct catalogue *cat, const struct lock *l, cons
 	return stale;
 }
 
-static bool check_lock(const struct catalogue *cat, const struct lock *l, const struct config *c, struct faults *f)
+static bool check_lock(const struct release_set *set, struct faults *f)
 {
+	const struct config *c = set->config;
 	bool stale = false;
 
-	vec_foreach (a, &cat->artifacts) {
+	vec_foreach (a, &set->catalogue->artifacts) {
 		if (a->base ? !streq(c->os.base, a->name) : (a->for_whom & FOR_AIRGAP) && !c->airgap)
 			continue;
-		stale |= check_pin(cat, l, c, a, f);
+		stale |= check_pin(set, a, f);
 	}
-	return (c->airgap && check_images(cat, l, c, f)) || stale;
+	return (c->airgap && check_images(set, f)) || stale;
 }
 
 /* What cannot be loaded is a fault like the others. */
@@ -98,7 +99,7 @@ static int check_all(const struct cmd_options *o, struct project **p, struct fau
 		add_failure(f, e);
 		return 0;
 	}
-	r = check_lock((*p)->catalogue, (*p)->lock, (*p)->config, f);
+	r = check_lock(&(*p)->set, f);
 	if (!(*p)->secrets_real)
 		check_secrets(o, (*p)->config, f);
 	return r;

@@ -45,10 +45,10 @@ static int print(const struct cmd_options *o, const struct plan *p, const struct
 
 	for (size_t i = 0; i < p->pins.n; i++) {
 		const struct pin *pin = &p->pins.v[i];
-		const char *state = pin->file	   ? "local"
-				    : pin->n_parts ? "made by build"
-				    : had[i]	   ? "cached"
-						   : "downloaded";
+		const char *state = pin->kind == PIN_FILE	? "local"
+				    : pin->kind == PIN_PACKAGES ? "made by build"
+				    : had[i]			? "cached"
+								: "downloaded";
 
 		json_array_append_new(list, json_pack("{s:s, s:s, s:I, s:s, s:s}", "name", pin->name, "version",
 						      pin->version, "size", (json_int_t)size_of(c, pin), "sha256",

@@ -98,44 +98,47 @@ static int print_report(const struct cmd_options *o, const struct lock_report *r
 	return 0;
 }
 
-struct inputs {
-	struct config *config;
-	struct catalogue *catalogue;
-	struct lock *lock;
-};
-
-static int load_inputs(const struct cmd_options *o, const char *lock, struct inputs *in, struct err *e)
+static int load_inputs(const struct cmd_options *o, const char *lock_file, struct release_set *set, struct err *e)
 {
 	struct faults faults = { 0 };
-	int r = config_load(o->config, &in->config, &faults, e);
+	struct catalogue *catalogue;
+	struct config *config;
+	struct lock *lock;
+	int r = config_load(o->config, &config, &faults, e);
 
 	if (r < 0)
 		return r;
+	set->config = config;
 	faults_print(&faults);
-	r = faults_verdict(&faults, in->config->path, e);
+	r = faults_verdict(&faults, config->path, e);
 	if (r == 0)
-		r = config_add_env_mirrors(in->config, e);
+		r = config_add_env_mirrors(config, e);
 	if (r == 0)
-		r = catalogue_load(&in->catalogue, e);
-	return r < 0 ? r : lock_load(lock, in->config, &in->lock, e);
+		r = catalogue_load(&catalogue, e);
+	if (r < 0)
+		return r;
+	set->catalogue = catalogue;
+	r = lock_load(lock_file, config, &lock, e);
+	if (r < 0)
+		return r;
+	set->lock = lock;
+	return 0;
 }
-
-/* The time of the lock becomes the time of builds, so it can be given. */
 
 static int check(const struct cmd_options *o, struct err *e)
 {
-	struct inputs in = { 0 };
+	struct release_set set = { 0 };
 	struct lock_report report = { 0 };
 	struct err print_error;
-	int r = load_inputs(o, o->lock, &in, e);
+	int r = load_inputs(o, o->lock, &set, e);
 
 	if (r < 0) {
 		/* A damaged lock is what this command looks for. */
-		if (in.catalogue && e->class == CLASS_CONFIG)
+		if (set.catalogue && e->class == CLASS_CONFIG)
 			e->class = CLASS_VERIFY;
 		return r;
 	}
-	r = lock_check(in.catalogue, in.lock, in.config, &report, e);
+	r = lock_check(&set, &report, e);
 	if (r < 0 && e->class != CLASS_VERIFY)
 		return r;
 	if (o->json && print_json(&report, &print_error) < 0) {
@@ -143,7 +146,7 @@ static int check(const struct cmd_options *o, struct err *e)
 		return e->code;
 	}
 	if (r == 0 && !o->json)
-		printf("%s pins all that %s asks for\n", report.file, in.config->path);
+		printf("%s pins all that %s asks for\n", report.file, set.config->path);
 	return r;
 }
 
@@ -151,7 +154,7 @@ static int update(const struct cmd_options *o, struct err *e)
 {
 	/* A file that is yet to be made starts from the lock in force. */
 	const char *from = o->lock && access(o->lock, F_OK) == 0 ? o->lock : NULL;
-	struct inputs in = { 0 };
+	struct release_set set = { 0 };
 	struct lock_report report = { 0 };
 	struct lock_options lo = {
 		.update = lock_opt.update, .dry_run = lock_opt.dry_run, .names = o->args.v, .n_names = o->args.n
@@ -160,14 +163,14 @@ static int update(const struct cmd_options *o, struct err *e)
 					    : config_require_file(o->config, "a lock of its own lies beside one", e);
 
 	if (r == 0)
-		r = load_inputs(o, from, &in, e);
+		r = load_inputs(o, from, &set, e);
 	if (r == 0)
 		r = source_date_epoch(time(NULL), &lo.time, e);
 	if (r < 0)
 		return r;
-	lo.file = o->lock ? o->lock : lock_path_beside(in.config);
-	lo.fetch = (struct fetch_options){ in.config, o->offline, o->jobs };
-	r = lock_update(in.catalogue, in.lock, in.config, &lo, &report, e);
+	lo.file = o->lock ? o->lock : lock_path_beside(set.config);
+	lo.fetch = (struct fetch_options){ set.config, o->offline, o->jobs };
+	r = lock_update(&set, &lo, &report, e);
 	if (r == 0)
 		r = print_report(o, &report, e);
 	if (r == 0 && !o->json)

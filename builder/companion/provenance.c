@@ -61,7 +61,7 @@ static int parameters(const struct subject *s, json_t **ret, struct err *e)
 	const struct node_plan *n = s->node;
 	json_t *config, *lock;
 	char sha256[SHA256_HEX];
-	int r = input_file(p->lock->path, &lock, e);
+	int r = input_file(p->set.lock->path, &lock, e);
 
 	sha256_bytes(p->config->text, p->config->text_n, sha256);
 	config = resource(path_base(p->config->path), sha256);

@@ -88,7 +88,7 @@ static void add_pin(struct sbom *b, const struct pin *p, const char *id)
 				.version = p->version,
 				.url = p->url,
 				.sha256 = p->sha256,
-				.purl = artifact_purl(p->artifact, p->version) };
+				.purl = p->kind == PIN_ARTIFACT ? artifact_purl(p->artifact, p->version) : NULL };
 
 	sbom_add(b, &i);
 	relate(b, IMAGE_ID, "CONTAINS", id);

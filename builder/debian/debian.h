@@ -25,12 +25,12 @@ struct debian_recipe {
 int debian_recipe_load(struct debian_recipe **ret, struct err *e);
 
 /* A line of `lock --check`: MISSING when the lock has no packages for this version, or not all that are wanted now. */
-int debian_check_lock(const struct catalogue *cat, const struct lock *l, const struct config *c, struct lock_line *ret,
-		      struct err *e);
-/* A line of `lock`: what OLD has is kept unless it is stale or FORCED, else apt is asked. NOW is the time of the base.
+int debian_check_lock(const struct release_set *set, struct lock_line *ret, struct err *e);
+/* A line of `lock`: what the lock has is kept unless it is stale or FORCED, else apt is asked. NOW is the time of the
+ * base.
  */
-int debian_update_lock(const struct catalogue *cat, const struct lock *old, const struct config *c, int64_t now,
-		       bool offline, bool forced, struct lock_line *ret, struct err *e);
+int debian_update_lock(const struct release_set *set, int64_t now, bool offline, bool forced, struct lock_line *ret,
+		       struct err *e);
 
 /* Asks apt; needs the network, apt-get and the keyring. */
 int debian_resolve(const struct debian_recipe *recipe, const struct config *c, const char *version, int64_t now,

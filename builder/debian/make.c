@@ -156,8 +156,8 @@ static int fill_work(const struct work *w, struct err *e)
 		r = write_file(w, "disk-id", id, strlen(id), 0644, e);
 	if (r == 0)
 		r = write_wanted(w, e);
-	for (size_t i = 0; r == 0 && i < w->pin->n_parts; i++)
-		r = copy_package(w, &w->pin->parts[i], e);
+	for (size_t i = 0; r == 0 && i < w->pin->packages.n; i++)
+		r = copy_package(w, &w->pin->packages.v[i], e);
 	return r;
 }
 
@@ -248,7 +248,7 @@ int debian_make(const struct cache *c, const struct pin *pin, struct cow *image,
 	/* Not in the cache: its folder is nobody else's, and mmdebstrap's namespace has other users. */
 	const char *tmp = getenv("TMPDIR"), *in = tmp && tmp[0] == '/' ? tmp : "/var/tmp";
 	char *dir = arena_printf("%s/pibuild-debian.XXXXXX", in);
-	struct work w = { dir, c, pin, pin->time };
+	struct work w = { dir, c, pin, pin->packages.time };
 	struct err left = { 0 };
 	int r = debian_check_host(e);
 
@@ -261,7 +261,7 @@ int debian_make(const struct cache *c, const struct pin *pin, struct cow *image,
 	log_info(
 		"making the base of debian %s from %zu packages; that takes minutes, many where arm64 is emulated, and "
 		"is kept in the cache",
-		pin->version, pin->n_parts);
+		pin->version, pin->packages.n);
 	r = make_in(&w, image, e);
 	/* A mmdebstrap that was killed leaves files of its namespace's users. */
 	if (remove_tree(dir, &left) < 0)

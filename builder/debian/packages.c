@@ -112,11 +112,10 @@ static struct lock_line line_of(const struct debian_lock *l, const char *version
 	};
 }
 
-int debian_check_lock(const struct catalogue *cat, const struct lock *l, const struct config *c, struct lock_line *ret,
-		      struct err *e)
+int debian_check_lock(const struct release_set *set, struct lock_line *ret, struct err *e)
 {
-	const char *version = artifact_version(cat, l, c, DEBIAN_BASE), *why;
-	const struct debian_lock *d = lock_debian_of(l, version);
+	const char *version = artifact_version(set, DEBIAN_BASE), *why;
+	const struct debian_lock *d = lock_debian_of(set->lock, version);
 	struct debian_recipe *recipe;
 	int r = debian_recipe_load(&recipe, e);
 
@@ -127,11 +126,11 @@ int debian_check_lock(const struct catalogue *cat, const struct lock *l, const s
 	return 0;
 }
 
-int debian_update_lock(const struct catalogue *cat, const struct lock *old, const struct config *c, int64_t now,
-		       bool offline, bool forced, struct lock_line *ret, struct err *e)
+int debian_update_lock(const struct release_set *set, int64_t now, bool offline, bool forced, struct lock_line *ret,
+		       struct err *e)
 {
-	const char *version = artifact_version(cat, old, c, DEBIAN_BASE), *was;
-	const struct debian_lock *d = lock_debian_of(old, version);
+	const char *version = artifact_version(set, DEBIAN_BASE), *was;
+	const struct debian_lock *d = lock_debian_of(set->lock, version);
 	struct debian_recipe *recipe;
 	struct debian_lock *new;
 	int r = debian_recipe_load(&recipe, e);
@@ -145,7 +144,7 @@ int debian_update_lock(const struct catalogue *cat, const struct lock *old, cons
 	if (offline)
 		return err_set(e, -ENOENT, "--offline, and the packages of debian %s have to be looked up at %s",
 			       version, recipe->mirror);
-	r = debian_resolve(recipe, c, version, now, &new, e);
+	r = debian_resolve(recipe, set->config, version, now, &new, e);
 	if (r < 0)
 		return err_wrap(e, "debian %s", version);
 	was = d ? packages_digest(d) : NULL;

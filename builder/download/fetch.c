@@ -264,7 +264,8 @@ static int add_pins(struct fetcher *f, const struct pin *pins, size_t n, const s
 			.limit = p->size ? p->size : p->max_size,
 		};
 
-		if (!p->file && !p->n_parts && !cache_has(f->cache, p) && !is_queued(f, p->sha256))
+		if (p->kind != PIN_FILE && p->kind != PIN_PACKAGES && !cache_has(f->cache, p) &&
+		    !is_queued(f, p->sha256))
 			r = add_job(f, o, p->url, &as, e);
 	}
 	return r;
@@ -368,8 +369,10 @@ static int check_signatures(const struct cache *c, const struct pin *pins, size_
 {
 	int r = 0;
 
+	if (!o->config->os.signature_key)
+		return 0;
 	for (size_t i = 0; r == 0 && i < n; i++)
-		if (o->config->os.signature_key && !pins[i].file && (!pins[i].artifact || pins[i].artifact->base))
+		if (pins[i].kind == PIN_URL || (pins[i].kind == PIN_ARTIFACT && pins[i].artifact->base))
 			r = check_signature(c, &pins[i], o, e);
 	return r;
 }

@@ -52,11 +52,10 @@ const char *image_tag(const struct lock *l, const struct image *i, const char *v
 	return NULL;
 }
 
-int image_pin(const struct catalogue *cat, const struct lock *l, const struct config *c, const struct image *i,
-	      struct image_pin *ret, struct err *e)
+int image_pin(const struct release_set *set, const struct image *i, struct image_pin *ret, struct err *e)
 {
-	const char *version = artifact_version(cat, l, c, i->version_key), *tag = image_tag(l, i, version);
-	const struct lock_image *x = tag ? lock_find_image(l, i->name, tag) : NULL;
+	const char *version = artifact_version(set, i->version_key), *tag = image_tag(set->lock, i, version);
+	const struct lock_image *x = tag ? lock_find_image(set->lock, i->name, tag) : NULL;
 
 	if (tag && !image_tag_valid(tag))
 		return err_class(e, CLASS_CONFIG, "versions.%s: '%s' cannot be the tag of %s", i->version_key, tag,

@@ -9,61 +9,52 @@
 
 static const uint64_t max_own_base = 16 * GIB;
 
-const char *artifact_version(const struct catalogue *cat, const struct lock *l, const struct config *c,
-			     const char *version_key)
+const char *artifact_version(const struct release_set *set, const char *version_key)
 {
-	vec_foreach (v, &c->versions)
+	vec_foreach (v, &set->config->versions)
 		if (streq(v->name, version_key))
 			return v->version;
-	vec_foreach (v, &l->versions)
+	vec_foreach (v, &set->lock->versions)
 		if (streq(v->name, version_key))
 			return v->version;
-	return catalogue_version(cat, version_key);
+	return catalogue_version(set->catalogue, version_key);
 }
 
-struct cluster_versions versions_in_force(const struct catalogue *cat, const struct lock *l, const struct config *c)
+struct cluster_versions versions_in_force(const struct release_set *set)
 {
 	return (struct cluster_versions){
-		.k3s = artifact_version(cat, l, c, "k3s"),
-		.cilium = artifact_version(cat, l, c, "cilium"),
-		.gateway_api = artifact_version(cat, l, c, "gatewayAPI"),
-		.cert_manager = artifact_version(cat, l, c, "certManager"),
+		.k3s = artifact_version(set, "k3s"),
+		.cilium = artifact_version(set, "cilium"),
+		.gateway_api = artifact_version(set, "gatewayAPI"),
+		.cert_manager = artifact_version(set, "certManager"),
 	};
 }
 
-static void pin_by_lock(struct pin *p, const struct lock_entry *x)
+int artifact_pin(const struct release_set *set, const char *name, struct pin *ret, struct err *e)
 {
-	p->url = x->url;
-	p->sha256 = x->sha256;
-	p->size = x->size;
-	p->raw_size = x->raw_size;
-	p->raw_sha256 = x->raw_sha256;
-}
-
-int artifact_pin(const struct catalogue *cat, const struct lock *l, const struct config *c, const char *name,
-		 struct pin *ret, struct err *e)
-{
-	const struct artifact *a = catalogue_find(cat, name);
-	const struct lock_entry *x;
-	struct pin p = { .artifact = a, .name = name };
+	const struct artifact *a = catalogue_find(set->catalogue, name);
+	const struct lock_entry *locked;
+	const char *version;
 
 	if (!a)
-		return err_class(e, CLASS_CONFIG, "%s: there is no artifact '%s'", cat->path, name);
-	p.version = artifact_version(cat, l, c, a->version_key);
-	p.url = artifact_url(a, p.version);
-	p.max_size = a->max_size;
-	x = lock_find(l, name, p.version);
-	if (x)
-		pin_by_lock(&p, x);
-	*ret = p;
+		return err_class(e, CLASS_CONFIG, "%s: there is no artifact '%s'", set->catalogue->path, name);
+	version = artifact_version(set, a->version_key);
+	locked = lock_find(set->lock, name, version);
+	*ret = (struct pin){
+		.kind = PIN_ARTIFACT,
+		.artifact = a,
+		.name = name,
+		.version = version,
+		.url = locked ? locked->url : artifact_url(a, version),
+		.max_size = a->max_size,
+	};
+	if (locked) {
+		ret->sha256 = locked->sha256;
+		ret->size = locked->size;
+		ret->raw_size = locked->raw_size;
+		ret->raw_sha256 = locked->raw_sha256;
+	}
 	return 0;
-}
-
-static const struct artifact *base_of_catalogue(const struct catalogue *cat, const char *name)
-{
-	const struct artifact *a = catalogue_find(cat, name);
-
-	return a && a->base ? a : NULL;
 }
 
 static int pin_base_file(const char *path, struct pin *p, struct err *e)
@@ -74,6 +65,7 @@ static int pin_base_file(const char *path, struct pin *p, struct err *e)
 		return err_class(e, CLASS_CONFIG, "os.base: cannot read %s: %s", path, strerror(errno));
 	if (!S_ISREG(st.st_mode))
 		return err_class(e, CLASS_CONFIG, "os.base: %s is no file", path);
+	p->kind = PIN_FILE;
 	p->file = path;
 	p->size = p->max_size = (uint64_t)st.st_size;
 	return 0;
@@ -85,24 +77,25 @@ static int pin_base_url(const char *url, struct pin *p, struct err *e)
 
 	if (why)
 		return err_class(e, CLASS_CONFIG, "os.base: '%s': %s", url, why);
+	p->kind = PIN_URL;
 	p->url = url;
 	p->max_size = max_own_base;
 	return 0;
 }
 
-int artifact_pin_base(const struct catalogue *cat, const struct lock *l, const struct config *c, struct pin *ret,
-		      struct err *e)
+int artifact_pin_base(const struct release_set *set, struct pin *ret, struct err *e)
 {
-	const char *base = c->os.base;
-	struct pin p = { .name = "base", .sha256 = c->os.sha256 };
+	const char *base = set->config->os.base;
+	const struct artifact *a = catalogue_find(set->catalogue, base);
+	struct pin p = { .name = "base", .sha256 = set->config->os.sha256 };
 	int r;
 
-	if (base_of_catalogue(cat, base))
-		return artifact_pin(cat, l, c, base, ret, e);
+	if (a && a->base)
+		return artifact_pin(set, base, ret, e);
 	if (streq(base, DEBIAN_BASE)) {
-		const char *version = artifact_version(cat, l, c, base);
+		const char *version = artifact_version(set, base);
 
-		return debian_pin(lock_debian_of(l, version), version, ret, e);
+		return debian_pin(lock_debian_of(set->lock, version), version, ret, e);
 	}
 	if (!p.sha256 || !sha256_valid(p.sha256))
 		return err_class(e, CLASS_CONFIG, "os.base: %s needs os.sha256: what `sha256sum FILE` prints", base);

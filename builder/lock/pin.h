@@ -9,31 +9,46 @@
 #include "catalogue/catalogue.h"
 #include "lock/lock.h"
 
-/* One artifact decided: what it is and by which digest it is trusted. A base given by path or URL is a pin too
- * (name "base"). */
+/* All that decides which version of what is used. */
+struct release_set {
+	const struct catalogue *catalogue;
+	const struct lock *lock;
+	const struct config *config;
+};
+
+enum pin_kind {
+	PIN_OBJECT,   /* an object of the cache, known by its digest alone */
+	PIN_ARTIFACT, /* of the catalogue; a base may be one */
+	PIN_FILE,     /* a base by path: used in place, never copied into the cache */
+	PIN_URL,      /* a base by URL */
+	PIN_PACKAGES, /* a base that is made here: sha256 stands for all that decides its bytes, nothing is downloaded
+			 under it */
+	PIN_PACKAGE,  /* one of those it is made of */
+};
+/* One thing decided: what it is and by which digest it is trusted. */
 struct pin {
-	const struct artifact *artifact; /* NULL for a base by path or URL */
-	const char *name, *version;
-	const char *url;    /* NULL for a base by path */
-	const char *file;   /* base by path: used in place, never copied into the cache */
-	const char *sha256; /* NULL: not in the lock; a build needs `pibuild lock` first */
-	uint64_t size, max_size, raw_size;
-	const char *raw_sha256;
-	/* A base that is made here: the packages it consists of. SHA256 is the digest of all that decides its bytes;
-	 * there is nothing to download under it. */
-	const struct pin *parts;
-	size_t n_parts;
-	int64_t time; /* of everything in it */
-	bool is_part; /* one of those */
+	enum pin_kind kind;
+	const char *name, *version; /* "base" is the name of one by path or URL */
+	const char *url;	    /* NULL: PIN_FILE, PIN_PACKAGES */
+	const char *sha256;	    /* NULL: not in the lock; a build needs `pibuild lock` first */
+	uint64_t size, max_size;
+	uint64_t raw_size;	/* of a compressed base; 0 = not known */
+	const char *raw_sha256; /* or NULL */
+	union {
+		const struct artifact *artifact; /* PIN_ARTIFACT */
+		const char *file;		 /* PIN_FILE */
+		struct {
+			const struct pin *v;
+			size_t n;     /* 0: the lock has none for this version */
+			int64_t time; /* of everything in it */
+		} packages;	      /* PIN_PACKAGES */
+	};
 };
 /* The version in force: config's pin, else the lock's choice, else the catalogue's. */
-const char *artifact_version(const struct catalogue *cat, const struct lock *l, const struct config *c,
-			     const char *version_key);
-struct cluster_versions versions_in_force(const struct catalogue *cat, const struct lock *l, const struct config *c);
-int artifact_pin(const struct catalogue *cat, const struct lock *l, const struct config *c, const char *name,
-		 struct pin *ret, struct err *e);
-int artifact_pin_base(const struct catalogue *cat, const struct lock *l, const struct config *c, struct pin *ret,
-		      struct err *e);
+const char *artifact_version(const struct release_set *set, const char *version_key);
+struct cluster_versions versions_in_force(const struct release_set *set);
+int artifact_pin(const struct release_set *set, const char *name, struct pin *ret, struct err *e);
+int artifact_pin_base(const struct release_set *set, struct pin *ret, struct err *e);
 /* The base that is made of packages, with those of D, the lock's section for VERSION; without any, and without a
  * digest, when that is NULL. */
 int debian_pin(const struct debian_lock *d, const char *version, struct pin *ret, struct err *e);
@@ -53,8 +68,7 @@ struct images {
 /* "quay.io/cilium/cilium:v1.20.0"; without a tag the name. */
 const char *image_ref(const struct image_pin *p);
 /* Class CONFIG when the version in force can be no tag. */
-int image_pin(const struct catalogue *cat, const struct lock *l, const struct config *c, const struct image *i,
-	      struct image_pin *ret, struct err *e);
+int image_pin(const struct release_set *set, const struct image *i, struct image_pin *ret, struct err *e);
 /* "pkg:docker/cilium/cilium@v1.20.0?repository_url=quay.io", by digest when there is one. */
 const char *image_purl(const struct image_pin *p);
 /* Where its registry has it. */

@@ -53,20 +53,20 @@ static const struct pin *package_pins(const struct debian_lock *l)
 
 	vec_foreach (p, &l->packages)
 		pins[i++] = (struct pin){
+			.kind = PIN_PACKAGE,
 			.name = p->name,
 			.version = p->version,
 			.url = arena_printf("%s%s", l->mirror, p->path),
 			.sha256 = p->sha256,
 			.size = p->size,
 			.max_size = p->size,
-			.is_part = true,
 		};
 	return pins;
 }
 
 int debian_pin(const struct debian_lock *d, const char *version, struct pin *ret, struct err *e)
 {
-	struct pin p = { .name = DEBIAN_BASE, .version = version };
+	struct pin p = { .kind = PIN_PACKAGES, .name = DEBIAN_BASE, .version = version };
 	char hex[SHA256_HEX];
 	int r = d ? base_digest(d, hex, e) : 0;
 
@@ -74,9 +74,9 @@ int debian_pin(const struct debian_lock *d, const char *version, struct pin *ret
 		return r;
 	if (d) {
 		p.sha256 = arena_strdup(hex);
-		p.parts = package_pins(d);
-		p.n_parts = d->packages.n;
-		p.time = d->time;
+		p.packages.v = package_pins(d);
+		p.packages.n = d->packages.n;
+		p.packages.time = d->time;
 	}
 	*ret = p;
 	return 0;

@@ -7,7 +7,7 @@
 
 const char *cluster_version(const struct node_ctx *x, const char *key)
 {
-	return str_or(artifact_version(x->catalogue, x->lock, x->config, key), "");
+	return str_or(artifact_version(&x->set, key), "");
 }
 
 bool cluster_wants_artifact(const struct node_ctx *x, const struct artifact *a)

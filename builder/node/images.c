@@ -21,13 +21,13 @@ int node_images(const struct node_ctx *x, struct images *ret, struct err *e)
 {
 	const struct yaml_node *values = cilium_values(x, NULL);
 
-	vec_foreach (i, &x->catalogue->images) {
+	vec_foreach (i, &x->set.catalogue->images) {
 		struct image_pin p = { .name = i->name };
 		struct err unknown = { 0 };
 
 		if (!wants_image(x, values, i))
 			continue;
-		if (image_pin(x->catalogue, x->lock, x->config, i, &p, &unknown) < 0 && x->config->airgap) {
+		if (image_pin(&x->set, i, &p, &unknown) < 0 && x->config->airgap) {
 			*e = unknown;
 			return e->code;
 		}

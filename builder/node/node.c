@@ -41,10 +41,10 @@ static int add_artifacts(const struct node_ctx *x, struct tree *t, struct err *e
 	struct pin pin;
 	int r;
 
-	vec_foreach (a, &x->catalogue->artifacts) {
+	vec_foreach (a, &x->set.catalogue->artifacts) {
 		if (!node_wants_artifact(x, a))
 			continue;
-		r = artifact_pin(x->catalogue, x->lock, x->config, a->name, &pin, e);
+		r = artifact_pin(&x->set, a->name, &pin, e);
 		if (r < 0)
 			return r;
 		tree_add_artifact(t, &pin);

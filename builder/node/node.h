@@ -21,8 +21,7 @@ struct node_ctx {
 	const struct node_config *node;
 	const struct board *board;
 	const struct board *const *boards; /* of config->nodes, same order */
-	const struct catalogue *catalogue;
-	const struct lock *lock;
+	struct release_set set;
 	const struct secrets *secrets; /* secrets_masked() when there is no file and none is needed */
 	enum secret_use secret_use;    /* PROBE while checking: referenced secrets stay unread */
 	const char *user_overlays;     /* folder beside cluster.yaml, or NULL */

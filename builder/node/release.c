@@ -30,7 +30,7 @@ int node_add_release(const struct node_ctx *x, struct tree *t, struct err *e)
 	json_t *artifacts = json_array();
 	struct pin base;
 	char *text;
-	int r = artifact_pin_base(x->catalogue, x->lock, x->config, &base, e);
+	int r = artifact_pin_base(&x->set, &base, e);
 
 	if (r < 0)
 		return json_decref(artifacts), r;

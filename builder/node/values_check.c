@@ -400,7 +400,7 @@ static void service_monitor(struct judge *j, const struct yaml_node *n, const ch
 
 static bool on_the_card(const struct judge *j, const char *name)
 {
-	vec_foreach (i, &j->x->catalogue->images)
+	vec_foreach (i, &j->x->set.catalogue->images)
 		if (streq(i->name, name))
 			return true;
 	return false;

@@ -270,12 +270,12 @@ int plan_make(const struct project *project, const struct plan_options *o, struc
 	if (r < 0)
 		return r;
 	p->project = project;
-	r = artifact_pin_base(project->catalogue, project->lock, project->config, &p->base, e);
+	r = artifact_pin_base(&project->set, &p->base, e);
 	if (r < 0)
 		return r;
 	add_pin(p, &p->base);
-	for (size_t i = 0; i < p->base.n_parts; i++)
-		add_pin(p, &p->base.parts[i]);
+	for (size_t i = 0; p->base.kind == PIN_PACKAGES && i < p->base.packages.n; i++)
+		add_pin(p, &p->base.packages.v[i]);
 	for (size_t i = 0; i < project->config->nodes.n && r == 0; i++)
 		if (selected(o, &project->config->nodes.v[i]))
 			r = plan_node(p, o, i, e);
@@ -315,9 +315,9 @@ static const char *pin_state(const struct pin *pin, const struct cache *cache)
 {
 	if (!pin->sha256)
 		return "not in the lock";
-	if (pin->file)
+	if (pin->kind == PIN_FILE)
 		return "local file";
-	if (pin->n_parts)
+	if (pin->kind == PIN_PACKAGES)
 		return "made here";
 	return cache && cache_has(cache, pin) ? "in the cache" : "to download";
 }
@@ -397,7 +397,7 @@ json_t *plan_json(const struct plan *p, const struct cache *cache)
 						       (*n)->layer->key, "entries", entries_json(&(*n)->tree)));
 	plan_cache_key(p, cache_key);
 	return json_pack("{s:s, s:s, s:I, s:s, s:o, s:o, s:o}", "cluster", p->project->config->cluster.name, "lock",
-			 str_or(p->project->lock->path, ""), "time", (json_int_t)p->project->epoch, "cacheKey",
+			 str_or(p->project->set.lock->path, ""), "time", (json_int_t)p->project->epoch, "cacheKey",
 			 cache_key, "artifacts", artifacts, "images", images_json(&p->images, cache), "nodes", nodes);
 }
 
@@ -419,11 +419,11 @@ static void print_parts(const struct pin *base, const struct cache *cache)
 	uint64_t total = 0;
 	size_t missing = 0;
 
-	for (size_t i = 0; i < base->n_parts; i++) {
-		total += base->parts[i].size;
-		missing += !cache || !cache_has(cache, &base->parts[i]);
+	for (size_t i = 0; i < base->packages.n; i++) {
+		total += base->packages.v[i].size;
+		missing += !cache || !cache_has(cache, &base->packages.v[i]);
 	}
-	printf("    of %4zu packages  %-18s %12s  %-12s  %s\n", base->n_parts, "", size_text(total, size), "",
+	printf("    of %4zu packages  %-18s %12s  %-12s  %s\n", base->packages.n, "", size_text(total, size), "",
 	       missing ? arena_printf("%zu to download", missing) : "in the cache");
 }
 
@@ -434,7 +434,9 @@ static const char *size_column(const struct pin *pin, const struct cache *cache)
 
 	if (known)
 		return arena_strdup(size_text(known, size));
-	return pin->n_parts ? "-" : pin->max_size ? arena_printf("<= %s", size_text(pin->max_size, size)) : "?";
+	return pin->kind == PIN_PACKAGES ? "-"
+	       : pin->max_size		 ? arena_printf("<= %s", size_text(pin->max_size, size))
+					 : "?";
 }
 
 /* What is known, and the limit of what is not: no source states the size of some releases. */
@@ -445,7 +447,7 @@ static void print_download(const struct plan *p, const struct cache *cache)
 	size_t images = 0;
 
 	vec_foreach (pin, &p->pins) {
-		if (pin->file || pin->n_parts || (cache && cache_has(cache, pin)))
+		if (pin->kind == PIN_FILE || pin->kind == PIN_PACKAGES || (cache && cache_has(cache, pin)))
 			continue;
 		known += pin->size;
 		most += pin->size ? pin->size : pin->max_size;
@@ -471,12 +473,12 @@ void plan_print(const struct plan *p, const struct cache *cache)
 	int width = 0;
 
 	printf("cluster %s, %zu of %zu nodes, lock %s\n\nartifacts\n", p->project->config->cluster.name, p->nodes.n,
-	       p->project->config->nodes.n, str_or(p->project->lock->path, "none"));
+	       p->project->config->nodes.n, str_or(p->project->set.lock->path, "none"));
 	vec_foreach (pin, &p->pins)
-		if (!pin->is_part)
+		if (pin->kind != PIN_PACKAGE)
 			printf("  %-20s %-16s %12s  %-12.12s  %s\n", pin->name, pin->version, size_column(pin, cache),
 			       str_or(pin->sha256, "-"), pin_state(pin, cache));
-	if (p->base.n_parts)
+	if (p->base.kind == PIN_PACKAGES && p->base.packages.n)
 		print_parts(&p->base, cache);
 	vec_foreach (i, &p->images.v)
 		printf("  %-53s  %-12.12s  %s\n", image_ref(i), str_or(i->sha256, "-"), image_state(i, cache));

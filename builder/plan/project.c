@@ -90,7 +90,7 @@ static void check_overlays(struct project *p)
 
 static void check_versions(struct project *p)
 {
-	const struct cluster_versions v = versions_in_force(p->catalogue, p->lock, p->config);
+	const struct cluster_versions v = versions_in_force(&p->set);
 
 	cluster_check(p->config, &v, &p->faults);
 }
@@ -131,15 +131,15 @@ static int take_lock(struct project *p, const struct project_options *o, const s
 	int r;
 
 	if (built) {
-		p->lock = built;
+		p->set.lock = built;
 		p->epoch = built->time;
-		take_versions(p->config, p->catalogue, built);
+		take_versions(p->config, p->set.catalogue, built);
 		return 0;
 	}
 	r = lock_load(o->lock, p->config, &lock, e);
 	if (r < 0)
 		return r;
-	p->lock = lock;
+	p->set.lock = lock;
 	return source_date_epoch(MAX(lock->time, 1), &p->epoch, e); /* ext4 takes 0 for now */
 }
 
@@ -150,8 +150,7 @@ struct node_ctx project_node(const struct project *p, size_t i)
 		.node = &p->config->nodes.v[i],
 		.board = p->boards[i],
 		.boards = p->boards,
-		.catalogue = p->catalogue,
-		.lock = p->lock,
+		.set = p->set,
 		.secrets = p->secrets,
 		.secret_use = SECRET_PROBE,
 		.user_overlays = p->user_overlays,
@@ -162,6 +161,7 @@ struct node_ctx project_node(const struct project *p, size_t i)
 static int load(const struct project_options *o, const struct lock *built, struct project **ret, struct err *e)
 {
 	struct project *p = arena_new(struct project);
+	struct catalogue *catalogue = NULL;
 	size_t load_errors;
 	int r = config_load(o->config, &p->config, &p->faults, e);
 
@@ -169,7 +169,8 @@ static int load(const struct project_options *o, const struct lock *built, struc
 	if (r == 0)
 		r = config_add_env_mirrors(p->config, e);
 	if (r == 0)
-		r = catalogue_load(&p->catalogue, e);
+		r = catalogue_load(&catalogue, e);
+	p->set = (struct release_set){ .catalogue = catalogue, .config = p->config };
 	if (r == 0)
 		r = take_lock(p, o, built, e);
 	if (r < 0)

@@ -25,8 +25,7 @@ struct project_options {
 
 struct project {
 	struct config *config;
-	struct catalogue *catalogue;
-	const struct lock *lock;
+	struct release_set set;	     /* CONFIG among it */
 	const struct board **boards; /* of config->nodes, same order */
 	const struct secrets *secrets;
 	bool secrets_real;

@@ -22,8 +22,7 @@ struct slot {
 	struct releases releases;
 };
 struct chooser {
-	const struct catalogue *cat;
-	const struct config *config;
+	const struct release_set *old;
 	const struct lock_options *options;
 	VEC(struct slot) slots;
 };
@@ -46,18 +45,18 @@ static const char *key_of(const struct catalogue *cat, const char *name)
 /* Releases of one system share a key: the base in force counts. */
 static const struct artifact *base_of(const struct chooser *x, const char *key)
 {
-	vec_foreach (a, &x->cat->artifacts)
-		if (a->base && streq(a->version_key, key) && artifact_in_force(a, x->config))
+	vec_foreach (a, &x->old->catalogue->artifacts)
+		if (a->base && streq(a->version_key, key) && artifact_in_force(a, x->old->config))
 			return a;
 	return NULL;
 }
 
 static bool is_used(const struct chooser *x, const char *key)
 {
-	vec_foreach (a, &x->cat->artifacts)
-		if (streq(a->version_key, key) && artifact_in_force(a, x->config))
+	vec_foreach (a, &x->old->catalogue->artifacts)
+		if (streq(a->version_key, key) && artifact_in_force(a, x->old->config))
 			return true;
-	return streq(key, x->config->os.base); /* one that is made here has no artifact of its own */
+	return streq(key, x->old->config->os.base); /* one that is made here has no artifact of its own */
 }
 
 static bool is_pinned(const struct config *c, const char *key)
@@ -74,7 +73,7 @@ static bool is_asked(const struct chooser *x, const char *key)
 	const struct lock_options *o = x->options;
 
 	for (size_t i = 0; i < o->n_names; i++) {
-		const char *k = key_of(x->cat, wish_of(o->names[i]).name);
+		const char *k = key_of(x->old->catalogue, wish_of(o->names[i]).name);
 
 		if (k && streq(k, key))
 			return true;
@@ -90,10 +89,10 @@ static struct slot *find_slot(const struct chooser *x, const char *key)
 	return NULL;
 }
 
-static void add_slot(struct chooser *x, const struct lock *old, const char *key, const struct channel *channel)
+static void add_slot(struct chooser *x, const char *key, const struct channel *channel)
 {
-	const char *version = artifact_version(x->cat, old, x->config, key);
-	bool pinned = is_pinned(x->config, key);
+	const char *version = artifact_version(x->old, key);
+	bool pinned = is_pinned(x->old->config, key);
 
 	if (!is_used(x, key))
 		return;
@@ -104,13 +103,13 @@ static void add_slot(struct chooser *x, const struct lock *old, const char *key,
 	};
 }
 
-static void add_slots(struct chooser *x, const struct lock *old)
+static void add_slots(struct chooser *x)
 {
-	vec_foreach (c, &x->cat->channels)
-		add_slot(x, old, c->key, c);
-	vec_foreach (v, &x->cat->versions)
+	vec_foreach (c, &x->old->catalogue->channels)
+		add_slot(x, c->key, c);
+	vec_foreach (v, &x->old->catalogue->versions)
 		if (!find_slot(x, v->name))
-			add_slot(x, old, v->name, NULL);
+			add_slot(x, v->name, NULL);
 	vec_foreach (s, &x->slots) {
 		const struct slot *leader = s->channel && s->channel->follows ? find_slot(x, s->channel->follows)
 									      : NULL;
@@ -124,23 +123,23 @@ static void add_slots(struct chooser *x, const struct lock *old)
 /* Of a release that is made here also as it was at a time. */
 static bool is_version(const struct chooser *x, const char *key, const char *version, const char *like)
 {
-	return version_is_like(version, like) ||
-	       (streq(key, x->config->os.base) && version_is_like(version, arena_printf("%s-20261001T000000Z", like)));
+	return version_is_like(version, like) || (streq(key, x->old->config->os.base) &&
+						  version_is_like(version, arena_printf("%s-20261001T000000Z", like)));
 }
 
 static int grant(struct chooser *x, const struct wish *wish, struct err *e)
 {
-	const char *key = key_of(x->cat, wish->name), *like;
+	const char *key = key_of(x->old->catalogue, wish->name), *like;
 	struct slot *s = key ? find_slot(x, key) : NULL;
 
 	if (!s)
 		return err_class(e, CLASS_USAGE, "%s has no version of its own to set", wish->name);
-	like = catalogue_version(x->cat, key);
+	like = catalogue_version(x->old->catalogue, key);
 	if (!is_version(x, key, wish->version, like))
 		return err_class(e, CLASS_USAGE, "%s: '%s' is no version such as %s", wish->name, wish->version, like);
 	if (s->line.state == VERSION_PINNED && !streq(s->line.from, wish->version))
-		return err_class(e, CLASS_USAGE, "%s pins versions.%s to %s: change it there", x->config->path, key,
-				 s->line.from);
+		return err_class(e, CLASS_USAGE, "%s pins versions.%s to %s: change it there", x->old->config->path,
+				 key, s->line.from);
 	if (s->line.state != VERSION_PINNED)
 		s->line.state = streq(s->line.from, wish->version) ? VERSION_CURRENT : VERSION_UPDATED;
 	s->line.to = wish->version;
@@ -186,8 +185,8 @@ static int fetch_releases(struct chooser *x, struct texts *texts, struct err *e)
 static int read_source(const struct chooser *x, const struct slot *s, const struct release_source *from,
 		       const struct text *t, struct releases *ret, struct err *e)
 {
-	return channel_read(from, base_of(x, s->line.key), catalogue_version(x->cat, s->line.key), t->body.s, t->body.n,
-			    ret, e);
+	return channel_read(from, base_of(x, s->line.key), catalogue_version(x->old->catalogue, s->line.key), t->body.s,
+			    t->body.n, ret, e);
 }
 
 /* What the channel calls the newest, then what is older. */
@@ -233,7 +232,8 @@ static struct misfits judge(const struct chooser *x, const char *key, const char
 			set_version(&v, s->line.key, s->line.to);
 	if (key)
 		set_version(&v, key, version);
-	return compat_misfits(&v, x->config->cilium.gateway_api != STATE_OFF, x->config->cert_manager.enabled);
+	return compat_misfits(&v, x->old->config->cilium.gateway_api != STATE_OFF,
+			      x->old->config->cert_manager.enabled);
 }
 
 /* Why S cannot be at VERSION, or NULL. */
@@ -332,14 +332,13 @@ static void hand_over(const struct chooser *x, struct lock_report *report, struc
 	}
 }
 
-int choose_versions(const struct catalogue *cat, const struct lock *old, const struct config *c,
-		    const struct lock_options *o, struct texts *texts, struct lock_report *report, struct choice *ret,
-		    struct err *e)
+int choose_versions(const struct release_set *old, const struct lock_options *o, struct texts *texts,
+		    struct lock_report *report, struct choice *ret, struct err *e)
 {
-	struct chooser x = { .cat = cat, .config = c, .options = o };
+	struct chooser x = { .old = old, .options = o };
 	int r;
 
-	add_slots(&x, old);
+	add_slots(&x);
 	r = grant_wishes(&x, e);
 	if (r == 0)
 		r = fetch_releases(&x, texts, e);
@@ -354,7 +353,7 @@ int choose_versions(const struct catalogue *cat, const struct lock *old, const s
 		r = judge_all(&x, e);
 	if (r < 0)
 		return r;
-	ret->lock = *old;
+	ret->lock = *old->lock;
 	ret->lock.versions.v = NULL;
 	ret->lock.versions.n = ret->lock.versions.cap = 0;
 	hand_over(&x, report, ret);

@@ -21,9 +21,8 @@ struct choice {
 	struct lock lock; /* OLD with the version of every key in use */
 	VEC(struct stated) releases;
 };
-/* What the channels say is fetched into TEXTS. */
-int choose_versions(const struct catalogue *cat, const struct lock *old, const struct config *c,
-		    const struct lock_options *o, struct texts *texts, struct lock_report *report, struct choice *ret,
-		    struct err *e);
+/* What the channels say is fetched into TEXTS; what is decided goes to REPORT too. */
+int choose_versions(const struct release_set *old, const struct lock_options *o, struct texts *texts,
+		    struct lock_report *report, struct choice *ret, struct err *e);
 
 #endif

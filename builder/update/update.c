@@ -35,11 +35,11 @@ static const char *entry_fault(const struct artifact *a, const struct lock_entry
 
 /* ---- check ---- */
 
-static void check_artifact(const struct catalogue *cat, const struct artifact *a, const struct lock *l,
-			   const struct lock *shipped, const struct config *c, struct lock_report *ret)
+static void check_artifact(const struct release_set *set, const struct artifact *a, const struct lock *shipped,
+			   struct lock_report *ret)
 {
-	const char *version = artifact_version(cat, l, c, a->version_key), *why;
-	const struct lock_entry *x = lock_find(l, a->name, version);
+	const char *version = artifact_version(set, a->version_key), *why;
+	const struct lock_entry *x = lock_find(set->lock, a->name, version);
 	struct lock_line line = { .change = LOCK_KEPT, .entry = { .name = a->name, .version = version } };
 
 	if (!x) {
@@ -56,12 +56,11 @@ static void check_artifact(const struct catalogue *cat, const struct artifact *a
 	*vec_push(&ret->lines) = line;
 }
 
-static int check_images(const struct catalogue *cat, const struct lock *l, const struct config *c,
-			struct lock_report *ret, struct err *e)
+static int check_images(const struct release_set *set, struct lock_report *ret, struct err *e)
 {
-	vec_foreach (i, &cat->images) {
+	vec_foreach (i, &set->catalogue->images) {
 		struct image_pin p;
-		int r = image_pin(cat, l, c, i, &p, e);
+		int r = image_pin(set, i, &p, e);
 
 		if (r < 0)
 			return r;
@@ -75,8 +74,7 @@ static int check_images(const struct catalogue *cat, const struct lock *l, const
 	return 0;
 }
 
-int lock_check(const struct catalogue *cat, const struct lock *l, const struct config *c, struct lock_report *ret,
-	       struct err *e)
+int lock_check(const struct release_set *set, struct lock_report *ret, struct err *e)
 {
 	_cleanup_strbuf_ struct strbuf faults = { 0 };
 	struct lock *shipped;
@@ -84,14 +82,14 @@ int lock_check(const struct catalogue *cat, const struct lock *l, const struct c
 
 	if (r < 0)
 		return r;
-	*ret = (struct lock_report){ .file = l->path };
-	vec_foreach (a, &cat->artifacts)
-		if (artifact_in_force(a, c))
-			check_artifact(cat, a, l, shipped, c, ret);
-	if (c->airgap)
-		r = check_images(cat, l, c, ret, e);
-	if (r == 0 && streq(c->os.base, DEBIAN_BASE))
-		r = debian_check_lock(cat, l, c, vec_push(&ret->lines), e);
+	*ret = (struct lock_report){ .file = set->lock->path };
+	vec_foreach (a, &set->catalogue->artifacts)
+		if (artifact_in_force(a, set->config))
+			check_artifact(set, a, shipped, ret);
+	if (set->config->airgap)
+		r = check_images(set, ret, e);
+	if (r == 0 && streq(set->config->os.base, DEBIAN_BASE))
+		r = debian_check_lock(set, vec_push(&ret->lines), e);
 	if (r < 0)
 		return r;
 	vec_foreach (line, &ret->lines)
@@ -99,7 +97,7 @@ int lock_check(const struct catalogue *cat, const struct lock *l, const struct c
 			strbuf_addf(&faults, "\n  %s %s: %s", line->entry.name, line->entry.version, line->why);
 	if (!faults.n)
 		return 0;
-	return err_class(e, CLASS_VERIFY, "%s is stale; run `pibuild lock`:%s", l->path, faults.s);
+	return err_class(e, CLASS_VERIFY, "%s is stale; run `pibuild lock`:%s", ret->file, faults.s);
 }
 
 /* ---- update ---- */
@@ -125,10 +123,10 @@ struct lookups {
 };
 
 struct resolution {
-	const struct catalogue *cat;
-	const struct config *config;
+	const struct release_set *old;
+	struct release_set set; /* OLD with the lock of CHOICE */
 	const struct lock_options *options;
-	const struct lock *old, *shipped;
+	const struct lock *shipped;
 	struct choice choice;
 	bool learned; /* which tag goes with a version */
 };
@@ -189,13 +187,13 @@ static const struct stated *stated_of(const struct choice *choice, const struct 
 static void sort_out_artifact(const struct resolution *x, const struct artifact *a, struct lock_report *ret,
 			      struct lookups *l)
 {
-	const char *version = artifact_version(x->cat, &x->choice.lock, x->config, a->version_key);
+	const char *version = artifact_version(&x->set, a->version_key);
 	const struct lock_entry *known = lock_find(&x->choice.lock, a->name, version);
 	bool keep = known && !is_forced(x->options, a->name, a->version_key) && !entry_fault(a, known, x->shipped);
 	const struct stated *stated = stated_of(&x->choice, a);
 	struct lock_line line = {
 		.entry = { .name = a->name, .version = version },
-		.from = artifact_version(x->cat, x->old, x->config, a->version_key),
+		.from = artifact_version(x->old, a->version_key),
 	};
 
 	line.change = streq(line.from, version) ? LOCK_KEPT : LOCK_UPDATED;
@@ -218,13 +216,13 @@ static void sort_out_artifact(const struct resolution *x, const struct artifact 
 /* Without airgap nothing asks for an image by our digest: what the old lock knows is kept, nothing looked up. */
 static int sort_out_images(const struct resolution *s, struct lock_report *ret, struct lookups *l, struct err *e)
 {
-	const struct config *c = s->config;
+	const struct config *c = s->old->config;
 
-	vec_foreach (i, &s->cat->images) {
+	vec_foreach (i, &s->set.catalogue->images) {
 		struct lock_line line = { .change = LOCK_KEPT, .image = true };
 		const struct lock_image *x;
 		struct image_pin p;
-		int r = image_pin(s->cat, &s->choice.lock, c, i, &p, e);
+		int r = image_pin(&s->set, i, &p, e);
 
 		if (r < 0 && c->airgap)
 			return r;
@@ -233,7 +231,7 @@ static int sort_out_images(const struct resolution *s, struct lock_report *ret, 
 		x = lock_find_image(&s->choice.lock, p.name, p.tag);
 		line.entry = (struct lock_entry){ .name = p.name, .version = p.tag };
 		if (i->chart)
-			line.for_version = artifact_version(s->cat, &s->choice.lock, c, i->version_key);
+			line.for_version = artifact_version(&s->set, i->version_key);
 		if (x && x->sha256) {
 			line.entry.sha256 = x->sha256;
 			line.entry.source = x->source;
@@ -370,7 +368,7 @@ static struct chart_lookups want_charts(const struct resolution *x, const struct
 {
 	struct chart_lookups wanted = { 0 };
 
-	vec_foreach (i, &x->cat->images) {
+	vec_foreach (i, &x->set.catalogue->images) {
 		const struct lock_entry *chart = i->chart ? resolved(ret, i->chart) : NULL;
 		const char *label;
 
@@ -378,7 +376,8 @@ static struct chart_lookups want_charts(const struct resolution *x, const struct
 			continue;
 		label = arena_printf("%s %s", chart->name, chart->version);
 		*vec_push(&wanted.list) = (struct chart_lookup){
-			i, chart, texts_want(&l->texts, label, chart->url, catalogue_find(x->cat, i->chart)->max_size)
+			i, chart,
+			texts_want(&l->texts, label, chart->url, catalogue_find(x->set.catalogue, i->chart)->max_size)
 		};
 	}
 	return wanted;
@@ -407,8 +406,8 @@ static int read_charts(struct resolution *x, const struct lock_report *ret, stru
 		const struct text *t = &l->texts.list.v[w->text];
 		const char *tag;
 
-		r = chart_image_tag(t->label, &t->body, w->chart->sha256, catalogue_find(x->cat, w->image->chart),
-				    w->image, &tag, e);
+		r = chart_image_tag(t->label, &t->body, w->chart->sha256,
+				    catalogue_find(x->set.catalogue, w->image->chart), w->image, &tag, e);
 		if (r < 0)
 			return r;
 		learn(x, w->image, tag, w->chart->version);
@@ -465,7 +464,7 @@ static int write_lock(const struct resolution *x, const struct lock_report *repo
 	_cleanup_strbuf_ struct strbuf out = { 0 };
 	const struct lock_options *o = x->options;
 	struct yaml_node *doc = yaml_map(), *list, *images = yaml_seq(), *versions;
-	const struct debian_lock *debian = x->old->debian; /* kept for a config that asks for it */
+	const struct debian_lock *debian = x->old->lock->debian; /* kept for a config that asks for it */
 
 	yaml_set(doc, "apiVersion", yaml_str("pibuild/v1"));
 	yaml_set(doc, "kind", yaml_str("Lock"));
@@ -521,7 +520,7 @@ static void add_removed(const struct lock *old, struct lock_report *ret)
 
 static bool has_changes(const struct resolution *x, const struct lock_report *report)
 {
-	const struct lock *old = x->old;
+	const struct lock *old = x->old->lock;
 	size_t same = 0;
 
 	if (x->learned)
@@ -537,28 +536,28 @@ static bool has_changes(const struct resolution *x, const struct lock_report *re
 
 static int resolve_all(struct resolution *x, struct lookups *l, struct lock_report *ret, struct err *e)
 {
-	int r = choose_versions(x->cat, x->old, x->config, x->options, &l->texts, ret, &x->choice, e);
+	int r = choose_versions(x->old, x->options, &l->texts, ret, &x->choice, e);
 
 	if (r < 0)
 		return r;
-	vec_foreach (a, &x->cat->artifacts)
-		if (artifact_in_force(a, x->config))
+	x->set = (struct release_set){ x->old->catalogue, &x->choice.lock, x->old->config };
+	vec_foreach (a, &x->set.catalogue->artifacts)
+		if (artifact_in_force(a, x->set.config))
 			sort_out_artifact(x, a, ret, l);
 	r = look_up_artifacts(l, x->options, ret, e);
-	if (r == 0 && x->config->airgap)
+	if (r == 0 && x->set.config->airgap)
 		r = read_charts(x, ret, l, e);
 	if (r == 0)
 		r = sort_out_images(x, ret, l, e);
 	return r < 0 ? r : look_up_images(l, x->options, ret, e);
 }
 
-int lock_update(const struct catalogue *cat, const struct lock *old, const struct config *c,
-		const struct lock_options *o, struct lock_report *ret, struct err *e)
+int lock_update(const struct release_set *old, const struct lock_options *o, struct lock_report *ret, struct err *e)
 {
-	struct resolution x = { .cat = cat, .config = c, .options = o, .old = old };
+	struct resolution x = { .old = old, .options = o };
 	struct lookups l = { 0 };
 	struct lock *shipped;
-	int r = check_names(cat, o, e);
+	int r = check_names(old->catalogue, o, e);
 
 	if (r == 0)
 		r = lock_load_shipped(&shipped, e);
@@ -568,13 +567,13 @@ int lock_update(const struct catalogue *cat, const struct lock *old, const struc
 	*ret = (struct lock_report){ .file = o->file };
 	r = resolve_all(&x, &l, ret, e);
 	texts_done(&l.texts);
-	if (r == 0 && streq(c->os.base, DEBIAN_BASE))
-		r = debian_update_lock(cat, &x.choice.lock, c, o->time, o->fetch.offline,
-				       is_forced(o, DEBIAN_BASE, DEBIAN_BASE), vec_push(&ret->lines), e);
+	if (r == 0 && streq(old->config->os.base, DEBIAN_BASE))
+		r = debian_update_lock(&x.set, o->time, o->fetch.offline, is_forced(o, DEBIAN_BASE, DEBIAN_BASE),
+				       vec_push(&ret->lines), e);
 	if (r < 0)
 		return r;
-	if (streq(old->path, o->file))
-		add_removed(old, ret);
+	if (streq(old->lock->path, o->file))
+		add_removed(old->lock, ret);
 	else
 		ret->changed = true;
 	ret->changed |= has_changes(&x, ret);

@@ -21,10 +21,8 @@ struct lock_options {
  * versions that the config does not pin to the newest of their stable channel that fits the others: never to another
  * major version, and back only when what is in force does not fit. Class CONFIG when the set does not fit. Written
  * only when something changed or FILE is not there. */
-int lock_update(const struct catalogue *cat, const struct lock *old, const struct config *c,
-		const struct lock_options *o, struct lock_report *ret, struct err *e);
-/* What is MISSING or EDITED in L; KEPT otherwise. Class VERIFY, naming them, when there is any. */
-int lock_check(const struct catalogue *cat, const struct lock *l, const struct config *c, struct lock_report *ret,
-	       struct err *e);
+int lock_update(const struct release_set *old, const struct lock_options *o, struct lock_report *ret, struct err *e);
+/* What is MISSING or EDITED in the lock; KEPT otherwise. Class VERIFY, naming them, when there is any. */
+int lock_check(const struct release_set *set, struct lock_report *ret, struct err *e);
 
 #endif

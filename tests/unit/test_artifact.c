@@ -215,6 +215,7 @@ static void pins(void)
 	struct catalogue *cat;
 	struct lock *l;
 	struct config c = { .dir = "/nowhere", .os = { .base = "raspios" } };
+	struct release_set set;
 	struct pin p;
 	struct err e = { 0 };
 
@@ -223,14 +224,15 @@ static void pins(void)
 		unsetenv("PIBUILD_LOCK");
 		CHECK_INT(catalogue_load(&cat, &e), 0);
 		CHECK_INT(lock_load(NULL, &c, &l, &e), 0);
+		set = (struct release_set){ cat, l, &c };
 		*vec_push(&c.versions) = (struct version_pin){ "k3s", "v9.9.9+k3s1" };
-		CHECK_INT(artifact_pin(cat, l, &c, "k3s", &p, &e), 0);
+		CHECK_INT(artifact_pin(&set, "k3s", &p, &e), 0);
 		CHECK(!p.sha256);
 		CHECK_STR(p.url, "https://github.com/k3s-io/k3s/releases/download/v9.9.9%2Bk3s1/k3s-arm64");
 	}
 	CASE("the base of the catalogue comes with the size of its image")
 	{
-		CHECK_INT(artifact_pin_base(cat, l, &c, &p, &e), 0);
+		CHECK_INT(artifact_pin_base(&set, &p, &e), 0);
 		CHECK_STR(p.version, "2026-09-15");
 		CHECK(p.raw_size > p.size && sha256_valid(p.raw_sha256));
 	}
@@ -238,22 +240,23 @@ static void pins(void)
 	{
 		c.os.base = "/proc/self/exe";
 		c.os.sha256 = ABC;
-		CHECK_INT(artifact_pin_base(cat, l, &c, &p, &e), 0);
+		CHECK_INT(artifact_pin_base(&set, &p, &e), 0);
+		CHECK_INT(p.kind, PIN_FILE);
 		CHECK_STR(p.file, "/proc/self/exe");
 		CHECK_STR(p.version, "ba7816bf8f01");
 		CHECK(p.size > 0 && !p.url);
 		c.os.base = "https://a/b.img.xz";
-		CHECK_INT(artifact_pin_base(cat, l, &c, &p, &e), 0);
+		CHECK_INT(artifact_pin_base(&set, &p, &e), 0);
 		CHECK_STR(p.url, "https://a/b.img.xz");
-		CHECK(!p.file && !p.artifact && p.max_size > 0);
+		CHECK(p.kind == PIN_URL && p.max_size > 0);
 	}
 	CASE("a base that is missing or has no digest is a fault of the config")
 	{
 		c.os.base = "/none.img";
-		CHECK(artifact_pin_base(cat, l, &c, &p, &e) < 0 && e.class == CLASS_CONFIG);
+		CHECK(artifact_pin_base(&set, &p, &e) < 0 && e.class == CLASS_CONFIG);
 		c.os.base = "https://a/b.img.xz";
 		c.os.sha256 = NULL;
-		CHECK(artifact_pin_base(cat, l, &c, &p, &e) < 0 && strstr(e.msg, "os.sha256"));
+		CHECK(artifact_pin_base(&set, &p, &e) < 0 && strstr(e.msg, "os.sha256"));
 	}
 }
 

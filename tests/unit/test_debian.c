@@ -107,7 +107,7 @@ static struct pin pin_of(struct config *c, const struct debian_lock *l)
 	struct pin p = { 0 };
 
 	CHECK_INT(catalogue_load(&cat, &e), 0);
-	CHECK_INT(artifact_pin_base(cat, &lock, c, &p, &e), 0);
+	CHECK_INT(artifact_pin_base(&(struct release_set){ cat, &lock, c }, &p, &e), 0);
 	return p;
 }
 
@@ -124,7 +124,7 @@ static void test_pin(void)
 	CASE("without packages in the lock the base has no digest")
 	{
 		p = pin_of(&c, NULL);
-		CHECK(!p.sha256 && !p.n_parts);
+		CHECK(!p.sha256 && p.kind == PIN_PACKAGES && !p.packages.n);
 		CHECK(pins_check_locked(&p, 1, &e) < 0 && e.class == CLASS_VERIFY);
 		CHECK(strstr(e.msg, "debian trixie") && strstr(e.msg, "pibuild lock"));
 	}
@@ -133,10 +133,10 @@ static void test_pin(void)
 		p = pin_of(&c, l);
 		q = pin_of(&c, newer);
 		CHECK(sha256_valid(p.sha256) && !streq(p.sha256, q.sha256));
-		CHECK_INT(p.n_parts, 1);
-		CHECK_STR(p.parts[0].url, "https://deb.debian.org/debian/pool/b/bash_5.2-1_arm64.deb");
-		CHECK(p.parts[0].is_part && p.parts[0].max_size == 12);
-		CHECK_INT(p.time, 1790812800);
+		CHECK_INT(p.packages.n, 1);
+		CHECK_STR(p.packages.v[0].url, "https://deb.debian.org/debian/pool/b/bash_5.2-1_arm64.deb");
+		CHECK(p.packages.v[0].kind == PIN_PACKAGE && p.packages.v[0].max_size == 12);
+		CHECK_INT(p.packages.time, 1790812800);
 	}
 	CASE("another version asked for is another base")
 	{
