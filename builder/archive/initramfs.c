@@ -25,7 +25,7 @@ static int reader_start(struct reader *r, int fd, const char *name, struct err *
 	input_init(&r->in, fd, name);
 	r->a = archive_read_new();
 	if (!r->a)
-		abort(); /* out of memory */
+		out_of_memory();
 	archive_read_support_filter_gzip(r->a);
 	archive_read_support_filter_xz(r->a);
 	archive_read_support_filter_lz4(r->a);

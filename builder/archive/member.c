@@ -26,7 +26,7 @@ static struct archive *new_reader(void)
 	struct archive *a = archive_read_new();
 
 	if (!a)
-		abort(); /* out of memory */
+		out_of_memory();
 	archive_read_support_filter_gzip(a);
 	archive_read_support_filter_xz(a);
 	archive_read_support_filter_zstd(a);

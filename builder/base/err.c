@@ -6,9 +6,15 @@
 #include <stdio.h>
 #include <string.h>
 
-__attribute__((format(printf, 2, 0))) static void set_message(struct err *e, const char *fmt, va_list ap)
+/* Everything anew, the message from FROM on. */
+__attribute__((format(printf, 5, 0))) static int err_fill(struct err *e, int code, enum exit_class class, size_t from,
+							  const char *fmt, va_list ap)
 {
-	vsnprintf(e->msg, sizeof(e->msg), fmt, ap);
+	e->code = code;
+	e->class = class;
+	memset(&e->at, 0, sizeof(e->at));
+	vsnprintf(e->msg + from, sizeof(e->msg) - from, fmt, ap);
+	return code;
 }
 
 int err_set(struct err *e, int code, const char *fmt, ...)
@@ -16,10 +22,8 @@ int err_set(struct err *e, int code, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	set_message(e, fmt, ap);
+	err_fill(e, code, CLASS_FAILED, 0, fmt, ap);
 	va_end(ap);
-	e->code = code;
-	e->class = CLASS_FAILED;
 	return code;
 }
 
@@ -29,12 +33,10 @@ int err_errno(struct err *e, int code, const char *fmt, ...)
 	size_t n;
 
 	va_start(ap, fmt);
-	set_message(e, fmt, ap);
+	err_fill(e, code, CLASS_FAILED, 0, fmt, ap);
 	va_end(ap);
 	n = strlen(e->msg);
 	snprintf(e->msg + n, sizeof(e->msg) - n, ": %s", strerror(-code));
-	e->code = code;
-	e->class = CLASS_FAILED;
 	return code;
 }
 
@@ -49,7 +51,7 @@ static int class_errno(enum exit_class class)
 	case CLASS_REFUSED:
 		return -EPERM;
 	case CLASS_HOST:
-		return -ENOENT;
+		return -ENOPKG; /* of no file: whoever asks for -ENOENT is not told that a program is missing */
 	case CLASS_OK:
 	case CLASS_FAILED:
 		break;
@@ -62,10 +64,30 @@ int err_class(struct err *e, enum exit_class class, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	set_message(e, fmt, ap);
+	err_fill(e, class_errno(class), class, 0, fmt, ap);
 	va_end(ap);
-	e->code = class_errno(class);
-	e->class = class;
+	return e->code;
+}
+
+int err_at(struct err *e, enum exit_class class, const char *file, unsigned line, unsigned col, const char *fmt, ...)
+{
+	char place[512];
+	size_t n;
+	va_list ap;
+
+	if (line)
+		snprintf(place, sizeof(place), "%s:%u:%u: ", file, line, col);
+	else
+		snprintf(place, sizeof(place), "%s%s", file ? file : "", file ? ": " : "");
+	n = strlen(place);
+	va_start(ap, fmt);
+	err_fill(e, class_errno(class), class, n, fmt, ap);
+	va_end(ap);
+	memcpy(e->msg, place, n);
+	e->at.file = file;
+	e->at.line = line;
+	e->at.col = col;
+	e->at.end = n;
 	return e->code;
 }
 
@@ -88,6 +110,10 @@ int err_wrap(struct err *e, const char *fmt, ...)
 	memcpy(e->msg, context, n);
 	memcpy(e->msg + n, ": ", 2);
 	e->msg[n + 2 + keep] = '\0';
+	if (e->at.file) {
+		e->at.begin += n + 2;
+		e->at.end += n + 2;
+	}
 	return e->code;
 }
 
@@ -103,5 +129,6 @@ int err_rename(struct err *e, const char *from, const char *to)
 	if (n < sizeof(msg))
 		snprintf(msg + n, sizeof(msg) - n, "%s", rest);
 	memcpy(e->msg, msg, sizeof(msg));
+	memset(&e->at, 0, sizeof(e->at));
 	return e->code;
 }

@@ -12,6 +12,8 @@
 #ifndef BASE_ERR_H
 #define BASE_ERR_H
 
+#include <stddef.h>
+
 enum exit_class {
 	CLASS_OK = 0,
 	CLASS_FAILED = 1,  /* anything without a class of its own */
@@ -25,6 +27,12 @@ enum exit_class {
 struct err {
 	int code; /* negative errno; 0 = no error yet */
 	enum exit_class class;
+	/* Of err_at(): where, and which part of the message says so. FILE is NULL of any other. */
+	struct {
+		const char *file; /* lives as long as the run */
+		unsigned line, col;
+		size_t begin, end; /* of "FILE:LINE:COL: " in msg */
+	} at;
 	char msg[2048];
 };
 
@@ -36,6 +44,10 @@ int err_errno(struct err *e, int code, const char *fmt, ...) __attribute__((form
 
 /* As err_set(), with a class; the errno is chosen from the class. Returns it. */
 int err_class(struct err *e, enum exit_class class, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* As err_class(), about a place of a file: "FILE:LINE:COL: words", or "FILE: words" with LINE 0. */
+int err_at(struct err *e, enum exit_class class, const char *file, unsigned line, unsigned col, const char *fmt, ...)
+	__attribute__((format(printf, 6, 7)));
 
 /* Puts "context: " before the message that is there. Returns the code that is there. */
 int err_wrap(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -1,22 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/findings.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 void finding_add(struct findings *f, const char *check, const char *where, const char *fmt, ...)
 {
 	struct finding *x = vec_push(&f->v);
-	char *text;
 	va_list ap;
 
 	va_start(ap, fmt);
-	if (vasprintf(&text, fmt, ap) < 0)
-		abort();
+	*x = (struct finding){ arena_strdup(check), clean_text(arena_strdup(where)),
+			       clean_text(arena_vprintf(fmt, ap)) };
 	va_end(ap);
-	*x = (struct finding){ arena_strdup(check), clean_text(arena_strdup(where)), clean_text(arena_strdup(text)) };
-	free(text);
 }
 
 json_t *findings_json(const struct findings *f)

@@ -2,7 +2,6 @@
 #include "base/log.h"
 
 #include <pthread.h>
-#include <stdarg.h>
 
 #include "base/terminal.h"
 
@@ -85,12 +84,11 @@ void log_cures(struct strbuf *out, const char *msg)
 __attribute__((format(printf, 3, 0))) static void emit(enum log_level level, const char *name, const char *fmt,
 						       va_list ap)
 {
-	_cleanup_free_ char *msg = NULL;
 	_cleanup_strbuf_ struct strbuf said = { 0 }, line = { 0 };
 
-	if (level > current || vasprintf(&msg, fmt, ap) < 0)
+	if (level > current)
 		return;
-	log_cures(&said, msg);
+	log_cures(&said, arena_vprintf(fmt, ap));
 	strbuf_adds(&line, "pibuild: ");
 	if (*name) {
 		terminal_ink(&line,

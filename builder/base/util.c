@@ -3,17 +3,20 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdarg.h>
 #include <time.h>
 
 #include "base/err.h"
 
+void out_of_memory(void)
+{
+	fputs("pibuild: out of memory\n", stderr);
+	_exit(CLASS_FAILED);
+}
+
 static void *checked(void *p)
 {
-	if (!p) {
-		fputs("pibuild: out of memory\n", stderr);
-		_exit(1);
-	}
+	if (!p)
+		out_of_memory();
 	return p;
 }
 
@@ -42,7 +45,7 @@ __attribute__((format(printf, 1, 0))) static char *format(const char *fmt, va_li
 	char *s = NULL;
 
 	if (vasprintf(&s, fmt, ap) < 0)
-		checked(NULL);
+		out_of_memory();
 	return s;
 }
 
@@ -100,15 +103,22 @@ char *arena_strdup(const char *s)
 	return arena_strndup(s, strlen(s));
 }
 
+char *arena_vprintf(const char *fmt, va_list ap)
+{
+	_cleanup_free_ char *s = format(fmt, ap);
+
+	return arena_strdup(s);
+}
+
 char *arena_printf(const char *fmt, ...)
 {
-	_cleanup_free_ char *s = NULL;
 	va_list ap;
+	char *s;
 
 	va_start(ap, fmt);
-	s = format(fmt, ap);
+	s = arena_vprintf(fmt, ap);
 	va_end(ap);
-	return arena_strdup(s);
+	return s;
 }
 
 void *arena_grow(void *old, size_t n, size_t *cap, size_t size)

@@ -6,6 +6,7 @@
 #ifndef BASE_UTIL_H
 #define BASE_UTIL_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -50,12 +51,15 @@ void *xcalloc(size_t n, size_t size);
 void *xrealloc(void *p, size_t n);
 char *xstrdup(const char *s);
 char *xasprintf(const char *fmt, ...) _printf_(1, 2);
+/* For what libraries could not get: the one line that the functions above end the program with. */
+_Noreturn void out_of_memory(void);
 
 /* The arena of the run: zeroed memory, freed by nobody until arena_done() at exit. Thread safe. */
 void *arena_alloc(size_t n);
 char *arena_strdup(const char *s);
 char *arena_strndup(const char *s, size_t n);
 char *arena_printf(const char *fmt, ...) _printf_(1, 2);
+char *arena_vprintf(const char *fmt, va_list ap) _printf_(1, 0);
 void arena_done(void);
 #define arena_new(type) ((type *)arena_alloc(sizeof(type)))
 

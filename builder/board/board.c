@@ -165,9 +165,8 @@ static int read_board(const char *path, struct board *b, struct err *e)
 	if (r < 0)
 		return r;
 	schema_read(&l, board_fields, doc, "", b);
-	if (f.errors)
-		return err_class(e, CLASS_CONFIG, "%s:%u:%u: %s", path, f.list.v[0].line, f.list.v[0].col,
-				 f.list.v[0].msg);
+	if (faults_failure(&f, e) < 0)
+		return e->code;
 	if (!b->memory.n || !b->kernels.n)
 		return err_class(e, CLASS_CONFIG, "%s: a board needs a kernel and a size of memory", path);
 	return 0;

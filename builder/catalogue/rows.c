@@ -2,7 +2,6 @@
 #include "catalogue/rows.h"
 
 #include <errno.h>
-#include <stdarg.h>
 
 #include "catalogue/url.h"
 #include "crypto/digest.h"
@@ -11,13 +10,12 @@ static const char digest_prefix[] = "sha256:";
 
 int rows_fault(struct err *e, const struct yaml_node *node, const char *fmt, ...)
 {
-	char msg[1024];
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(msg, sizeof(msg), fmt, ap);
+	err_at(e, CLASS_CONFIG, str_or(node->file, "?"), node->line, node->col, "%s", arena_vprintf(fmt, ap));
 	va_end(ap);
-	return err_class(e, CLASS_CONFIG, "%s:%u:%u: %s", str_or(node->file, "?"), node->line, node->col, msg);
+	return e->code;
 }
 
 int rows_check_keys(const struct yaml_node *map, const char *const *names, size_t n, struct err *e)

@@ -56,19 +56,6 @@ static bool check_lock(const struct release_set *set, struct faults *f)
 	return (c->airgap && check_images(set, f)) || stale;
 }
 
-/* What cannot be loaded is a fault like the others. */
-static void add_failure(struct faults *f, const struct err *e)
-{
-	struct yaml_node where = { 0 };
-	struct fault x;
-	bool placed = fault_of_failure(e, &x);
-
-	where.file = x.file;
-	where.line = x.line;
-	where.col = x.col;
-	fault_at(f, placed ? &where : NULL, "%s", x.msg);
-}
-
 /* With faults in the config the secrets were not loaded: they are looked at all the same. */
 static void check_secrets(const struct cmd_options *o, const struct config *c, struct faults *f)
 {
@@ -82,7 +69,7 @@ static void check_secrets(const struct cmd_options *o, const struct config *c, s
 		return;
 	}
 	if (secrets_load(path, &s, &e) < 0)
-		add_failure(f, &e);
+		faults_add_failure(f, &e);
 }
 
 /* 0 when all could be looked at, faults or not; 1 when the lock has to be made before a build. */
@@ -96,7 +83,7 @@ static int check_all(const struct cmd_options *o, struct project **p, struct fau
 	if (r < 0 && e->class != CLASS_CONFIG)
 		return r;
 	if (r < 0) {
-		add_failure(f, e);
+		faults_add_failure(f, e);
 		return 0;
 	}
 	r = check_lock(&(*p)->set, f);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <poll.h>
-#include <stdarg.h>
 #include <time.h>
 
 #include "base/caller.h"
@@ -22,15 +21,12 @@ int cmd_args(const struct cmd_options *o, size_t min, size_t max, const char *us
 
 void cmd_next(const struct cmd_options *o, const char *fmt, ...)
 {
-	_cleanup_free_ char *text = NULL;
 	va_list ap;
-	int n;
 
 	va_start(ap, fmt);
-	n = vasprintf(&text, fmt, ap);
+	if (!o->json)
+		log_info("next: %s", arena_vprintf(fmt, ap));
 	va_end(ap);
-	if (n >= 0 && !o->json)
-		log_info("next: %s", text);
 }
 
 const char *cmd_secrets_path(const struct cmd_options *o, const struct config *c)

@@ -189,10 +189,11 @@ bool faults_at(const struct faults *f, const struct yaml_node *where, bool notes
 void faults_print(const struct faults *f);
 /* KEY is not there but meant by another (C may be NULL). */
 bool config_key_meant(const struct config *c, const char *key);
-/* What cannot be read at all ends a load with one message, mostly "FILE:LINE:COLUMN: words". True when it is of that
- * form; RET gets its parts, else the message alone. */
-bool fault_of_failure(const struct err *e, struct fault *ret);
-/* The line that such a message is about, once the message was printed. */
+/* What cannot be read at all ends a load with one message; here it is a fault like the others. */
+void faults_add_failure(struct faults *f, const struct err *e);
+/* For loads that end with the first of their errors, in the order of the file: 0, or class CONFIG. */
+int faults_failure(const struct faults *f, struct err *e);
+/* The line that a message is about, once the message was printed. */
 void faults_print_source(const struct err *e);
 /* In that order, NULL at the end, on the arena. */
 const struct fault **faults_sorted(const struct faults *f);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Faults are collected while everything is looked at, then printed in the order of the file. */
-#include <stdarg.h>
 
 #include "base/log.h"
 #include "base/terminal.h"
@@ -10,17 +9,13 @@
 _printf_(5, 0) static void add(struct faults *f, const char *file, const struct yaml_node *where, bool note,
 			       const char *fmt, va_list ap)
 {
-	_cleanup_free_ char *msg = NULL;
-
-	if (vasprintf(&msg, fmt, ap) < 0)
-		msg = NULL;
 	/* Messages quote what a file says. */
 	*vec_push(&f->list) = (struct fault){
 		.file = where && where->file ? where->file : file,
 		.line = where ? where->line : 0,
 		.col = where ? where->col : 0,
 		.note = note,
-		.msg = clean_text(arena_strdup(str_or(msg, ""))),
+		.msg = clean_text(arena_vprintf(fmt, ap)),
 	};
 	if (!note)
 		f->errors++;
@@ -157,32 +152,27 @@ void faults_print(const struct faults *f)
 	}
 }
 
-bool fault_of_failure(const struct err *e, struct fault *ret)
+void faults_add_failure(struct faults *f, const struct err *e)
 {
-	const char *p = strchr(e->msg, ':');
-	int n = 0;
+	const char *words = arena_printf("%.*s%s", (int)e->at.begin, e->msg, e->msg + e->at.end);
+	const struct yaml_node where = { .file = e->at.file, .line = e->at.line, .col = e->at.col };
 
-	*ret = (struct fault){ .msg = arena_strdup(e->msg) };
-	for (; p && !n; p = n ? p : strchr(p + 1, ':'))
-		if (sscanf(p, ":%u:%u: %n", &ret->line, &ret->col, &n) != 2)
-			n = 0;
-	if (!p) {
-		ret->line = ret->col = 0;
-		return false;
-	}
-	ret->file = arena_strndup(e->msg, (size_t)(p - e->msg));
-	ret->msg = arena_strdup(p + n);
-	return true;
+	fault_at(f, &where, "%s", words);
+}
+
+int faults_failure(const struct faults *f, struct err *e)
+{
+	for (const struct fault **p = faults_sorted(f); *p; p++)
+		if (!(*p)->note)
+			return err_at(e, CLASS_CONFIG, (*p)->file, (*p)->line, (*p)->col, "%s", (*p)->msg);
+	return 0;
 }
 
 void faults_print_source(const struct err *e)
 {
 	_cleanup_strbuf_ struct strbuf out = { 0 };
-	struct fault x;
 
-	if (!fault_of_failure(e, &x))
-		return;
-	source_show(&out, x.file, x.line, x.col, terminal_columns());
+	source_show(&out, e->at.file, e->at.line, e->at.col, terminal_columns());
 	fputs(str_or(out.s, ""), stderr);
 }
 

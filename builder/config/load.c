@@ -141,9 +141,8 @@ int config_add_env_mirrors(struct config *c, struct err *e)
 	while (!streq(field->key, "mirrors"))
 		field++;
 	schema_read_value(&l, field, doc, "mirrors", &list);
-	if (f.errors)
-		return err_class(e, CLASS_CONFIG, "$PIBUILD_MIRRORS:%u:%u: %s", f.list.v[0].line, f.list.v[0].col,
-				 f.list.v[0].msg);
+	if (faults_failure(&f, e) < 0)
+		return e->code;
 	vec_foreach (m, &c->mirrors)
 		*vec_push(&list) = *m;
 	c->mirrors = list;

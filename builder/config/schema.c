@@ -3,21 +3,14 @@
 #include "config/schema.h"
 
 #include <regex.h>
-#include <stdarg.h>
 
 void schema_fault(struct loader *l, const struct yaml_node *n, const char *path, const char *fmt, ...)
 {
-	_cleanup_free_ char *msg = NULL;
 	va_list ap;
 
 	va_start(ap, fmt);
-	if (vasprintf(&msg, fmt, ap) < 0)
-		msg = NULL;
+	fault_at(l->faults, n, "%s%s%s", path, *path ? ": " : "", arena_vprintf(fmt, ap));
 	va_end(ap);
-	if (*path)
-		fault_at(l->faults, n, "%s: %s", path, str_or(msg, ""));
-	else
-		fault_at(l->faults, n, "%s", str_or(msg, ""));
 }
 
 const char *schema_path(const char *path, const char *key)

@@ -9,7 +9,6 @@
 #include <fcntl.h>
 #include <fnmatch.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <sys/stat.h>
 
 #include "base/file.h"
@@ -145,12 +144,8 @@ static bool overlay_told(const struct overlay_check *c, const char *msg)
 
 _printf_(3, 0) static void overlay_tell(const struct overlay_check *c, bool fault, const char *fmt, va_list ap)
 {
-	_cleanup_free_ char *text = NULL;
-	const char *msg;
+	const char *msg = clean_text(arena_vprintf(fmt, ap));
 
-	if (vasprintf(&text, fmt, ap) < 0)
-		text = NULL;
-	msg = clean_text(arena_strdup(str_or(text, "")));
 	if (overlay_told(c, msg))
 		return;
 	if (fault)

@@ -63,8 +63,8 @@ struct reader {
 static int fault(const struct reader *r, const struct yaml_node *at, const char *key, const char *why)
 {
 	at = at ? at : r->doc;
-	return err_class(r->e, CLASS_CONFIG, "%s:%u:%u: %s: %s; put the file back from a backup", r->path, at->line,
-			 at->col, key, why);
+	return err_at(r->e, CLASS_CONFIG, at->file, at->line, at->col, "%s: %s; put the file back from a backup", key,
+		      why);
 }
 
 static int take_text(const struct reader *r, const char *key, const char **ret)

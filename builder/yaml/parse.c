@@ -38,9 +38,7 @@ static struct position at_mark(yaml_mark_t m)
 /* Keys are quoted in messages. */
 static int fault(struct loader *l, struct position p, const char *what)
 {
-	_cleanup_free_ char *clean = xstrdup(what);
-
-	return err_class(l->e, CLASS_CONFIG, "%s:%u:%u: %s", l->name, p.line, p.col, clean_text(clean));
+	return err_at(l->e, CLASS_CONFIG, l->name, p.line, p.col, "%s", clean_text(arena_strdup(what)));
 }
 
 /* ---- libyaml's words, translated ---- */
@@ -109,7 +107,7 @@ static int parser_fault(struct loader *l)
 	struct yaml_diagnosis d;
 
 	if (p->error == YAML_MEMORY_ERROR || !p->problem)
-		return err_set(l->e, -ENOMEM, "%s: out of memory", l->name);
+		out_of_memory();
 	if (tab_in_indent(l, at.line))
 		return fault(l, at, "a tab; YAML is indented with spaces");
 	/* The opening quote is what the reader has to find. */
@@ -409,7 +407,7 @@ int yaml_parse(const char *name, const char *text, size_t n, struct yaml_node **
 	if (n > MAX_FILE)
 		return err_class(e, CLASS_CONFIG, "%s: larger than 1 MiB; this is no configuration file", name);
 	if (!yaml_parser_initialize(&l.parser))
-		return err_set(e, -ENOMEM, "out of memory");
+		out_of_memory();
 	r = parse_one(&l, ret);
 	yaml_parser_delete(&l.parser);
 	return r;
@@ -475,7 +473,7 @@ int yaml_load_all(const char *path, size_t limit, struct yaml_node ***ret, size_
 	}
 	l = loader_make(path, text, n, e);
 	if (!yaml_parser_initialize(&l.parser))
-		return err_set(e, -ENOMEM, "out of memory");
+		out_of_memory();
 	r = parse_all(&l, ret, ret_n);
 	yaml_parser_delete(&l.parser);
 	return r;

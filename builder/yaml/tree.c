@@ -3,7 +3,6 @@
 #include "yaml/yaml.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 
 #include "yaml/internal.h"
 
@@ -41,14 +40,13 @@ struct yaml_node *yaml_str(const char *s)
 
 struct yaml_node *yaml_strf(const char *fmt, ...)
 {
-	_cleanup_free_ char *s = NULL;
 	va_list ap;
+	char *s;
 
 	va_start(ap, fmt);
-	if (vasprintf(&s, fmt, ap) < 0)
-		s = NULL;
+	s = arena_vprintf(fmt, ap);
 	va_end(ap);
-	return yaml_str(s ? s : "");
+	return yaml_str(s);
 }
 
 static struct yaml_node *plain(const char *text)
