@@ -314,9 +314,11 @@ bool utc_parse(const char *s, int64_t *ret)
 {
 	struct tm tm = { 0 };
 	const char *end = strptime(s, utc_form, &tm);
+	int64_t t = end ? timegm(&tm) : -1;
 
-	if (!end || *end)
+	/* Neither other ways to write it nor a 30th of February. */
+	if (t < 0 || *end || !streq(utc_text(t), s))
 		return false;
-	*ret = timegm(&tm);
+	*ret = t;
 	return true;
 }

@@ -8,22 +8,13 @@
 
 #include "base/data.h"
 #include "base/file.h"
-#include "config/schema.h"
+#include "config/kinds.h"
+#include "schema/schema.h"
 
 #define AT(member)     .offset = offsetof(struct board, member)
 #define KERNEL(member) .offset = offsetof(struct board_kernel, member)
 
 static const char *const base_names[] = { "raspios", "debian" };
-
-static void base_node(struct loader *l, const struct field *f, const struct yaml_node *n, const char *path, void *dst)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(base_names); i++)
-		if (n->type == YAML_SCALAR && streq(n->text, base_names[i])) {
-			*(const char **)dst = base_names[i];
-			return;
-		}
-	schema_fault(l, n, path, "must be raspios or debian");
-}
 
 static const char *check_line(const char *text)
 {
@@ -33,7 +24,6 @@ static const char *check_line(const char *text)
 	return NULL;
 }
 
-static const struct kind kind_kernel_base = { .name = "raspios or debian", .node = base_node };
 static const struct kind kind_line = { .name = "line", .check = check_line };
 
 static const struct field memory_item = { .kind = &kind_memory };
@@ -41,7 +31,7 @@ static const struct field line_item = { .kind = &kind_line };
 static const struct field word_item = { .kind = &kind_label };
 
 static const struct field kernel_fields[] = {
-	{ .key = "base", .kind = &kind_kernel_base, KERNEL(base), .flags = REQUIRED },
+	{ .key = "base", .kind = &kind_word, KERNEL(base), NAMES(base_names), .flags = REQUIRED },
 	{ .key = "file", .kind = &kind_label, KERNEL(file), .flags = REQUIRED },
 	{ .key = "pageKiB", .kind = &kind_unsigned, KERNEL(page_kib), .flags = REQUIRED },
 	{ .key = "addressBits", .kind = &kind_unsigned, KERNEL(address_bits), .flags = REQUIRED },
@@ -158,18 +148,14 @@ static int unknown_board(const char *name, const char *const *names, size_t n, s
 static int read_board(const char *path, struct board *b, struct err *e)
 {
 	struct faults f = { 0 };
-	struct loader l = { .faults = &f, .dir = path_dir(path) };
-	struct yaml_node *doc;
-	int r = yaml_load(path, &doc, e);
+	struct reading l = { .faults = &f, .dir = path_dir(path) };
+	int r = schema_load(&l, path, board_fields, b, e);
 
-	if (r < 0)
-		return r;
-	schema_read(&l, board_fields, doc, "", b);
-	if (faults_failure(&f, e) < 0)
-		return e->code;
-	if (!b->memory.n || !b->kernels.n)
-		return err_class(e, CLASS_CONFIG, "%s: a board needs a kernel and a size of memory", path);
-	return 0;
+	if (r == 0)
+		r = faults_failure(&f, e);
+	if (r == 0 && (!b->memory.n || !b->kernels.n))
+		r = err_at(e, CLASS_CONFIG, path, 0, 0, "a board needs a kernel and a size of memory");
+	return r;
 }
 
 int board_load(const char *name, const struct board **ret, struct err *e)

@@ -15,7 +15,7 @@
 #include "board/board.h"
 #include "cmd/cmd.h"
 #include "cmd/init.h"
-#include "config/schema.h"
+#include "config/kinds.h"
 #include "config/values.h"
 #include "plan/project.h"
 
@@ -83,7 +83,7 @@ static const char *address_text(uint32_t addr)
 
 static const char *read_kind(const struct kind *kind, const char *text, void *dst)
 {
-	const struct loader l = { .dir = "." };
+	const struct reading l = { .dir = "." };
 
 	return kind_text_fault(kind, &l, text, dst);
 }
@@ -93,7 +93,7 @@ static const char *read_key(struct interview *v, const char *text)
 	static const struct field field = { .key = "key", .kind = &kind_ssh_keys };
 	struct yaml_node *list = yaml_seq();
 	struct faults f = { 0 };
-	struct loader l = { .faults = &f, .dir = "." };
+	struct reading l = { .faults = &f, .dir = "." };
 
 	if (!yaml_is_text(text, strlen(text)))
 		return "the path is not valid UTF-8";

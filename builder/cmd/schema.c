@@ -33,7 +33,8 @@ static int print_status_schema(struct err *e)
 
 static int cmd_schema(const struct cmd_options *o, struct err *e)
 {
-	struct schema_names boards;
+	const char *const *boards;
+	size_t n;
 	int r = cmd_args(o, 0, 0, "schema [--reference | --status]", e);
 
 	if (r < 0)
@@ -41,8 +42,8 @@ static int cmd_schema(const struct cmd_options *o, struct err *e)
 	if (schema_opt.status)
 		return print_status_schema(e);
 	if (!schema_opt.reference) {
-		r = board_names(&boards.v, &boards.n, e);
-		return r < 0 ? r : config_print_schema(&boards, e);
+		r = board_names(&boards, &n, e);
+		return r < 0 ? r : json_print(config_schema(boards, n), e);
 	}
 	config_print_reference();
 	return 0;

@@ -7,10 +7,11 @@
 
 static const char *const issuer_names[] = { "letsencrypt-staging", "letsencrypt-production" };
 
-static void issuers_node(struct loader *l, const struct field *f, const struct yaml_node *n, const char *path,
+static void issuers_node(struct reading *l, const struct field *f, const struct yaml_node *n, const char *path,
 			 void *dst)
 {
-	bool *wanted[] = { &l->config->cert_manager.staging, &l->config->cert_manager.production };
+	struct config *c = l->root;
+	bool *wanted[] = { &c->cert_manager.staging, &c->cert_manager.production };
 
 	if (n->type != YAML_SEQ) {
 		schema_fault(l, n, path, "must be a list, such as [letsencrypt-staging, letsencrypt-production]");
@@ -41,7 +42,7 @@ const struct kind kind_issuers = { .name = "list", .node = issuers_node, .schema
 
 /* ---- dns01 ---- */
 
-static void provider_fault(struct loader *l, const struct yaml_node *n, const char *path, const char *text)
+static void provider_fault(struct reading *l, const struct yaml_node *n, const char *path, const char *text)
 {
 	const char *names[16], *near;
 	struct strbuf all = { 0 };
@@ -58,8 +59,9 @@ static void provider_fault(struct loader *l, const struct yaml_node *n, const ch
 	strbuf_done(&all);
 }
 
-static void read_value(struct loader *l, const struct dns01_key *k, const struct yaml_node *n, const char *path)
+static void read_value(struct reading *l, const struct dns01_key *k, const struct yaml_node *n, const char *path)
 {
+	struct config *c = l->root;
 	struct dns01_value v = { .key = k->key };
 	struct field f = { .key = k->key, .kind = k->kind };
 	size_t before = l->faults->errors;
@@ -72,12 +74,13 @@ static void read_value(struct loader *l, const struct dns01_key *k, const struct
 		schema_read_value(l, &f, n, path, &v.text);
 	}
 	if (l->faults->errors == before)
-		*vec_push(&l->config->cert_manager.dns01) = v;
+		*vec_push(&c->cert_manager.dns01) = v;
 }
 
-static void read_keys(struct loader *l, const struct dns01_provider *p, const struct yaml_node *n, const char *path)
+static void read_keys(struct reading *l, const struct dns01_provider *p, const struct yaml_node *n, const char *path)
 {
 	const char *names[16] = { "provider" };
+	struct config *c = l->root;
 	size_t count = 1;
 
 	for (const struct dns01_key *k = p->keys; k->key; k++)
@@ -91,15 +94,15 @@ static void read_keys(struct loader *l, const struct dns01_provider *p, const st
 		else if (k->required)
 			schema_fault(l, n, path, "'%s' is missing: %s, such as %s", k->key, k->help, k->example);
 		else if (k->def)
-			*vec_push(&l->config->cert_manager.dns01) = (struct dns01_value){ .key = k->key,
-											  .text = k->def };
+			*vec_push(&c->cert_manager.dns01) = (struct dns01_value){ .key = k->key, .text = k->def };
 	}
 }
 
-static void dns01_node(struct loader *l, const struct field *f, const struct yaml_node *n, const char *path, void *dst)
+static void dns01_node(struct reading *l, const struct field *f, const struct yaml_node *n, const char *path, void *dst)
 {
 	const struct yaml_node *name = yaml_get(n, "provider");
 	const struct dns01_provider *p;
+	struct config *c = l->root;
 
 	if (n->type != YAML_MAP || !name || name->type != YAML_SCALAR) {
 		provider_fault(l, name ? name : n, schema_path(path, "provider"), NULL);
@@ -110,7 +113,7 @@ static void dns01_node(struct loader *l, const struct field *f, const struct yam
 		provider_fault(l, name, schema_path(path, "provider"), name->text);
 		return;
 	}
-	l->config->cert_manager.provider = p->name;
+	c->cert_manager.provider = p->name;
 	read_keys(l, p, n, path);
 }
 
@@ -123,12 +126,12 @@ static json_t *provider_schema(const struct dns01_provider *p)
 		struct field f = { .key = k->key, .kind = k->text_path ? k->kind : &kind_secret, .help = k->help };
 		json_t *property = json_object();
 
-		config_schema_of(&f, property);
+		schema_json_value(&f, property);
 		if (k->text_path && k->secret_path) {
 			json_t *secret = json_object();
 
 			f.kind = &kind_secret;
-			config_schema_of(&f, secret);
+			schema_json_value(&f, secret);
 			property = json_pack("{s:[o, o]}", "anyOf", property, secret);
 		}
 		json_object_set_new(properties, k->key, property);

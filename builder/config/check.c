@@ -17,12 +17,13 @@ static const char *node_key(const struct config *c, const struct node_config *n,
 }
 
 /* It stands there, right or wrong, under its name or one like it. */
-static bool config_is_given(const struct config *c, const char *key)
+static bool config_is_given(const struct check *x, const char *key)
 {
+	const struct config *c = x->config;
 	const char *last = strrchr(key, '.');
 	const struct yaml_node *parent = last ? config_node(c, arena_strndup(key, (size_t)(last - key))) : c->doc;
 
-	return yaml_get(parent, last ? last + 1 : key) || config_key_meant(c, key);
+	return yaml_get(parent, last ? last + 1 : key) || faults_key_meant(x->faults, key);
 }
 
 static const char *pool_key(const struct config *c, const struct pool *p)
@@ -89,7 +90,7 @@ static void check_first_server(const struct check *x)
 	if (!first || c->nodes.n < 2 || first->address.set || c->cluster.endpoint)
 		return;
 	/* An address that cannot be used has its own fault. */
-	if (config_is_given(c, node_key(c, first, "address")) || config_is_given(c, "cluster.endpoint"))
+	if (config_is_given(x, node_key(c, first, "address")) || config_is_given(x, "cluster.endpoint"))
 		return;
 	fault_key(x->faults, c, node_key(c, first, "name"),
 		  "nodes[%zu]: the first server is on DHCP, so the other nodes would not know where to join; give it "
@@ -302,14 +303,15 @@ static void check_static_needs(const struct check *x)
 		n++;
 	if (n == c->nodes.v + c->nodes.n)
 		return;
-	if (!c->network.gateway && !config_is_given(c, "network.gateway"))
+	if (!c->network.gateway && !config_is_given(x, "network.gateway"))
 		fault_key(x->faults, c, "network",
 			  "network.gateway is missing: %s has a static address and would have no way to the internet; "
 			  "K3s does not "
 			  "start without a default route",
 			  str_or(n->name, "a node"));
 	/* What is there but wrong has its own fault. */
-	if (!c->network.nameservers.n && !(servers && (servers->count || servers->type != YAML_SEQ)))
+	if (!c->network.nameservers.n && !(servers && (servers->count || servers->type != YAML_SEQ)) &&
+	    !faults_key_meant(x->faults, "network.nameservers"))
 		fault_key(x->faults, c, "network",
 			  "network.nameservers is missing: %s has a static address and would resolve no name; your "
 			  "router's address "
@@ -352,7 +354,7 @@ static void check_dhcp_range_given(const struct check *x)
 
 	vec_foreach (n, &c->nodes)
 		fixed |= n->address.set;
-	if (fixed && !config_is_given(c, "network.dhcpRange"))
+	if (fixed && !config_is_given(x, "network.dhcpRange"))
 		note_key(x->faults, c, "network",
 			 "network.dhcpRange is not given: nobody can tell whether your router hands out addresses of "
 			 "nodes or pools; its web page shows the range, FIRST-LAST");
@@ -488,7 +490,7 @@ static void check_pools(const struct check *x)
 {
 	const struct config *c = x->config;
 
-	if (c->lb.pools.n && !c->network.subnet.set && !config_is_given(c, "network.subnet"))
+	if (c->lb.pools.n && !c->network.subnet.set && !config_is_given(x, "network.subnet"))
 		fault_key(x->faults, c, "loadBalancer.pools",
 			  "loadBalancer.pools: a pool must be part of your LAN; say which one in network.subnet");
 	vec_foreach (p, &c->lb.pools)

@@ -4,14 +4,15 @@
  * Schema and the reference page. Everything lives on the arena of the run; strings are never NULL unless said so.
  *
  * Faults are collected, not thrown: one run names every fault of the file with file:line:col, cause and cure.
- * Facts: DESIGN 4 of the project; limits of names by RFC 1123.
+ * Limits of names are those of RFC 1123.
  */
 #ifndef CONFIG_CONFIG_H
 #define CONFIG_CONFIG_H
 
 #include "base/err.h"
+#include "base/json.h"
 #include "base/util.h"
-#include "yaml/yaml.h"
+#include "schema/faults.h"
 
 #define IPV4_TEXT 16
 
@@ -104,9 +105,6 @@ struct config {
 	bool is_default;  /* nobody named a file and there is none: it is the shipped default */
 	const char *text; /* what was read */
 	size_t text_n;
-	/* Keys that are there under a wrong name, "network.gateway": their own fault says so, none says that they are
-	 * missing. */
-	VEC(const char *) meant_keys;
 	const struct yaml_node *doc;
 
 	struct {
@@ -165,40 +163,9 @@ struct config {
 	VEC(struct node_config) nodes;
 };
 
-/* Every fault found so far. Notes do not make a configuration invalid. */
-struct fault {
-	const char *file;
-	unsigned line, col; /* 0 = the file as a whole */
-	bool note;
-	char *msg;
-};
-struct faults {
-	VEC(struct fault) list;
-	size_t errors;
-};
-/* At a node of a document (NULL = no position). */
-void fault_at(struct faults *f, const struct yaml_node *where, const char *fmt, ...) _printf_(3, 4);
 /* At the position of "nodes[1].address" in the config, else at its nearest parent that is there. */
 void fault_key(struct faults *f, const struct config *c, const char *key, const char *fmt, ...) _printf_(4, 5);
 void note_key(struct faults *f, const struct config *c, const char *key, const char *fmt, ...) _printf_(4, 5);
-void note_at(struct faults *f, const struct yaml_node *where, const char *fmt, ...) _printf_(3, 4);
-/* Something was said about this place already: an error, or with NOTES_TOO anything. */
-bool faults_at(const struct faults *f, const struct yaml_node *where, bool notes_too);
-/* To stderr as "file:line:col: error: message" (or "note:"), sorted by position, each with the line it is about below.
- */
-void faults_print(const struct faults *f);
-/* KEY is not there but meant by another (C may be NULL). */
-bool config_key_meant(const struct config *c, const char *key);
-/* What cannot be read at all ends a load with one message; here it is a fault like the others. */
-void faults_add_failure(struct faults *f, const struct err *e);
-/* For loads that end with the first of their errors, in the order of the file: 0, or class CONFIG. */
-int faults_failure(const struct faults *f, struct err *e);
-/* The line that a message is about, once the message was printed. */
-void faults_print_source(const struct err *e);
-/* In that order, NULL at the end, on the arena. */
-const struct fault **faults_sorted(const struct faults *f);
-/* 0, or class CONFIG with "N faults in FILE" when there is any error. */
-int faults_verdict(const struct faults *f, const char *path, struct err *e);
 
 /* Reads PATH ("-": standard input; NULL: `cluster.yaml` when there is one, else, with a line that says so, the shipped
  * single-node default) and checks all that one key can tell. Negative only when the file cannot be read or is no YAML
@@ -249,13 +216,9 @@ void config_check(const struct config *c, const struct cluster_versions *v, stru
 /* Whether what the references to secrets lead to is there; no command is run. */
 void config_check_secrets(const struct config *c, struct faults *f);
 
-/* JSON Schema (draft 2020-12) of cluster.yaml with the names of all boards, and the reference page in Markdown, from
- * the table. */
-struct schema_names {
-	const char *const *v;
-	size_t n;
-};
-int config_print_schema(const struct schema_names *boards, struct err *e);
+/* JSON Schema of cluster.yaml with the names of all boards; the caller's. */
+json_t *config_schema(const char *const *boards, size_t n);
+/* The reference page in Markdown. */
 void config_print_reference(void);
 
 #endif

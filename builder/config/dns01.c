@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/dns01.h"
 
-#include "config/schema.h"
+#include "config/kinds.h"
 
 static const char uuid_words[] = "an id such as 01234567-89ab-cdef-0123-456789abcdef";
 static const struct kind kind_uuid = {

@@ -2,13 +2,13 @@
 /* Every key of cluster.yaml, once. */
 #include <stddef.h>
 
-#include "config/schema.h"
+#include "config/config.h"
+#include "config/kinds.h"
 
 #define AT(member)     .offset = offsetof(struct config, member)
 #define NODE(member)   .offset = offsetof(struct node_config, member)
 #define POOL(member)   .offset = offsetof(struct pool, member)
 #define MIRROR(member) .offset = offsetof(struct mirror, member)
-#define NAMES(list)    .names = list, .names_count = ARRAY_SIZE(list)
 
 const char *const role_names[ROLE_COUNT] = { "control-plane", "worker" };
 static const char *const datastore_names[DATASTORE_COUNT] = { "auto", "sqlite", "etcd" };
@@ -393,7 +393,7 @@ static const struct field node_fields[] = {
 
 const struct field config_fields[] = {
 	{ .key = "apiVersion",
-	  .kind = &kind_api_version,
+	  .kind = &kind_constant,
 	  .flags = REQUIRED,
 	  NAMES(api_versions),
 	  .help = "the version of this file's form: pibuild/v1",

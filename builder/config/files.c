@@ -10,7 +10,7 @@
 #include "base/codec.h"
 #include "base/file.h"
 #include "config/internal.h"
-#include "config/source.h"
+#include "schema/source.h"
 #include "config/values.h"
 
 const char *config_expand_path(const char *dir, const char *text)
@@ -57,7 +57,7 @@ bool config_base_named(const char *base)
 	return false;
 }
 
-static const char *parse_base(const struct loader *l, const char *text, void *dst)
+static const char *parse_base(const struct reading *l, const char *text, void *dst)
 {
 	const char **base = dst, *near;
 
@@ -85,9 +85,10 @@ const struct kind kind_base = {
 
 /* ---- cilium.valuesFile, mirrors[].caFile ---- */
 
-static const char *parse_values_file(const struct loader *l, const char *text, void *dst)
+static const char *parse_values_file(const struct reading *l, const char *text, void *dst)
 {
 	const char *path = config_expand_path(l->dir, text), *why = file_fault(path);
+	struct config *c = l->root;
 	struct yaml_node *values;
 	struct err e = { 0 };
 	const char *yaml;
@@ -103,11 +104,11 @@ static const char *parse_values_file(const struct loader *l, const char *text, v
 	if (values->type != YAML_MAP)
 		return "the file must hold Helm values: a map of keys";
 	*(const char **)dst = path;
-	l->config->cilium.values = values;
+	c->cilium.values = values;
 	return NULL;
 }
 
-static const char *parse_ca_file(const struct loader *l, const char *text, void *dst)
+static const char *parse_ca_file(const struct reading *l, const char *text, void *dst)
 {
 	const char *path = config_expand_path(l->dir, text), *why = file_fault(path);
 	_cleanup_free_ char *pem = NULL;
@@ -127,7 +128,7 @@ static const char *parse_ca_file(const struct loader *l, const char *text, void 
 	return NULL;
 }
 
-static const char *parse_key_file(const struct loader *l, const char *text, void *dst)
+static const char *parse_key_file(const struct reading *l, const char *text, void *dst)
 {
 	const char *path = config_expand_path(l->dir, text), *why = file_fault(path);
 	_cleanup_free_ char *key = NULL;
@@ -250,7 +251,7 @@ const char *config_read_keys(const char *path, struct key_list *keys)
 	return keys->n == before ? arena_printf("%s holds no key", path) : NULL;
 }
 
-static void key_item(struct loader *l, const struct yaml_node *n, const char *path, struct key_list *keys)
+static void key_item(struct reading *l, const struct yaml_node *n, const char *path, struct key_list *keys)
 {
 	const struct yaml_node *file = yaml_get(n, "file");
 	static const char *const names[] = { "file" };
@@ -275,7 +276,7 @@ static void key_item(struct loader *l, const struct yaml_node *n, const char *pa
 	}
 }
 
-static void ssh_keys_node(struct loader *l, const struct field *f, const struct yaml_node *n, const char *path,
+static void ssh_keys_node(struct reading *l, const struct field *f, const struct yaml_node *n, const char *path,
 			  void *dst)
 {
 	struct key_list keys = { 0 };
@@ -310,7 +311,7 @@ const struct kind kind_ssh_keys = { .name = "list of keys", .node = ssh_keys_nod
 
 #define SECRET_FORMS "{env: NAME}, {file: PATH} or {command: [PROGRAM, ARGUMENT]}"
 
-static const char *secret_env(const struct loader *l, const struct yaml_node *n, struct secret_ref *ref)
+static const char *secret_env(const struct reading *l, const struct yaml_node *n, struct secret_ref *ref)
 {
 	if (n->type != YAML_SCALAR || !n->n ||
 	    strspn(n->text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -322,7 +323,7 @@ static const char *secret_env(const struct loader *l, const struct yaml_node *n,
 	return NULL;
 }
 
-static const char *secret_file(const struct loader *l, const struct yaml_node *n, struct secret_ref *ref)
+static const char *secret_file(const struct reading *l, const struct yaml_node *n, struct secret_ref *ref)
 {
 	if (n->type != YAML_SCALAR || !n->n)
 		return "file takes the path of a file that holds nothing but the secret";
@@ -331,7 +332,7 @@ static const char *secret_file(const struct loader *l, const struct yaml_node *n
 	return NULL;
 }
 
-static const char *secret_command(const struct loader *l, const struct yaml_node *n, struct secret_ref *ref)
+static const char *secret_command(const struct reading *l, const struct yaml_node *n, struct secret_ref *ref)
 {
 	VEC(const char *) argv = { 0 };
 	bool ok = n->type == YAML_SEQ && n->count > 0;
@@ -353,11 +354,12 @@ static const char *secret_command(const struct loader *l, const struct yaml_node
 	return NULL;
 }
 
-static void secret_node(struct loader *l, const struct field *f, const struct yaml_node *n, const char *path, void *dst)
+static void secret_node(struct reading *l, const struct field *f, const struct yaml_node *n, const char *path,
+			void *dst)
 {
 	static const struct {
 		const char *key;
-		const char *(*read)(const struct loader *l, const struct yaml_node *n, struct secret_ref *ref);
+		const char *(*read)(const struct reading *l, const struct yaml_node *n, struct secret_ref *ref);
 	} forms[] = { { "env", secret_env }, { "file", secret_file }, { "command", secret_command } };
 	struct secret_ref ref = { 0 };
 	const char *why = NULL;
@@ -400,7 +402,7 @@ static void secret_schema(const struct field *f, json_t *out)
 
 const struct kind kind_secret = { .name = "secret", .node = secret_node, .schema = secret_schema, .secret = true };
 
-static void passphrase_node(struct loader *l, const struct field *f, const struct yaml_node *n, const char *path,
+static void passphrase_node(struct reading *l, const struct field *f, const struct yaml_node *n, const char *path,
 			    void *dst)
 {
 	secret_node(l, f, n, path, dst);

@@ -3,7 +3,8 @@
 #ifndef CONFIG_INTERNAL_H
 #define CONFIG_INTERNAL_H
 
-#include "config/schema.h"
+#include "config/config.h"
+#include "config/kinds.h"
 
 /* Absolute path of TEXT as written in a file of DIR; "~/" is the home folder. */
 const char *config_expand_path(const char *dir, const char *text);
@@ -22,7 +23,5 @@ struct config_place {
 /* PATH as in config_load(). Class CONFIG, with the file's name, when there is no cluster.yaml but something that is
  * evidently meant to be it: beside, or in a folder above up to the repository, home or file system. */
 int config_locate(const char *path, struct config_place *ret, struct err *e);
-
-void config_schema_of(const struct field *f, json_t *out);
 
 #endif

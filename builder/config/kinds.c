@@ -3,7 +3,7 @@
 #include <errno.h>
 
 #include "config/internal.h"
-#include "config/schema.h"
+#include "config/kinds.h"
 #include "config/values.h"
 
 /* ---- text ---- */
@@ -183,11 +183,6 @@ const struct kind kind_url_prefix = {
 	.pattern = "^https://[A-Za-z0-9.-]+(:[0-9]{1,5})?/([A-Za-z0-9._~%!$&'()*+,;=:/-]*/)?$",
 	.words = "give an https:// address that ends in '/', without user name, '?' or '#'",
 };
-const struct kind kind_sha256 = {
-	.name = "SHA-256",
-	.pattern = "^[0-9a-f]{64}$",
-	.words = "give 64 hexadecimal digits in lower case, as sha256sum prints them",
-};
 const struct kind kind_crypt = {
 	.name = "password hash",
 	.pattern = "^[$](6[$](rounds=[0-9]+[$])?[./A-Za-z0-9]{1,16}[$][./A-Za-z0-9]{86}|"
@@ -204,12 +199,6 @@ const struct kind kind_board = {
 	.editor_pattern = "^[a-z0-9]{1,32}$",
 	.check = check_board, /* names are looked up with the boards */
 };
-const struct kind kind_label = {
-	.name = "text without blanks",
-	.pattern = "^[!-~]{1,253}$",
-	.words = "use printable characters without blanks",
-};
-
 #define SEMVER "[0-9]+[.][0-9]+[.][0-9]+"
 #define PRE    "(-[0-9A-Za-z.-]+)?"
 const struct kind kind_version_k3s = {
@@ -340,7 +329,7 @@ static const char *range_fault(const char *text)
 	return address_fault(text, words);
 }
 
-static const char *parse_ip(const struct loader *l, const char *text, void *dst)
+static const char *parse_ip(const struct reading *l, const char *text, void *dst)
 {
 	struct cidr net;
 	uint32_t addr;
@@ -356,7 +345,7 @@ static const char *parse_ip(const struct loader *l, const char *text, void *dst)
 	return NULL;
 }
 
-static const char *parse_network(const struct loader *l, const char *text, void *dst)
+static const char *parse_network(const struct reading *l, const char *text, void *dst)
 {
 	struct cidr c;
 
@@ -372,7 +361,7 @@ static const char *parse_network(const struct loader *l, const char *text, void 
 	return NULL;
 }
 
-static const char *parse_address(const struct loader *l, const char *text, void *dst)
+static const char *parse_address(const struct reading *l, const char *text, void *dst)
 {
 	struct cidr c;
 
@@ -391,7 +380,7 @@ static const char *parse_address(const struct loader *l, const char *text, void 
 	return NULL;
 }
 
-static const char *parse_range(const struct loader *l, const char *text, void *dst)
+static const char *parse_range(const struct reading *l, const char *text, void *dst)
 {
 	struct ip_range r;
 
@@ -403,12 +392,12 @@ static const char *parse_range(const struct loader *l, const char *text, void *d
 	return NULL;
 }
 
-static const char *parse_memory(const struct loader *l, const char *text, void *dst)
+static const char *parse_memory(const struct reading *l, const char *text, void *dst)
 {
 	return value_memory(text, dst) < 0 ? "give a size such as 512MiB or 4GiB" : NULL;
 }
 
-static const char *parse_vlan(const struct loader *l, const char *text, void *dst)
+static const char *parse_vlan(const struct reading *l, const char *text, void *dst)
 {
 	unsigned v;
 
@@ -418,22 +407,11 @@ static const char *parse_vlan(const struct loader *l, const char *text, void *ds
 	return NULL;
 }
 
-static const char *parse_unsigned(const struct loader *l, const char *text, void *dst)
-{
-	return value_unsigned(text, dst) < 0 ? "give a whole number" : NULL;
-}
-
 static void vlan_schema(const struct field *f, json_t *out)
 {
 	json_object_set_new(out, "type", json_string("integer"));
 	json_object_set_new(out, "minimum", json_integer(1));
 	json_object_set_new(out, "maximum", json_integer(4094));
-}
-
-static void unsigned_schema(const struct field *f, json_t *out)
-{
-	json_object_set_new(out, "type", json_string("integer"));
-	json_object_set_new(out, "minimum", json_integer(0));
 }
 
 /* What parse_*() take but for what needs arithmetic, such as bits of a host in a network. */
@@ -471,125 +449,22 @@ const struct kind kind_memory = {
 	.editor_pattern = "^[1-9][0-9]{0,6}[MG]i?B$",
 	.parse = parse_memory,
 };
-const struct kind kind_vlan = { .name = "1 to 4094", .parse = parse_vlan, .schema = vlan_schema };
-const struct kind kind_unsigned = { .name = "number", .parse = parse_unsigned, .schema = unsigned_schema };
+const struct kind kind_vlan = { .name = "1 to 4094", .parse = parse_vlan, .schema = vlan_schema, .number = true };
 
-/* ---- words out of a list ---- */
-
-static const char *join(const char *const *names, size_t n)
-{
-	struct strbuf b = { 0 };
-	char *s;
-
-	for (size_t i = 0; i < n; i++)
-		strbuf_addf(&b, "%s%s", i == 0 ? "" : i + 1 == n ? " or " : ", ", names[i]);
-	s = arena_strdup(str_or(b.s, ""));
-	strbuf_done(&b);
-	return s;
-}
-
-static unsigned find_choice(const struct field *f, const struct yaml_node *n)
-{
-	unsigned i = 0;
-
-	while (i < f->names_count && !(n->type == YAML_SCALAR && streq(n->text, f->names[i])))
-		i++;
-	return i;
-}
-
-/* What K3s, Kubernetes and others say for one of our words. */
-static const char *choice_meant(const struct field *f, const char *text)
-{
-	static const struct {
-		const char *written, *meant;
-	} words[] = {
-		{ "server", "control-plane" },
-		{ "master", "control-plane" },
-		{ "controlplane", "control-plane" },
-		{ "control_plane", "control-plane" },
-		{ "control plane", "control-plane" },
-		{ "manager", "control-plane" },
-		{ "agent", "worker" },
-		{ "node", "worker" },
-		{ "workers", "worker" },
-		{ "slave", "worker" },
-		{ "minion", "worker" },
-		{ "embedded", "etcd" },
-		{ "sqlite3", "sqlite" },
-		{ "kine", "sqlite" },
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
-		for (size_t k = 0; strcasecmp(text, words[i].written) == 0 && k < f->names_count; k++)
-			if (streq(words[i].meant, f->names[k]))
-				return f->names[k];
-	return nearest_word(text, f->names, f->names_count);
-}
-
-/* A wrong word gives the enum's COUNT, which later checks take for "not known". */
-static void choice_node(struct loader *l, const struct field *f, const struct yaml_node *n, const char *path, void *dst)
-{
-	unsigned v = find_choice(f, n);
-	const char *meant;
-
-	memcpy(dst, &v, sizeof(v)); /* any enum of ours */
-	if (v < f->names_count)
-		return;
-	if (n->type != YAML_SCALAR || schema_is_null(n)) {
-		schema_fault(l, n, path, "%s %s", n->type == YAML_SCALAR ? "has no value: it must be" : "must be",
-			     join(f->names, f->names_count));
-		return;
-	}
-	meant = choice_meant(f, n->text);
-	if (meant)
-		schema_fault(l, n, path, "'%s' cannot be used: write '%s' (it must be %s)", n->text, meant,
-			     join(f->names, f->names_count));
-	else
-		schema_fault(l, n, path, "'%s' cannot be used: it must be %s", n->text, join(f->names, f->names_count));
-}
-
-static void choice_schema(const struct field *f, json_t *out)
-{
-	json_t *names = json_array();
-
-	for (size_t i = 0; i < f->names_count; i++)
-		json_array_append_new(names, json_string(f->names[i]));
-	json_object_set_new(out, "enum", names);
-}
+/* ---- auto, true or false ---- */
 
 static bool is_plain(const struct yaml_node *n, const char *word)
 {
 	return n->type == YAML_SCALAR && n->plain && streq(n->text, word);
 }
 
-static const char *bool_words(const struct yaml_node *n)
-{
-	if (n->type != YAML_SCALAR)
-		return "must be true or false";
-	return n->plain ? arena_printf("'%s' is no boolean here; write true or false", n->text)
-			: "must be true or false, without quotes";
-}
-
-static void bool_node(struct loader *l, const struct field *f, const struct yaml_node *n, const char *path, void *dst)
-{
-	if (is_plain(n, "true") || is_plain(n, "false"))
-		*(bool *)dst = is_plain(n, "true");
-	else
-		schema_fault(l, n, path, "%s", bool_words(n));
-}
-
-static void bool_schema(const struct field *f, json_t *out)
-{
-	json_object_set_new(out, "type", json_string("boolean"));
-}
-
-static void tristate_node(struct loader *l, const struct field *f, const struct yaml_node *n, const char *path,
+static void tristate_node(struct reading *l, const struct field *f, const struct yaml_node *n, const char *path,
 			  void *dst)
 {
 	enum tristate v = is_plain(n, "true") ? STATE_ON : is_plain(n, "false") ? STATE_OFF : STATE_AUTO;
 
 	if (v == STATE_AUTO && !(n->type == YAML_SCALAR && streq(n->text, "auto")))
-		schema_fault(l, n, path, "%s, or auto", bool_words(n));
+		schema_fault(l, n, path, "%s, or auto", kind_bool_words(n));
 	else
 		*(enum tristate *)dst = v;
 }
@@ -599,21 +474,11 @@ static void tristate_schema(const struct field *f, json_t *out)
 	json_object_set_new(out, "enum", json_pack("[s, b, b]", "auto", 1, 0));
 }
 
-static void api_version_node(struct loader *l, const struct field *f, const struct yaml_node *n, const char *path,
-			     void *dst)
-{
-	if (n->type != YAML_SCALAR || !streq(n->text, f->names[0]))
-		schema_fault(l, n, path, "must be %s: another program or another version wrote this file", f->names[0]);
-}
-
-const struct kind kind_choice = { .name = "choice", .node = choice_node, .schema = choice_schema };
-const struct kind kind_bool = { .name = "true or false", .node = bool_node, .schema = bool_schema };
 const struct kind kind_tristate = { .name = "auto, true or false", .node = tristate_node, .schema = tristate_schema };
-const struct kind kind_api_version = { .name = "constant", .node = api_version_node, .schema = choice_schema };
 
 /* ---- versions: one pin per key that is there ---- */
 
-static void versions_node(struct loader *l, const struct field *f, const struct yaml_node *n, const char *path,
+static void versions_node(struct reading *l, const struct field *f, const struct yaml_node *n, const char *path,
 			  void *dst)
 {
 	VEC(struct version_pin) *pins = dst;

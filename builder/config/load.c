@@ -2,7 +2,7 @@
 /* From a file to struct config: what is given, and what follows from it. */
 #include "base/log.h"
 #include "config/internal.h"
-#include "config/source.h"
+#include "schema/source.h"
 
 const struct node_config *config_first_server(const struct config *c)
 {
@@ -19,14 +19,6 @@ unsigned config_count_role(const struct config *c, enum role role)
 	vec_foreach (n, &c->nodes)
 		count += n->role == role;
 	return count;
-}
-
-bool config_key_meant(const struct config *c, const char *key)
-{
-	for (size_t i = 0; c && i < c->meant_keys.n; i++)
-		if (streq(c->meant_keys.v[i], key))
-			return true;
-	return false;
 }
 
 bool config_uses_etcd(const struct config *c)
@@ -52,6 +44,64 @@ const char *config_lan_interface(const struct config *c)
 	if (!c->network.vlan)
 		return c->network.interface;
 	return arena_printf("%s.%u", c->network.interface, c->network.vlan);
+}
+
+/* ---- places by key ---- */
+
+/* One step of "nodes[1].address" from N; *KEY moves behind it. NULL when it is not there. */
+static const struct yaml_node *config_step(const struct yaml_node *n, const char **key)
+{
+	size_t len, index;
+
+	if (**key == '[') {
+		index = strtoul(*key + 1, NULL, 10);
+		*key += strcspn(*key, "]");
+		*key += **key == ']';
+		return n->type == YAML_SEQ && index < n->count ? n->items[index] : NULL;
+	}
+	*key += **key == '.';
+	len = strcspn(*key, ".[");
+	n = yaml_get(n, arena_strndup(*key, len));
+	*key += len;
+	return n;
+}
+
+const struct yaml_node *config_node(const struct config *c, const char *key)
+{
+	const struct yaml_node *n = c->doc, *next;
+
+	while (n && *key && (next = config_step(n, &key)))
+		n = next;
+	return n;
+}
+
+/* A config that was not read has no place but its name. */
+static struct yaml_node config_place_of(const struct config *c, const char *key)
+{
+	const struct yaml_node *n = config_node(c, key);
+
+	return n && n->file ? *n
+			    : (struct yaml_node){ .file = c->path, .line = n ? n->line : 0, .col = n ? n->col : 0 };
+}
+
+void fault_key(struct faults *f, const struct config *c, const char *key, const char *fmt, ...)
+{
+	const struct yaml_node where = config_place_of(c, key);
+	va_list ap;
+
+	va_start(ap, fmt);
+	fault_add(f, &where, false, fmt, ap);
+	va_end(ap);
+}
+
+void note_key(struct faults *f, const struct config *c, const char *key, const char *fmt, ...)
+{
+	const struct yaml_node where = config_place_of(c, key);
+	va_list ap;
+
+	va_start(ap, fmt);
+	fault_add(f, &where, true, fmt, ap);
+	va_end(ap);
 }
 
 /* ---- what follows from what is given ---- */
@@ -92,7 +142,7 @@ static int config_read_text(struct config *c, const struct config_place *place, 
 int config_load(const char *path, struct config **ret, struct faults *f, struct err *e)
 {
 	struct config *c = arena_new(struct config);
-	struct loader l = { .faults = f, .config = c };
+	struct reading l = { .faults = f, .root = c, .top = config_fields };
 	struct config_place place;
 	struct yaml_node *doc;
 	int r = config_locate(path, &place, e);
@@ -128,7 +178,7 @@ int config_add_env_mirrors(struct config *c, struct err *e)
 	const char *text = getenv("PIBUILD_MIRRORS");
 	const struct field *field = config_fields;
 	struct faults f = { 0 };
-	struct loader l = { .faults = &f, .dir = ".", .config = c };
+	struct reading l = { .faults = &f, .dir = ".", .root = c };
 	typeof(c->mirrors) list = { 0 };
 	struct yaml_node *doc;
 	int r;

@@ -5,106 +5,20 @@
 
 /* ---- JSON Schema ---- */
 
-static json_t *object_of(const struct field *table)
+json_t *config_schema(const char *const *boards, size_t n)
 {
-	json_t *properties = json_object(), *required = json_array();
+	json_t *schema = schema_json_file(config_fields, "cluster", "pibuild cluster.yaml",
+					  "A K3s cluster of Raspberry Pis, built into SD card images by pibuild");
+	json_t *node = json_object_get(json_object_get(json_object_get(schema, "properties"), "nodes"), "items");
+	json_t *board = json_object_get(json_object_get(node, "properties"), "board"), *names = json_array();
 
-	for (const struct field *f = table; f->key; f++) {
-		json_t *property = json_object();
-
-		config_schema_of(f, property);
-		json_object_set_new(properties, f->key, property);
-		if (f->flags & REQUIRED)
-			json_array_append_new(required, json_string(f->key));
-	}
-	return json_pack("{s:s, s:o, s:o, s:b}", "type", "object", "properties", properties, "required", required,
-			 "additionalProperties", 0);
-}
-
-static json_t *default_of(const struct field *f)
-{
-	if (f->kind == &kind_bool)
-		return json_boolean(streq(f->def, "true"));
-	return json_string(f->def);
-}
-
-static void text_schema(const struct field *f, json_t *out)
-{
-	const struct kind *k = f->kind;
-	const char *pattern = k->editor_pattern ? k->editor_pattern : k->pattern;
-
-	json_object_set_new(out, "type", json_string("string"));
-	json_object_set_new(out, "title", json_string(k->name));
-	if (pattern)
-		json_object_set_new(out, "pattern", json_string(pattern));
-	else
-		json_object_set_new(out, "minLength", json_integer(1));
-	if (pattern && k->words) /* of VS Code and the YAML language server; others pass over it */
-		json_object_set_new(out, "patternErrorMessage", json_string(k->words));
-}
-
-/* "cilium:" with nothing below is a map of defaults. */
-static void map_schema(const struct field *f, json_t *out)
-{
-	json_t *map = object_of(f->sub);
-
-	json_object_update_missing(out, map);
-	json_decref(map);
-	if (!(f->flags & REQUIRED))
-		json_object_set_new(out, "type", json_pack("[s, s]", "object", "null"));
-}
-
-static void list_schema(const struct field *f, json_t *out)
-{
-	json_t *items = f->sub ? object_of(f->sub) : json_object();
-
-	if (!f->sub)
-		config_schema_of(f->item, items);
-	json_object_set_new(out, "type", json_string("array"));
-	json_object_set_new(out, "items", items);
-	if (f->flags & REQUIRED)
-		json_object_set_new(out, "minItems", json_integer(1));
-}
-
-static const struct schema_names *board_list;
-
-void config_schema_of(const struct field *f, json_t *out)
-{
-	json_t *names;
-
-	if (f->help)
-		json_object_set_new(out, "description", json_string(f->help));
-	if (f->def)
-		json_object_set_new(out, "default", default_of(f));
-	if (f->kind->schema) {
-		f->kind->schema(f, out);
-	} else if (f->kind == &kind_list) {
-		list_schema(f, out);
-	} else if (f->sub) {
-		map_schema(f, out);
-	} else if (f->kind == &kind_board && board_list) {
-		names = json_array();
-		for (size_t i = 0; i < board_list->n; i++)
-			json_array_append_new(names, json_string(board_list->v[i]));
-		json_object_set_new(out, "title", json_string(f->kind->name));
-		json_object_set_new(out, "enum", names);
-	} else {
-		text_schema(f, out);
-	}
-}
-
-int config_print_schema(const struct schema_names *boards, struct err *e)
-{
-	json_t *schema, *root;
-
-	board_list = boards;
-	schema = json_pack("{s:s, s:s, s:s, s:s}", "$schema", "https://json-schema.org/draft/2020-12/schema", "$id",
-			   "urn:pibuild:v1:cluster", "title", "pibuild cluster.yaml", "description",
-			   "A K3s cluster of Raspberry Pis, built into SD card images by pibuild");
-	root = object_of(config_fields);
-	json_object_update(schema, root);
-	json_decref(root);
-	return json_print(schema, e);
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(names, json_string(boards[i]));
+	json_object_del(board, "type");
+	json_object_del(board, "pattern");
+	json_object_del(board, "patternErrorMessage");
+	json_object_set_new(board, "enum", names);
+	return schema;
 }
 
 /* ---- reference page ---- */

@@ -14,7 +14,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "config/config.h"
-#include "config/schema.h"
+#include "schema/schema.h"
 #include "disk/disk.h"
 #include "fs/fs.h"
 #include "status/report.h"

@@ -9,7 +9,7 @@
 #include "config/address_plan.h"
 #include "config/compat.h"
 #include "config/dns01.h"
-#include "config/schema.h"
+#include "config/kinds.h"
 #include "config/values.h"
 
 #include "check.h"
@@ -121,7 +121,7 @@ static void test_kinds(void)
 		CASE(arena_printf("%s: row %zu of the table is %s", kind_rows[i].kind->name, i,
 				  kind_rows[i].good ? "taken" : "refused"))
 		{
-			struct loader l = { .dir = path };
+			struct reading l = { .dir = path };
 			const char *why = kind_text_fault(kind_rows[i].kind, &l, kind_rows[i].text, NULL);
 
 			CHECK_STR(why ? "refused" : "taken", kind_rows[i].good ? "taken" : "refused");
@@ -316,7 +316,7 @@ static const char *value_fault(const struct field *f, const char *text)
 {
 	static char dst[256] __attribute__((aligned(16)));
 	struct faults faults = { 0 };
-	struct loader l = { .faults = &faults, .dir = "/", .config = &scratch };
+	struct reading l = { .faults = &faults, .dir = "/", .root = &scratch };
 	struct yaml_node *n;
 	struct err e = { 0 };
 
@@ -384,7 +384,7 @@ static void test_catalogue_versions(void)
 		for (size_t i = 0; i < versions->count; i++, f += f->key != NULL) {
 			CHECK_STR(str_or(f->key, "end"), versions->keys[i]->text);
 			CHECK(f->key &&
-			      !kind_text_fault(f->kind, &(struct loader){ 0 }, versions->items[i]->text, NULL));
+			      !kind_text_fault(f->kind, &(struct reading){ 0 }, versions->items[i]->text, NULL));
 		}
 		CHECK(!f->key);
 	}

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reading a map by a table of fields. */
-#include "config/schema.h"
+#include "schema/schema.h"
 
 #include <regex.h>
 
-void schema_fault(struct loader *l, const struct yaml_node *n, const char *path, const char *fmt, ...)
+#include "schema/source.h"
+
+void schema_fault(struct reading *l, const struct yaml_node *n, const char *path, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -48,7 +50,7 @@ static bool matches(const char *pattern, const char *text)
 	return regexec(&c->re, text, 0, NULL, 0) == 0;
 }
 
-const char *kind_text_fault(const struct kind *k, const struct loader *l, const char *text, void *dst)
+const char *kind_text_fault(const struct kind *k, const struct reading *l, const char *text, void *dst)
 {
 	const char *why;
 
@@ -75,43 +77,53 @@ static const char *shorten(const char *text)
 }
 
 /* What the fingers did, where the value itself would have done. */
-static const char *schema_slip(const struct kind *k, const struct loader *l, const struct yaml_node *n)
+static const char *schema_slip(const struct yaml_node *n)
 {
 	static const char typographic[] = "\xe2\x80"; /* U+2018 to U+201F, among others */
 	size_t len = strlen(n->text);
 
 	if (starts_with(n->text, typographic) && ends_with(arena_strndup(n->text, len - 1), typographic))
 		return "these quotes are typographic ones, from a word processor or web page, and part of the text to "
-		       "YAML; "
-		       "write ' or \", or none";
+		       "YAML; write ' or \", or none";
 	if (n->plain && len > 1 && n->text[len - 1] == ',')
 		return "the ',' at its end is part of the value here; remove it";
 	return NULL;
 }
 
-static void schema_text(struct loader *l, const struct field *f, const struct yaml_node *n, const char *path, void *dst)
+static size_t characters(const char *s)
 {
-	const char *why;
+	size_t n = 0;
 
-	if (n->type != YAML_SCALAR) {
-		schema_fault(l, n, path, "must be a single value (%s), not a %s", f->kind->name,
-			     n->type == YAML_MAP ? "map" : "list");
-		return;
-	}
-	if (schema_is_null(n)) {
-		schema_fault(l, n, path, "has no value: %s", f->kind->words ? f->kind->words : f->kind->name);
-		return;
-	}
-	why = kind_text_fault(f->kind, l, n->text, dst);
-	if (why && !f->kind->secret)
-		why = str_or(schema_slip(f->kind, l, n), why);
-	if (why && f->kind->secret)
-		schema_fault(l, n, path, "%s", why);
-	else if (why)
-		schema_fault(l, n, path, "'%s' cannot be used: %s", shorten(n->text), why);
+	for (; *s; s++)
+		n += (*s & 0xc0) != 0x80;
+	return n;
 }
 
-void schema_read_value(struct loader *l, const struct field *f, const struct yaml_node *n, const char *path, void *dst)
+static void schema_text(struct reading *l, const struct field *f, const struct yaml_node *n, const char *path,
+			void *dst)
+{
+	const struct kind *k = f->kind;
+	const char *why;
+
+	if (n->type != YAML_SCALAR)
+		return schema_fault(l, n, path, "must be a single value (%s), not a %s", k->name,
+				    n->type == YAML_MAP ? "map" : "list");
+	if (schema_is_null(n))
+		return schema_fault(l, n, path, "has no value: %s", k->words ? k->words : k->name);
+	if (l->typed && n->plain != k->number)
+		return schema_fault(l, n, path, "must be a %s", k->number ? "number" : "text");
+	if (!n->n && !k->blank && !k->pattern && !k->parse)
+		return schema_fault(l, n, path, "is empty");
+	if (f->max && characters(n->text) > f->max)
+		return schema_fault(l, n, path, "is too long: it has more than %zu characters", f->max);
+	why = kind_text_fault(k, l, n->text, dst);
+	if (why && !k->secret)
+		schema_fault(l, n, path, "'%s' cannot be used: %s", shorten(n->text), str_or(schema_slip(n), why));
+	else if (why)
+		schema_fault(l, n, path, "%s", why);
+}
+
+void schema_read_value(struct reading *l, const struct field *f, const struct yaml_node *n, const char *path, void *dst)
 {
 	if (f->kind->node)
 		f->kind->node(l, f, n, path, dst);
@@ -179,17 +191,17 @@ static const char *schema_meant(const char *key, const char *const *names, size_
 	return nearest_word(key, names, n);
 }
 
-/* The section of cluster.yaml that has KEY, or NULL. */
-static const char *schema_section_of(const char *key)
+/* The section of the file that has KEY, or NULL. */
+static const char *schema_section_of(const struct field *top, const char *key)
 {
-	for (const struct field *f = config_fields; f->key; f++)
+	for (const struct field *f = top; f && f->key; f++)
 		for (const struct field *s = f->kind == &kind_map ? f->sub : NULL; s && s->key; s++)
 			if (streq(s->key, key))
 				return f->key;
 	return NULL;
 }
 
-static void unknown_key(struct loader *l, const struct yaml_node *key, const char *path, const char *const *names,
+static void unknown_key(struct reading *l, const struct yaml_node *key, const char *path, const char *const *names,
 			size_t n)
 {
 	const char *near = schema_meant(key->text, names, n), *section;
@@ -199,8 +211,8 @@ static void unknown_key(struct loader *l, const struct yaml_node *key, const cha
 	/* "board:rpi5". What stands behind it is not repeated: it may be a secret. */
 	if (key->text[colon])
 		near = schema_meant(arena_strndup(key->text, colon), names, n);
-	if (near && l->config)
-		*vec_push(&l->config->meant_keys) = schema_path(path, near);
+	if (near)
+		*vec_push(&l->faults->meant_keys) = schema_path(path, near);
 	if (key->text[colon]) {
 		schema_fault(l, key, path,
 			     "'%.*s:' and what follows it are one word to YAML: a blank is missing after the ':'",
@@ -211,7 +223,7 @@ static void unknown_key(struct loader *l, const struct yaml_node *key, const cha
 		schema_fault(l, key, path, "unknown key '%s'; did you mean '%s'?", shorten(key->text), near);
 		return;
 	}
-	section = l->config ? schema_section_of(key->text) : NULL;
+	section = schema_section_of(l->top, key->text);
 	for (size_t i = 0; i < n; i++)
 		strbuf_addf(&all, "%s%s", i ? ", " : "", names[i]);
 	if (section && !streq(section, path))
@@ -222,20 +234,15 @@ static void unknown_key(struct loader *l, const struct yaml_node *key, const cha
 	strbuf_done(&all);
 }
 
-void schema_unknown_keys(struct loader *l, const struct yaml_node *map, const char *path, const char *const *names,
+void schema_unknown_keys(struct reading *l, const struct yaml_node *map, const char *path, const char *const *names,
 			 size_t n)
 {
-	for (size_t i = 0; i < map->count; i++) {
-		size_t k;
-
-		for (k = 0; k < n && !streq(map->keys[i]->text, names[k]); k++)
-			;
-		if (k == n)
+	for (size_t i = 0; i < map->count; i++)
+		if (!listed_name(map->keys[i]->text, names, n))
 			unknown_key(l, map->keys[i], path, names, n);
-	}
 }
 
-static void read_default(struct loader *l, const struct field *f, const char *path, void *dst)
+static void read_default(struct reading *l, const struct field *f, const char *path, void *dst)
 {
 	struct yaml_node def = { .type = YAML_SCALAR, .text = f->def, .n = f->def ? strlen(f->def) : 0, .plain = true };
 
@@ -256,7 +263,7 @@ static void schema_read_nothing(const struct field *f, void *dst)
 		memcpy(dst, &v, sizeof(v));
 }
 
-void schema_read(struct loader *l, const struct field *table, const struct yaml_node *map, const char *path, void *dst)
+void schema_read(struct reading *l, const struct field *table, const struct yaml_node *map, const char *path, void *dst)
 {
 	const char *names[64];
 	size_t n = 0;
@@ -269,71 +276,38 @@ void schema_read(struct loader *l, const struct field *table, const struct yaml_
 		return;
 	}
 	for (const struct field *f = table; f->key; f++)
-		names[n++] = f->key;
+		if (*f->key)
+			names[n++] = f->key;
 	schema_unknown_keys(l, map, path, names, n);
 	for (const struct field *f = table; f->key; f++) {
-		const struct yaml_node *v = yaml_get(map, f->key);
+		const struct yaml_node *v = *f->key ? yaml_get(map, f->key) : map;
 		const char *at = schema_path(path, f->key);
 
 		if (v)
 			schema_read_value(l, f, v, at, (char *)dst + f->offset);
 		else if (f->flags & REQUIRED) {
 			schema_read_nothing(f, (char *)dst + f->offset);
-			if (!config_key_meant(l->config, at))
-				schema_fault(l, map, path, "'%s' is missing: %s", f->key, f->help);
+			if (!faults_key_meant(l->faults, at))
+				schema_fault(l, map, path, "'%s' is missing%s%s", f->key, f->help ? ": " : "",
+					     str_or(f->help, ""));
 		} else
 			read_default(l, f, at, (char *)dst + f->offset);
 	}
 }
 
-static void map_node(struct loader *l, const struct field *f, const struct yaml_node *n, const char *path, void *dst)
+int schema_load(struct reading *l, const char *path, const struct field *table, void *dst, struct err *e)
 {
-	/* "cilium:" with nothing below is a map of defaults. */
-	struct yaml_node empty = { .type = YAML_MAP, .file = n->file, .line = n->line, .col = n->col };
+	struct yaml_node *doc;
+	const char *text;
+	size_t n;
+	int r = yaml_read(path, -1, &text, &n, e);
 
-	schema_read(l, f->sub, schema_is_null(n) ? &empty : n, path, dst);
+	if (r < 0)
+		return r;
+	source_keep(arena_strdup(path), text, n);
+	r = yaml_parse(path, text, n, &doc, e);
+	if (r < 0)
+		return r;
+	schema_read(l, table, doc, "", dst);
+	return 0;
 }
-
-const struct kind kind_map = { .name = "map", .node = map_node };
-
-struct any_vec {
-	void *v;
-	size_t n, cap;
-};
-
-static const char *list_words(const struct field *f, const struct yaml_node *n)
-{
-	if (!f->sub || n->type != YAML_MAP || !n->count)
-		return f->sub ? arena_printf("a line '- {%s: ..., %s: ...}' for each", f->sub[0].key, f->sub[1].key)
-			      : "[a, b], or one '- ' per line";
-	if (n->items[0]->type == YAML_MAP)
-		return arena_printf("'- ' stands before each entry and its name is inside, as in '- {%s: %s, ...}'",
-				    f->sub[0].key, n->keys[0]->text);
-	return "put '- ' before its first key and two blanks before the others, even when it is the only entry";
-}
-
-static void list_node(struct loader *l, const struct field *f, const struct yaml_node *n, const char *path, void *dst)
-{
-	struct any_vec vec;
-
-	if (n->type != YAML_SEQ) {
-		schema_fault(l, n, path, "must be a list: %s", list_words(f, n));
-		return;
-	}
-	memcpy(&vec, dst, sizeof(vec));
-	for (size_t i = 0; i < n->count; i++) {
-		const char *at = arena_printf("%s[%zu]", path, i);
-		void *item;
-
-		vec.v = arena_grow(vec.v, vec.n, &vec.cap, f->size);
-		item = (char *)vec.v + vec.n++ * f->size;
-		memset(item, 0, f->size);
-		if (f->sub)
-			schema_read(l, f->sub, n->items[i], at, item);
-		else
-			schema_read_value(l, f->item, n->items[i], at, item);
-	}
-	memcpy(dst, &vec, sizeof(vec));
-}
-
-const struct kind kind_list = { .name = "list", .node = list_node };

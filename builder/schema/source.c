@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "config/source.h"
+#include "schema/source.h"
 
 #include <ctype.h>
 

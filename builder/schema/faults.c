@@ -3,22 +3,20 @@
 
 #include "base/log.h"
 #include "base/terminal.h"
-#include "config/config.h"
-#include "config/source.h"
+#include "schema/faults.h"
+#include "schema/source.h"
 
-_printf_(5, 0) static void add(struct faults *f, const char *file, const struct yaml_node *where, bool note,
-			       const char *fmt, va_list ap)
+void fault_add(struct faults *f, const struct yaml_node *where, bool note, const char *fmt, va_list ap)
 {
 	/* Messages quote what a file says. */
 	*vec_push(&f->list) = (struct fault){
-		.file = where && where->file ? where->file : file,
+		.file = where ? where->file : NULL,
 		.line = where ? where->line : 0,
 		.col = where ? where->col : 0,
 		.note = note,
 		.msg = clean_text(arena_vprintf(fmt, ap)),
 	};
-	if (!note)
-		f->errors++;
+	f->errors += !note;
 }
 
 void fault_at(struct faults *f, const struct yaml_node *where, const char *fmt, ...)
@@ -26,7 +24,7 @@ void fault_at(struct faults *f, const struct yaml_node *where, const char *fmt, 
 	va_list ap;
 
 	va_start(ap, fmt);
-	add(f, NULL, where, false, fmt, ap);
+	fault_add(f, where, false, fmt, ap);
 	va_end(ap);
 }
 
@@ -35,56 +33,19 @@ void note_at(struct faults *f, const struct yaml_node *where, const char *fmt, .
 	va_list ap;
 
 	va_start(ap, fmt);
-	add(f, NULL, where, true, fmt, ap);
+	fault_add(f, where, true, fmt, ap);
 	va_end(ap);
 }
 
-/* One step of "nodes[1].address" from N; *KEY moves behind it. NULL when it is not there. */
-static const struct yaml_node *step(const struct yaml_node *n, const char **key)
+bool faults_key_meant(const struct faults *f, const char *key)
 {
-	size_t len, index;
-
-	if (**key == '[') {
-		index = strtoul(*key + 1, NULL, 10);
-		*key += strcspn(*key, "]");
-		*key += **key == ']';
-		return n->type == YAML_SEQ && index < n->count ? n->items[index] : NULL;
-	}
-	*key += **key == '.';
-	len = strcspn(*key, ".[");
-	n = yaml_get(n, arena_strndup(*key, len));
-	*key += len;
-	return n;
+	vec_foreach (k, &f->meant_keys)
+		if (streq(*k, key))
+			return true;
+	return false;
 }
 
-const struct yaml_node *config_node(const struct config *c, const char *key)
-{
-	const struct yaml_node *n = c->doc, *next;
-
-	while (n && *key && (next = step(n, &key)))
-		n = next;
-	return n;
-}
-
-void fault_key(struct faults *f, const struct config *c, const char *key, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	add(f, c->path, config_node(c, key), false, fmt, ap);
-	va_end(ap);
-}
-
-void note_key(struct faults *f, const struct config *c, const char *key, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	add(f, c->path, config_node(c, key), true, fmt, ap);
-	va_end(ap);
-}
-
-static int compare(const void *a, const void *b)
+static int faults_compare(const void *a, const void *b)
 {
 	const struct fault *x = *(const struct fault *const *)a, *y = *(const struct fault *const *)b;
 	int r = strcmp(str_or(x->file, ""), str_or(y->file, ""));
@@ -104,7 +65,7 @@ const struct fault **faults_sorted(const struct faults *f)
 
 	for (size_t i = 0; i < f->list.n; i++)
 		sorted[i] = &f->list.v[i];
-	qsort(sorted, f->list.n, sizeof(*sorted), compare);
+	qsort(sorted, f->list.n, sizeof(*sorted), faults_compare);
 	return sorted;
 }
 
@@ -154,10 +115,9 @@ void faults_print(const struct faults *f)
 
 void faults_add_failure(struct faults *f, const struct err *e)
 {
-	const char *words = arena_printf("%.*s%s", (int)e->at.begin, e->msg, e->msg + e->at.end);
 	const struct yaml_node where = { .file = e->at.file, .line = e->at.line, .col = e->at.col };
 
-	fault_at(f, &where, "%s", words);
+	fault_at(f, &where, "%.*s%s", (int)e->at.begin, e->msg, e->msg + e->at.end);
 }
 
 int faults_failure(const struct faults *f, struct err *e)

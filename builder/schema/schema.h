@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The schema engine: a field is a row of a table, a kind says which values it takes. From the rows come parsing,
+ * defaults, unknown-key faults and JSON Schemas, for every file that pibuild reads: cluster.yaml (config/fields.c, and
+ * its reference page), boards, catalogue, lock, secrets, the first-boot report. The tree is that of yaml/yaml.h,
+ * whether it was YAML or JSON.
+ */
+#ifndef SCHEMA_SCHEMA_H
+#define SCHEMA_SCHEMA_H
+
+#include "base/json.h"
+#include "schema/faults.h"
+
+struct field;
+
+/* One read: where faults go and where relative paths start. */
+struct reading {
+	struct faults *faults;
+	const char *dir;
+	void *root;		 /* what is filled as a whole, for kinds that fill more than their own member */
+	const struct field *top; /* rows of the whole file, so that a key is told where it belongs; NULL = it is not */
+	bool typed;		 /* as JSON is: a text is no number and no boolean, and the other way round */
+};
+
+/* Exactly one of pattern/check (text kept as it is), parse (text to a value) and node (everything else) reads it. */
+struct kind {
+	const char *name; /* "IPv4 network" as the reference page shows it */
+
+	const char *pattern; /* ERE that is an ECMA regular expression too; goes into the JSON Schema */
+	const char *words;   /* what the pattern asks for */
+	/* ECMA regular expression for the JSON Schema alone, where the functions below say more about a wrong value. */
+	const char *editor_pattern;
+	/* NULL when TEXT will do, else why not. Runs after the pattern. */
+	const char *(*check)(const char *text);
+	/* As check, and fills DST. */
+	const char *(*parse)(const struct reading *l, const char *text, void *dst);
+	void (*node)(struct reading *l, const struct field *f, const struct yaml_node *n, const char *path, void *dst);
+
+	void (*schema)(const struct field *f, json_t *out); /* NULL: a string with the pattern */
+	bool secret;					    /* the text is never repeated in messages */
+	bool number;					    /* what JSON writes without quotes */
+	bool blank;					    /* an empty text will do */
+};
+
+enum { REQUIRED = 1 << 0 };
+
+struct field {
+	const char *key; /* NULL ends a table; "" is the map itself, for whoever judges it later */
+	const struct kind *kind;
+	size_t offset; /* in the struct the table fills */
+	unsigned flags;
+	const char *def;      /* default as written in the file; NULL = none */
+	const char *def_text; /* default in words, for the reference page */
+	const char *help;
+	const char *example; /* YAML */
+
+	const struct field *sub;  /* map, list of maps: fields of it */
+	const struct field *item; /* list of anything else: its item (key unused, offset in the item's memory) */
+	size_t size;		  /* list: of an item in memory */
+	size_t name_at;		  /* keyed: offset of the key in an item's memory, a const char * */
+	size_t max;		  /* items of a list, characters of a text; 0 = no bound */
+	const char *const *names; /* choice, word, flags, constant */
+	size_t names_count;
+};
+/* clang-format off */
+#define NAMES(list) .names = list, .names_count = ARRAY_SIZE(list)
+#define ITEMS(table, type) .sub = table, .size = sizeof(struct type)
+/* clang-format on */
+
+/* Text: const char *. */
+extern const struct kind kind_text, kind_any_text, kind_label, kind_sha256, kind_digest;
+extern const struct kind kind_constant; /* the one of its names; kept nowhere */
+extern const struct kind kind_word;	/* one of its names, kept as text */
+/* Values: bool; unsigned; uint64_t, of kind_mib in bytes; unsigned of octal digits; seconds since 1970 as int64_t,
+ * with an empty text as 0. */
+/* Why N is none. */
+const char *kind_bool_words(const struct yaml_node *n);
+extern const struct kind kind_bool, kind_unsigned, kind_number, kind_mib, kind_mode, kind_time, kind_time_or_none;
+/* An enum with its names: the number of names stands for a wrong word. Bits in the order of the names. */
+extern const struct kind kind_choice, kind_flags;
+/* VEC of items, written as a list or as a map whose keys are the items' names; const struct yaml_node *. */
+extern const struct kind kind_map, kind_list, kind_keyed, kind_node;
+
+/* NULL when K takes TEXT, else why not; DST (may be NULL for kinds that keep the text) is filled on success. */
+const char *kind_text_fault(const struct kind *k, const struct reading *l, const char *text, void *dst);
+
+/* Reads MAP by TABLE into DST; PATH ("nodes[1]", "" at the top) stands before keys in messages. */
+void schema_read(struct reading *l, const struct field *table, const struct yaml_node *map, const char *path,
+		 void *dst);
+/* One value; N is never an absent one. */
+void schema_read_value(struct reading *l, const struct field *f, const struct yaml_node *n, const char *path,
+		       void *dst);
+/* A file of YAML by TABLE into DST, which starts zeroed. Its lines are shown with faults, which go to L. Negative only
+ * when it cannot be read at all. */
+int schema_load(struct reading *l, const char *path, const struct field *table, void *dst, struct err *e);
+/* Faults for keys of MAP that are not among the N names. */
+void schema_unknown_keys(struct reading *l, const struct yaml_node *map, const char *path, const char *const *names,
+			 size_t n);
+const char *schema_path(const char *path, const char *key);
+/* Plain and one of nothing, ~, null. */
+bool schema_is_null(const struct yaml_node *n);
+
+/* A fault of the value at N: "PATH: words". */
+void schema_fault(struct reading *l, const struct yaml_node *n, const char *path, const char *fmt, ...) _printf_(4, 5);
+
+/* ---- json.c ---- */
+
+/* JSON Schema (draft 2020-12) of a map of TABLE; the caller's. */
+json_t *schema_json(const struct field *table);
+/* Into OUT that of one value. */
+void schema_json_value(const struct field *f, json_t *out);
+/* The same with $schema, an $id by NAME ("cluster") and words for people in front. */
+json_t *schema_json_file(const struct field *table, const char *name, const char *title, const char *description);
+
+#endif
