@@ -2,10 +2,10 @@
 #include "base/progress.h"
 
 #include <pthread.h>
-#include <sys/ioctl.h>
 
 #include "base/json.h"
 #include "base/log.h"
+#include "base/terminal.h"
 
 const char *const progress_mode_names[PROGRESS_MODE_COUNT] = { "auto", "bar", "plain", "json", "none" };
 
@@ -172,17 +172,10 @@ static void draw_overall(double now, unsigned columns)
 	P.drawn++;
 }
 
-static unsigned terminal_columns(void)
-{
-	struct winsize w;
-
-	return ioctl(STDERR_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col > 20 ? w.ws_col - 1u : 79;
-}
-
 static void draw(void)
 {
 	double now = now_seconds();
-	unsigned columns = terminal_columns();
+	unsigned columns = terminal_columns() ? terminal_columns() - 1 : 79; /* asked for where nobody knows */
 
 	wipe();
 	vec_foreach (t, &P.tasks)
@@ -271,7 +264,7 @@ static void show(struct task *t, const char *event)
 void progress_init(enum progress_mode mode)
 {
 	if (mode == PROGRESS_AUTO)
-		mode = isatty(STDERR_FILENO) ? PROGRESS_BAR : PROGRESS_PLAIN;
+		mode = terminal_columns() ? PROGRESS_BAR : PROGRESS_PLAIN;
 	P.mode = mode;
 	if (mode == PROGRESS_BAR)
 		log_set_hooks(wipe, draw);

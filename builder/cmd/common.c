@@ -73,6 +73,16 @@ int cmd_load_plan(const struct project_options *po, const struct plan_options *s
 	return r < 0 ? r : images_check_locked(&(*ret)->images, e);
 }
 
+/* At a Ctrl-C what is said next does not stand behind the question. */
+static int answer_interrupted(struct err *e)
+{
+	int r = sig_check(e);
+
+	if (r < 0 && isatty(STDIN_FILENO))
+		fputc('\n', stderr);
+	return r;
+}
+
 /* Looks up now and then: a Ctrl-C just before the wait interrupts no call. */
 static int wait_for_input(struct err *e)
 {
@@ -80,7 +90,7 @@ static int wait_for_input(struct err *e)
 	int r;
 
 	do
-		r = sig_check(e);
+		r = answer_interrupted(e);
 	while (r == 0 && poll(&in, 1, 200) <= 0);
 	return r;
 }
@@ -93,7 +103,7 @@ int cmd_read_line(char **line, size_t *cap, struct err *e)
 	if (r < 0)
 		return r;
 	n = getline(line, cap, stdin);
-	r = sig_check(e);
+	r = answer_interrupted(e);
 	if (r < 0)
 		return r;
 	if (n < 0)

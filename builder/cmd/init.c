@@ -12,6 +12,7 @@
 #include "base/proc.h"
 #include "base/sig.h"
 #include "base/spawn.h"
+#include "base/terminal.h"
 #include "board/board.h"
 #include "cmd/cmd.h"
 #include "cmd/init.h"
@@ -284,6 +285,20 @@ static const char *suggest_address(const struct interview *v)
 
 /* ---- said around a question ---- */
 
+static void remark(const char *text)
+{
+	_cleanup_strbuf_ struct strbuf b = { 0 };
+
+	text_wrap(&b, text, terminal_columns(), 2, 2);
+	fprintf(stderr, "  %s\n", b.s);
+}
+
+/* "4 GiB", "512 MiB" */
+static const char *memory_text(uint64_t bytes)
+{
+	return bytes < GIB ? arena_printf("%g MiB", (double)bytes / MIB) : arena_printf("%g GiB", (double)bytes / GIB);
+}
+
 static void list_boards(void)
 {
 	const char *const *names;
@@ -294,15 +309,11 @@ static void list_boards(void)
 	if (board_names(&names, &n, &ignored) < 0)
 		return;
 	for (size_t i = 0; i < n; i++) {
-		char least[SIZE_TEXT_MAX], most[SIZE_TEXT_MAX];
-
 		if (board_load(names[i], &b, &ignored) < 0)
 			continue;
-		size_text(b->memory.v[0], least);
-		size_text(board_max_memory(b), most);
-		fprintf(stderr, "  %-6s  %s, %s%s%s%s%s\n", b->name, b->title, least, b->memory.n > 1 ? " to " : "",
-			b->memory.n > 1 ? most : "", b->nic ? "" : ", Wi-Fi only",
-			board_runs_envoy(b, "raspios") ? "" : "; no Ingress/Gateway API");
+		fprintf(stderr, "  %-6s  %s, %s%s%s%s%s\n", b->name, b->title, memory_text(b->memory.v[0]),
+			b->memory.n > 1 ? " to " : "", b->memory.n > 1 ? memory_text(board_max_memory(b)) : "",
+			b->nic ? "" : ", Wi-Fi only", board_runs_envoy(b, "raspios") ? "" : "; no Ingress/Gateway API");
 	}
 }
 
@@ -338,8 +349,7 @@ static const struct question questions[] = {
 	  .personal = true },
 	{ "nameserver", "IP", "DNS servers", TEXT(nameservers), .read = read_nameservers,
 	  .suggest = suggest_nameservers },
-	{ "dhcp-range", "RANGE", "What your router hands out by DHCP, FIRST-LAST", TEXT(dhcp), .read = read_dhcp,
-	  .def = "" },
+	{ "dhcp-range", "RANGE", "Your router's DHCP range, FIRST-LAST", TEXT(dhcp), .read = read_dhcp, .def = "" },
 	{ "pool", "RANGE", "Free addresses for services, FIRST-LAST", TEXT(pool), .read = read_pool, .def = "",
 	  .collision = pool_collision },
 	{ "address", "IP", "Address of the first node, which the others follow", TEXT(address), .read = read_address,
@@ -418,10 +428,10 @@ static int question_ask(struct interview *v, const struct question *q, struct er
 			*answer_of(v, q) = text;
 			why = q->after ? q->after(v) : NULL;
 			if (why)
-				fprintf(stderr, "  %s\n", why);
+				remark(why);
 			return 0;
 		}
-		fprintf(stderr, "  %s\n", *text ? why : "an answer is needed");
+		remark(*text ? why : "an answer is needed");
 	}
 }
 
