@@ -2,7 +2,7 @@
 #include <errno.h>
 
 #include "catalogue/catalogue.h"
-#include "catalogue/rows.h"
+#include "catalogue/url.h"
 #include "base/data.h"
 
 static const char *const install_names[] = {
@@ -22,52 +22,77 @@ static const char *const channel_names[CHANNEL_FORM_COUNT] = {
 static const char *const audience_names[] = { "control-plane", "worker", "airgap" };
 
 #define AT(member) offsetof(struct artifact, member)
-static const struct row checksum_rows[] = {
-	{ "form", ROW_NAME, AT(checksum.form), true, form_names, NULL, ARRAY_SIZE(form_names) },
-	{ "url", ROW_URL, AT(checksum.url), true, NULL, NULL, 0 },
-	{ "file", ROW_TEXT, AT(checksum.entry), false, NULL, NULL, 0 },
-	{ "chart", ROW_TEXT, AT(checksum.entry), false, NULL, NULL, 0 },
+static const struct field checksum_fields[] = {
+	FIELD("form", choice, AT(checksum.form), .flags = REQUIRED, NAMES(form_names)),
+	FIELD("url", https, AT(checksum.url), .flags = REQUIRED),
+	FIELD("file", text, AT(checksum.entry), .help = "line of the list, or asset"),
+	FIELD("chart", text, AT(checksum.entry), .help = "entry of the index"),
+	{ 0 },
 };
-static const struct row install_rows[] = {
-	{ "as", ROW_NAME, AT(install.as), true, install_names, NULL, ARRAY_SIZE(install_names) },
-	{ "path", ROW_TEXT, AT(install.path), true, NULL, NULL, 0 },
-	{ "member", ROW_TEXT, AT(install.member), false, NULL, NULL, 0 },
-	{ "mode", ROW_MODE, AT(install.mode), true, NULL, NULL, 0 },
+static const struct field install_fields[] = {
+	FIELD("as", choice, AT(install.as), .flags = REQUIRED, NAMES(install_names)),
+	FIELD("path", text, AT(install.path), .flags = REQUIRED),
+	FIELD("member", text, AT(install.member), .help = "of an archive"),
+	FIELD("mode", mode, AT(install.mode), .flags = REQUIRED),
+	{ 0 },
 };
-static const struct row artifact_rows[] = {
-	{ "name", ROW_TEXT, AT(name), true, NULL, NULL, 0 },
-	{ "version", ROW_TEXT, AT(version_key), true, NULL, NULL, 0 },
-	{ "base", ROW_TRUE, AT(base), false, NULL, NULL, 0 },
-	{ "url", ROW_URL, AT(url), true, NULL, NULL, 0 },
-	{ "purl", ROW_TEXT, AT(purl), false, NULL, NULL, 0 },
-	{ "checksum", ROW_MAP, 0, true, NULL, checksum_rows, ARRAY_SIZE(checksum_rows) },
-	{ "maxSize", ROW_MIB, AT(max_size), true, NULL, NULL, 0 },
-	{ "install", ROW_MAP, 0, false, NULL, install_rows, ARRAY_SIZE(install_rows) },
-	{ "for", ROW_NAMES, AT(for_whom), false, audience_names, NULL, ARRAY_SIZE(audience_names) },
+static const struct field artifact_fields[] = {
+	FIELD("", node, AT(where)),
+	FIELD("name", text, AT(name), .flags = REQUIRED),
+	FIELD("version", text, AT(version_key), .flags = REQUIRED, .help = "its key of versions"),
+	FIELD("base", bool, AT(base)),
+	FIELD("url", https, AT(url), .flags = REQUIRED, .help = "with {version}"),
+	FIELD("purl", text, AT(purl), .help = "package URL, with {version}"),
+	FIELD("checksum", map, 0, .flags = REQUIRED, .sub = checksum_fields),
+	FIELD("maxSize", mib, AT(max_size), .flags = REQUIRED, .help = "in MiB; more is not downloaded"),
+	FIELD("install", map, 0, .sub = install_fields),
+	FIELD("for", flags, AT(for_whom), NAMES(audience_names)),
+	{ 0 },
 };
 #undef AT
 #define AT(member) offsetof(struct image, member)
-static const struct row image_rows[] = {
-	{ "name", ROW_TEXT, AT(name), true, NULL, NULL, 0 },
-	{ "version", ROW_TEXT, AT(version_key), true, NULL, NULL, 0 },
-	{ "tag", ROW_TEXT, AT(tag), false, NULL, NULL, 0 },
-	{ "chart", ROW_TEXT, AT(chart), false, NULL, NULL, 0 },
-	{ "values", ROW_TEXT, AT(values), false, NULL, NULL, 0 },
-	{ "when", ROW_TEXT, AT(when), false, NULL, NULL, 0 },
+static const struct field image_fields[] = {
+	FIELD("", node, AT(where)),
+	FIELD("name", text, AT(name), .flags = REQUIRED),
+	FIELD("version", text, AT(version_key), .flags = REQUIRED, .help = "its key of versions"),
+	FIELD("tag", text, AT(tag), .help = "with {version}; or chart and values"),
+	FIELD("chart", text, AT(chart), .help = "name of the artifact whose values name the tag"),
+	FIELD("values", text, AT(values), .help = "where those values have repository and tag"),
+	FIELD("when", text, AT(when), .help = "key of Cilium's values that must not be false"),
+	{ 0 },
 };
 #undef AT
 #define AT(member) offsetof(struct channel, member)
-static const struct row release_rows[] = {
-	{ "form", ROW_NAME, AT(others.form), true, channel_names, NULL, ARRAY_SIZE(channel_names) },
-	{ "url", ROW_URL, AT(others.url), true, NULL, NULL, 0 },
-	{ "name", ROW_TEXT, AT(others.name), false, NULL, NULL, 0 },
+static const struct field release_fields[] = {
+	FIELD("form", choice, AT(others.form), .flags = REQUIRED, NAMES(channel_names)),
+	FIELD("url", https, AT(others.url), .flags = REQUIRED),
+	FIELD("name", text, AT(others.name)),
+	{ 0 },
 };
-static const struct row channel_rows[] = {
-	{ "form", ROW_NAME, AT(newest.form), true, channel_names, NULL, ARRAY_SIZE(channel_names) },
-	{ "url", ROW_URL, AT(newest.url), true, NULL, NULL, 0 },
-	{ "name", ROW_TEXT, AT(newest.name), false, NULL, NULL, 0 },
-	{ "releases", ROW_MAP, 0, false, NULL, release_rows, ARRAY_SIZE(release_rows) },
-	{ "follows", ROW_TEXT, AT(follows), false, NULL, NULL, 0 },
+static const struct field channel_fields[] = {
+	FIELD("", node, AT(where)),
+	FIELD("form", choice, AT(newest.form), .flags = REQUIRED, NAMES(channel_names)),
+	FIELD("url", https, AT(newest.url), .flags = REQUIRED),
+	FIELD("name", text, AT(newest.name), .help = "channel or chart, for the forms k3s and helm-index"),
+	FIELD("releases", map, 0, .sub = release_fields, .help = "where all releases are, to name newer ones"),
+	FIELD("follows", text, AT(follows), .help = "key of the version that decides this one"),
+	{ 0 },
+};
+#undef AT
+#define AT(member) offsetof(struct catalogue, member)
+static const char *const versions_of_form[] = { "pibuild/v1" }, *const kinds_of_form[] = { "Catalogue" };
+static const struct field version_item = FIELD(NULL, text, offsetof(struct version_pin, version));
+const struct field catalogue_fields[] = {
+	FIELD("apiVersion", constant, 0, .flags = REQUIRED, NAMES(versions_of_form)),
+	FIELD("kind", constant, 0, .flags = REQUIRED, NAMES(kinds_of_form)),
+	FIELD("versions", keyed, AT(versions), .flags = REQUIRED, .item = &version_item,
+	      .size = sizeof(struct version_pin), .name_at = offsetof(struct version_pin, name),
+	      .help = "the set that was tested"),
+	FIELD("artifacts", list, AT(artifacts), .flags = REQUIRED, ITEMS(artifact_fields, artifact)),
+	FIELD("images", list, AT(images), ITEMS(image_fields, image), .help = "container images, for airgap"),
+	FIELD("channels", keyed, AT(channels), ITEMS(channel_fields, channel), .name_at = offsetof(struct channel, key),
+	      .help = "where upstream says what is stable"),
+	{ 0 },
 };
 #undef AT
 
@@ -116,7 +141,7 @@ static const char *artifact_fault(const struct catalogue *c, const struct artifa
 {
 	bool needs_member = a->install.as == INSTALL_MEMBER || a->install.as == INSTALL_UNPACK;
 
-	if (catalogue_find(c, a->name))
+	if (catalogue_find(c, a->name) != a)
 		return "this name is there twice";
 	if (!catalogue_version(c, a->version_key))
 		return "its version is not among `versions`";
@@ -131,39 +156,6 @@ static const char *artifact_fault(const struct catalogue *c, const struct artifa
 	if (a->install.path && a->install.path[0] != '/')
 		return "install.path is not absolute";
 	return !a->base && !a->for_whom ? "nobody gets it: `for` is empty" : NULL;
-}
-
-static int read_versions(const struct yaml_node *map, struct catalogue *c, struct err *e)
-{
-	if (map->type != YAML_MAP)
-		return rows_fault(e, map, "a map was expected here");
-	for (size_t i = 0; i < map->count; i++) {
-		const struct yaml_node *v = map->items[i];
-
-		if (v->type != YAML_SCALAR || !v->n)
-			return rows_fault(e, v, "a version was expected here");
-		*vec_push(&c->versions) = (struct version_pin){ map->keys[i]->text, v->text };
-	}
-	return 0;
-}
-
-static int read_artifacts(const struct yaml_node *list, struct catalogue *c, struct err *e)
-{
-	if (list->type != YAML_SEQ)
-		return rows_fault(e, list, "a list was expected here");
-	for (size_t i = 0; i < list->count; i++) {
-		struct artifact a = { 0 };
-		const char *why;
-		int r = rows_read(list->items[i], artifact_rows, ARRAY_SIZE(artifact_rows), &a, e);
-
-		if (r < 0)
-			return r;
-		why = artifact_fault(c, &a);
-		if (why)
-			return rows_fault(e, list->items[i], "%s: %s", a.name, why);
-		*vec_push(&c->artifacts) = a;
-	}
-	return 0;
 }
 
 static const char *source_fault(const struct release_source *s)
@@ -184,33 +176,12 @@ static const char *channel_fault(const struct catalogue *c, const struct channel
 	return why ? why : source_fault(&x->others);
 }
 
-/* The map may be missing: then versions move by hand alone. */
-static int read_channels(const struct yaml_node *map, struct catalogue *c, struct err *e)
-{
-	if (map && map->type != YAML_MAP)
-		return rows_fault(e, map, "a map was expected here");
-	for (size_t i = 0; map && i < map->count; i++) {
-		struct channel x = { 0 };
-		const char *why;
-		int r = rows_read(map->items[i], channel_rows, ARRAY_SIZE(channel_rows), &x, e);
-
-		if (r < 0)
-			return r;
-		x.key = map->keys[i]->text;
-		why = channel_fault(c, &x);
-		if (why)
-			return rows_fault(e, map->items[i], "%s: %s", x.key, why);
-		*vec_push(&c->channels) = x;
-	}
-	return 0;
-}
-
 static const char *image_fault(const struct catalogue *c, const struct image *i)
 {
 	if (!image_name_valid(i->name))
 		return "an image is named like quay.io/cilium/cilium, with its registry and without a tag";
 	vec_foreach (x, &c->images)
-		if (streq(x->name, i->name))
+		if (x < i && streq(x->name, i->name))
 			return "this name is there twice";
 	if (!catalogue_version(c, i->version_key))
 		return "its version is not among `versions`";
@@ -219,57 +190,34 @@ static const char *image_fault(const struct catalogue *c, const struct image *i)
 	return i->chart && !catalogue_find(c, i->chart) ? "its chart is not among `artifacts`" : NULL;
 }
 
-/* The list may be missing. */
-static int read_images(const struct yaml_node *list, struct catalogue *c, struct err *e)
+static void catalogue_check(const struct catalogue *c, struct faults *f)
 {
-	if (list && list->type != YAML_SEQ)
-		return rows_fault(e, list, "a list was expected here");
-	for (size_t i = 0; list && i < list->count; i++) {
-		struct image image = { 0 };
-		const char *why;
-		int r = rows_read(list->items[i], image_rows, ARRAY_SIZE(image_rows), &image, e);
+	const char *why;
 
-		if (r < 0)
-			return r;
-		why = image_fault(c, &image);
-		if (why)
-			return rows_fault(e, list->items[i], "%s: %s", image.name, why);
-		*vec_push(&c->images) = image;
-	}
-	return 0;
-}
-
-static int read_catalogue(const struct yaml_node *doc, struct catalogue *c, struct err *e)
-{
-	static const char *const keys[] = { "apiVersion", "kind", "versions", "artifacts", "images", "channels" };
-	const size_t required = 4;
-	int r = rows_check_kind(doc, "Catalogue", e);
-
-	if (r == 0)
-		r = rows_check_keys(doc, keys, ARRAY_SIZE(keys), e);
-	for (size_t i = 0; r == 0 && i < required; i++)
-		if (!yaml_get(doc, keys[i]))
-			r = rows_fault(e, doc, "the key '%s' is missing", keys[i]);
-	if (r == 0)
-		r = read_versions(yaml_get(doc, "versions"), c, e);
-	if (r == 0)
-		r = read_artifacts(yaml_get(doc, "artifacts"), c, e);
-	if (r == 0)
-		r = read_channels(yaml_get(doc, "channels"), c, e);
-	return r < 0 ? r : read_images(yaml_get(doc, "images"), c, e);
+	vec_foreach (a, &c->artifacts)
+		if ((why = artifact_fault(c, a)))
+			fault_at(f, a->where, "%s: %s", a->name, why);
+	vec_foreach (x, &c->channels)
+		if ((why = channel_fault(c, x)))
+			fault_at(f, x->where, "%s: %s", x->key, why);
+	vec_foreach (i, &c->images)
+		if ((why = image_fault(c, i)))
+			fault_at(f, i->where, "%s: %s", i->name, why);
 }
 
 int catalogue_load(struct catalogue **ret, struct err *e)
 {
 	struct catalogue *c = arena_new(struct catalogue);
-	struct yaml_node *doc;
+	struct faults f = { 0 };
+	struct reading l = { .faults = &f };
 	int r = data_path("configs/catalogue.yaml", &c->path, e);
 
 	if (r == 0)
-		r = yaml_load(c->path, &doc, e);
-	if (r == 0)
-		r = read_catalogue(doc, c, e);
-	if (r == 0)
-		*ret = c;
-	return r;
+		r = schema_load(&l, c->path, catalogue_fields, c, e);
+	if (r < 0)
+		return r;
+	if (!f.errors)
+		catalogue_check(c, &f);
+	*ret = c;
+	return faults_failure(&f, e);
 }

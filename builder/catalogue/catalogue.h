@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/util.h"
 #include "config/config.h"
+#include "schema/schema.h"
 
 enum install_as { INSTALL_NONE, INSTALL_FILE, INSTALL_MEMBER, INSTALL_UNPACK };
 enum channel_form {
@@ -45,6 +46,7 @@ struct artifact {
 		unsigned mode;
 	} install;
 	unsigned for_whom;
+	const struct yaml_node *where;
 };
 
 /* A container image that goes on the cards with airgap: true. */
@@ -54,6 +56,7 @@ struct image {
 	const char *tag;	    /* with {version}; or: */
 	const char *chart, *values; /* name of an artifact, and where its values have repository and tag */
 	const char *when;	    /* key of Cilium's values that must not be false; NULL = always */
+	const struct yaml_node *where;
 };
 
 /* Where upstream says which releases there are. */
@@ -67,6 +70,7 @@ struct channel {
 	const char *key; /* of versions: */
 	struct release_source newest, others;
 	const char *follows; /* key of the version that decides this one; NULL = none */
+	const struct yaml_node *where;
 };
 
 struct catalogue {
@@ -77,6 +81,7 @@ struct catalogue {
 	VEC(struct image) images;
 };
 /* From the data folder (PIBUILD_DATA, or where pibuild was installed or built). */
+extern const struct field catalogue_fields[];
 int catalogue_load(struct catalogue **ret, struct err *e);
 const struct artifact *catalogue_find(const struct catalogue *c, const char *name);
 /* The tested version of KEY; NULL when there is no such key. */

@@ -30,6 +30,10 @@ const char *url_fault(const char *url)
 	return NULL;
 }
 
+const struct kind kind_https = { .name = "https URL",
+				 .editor_pattern = "^https://[^ @#/]+[^ #]*$",
+				 .check = url_fault };
+
 const char *url_host(const char *url)
 {
 	const char *authority = url + strlen(scheme);

@@ -6,9 +6,11 @@
 #include "base/err.h"
 #include "base/util.h"
 #include "config/config.h"
+#include "schema/schema.h"
 
 /* NULL for an https URL that is safe to use, else why it is none. */
 const char *url_fault(const char *url);
+extern const struct kind kind_https; /* what url_fault() lets pass */
 /* TEMPLATE with {version} replaced, on the arena; ENCODE percent-encodes the version as a path segment. */
 const char *expand_version(const char *template, const char *version, bool encode);
 /* "files.example.org" of a URL, on the arena. */

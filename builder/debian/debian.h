@@ -17,7 +17,6 @@
 
 /* configs/debian/base.yaml. Lists are sequences of texts. */
 struct debian_recipe {
-	const char *api_version, *kind;
 	const char *mirror, *snapshot, *keyring;
 	const struct yaml_node *archives; /* a map from folder to list of suites */
 	const struct yaml_node *components, *packages;

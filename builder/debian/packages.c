@@ -3,56 +3,50 @@
 #include <errno.h>
 
 #include "base/data.h"
-#include "catalogue/rows.h"
+#include "catalogue/url.h"
 #include "crypto/digest.h"
 #include "debian/debian.h"
 
 /* ---- recipe ---- */
 
+static void archives_node(struct reading *l, const struct field *f, const struct yaml_node *n, const char *path,
+			  void *dst)
+{
+	if (n->type != YAML_MAP)
+		return schema_fault(l, n, path, "must be a map from folders of the mirror to lists of suites");
+	for (size_t i = 0; i < n->count; i++)
+		schema_texts(l, n->items[i], schema_path(path, n->keys[i]->text));
+	*(const struct yaml_node **)dst = n;
+}
+static const struct kind kind_archives = { .name = "suites by folder", .node = archives_node };
+
 #define AT(member) offsetof(struct debian_recipe, member)
-static const struct row recipe_rows[] = {
-	{ "apiVersion", ROW_TEXT, AT(api_version), true, NULL, NULL, 0 },
-	{ "kind", ROW_TEXT, AT(kind), true, NULL, NULL, 0 },
-	{ "mirror", ROW_URL, AT(mirror), true, NULL, NULL, 0 },
-	{ "snapshot", ROW_URL, AT(snapshot), true, NULL, NULL, 0 },
-	{ "keyring", ROW_TEXT, AT(keyring), true, NULL, NULL, 0 },
-	{ "archives", ROW_NODE, AT(archives), true, NULL, NULL, 0 },
-	{ "components", ROW_NODE, AT(components), true, NULL, NULL, 0 },
-	{ "packages", ROW_NODE, AT(packages), true, NULL, NULL, 0 },
+static const char *const api_versions[] = { "pibuild/v1" }, *const recipe_kinds[] = { "DebianBase" };
+static const struct field recipe_fields[] = {
+	FIELD("apiVersion", constant, 0, .flags = REQUIRED, NAMES(api_versions)),
+	FIELD("kind", constant, 0, .flags = REQUIRED, NAMES(recipe_kinds)),
+	FIELD("mirror", https, AT(mirror), .flags = REQUIRED),
+	FIELD("snapshot", https, AT(snapshot), .flags = REQUIRED),
+	FIELD("keyring", text, AT(keyring), .flags = REQUIRED),
+	FIELD("archives", archives, AT(archives), .flags = REQUIRED),
+	FIELD("components", texts, AT(components), .flags = REQUIRED),
+	FIELD("packages", texts, AT(packages), .flags = REQUIRED),
+	{ 0 },
 };
 #undef AT
-
-static int check_texts(const struct yaml_node *list, struct err *e)
-{
-	if (list->type != YAML_SEQ || !list->count)
-		return rows_fault(e, list, "a list was expected here");
-	for (size_t i = 0; i < list->count; i++)
-		if (list->items[i]->type != YAML_SCALAR || !list->items[i]->n)
-			return rows_fault(e, list->items[i], "a name was expected here");
-	return 0;
-}
 
 int debian_recipe_load(struct debian_recipe **ret, struct err *e)
 {
 	struct debian_recipe *recipe = arena_new(struct debian_recipe);
-	struct yaml_node *doc;
+	struct faults f = { 0 };
+	struct reading l = { .faults = &f };
 	const char *path;
 	int r = data_path("configs/debian/base.yaml", &path, e);
 
 	if (r == 0)
-		r = yaml_load(path, &doc, e);
+		r = schema_load(&l, path, recipe_fields, recipe, e);
 	if (r == 0)
-		r = rows_check_kind(doc, "DebianBase", e);
-	if (r == 0)
-		r = rows_read(doc, recipe_rows, ARRAY_SIZE(recipe_rows), recipe, e);
-	if (r == 0)
-		r = check_texts(recipe->components, e);
-	if (r == 0)
-		r = check_texts(recipe->packages, e);
-	if (r == 0 && recipe->archives->type != YAML_MAP)
-		r = rows_fault(e, recipe->archives, "a map was expected here");
-	for (size_t i = 0; r == 0 && i < recipe->archives->count; i++)
-		r = check_texts(recipe->archives->items[i], e);
+		r = faults_failure(&f, e);
 	if (r == 0)
 		*ret = recipe;
 	return r;

@@ -2,34 +2,61 @@
 #include <errno.h>
 
 #include "catalogue/catalogue.h"
-#include "catalogue/rows.h"
+#include "catalogue/url.h"
 #include "catalogue/version.h"
 #include "lock/lock.h"
 #include "base/data.h"
 #include "base/file.h"
 
 #define AT(member) offsetof(struct lock_entry, member)
-static const struct row raw_rows[] = {
-	{ "size", ROW_NUMBER, AT(raw_size), true, NULL, NULL, 0 },
-	{ "sha256", ROW_SHA256, AT(raw_sha256), true, NULL, NULL, 0 },
+static const struct field raw_fields[] = {
+	FIELD("size", number, AT(raw_size), .flags = REQUIRED),
+	FIELD("sha256", sha256, AT(raw_sha256), .flags = REQUIRED),
+	{ 0 },
 };
-static const struct row entry_rows[] = {
-	{ "name", ROW_TEXT, AT(name), true, NULL, NULL, 0 },
-	{ "version", ROW_TEXT, AT(version), true, NULL, NULL, 0 },
-	{ "url", ROW_URL, AT(url), true, NULL, NULL, 0 },
-	{ "sha256", ROW_SHA256, AT(sha256), true, NULL, NULL, 0 },
-	{ "size", ROW_NUMBER, AT(size), false, NULL, NULL, 0 },
-	{ "raw", ROW_MAP, 0, false, NULL, raw_rows, ARRAY_SIZE(raw_rows) },
-	{ "source", ROW_TEXT, AT(source), false, NULL, NULL, 0 },
+static const struct field entry_fields[] = {
+	FIELD("", node, AT(where)),
+	FIELD("name", text, AT(name), .flags = REQUIRED, .help = "of an artifact of the catalogue"),
+	FIELD("version", text, AT(version), .flags = REQUIRED),
+	FIELD("url", https, AT(url), .flags = REQUIRED),
+	FIELD("sha256", sha256, AT(sha256), .flags = REQUIRED),
+	FIELD("size", number, AT(size)),
+	FIELD("raw", map, 0, .sub = raw_fields, .help = "of a compressed base"),
+	FIELD("source", text, AT(source), .help = "where the digest was looked up"),
+	{ 0 },
 };
 #undef AT
 #define AT(member) offsetof(struct lock_image, member)
-static const struct row image_rows[] = {
-	{ "name", ROW_TEXT, AT(name), true, NULL, NULL, 0 },
-	{ "tag", ROW_TEXT, AT(tag), true, NULL, NULL, 0 },
-	{ "digest", ROW_DIGEST, AT(sha256), true, NULL, NULL, 0 },
-	{ "for", ROW_NODE, AT(for_versions), false, NULL, NULL, 0 },
-	{ "source", ROW_TEXT, AT(source), false, NULL, NULL, 0 },
+static const struct field image_fields[] = {
+	FIELD("", node, AT(where)),
+	FIELD("name", text, AT(name), .flags = REQUIRED),
+	FIELD("tag", text, AT(tag), .flags = REQUIRED),
+	FIELD("digest", digest, AT(sha256), .flags = REQUIRED, .help = "of the index"),
+	FIELD("for", texts, AT(for_versions), .help = "versions of a chart that asks for this tag"),
+	FIELD("source", text, AT(source), .help = "where the digest was looked up"),
+	{ 0 },
+};
+#undef AT
+
+static const char *check_version(const char *text)
+{
+	return version_valid(text) ? NULL : "an exact version was expected here";
+}
+static const struct kind kind_exact_version = { .name = "version", .check = check_version };
+
+#define AT(member) offsetof(struct lock, member)
+static const char *const api_versions[] = { "pibuild/v1" }, *const lock_kinds[] = { "Lock" };
+static const struct field version_item = FIELD(NULL, exact_version, offsetof(struct version_pin, version));
+const struct field lock_fields[] = {
+	FIELD("apiVersion", constant, 0, .flags = REQUIRED, NAMES(api_versions)),
+	FIELD("kind", constant, 0, .flags = REQUIRED, NAMES(lock_kinds)),
+	FIELD("time", time, AT(time), .flags = REQUIRED, .help = "of builds without SOURCE_DATE_EPOCH"),
+	FIELD("versions", keyed, AT(versions), .item = &version_item, .size = sizeof(struct version_pin),
+	      .name_at = offsetof(struct version_pin, name), .help = "those chosen by `pibuild lock`"),
+	FIELD("artifacts", list, AT(entries), .flags = REQUIRED, ITEMS(entry_fields, lock_entry)),
+	FIELD("images", list, AT(images), ITEMS(image_fields, lock_image), .help = "container images, for airgap"),
+	FIELD(DEBIAN_BASE, lock_debian, AT(debian), .sub = lock_debian_fields),
+	{ 0 },
 };
 #undef AT
 
@@ -49,99 +76,26 @@ const struct lock_image *lock_find_image(const struct lock *l, const char *name,
 	return NULL;
 }
 
-static int read_entries(const struct yaml_node *list, struct lock *l, struct err *e)
+/* What no single key can tell. */
+static void lock_check(const struct lock *l, struct faults *f)
 {
-	if (list->type != YAML_SEQ)
-		return rows_fault(e, list, "a list was expected here");
-	for (size_t i = 0; i < list->count; i++) {
-		struct lock_entry x = { .where = list->items[i] };
-		const struct lock_entry *twin;
-		int r = rows_read(list->items[i], entry_rows, ARRAY_SIZE(entry_rows), &x, e);
+	vec_foreach (x, &l->entries) {
+		const struct lock_entry *twin = lock_find(l, x->name, x->version);
 
-		if (r < 0)
-			return r;
-		twin = lock_find(l, x.name, x.version);
-		if (twin)
-			return rows_fault(e, x.where, "%s %s is there already, in line %u", x.name, x.version,
-					  twin->where->line);
-		*vec_push(&l->entries) = x;
+		if (twin != x)
+			fault_at(f, x->where, "%s %s is there already, in line %u", x->name, x->version,
+				 twin->where->line);
 	}
-	return 0;
-}
+	vec_foreach (x, &l->images) {
+		const struct lock_image *twin = lock_find_image(l, x->name, x->tag);
 
-/* The map may be missing: then the config and the catalogue decide. */
-static int read_versions(const struct yaml_node *map, struct lock *l, struct err *e)
-{
-	if (map && map->type != YAML_MAP)
-		return rows_fault(e, map, "a map was expected here");
-	for (size_t i = 0; map && i < map->count; i++) {
-		const struct yaml_node *v = map->items[i];
-
-		if (v->type != YAML_SCALAR || !version_valid(v->text))
-			return rows_fault(e, v, "an exact version was expected here");
-		*vec_push(&l->versions) = (struct version_pin){ map->keys[i]->text, v->text };
+		if (!image_name_valid(x->name) || !image_tag_valid(x->tag))
+			fault_at(f, x->where, "%s:%s is no container image", x->name, x->tag);
+		else if (twin != x)
+			fault_at(f, x->where, "%s:%s is there already, in line %u", x->name, x->tag, twin->where->line);
 	}
-	return 0;
-}
-
-static int check_for(const struct yaml_node *list, struct err *e)
-{
-	if (list && list->type != YAML_SEQ)
-		return rows_fault(e, list, "a list of versions was expected here");
-	for (size_t i = 0; list && i < list->count; i++)
-		if (list->items[i]->type != YAML_SCALAR)
-			return rows_fault(e, list->items[i], "a version was expected here");
-	return 0;
-}
-
-/* The list may be missing: without airgap nobody needs it. */
-static int read_images(const struct yaml_node *list, struct lock *l, struct err *e)
-{
-	if (list && list->type != YAML_SEQ)
-		return rows_fault(e, list, "a list was expected here");
-	for (size_t i = 0; list && i < list->count; i++) {
-		struct lock_image x = { .where = list->items[i] };
-		const struct lock_image *twin;
-		int r = rows_read(list->items[i], image_rows, ARRAY_SIZE(image_rows), &x, e);
-
-		if (r == 0)
-			r = check_for(x.for_versions, e);
-		if (r < 0)
-			return r;
-		if (!image_name_valid(x.name) || !image_tag_valid(x.tag))
-			return rows_fault(e, x.where, "%s:%s is no container image", x.name, x.tag);
-		twin = lock_find_image(l, x.name, x.tag);
-		if (twin)
-			return rows_fault(e, x.where, "%s:%s is there already, in line %u", x.name, x.tag,
-					  twin->where->line);
-		*vec_push(&l->images) = x;
-	}
-	return 0;
-}
-
-static int read_lock(const struct yaml_node *doc, struct lock *l, struct err *e)
-{
-	static const char *const keys[] = {
-		"apiVersion", "kind", "time", "artifacts", "images", "versions", DEBIAN_BASE
-	};
-	const struct yaml_node *debian = yaml_get(doc, DEBIAN_BASE);
-	const size_t required = 4;
-	int r = rows_check_kind(doc, "Lock", e);
-
-	if (r == 0)
-		r = rows_check_keys(doc, keys, ARRAY_SIZE(keys), e);
-	for (size_t i = 0; r == 0 && i < required; i++)
-		if (!yaml_get(doc, keys[i]))
-			r = rows_fault(e, doc, "the key '%s' is missing", keys[i]);
-	if (r == 0)
-		r = rows_read_time(yaml_get(doc, "time"), &l->time, e);
-	if (r == 0)
-		r = read_versions(yaml_get(doc, "versions"), l, e);
-	if (r == 0)
-		r = read_entries(yaml_get(doc, "artifacts"), l, e);
-	if (r == 0 && debian)
-		r = lock_read_debian(debian, &l->debian, e);
-	return r < 0 ? r : read_images(yaml_get(doc, "images"), l, e);
+	if (l->debian)
+		lock_check_debian(l->debian, f);
 }
 
 int lock_load_shipped(struct lock **ret, struct err *e)
@@ -154,16 +108,18 @@ int lock_load_shipped(struct lock **ret, struct err *e)
 
 int lock_load_file(const char *path, struct lock **ret, struct err *e)
 {
-	struct lock *l = arena_new(struct lock);
-	struct yaml_node *doc;
-	int r = yaml_load(path, &doc, e);
+	struct lock *lock = arena_new(struct lock);
+	struct faults f = { 0 };
+	struct reading l = { .faults = &f };
+	int r = schema_load(&l, path, lock_fields, lock, e);
 
-	l->path = path;
-	if (r == 0)
-		r = read_lock(doc, l, e);
-	if (r == 0)
-		*ret = l;
-	return r;
+	if (r < 0)
+		return r;
+	lock->path = path;
+	if (!f.errors)
+		lock_check(lock, &f);
+	*ret = lock;
+	return faults_failure(&f, e);
 }
 
 const char *lock_path_beside(const struct config *c)

@@ -9,7 +9,7 @@
 #include "base/err.h"
 #include "base/util.h"
 #include "config/config.h"
-#include "yaml/yaml.h"
+#include "schema/schema.h"
 
 /* The value of os.base, the key of the lock's section and of its version. */
 #define DEBIAN_BASE "debian"
@@ -19,6 +19,7 @@ struct debian_package {
 	const char *path; /* below the mirror, as its URL has it */
 	const char *sha256;
 	uint64_t size;
+	const struct yaml_node *where;
 };
 /* The section `debian` of a lock. */
 struct debian_lock {
@@ -61,8 +62,13 @@ const struct lock_image *lock_find_image(const struct lock *l, const char *name,
 int lock_load_file(const char *path, struct lock **ret, struct err *e);
 int lock_load_shipped(struct lock **ret, struct err *e);
 
-/* The section `debian`. */
-int lock_read_debian(const struct yaml_node *map, const struct debian_lock **ret, struct err *e);
+extern const struct field lock_fields[];
+
+/* ---- lock_debian.c: the section `debian` ---- */
+
+extern const struct field lock_debian_fields[];
+extern const struct kind kind_lock_debian; /* const struct debian_lock * */
+void lock_check_debian(const struct debian_lock *l, struct faults *f);
 struct yaml_node *lock_debian_yaml(const struct debian_lock *l);
 /* L's section if it is of VERSION, else NULL. */
 const struct debian_lock *lock_debian_of(const struct lock *l, const char *version);

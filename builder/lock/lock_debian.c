@@ -3,30 +3,39 @@
 
 #include "catalogue/url.h"
 #include "lock/lock.h"
-#include "catalogue/rows.h"
 
 #define AT(member) offsetof(struct debian_package, member)
-static const struct row package_rows[] = {
-	{ "name", ROW_TEXT, AT(name), true, NULL, NULL, 0 },
-	{ "version", ROW_TEXT, AT(version), true, NULL, NULL, 0 },
-	{ "path", ROW_TEXT, AT(path), true, NULL, NULL, 0 },
-	{ "size", ROW_NUMBER, AT(size), true, NULL, NULL, 0 },
-	{ "sha256", ROW_SHA256, AT(sha256), true, NULL, NULL, 0 },
+static const struct field package_fields[] = {
+	FIELD("", node, AT(where)),
+	FIELD("name", text, AT(name), .flags = REQUIRED),
+	FIELD("version", text, AT(version), .flags = REQUIRED),
+	FIELD("path", text, AT(path), .flags = REQUIRED, .help = "below the mirror"),
+	FIELD("size", number, AT(size), .flags = REQUIRED),
+	FIELD("sha256", sha256, AT(sha256), .flags = REQUIRED),
+	{ 0 },
+};
+#undef AT
+#define AT(member) offsetof(struct debian_lock, member)
+const struct field lock_debian_fields[] = {
+	FIELD("", node, AT(where)),
+	FIELD("version", text, AT(version), .flags = REQUIRED),
+	FIELD("mirror", https, AT(mirror), .flags = REQUIRED, .help = "ends with a slash"),
+	FIELD("time", time, AT(time), .flags = REQUIRED, .help = "when apt resolved it: the time of the base"),
+	FIELD("packages", list, AT(packages), .flags = REQUIRED, ITEMS(package_fields, debian_package)),
+	{ 0 },
 };
 #undef AT
 
-struct section {
-	const char *version, *mirror, *time;
-	const struct yaml_node *packages;
-};
-#define AT(member) offsetof(struct section, member)
-static const struct row section_rows[] = {
-	{ "version", ROW_TEXT, AT(version), true, NULL, NULL, 0 },
-	{ "mirror", ROW_URL, AT(mirror), true, NULL, NULL, 0 },
-	{ "time", ROW_TEXT, AT(time), true, NULL, NULL, 0 },
-	{ "packages", ROW_NODE, AT(packages), true, NULL, NULL, 0 },
-};
-#undef AT
+static void lock_debian_node(struct reading *l, const struct field *f, const struct yaml_node *n, const char *path,
+			     void *dst)
+{
+	struct debian_lock *d = arena_new(struct debian_lock);
+
+	schema_read(l, f->sub, n, path, d);
+	*(const struct debian_lock **)dst = d;
+}
+
+const struct kind kind_lock_debian = { .name = "packages of Debian", .node = lock_debian_node };
 
 /* Its file name is made of these two. */
 static bool is_plain_name(const char *s)
@@ -35,45 +44,21 @@ static bool is_plain_name(const char *s)
 	       s[strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.+-~:_")] == '\0';
 }
 
-static int read_package(const struct yaml_node *node, const char *mirror, struct debian_lock *l, struct err *e)
+void lock_check_debian(const struct debian_lock *l, struct faults *f)
 {
-	struct debian_package p = { 0 };
-	int r = rows_read(node, package_rows, ARRAY_SIZE(package_rows), &p, e);
-
-	if (r < 0)
-		return r;
-	if (!is_plain_name(p.name) || !is_plain_name(p.version))
-		return rows_fault(e, node, "%s %s is no Debian package", p.name, p.version);
-	if (p.path[0] == '/' || url_fault(arena_printf("%s%s", mirror, p.path)))
-		return rows_fault(e, node, "'%s' is no path below the mirror", p.path);
-	vec_foreach (twin, &l->packages)
-		if (streq(twin->name, p.name))
-			return rows_fault(e, node, "%s is there already", p.name);
-	*vec_push(&l->packages) = p;
-	return 0;
-}
-
-int lock_read_debian(const struct yaml_node *map, const struct debian_lock **ret, struct err *e)
-{
-	struct debian_lock *l = arena_new(struct debian_lock);
-	struct section s = { 0 };
-	int r = rows_read(map, section_rows, ARRAY_SIZE(section_rows), &s, e);
-
-	if (r == 0)
-		r = rows_read_time(yaml_get(map, "time"), &l->time, e);
-	if (r == 0 && !ends_with(s.mirror, "/"))
-		r = rows_fault(e, yaml_get(map, "mirror"), "'%s' does not end with a slash", s.mirror);
-	if (r == 0 && (s.packages->type != YAML_SEQ || !s.packages->count))
-		r = rows_fault(e, s.packages, "a list was expected here");
-	for (size_t i = 0; r == 0 && i < s.packages->count; i++)
-		r = read_package(s.packages->items[i], s.mirror, l, e);
-	if (r < 0)
-		return r;
-	l->version = s.version;
-	l->mirror = s.mirror;
-	l->where = map;
-	*ret = l;
-	return 0;
+	if (!ends_with(l->mirror, "/"))
+		fault_at(f, yaml_get(l->where, "mirror"), "'%s' does not end with a slash", l->mirror);
+	if (!l->packages.n)
+		fault_at(f, yaml_get(l->where, "packages"), "there is no package");
+	vec_foreach (p, &l->packages) {
+		if (!is_plain_name(p->name) || !is_plain_name(p->version))
+			fault_at(f, p->where, "%s %s is no Debian package", p->name, p->version);
+		if (p->path[0] == '/' || url_fault(arena_printf("%s%s", l->mirror, p->path)))
+			fault_at(f, p->where, "'%s' is no path below the mirror", p->path);
+		for (const struct debian_package *q = l->packages.v; q < p; q++)
+			if (streq(q->name, p->name))
+				fault_at(f, p->where, "%s is there already", p->name);
+	}
 }
 
 struct yaml_node *lock_debian_yaml(const struct debian_lock *l)

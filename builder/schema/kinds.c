@@ -347,6 +347,30 @@ static void node_node(struct reading *l, const struct field *f, const struct yam
 	*(const struct yaml_node **)dst = n;
 }
 
+void schema_texts(struct reading *l, const struct yaml_node *n, const char *path)
+{
+	static const struct field text = { .kind = &kind_text };
+	const char *ignored;
+
+	if (n->type != YAML_SEQ || !n->count)
+		return schema_fault(l, n, path, "must be a list: [a, b], or one '- ' per line");
+	for (size_t i = 0; i < n->count; i++)
+		schema_read_value(l, &text, n->items[i], arena_printf("%s[%zu]", path, i), &ignored);
+}
+
+static void texts_node(struct reading *l, const struct field *f, const struct yaml_node *n, const char *path, void *dst)
+{
+	schema_texts(l, n, path);
+	node_node(l, f, n, path, dst);
+}
+
+static void texts_schema(const struct field *f, json_t *out)
+{
+	json_object_set_new(out, "type", json_string("array"));
+	json_object_set_new(out, "items", json_pack("{s:s}", "type", "string"));
+	json_object_set_new(out, "minItems", json_integer(1));
+}
+
 /* "cilium:" with nothing below is a map of defaults. */
 static void map_schema(const struct field *f, json_t *out)
 {
@@ -390,4 +414,5 @@ static void node_schema(const struct field *f, json_t *out)
 const struct kind kind_map = { .name = "map", .node = map_node, .schema = map_schema };
 const struct kind kind_list = { .name = "list", .node = list_node, .schema = list_schema };
 const struct kind kind_keyed = { .name = "map", .node = keyed_node, .schema = keyed_schema };
+const struct kind kind_texts = { .name = "list of texts", .node = texts_node, .schema = texts_schema };
 const struct kind kind_node = { .name = "anything", .node = node_node, .schema = node_schema };

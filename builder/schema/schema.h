@@ -63,6 +63,8 @@ struct field {
 	size_t names_count;
 };
 /* clang-format off */
+/* A row without words for people: FIELD("size", number, offsetof(...), .flags = REQUIRED). */
+#define FIELD(name, of, at, ...) { .key = name, .kind = &kind_##of, .offset = at, __VA_ARGS__ }
 #define NAMES(list) .names = list, .names_count = ARRAY_SIZE(list)
 #define ITEMS(table, type) .sub = table, .size = sizeof(struct type)
 /* clang-format on */
@@ -78,8 +80,10 @@ const char *kind_bool_words(const struct yaml_node *n);
 extern const struct kind kind_bool, kind_unsigned, kind_number, kind_mib, kind_mode, kind_time, kind_time_or_none;
 /* An enum with its names: the number of names stands for a wrong word. Bits in the order of the names. */
 extern const struct kind kind_choice, kind_flags;
-/* VEC of items, written as a list or as a map whose keys are the items' names; const struct yaml_node *. */
-extern const struct kind kind_map, kind_list, kind_keyed, kind_node;
+/* VEC of items, written as a list or as a map whose keys are the items' names. */
+extern const struct kind kind_map, kind_list, kind_keyed;
+/* As they are, const struct yaml_node *: anything; a list of texts, not empty. */
+extern const struct kind kind_node, kind_texts;
 
 /* NULL when K takes TEXT, else why not; DST (may be NULL for kinds that keep the text) is filled on success. */
 const char *kind_text_fault(const struct kind *k, const struct reading *l, const char *text, void *dst);
@@ -93,6 +97,8 @@ void schema_read_value(struct reading *l, const struct field *f, const struct ya
 /* A file of YAML by TABLE into DST, which starts zeroed. Its lines are shown with faults, which go to L. Negative only
  * when it cannot be read at all. */
 int schema_load(struct reading *l, const char *path, const struct field *table, void *dst, struct err *e);
+/* N as a list of texts that is not empty, with faults where it is none. */
+void schema_texts(struct reading *l, const struct yaml_node *n, const char *path);
 /* Faults for keys of MAP that are not among the N names. */
 void schema_unknown_keys(struct reading *l, const struct yaml_node *map, const char *path, const char *const *names,
 			 size_t n);

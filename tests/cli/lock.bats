@@ -161,8 +161,8 @@ served() {
 @test "lock --check finds a digest that is none, with its line" {
 	lock
 	sed -i 's/sha256: .*/sha256: abc/' pibuild.lock
-	fails 4 'pibuild.lock:17:11: '"'abc' is no sha256" lock --check
-	fails 3 'is no sha256' lock
+	fails 4 'pibuild.lock:17:11: '"artifacts[0].sha256: 'abc' cannot be used: give 64 hexadecimal digits in lower case" lock --check
+	fails 3 'give 64 hexadecimal digits in lower case' lock
 }
 
 @test "lock --check --json lists what is stale on stdout" {
@@ -249,14 +249,16 @@ no_lock() {
 }
 
 @test "a lock is read strictly, each fault with its line and column" {
-	no_lock 's/size:/sise:/' "9:5: unknown key 'sise', did you mean 'size'?"
-	no_lock '0,/    version:.*/{//d}' "5:5: the key 'version' is missing"
-	no_lock 's/size: .*/size: 12k/' "9:11: '12k' is no number"
-	no_lock 's/size: .*/size: -1/' "9:11: '-1' is no number"
-	no_lock 's|url: https:|url: http:|' "7:10: 'http://files.invalid/thing/v1.36.4%2Bk3s1/thing.bin': only https:// addresses are used"
-	no_lock 's|//files|//me:word@files|' "7:10: 'https://me:word@files.invalid/thing/v1.36.4%2Bk3s1/thing.bin': a user name or password in the address is refused"
-	no_lock 's/^kind: Lock/kind: Catalogue/' "2:7: 'kind: Lock' was expected"
-	no_lock 's/^time: .*/time: yesterday/' '3:7: time is written like'
+	no_lock 's/size:/sise:/' "9:5: artifacts[0]: unknown key 'sise'; did you mean 'size'?"
+	no_lock '0,/    version:.*/{//d}' "5:5: artifacts[0]: 'version' is missing"
+	no_lock 's/size: .*/size: 12k/' "9:11: artifacts[0].size: '12k' cannot be used: give a whole number"
+	no_lock 's/size: .*/size: -1/' "9:11: artifacts[0].size: '-1' cannot be used: give a whole number"
+	no_lock 's|url: https:|url: http:|' "7:10: artifacts[0].url: 'http://files.invalid/thing/v1.36.4%2Bk3s1/thing.bin' cannot be used: only https:// addresses are used"
+	no_lock 's|//files|//me:word@files|' "7:10: artifacts[0].url: 'https://me:word@files.invalid/thing/v1.36.4%2Bk3s1/thing.bin' cannot be used: a user name or password in the address is refused"
+	no_lock 's/^kind: Lock/kind: Catalogue/' "2:7: kind: must be Lock"
+	no_lock 's/^time: .*/time: yesterday/' "3:7: time: 'yesterday' cannot be used: give a time such as 2026-10-01T12:00:00Z"
+	# The line it is about, with a mark.
+	[[ "$output" == *"    3 | time: yesterday"* ]]
 	no_lock 's/name: other/name: thing/; s/v3.22.0/v1.36.4+k3s1/' '10:5: thing v1.36.4+k3s1 is there already, in line 5'
 }
 

@@ -93,7 +93,7 @@ static void test_lock(void)
 				   &again),
 			     "'/a' is no path below the mirror"));
 		CHECK(strstr(parse(HEAD SECTION ROW("name: x, version: 1, path: a, size: 1, sha256: abc"), &again),
-			     "is no sha256"));
+			     "64 hexadecimal digits"));
 		CHECK(strstr(
 			parse(HEAD "debian: {version: trixie, mirror: \"http://a/\", time: x, packages: []}\n", &again),
 			"only https://"));
