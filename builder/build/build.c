@@ -101,15 +101,3 @@ void build_expect(const struct build *b, unsigned flags)
 		progress_expect("hash", !b->compress && (b->sha256 || b->key) ? (unsigned)b->plan->nodes.n : 0);
 	}
 }
-
-int build_run(const struct build *b, struct err *e)
-{
-	int r = 0;
-
-	vec_foreach (n, &b->plan->nodes) {
-		r = output_node(b, *n, e);
-		if (r < 0)
-			return err_interrupted(e) ? r : err_wrap(e, "%s", (*n)->name);
-	}
-	return r;
-}

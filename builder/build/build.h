@@ -122,9 +122,4 @@ int layer_digests(const struct build *b, const struct layer_plan *l, int fd, str
 int layer_keep_digests(const struct build *b, const struct layer_plan *l, int fd, const struct digests *d,
 		       struct err *e);
 
-/* ---- files (build/output.c) ---- */
-
-/* One image and its companions. */
-int output_node(const struct build *b, const struct node_plan *n, struct err *e);
-
 #endif

@@ -181,11 +181,23 @@ static int write_image(struct output *o, struct err *e)
 	return r < 0 ? err_rename(e, outfile_tmp_path(&o->file), o->path) : publish(o, e);
 }
 
-int output_node(const struct build *b, const struct node_plan *n, struct err *e)
+static int output_node(const struct build *b, const struct node_plan *n, struct err *e)
 {
 	_cleanup_(
 		output_done) struct output o = { .b = b, .n = n, .path = build_image_path(b, n), .file = OUTFILE_INIT };
 	int r = build_node(b, n, &o.built, e);
 
 	return r < 0 ? r : write_image(&o, e);
+}
+
+int build_run(const struct build *b, struct err *e)
+{
+	int r = 0;
+
+	vec_foreach (n, &b->plan->nodes) {
+		r = output_node(b, *n, e);
+		if (r < 0)
+			return err_interrupted(e) ? r : err_wrap(e, "%s", (*n)->name);
+	}
+	return r;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What stands beside an image and proves it. One table (companion.c) says of each companion what it is called, when it
- * is written, by whom, and who checks it:
+ * What stands beside an image and proves it. One table (names.c) says of each companion what it is called and when it
+ * is written:
  *
  *	cp-1.img              or cp-1.img.xz, cp-1.img.zst: one of them, the newest
  *	cp-1.manifest.json    every file that was put on it (the same text lies on the card)
@@ -76,11 +76,11 @@ int companions_sign(const char *image, const struct sign_key *key, struct err *e
 
 /*
  * Holds the image, raw or compressed, and all companions that are there against each other: .sha256 lines; the block
- * map's own checksum, every range, zeros elsewhere; the manifest against the one on the card (raw images); SBOM and
- * provenance against the manifest and the digests. KEY is the path of a public key, NULL = signatures are not looked
- * at; with it a missing or wrong signature, and a companion that is not signed, are findings. What is wrong is in F
- * (checks "image", "sha256", "bmap", "manifest", "sbom", "provenance", "signature"); negative only when it cannot be
- * looked at.
+ * map's own checksum, every range, zeros elsewhere; the manifest against the one on the card (raw images); the
+ * provenance against the digests of what stands before it, the SBOM against image and manifest. KEY is the path of a
+ * public key, NULL = signatures are not looked at; with it a missing or wrong signature, and a companion that is not
+ * signed, are findings. What is wrong is in F (checks "image", "sha256", "bmap", "manifest", "sbom", "provenance",
+ * "signature"); negative only when it cannot be looked at.
  */
 int companions_verify(const char *image, const char *key, struct findings *f, struct err *e);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Shared by the files of this folder: companion.c has the table, one file each writes and checks a companion, verify.c
- * reads an image for all of them. */
+/* Shared by the files of this folder: names.c has the facts of each companion, one file each writes and checks one,
+ * companion.c writes them all, verify.c checks them all. */
 #ifndef COMPANION_INTERNAL_H
 #define COMPANION_INTERNAL_H
 
@@ -29,9 +29,6 @@ struct companion_row {
 	bool of_image, json;
 	enum { WHEN_ALWAYS, WHEN_HASHED, WHEN_SIGNED } when;
 	mode_t mode;
-	/* Appends the text to C->v; those before it are there. */
-	int (*write)(const struct subject *s, struct companions *c, struct strbuf *out, struct err *e);
-	void (*check_fn)(struct look *l);
 };
 extern const struct companion_row companion_rows[COMPANION_COUNT];
 
@@ -42,6 +39,10 @@ void text_sha256(const struct strbuf *text, char hex[SHA256_HEX]);
 /* VALUE, which is dropped, as text. */
 int add_json(json_t *value, struct strbuf *out, struct err *e);
 
+/* Every form that IMAGE can have, raw first; NULL after the last. */
+const char *image_form(const char *image, size_t i);
+
+/* Writers append the text to OUT; companions before theirs are in C. */
 int sbom_write(const struct subject *s, struct companions *c, struct strbuf *out, struct err *e);
 void sbom_check(struct look *l);
 int provenance_write(const struct subject *s, struct companions *c, struct strbuf *out, struct err *e);

@@ -51,6 +51,17 @@ void sums_check(struct look *l)
 		complain(l, COMPANION_SUMS, "it has lines that pibuild did not write");
 }
 
+int seal_write(const struct subject *s, struct companions *c, struct strbuf *out, struct err *e)
+{
+	const struct strbuf *sums = &c->v[COMPANION_SUMS];
+	unsigned char sig[SIGNATURE_SIZE];
+	int r = sign_make(s->key, sums->s, sums->n, sig, e);
+
+	if (r == 0)
+		strbuf_add(out, sig, sizeof(sig));
+	return r;
+}
+
 void seal_check(struct look *l)
 {
 	const struct strbuf *sums = &l->files.v[COMPANION_SUMS], *sig = &l->files.v[COMPANION_SIGNATURE];

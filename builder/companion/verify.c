@@ -180,6 +180,29 @@ static int read_image(struct look *l, struct err *e)
 	return r;
 }
 
+static void manifest_check(struct look *l)
+{
+	const struct strbuf *text = &l->files.v[COMPANION_MANIFEST];
+
+	if (l->card.s && (l->card.n != text->n || memcmp(l->card.s, text->s, text->n) != 0))
+		complain(l, COMPANION_MANIFEST, "it is not the manifest that lies on the card as " MANIFEST_PATH);
+}
+
+/* Ranges are looked at while the image is read; here it is only whether there was a map to read it by. */
+static void map_check(struct look *l)
+{
+	struct err why = { 0 };
+	struct bmap again = { 0 };
+
+	if (!l->have_map && bmap_read(l->files.v[COMPANION_BMAP].s, l->files.v[COMPANION_BMAP].n, &again, &why) < 0)
+		complain(l, COMPANION_BMAP, "%s", why.msg);
+}
+
+static void (*const checks[COMPANION_COUNT])(struct look *l) = {
+	[COMPANION_MANIFEST] = manifest_check,	   [COMPANION_BMAP] = map_check,  [COMPANION_SBOM] = sbom_check,
+	[COMPANION_PROVENANCE] = provenance_check, [COMPANION_SUMS] = sums_check, [COMPANION_SIGNATURE] = seal_check,
+};
+
 static int look_at(struct look *l, struct err *e)
 {
 	int r = read_companions(l, e);
@@ -188,7 +211,7 @@ static int look_at(struct look *l, struct err *e)
 		r = read_image(l, e);
 	for (size_t i = 0; i < COMPANION_COUNT && r == 0; i++)
 		if (l->files.v[i].s || i == COMPANION_SIGNATURE)
-			companion_rows[i].check_fn(l);
+			checks[i](l);
 	return r;
 }
 

@@ -11,6 +11,22 @@
 #include "base/file.h"
 #include "base/sig.h"
 
+int inode_read(struct ext4 *x, ext2_ino_t ino, inode_t *ret, const char *path, struct err *e)
+{
+	errcode_t c;
+
+	memset(ret, 0, sizeof(*ret));
+	c = ext2fs_read_inode_full(x->fs, ino, small(ret), sizeof(*ret));
+	return c ? ext4_error(e, c, path, "cannot read its inode") : 0;
+}
+
+int inode_write(struct ext4 *x, ext2_ino_t ino, inode_t *inode, const char *path, struct err *e)
+{
+	errcode_t c = ext2fs_write_inode_full(x->fs, ino, small(inode), sizeof(*inode));
+
+	return c ? ext4_error(e, c, path, "cannot write its inode") : 0;
+}
+
 /* ---- times and owner ---- */
 
 void inode_set_owner(inode_t *inode, const struct fs_meta *m)

@@ -5,22 +5,6 @@
 #include <errno.h>
 #include <sys/stat.h>
 
-int inode_read(struct ext4 *x, ext2_ino_t ino, inode_t *ret, const char *path, struct err *e)
-{
-	errcode_t c;
-
-	memset(ret, 0, sizeof(*ret));
-	c = ext2fs_read_inode_full(x->fs, ino, small(ret), sizeof(*ret));
-	return c ? ext4_error(e, c, path, "cannot read its inode") : 0;
-}
-
-int inode_write(struct ext4 *x, ext2_ino_t ino, inode_t *inode, const char *path, struct err *e)
-{
-	errcode_t c = ext2fs_write_inode_full(x->fs, ino, small(inode), sizeof(*inode));
-
-	return c ? ext4_error(e, c, path, "cannot write its inode") : 0;
-}
-
 static int slow_target(struct ext4 *x, ext2_ino_t ino, size_t size, const char *path, struct strbuf *out, struct err *e)
 {
 	ext2_file_t file;
@@ -135,7 +119,7 @@ static int missing(struct ext4 *x, struct walk *w, unsigned flags, struct err *e
 
 	if (!(flags & MAKE_PARENTS))
 		return err_set(e, -ENOENT, "%s: there is no %s on the filesystem", w->path, w->spot->name);
-	return dir_create(x, w->at, w->spot->name, &plain, w->path, &w->at, e);
+	return dir_create(x, w->spot, &plain, w->path, &w->at, e);
 }
 
 /* One component: 1 to go on, 0 when the spot is found. */
@@ -211,60 +195,4 @@ int path_find(struct ext4 *x, const char *path, unsigned flags, struct spot *ret
 	if (r == 0 && !ret->ino)
 		r = err_set(e, -ENOENT, "%s: is not on the filesystem", path);
 	return r;
-}
-
-struct listing {
-	struct dir_list *list;
-	uint32_t max_ino;
-	bool damaged;
-};
-
-static int add_item(ext2_ino_t dir, int entry, struct ext2_dir_entry *d, int offset, int blocksize, char *buf,
-		    void *arg)
-{
-	struct listing *l = arg;
-	struct dir_list *list = l->list;
-	size_t n = (size_t)ext2fs_dirent_name_len(d);
-
-	if (entry == DIRENT_DOT_FILE || entry == DIRENT_DOT_DOT_FILE)
-		return 0;
-	if (n == 0 || d->inode > l->max_ino || memchr(d->name, '/', n) || memchr(d->name, '\0', n)) {
-		l->damaged = true;
-		return DIRENT_ABORT;
-	}
-	if (list->n == list->cap) {
-		list->cap = list->cap ? list->cap * 2 : 16;
-		list->v = xrealloc(list->v, list->cap * sizeof(*list->v));
-	}
-	list->v[list->n].name = xcalloc(1, n + 1);
-	memcpy(list->v[list->n].name, d->name, n);
-	list->v[list->n++].ino = d->inode;
-	return 0;
-}
-
-static int by_name(const void *a, const void *b)
-{
-	return strcmp(((const struct dir_item *)a)->name, ((const struct dir_item *)b)->name);
-}
-
-int dir_read(struct ext4 *x, ext2_ino_t dir, const char *path, struct dir_list *ret, struct err *e)
-{
-	struct listing l = { ret, x->fs->super->s_inodes_count, false };
-	errcode_t c = ext2fs_dir_iterate2(x->fs, dir, 0, NULL, add_item, &l);
-
-	if (c)
-		return ext4_error(e, c, path, "cannot read the folder");
-	if (l.damaged)
-		return ext4_damaged(e, path, "a folder has an impossible entry");
-	if (ret->n)
-		qsort(ret->v, ret->n, sizeof(*ret->v), by_name);
-	return 0;
-}
-
-void dir_list_done(struct dir_list *l)
-{
-	for (size_t i = 0; i < l->n; i++)
-		free(l->v[i].name);
-	free(l->v);
-	*l = (struct dir_list){ 0 };
 }

@@ -95,8 +95,6 @@ int ext4_mkdir(struct ext4 *fs, const char *path, const struct fs_meta *m, struc
 int ext4_symlink(struct ext4 *fs, const char *path, const char *target, const struct fs_meta *m, struct err *e);
 int ext4_hardlink(struct ext4 *fs, const char *path, const char *existing, struct err *e);
 int ext4_set_xattr(struct ext4 *fs, const char *path, const char *name, const void *value, size_t n, struct err *e);
-int ext4_chown_tree(struct ext4 *fs, const char *path, unsigned uid, unsigned gid, struct err *e);
-int ext4_rename(struct ext4 *fs, const char *from, const char *to, struct err *e);
 /* With all below; missing is fine. */
 int ext4_remove(struct ext4 *fs, const char *path, struct err *e);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Shared by the files of this folder. ext4.c opens and closes, ext4_path.c finds names, ext4_read.c reads,
- * ext4_inode.c makes and frees inodes with their blocks, ext4_write.c changes the tree, ext4_grow.c runs e2fsprogs.
+ * Shared by the files of this folder. ext4.c opens and closes, ext4_inode.c makes and frees inodes with their blocks,
+ * ext4_dir.c has folders, ext4_path.c finds names, ext4_read.c reads, ext4_write.c changes the tree, ext4_grow.c runs
+ * e2fsprogs.
  */
 #ifndef FS_INTERNAL_H
 #define FS_INTERNAL_H
@@ -35,23 +36,35 @@ extern const io_manager cow_io_manager;
 /* What the next open in this thread gets: libext2fs passes nothing but a name. */
 void cow_io_prepare(const struct fs_place *at);
 
+/* ---- ext4_inode.c ---- */
+
 int inode_read(struct ext4 *x, ext2_ino_t ino, inode_t *ret, const char *path, struct err *e);
 /* Bytes beyond inode_t keep what they hold. */
 int inode_write(struct ext4 *x, ext2_ino_t ino, inode_t *inode, const char *path, struct err *e);
+/* A new inode of TYPE (S_IFREG, S_IFDIR, S_IFLNK) with its content, not yet linked anywhere. SRC is a file's bytes or
+ * a link's target; PARENT matters to folders. */
+int inode_create(struct ext4 *x, ext2_ino_t parent, unsigned type, const struct fs_meta *m, const struct fs_source *src,
+		 const char *path, ext2_ino_t *ret, struct err *e);
+/* One link less; the last one frees inode and blocks, which become zero: no removed byte stays behind. */
+int inode_drop(struct ext4 *x, ext2_ino_t ino, const char *path, struct err *e);
+void inode_set_owner(inode_t *inode, const struct fs_meta *m);
+/* mtime (when CONTENT) and ctime become the time of the build. */
+void inode_touch(const struct ext4 *x, inode_t *inode, bool content);
 
-/* ---- ext4_path.c ---- */
+/* ---- ext4_dir.c: PATH is for messages ---- */
 
 struct spot {
 	ext2_ino_t dir;		      /* the folder that holds (or will hold) the last component */
 	ext2_ino_t ino;		      /* 0 = there is no such entry */
 	char name[EXT2_NAME_LEN + 1]; /* "" for the root */
 };
-enum { FOLLOW_LAST = 1 << 0, MAKE_PARENTS = 1 << 1 };
-/* A missing last component is no error; a missing parent is -ENOENT unless MAKE_PARENTS. */
-int path_resolve(struct ext4 *x, const char *path, unsigned flags, struct spot *ret, struct err *e);
-/* As above, and the last component must be there. */
-int path_find(struct ext4 *x, const char *path, unsigned flags, struct spot *ret, struct err *e);
-int symlink_target(struct ext4 *x, ext2_ino_t ino, inode_t *inode, const char *path, struct strbuf *out, struct err *e);
+int entry_add(struct ext4 *x, const struct spot *at, ext2_ino_t ino, unsigned mode, const char *path, struct err *e);
+/* Lets the entry, which is there, lead to another inode: order and index of the folder stay. */
+int entry_swap(struct ext4 *x, const struct spot *at, ext2_ino_t ino, unsigned mode, const char *path, struct err *e);
+int entry_remove(struct ext4 *x, const struct spot *at, bool is_dir, const char *path, struct err *e);
+/* A new, empty folder. */
+int dir_create(struct ext4 *x, const struct spot *at, const struct fs_meta *m, const char *path, ext2_ino_t *ret,
+	       struct err *e);
 
 struct dir_item {
 	char *name;
@@ -65,21 +78,13 @@ struct dir_list {
 int dir_read(struct ext4 *x, ext2_ino_t dir, const char *path, struct dir_list *ret, struct err *e);
 void dir_list_done(struct dir_list *l);
 
-/* ---- ext4_inode.c ---- */
+/* ---- ext4_path.c ---- */
 
-/* A new inode of TYPE (S_IFREG, S_IFDIR, S_IFLNK) with its content, not yet linked anywhere. SRC is a file's bytes or
- * a link's target; PARENT matters to folders. */
-int inode_create(struct ext4 *x, ext2_ino_t parent, unsigned type, const struct fs_meta *m, const struct fs_source *src,
-		 const char *path, ext2_ino_t *ret, struct err *e);
-/* One link less; the last one frees inode and blocks, which become zero: no removed byte stays behind. */
-int inode_drop(struct ext4 *x, ext2_ino_t ino, const char *path, struct err *e);
-void inode_set_owner(inode_t *inode, const struct fs_meta *m);
-/* mtime (when CONTENT) and ctime become the time of the build. */
-void inode_touch(const struct ext4 *x, inode_t *inode, bool content);
-
-/* ---- ext4_write.c ---- */
-
-int dir_create(struct ext4 *x, ext2_ino_t parent, const char *name, const struct fs_meta *m, const char *path,
-	       ext2_ino_t *ret, struct err *e);
+enum { FOLLOW_LAST = 1 << 0, MAKE_PARENTS = 1 << 1 };
+/* A missing last component is no error; a missing parent is -ENOENT unless MAKE_PARENTS. */
+int path_resolve(struct ext4 *x, const char *path, unsigned flags, struct spot *ret, struct err *e);
+/* As above, and the last component must be there. */
+int path_find(struct ext4 *x, const char *path, unsigned flags, struct spot *ret, struct err *e);
+int symlink_target(struct ext4 *x, ext2_ino_t ino, inode_t *inode, const char *path, struct strbuf *out, struct err *e);
 
 #endif

@@ -10,15 +10,6 @@
 
 enum { SMALL_FILE = 1024 * 1024 };
 
-int found_failure(struct verify_ctx *x, struct findings *f, const char *where, struct err *e)
-{
-	if (e->class == CLASS_HOST || err_interrupted(e))
-		return e->code;
-	found(x, f, where, "%s", clean_text(e->msg));
-	*e = (struct err){ 0 };
-	return 0;
-}
-
 static void looked(struct verify_ctx *x, size_t n, const char *things)
 {
 	x->line->looked = n;

@@ -1,10 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The two faces of what verify found. */
-#include "inspect/verify.h"
-
+/* What verify found: how a failure becomes a finding, and the two faces of the report. */
+#include "base/sig.h"
 #include "base/terminal.h"
+#include "inspect/verify_internal.h"
 
 enum { TEXT_COLUMN = 26 };
+
+int found_failure(struct verify_ctx *x, struct findings *f, const char *where, struct err *e)
+{
+	if (e->class == CLASS_HOST || err_interrupted(e))
+		return e->code;
+	found(x, f, where, "%s", clean_text(e->msg));
+	*e = (struct err){ 0 };
+	return 0;
+}
 
 static const char *state_of(const struct verify_line *l)
 {

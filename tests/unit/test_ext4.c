@@ -363,23 +363,6 @@ static void test_changing(void)
 		close_fs();
 		check_debugfs("cat /keep", "x");
 	}
-	CASE("moving files and folders, over others, never into themselves")
-	{
-		make(64, "");
-		open_fs(EXT4_WRITE);
-		CHECK_ERR(put("/a/b/file", "moved"), 0);
-		CHECK_ERR(put("/target", "old"), 0);
-		CHECK_ERR(ext4_rename(fs, "/a/b/file", "/target", &e), 0);
-		CHECK_ERR(put("/a/b/file", "2"), 0);
-		CHECK_ERR(ext4_rename(fs, "/a/b", "/new/place", &e), 0);
-		CHECK_ERR(ext4_rename(fs, "/new", "/new/place/in", &e), EINVAL);
-		CHECK_ERR(ext4_rename(fs, "/nothing", "/x", &e), ENOENT);
-		CHECK_ERR(ext4_rename(fs, "/target", "/new", &e), EISDIR);
-		check_content("/target", "moved");
-		check_content("/new/place/../place/file", "2");
-		CHECK(!ext4_exists(fs, "/a/b"));
-		close_fs();
-	}
 	CASE("a folder keeps its place in the tree but takes a new mode; files and folders do not replace each other")
 	{
 		make(64, "");
@@ -389,10 +372,8 @@ static void test_changing(void)
 		CHECK_ERR(put("/d", "x"), EISDIR);
 		CHECK_ERR(ext4_mkdir(fs, "/d/f", &(struct fs_meta){ 0700, 0, 0 }, &e), ENOTDIR);
 		CHECK_ERR(put("/d/f/g", "x"), ENOTDIR);
-		CHECK_ERR(ext4_chown_tree(fs, "/d", 1000, 1001, &e), 0);
 		close_fs();
 		check_debugfs("stat /d", "Mode:  0700");
-		check_debugfs("stat /d/f", "User:  1000   Group:  1001");
 	}
 }
 
@@ -584,11 +565,10 @@ static void exercise(void)
 			       "a/target/that/is/longer/than/sixty/characters/and/needs/a/block/of/its/own",
 			       &(struct fs_meta){ 0 }, &e),
 		  0);
-	CHECK_ERR(ext4_rename(fs, "/many/noise", "/etc/noise", &e), 0);
 	CHECK_ERR(ext4_mkdir(fs, "/etc/sub/sub", &(struct fs_meta){ 0755, 0, 0 }, &e), 0);
 	check_content("/etc/small", "replaced");
 	close_fs();
-	check_dumped("/etc/noise", sha);
+	check_dumped("/many/noise", sha);
 }
 
 static void test_features(void)
