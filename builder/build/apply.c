@@ -11,7 +11,7 @@
 #include "build/build.h"
 #include "oci/image_archive.h"
 
-enum { EDIT_LIMIT = 1024 * 1024, BOOT_FILE_LIMIT = 64 * 1024 * 1024 };
+enum { EDIT_LIMIT = 1024 * 1024 };
 
 struct prepared_artifact {
 	const struct entry *entry;
@@ -41,6 +41,12 @@ static int prepare(const struct entry *n, const struct cache *c, struct prepared
 	int r;
 
 	*a = (struct prepared_artifact){ .entry = n, .fd = -1 };
+	if (n->source == SOURCE_IMAGES) {
+		r = image_archive_open(c, n->images, &a->archive, e);
+		if (r == 0)
+			a->size = image_archive_size(a->archive);
+		return r;
+	}
 	r = cache_object(c, &n->pin, &a->fd, e);
 	if (r < 0)
 		return r;
@@ -55,17 +61,6 @@ static int prepare(const struct entry *n, const struct cache *c, struct prepared
 	return r;
 }
 
-static int prepare_images(const struct entry *n, const struct cache *c, struct prepared_artifact *a, struct err *e)
-{
-	int r;
-
-	*a = (struct prepared_artifact){ .entry = n, .fd = -1 };
-	r = image_archive_open(c, n->images, &a->archive, e);
-	if (r == 0)
-		a->size = image_archive_size(a->archive);
-	return r;
-}
-
 int prepare_artifacts(const struct tree *t, const struct cache *c, struct prepared **ret, struct err *e)
 {
 	_cleanup_(prepared_freep) struct prepared *p = arena_new(struct prepared);
@@ -74,7 +69,7 @@ int prepare_artifacts(const struct tree *t, const struct cache *c, struct prepar
 	vec_foreach (n, &t->entries) {
 		if (!entry_from_cache(n))
 			continue;
-		r = (n->source == SOURCE_IMAGES ? prepare_images : prepare)(n, c, vec_push(&p->v), e);
+		r = prepare(n, c, vec_push(&p->v), e);
 		if (r < 0)
 			return r;
 	}
@@ -107,42 +102,45 @@ uint64_t prepared_cost(const struct tree *t, const struct prepared *p, enum entr
 	return cost;
 }
 
-/* ---- sources: bytes of a host file or artifact, hashed on their way ---- */
+/* ---- sources ---- */
 
-struct hashed_fd {
+struct open_file {
 	int fd;
 	const char *name;
+};
+
+static ssize_t from_file(void *arg, void *buf, size_t n, struct err *e)
+{
+	const struct open_file *f = arg;
+	ssize_t r;
+
+	do
+		r = read(f->fd, buf, n);
+	while (r < 0 && errno == EINTR);
+	return r < 0 ? err_errno(e, -errno, "cannot read %s", f->name) : r;
+}
+
+static ssize_t from_member(void *member, void *buf, size_t n, struct err *e)
+{
+	return member_read(member, buf, n, e);
+}
+
+static ssize_t from_images(void *archive, void *buf, size_t n, struct err *e)
+{
+	return image_archive_read(archive, buf, n, e);
+}
+
+/* Any of them, hashed on its way. */
+struct hashed {
+	const struct fs_source *from;
 	struct sha256 hash;
 	struct task *task;
 };
 
 static ssize_t read_hashed(void *arg, void *buf, size_t n, struct err *e)
 {
-	struct hashed_fd *h = arg;
-	ssize_t r;
-
-	if (sig_check(e) < 0)
-		return -EINTR;
-	do
-		r = read(h->fd, buf, n);
-	while (r < 0 && errno == EINTR);
-	if (r < 0)
-		return err_errno(e, -errno, "cannot read %s", h->name);
-	sha256_update(&h->hash, buf, (size_t)r);
-	task_add(h->task, (uint64_t)r);
-	return r;
-}
-
-struct hashed_member {
-	struct member *m;
-	struct sha256 hash;
-	struct task *task;
-};
-
-static ssize_t read_member(void *arg, void *buf, size_t n, struct err *e)
-{
-	struct hashed_member *h = arg;
-	ssize_t r = sig_check(e) < 0 ? -EINTR : member_read(h->m, buf, n, e);
+	struct hashed *h = arg;
+	ssize_t r = sig_check(e) < 0 ? -EINTR : h->from->read(h->from->arg, buf, n, e);
 
 	if (r > 0) {
 		sha256_update(&h->hash, buf, (size_t)r);
@@ -165,12 +163,12 @@ static int check_digest(const struct card_writer *t, const struct pin *pin, cons
 
 /* ---- one function per kind of entry ---- */
 
-static struct record *record(struct records *records, const struct entry *n, const char *path)
+static struct record *record(struct records *records, const struct entry *n)
 {
 	struct record *r = vec_push(&records->v);
 
 	*r = (struct record){
-		.path = path,
+		.path = n->path,
 		.kind = entry_kind_names[n->kind],
 		.origin = n->origin,
 		.mode = n->mode,
@@ -206,7 +204,7 @@ static int write_boot_stream(const struct card_writer *t, const struct entry *n,
 	uint64_t done = 0;
 
 	if (src->size > BOOT_FILE_LIMIT)
-		return err_set(e, -EFBIG, "larger than the 64 MiB a boot file may have");
+		return err_set(e, -EFBIG, "larger than the %d MiB a boot file may have", (int)(BOOT_FILE_LIMIT / MIB));
 	buf = xmalloc(src->size);
 	while (done < src->size) {
 		ssize_t r = src->read(src->arg, buf + done, src->size - done, e);
@@ -218,101 +216,64 @@ static int write_boot_stream(const struct card_writer *t, const struct entry *n,
 	return fat_write(t->image->boot, path_in_boot(n->path), buf, src->size, e);
 }
 
-static int write_stream(const struct card_writer *t, const struct entry *n, const struct fs_source *src, struct err *e)
+/* FROM onto the card as N; SHA256 gets what it was. */
+static int write_hashed(const struct card_writer *t, const struct entry *n, const struct fs_source *from,
+			char sha256[SHA256_HEX], struct err *e)
 {
+	struct hashed h = { .from = from, .task = t->task };
+	const struct fs_source src = { from->size, read_hashed, &h };
 	struct fs_meta m = entry_meta(n);
+	int r;
 
-	if (entry_on_boot(n))
-		return write_boot_stream(t, n, src, e);
-	return ext4_write(t->image->root, n->path, &m, src, e);
+	sha256_init(&h.hash);
+	r = entry_on_boot(n) ? write_boot_stream(t, n, &src, e) : ext4_write(t->image->root, n->path, &m, &src, e);
+	sha256_final(&h.hash, sha256);
+	return r;
 }
 
 static int write_host_file(const struct card_writer *t, const struct entry *n, struct err *e)
 {
 	_cleanup_close_ int fd = open(n->host_file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	_cleanup_(sha256_done) struct sha256 nothing = { 0 };
-	struct hashed_fd h = { fd, n->host_file, nothing, t->task };
-	struct fs_source src = { n->size, read_hashed, &h };
+	struct open_file file = { fd, n->host_file };
+	const struct fs_source src = { n->size, from_file, &file };
 	char sha256[SHA256_HEX];
 	int r;
 
 	if (fd < 0)
 		return err_errno(e, -errno, "cannot open %s", n->host_file);
-	sha256_init(&h.hash);
-	r = write_stream(t, n, &src, e);
-	sha256_final(&h.hash, sha256);
+	r = write_hashed(t, n, &src, sha256, e);
 	if (r == 0 && !streq(sha256, n->sha256))
 		return err_set(e, -ESTALE, "%s changed while it was read: run the command again", n->host_file);
 	return r;
 }
 
-static int write_artifact_file(const struct card_writer *t, const struct entry *n, struct prepared_artifact *a,
-			       char sha256[SHA256_HEX], struct err *e)
+static int write_artifact(const struct card_writer *t, const struct entry *n, struct prepared_artifact *a,
+			  char sha256[SHA256_HEX], struct err *e)
 {
-	struct hashed_fd h = { .fd = a->fd, .name = n->pin.name, .task = t->task };
-	struct fs_source src = { a->size, read_hashed, &h };
+	struct open_file file = { a->fd, n->pin.name };
+	struct fs_source src = { a->size, from_file, &file };
+	char whole[SHA256_HEX] = "";
 	int r;
 
-	sha256_init(&h.hash);
-	r = write_stream(t, n, &src, e);
-	sha256_final(&h.hash, sha256);
-	return r < 0 ? r : check_digest(t, &n->pin, sha256, e);
-}
-
-static int write_artifact_member(const struct card_writer *t, const struct entry *n, struct prepared_artifact *a,
-				 char sha256[SHA256_HEX], struct err *e)
-{
-	struct hashed_member h = { .m = a->member, .task = t->task };
-	struct fs_source src = { a->size, read_member, &h };
-	char archive[SHA256_HEX] = "";
-	int r;
-
-	sha256_init(&h.hash);
-	r = write_stream(t, n, &src, e);
-	sha256_final(&h.hash, sha256);
-	if (r == 0)
-		r = member_digest(a->member, archive, e);
-	return r < 0 ? r : check_digest(t, &n->pin, archive, e);
-}
-
-struct hashed_archive {
-	struct image_archive *a;
-	struct sha256 hash;
-	struct task *task;
-};
-
-static ssize_t read_archive(void *arg, void *buf, size_t n, struct err *e)
-{
-	struct hashed_archive *h = arg;
-	ssize_t r = image_archive_read(h->a, buf, n, e);
-
-	if (r > 0) {
-		sha256_update(&h->hash, buf, (size_t)r);
-		task_add(h->task, (uint64_t)r);
-	}
-	return r;
-}
-
-/* The archive checks its blobs itself; its own digest is for the manifest. */
-static int write_images(const struct card_writer *t, const struct entry *n, struct prepared_artifact *a,
-			char sha256[SHA256_HEX], struct err *e)
-{
-	struct hashed_archive h = { .a = a->archive, .task = t->task };
-	struct fs_source src = { a->size, read_archive, &h };
-	int r;
-
-	sha256_init(&h.hash);
-	r = write_stream(t, n, &src, e);
-	sha256_final(&h.hash, sha256);
-	return r;
+	if (a->archive)
+		src = (struct fs_source){ a->size, from_images, a->archive };
+	else if (a->member)
+		src = (struct fs_source){ a->size, from_member, a->member };
+	r = write_hashed(t, n, &src, sha256, e);
+	/* The archive checks its blobs itself; its own digest is for the manifest. */
+	if (r < 0 || a->archive)
+		return r;
+	if (!a->member)
+		return check_digest(t, &n->pin, sha256, e);
+	r = member_digest(a->member, whole, e);
+	return r < 0 ? r : check_digest(t, &n->pin, whole, e);
 }
 
 static int apply_file(const struct card_writer *t, const struct entry *n, struct prepared *p, struct records *records,
 		      struct err *e)
 {
 	struct prepared_artifact *a = entry_from_cache(n) ? find_prepared(p, n) : NULL;
-	struct record *rec = record(records, n, n->path);
-	int r;
+	struct record *rec = record(records, n);
 
 	if (!n->secret)
 		memcpy(rec->sha256, n->sha256, SHA256_HEX);
@@ -321,10 +282,7 @@ static int apply_file(const struct card_writer *t, const struct entry *n, struct
 	if (n->source == SOURCE_HOST_FILE)
 		return write_host_file(t, n, e);
 	rec->size = a->size;
-	if (a->archive)
-		return write_images(t, n, a, rec->sha256, e);
-	r = a->member ? write_artifact_member(t, n, a, rec->sha256, e) : write_artifact_file(t, n, a, rec->sha256, e);
-	return r;
+	return write_artifact(t, n, a, rec->sha256, e);
 }
 
 struct unpack {
@@ -335,27 +293,25 @@ struct unpack {
 
 static int unpack_one(void *arg, const struct unpack_entry *u, struct member *m, struct err *e)
 {
-	struct unpack *x = arg;
-	const char *path = path_join(x->n->path, u->path);
-	struct hashed_member h = { .m = m, .task = x->t->task };
-	struct fs_source src = { u->size, read_member, &h };
-	struct fs_meta meta = { .mode = u->dir ? 0755 : u->mode & 0111 ? 0755 : 0644 };
-	struct record *rec = record(x->records, x->n, path);
-	int r;
+	const struct unpack *x = arg;
+	const struct fs_source src = { u->size, from_member, m };
+	struct entry one = *x->n;
+	struct fs_meta meta;
+	struct record *rec;
 
-	rec->mode = meta.mode;
-	rec->size = u->size;
-	rec->kind = entry_kind_names[u->dir ? ENTRY_DIR : u->symlink ? ENTRY_SYMLINK : ENTRY_FILE];
+	one.path = path_join(x->n->path, u->path);
+	one.kind = u->dir ? ENTRY_DIR : u->symlink ? ENTRY_SYMLINK : ENTRY_FILE;
+	one.mode = u->dir || u->mode & 0111 ? 0755 : 0644;
+	one.uid = one.gid = 0;
+	one.size = u->size;
+	meta = entry_meta(&one);
+	rec = record(x->records, &one);
 	if (u->dir)
-		return ext4_mkdir(x->t->image->root, path, &meta, e);
-	if (u->symlink) {
-		rec->note = arena_strdup(u->symlink);
-		return ext4_symlink(x->t->image->root, path, u->symlink, &meta, e);
-	}
-	sha256_init(&h.hash);
-	r = ext4_write(x->t->image->root, path, &meta, &src, e);
-	sha256_final(&h.hash, rec->sha256);
-	return r;
+		return ext4_mkdir(x->t->image->root, one.path, &meta, e);
+	if (!u->symlink)
+		return write_hashed(x->t, &one, &src, rec->sha256, e);
+	rec->note = arena_strdup(u->symlink);
+	return ext4_symlink(x->t->image->root, one.path, u->symlink, &meta, e);
 }
 
 static int apply_unpack(const struct card_writer *t, const struct entry *n, struct prepared *p, struct records *records,
@@ -397,13 +353,26 @@ static int read_old(const struct card_writer *t, const struct entry *n, struct s
 	return 0;
 }
 
+/* What is there keeps its owner and mode. */
+static bool keep_meta(const struct card_writer *t, struct entry *n, unsigned type)
+{
+	struct err missing = { 0 };
+	struct fs_stat st;
+
+	if (entry_on_boot(n) || ext4_stat(t->image->root, n->path, &st, &missing) < 0 ||
+	    (type && (st.mode & S_IFMT) != type))
+		return false;
+	n->mode = st.mode & 07777;
+	n->uid = st.uid;
+	n->gid = st.gid;
+	return true;
+}
+
 static int apply_edit(const struct card_writer *t, const struct entry *n, struct records *records, struct err *e)
 {
 	_cleanup_strbuf_ struct strbuf old = { 0 }, new = { 0 };
 	struct entry effective = *n;
 	const char *text = NULL;
-	struct fs_stat st;
-	struct err missing = { 0 };
 	struct record *rec;
 	int r = read_old(t, n, &old, &text, e);
 
@@ -412,12 +381,8 @@ static int apply_edit(const struct card_writer *t, const struct entry *n, struct
 	if (r != 0)
 		return MIN(r, 0); /* > 0: nothing to change */
 	strbuf_add(&new, "", 0);
-	if (!entry_on_boot(n) && ext4_stat(t->image->root, n->path, &st, &missing) == 0) {
-		effective.mode = st.mode & 07777;
-		effective.uid = st.uid;
-		effective.gid = st.gid;
-	}
-	rec = record(records, &effective, n->path);
+	keep_meta(t, &effective, 0);
+	rec = record(records, &effective);
 	rec->size = new.n;
 	rec->note = n->edit_what;
 	if (!n->secret)
@@ -428,17 +393,10 @@ static int apply_edit(const struct card_writer *t, const struct entry *n, struct
 static int apply_dir(const struct card_writer *t, const struct entry *n, struct records *records, struct err *e)
 {
 	struct entry effective = *n;
+	bool kept = n->if_missing && keep_meta(t, &effective, S_IFDIR);
 	struct fs_meta m = entry_meta(n);
-	struct err missing = { 0 };
-	struct fs_stat st;
-	bool kept = n->if_missing && ext4_stat(t->image->root, n->path, &st, &missing) == 0 && S_ISDIR(st.mode);
 
-	if (kept) {
-		effective.mode = st.mode & 07777;
-		effective.uid = st.uid;
-		effective.gid = st.gid;
-	}
-	record(records, &effective, n->path);
+	record(records, &effective);
 	return kept ? 0 : ext4_mkdir(t->image->root, n->path, &m, e);
 }
 
@@ -448,7 +406,7 @@ static int apply_remove(const struct card_writer *t, const struct entry *n, stru
 		return fat_remove(t->image->boot, path_in_boot(n->path), e);
 	if (!ext4_exists(t->image->root, n->path))
 		return 0;
-	record(records, n, n->path);
+	record(records, n);
 	return ext4_remove(t->image->root, n->path, e);
 }
 
@@ -461,7 +419,7 @@ static int apply_entry(const struct card_writer *t, const struct entry *n, struc
 	case ENTRY_DIR:
 		return apply_dir(t, n, records, e);
 	case ENTRY_SYMLINK:
-		record(records, n, n->path)->note = n->bytes;
+		record(records, n)->note = n->bytes;
 		return ext4_symlink(t->image->root, n->path, n->bytes, &m, e);
 	case ENTRY_FILE:
 		return apply_file(t, n, p, records, e);

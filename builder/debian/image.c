@@ -11,7 +11,7 @@
 #include "image/image.h"
 
 enum { BLOCK = 4096, SECTOR = 512 };
-static const uint64_t boot_start = 8 * MIB, boot_size = 512 * MIB, root_step = 4 * MIB, max_boot_file = 128 * MIB;
+static const uint64_t boot_start = 8 * MIB, boot_size = 512 * MIB, root_step = 4 * MIB;
 /* As Raspberry Pi OS has them, named one by one: hosts differ in defaults. */
 static const char ext4_features[] = "none,has_journal,ext_attr,resize_inode,dir_index,filetype,extent,flex_bg,"
 				    "sparse_super,large_file,dir_nlink,extra_isize,metadata_csum";
@@ -151,7 +151,7 @@ static int add_boot_file(struct draft *m, const struct tar_entry *x, struct tar 
 
 	if (x->type == TAR_DIR)
 		return 0;
-	if (x->type != TAR_FILE || x->size > max_boot_file)
+	if (x->type != TAR_FILE || x->size > BOOT_FILE_LIMIT)
 		return err_set(e, -EINVAL, "%s: cannot lie on a FAT", x->path);
 	data = xmalloc(x->size + 1);
 	while (have < x->size) {

@@ -16,6 +16,8 @@ static inline bool path_on_boot(const char *path)
 {
 	return starts_with(path, BOOT_DIR "/");
 }
+/* The most that a file of it may have where it is held whole. */
+#define BOOT_FILE_LIMIT (128 * MIB)
 /* PATH, which is on it, from the FAT's root. */
 static inline const char *path_in_boot(const char *path)
 {

@@ -9,7 +9,7 @@
 #include "inspect/secret_values.h"
 #include "inspect/verify_internal.h"
 
-enum { SECRET_LIMIT = 1024 * 1024, BOOT_FILE_LIMIT = 8 * 1024 * 1024 };
+enum { SECRET_LIMIT = 1024 * 1024 };
 
 /* ---- modes of all that is ours ---- */
 
