@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Tools that are run to their end: which there are, and what they say. */
 #include "base/proc.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/wait.h>
 
 #include "base/file.h"
@@ -39,7 +39,7 @@ const struct proc_tool proc_tools[] = {
 };
 const size_t proc_tools_count = ARRAY_SIZE(proc_tools);
 
-static const struct proc_tool *tool_of(const char *name)
+const struct proc_tool *proc_tool(const char *name)
 {
 	for (size_t i = 0; i < proc_tools_count; i++)
 		if (streq(proc_tools[i].name, name))
@@ -64,8 +64,7 @@ const char *proc_find(const char *name)
 
 /* A running program and our ends of its pipes. */
 struct child {
-	pid_t pid; /* 0 = not started or reaped */
-	int status;
+	struct spawned program;
 	int in, out, err;
 	const char *input;
 	size_t input_left;
@@ -78,18 +77,9 @@ static void child_done(struct child *c)
 	closep(&c->in);
 	closep(&c->out);
 	closep(&c->err);
-	if (c->pid > 0) {
-		kill(c->pid, SIGKILL);
-		waitpid(c->pid, NULL, 0);
-	}
+	spawn_done(&c->program);
 	strbuf_done(&c->own_output);
 	strbuf_done(&c->errors);
-}
-
-static void child_reap(struct child *c)
-{
-	if (waitpid(c->pid, &c->status, WNOHANG) == c->pid)
-		c->pid = 0;
 }
 
 static int make_pipe(int *ours, int *theirs, bool to_child, struct err *e)
@@ -104,61 +94,41 @@ static int make_pipe(int *ours, int *theirs, bool to_child, struct err *e)
 	return 0;
 }
 
-static int spawn(const char *path, const struct proc *p, const int fds[4], pid_t *ret, struct err *e)
+static int child_start(struct child *c, const char *path, const struct proc *p, struct err *e)
 {
 	_cleanup_free_ char *source_date = xasprintf("SOURCE_DATE_EPOCH=%lld", (long long)p->epoch);
 	_cleanup_free_ char *fake_time = xasprintf("E2FSPROGS_FAKE_TIME=%lld", (long long)p->epoch);
 	_cleanup_free_ char *tmp = p->tmp ? xasprintf("TMPDIR=%s", p->tmp) : NULL;
-	char *const env[] = { (char *)"LC_ALL=C",
-			      (char *)"TZ=UTC",
-			      (char *)"PATH=/usr/sbin:/usr/bin:/sbin:/bin",
-			      (char *)"HOME=/",
-			      (char *)"MTOOLSRC=/dev/null",
-			      source_date,
-			      fake_time,
-			      tmp,
-			      NULL };
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attr;
-	sigset_t none, defaults;
-	int r;
-
-	posix_spawn_file_actions_init(&actions);
-	for (int i = 0; i < 4; i++)
-		if (fds[i] >= 0)
-			posix_spawn_file_actions_adddup2(&actions, fds[i], i);
-	posix_spawnattr_init(&attr);
-	sigemptyset(&none);
-	sigemptyset(&defaults);
-	sigaddset(&defaults, SIGPIPE);
-	posix_spawnattr_setsigmask(&attr, &none);
-	posix_spawnattr_setsigdefault(&attr, &defaults);
-	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-	r = -posix_spawn(ret, path, &actions, &attr, (char *const *)p->argv, env);
-	posix_spawnattr_destroy(&attr);
-	posix_spawn_file_actions_destroy(&actions);
-	return r < 0 ? err_errno(e, r, "cannot start %s", path) : 0;
-}
-
-static int child_start(struct child *c, const char *path, const struct proc *p, struct err *e)
-{
+	const char *const env[] = {
+		"LC_ALL=C",
+		"TZ=UTC",
+		"PATH=/usr/sbin:/usr/bin:/sbin:/bin",
+		"HOME=/",
+		"MTOOLSRC=/dev/null",
+		source_date,
+		fake_time,
+		tmp,
+		NULL,
+	};
 	_cleanup_close_ int in = -1, out = -1, err = -1;
-	int r;
+	int r = p->input ? make_pipe(&c->in, &in, true, e) : 0;
 
-	if (p->input)
-		r = make_pipe(&c->in, &in, true, e);
-	else
-		r = (in = open("/dev/null", O_RDONLY | O_CLOEXEC)) < 0 ? err_errno(e, -errno, "cannot open /dev/null")
-								       : 0;
+	if (r == 0)
+		r = make_pipe(&c->out, &out, false, e);
+	if (r == 0)
+		r = make_pipe(&c->err, &err, false, e);
 	if (r < 0)
 		return r;
-	r = make_pipe(&c->out, &out, false, e);
-	if (r < 0)
-		return r;
-	r = make_pipe(&c->err, &err, false, e);
-	if (r < 0)
-		return r;
-	return spawn(path, p, (int[]){ in, out, err, p->file ? p->file_fd : -1 }, &c->pid, e);
+	return spawn_start(&c->program,
+			   &(struct spawn){
+				   .path = path,
+				   .argv = p->argv,
+				   .env = env,
+				   .env_only = true,
+				   .fds = { in, out, err, p->file ? p->file_fd : -1 },
+				   .death_signal = SIGTERM,
+			   },
+			   e);
 }
 
 static void feed(struct child *c)
@@ -230,31 +200,18 @@ static int child_serve(struct child *c, const struct proc *p, struct err *e)
 
 	for (;;) {
 		bool closed = c->out < 0 && c->err < 0;
-		int r = child_poll(c, p, c->pid == 0 ? 0 : closed ? 1 : TICK_MS, e);
+		int r = child_poll(c, p, c->program.pid == 0 ? 0 : closed ? 1 : TICK_MS, e);
 
-		if (r < 0 || (r == 0 && c->pid == 0))
+		if (r < 0 || (r == 0 && c->program.pid == 0))
 			return r;
 		if (r == 0 || closed)
-			child_reap(c);
+			spawn_alive(&c->program);
 		r = sig_check(e);
 		if (r < 0)
 			return r;
 		if (now_seconds() > end)
 			return err_set(e, -ETIMEDOUT, "%s did not end within %u seconds and was stopped", p->argv[0],
 				       timeout);
-	}
-}
-
-/* Asks first: resize2fs leaves nothing half-written by their own rules then. */
-static void child_stop(struct child *c)
-{
-	double end = now_seconds() + GRACE_SECONDS;
-
-	if (c->pid > 0)
-		kill(c->pid, SIGTERM);
-	while (c->pid > 0 && now_seconds() < end) {
-		child_reap(c);
-		poll(NULL, 0, 10);
 	}
 }
 
@@ -288,10 +245,10 @@ static int judge(const struct child *c, const struct proc *p, struct err *e)
 	const char *sep = *words ? ": " : "";
 	int code;
 
-	if (WIFSIGNALED(c->status))
+	if (WIFSIGNALED(c->program.status))
 		return err_set(e, -EIO, "%s was killed by SIG%s%s%s", p->argv[0],
-			       str_or(sigabbrev_np(WTERMSIG(c->status)), "?"), sep, words);
-	code = WEXITSTATUS(c->status);
+			       str_or(sigabbrev_np(WTERMSIG(c->program.status)), "?"), sep, words);
+	code = WEXITSTATUS(c->program.status);
 	if (p->exit_code)
 		*p->exit_code = code;
 	if (code == 0 || (code < 31 && p->ok_codes >> code & 1))
@@ -302,7 +259,7 @@ static int judge(const struct child *c, const struct proc *p, struct err *e)
 int proc_run(const struct proc *p, struct err *e)
 {
 	_cleanup_(child_done) struct child c = { .in = -1, .out = -1, .err = -1 };
-	const struct proc_tool *tool = tool_of(p->argv[0]);
+	const struct proc_tool *tool = proc_tool(p->argv[0]);
 	const char *path = tool ? proc_find(tool->name) : NULL;
 	int r;
 
@@ -318,7 +275,8 @@ int proc_run(const struct proc *p, struct err *e)
 	if (r == 0)
 		r = child_serve(&c, p, e);
 	if (r < 0) {
-		child_stop(&c);
+		/* Asks first: resize2fs leaves nothing half-written by its own rules then. */
+		spawn_stop(&c.program, GRACE_SECONDS);
 		return r;
 	}
 	return judge(&c, p, e);

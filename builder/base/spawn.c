@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "base/spawn.h"
+/* A program started, waited for and ended. */
+#include "base/proc.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -57,7 +58,7 @@ static const char **make_env(const struct spawn *how)
 
 	for (size_t i = 0; how->env && how->env[i]; i++)
 		*vec_push(&env) = how->env[i];
-	for (char **s = environ; *s; s++)
+	for (char **s = environ; !how->env_only && *s; s++)
 		*vec_push(&env) = *s;
 	*vec_push(&env) = NULL;
 	return env.v;

@@ -11,7 +11,6 @@
 #include "base/log.h"
 #include "base/proc.h"
 #include "base/sig.h"
-#include "base/spawn.h"
 #include "base/terminal.h"
 #include "board/board.h"
 #include "cmd/cmd.h"

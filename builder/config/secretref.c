@@ -1,20 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Secrets by reference: an environment variable, a file, or the output of a program such as a password manager. The
- * program is run here and not by base/proc.c: it is the user's own, needs the user's environment, and what it prints
- * must not end in a message.
+ * program is the user's own, needs the user's environment, and what it prints must not end in a message.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/proc.h"
 #include "base/sig.h"
 #include "config/values.h"
 
@@ -74,33 +72,27 @@ static int read_file(const char *path, struct text *t, struct err *e)
 
 /* ---- commands ---- */
 
-static int start(const char *const *argv, pid_t *ret_pid, int *ret_fd, struct err *e)
+static int start(const char *const *argv, struct spawned *program, int *ret_fd, struct err *e)
 {
-	extern char **environ;
 	_cleanup_close_ int out = -1, in = -1;
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attr;
-	sigset_t defaults;
+	const char *path = strchr(argv[0], '/') ? argv[0] : proc_find(argv[0]);
+	struct err why = { 0 };
 	int fds[2], r;
 
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return err_errno(e, -errno, "cannot make a pipe");
 	out = fds[0];
 	in = fds[1];
-	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-	posix_spawn_file_actions_adddup2(&actions, in, 1);
-	posix_spawnattr_init(&attr);
-	sigemptyset(&defaults);
-	sigaddset(&defaults, SIGPIPE); /* we ignore it, the program may count on it */
-	posix_spawnattr_setsigdefault(&attr, &defaults);
-	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGDEF);
-	r = posix_spawnp(ret_pid, argv[0], &actions, &attr, (char *const *)argv, environ);
-	posix_spawnattr_destroy(&attr);
-	posix_spawn_file_actions_destroy(&actions);
-	if (r)
+	r = !path ? -ENOENT
+		  : spawn_start(program,
+				&(struct spawn){ .path = path,
+						 .argv = argv,
+						 .fds = { -1, in, STDERR_FILENO, -1 },
+						 .death_signal = SIGTERM },
+				&why);
+	if (r < 0)
 		return err_class(e, CLASS_CONFIG, "the secret's command %s cannot be started: %s", argv[0],
-				 strerror(r));
+				 strerror(-r));
 	*ret_fd = take_fd(&out);
 	return 0;
 }
@@ -132,50 +124,30 @@ static int collect(int fd, const char *name, double deadline, struct text *t, st
 	}
 }
 
-static int finish(pid_t pid, const char *name, double deadline, struct err *e)
-{
-	struct timespec pause = { .tv_nsec = 5 * 1000 * 1000 };
-	int status;
-	pid_t r;
-
-	while ((r = waitpid(pid, &status, WNOHANG)) == 0 || (r < 0 && errno == EINTR)) {
-		if (now_seconds() > deadline || sig_caught()) {
-			kill(pid, SIGKILL);
-			waitpid(pid, &status, 0);
-			if (sig_check(e) < 0)
-				return -EINTR;
-			return err_class(e, CLASS_CONFIG, "the secret's command %s closed its output but did not end",
-					 name);
-		}
-		nanosleep(&pause, NULL);
-	}
-	if (r < 0)
-		return err_errno(e, -errno, "the secret's command %s", name);
-	if (WIFSIGNALED(status))
-		return err_class(e, CLASS_CONFIG, "the secret's command %s was ended by signal %d", name,
-				 WTERMSIG(status));
-	if (WEXITSTATUS(status))
-		return err_class(e, CLASS_CONFIG, "the secret's command %s failed with exit code %d", name,
-				 WEXITSTATUS(status));
-	return 0;
-}
-
 static int run_command(const char *const *argv, struct text *t, struct err *e)
 {
 	double deadline = now_seconds() + TIMEOUT;
+	_cleanup_(spawn_done) struct spawned program = { 0 };
 	_cleanup_close_ int fd = -1;
-	pid_t pid;
-	int r = start(argv, &pid, &fd, e);
+	int r = start(argv, &program, &fd, e);
 
+	if (r == 0)
+		r = collect(fd, argv[0], deadline, t, e);
+	while (r == 0 && !spawn_wait(&program, 0.1)) {
+		r = sig_check(e);
+		if (r == 0 && now_seconds() > deadline)
+			r = err_class(e, CLASS_CONFIG, "the secret's command %s closed its output but did not end",
+				      argv[0]);
+	}
 	if (r < 0)
 		return r;
-	r = collect(fd, argv[0], deadline, t, e);
-	if (r < 0) {
-		kill(pid, SIGKILL);
-		waitpid(pid, NULL, 0);
-		return r;
-	}
-	return finish(pid, argv[0], deadline, e);
+	if (WIFSIGNALED(program.status))
+		return err_class(e, CLASS_CONFIG, "the secret's command %s was ended by signal %d", argv[0],
+				 WTERMSIG(program.status));
+	if (WEXITSTATUS(program.status))
+		return err_class(e, CLASS_CONFIG, "the secret's command %s failed with exit code %d", argv[0],
+				 WEXITSTATUS(program.status));
+	return 0;
 }
 
 /* ---- both together ---- */

@@ -25,19 +25,13 @@ bool debian_runs_arm64(void)
 
 int debian_check_host(struct err *e)
 {
-	static const struct {
-		const char *program, *package;
-		bool for_user; /* not needed by root */
-	} needed[] = {
-		{ "mmdebstrap", "mmdebstrap", false }, { "arch-test", "arch-test", false },
-		{ "mkfs.fat", "dosfstools", false },   { "mke2fs", "e2fsprogs", false },
-		{ "newuidmap", "uidmap", true },
-	};
+	static const char *const needed[] = { "mmdebstrap", "arch-test", "mkfs.fat", "mke2fs", "newuidmap" };
 	_cleanup_strbuf_ struct strbuf packages = { 0 };
+	const size_t n = ARRAY_SIZE(needed) - (geteuid() == 0); /* root maps no ids */
 
-	for (size_t i = 0; i < ARRAY_SIZE(needed); i++)
-		if (!(needed[i].for_user && geteuid() == 0) && !proc_find(needed[i].program))
-			strbuf_addf(&packages, " %s", needed[i].package);
+	for (size_t i = 0; i < n; i++)
+		if (!proc_find(needed[i]))
+			strbuf_addf(&packages, " %s", proc_tool(needed[i])->package);
 	if (proc_find("arch-test") && !debian_runs_arm64())
 		strbuf_adds(&packages, " qemu-user-static binfmt-support");
 	if (!packages.n)

@@ -14,7 +14,7 @@
 #ifndef QEMU_MACHINE_H
 #define QEMU_MACHINE_H
 
-#include "base/spawn.h"
+#include "base/proc.h"
 #include "config/config.h"
 #include "qemu/console.h"
 
