@@ -36,8 +36,8 @@ static const char *default_dir(struct err *e)
 			return arena_printf("%s%s", v, vars[i][1]);
 	}
 	err_class(e, CLASS_HOST,
-		  "where to keep downloads? Neither PIBUILD_CACHE, XDG_CACHE_HOME nor HOME is set; "
-		  "give a folder with --cache DIR");
+		  "where to keep downloads? Neither PIBUILD_CACHE, XDG_CACHE_HOME nor HOME is set; give a folder with "
+		  "--cache DIR");
 	return NULL;
 }
 

@@ -50,8 +50,8 @@ static int check_private(int fd, const char *path, struct err *e)
 		return err_class(e, CLASS_CONFIG, "the key %s is no regular file", path);
 	if (st.st_mode & 077)
 		return err_class(e, CLASS_REFUSED,
-				 "the key %s can be read by others: chmod 600 %s, and make a new key if "
-				 "anybody else uses this machine",
+				 "the key %s can be read by others: chmod 600 %s, and make a new key if anybody else "
+				 "uses this machine",
 				 path, path);
 	return 0;
 }
@@ -129,8 +129,8 @@ int sign_new_key(const char *path, struct err *e)
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
 		if (access(files[i], F_OK) == 0 || errno != ENOENT)
 			return err_class(e, CLASS_REFUSED,
-					 "%s is there already; what was signed with it could no longer be "
-					 "checked: choose another name",
+					 "%s is there already; what was signed with it could no longer be checked: "
+					 "choose another name",
 					 files[i]);
 	pkey = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
 	if (!pkey)

@@ -112,26 +112,39 @@ struct words {
 	VEC(const char *) v;
 };
 
-static void option(struct words *w, const char *name, const char *value)
+static void words_add(struct words *w, const char *const *words)
 {
-	*vec_push(&w->v) = "-o";
-	*vec_push(&w->v) = arena_printf("%s=%s", name, value);
+	for (; *words; words++)
+		*vec_push(&w->v) = *words;
 }
 
+/* What every call of apt-get begins with: where all it reads and writes lies. */
 static void begin_command(const struct apt *a, struct words *w)
 {
-	*vec_push(&w->v) = "apt-get";
-	*vec_push(&w->v) = "-c";
-	*vec_push(&w->v) = path_join(a->dir, "apt.conf");
-	option(w, "Dir::Etc", path_join(a->dir, "etc"));
-	option(w, "Dir::Etc::sourcelist", path_join(a->dir, "etc/sources.list"));
-	option(w, "Dir::Etc::sourceparts", "/dev/null");
-	option(w, "Dir::Etc::preferencesparts", "/dev/null");
-	option(w, "Dir::State", path_join(a->dir, "state"));
-	option(w, "Dir::State::status", path_join(a->dir, "status"));
-	option(w, "Dir::Cache", path_join(a->dir, "cache"));
-	if (a->ca_file)
-		option(w, "Acquire::https::CaInfo", a->ca_file);
+	const char *const words[] = {
+		"apt-get",
+		"-c",
+		path_join(a->dir, "apt.conf"),
+		"-o",
+		arena_printf("Dir::Etc=%s/etc", a->dir),
+		"-o",
+		arena_printf("Dir::Etc::sourcelist=%s/etc/sources.list", a->dir),
+		"-o",
+		"Dir::Etc::sourceparts=/dev/null",
+		"-o",
+		"Dir::Etc::preferencesparts=/dev/null",
+		"-o",
+		arena_printf("Dir::State=%s/state", a->dir),
+		"-o",
+		arena_printf("Dir::State::status=%s/status", a->dir),
+		"-o",
+		arena_printf("Dir::Cache=%s/cache", a->dir),
+		a->ca_file ? "-o" : NULL,
+		a->ca_file ? arena_printf("Acquire::https::CaInfo=%s", a->ca_file) : NULL,
+		NULL,
+	};
+
+	words_add(w, words);
 }
 
 static int update(const struct apt *a, struct err *e)
@@ -140,8 +153,7 @@ static int update(const struct apt *a, struct err *e)
 	int r;
 
 	begin_command(a, &w);
-	*vec_push(&w.v) = "-q";
-	*vec_push(&w.v) = "update";
+	words_add(&w, (const char *const[]){ "-q", "update", NULL });
 	*vec_push(&w.v) = NULL;
 	r = proc_run(&(struct proc){ .argv = w.v.v, .timeout = 900 }, e);
 	return r < 0 ? err_wrap(e, "reading the package lists of %s", a->archives.v[0].from) : 0;
@@ -153,10 +165,7 @@ static int ask(const struct apt *a, struct strbuf *out, struct err *e)
 	struct words w = { 0 };
 
 	begin_command(a, &w);
-	*vec_push(&w.v) = "-y";
-	*vec_push(&w.v) = "--print-uris";
-	*vec_push(&w.v) = "install";
-	*vec_push(&w.v) = "?essential";
+	words_add(&w, (const char *const[]){ "-y", "--print-uris", "install", "?essential", NULL });
 	for (size_t i = 0; i < wanted->count; i++)
 		*vec_push(&w.v) = wanted->items[i]->text;
 	*vec_push(&w.v) = NULL;
@@ -245,24 +254,23 @@ static int resolve(struct apt *a, const struct config *c, struct debian_lock *l,
 int debian_resolve(const struct debian_recipe *recipe, const struct config *c, const char *version, int64_t now,
 		   struct debian_lock **ret, struct err *e)
 {
-	const char *tmp = getenv("TMPDIR");
-	char *dir = arena_printf("%s/pibuild-apt.XXXXXX", tmp && tmp[0] == '/' ? tmp : "/tmp");
-	struct apt a = { .recipe = recipe, .dir = dir };
+	struct apt a = { .recipe = recipe };
 	struct debian_lock *l = arena_new(struct debian_lock);
 	struct err ignored = { 0 };
 	int r;
 
 	if (access(recipe->keyring, R_OK) < 0)
-		return err_class(e, CLASS_HOST,
-				 "%s, the keys of Debian's archive, is missing; install the package "
-				 "debian-archive-keyring",
-				 recipe->keyring);
-	if (!mkdtemp(dir))
-		return err_errno(e, -errno, "cannot make the folder %s", dir);
+		return err_class(
+			e, CLASS_HOST,
+			"%s, the keys of Debian's archive, is missing; install the package debian-archive-keyring",
+			recipe->keyring);
+	r = temp_dir("apt", &a.dir, e);
+	if (r < 0)
+		return r;
 	split_version(&a, version);
 	r = resolve(&a, c, l, e);
 	strbuf_done(&a.sources);
-	remove_tree(dir, &ignored);
+	remove_tree(a.dir, &ignored);
 	if (r < 0)
 		return r;
 	l->version = version;

@@ -115,10 +115,10 @@ static int copy_package(const struct work *w, const struct pin *p, struct err *e
 	if (r < 0 || streq(sha256, p->sha256))
 		return r;
 	cache_evict(w->cache, p);
-	return err_class(e, CLASS_VERIFY,
-			 "%s %s: its sha256 is %s, expected %s; the damaged copy was thrown away, run the same command "
-			 "again",
-			 p->name, p->version, sha256, p->sha256);
+	return err_class(
+		e, CLASS_VERIFY,
+		"%s %s: its sha256 is %s, expected %s; the damaged copy was thrown away, run the same command again",
+		p->name, p->version, sha256, p->sha256);
 }
 
 /* The packages asked for by name; the rest came as dependencies. */
@@ -157,28 +157,20 @@ static int fill_work(const struct work *w, struct err *e)
 
 /* ---- making ---- */
 
-struct words {
-	VEC(const char *) v;
-};
-
-/* Root has mmdebstrap mount into the folder it works in. Namespaces of its own keep that from the host, and let nothing
- * outlive it: what is mounted there must be gone before the work folder is removed. Others get theirs from mmdebstrap.
- */
-static void begin_command(struct words *w)
-{
-	static const char *const as_root[] = { "unshare",      "--mount",      "--pid",	     "--fork",
-					       "--kill-child", "--mount-proc", "mmdebstrap", "--mode=root" };
-	static const char *const as_user[] = { "mmdebstrap", "--mode=unshare" };
-	bool root = geteuid() == 0;
-
-	for (size_t i = 0; i < (root ? ARRAY_SIZE(as_root) : ARRAY_SIZE(as_user)); i++)
-		*vec_push(&w->v) = root ? as_root[i] : as_user[i];
-}
-
-/* Without a mirror and an update: all packages are in the work folder, and dpkg alone puts them in. */
+/* Without a mirror and an update: all packages are in the work folder, and dpkg alone puts them in. Root has mmdebstrap
+ * mount into the folder it works in: namespaces of its own keep that from the host, and let nothing outlive it, as what
+ * is mounted there must be gone before the work folder is removed. Others get theirs from mmdebstrap. */
 static int run_mmdebstrap(const struct work *w, const char *tar, struct err *e)
 {
-	const char *const rest[] = {
+	const char *const argv[] = {
+		"unshare",
+		"--mount",
+		"--pid",
+		"--fork",
+		"--kill-child",
+		"--mount-proc",
+		"mmdebstrap", /* where others than root begin */
+		geteuid() == 0 ? "--mode=root" : "--mode=unshare",
 		"--quiet",
 		"--architectures=arm64",
 		"--variant=custom",
@@ -191,16 +183,15 @@ static int run_mmdebstrap(const struct work *w, const char *tar, struct err *e)
 		"-",
 		NULL,
 	};
-	struct proc p = { .epoch = w->epoch, .timeout = HOURS_2, .tmp = w->dir };
-	struct words words = { 0 };
+	const struct proc p = {
+		.argv = geteuid() == 0 ? argv : argv + 6,
+		.epoch = w->epoch,
+		.timeout = HOURS_2,
+		.tmp = w->dir,
+	};
 	struct task *t = task_begin("make", arena_printf("%s %s", w->pin->name, w->pin->version), 0);
-	int r;
+	int r = proc_run(&p, e);
 
-	begin_command(&words);
-	for (size_t i = 0; i < ARRAY_SIZE(rest); i++)
-		*vec_push(&words.v) = rest[i];
-	p.argv = words.v.v;
-	r = proc_run(&p, e);
 	task_end(t, r < 0 ? "failed" : NULL);
 	return r;
 }
@@ -225,40 +216,34 @@ static int make_in(const struct work *w, struct cow *image, struct err *e)
 	return r;
 }
 
-static int debian_check_room(const char *dir, struct err *e)
-{
-	char want[SIZE_TEXT_MAX], have[SIZE_TEXT_MAX];
-	uint64_t room;
-	int r = free_space(dir, &room, e);
-
-	if (r < 0 || room >= room_needed)
-		return r;
-	return err_set(e, -ENOSPC, "making the Debian base needs %s in %s, which has %s free; make room or set TMPDIR",
-		       size_text(room_needed, want), dir, size_text(room, have));
-}
-
 int debian_make(const struct cache *c, const struct pin *pin, struct cow *image, struct err *e)
 {
-	/* Not in the cache: its folder is nobody else's, and mmdebstrap's namespace has other users. */
-	const char *tmp = getenv("TMPDIR"), *in = tmp && tmp[0] == '/' ? tmp : "/var/tmp";
-	char *dir = arena_printf("%s/pibuild-debian.XXXXXX", in);
-	struct work w = { dir, c, pin, pin->packages.time };
+	char want[SIZE_TEXT_MAX], have[SIZE_TEXT_MAX];
+	struct work w = { .cache = c, .pin = pin, .epoch = pin->packages.time };
 	struct err left = { 0 };
+	uint64_t room;
+	/* Not in the cache: its folder is nobody else's, and mmdebstrap's namespace has other users. */
 	int r = debian_check_host(e);
 
 	if (r == 0)
-		r = debian_check_room(in, e);
+		r = temp_dir("debian", &w.dir, e);
 	if (r < 0)
 		return r;
-	if (!mkdtemp(dir))
-		return err_errno(e, -errno, "cannot make the folder %s (TMPDIR names another place)", dir);
-	log_info(
-		"making the base of debian %s from %zu packages; that takes minutes, many where arm64 is emulated, and "
-		"is kept in the cache",
-		pin->version, pin->packages.n);
-	r = make_in(&w, image, e);
+	r = free_space(w.dir, &room, e);
+	if (r == 0 && room < room_needed)
+		r = err_set(e, -ENOSPC,
+			    "making the Debian base needs %s in %s, which has %s free; make room or set TMPDIR",
+			    size_text(room_needed, want), path_dir(w.dir), size_text(room, have));
+	if (r == 0) {
+		log_info("making the base of debian %s from %zu packages; that takes minutes, many where arm64 is "
+			 "emulated, and is kept in the cache",
+			 pin->version, pin->packages.n);
+		r = make_in(&w, image, e);
+		if (r < 0 && !err_interrupted(e))
+			r = err_wrap(e, "the base of debian %s", pin->version);
+	}
 	/* A mmdebstrap that was killed leaves files of its namespace's users. */
-	if (remove_tree(dir, &left) < 0)
-		log_warning("%s is left behind; remove it with: sudo rm -rf %s", dir, dir);
-	return r < 0 && !err_interrupted(e) ? err_wrap(e, "the base of debian %s", pin->version) : r;
+	if (remove_tree(w.dir, &left) < 0)
+		log_warning("%s is left behind; remove it with: sudo rm -rf %s", w.dir, w.dir);
+	return r;
 }

@@ -314,8 +314,10 @@ static bool can_ask_for_token(const struct job *j, const struct http_result *r)
 
 static void ask_for_token(struct job *j, const char *challenge, struct err *e)
 {
+	const struct token_ask ask = { source_of(j), j->repository, challenge, on_token, j };
+
 	j->tokens_asked++;
-	if (token_ask(j->tokens, j->http, source_of(j), j->repository, challenge, on_token, j, e) < 0)
+	if (token_ask(j->tokens, j->http, &ask, e) < 0)
 		leave_source(j, e->msg, true);
 }
 

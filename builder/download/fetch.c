@@ -16,6 +16,7 @@ static const double longest_wait = 0.2;
 static const uint64_t max_text = 16 * MIB;
 
 struct fetcher {
+	const struct fetch_options *options;
 	struct http *http;
 	const struct cache *cache;
 	struct tokens *tokens;
@@ -133,8 +134,7 @@ static int failures(const struct fetcher *f, struct err *e)
 	return err_class(e, class, "%u downloads failed:%s", failed, details.s);
 }
 
-static int add_job(struct fetcher *f, const struct fetch_options *o, const char *url, const struct job *as,
-		   struct err *e)
+static int add_job(struct fetcher *f, const char *url, const struct job *as, struct err *e)
 {
 	struct job *j = arena_new(struct job);
 	int r;
@@ -143,17 +143,17 @@ static int add_job(struct fetcher *f, const struct fetch_options *o, const char 
 	j->tokens = f->tokens;
 	j->told = &f->told;
 	j->part = (struct part)PART_INIT;
-	r = url_sources(o->config, url, &j->sources, e);
+	r = url_sources(f->options->config, url, &j->sources, e);
 	if (r == 0)
 		*vec_push(&f->jobs) = j;
 	return r;
 }
 
-static int run_all(struct fetcher *f, const struct fetch_options *o, struct err *e)
+static int run_all(struct fetcher *f, struct err *e)
 {
 	int r;
 
-	f->at_once = o->jobs ? o->jobs : DEFAULT_JOBS;
+	f->at_once = f->options->jobs ? f->options->jobs : DEFAULT_JOBS;
 	progress_expect("download", (unsigned)f->jobs.n);
 	r = f->jobs.n ? run_jobs(f, e) : 0;
 	progress_skip("download", (unsigned)f->jobs.n); /* another process may have made some */
@@ -163,7 +163,7 @@ static int run_all(struct fetcher *f, const struct fetch_options *o, struct err 
 int fetch_texts(struct text *texts, size_t n, const struct fetch_options *o, struct err *e)
 {
 	struct tokens tokens = { .config = o->config };
-	struct fetcher f = { .tokens = &tokens };
+	struct fetcher f = { .options = o, .tokens = &tokens };
 
 	if (n && o->offline)
 		return err_set(e, -ENETUNREACH, "%s has to be looked up at %s, which --offline forbids", texts[0].label,
@@ -176,12 +176,12 @@ int fetch_texts(struct text *texts, size_t n, const struct fetch_options *o, str
 			.accept = texts[i].accept,
 			.repository = texts[i].repository,
 		};
-		int r = add_job(&f, o, texts[i].url, &as, e);
+		int r = add_job(&f, texts[i].url, &as, e);
 
 		if (r < 0)
 			return r;
 	}
-	return run_all(&f, o, e);
+	return run_all(&f, e);
 }
 
 size_t texts_want(struct texts *t, const char *label, const char *url, uint64_t limit)
@@ -238,8 +238,8 @@ static int fetch_check_room(const struct fetcher *f, const struct cache *c, stru
 	if (need <= have)
 		return 0;
 	return err_set(e, -ENOSPC,
-		       "the downloads need %s, the cache %s has room for %s; make room or give another "
-		       "folder with --cache DIR",
+		       "the downloads need %s, the cache %s has room for %s; make room or give another folder with "
+		       "--cache DIR",
 		       size_text(need, need_text), c->dir, size_text(have, have_text));
 }
 
@@ -251,7 +251,7 @@ static bool is_queued(const struct fetcher *f, const char *sha256)
 	return false;
 }
 
-static int add_pins(struct fetcher *f, const struct pin *pins, size_t n, const struct fetch_options *o, struct err *e)
+static int add_pins(struct fetcher *f, const struct pin *pins, size_t n, struct err *e)
 {
 	int r = 0;
 
@@ -266,7 +266,7 @@ static int add_pins(struct fetcher *f, const struct pin *pins, size_t n, const s
 
 		if (p->kind != PIN_FILE && p->kind != PIN_PACKAGES && !cache_has(f->cache, p) &&
 		    !is_queued(f, p->sha256))
-			r = add_job(f, o, p->url, &as, e);
+			r = add_job(f, p->url, &as, e);
 	}
 	return r;
 }
@@ -275,7 +275,7 @@ static int add_pins(struct fetcher *f, const struct pin *pins, size_t n, const s
 
 /* One object of a registry. */
 static int add_object(struct fetcher *f, const struct image_pin *p, const char *kind, const char *what,
-		      const struct oci_blob *b, const struct fetch_options *o, struct err *e)
+		      const struct oci_blob *b, struct err *e)
 {
 	const struct job as = {
 		.label = arena_printf("%s %s", image_ref(p), what),
@@ -288,23 +288,11 @@ static int add_object(struct fetcher *f, const struct image_pin *p, const char *
 
 	if (cache_has(f->cache, &(struct pin){ .sha256 = b->sha256 }) || is_queued(f, b->sha256))
 		return 0;
-	return add_job(f, o, image_url(p->name, kind, arena_printf("sha256:%s", b->sha256)), &as, e);
-}
-
-static int add_blobs(struct fetcher *f, const struct image_pin *p, const struct oci_image *image,
-		     const struct fetch_options *o, struct err *e)
-{
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < image->blobs.n; i++)
-		r = add_object(f, p, "blobs", i ? arena_printf("layer %zu of %zu", i, image->blobs.n - 1) : "config",
-			       &image->blobs.v[i], o, e);
-	return r;
+	return add_job(f, image_url(p->name, kind, arena_printf("sha256:%s", b->sha256)), &as, e);
 }
 
 /* What comes next of each image, as far as the cache knows it. */
-static int add_images(struct fetcher *f, const struct images *images, bool with_blobs, const struct fetch_options *o,
-		      struct err *e)
+static int add_images(struct fetcher *f, const struct images *images, bool with_blobs, struct err *e)
 {
 	int r = 0;
 
@@ -314,28 +302,31 @@ static int add_images(struct fetcher *f, const struct images *images, bool with_
 		enum oci_known known;
 
 		r = oci_look(f->cache, p, &image, &known, e);
-		if (r == 0 && known == OCI_NOTHING)
-			r = add_object(f, p, "manifests", "index", &image.index, o, e);
-		else if (r == 0 && known == OCI_INDEX)
-			r = add_object(f, p, "manifests", "manifest", &image.manifest, o, e);
-		else if (r == 0 && with_blobs)
-			r = add_blobs(f, p, &image, o, e);
+		if (r < 0)
+			return r;
+		if (known == OCI_NOTHING)
+			r = add_object(f, p, "manifests", "index", &image.index, e);
+		else if (known == OCI_INDEX)
+			r = add_object(f, p, "manifests", "manifest", &image.manifest, e);
+		for (size_t b = 0; r == 0 && known == OCI_MANIFEST && with_blobs && b < image.blobs.n; b++)
+			r = add_object(f, p, "blobs",
+				       b ? arena_printf("layer %zu of %zu", b, image.blobs.n - 1) : "config",
+				       &image.blobs.v[b], e);
 	}
 	return r;
 }
 
 /* Indexes, then the manifests they name: small, and with them all sizes are known before the first big download. */
-static int fetch_documents(const struct fetcher *like, const struct images *images, const struct fetch_options *o,
-			   struct err *e)
+static int fetch_documents(const struct fetcher *like, const struct images *images, struct err *e)
 {
 	int r = 0;
 
 	for (unsigned level = 0; r == 0 && level < 2; level++) {
-		struct fetcher f = { .cache = like->cache, .tokens = like->tokens };
+		struct fetcher f = { .options = like->options, .cache = like->cache, .tokens = like->tokens };
 
-		r = add_images(&f, images, false, o, e);
+		r = add_images(&f, images, false, e);
 		if (r == 0)
-			r = run_all(&f, o, e);
+			r = run_all(&f, e);
 	}
 	return r;
 }
@@ -381,22 +372,22 @@ int fetch_all(const struct cache *c, const struct pin *pins, size_t n, const str
 	      const struct fetch_options *o, struct err *e)
 {
 	struct tokens tokens = { .config = o->config };
-	struct fetcher f = { .cache = c, .tokens = &tokens };
+	struct fetcher f = { .options = o, .cache = c, .tokens = &tokens };
 	int r = pins_check_locked(pins, n, e);
 
 	if (r == 0)
 		r = images_check_locked(images, e);
 	if (r == 0 && !o->offline)
-		r = fetch_documents(&f, images, o, e);
+		r = fetch_documents(&f, images, e);
 	if (r == 0)
-		r = add_pins(&f, pins, n, o, e);
+		r = add_pins(&f, pins, n, e);
 	if (r == 0)
-		r = add_images(&f, images, true, o, e);
+		r = add_images(&f, images, true, e);
 	if (r == 0 && o->offline)
 		r = check_offline(&f, c, e);
 	else if (r == 0)
 		r = fetch_check_room(&f, c, e);
 	if (r == 0)
-		r = run_all(&f, o, e);
+		r = run_all(&f, e);
 	return r < 0 ? r : check_signatures(c, pins, n, o, e);
 }

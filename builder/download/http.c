@@ -94,8 +94,7 @@ static void explain_certificate(const struct request *q, struct http_result *r)
 	else if (verify == CERT_NO_ISSUER || (verify >= CERT_SELF_SIGNED && verify <= CERT_UNVERIFIABLE))
 		snprintf(r->why, sizeof(r->why),
 			 "its certificate is of an unknown CA%s%s; if the server is yours, name its CA with caFile "
-			 "under "
-			 "`mirrors`",
+			 "under `mirrors`",
 			 q->from->ca_file ? " (not the one in " : "",
 			 q->from->ca_file ? arena_printf("%s)", q->from->ca_file) : "");
 	else

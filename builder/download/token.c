@@ -14,12 +14,11 @@ enum { MAX_TOKEN_ANSWER = 64 * 1024, MAX_TOKEN = 16 * 1024 };
 
 struct token_request {
 	struct tokens *tokens;
+	struct token_ask ask;
 	const char *for_whom;
 	char *body;
 	size_t n;
-	void (*done)(void *arg, const char *why);
-	void *arg;
-	struct source from;
+	struct source realm;
 };
 
 static const char *key_of(const struct source *from, const char *repository)
@@ -96,8 +95,8 @@ static void on_done(void *arg, const struct http_result *r)
 	const char *text;
 
 	if (r->verdict != HTTP_OK) {
-		q->done(q->arg, arena_printf("no token from %s: %s", url_host(q->from.url),
-					     r->verdict == HTTP_STOPPED ? "its answer is too long" : r->why));
+		q->ask.done(q->ask.arg, arena_printf("no token from %s: %s", url_host(q->realm.url),
+						     r->verdict == HTTP_STOPPED ? "its answer is too long" : r->why));
 		return;
 	}
 	j = json_loadb(q->body, q->n, 0, NULL);
@@ -105,11 +104,11 @@ static void on_done(void *arg, const struct http_result *r)
 	if (!text)
 		text = json_string_value(json_object_get(j, "access_token"));
 	if (!text || !is_token(text)) {
-		q->done(q->arg, arena_printf("what %s sent is no token", url_host(q->from.url)));
+		q->ask.done(q->ask.arg, arena_printf("what %s sent is no token", url_host(q->realm.url)));
 		return;
 	}
 	*vec_push(&q->tokens->v) = (struct token){ q->for_whom, arena_strdup(text) };
-	q->done(q->arg, NULL);
+	q->ask.done(q->ask.arg, NULL);
 }
 
 static const struct http_sink sink = { on_head, on_data, on_done };
@@ -130,16 +129,15 @@ static int find_realm(const struct tokens *t, const struct source *from, const c
 	return r;
 }
 
-int token_ask(struct tokens *t, struct http *http, const struct source *from, const char *repository,
-	      const char *challenge, void (*done)(void *arg, const char *why), void *arg, struct err *e)
+int token_ask(struct tokens *t, struct http *http, const struct token_ask *ask, struct err *e)
 {
 	struct token_request *q = arena_new(struct token_request);
-	const char *realm = parameter(challenge, "realm"), *service = parameter(challenge, "service");
-	const char *scope = parameter(challenge, "scope"), *why, *url;
+	const char *realm = parameter(ask->challenge, "realm"), *service = parameter(ask->challenge, "service");
+	const char *scope = parameter(ask->challenge, "scope"), *why, *url;
 	int r;
 
 	if (!scope)
-		scope = arena_printf("repository:%s:pull", repository);
+		scope = arena_printf("repository:%s:pull", ask->repository);
 	if (!realm)
 		return err_set(e, -EPROTO, "it wants a login and does not say where");
 	url = token_url(realm, service, scope);
@@ -148,11 +146,10 @@ int token_ask(struct tokens *t, struct http *http, const struct source *from, co
 		return err_set(e, -EPROTO, "it sends us to '%.200s' for a token: %s", realm, why);
 	*q = (struct token_request){
 		.tokens = t,
-		.for_whom = key_of(from, repository),
+		.ask = *ask,
+		.for_whom = key_of(ask->from, ask->repository),
 		.body = arena_alloc(MAX_TOKEN_ANSWER),
-		.done = done,
-		.arg = arg,
 	};
-	r = find_realm(t, from, url, &q->from, e);
-	return r < 0 ? r : http_get(http, &q->from, &(struct http_ask){ 0 }, &sink, q, e);
+	r = find_realm(t, ask->from, url, &q->realm, e);
+	return r < 0 ? r : http_get(http, &q->realm, &(struct http_ask){ 0 }, &sink, q, e);
 }

@@ -18,9 +18,13 @@ struct tokens {
 };
 /* NULL when none was needed so far. */
 const char *token_find(const struct tokens *t, const struct source *from, const char *repository);
-/* Answers CHALLENGE (a Bearer one) of FROM: asks its realm for a token, without any credentials. DONE gets NULL, or why
- * there is none; it is called from http_run(). */
-int token_ask(struct tokens *t, struct http *http, const struct source *from, const char *repository,
-	      const char *challenge, void (*done)(void *arg, const char *why), void *arg, struct err *e);
+struct token_ask {
+	const struct source *from;
+	const char *repository, *challenge;	  /* a Bearer one */
+	void (*done)(void *arg, const char *why); /* gets NULL, or why there is none; called from http_run() */
+	void *arg;
+};
+/* Asks the realm of the challenge for a token, without any credentials. */
+int token_ask(struct tokens *t, struct http *http, const struct token_ask *ask, struct err *e);
 
 #endif

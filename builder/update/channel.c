@@ -16,31 +16,20 @@
 enum { MAX_DEPTH = 8 };
 static const uint64_t max_raw = 64 * GIB;
 
-struct document {
+/* What a document is read for. */
+struct channel_query {
 	const struct release_source *from;
 	const struct artifact *base;
-	const char *like, *text;
-	size_t n;
+	const char *like;
+	const struct document *doc;
 };
 
-static const char *shown(const char *s)
-{
-	return clean_text(arena_strndup(s, strnlen(s, 80)));
-}
-
-static int no_release(const struct document *d, const char *found, struct err *e)
+static int no_release(const struct channel_query *q, const char *found, struct err *e)
 {
 	if (!found)
-		return err_class(e, CLASS_VERIFY, "%s names no release such as %s", d->from->url, d->like);
-	return err_class(e, CLASS_VERIFY, "%s: '%s' is no release such as %s", d->from->url, shown(found), d->like);
-}
-
-static int load_json(const struct document *d, size_t flags, json_t **ret, struct err *e)
-{
-	json_error_t why;
-
-	*ret = json_loadb(d->text, d->n, flags, &why);
-	return *ret ? 0 : err_class(e, CLASS_VERIFY, "%s is no JSON: %s (line %d)", d->from->url, why.text, why.line);
+		return err_class(e, CLASS_VERIFY, "%s names no release such as %s", q->from->url, q->like);
+	return err_class(e, CLASS_VERIFY, "%s: '%s' is no release such as %s", q->from->url,
+			 clean_text(arena_strndup(found, strnlen(found, 80))), q->like);
 }
 
 static void releases_add(struct releases *ret, const char *version)
@@ -50,41 +39,31 @@ static void releases_add(struct releases *ret, const char *version)
 
 /* ---- K3s' channels ---- */
 
-static const char *latest_of(const json_t *channel)
-{
-	return str_or(json_string_value(json_object_get(channel, "latest")), "");
-}
-
-/* "v1.36": the channel of a minor version. */
-static bool is_minor(const char *name)
-{
-	return version_is_like(name, "v1.1");
-}
-
-static int read_k3s(const struct document *d, struct releases *ret, struct err *e)
+static int read_k3s(const struct channel_query *q, struct releases *ret, struct err *e)
 {
 	_cleanup_json_ json_t *doc = NULL;
 	const json_t *list, *x;
 	const char *newest = NULL;
 	size_t i;
-	int r = load_json(d, JSON_REJECT_DUPLICATES, &doc, e);
+	int r = upstream_json(q->doc, JSON_REJECT_DUPLICATES, &doc, e);
 
 	if (r < 0)
 		return r;
 	list = json_object_get(doc, "data");
 	for (i = 0; (x = json_array_get(list, i)); i++)
-		if (streq(str_or(json_string_value(json_object_get(x, "name")), ""), d->from->name))
-			newest = latest_of(x);
+		if (streq(json_get_text(x, "name"), q->from->name))
+			newest = json_get_text(x, "latest");
 	if (!newest)
-		return err_class(e, CLASS_VERIFY, "%s has no channel '%s'", d->from->url, d->from->name);
-	if (!version_is_like(newest, d->like))
-		return no_release(d, newest, e);
+		return err_class(e, CLASS_VERIFY, "%s has no channel '%s'", q->from->url, q->from->name);
+	if (!version_is_like(newest, q->like))
+		return no_release(q, newest, e);
 	releases_add(ret, newest);
 	for (i = 0; (x = json_array_get(list, i)); i++) {
-		const char *latest = latest_of(x);
+		const char *latest = json_get_text(x, "latest");
 
-		if (is_minor(str_or(json_string_value(json_object_get(x, "name")), "")) &&
-		    version_is_like(latest, d->like) && version_compare(latest, newest) < 0)
+		/* "v1.36": the channel of a minor version. */
+		if (version_is_like(json_get_text(x, "name"), "v1.1") && version_is_like(latest, q->like) &&
+		    version_compare(latest, newest) < 0)
 			releases_add(ret, latest);
 	}
 	return 0;
@@ -92,32 +71,32 @@ static int read_k3s(const struct document *d, struct releases *ret, struct err *
 
 /* ---- stable.txt ---- */
 
-static int channel_text(const struct document *d, struct releases *ret, struct err *e)
+static int channel_text(const struct channel_query *q, struct releases *ret, struct err *e)
 {
-	const char *text = arena_strndup(d->text, d->n), *line = arena_strndup(text, strcspn(text, "\r\n"));
+	const char *text = arena_strndup(q->doc->text, q->doc->n), *line = arena_strndup(text, strcspn(text, "\r\n"));
 	size_t end = strlen(line) + strspn(text + strlen(line), "\r\n");
 
 	/* Cilium's charts are numbered without the v of its tags. */
-	if (*line == 'v' && d->like[0] != 'v')
+	if (*line == 'v' && q->like[0] != 'v')
 		line++;
-	if (end != d->n || !version_is_like(line, d->like))
-		return no_release(d, text, e);
+	if (end != q->doc->n || !version_is_like(line, q->like))
+		return no_release(q, text, e);
 	releases_add(ret, line);
 	return 0;
 }
 
 /* ---- releases of a GitHub repository ---- */
 
-static int read_github(const struct document *d, struct releases *ret, struct err *e)
+static int read_github(const struct channel_query *q, struct releases *ret, struct err *e)
 {
 	_cleanup_json_ json_t *list = NULL;
 	const json_t *x;
-	int r = load_json(d, JSON_REJECT_DUPLICATES, &list, e);
+	int r = upstream_json(q->doc, JSON_REJECT_DUPLICATES, &list, e);
 
 	for (size_t i = 0; r == 0 && (x = json_array_get(list, i)); i++) {
-		const char *tag = str_or(json_string_value(json_object_get(x, "tag_name")), "");
+		const char *tag = json_get_text(x, "tag_name");
 
-		if (version_is_like(tag, d->like) && json_is_false(json_object_get(x, "draft")) &&
+		if (version_is_like(tag, q->like) && json_is_false(json_object_get(x, "draft")) &&
 		    json_is_false(json_object_get(x, "prerelease")))
 			releases_add(ret, tag);
 	}
@@ -126,14 +105,14 @@ static int read_github(const struct document *d, struct releases *ret, struct er
 
 /* ---- index.yaml of a Helm repository ---- */
 
-static int read_index(const struct document *d, struct releases *ret, struct err *e)
+static int read_index(const struct channel_query *q, struct releases *ret, struct err *e)
 {
 	const struct yaml_node *list, *v;
-	int r = upstream_chart(d->from->url, d->text, d->n, d->from->name, &list, e);
+	int r = upstream_chart(q->doc, q->from->name, &list, e);
 
-	for (size_t i = 0; r == 0 && list && list->type == YAML_SEQ && i < list->count; i++) {
+	for (size_t i = 0; r == 0 && list && i < list->count; i++) {
 		v = list->items[i]->type == YAML_MAP ? yaml_get(list->items[i], "version") : NULL;
-		if (v && v->type == YAML_SCALAR && version_is_like(v->text, d->like))
+		if (v && v->type == YAML_SCALAR && version_is_like(v->text, q->like))
 			releases_add(ret, v->text);
 	}
 	return r;
@@ -143,7 +122,7 @@ static int read_index(const struct document *d, struct releases *ret, struct err
 
 static const char *digest_of(const json_t *image, const char *key)
 {
-	const char *s = str_or(json_string_value(json_object_get(image, key)), "");
+	const char *s = json_get_text(image, key);
 
 	return sha256_valid(s) ? arena_strdup(s) : NULL;
 }
@@ -155,51 +134,51 @@ static uint64_t size_of(const json_t *image, const char *key, uint64_t limit)
 	return n > 0 && (uint64_t)n <= limit ? (uint64_t)n : 0;
 }
 
-static int add_image(const struct document *d, const json_t *image, struct releases *ret, struct err *e)
+static int add_image(const struct channel_query *q, const json_t *image, struct releases *ret, struct err *e)
 {
-	const char *url = str_or(json_string_value(json_object_get(image, "url")), "");
-	const char *version = artifact_url_version(d->base, url, d->like);
+	const char *url = json_get_text(image, "url");
+	const char *version = artifact_url_version(q->base, url, q->like);
 	struct release x = { .version = version };
 
 	if (!version)
 		return 0;
 	x.url = arena_strdup(url);
 	x.sha256 = digest_of(image, "image_download_sha256");
-	x.size = size_of(image, "image_download_size", d->base->max_size);
+	x.size = size_of(image, "image_download_size", q->base->max_size);
 	x.raw_sha256 = digest_of(image, "extract_sha256");
 	x.raw_size = size_of(image, "extract_size", max_raw);
 	if (!x.sha256 || !x.size || !x.raw_sha256 || !x.raw_size)
-		return err_class(e, CLASS_VERIFY, "%s states no sound sizes and digests for %s", d->from->url, url);
+		return err_class(e, CLASS_VERIFY, "%s states no sound sizes and digests for %s", q->from->url, url);
 	*vec_push(&ret->list) = x;
 	return 0;
 }
 
-static int walk_images(const struct document *d, const json_t *list, unsigned depth, struct releases *ret,
+static int walk_images(const struct channel_query *q, const json_t *list, unsigned depth, struct releases *ret,
 		       struct err *e)
 {
 	const json_t *x;
 	int r = 0;
 
 	if (depth > MAX_DEPTH)
-		return err_class(e, CLASS_VERIFY, "%s nests its lists more than %d deep", d->from->url, MAX_DEPTH);
+		return err_class(e, CLASS_VERIFY, "%s nests its lists more than %d deep", q->from->url, MAX_DEPTH);
 	for (size_t i = 0; r == 0 && (x = json_array_get(list, i)); i++) {
-		r = add_image(d, x, ret, e);
+		r = add_image(q, x, ret, e);
 		if (r == 0)
-			r = walk_images(d, json_object_get(x, "subitems"), depth + 1, ret, e);
+			r = walk_images(q, json_object_get(x, "subitems"), depth + 1, ret, e);
 	}
 	return r;
 }
 
-static int read_images(const struct document *d, struct releases *ret, struct err *e)
+static int read_images(const struct channel_query *q, struct releases *ret, struct err *e)
 {
 	_cleanup_json_ json_t *doc = NULL;
 	/* It has entries of many projects: a key that one of them repeats is no matter of ours. */
-	int r = load_json(d, 0, &doc, e);
+	int r = upstream_json(q->doc, 0, &doc, e);
 
-	return r < 0 ? r : walk_images(d, json_object_get(doc, "os_list"), 0, ret, e);
+	return r < 0 ? r : walk_images(q, json_object_get(doc, "os_list"), 0, ret, e);
 }
 
-typedef int (*read_fn)(const struct document *d, struct releases *ret, struct err *e);
+typedef int (*read_fn)(const struct channel_query *q, struct releases *ret, struct err *e);
 
 static const struct {
 	read_fn read;
@@ -224,17 +203,17 @@ static int newest_first(const void *a, const void *b)
 	return version_compare(y->version, x->version);
 }
 
-int channel_read(const struct release_source *from, const struct artifact *base, const char *like, const char *text,
-		 size_t n, struct releases *ret, struct err *e)
+int channel_read(const struct release_source *from, const struct artifact *base, const char *like,
+		 const struct document *d, struct releases *ret, struct err *e)
 {
-	const struct document d = { from, base, like, str_or(text, ""), n };
+	const struct channel_query q = { from, base, like, d };
 	struct releases found = { 0 };
-	int r = forms[from->form].read(&d, &found, e);
+	int r = forms[from->form].read(&q, &found, e);
 
 	if (r < 0)
 		return r;
 	if (!found.list.n)
-		return no_release(&d, NULL, e);
+		return no_release(&q, NULL, e);
 	vec_foreach (x, &found.list)
 		*vec_push(&ret->list) = *x;
 	qsort(ret->list.v, ret->list.n, sizeof(*ret->list.v), newest_first);

@@ -9,22 +9,14 @@
 
 static const uint64_t max_values = MIB;
 
-static int read_member(struct member *m, struct strbuf *ret, struct err *e)
-{
-	char buf[65536];
-	ssize_t n;
-
-	while ((n = member_read(m, buf, sizeof(buf), e)) > 0)
-		strbuf_add(ret, buf, (size_t)n);
-	return n < 0 ? (int)n : 0;
-}
-
 /* The bytes of values.yaml, from memory to memory. */
 static int read_values(const char *label, const struct strbuf *body, const struct artifact *chart, struct strbuf *ret,
 		       struct err *e)
 {
 	_cleanup_(member_closep) struct member *m = NULL;
 	_cleanup_close_ int fd = memfd_create("chart", MFD_CLOEXEC);
+	char buf[65536];
+	ssize_t n;
 	int r = fd < 0 ? -errno : write_all(fd, str_or(body->s, ""), body->n);
 
 	if (r == 0 && lseek(fd, 0, SEEK_SET) < 0)
@@ -36,7 +28,9 @@ static int read_values(const char *label, const struct strbuf *body, const struc
 		return r;
 	if (member_size(m) > max_values)
 		return err_class(e, CLASS_VERIFY, "%s: its values.yaml has more than 1 MiB", label);
-	return read_member(m, ret, e);
+	while ((n = member_read(m, buf, sizeof(buf), e)) > 0)
+		strbuf_add(ret, buf, (size_t)n);
+	return (int)n;
 }
 
 static const char *text_at(const struct yaml_node *values, const char *key, const char *part)
@@ -46,18 +40,19 @@ static const char *text_at(const struct yaml_node *values, const char *key, cons
 	return v && v->type == YAML_SCALAR ? v->text : "";
 }
 
-int chart_image_tag(const char *label, const struct strbuf *body, const char *sha256, const struct artifact *chart,
+int chart_image_tag(const struct lock_entry *locked, const struct strbuf *body, const struct artifact *chart,
 		    const struct image *image, const char **ret, struct err *e)
 {
 	_cleanup_strbuf_ struct strbuf text = { 0 };
+	const char *label = arena_printf("%s %s", locked->name, locked->version);
 	const char *repository, *tag;
 	struct yaml_node *values;
 	char found[SHA256_HEX];
 	int r;
 
 	sha256_bytes(str_or(body->s, ""), body->n, found);
-	if (!streq(found, sha256))
-		return err_class(e, CLASS_VERIFY, "%s: expected %s, its sha256 is %s", label, sha256, found);
+	if (!streq(found, locked->sha256))
+		return err_class(e, CLASS_VERIFY, "%s: expected %s, its sha256 is %s", label, locked->sha256, found);
 	r = read_values(label, body, chart, &text, e);
 	if (r == 0)
 		r = yaml_parse(arena_printf("%s: values.yaml", label), str_or(text.s, ""), text.n, &values, e);
@@ -66,11 +61,10 @@ int chart_image_tag(const char *label, const struct strbuf *body, const char *sh
 	repository = text_at(values, image->values, "repository");
 	tag = text_at(values, image->values, "tag");
 	if (!streq(repository, image->name) || !image_tag_valid(tag))
-		return err_class(
-			e, CLASS_VERIFY,
-			"%s asks for the image '%s:%s' at %s of its values, the catalogue for %s; this pibuild "
-			"does not know how that version is built",
-			label, repository, tag, image->values, image->name);
+		return err_class(e, CLASS_VERIFY,
+				 "%s asks for the image '%s:%s' at %s of its values, the catalogue for %s; this "
+				 "pibuild does not know how that version is built",
+				 label, repository, tag, image->values, image->name);
 	*ret = tag;
 	return 0;
 }

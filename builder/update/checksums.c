@@ -7,23 +7,31 @@
 #include "base/file.h"
 #include "base/json.h"
 
-static int not_listed(const char *url, const char *entry, const char *version, struct err *e)
+static int not_listed(const struct document *d, const char *entry, const char *version, struct err *e)
 {
-	return err_set(e, -ENOENT, "%s does not list %s %s; was this version released?", url, entry, version);
+	return err_set(e, -ENOENT, "%s does not list %s %s; was this version released?", d->url, entry, version);
 }
 
-static int set_digest(const char *url, const char *hex, size_t n, struct upstream *ret, struct err *e)
+static int set_digest(const struct document *d, const char *hex, size_t n, struct upstream *ret, struct err *e)
 {
 	char digest[SHA256_HEX] = "";
 
 	if (n == SHA256_HEX - 1)
 		memcpy(digest, hex, n);
 	if (!sha256_valid(digest))
-		return err_class(e, CLASS_VERIFY, "%s: '%.*s' is no sha256", url, (int)MIN(n, 80), hex);
+		return err_class(e, CLASS_VERIFY, "%s: '%.*s' is no sha256", d->url, (int)MIN(n, 80), hex);
 	if (*ret->sha256 && !streq(ret->sha256, digest))
-		return err_class(e, CLASS_VERIFY, "%s states two different digests for one file", url);
+		return err_class(e, CLASS_VERIFY, "%s states two different digests for one file", d->url);
 	memcpy(ret->sha256, digest, sizeof(digest));
 	return 0;
+}
+
+int upstream_json(const struct document *d, size_t flags, json_t **ret, struct err *e)
+{
+	json_error_t why;
+
+	*ret = json_loadb(d->text, d->n, flags, &why);
+	return *ret ? 0 : err_class(e, CLASS_VERIFY, "%s is no JSON: %s (line %d)", d->url, why.text, why.line);
 }
 
 /* ---- "<digest>  <file>" lines, or the digest alone ---- */
@@ -51,14 +59,14 @@ static struct sum_line split_line(const char *line, size_t n)
 	return l;
 }
 
-static int find_sum(const char *url, const char *text, size_t n, const char *entry, const char *version,
-		    struct upstream *ret, struct err *e)
+static int find_sum(const struct document *d, const char *entry, const char *version, struct upstream *ret,
+		    struct err *e)
 {
-	const char *end = text + n, *next;
+	const char *end = d->text + d->n, *next;
 	size_t lines = 0;
 	struct sum_line alone = { 0 };
 
-	for (const char *line = text; line < end; line = next + 1) {
+	for (const char *line = d->text; line < end; line = next + 1) {
 		struct sum_line l;
 
 		next = memchr(line, '\n', (size_t)(end - line));
@@ -71,52 +79,46 @@ static int find_sum(const char *url, const char *text, size_t n, const char *ent
 		if (!l.file_n)
 			alone = l;
 		if (l.file_n == strlen(entry) && !memcmp(l.file, entry, l.file_n)) {
-			int r = set_digest(url, l.digest, l.digest_n, ret, e);
+			int r = set_digest(d, l.digest, l.digest_n, ret, e);
 
 			if (r < 0)
 				return r;
 		}
 	}
 	if (lines == 1 && alone.digest)
-		return set_digest(url, alone.digest, alone.digest_n, ret, e);
-	return *ret->sha256 ? 0 : not_listed(url, entry, version, e);
+		return set_digest(d, alone.digest, alone.digest_n, ret, e);
+	return *ret->sha256 ? 0 : not_listed(d, entry, version, e);
 }
 
 /* ---- index.yaml of a Helm repository ---- */
 
-/* The parser takes large files by path only, so the text becomes one without touching a disk. */
-static int parse_large_yaml(const char *text, size_t n, struct yaml_node ***ret, size_t *ret_n, struct err *e)
+int upstream_chart(const struct document *d, const char *chart, const struct yaml_node **ret, struct err *e)
 {
+	/* The parser takes large files by path only, so the text becomes one without touching a disk. */
 	_cleanup_close_ int fd = memfd_create("index.yaml", MFD_CLOEXEC);
-	int r = fd < 0 ? -errno : write_all(fd, text, n);
+	const struct yaml_node *entries, *list;
+	struct yaml_node **docs;
+	size_t n_docs;
+	int r = fd < 0 ? -errno : write_all(fd, d->text, d->n);
 
 	if (r < 0)
 		return err_errno(e, r, "cannot hold a file in memory");
-	return yaml_load_all(arena_printf("/proc/self/fd/%d", fd), n, ret, ret_n, e);
-}
-
-int upstream_chart(const char *url, const char *text, size_t n, const char *chart, const struct yaml_node **ret,
-		   struct err *e)
-{
-	const struct yaml_node *entries;
-	struct yaml_node **docs;
-	size_t n_docs;
-	int r = parse_large_yaml(text, n, &docs, &n_docs, e);
-
+	r = yaml_load_all(arena_printf("/proc/self/fd/%d", fd), d->n, &docs, &n_docs, e);
 	if (r < 0)
-		return err_wrap(e, "%s", url);
+		return err_wrap(e, "%s", d->url);
 	entries = n_docs == 1 && docs[0]->type == YAML_MAP ? yaml_get(docs[0], "entries") : NULL;
-	*ret = entries && entries->type == YAML_MAP ? yaml_get(entries, chart) : NULL;
+	list = entries && entries->type == YAML_MAP ? yaml_get(entries, chart) : NULL;
+	*ret = list && list->type == YAML_SEQ ? list : NULL;
 	return 0;
 }
 
-static int find_chart(const char *url, const char *text, size_t n, const char *chart, const char *version,
-		      struct upstream *ret, struct err *e)
+static int find_chart(const struct document *d, const char *chart, const char *version, struct upstream *ret,
+		      struct err *e)
 {
 	const struct yaml_node *list;
-	int r = upstream_chart(url, text, n, chart, &list, e);
+	int r = upstream_chart(d, chart, &list, e);
 
-	for (size_t i = 0; r == 0 && list && list->type == YAML_SEQ && i < list->count; i++) {
+	for (size_t i = 0; r == 0 && list && i < list->count; i++) {
 		const struct yaml_node *x = list->items[i], *v, *digest;
 
 		if (x->type != YAML_MAP)
@@ -126,64 +128,50 @@ static int find_chart(const char *url, const char *text, size_t n, const char *c
 		if (!v || v->type != YAML_SCALAR || !streq(v->text, version))
 			continue;
 		if (!digest || digest->type != YAML_SCALAR)
-			return err_class(e, CLASS_VERIFY, "%s has no digest for %s %s", url, chart, version);
-		r = set_digest(url, digest->text, digest->n, ret, e);
+			return err_class(e, CLASS_VERIFY, "%s has no digest for %s %s", d->url, chart, version);
+		r = set_digest(d, digest->text, digest->n, ret, e);
 	}
 	if (r < 0)
 		return r;
-	return *ret->sha256 ? 0 : not_listed(url, chart, version, e);
+	return *ret->sha256 ? 0 : not_listed(d, chart, version, e);
 }
 
 /* ---- a GitHub release ---- */
 
-static int read_asset(const char *url, const json_t *asset, const char *file, struct upstream *ret, struct err *e)
+static int find_asset(const struct document *d, const char *file, const char *version, struct upstream *ret,
+		      struct err *e)
 {
 	static const char prefix[] = "sha256:";
-	const char *digest = json_string_value(json_object_get(asset, "digest"));
-	json_int_t size = json_integer_value(json_object_get(asset, "size"));
-
-	if (!digest || !starts_with(digest, prefix))
-		return err_class(e, CLASS_VERIFY, "%s states no sha256 for %s", url, file);
-	digest += strlen(prefix);
-	ret->size = size > 0 ? (uint64_t)size : 0;
-	return set_digest(url, digest, strlen(digest), ret, e);
-}
-
-static int find_asset(const char *url, const char *text, size_t n, const char *file, const char *version,
-		      struct upstream *ret, struct err *e)
-{
-	json_error_t why;
-	_cleanup_json_ json_t *release = json_loadb(text, n, JSON_REJECT_DUPLICATES, &why);
+	_cleanup_json_ json_t *release = NULL;
 	const json_t *asset;
-	size_t i;
+	int r = upstream_json(d, JSON_REJECT_DUPLICATES, &release, e);
 
-	if (!release)
-		return err_set(e, -EBADMSG, "%s is no JSON: %s (line %d)", url, why.text, why.line);
-	for (i = 0; (asset = json_array_get(json_object_get(release, "assets"), i)); i++) {
-		const char *name = json_string_value(json_object_get(asset, "name"));
+	if (r < 0)
+		return r;
+	for (size_t i = 0; (asset = json_array_get(json_object_get(release, "assets"), i)); i++) {
+		const char *digest = json_get_text(asset, "digest");
+		json_int_t size = json_integer_value(json_object_get(asset, "size"));
 
-		if (name && streq(name, file))
-			return read_asset(url, asset, file, ret, e);
+		if (!streq(json_get_text(asset, "name"), file))
+			continue;
+		if (!starts_with(digest, prefix))
+			return err_class(e, CLASS_VERIFY, "%s states no sha256 for %s", d->url, file);
+		ret->size = size > 0 ? (uint64_t)size : 0;
+		return set_digest(d, digest + strlen(prefix), strlen(digest) - strlen(prefix), ret, e);
 	}
-	return not_listed(url, file, version, e);
+	return not_listed(d, file, version, e);
 }
 
-typedef int (*find_fn)(const char *url, const char *text, size_t n, const char *entry, const char *version,
-		       struct upstream *ret, struct err *e);
-
-static const find_fn finders[CHECKSUM_FORM_COUNT] = {
-	[CHECKSUM_SHA256SUM] = find_sum,
-	[CHECKSUM_HELM_INDEX] = find_chart,
-	[CHECKSUM_GITHUB] = find_asset,
-};
-
-int upstream_find(enum checksum_form form, const char *url, const char *text, size_t n, const char *entry,
-		  const char *version, struct upstream *ret, struct err *e)
+int upstream_find(enum checksum_form form, const struct document *d, const char *entry, const char *version,
+		  struct upstream *ret, struct err *e)
 {
-	struct upstream u = { 0 };
-	int r = finders[form](url, str_or(text, ""), n, entry, version, &u, e);
+	static int (*const finders[CHECKSUM_FORM_COUNT])(const struct document *, const char *, const char *,
+							 struct upstream *, struct err *) = {
+		[CHECKSUM_SHA256SUM] = find_sum,
+		[CHECKSUM_HELM_INDEX] = find_chart,
+		[CHECKSUM_GITHUB] = find_asset,
+	};
 
-	if (r == 0)
-		*ret = u;
-	return r;
+	*ret = (struct upstream){ 0 };
+	return finders[form](d, entry, version, ret, e);
 }

@@ -185,8 +185,8 @@ static int fetch_releases(struct chooser *x, struct texts *texts, struct err *e)
 static int read_source(const struct chooser *x, const struct slot *s, const struct release_source *from,
 		       const struct text *t, struct releases *ret, struct err *e)
 {
-	return channel_read(from, base_of(x, s->line.key), catalogue_version(x->old->catalogue, s->line.key), t->body.s,
-			    t->body.n, ret, e);
+	return channel_read(from, base_of(x, s->line.key), catalogue_version(x->old->catalogue, s->line.key),
+			    &(struct document){ t->url, str_or(t->body.s, ""), t->body.n }, ret, e);
 }
 
 /* What the channel calls the newest, then what is older. */
@@ -255,8 +255,7 @@ static const char *fault_of(const struct chooser *x, const struct slot *s, const
 
 	if (!version_same_major(version, from))
 		return arena_printf(
-			"%s is another major version, which may break things; `pibuild lock --update %s=%s` "
-			"goes there",
+			"%s is another major version, which may break things; `pibuild lock --update %s=%s` goes there",
 			version, s->line.key, version);
 	why = misfit_of(x, s, version, false);
 	if (!why && !misfit_of(x, s, from, true))

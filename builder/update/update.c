@@ -286,7 +286,7 @@ static int look_into(const struct lookup *x, const struct lookups *l, struct loc
 					  known->raw_size, known->raw_sha256, NULL };
 		return 0;
 	}
-	r = upstream_find(a->checksum.form, t->url, t->body.s, t->body.n,
+	r = upstream_find(a->checksum.form, &(struct document){ t->url, str_or(t->body.s, ""), t->body.n },
 			  expand_version(a->checksum.entry, n->version, false), n->version, &u, e);
 	if (r < 0)
 		return err_wrap(e, "%s %s", n->name, n->version);
@@ -406,8 +406,8 @@ static int read_charts(struct resolution *x, const struct lock_report *ret, stru
 		const struct text *t = &l->texts.list.v[w->text];
 		const char *tag;
 
-		r = chart_image_tag(t->label, &t->body, w->chart->sha256,
-				    catalogue_find(x->set.catalogue, w->image->chart), w->image, &tag, e);
+		r = chart_image_tag(w->chart, &t->body, catalogue_find(x->set.catalogue, w->image->chart), w->image,
+				    &tag, e);
 		if (r < 0)
 			return r;
 		learn(x, w->image, tag, w->chart->version);
@@ -453,12 +453,10 @@ static struct yaml_node *entry_yaml(const struct lock_entry *x)
 static int write_lock(const struct resolution *x, const struct lock_report *report, struct err *e)
 {
 	static const char comment[] =
-		"Pins every download by digest. Made by `pibuild lock`; keep it beside cluster.yaml and "
-		"in version control.\n"
-		"  versions  what is used unless cluster.yaml says otherwise; `pibuild lock --update` moves "
-		"them\n"
-		"  source    who states the digest; pibuild verifies every download against it all the "
-		"same\n"
+		"Pins every download by digest. Made by `pibuild lock`; keep it beside cluster.yaml and in version "
+		"control.\n"
+		"  versions  what is used unless cluster.yaml says otherwise; `pibuild lock --update` moves them\n"
+		"  source    who states the digest; pibuild verifies every download against it all the same\n"
 		"  raw       of a compressed base: size and digest of the decompressed image\n"
 		"  debian    the packages of os.base: debian, as apt resolved them from Debian's signed archive";
 	_cleanup_strbuf_ struct strbuf out = { 0 };

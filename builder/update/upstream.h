@@ -5,9 +5,16 @@
 #ifndef UPDATE_UPSTREAM_H
 #define UPDATE_UPSTREAM_H
 
+#include "base/json.h"
 #include "catalogue/catalogue.h"
 #include "crypto/digest.h"
+#include "lock/lock.h"
 #include "yaml/yaml.h"
+
+struct document {
+	const char *url, *text;
+	size_t n;
+};
 
 /* ---- checksums.c: of three forms ---- */
 
@@ -15,11 +22,13 @@ struct upstream {
 	char sha256[SHA256_HEX];
 	uint64_t size; /* 0 = not said */
 };
-/* `entries.CHART` of a Helm repository's index.yaml; *RET is NULL when there is no such chart. */
-int upstream_chart(const char *url, const char *text, size_t n, const char *chart, const struct yaml_node **ret,
-		   struct err *e);
-int upstream_find(enum checksum_form form, const char *url, const char *text, size_t n, const char *entry,
-		  const char *version, struct upstream *ret, struct err *e);
+/* D as JSON. FLAGS are those of json_loadb(). Class VERIFY when it is none. */
+int upstream_json(const struct document *d, size_t flags, json_t **ret, struct err *e);
+/* `entries.CHART` of a Helm repository's index.yaml; *RET is NULL when there is no such list. */
+int upstream_chart(const struct document *d, const char *chart, const struct yaml_node **ret, struct err *e);
+/* ENTRY is a line, a chart or an asset. */
+int upstream_find(enum checksum_form form, const struct document *d, const char *entry, const char *version,
+		  struct upstream *ret, struct err *e);
 
 /* ---- channel.c: which releases there are, by documents of five forms; TEXT is outside data ---- */
 
@@ -36,14 +45,14 @@ struct releases {
 uint64_t channel_limit(enum channel_form form);
 /* Adds the releases written like LIKE: the newest as the channel has it, and what else the document lists. BASE is for
  * the form raspios-list. Class VERIFY when the document is none or lists no such release. */
-int channel_read(const struct release_source *from, const struct artifact *base, const char *like, const char *text,
-		 size_t n, struct releases *ret, struct err *e);
+int channel_read(const struct release_source *from, const struct artifact *base, const char *like,
+		 const struct document *d, struct releases *ret, struct err *e);
 
 /* ---- chart.c: what a chart says about its images ---- */
 
-/* Repository and tag at KEY of the values in the .tgz BODY, which has to have the digest SHA256. Class VERIFY when it
- * has another one, or when IMAGE is not what it names. */
-int chart_image_tag(const char *label, const struct strbuf *body, const char *sha256, const struct artifact *chart,
+/* The tag of IMAGE in the values of the chart LOCKED, whose .tgz is BODY and has to have its digest. Class VERIFY when
+ * it has another one, or when IMAGE is not what it names. */
+int chart_image_tag(const struct lock_entry *locked, const struct strbuf *body, const struct artifact *chart,
 		    const struct image *image, const char **ret, struct err *e);
 
 #endif

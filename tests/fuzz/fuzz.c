@@ -128,8 +128,8 @@ static void fuzz_releases(const uint8_t *data, size_t n)
 	from.form = data[0] % CHANNEL_FORM_COUNT;
 	if (from.form == CHANNEL_HELM_INDEX)
 		from.name = "chart";
-	channel_read(&from, &base, from.form == CHANNEL_RASPIOS_LIST ? "2026-09-15" : "v1.2.3", (const char *)data + 1,
-		     n - 1, &found, &e);
+	channel_read(&from, &base, from.form == CHANNEL_RASPIOS_LIST ? "2026-09-15" : "v1.2.3",
+		     &(struct document){ from.url, (const char *)data + 1, n - 1 }, &found, &e);
 }
 
 static void fuzz_checksums(const uint8_t *data, size_t n)
@@ -137,8 +137,9 @@ static void fuzz_checksums(const uint8_t *data, size_t n)
 	struct upstream found;
 
 	if (n)
-		upstream_find(data[0] % CHECKSUM_FORM_COUNT, "https://files.invalid/sums", (const char *)data + 1,
-			      n - 1, "thing", "v1.2.3", &found, &e);
+		upstream_find(data[0] % CHECKSUM_FORM_COUNT,
+			      &(struct document){ "https://files.invalid/sums", (const char *)data + 1, n - 1 },
+			      "thing", "v1.2.3", &found, &e);
 }
 
 static void fuzz_oci(const uint8_t *data, size_t n)

@@ -93,7 +93,7 @@ static const char *find(enum checksum_form form, const char *text, const char *e
 	struct upstream u;
 	struct err e = { 0 };
 
-	if (upstream_find(form, "URL", text, strlen(text), entry, "1.2.3", &u, &e) < 0)
+	if (upstream_find(form, &(struct document){ "URL", text, strlen(text) }, entry, "1.2.3", &u, &e) < 0)
 		return arena_strdup(e.msg);
 	return arena_strdup(u.sha256);
 }
@@ -330,7 +330,7 @@ static const char *releases_of(enum channel_form form, const char *name, const c
 	struct releases found = { 0 };
 	struct err e = { 0 };
 
-	if (channel_read(&from, &os, like, text, strlen(text), &found, &e) < 0)
+	if (channel_read(&from, &os, like, &(struct document){ "URL", text, strlen(text) }, &found, &e) < 0)
 		return arena_strdup(e.msg);
 	vec_foreach (r, &found.list)
 		all = arena_printf("%s%s%s", all, *all ? " " : "", r->version);
