@@ -220,7 +220,7 @@ served() {
 	echo '{"assets": [{"name": "other.bin", "digest": null}]}' | served release.json
 	fails 4 'states no sha256 for other.bin' lock
 	echo '<html>' | served release.json
-	fails 1 'release.json is no JSON' lock
+	fails 4 'release.json is no JSON' lock
 	write_checksums
 	echo 'entries: {chart: [{version: 1.20.0}]}' | served index.yaml
 	fails 4 'has no digest for chart 1.20.0' lock
