@@ -274,7 +274,7 @@ static int main_run(int argc, char **argv, struct err *e)
 		if (o.verbose)
 			progress_print_timings();
 	}
-	if (r == 0 && fflush(stdout) == EOF)
+	if (r == 0 && (fflush(stdout) == EOF || ferror(stdout)))
 		r = err_errno(e, -errno, "cannot write to stdout");
 	return r;
 }

@@ -41,7 +41,7 @@ int image_file_open(const char *path, int *ret_fd, struct err *e)
 	int r;
 
 	if (fd < 0)
-		return err_errno(e, -errno, "cannot open the image %s", path);
+		return file_cannot_open(path, e);
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
 		return err_class(e, CLASS_USAGE, "%s is no image file", path);
 	r = decode_is_raw(&d, &raw, e);

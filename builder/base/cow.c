@@ -38,9 +38,12 @@ static struct cow *cow_new(int fd, const char *name)
 static int cow_start(struct cow *c, struct cow **ret, struct err *e)
 {
 	off_t size = lseek(c->file, 0, SEEK_END); /* of block devices too */
+	struct stat st;
 	int r = 0;
 
-	if (size < 0)
+	if (fstat(c->file, &st) == 0 && S_ISDIR(st.st_mode)) /* whose end is anywhere */
+		r = err_errno(e, -EISDIR, "cannot read %s", c->name);
+	else if (size < 0)
 		r = err_errno(e, -errno, "cannot read %s", c->name);
 	else if (c->changes >= 0 && ftruncate(c->changes, size) < 0)
 		r = err_errno(e, -errno, "cannot get memory for changes to %s", c->name);
@@ -80,7 +83,7 @@ int cow_open_path(const char *path, bool writable, struct cow **ret, struct err 
 {
 	int fd = open(path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC);
 
-	return fd < 0 ? err_errno(e, -errno, "cannot open %s", path) : cow_start(cow_new(fd, path), ret, e);
+	return fd < 0 ? file_cannot_open(path, e) : cow_start(cow_new(fd, path), ret, e);
 }
 
 void cow_close(struct cow *c)

@@ -280,6 +280,15 @@ int file_read_fd(int fd, const char *name, size_t limit, char **ret_buf, size_t 
 	return 0;
 }
 
+int file_cannot_open(const char *path, struct err *e)
+{
+	int code = errno;
+	struct stat st;
+	bool disk = code == EACCES && stat(path, &st) == 0 && S_ISBLK(st.st_mode);
+
+	return err_errno(e, -code, "cannot open %s%s", path, disk ? "; a disk is root's: run it with sudo" : "");
+}
+
 int file_read(const char *path, size_t limit, char **ret_buf, size_t *ret_n, struct err *e)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);

@@ -43,6 +43,9 @@ void outfile_release(struct outfile *o);
 /* Writes a whole small file through the sequence above. */
 int file_publish(const char *path, const void *data, size_t n, mode_t mode, struct err *e);
 
+/* Of an open() that just failed: that a disk is root's is told. Returns -errno. */
+int file_cannot_open(const char *path, struct err *e);
+
 /* Reads a whole file of at most LIMIT bytes; BUF is the caller's (free), NUL terminated.
  * -EFBIG when larger. "-" is not special. */
 int file_read(const char *path, size_t limit, char **ret_buf, size_t *ret_n, struct err *e);

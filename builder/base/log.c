@@ -100,6 +100,7 @@ __attribute__((format(printf, 3, 0))) static void emit(enum log_level level, con
 	}
 	text_wrap(&line, said.s, terminal_columns(), (unsigned)(strlen("pibuild: ") + strlen(name) + (*name != 0)), 4);
 	pthread_mutex_lock(&lock);
+	fflush(stdout); /* one log of both has them in the order they were said in; a failure shows at the end */
 	if (hook_before)
 		hook_before();
 	fprintf(stderr, "%s\n", line.s);

@@ -141,6 +141,16 @@ static int check_order(const struct cmd_options *o, struct err *e)
 			 disk, image, image, o->nodes.n ? " --node " : "", o->nodes.n ? o->nodes.v[0] : "", disk);
 }
 
+/* Before anything is made: a name mistyped, or /dev/sdX as the examples have it. */
+static int check_disks_exist(const struct cmd_options *o, struct err *e)
+{
+	for (size_t i = flash_opt.all ? 0 : o->args.n - 1; i < o->args.n; i++)
+		if (access(o->args.v[i], F_OK) < 0 && errno == ENOENT)
+			return err_class(e, CLASS_FAILED, "there is no disk %s: `pibuild devices` lists them",
+					 o->args.v[i]);
+	return 0;
+}
+
 static int check_usage(const struct cmd_options *o, struct err *e)
 {
 	int r;
@@ -150,12 +160,12 @@ static int check_usage(const struct cmd_options *o, struct err *e)
 	if (flash_opt.discard && flash_opt.update)
 		return err_class(e, CLASS_USAGE,
 				 "--update keeps what is on the disk, --discard drops it: give one of them");
-	if (flash_opt.all)
-		return cmd_args(o, 1, 64, usage, e);
-	if (o->nodes.n > 1)
+	if (!flash_opt.all && o->nodes.n > 1)
 		return err_class(e, CLASS_USAGE, "one --node at a time; --all takes several disks");
-	r = cmd_args(o, o->nodes.n ? 1 : 2, 2, usage, e);
-	return r < 0 ? r : check_order(o, e);
+	r = flash_opt.all ? cmd_args(o, 1, 64, usage, e) : cmd_args(o, o->nodes.n ? 1 : 2, 2, usage, e);
+	if (r == 0)
+		r = check_order(o, e);
+	return r < 0 ? r : check_disks_exist(o, e);
 }
 
 /* `flash IMAGE --node NAME DISK` */

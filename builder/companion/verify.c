@@ -156,7 +156,7 @@ static int read_image(struct look *l, struct err *e)
 	int r;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
-		return err_errno(e, -errno, "cannot open the image %s", l->image);
+		return file_cannot_open(l->image, e);
 	if (!S_ISREG(st.st_mode))
 		return err_class(e, CLASS_USAGE, "%s is no file", l->image);
 	r = decode_is_raw(&d, &raw, e);

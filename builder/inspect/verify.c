@@ -390,7 +390,7 @@ int image_verify(const struct verify_options *o, struct verify_report *ret, stru
 	int r = 0;
 
 	if (fd < 0)
-		return err_errno(e, -errno, "cannot open %s", o->image);
+		return file_cannot_open(o->image, e);
 	for (size_t i = 0; i < ARRAY_SIZE(checks) && r == 0; i++)
 		r = run_check(&x, &checks[i], ret, e);
 	ret->image = o->image;

@@ -289,8 +289,8 @@ int plan_make(const struct project *project, const struct plan_options *o, struc
 			return r;
 	}
 	if (!p->nodes.n)
-		return err_class(e, CLASS_USAGE, "%s has no node with the role %s", project->config->path,
-				 str_or(o->role, "asked for"));
+		return err_class(e, CLASS_USAGE, "%s has no node with the role %s%s", project->config->path,
+				 str_or(o->role, "asked for"), o->n_nodes ? " among those that --node names" : "");
 	r = o->generic ? plan_generic(p, o, e) : 0;
 	if (r == 0)
 		*ret = p;

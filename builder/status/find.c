@@ -207,7 +207,7 @@ int report_find(const char *path, struct report *ret, struct err *e)
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
-		return err_errno(e, -errno, "cannot open %s", path);
+		return file_cannot_open(path, e);
 	if (S_ISDIR(st.st_mode))
 		return find_in_dir(fd, path, ret, e);
 	if (S_ISBLK(st.st_mode) || (S_ISREG(st.st_mode) && !looks_like_report(fd, &st)))

@@ -83,6 +83,8 @@ fine() {
 	run --separate-stderr "$PIBUILD" check -q
 	[ "$output" = 'cluster.yaml: ok: 2 nodes (1 control-plane, 1 worker), 1 address pool' ]
 	[ -z "$stderr" ]
+	"$PIBUILD" check >both 2>&1
+	[[ "$(sed -n 1p both)" == 'cluster.yaml: ok: '* ]]
 }
 
 # ---- the form of the file ----

@@ -50,5 +50,15 @@ teardown() {
 }
 
 @test "flash onto what is not there says so and points to devices" {
-	fails 1 "pibuild devices lists them" "$PIBUILD" flash --yes --serial x "$BATS_TEST_FILENAME" "$BATS_TEST_TMPDIR/none"
+	fails 1 "\`pibuild devices\` lists them" "$PIBUILD" flash --yes --serial x "$BATS_TEST_FILENAME" "$BATS_TEST_TMPDIR/none"
+}
+
+@test "a disk that is not there is told before secrets are made, the /dev/sdX of the examples too" {
+	cd "$BATS_TEST_TMPDIR"
+	write_cluster
+	for arguments in '--all /dev/sdX' '--node cp-1 /dev/sdX' 'out/cp-1.img /dev/sdX'; do
+		# shellcheck disable=SC2086 # words
+		fails 1 'there is no disk /dev/sdX: `pibuild devices` lists them' "$PIBUILD" flash $arguments
+	done
+	[ ! -e secrets.yaml ]
 }

@@ -310,3 +310,9 @@ offered() { "$PIBUILD" --complete "$@" | cut -f 1; }
 	LC_ALL=C.UTF-8 MANROFFSEQ='t' man --warnings -l "$top/docs/pibuild.1" 2>warnings >/dev/null
 	[ ! -s warnings ]
 }
+
+@test "a role that none of the nodes named has" {
+	cd "$BATS_TEST_TMPDIR"
+	write_cluster
+	fails 2 'cluster.yaml has no node with the role worker among those that --node names' "$PIBUILD" plan --role worker --node cp-1
+}

@@ -435,6 +435,10 @@ on_terminal() {
 	flash "$image" "$loop"
 }
 
+@test "a folder in the place of an image is said to be one" {
+	fails 2 'out is no file: pibuild flash IMAGE DISK' "$PIBUILD" flash --yes --serial "$(identity "$loop")" out "$loop"
+}
+
 @test "the missing right to the disk is told before anything is built or asked" {
 	local home
 	home=$(mktemp -d /tmp/pibuild-flash.XXXXXX)
@@ -443,6 +447,10 @@ on_terminal() {
 	(cd "$home" && fails 1 "cannot open $loop; run it as root (sudo pibuild flash" setpriv --reuid 65534 --regid 65534 --clear-groups \
 		-- env HOME="$home" "$PIBUILD" flash --node cp-1 --yes --serial "$(identity "$loop")" "$loop")
 	[ ! -e "$home/.cache/pibuild/layers" ]
+	for command in status verify inspect; do
+		fails 1 "cannot open $loop; a disk is root's: run it with sudo" setpriv --reuid 65534 --regid 65534 --clear-groups \
+			-- env HOME="$home" "$PIBUILD" "$command" "$loop"
+	done
 	rm -rf "$home"
 }
 
