@@ -35,7 +35,7 @@ static int sink_finish(struct sink *s, struct err *e)
 	struct writer *w = s->writer;
 
 	if (s->buf && s->n)
-		writer_submit(w, s->buf, s->n, s->size - s->n);
+		writer_submit(w, s->n, s->size - s->n);
 	s->writer = NULL;
 	return writer_finish(w, s->size, e);
 }
@@ -44,7 +44,7 @@ static int sink_finish(struct sink *s, struct err *e)
 static int sink_space(struct sink *s, struct err *e)
 {
 	if (s->buf && s->n == WRITER_BUFFER) {
-		writer_submit(s->writer, s->buf, s->n, s->size - s->n);
+		writer_submit(s->writer, s->n, s->size - s->n);
 		s->buf = NULL;
 	}
 	if (s->buf)

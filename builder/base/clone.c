@@ -31,7 +31,7 @@ static int copy_extent(const struct copy *c, uint64_t start, uint64_t end, struc
 		if (c->watch)
 			c->watch->see(c->watch->arg, buf, n, start);
 		if (c->writer)
-			writer_submit(c->writer, buf, n, start);
+			writer_submit(c->writer, n, start);
 		start += n;
 		if (sig_check(e) < 0)
 			return -EINTR;
@@ -82,7 +82,7 @@ int clone_sparse(int src, int dst, const char *dst_name, const struct clone_watc
 	finished = writer_finish(c.writer, (uint64_t)st.st_size, &write_error);
 	if (finished < 0 && (r == 0 || !e->code)) {
 		*e = write_error;
-		return err_wrap(e, "%s", dst_name);
+		return err_interrupted(e) ? finished : err_wrap(e, "%s", dst_name);
 	}
 	return r;
 }

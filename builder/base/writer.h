@@ -6,7 +6,7 @@
  *	writer_start(&w, fds, n);		// new, empty files
  *	while ((buf = writer_buffer(w))) {	// WRITER_BUFFER bytes, aligned; waits for a free one
  *		... fill buf ...
- *		writer_submit(w, buf, n, offset);
+ *		writer_submit(w, n, offset);
  *	}
  *	writer_finish(w, size, e);		// waits, sets the length, gives the first error
  *
@@ -29,8 +29,8 @@ typedef int (*writer_fn)(void *arg, const void *buf, size_t n, uint64_t offset);
 int writer_start_fn(struct writer **ret, writer_fn fn, void *arg, struct err *e);
 /* NULL once a write failed: call writer_finish() for the reason. */
 void *writer_buffer(struct writer *w);
-/* Hands BUF back with N bytes for OFFSET; both multiples of 4096 but for the end of the file. */
-void writer_submit(struct writer *w, void *buf, size_t n, uint64_t offset);
+/* Hands the buffer back with N bytes for OFFSET; both multiples of 4096 but for the end of the file. */
+void writer_submit(struct writer *w, size_t n, uint64_t offset);
 /* Ends the thread and frees W. The files get SIZE bytes of length. */
 int writer_finish(struct writer *w, uint64_t size, struct err *e);
 

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Shared by the files of this folder. pieces.c cuts the image, pool.c has the buffers and threads, target.c the open
- * disk, write.c brings pieces onto it, verify.c reads them back, flash.c is the order of it all.
+ * Shared by the files of this folder. pieces.c cuts the image, target.c has the open disk, write.c brings pieces onto
+ * it, verify.c reads them back, flash.c is the order of it all.
  */
 #ifndef FLASH_INTERNAL_H
 #define FLASH_INTERNAL_H
 
 #include <pthread.h>
 
+#include "base/pool.h"
 #include "base/progress.h"
 #include "flash/flash.h"
 
@@ -30,18 +31,9 @@ void pieces_cut(const struct ranges *ranges, uint64_t image, uint64_t disk, stru
 uint64_t pieces_wanted(const struct pieces *p);
 void pieces_want(struct pieces *p, bool wanted);
 
-/* ---- pool.c: a few buffers, filled by one thread and worked off by several ---- */
-
-struct pool;
-/* BUF has PIECE bytes, SPARE as many for the worker's own use; both aligned for direct I/O. */
-typedef int (*pool_fn)(void *arg, void *buf, void *spare, struct piece *p, struct err *e);
-
-int pool_start(struct pool **ret, pool_fn fn, void *arg, struct err *e);
-/* A free buffer; NULL once a worker failed or a signal came: pool_finish() has the reason. */
-void *pool_take(struct pool *p);
-void pool_give(struct pool *p, void *buf, struct piece *piece);
-/* Waits for all that was given; the first failure. */
-int pool_finish(struct pool *p, struct err *e);
+/* Three requests are under way at a time: the disk is never idle while a digest is made. A buffer has PIECE bytes, and
+ * as many again for the worker's own use; pool_item.what is the piece. */
+#define FLASH_POOL(fn) (&(const struct pool_kind){ .workers = 3, .slots = 6, .size = 2 * PIECE, .work = fn })
 
 /* ---- target.c ---- */
 

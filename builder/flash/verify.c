@@ -33,14 +33,15 @@ static int compare(const struct work *w, const void *buf, void *spare, struct pi
 	return 0;
 }
 
-static int check_piece(void *arg, void *buf, void *spare, struct piece *p, struct err *e)
+static int check_piece(void *arg, char *buf, const struct pool_item *item, struct err *e)
 {
 	struct work *w = arg;
+	struct piece *p = item->what;
 	bool same = false;
 	int r = target_read(w->target, buf, p->n, p->offset, e);
 
 	if (r == 0)
-		r = compare(w, buf, spare, p, &same, e);
+		r = compare(w, buf, buf + PIECE, p, &same, e);
 	if (r < 0)
 		return r;
 	p->wanted = !same;
@@ -54,19 +55,16 @@ static int check_piece(void *arg, void *buf, void *spare, struct piece *p, struc
 static int verify_work_run(struct work *w, struct err *e)
 {
 	struct pool *pool;
-	int r = pool_start(&pool, check_piece, w, e);
+	int r = pool_start(&pool, FLASH_POOL(check_piece), w, e);
 
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < w->pieces.n; i++) {
-		void *buf;
-
 		if (!w->pieces.v[i].wanted)
 			continue;
-		buf = pool_take(pool);
-		if (!buf)
+		if (!pool_take(pool))
 			break;
-		pool_give(pool, buf, &w->pieces.v[i]);
+		pool_give(pool, (struct pool_item){ .what = &w->pieces.v[i] });
 	}
 	return pool_finish(pool, e);
 }

@@ -27,9 +27,10 @@ static bool is_there(const struct work *w, const void *buf, void *spare, const s
 	       is_zero(spare, p->n);
 }
 
-static int put_piece(void *arg, void *buf, void *spare, struct piece *p, struct err *e)
+static int put_piece(void *arg, char *buf, const struct pool_item *item, struct err *e)
 {
 	struct work *w = arg;
+	struct piece *p = item->what;
 	bool there = false;
 	int r = 0;
 
@@ -40,7 +41,7 @@ static int put_piece(void *arg, void *buf, void *spare, struct piece *p, struct 
 	if (r == 0 && p->offset == 0)
 		memcpy(w->target->head, buf, p->n);
 	if (r == 0 && !w->only_hash && p->offset != 0) {
-		there = is_there(w, buf, spare, p);
+		there = is_there(w, buf, buf + PIECE, p);
 		r = there ? 0 : target_write(w->target, buf, p->n, p->offset, e);
 		pthread_mutex_lock(&w->lock);
 		*(there ? &w->flash->result.zeros : &w->flash->result.written) += p->n;
@@ -67,7 +68,7 @@ static int give(struct pool *pool, const struct work *w, struct piece *p, const 
 	if (r < 0)
 		return err_errno(e, r, "cannot read %s at byte %llu", w->flash->source->name,
 				 (unsigned long long)p->offset);
-	pool_give(pool, buf, p);
+	pool_give(pool, (struct pool_item){ .what = p });
 	return 0;
 }
 
@@ -130,7 +131,7 @@ static int write_work_run(struct work *w, struct err *e)
 {
 	struct err failure = { 0 };
 	struct pool *pool;
-	int r = pool_start(&pool, put_piece, w, e), finished;
+	int r = pool_start(&pool, FLASH_POOL(put_piece), w, e), finished;
 
 	if (r < 0)
 		return r;

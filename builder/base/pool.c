@@ -1,47 +1,51 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/pool.h"
+
 #include <errno.h>
+#include <pthread.h>
 #include <sys/mman.h>
 
 #include "base/sig.h"
-#include "flash/internal.h"
-
-/* Three requests are under way at a time: the disk is never idle while a digest is made. */
-enum { WORKERS = 3, SLOTS = 6 };
 
 struct slot {
-	char *buf; /* and as much again: the worker's own */
-	struct piece *piece;
+	char *buf;
+	struct pool_item item;
 	enum { SLOT_FREE, SLOT_TAKEN, SLOT_READY, SLOT_BUSY } state;
 };
 
 struct pool {
-	pthread_t threads[WORKERS];
+	struct pool_kind kind;
+	pthread_t threads[POOL_WORKERS_MAX];
 	unsigned n_threads;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	struct slot slots[SLOTS];
+	struct slot slots[POOL_SLOTS_MAX]; /* used in turn */
 	unsigned next_in, next_out;
 	bool ending, failed;
 	struct err failure;
-	pool_fn fn;
 	void *arg;
 	char *memory;
 };
 
-static void fail(struct pool *p, const struct err *e)
+static size_t memory_size(const struct pool *p)
+{
+	return p->kind.slots * p->kind.size;
+}
+
+static void pool_fail(struct pool *p, const struct err *e)
 {
 	if (!p->failed)
 		p->failure = *e;
 	p->failed = true;
 }
 
-static void *worker(void *arg)
+static void *pool_worker(void *arg)
 {
 	struct pool *p = arg;
 
 	pthread_mutex_lock(&p->lock);
 	for (;;) {
-		struct slot *s = &p->slots[p->next_out % SLOTS];
+		struct slot *s = &p->slots[p->next_out % p->kind.slots];
 		struct err e = { 0 };
 		int r = 0;
 
@@ -55,11 +59,11 @@ static void *worker(void *arg)
 		p->next_out++;
 		if (!p->failed) {
 			pthread_mutex_unlock(&p->lock);
-			r = p->fn(p->arg, s->buf, s->buf + PIECE, s->piece, &e);
+			r = p->kind.work(p->arg, s->buf, &s->item, &e);
 			pthread_mutex_lock(&p->lock);
 		}
 		if (r < 0)
-			fail(p, &e);
+			pool_fail(p, &e);
 		s->state = SLOT_FREE;
 		pthread_cond_broadcast(&p->changed);
 	}
@@ -67,25 +71,25 @@ static void *worker(void *arg)
 	return NULL;
 }
 
-int pool_start(struct pool **ret, pool_fn fn, void *arg, struct err *e)
+int pool_start(struct pool **ret, const struct pool_kind *kind, void *arg, struct err *e)
 {
 	struct pool *p = xcalloc(1, sizeof(*p));
 	struct err ignored;
 	int r = 0;
 
-	p->memory = mmap(NULL, SLOTS * 2 * PIECE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	p->kind = *kind;
+	p->memory = mmap(NULL, memory_size(p), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (p->memory == MAP_FAILED) {
 		free(p);
 		return err_errno(e, -errno, "cannot allocate buffers");
 	}
-	for (unsigned i = 0; i < SLOTS; i++)
-		p->slots[i].buf = p->memory + (size_t)i * 2 * PIECE;
+	for (unsigned i = 0; i < kind->slots; i++)
+		p->slots[i].buf = p->memory + i * kind->size;
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->changed, NULL);
-	p->fn = fn;
 	p->arg = arg;
-	while (r == 0 && p->n_threads < WORKERS) {
-		r = -pthread_create(&p->threads[p->n_threads], NULL, worker, p);
+	while (r == 0 && p->n_threads < kind->workers) {
+		r = -pthread_create(&p->threads[p->n_threads], NULL, pool_worker, p);
 		p->n_threads += r == 0;
 	}
 	if (r < 0) {
@@ -98,7 +102,7 @@ int pool_start(struct pool **ret, pool_fn fn, void *arg, struct err *e)
 
 void *pool_take(struct pool *p)
 {
-	struct slot *s = &p->slots[p->next_in % SLOTS];
+	struct slot *s = &p->slots[p->next_in % p->kind.slots];
 	struct err e = { 0 };
 	void *buf = NULL;
 
@@ -106,7 +110,7 @@ void *pool_take(struct pool *p)
 	while (s->state != SLOT_FREE && !p->failed)
 		pthread_cond_wait(&p->changed, &p->lock);
 	if (sig_check(&e) < 0)
-		fail(p, &e);
+		pool_fail(p, &e);
 	if (!p->failed) {
 		s->state = SLOT_TAKEN;
 		buf = s->buf;
@@ -115,12 +119,12 @@ void *pool_take(struct pool *p)
 	return buf;
 }
 
-void pool_give(struct pool *p, void *buf, struct piece *piece)
+void pool_give(struct pool *p, struct pool_item item)
 {
-	struct slot *s = &p->slots[p->next_in % SLOTS];
+	struct slot *s = &p->slots[p->next_in % p->kind.slots];
 
 	pthread_mutex_lock(&p->lock);
-	s->piece = piece;
+	s->item = item;
 	s->state = SLOT_READY;
 	p->next_in++;
 	pthread_cond_broadcast(&p->changed);
@@ -141,7 +145,7 @@ int pool_finish(struct pool *p, struct err *e)
 		*e = p->failure;
 		r = e->code;
 	}
-	munmap(p->memory, SLOTS * 2 * PIECE);
+	munmap(p->memory, memory_size(p));
 	pthread_cond_destroy(&p->changed);
 	pthread_mutex_destroy(&p->lock);
 	free(p);
