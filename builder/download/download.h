@@ -7,7 +7,7 @@
  *	   |                |-----------> next source		this one said no, or is down, or is wrong
  *	   '----------------'-----------> failed		nothing left to try
  *
- * A registry that wants a token gets the job to ask for one while it counts as running.
+ * A registry that wants a token gets the download to ask for one while it counts as running.
  *
  * What came so far stays in the part across attempts, sources and runs; only a matching digest gets it out of there.
  */
@@ -21,7 +21,7 @@
 #include "download/http.h"
 #include "download/token.h"
 
-enum job_state { JOB_WAITING, JOB_RUNNING, JOB_FINISHED, JOB_FAILED };
+enum download_state { DOWNLOAD_WAITING, DOWNLOAD_RUNNING, DOWNLOAD_FINISHED, DOWNLOAD_FAILED };
 enum stop_reason { STOP_NONE, STOP_LENGTH, STOP_LIMIT, STOP_RANGE, STOP_WRITE };
 
 /* Why a source was left. */
@@ -36,7 +36,7 @@ struct told {
 	VEC(const char *) lines;
 };
 
-struct job {
+struct download {
 	/* what */
 	const char *label, *sha256; /* sha256 NULL: a text */
 	uint64_t size, limit;	    /* size 0 = not known */
@@ -48,7 +48,7 @@ struct job {
 	struct told *told;	/* of the run */
 
 	/* how far */
-	enum job_state state;
+	enum download_state state;
 	double due;				     /* waiting: not before */
 	size_t at;				     /* source */
 	unsigned attempts, mismatches, tokens_asked; /* attempts and tokens: of this source */
@@ -71,9 +71,9 @@ struct job {
 	enum exit_class class;
 };
 
-/* Called when a waiting job is due: claims its part and sends the next request. */
-void job_start(struct job *j, struct http *http, const struct cache *cache);
+/* Called when a waiting one is due: claims its part and sends the next request. */
+void download_start(struct download *d, struct http *http, const struct cache *cache);
 /* Lets go of all it holds. NOTE is for the progress display; NULL = none. */
-void job_end(struct job *j, enum job_state state, const char *note);
+void download_end(struct download *d, enum download_state state, const char *note);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Downloads, many at once: what has to be checked before the first, the loop over all jobs, and what went wrong. */
+/* Downloads, many at once: what has to be checked before the first, the loop over all, and what went wrong. */
 #include <errno.h>
 
 #include "download/download.h"
@@ -20,17 +20,17 @@ struct fetcher {
 	struct http *http;
 	const struct cache *cache;
 	struct tokens *tokens;
-	VEC(struct job *) jobs;
+	VEC(struct download *) downloads;
 	unsigned at_once;
 	struct told told;
 };
 
-static unsigned count_state(const struct fetcher *f, enum job_state state)
+static unsigned count_state(const struct fetcher *f, enum download_state state)
 {
 	unsigned n = 0;
 
-	vec_foreach (j, &f->jobs)
-		n += (*j)->state == state;
+	vec_foreach (d, &f->downloads)
+		n += (*d)->state == state;
 	return n;
 }
 
@@ -39,32 +39,32 @@ static double start_due(struct fetcher *f)
 {
 	double now = now_seconds(), wait = longest_wait;
 
-	vec_foreach (p, &f->jobs) {
-		struct job *j = *p;
+	vec_foreach (p, &f->downloads) {
+		struct download *d = *p;
 
-		if (j->state != JOB_WAITING)
+		if (d->state != DOWNLOAD_WAITING)
 			continue;
-		if (j->due > now)
-			wait = MIN(wait, j->due - now);
-		else if (count_state(f, JOB_RUNNING) < f->at_once)
-			job_start(j, f->http, f->cache);
+		if (d->due > now)
+			wait = MIN(wait, d->due - now);
+		else if (count_state(f, DOWNLOAD_RUNNING) < f->at_once)
+			download_start(d, f->http, f->cache);
 	}
 	return wait;
 }
 
-static int run_jobs(struct fetcher *f, struct err *e)
+static int run_downloads(struct fetcher *f, struct err *e)
 {
 	int r = http_open(&f->http, e);
 
-	while (r == 0 && count_state(f, JOB_WAITING) + count_state(f, JOB_RUNNING)) {
+	while (r == 0 && count_state(f, DOWNLOAD_WAITING) + count_state(f, DOWNLOAD_RUNNING)) {
 		r = sig_check(e);
 		if (r == 0)
 			r = http_run(f->http, start_due(f), e);
 	}
 	http_close(f->http);
-	vec_foreach (j, &f->jobs)
-		if ((*j)->state == JOB_WAITING || (*j)->state == JOB_RUNNING)
-			job_end(*j, JOB_FAILED, "interrupted");
+	vec_foreach (d, &f->downloads)
+		if ((*d)->state == DOWNLOAD_WAITING || (*d)->state == DOWNLOAD_RUNNING)
+			download_end(*d, DOWNLOAD_FAILED, "interrupted");
 	return r;
 }
 
@@ -73,15 +73,16 @@ static bool same_of_host(const struct reason *a, const struct reason *b)
 	return a->of_host && b->of_host && streq(a->why, b->why) && streq(url_host(a->url), url_host(b->url));
 }
 
-/* Every download that failed so at this host, in one sentence; "" when an earlier job has it in its own. */
-static void add_of_host(const struct fetcher *f, const struct job *first, const struct reason *why, struct strbuf *out)
+/* Every download that failed so at this host, in one sentence; "" when an earlier one has it in its own. */
+static void add_of_host(const struct fetcher *f, const struct download *first, const struct reason *why,
+			struct strbuf *out)
 {
 	_cleanup_strbuf_ struct strbuf names = { 0 };
 	bool begun = false;
 
-	vec_foreach (p, &f->jobs)
+	vec_foreach (p, &f->downloads)
 		vec_foreach (r, &(*p)->reasons) {
-			if ((*p)->state != JOB_FAILED || !same_of_host(r, why))
+			if ((*p)->state != DOWNLOAD_FAILED || !same_of_host(r, why))
 				continue;
 			if (!begun && *p != first)
 				return;
@@ -92,40 +93,40 @@ static void add_of_host(const struct fetcher *f, const struct job *first, const 
 }
 
 /* Why J failed, source by source. */
-static void add_own(const struct job *j, bool of_host_too, struct strbuf *out)
+static void add_own(const struct download *d, bool of_host_too, struct strbuf *out)
 {
 	_cleanup_strbuf_ struct strbuf text = { 0 };
 
-	vec_foreach (r, &j->reasons)
+	vec_foreach (r, &d->reasons)
 		if (of_host_too || !r->of_host)
 			strbuf_addf(&text, "%s%s%s%s", text.n ? "; " : "", str_or(r->url, ""), r->url ? ": " : "",
 				    r->why);
 	if (text.n)
-		strbuf_addf(out, "%s: %s", j->label, text.s);
+		strbuf_addf(out, "%s: %s", d->label, text.s);
 }
 
 static int failures(const struct fetcher *f, struct err *e)
 {
 	_cleanup_strbuf_ struct strbuf details = { 0 };
 	enum exit_class class = CLASS_FAILED;
-	unsigned failed = count_state(f, JOB_FAILED);
+	unsigned failed = count_state(f, DOWNLOAD_FAILED);
 
-	vec_foreach (p, &f->jobs) {
-		const struct job *j = *p;
+	vec_foreach (p, &f->downloads) {
+		const struct download *d = *p;
 		_cleanup_strbuf_ struct strbuf own = { 0 };
 
-		if (j->state != JOB_FAILED)
+		if (d->state != DOWNLOAD_FAILED)
 			continue;
-		add_own(j, failed == 1, &own);
+		add_own(d, failed == 1, &own);
 		if (own.n)
 			strbuf_addf(&details, "%s%s", failed > 1 ? "\n  " : "", own.s);
 		/* Wrong bytes are worse news than none. */
-		if (class == CLASS_FAILED || j->class == CLASS_VERIFY)
-			class = j->class ? j->class : CLASS_FAILED;
+		if (class == CLASS_FAILED || d->class == CLASS_VERIFY)
+			class = d->class ? d->class : CLASS_FAILED;
 	}
-	vec_foreach (p, &f->jobs)
+	vec_foreach (p, &f->downloads)
 		vec_foreach (r, &(*p)->reasons)
-			if (failed > 1 && (*p)->state == JOB_FAILED && r->of_host)
+			if (failed > 1 && (*p)->state == DOWNLOAD_FAILED && r->of_host)
 				add_of_host(f, *p, r, &details);
 	if (!failed)
 		return 0;
@@ -134,18 +135,18 @@ static int failures(const struct fetcher *f, struct err *e)
 	return err_class(e, class, "%u downloads failed:%s", failed, details.s);
 }
 
-static int add_job(struct fetcher *f, const char *url, const struct job *as, struct err *e)
+static int add_download(struct fetcher *f, const char *url, const struct download *as, struct err *e)
 {
-	struct job *j = arena_new(struct job);
+	struct download *d = arena_new(struct download);
 	int r;
 
-	*j = *as;
-	j->tokens = f->tokens;
-	j->told = &f->told;
-	j->part = (struct part)PART_INIT;
-	r = url_sources(f->options->config, url, &j->sources, e);
+	*d = *as;
+	d->tokens = f->tokens;
+	d->told = &f->told;
+	d->part = (struct part)PART_INIT;
+	r = url_sources(f->options->config, url, &d->sources, e);
 	if (r == 0)
-		*vec_push(&f->jobs) = j;
+		*vec_push(&f->downloads) = d;
 	return r;
 }
 
@@ -154,9 +155,9 @@ static int run_all(struct fetcher *f, struct err *e)
 	int r;
 
 	f->at_once = f->options->jobs ? f->options->jobs : DEFAULT_JOBS;
-	progress_expect("download", (unsigned)f->jobs.n);
-	r = f->jobs.n ? run_jobs(f, e) : 0;
-	progress_skip("download", (unsigned)f->jobs.n); /* another process may have made some */
+	progress_expect("download", (unsigned)f->downloads.n);
+	r = f->downloads.n ? run_downloads(f, e) : 0;
+	progress_skip("download", (unsigned)f->downloads.n); /* another process may have made some */
 	return r < 0 ? r : failures(f, e);
 }
 
@@ -169,14 +170,14 @@ int fetch_texts(struct text *texts, size_t n, const struct fetch_options *o, str
 		return err_set(e, -ENETUNREACH, "%s has to be looked up at %s, which --offline forbids", texts[0].label,
 			       texts[0].url);
 	for (size_t i = 0; i < n; i++) {
-		const struct job as = {
+		const struct download as = {
 			.label = texts[i].label,
 			.text = &texts[i],
 			.limit = texts[i].limit ? texts[i].limit : max_text,
 			.accept = texts[i].accept,
 			.repository = texts[i].repository,
 		};
-		int r = add_job(&f, texts[i].url, &as, e);
+		int r = add_download(&f, texts[i].url, &as, e);
 
 		if (r < 0)
 			return r;
@@ -214,15 +215,15 @@ static int check_offline(const struct fetcher *f, const struct cache *c, struct 
 {
 	_cleanup_strbuf_ struct strbuf missing = { 0 };
 
-	vec_foreach (p, &f->jobs) {
-		const struct job *j = *p;
+	vec_foreach (p, &f->downloads) {
+		const struct download *d = *p;
 
-		strbuf_addf(&missing, "\n  %s  %s", j->label, j->sources.list.v[j->sources.list.n - 1].url);
+		strbuf_addf(&missing, "\n  %s  %s", d->label, d->sources.list.v[d->sources.list.n - 1].url);
 	}
 	if (!missing.n)
 		return 0;
 	return err_set(e, -ENOENT, "--offline, and %zu download%s not in the cache %s (run `pibuild fetch` first):%s",
-		       f->jobs.n, f->jobs.n == 1 ? " is" : "s are", c->dir, missing.s);
+		       f->downloads.n, f->downloads.n == 1 ? " is" : "s are", c->dir, missing.s);
 }
 
 static int fetch_check_room(const struct fetcher *f, const struct cache *c, struct err *e)
@@ -233,8 +234,8 @@ static int fetch_check_room(const struct fetcher *f, const struct cache *c, stru
 
 	if (r < 0)
 		return r;
-	vec_foreach (j, &f->jobs)
-		need += (*j)->size;
+	vec_foreach (d, &f->downloads)
+		need += (*d)->size;
 	if (need <= have)
 		return 0;
 	return err_set(e, -ENOSPC,
@@ -245,8 +246,8 @@ static int fetch_check_room(const struct fetcher *f, const struct cache *c, stru
 
 static bool is_queued(const struct fetcher *f, const char *sha256)
 {
-	vec_foreach (j, &f->jobs)
-		if (streq((*j)->sha256, sha256))
+	vec_foreach (d, &f->downloads)
+		if (streq((*d)->sha256, sha256))
 			return true;
 	return false;
 }
@@ -257,7 +258,7 @@ static int add_pins(struct fetcher *f, const struct pin *pins, size_t n, struct 
 
 	for (size_t i = 0; r == 0 && i < n; i++) {
 		const struct pin *p = &pins[i];
-		const struct job as = {
+		const struct download as = {
 			.label = arena_printf("%s %s", p->name, p->version),
 			.sha256 = p->sha256,
 			.size = p->size,
@@ -266,7 +267,7 @@ static int add_pins(struct fetcher *f, const struct pin *pins, size_t n, struct 
 
 		if (p->kind != PIN_FILE && p->kind != PIN_PACKAGES && !cache_has(f->cache, p) &&
 		    !is_queued(f, p->sha256))
-			r = add_job(f, p->url, &as, e);
+			r = add_download(f, p->url, &as, e);
 	}
 	return r;
 }
@@ -277,7 +278,7 @@ static int add_pins(struct fetcher *f, const struct pin *pins, size_t n, struct 
 static int add_object(struct fetcher *f, const struct image_pin *p, const char *kind, const char *what,
 		      const struct oci_blob *b, struct err *e)
 {
-	const struct job as = {
+	const struct download as = {
 		.label = arena_printf("%s %s", image_ref(p), what),
 		.sha256 = b->sha256,
 		.size = b->size,
@@ -288,7 +289,7 @@ static int add_object(struct fetcher *f, const struct image_pin *p, const char *
 
 	if (cache_has(f->cache, &(struct pin){ .sha256 = b->sha256 }) || is_queued(f, b->sha256))
 		return 0;
-	return add_job(f, image_url(p->name, kind, arena_printf("sha256:%s", b->sha256)), &as, e);
+	return add_download(f, image_url(p->name, kind, arena_printf("sha256:%s", b->sha256)), &as, e);
 }
 
 /* What comes next of each image, as far as the cache knows it. */

@@ -102,42 +102,27 @@ int lock_check(const struct release_set *set, struct lock_report *ret, struct er
 
 /* ---- update ---- */
 
-/* One line of the report that waits for upstream's checksum file. */
+/* A line of the report that waits for what an upstream says of it. */
 struct lookup {
-	size_t line;
-	const struct artifact *artifact;
-	const struct lock_entry *old;
-	const struct stated *stated; /* no need to wait; else NULL */
-	size_t text;
-};
-/* One that waits for a registry's answer. */
-struct image_lookup {
-	size_t line;
-	const char *old; /* digest */
-	size_t text;
-};
-struct lookups {
-	VEC(struct lookup) list;
-	VEC(struct image_lookup) images;
-	struct texts texts;
+	size_t line, text;
+	const struct artifact *artifact; /* NULL: a container image, whose registry answers */
+	const struct lock_entry *old;	 /* of the artifact; NULL = there is none */
+	const char *old_digest;		 /* of either */
+	const struct stated *stated;	 /* its channel has said all: no need to wait; else NULL */
 };
 
-struct resolution {
+struct update {
 	const struct release_set *old;
 	struct release_set set; /* OLD with the lock of CHOICE */
 	const struct lock_options *options;
 	const struct lock *shipped;
 	struct choice choice;
 	bool learned; /* which tag goes with a version */
+	VEC(struct lookup) lookups;
+	size_t looked_up; /* of them */
+	struct texts texts;
+	struct lock_report *report;
 };
-
-static bool is_any_of(const char *name, const char *const *names, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (streq(names[i], name))
-			return true;
-	return false;
-}
 
 /* An artifact or image is named by its own name or by the key of its version. */
 static bool is_forced(const struct lock_options *o, const char *name, const char *version_key)
@@ -167,194 +152,160 @@ static int check_names(const struct catalogue *cat, const struct lock_options *o
 	for (size_t i = 0; i < o->n_names; i++) {
 		const char *name = wish_of(o->names[i]).name, *near = nearest_word(name, known, n);
 
-		if (!is_any_of(name, known, n))
+		size_t k = 0;
+
+		while (k < n && !streq(known[k], name))
+			k++;
+		if (k == n)
 			return err_class(e, CLASS_USAGE, "there is no artifact '%s'%s%s%s", name,
 					 near ? ", did you mean '" : "", str_or(near, ""), near ? "'?" : "");
 	}
 	return 0;
 }
 
-/* What the channel has stated already, if it is about A. */
-static const struct stated *stated_of(const struct choice *choice, const struct artifact *a)
+/* A line of what the old lock knows; the rest is to be looked up. */
+static void add_artifact_line(struct update *x, const struct artifact *a)
 {
-	vec_foreach (s, &choice->releases)
-		if (a->base && streq(s->key, a->version_key))
-			return s;
-	return NULL;
-}
-
-/* Keeps what the old lock knows; the rest goes to L. */
-static void sort_out_artifact(const struct resolution *x, const struct artifact *a, struct lock_report *ret,
-			      struct lookups *l)
-{
-	const char *version = artifact_version(&x->set, a->version_key);
+	const char *version = artifact_version(&x->set, a->version_key),
+		   *from = artifact_version(x->old, a->version_key);
 	const struct lock_entry *known = lock_find(&x->choice.lock, a->name, version);
-	bool keep = known && !is_forced(x->options, a->name, a->version_key) && !entry_fault(a, known, x->shipped);
-	const struct stated *stated = stated_of(&x->choice, a);
-	struct lock_line line = {
-		.entry = { .name = a->name, .version = version },
-		.from = artifact_version(x->old, a->version_key),
-	};
+	struct lookup lookup = { .line = x->report->lines.n, .artifact = a, .old = known };
 
-	line.change = streq(line.from, version) ? LOCK_KEPT : LOCK_UPDATED;
-	if (keep)
-		line.entry = *known;
-	*vec_push(&ret->lines) = line;
-	if (keep)
-		return;
-	*vec_push(&l->list) = (struct lookup){
-		.line = ret->lines.n - 1,
-		.artifact = a,
-		.old = known,
-		.stated = stated,
-		.text = stated ? 0
-			       : texts_want(&l->texts, arena_printf("%s %s", a->name, version),
-					    expand_version(a->checksum.url, version, true), 0),
+	*vec_push(&x->report->lines) = (struct lock_line){
+		.change = streq(from, version) ? LOCK_KEPT : LOCK_UPDATED,
+		.entry = { .name = a->name, .version = version },
+		.from = from,
 	};
+	if (known && !is_forced(x->options, a->name, a->version_key) && !entry_fault(a, known, x->shipped)) {
+		x->report->lines.v[lookup.line].entry = *known;
+		return;
+	}
+	vec_foreach (s, &x->choice.releases)
+		if (a->base && streq(s->key, a->version_key))
+			lookup.stated = s;
+	if (!lookup.stated)
+		lookup.text = texts_want(&x->texts, arena_printf("%s %s", a->name, version),
+					 expand_version(a->checksum.url, version, true), 0);
+	*vec_push(&x->lookups) = lookup;
 }
 
 /* Without airgap nothing asks for an image by our digest: what the old lock knows is kept, nothing looked up. */
-static int sort_out_images(const struct resolution *s, struct lock_report *ret, struct lookups *l, struct err *e)
+static int add_image_line(struct update *x, const struct image *i, struct err *e)
 {
-	const struct config *c = s->old->config;
+	bool airgap = x->set.config->airgap;
+	const struct lock_image *known;
+	struct image_pin p;
+	int r = image_pin(&x->set, i, &p, e);
 
-	vec_foreach (i, &s->set.catalogue->images) {
-		struct lock_line line = { .change = LOCK_KEPT, .image = true };
-		const struct lock_image *x;
-		struct image_pin p;
-		int r = image_pin(&s->set, i, &p, e);
-
-		if (r < 0 && c->airgap)
-			return r;
-		if (r < 0 || (!c->airgap && !p.sha256))
-			continue;
-		x = lock_find_image(&s->choice.lock, p.name, p.tag);
-		line.entry = (struct lock_entry){ .name = p.name, .version = p.tag };
-		if (i->chart)
-			line.for_version = artifact_version(&s->set, i->version_key);
-		if (x && x->sha256) {
-			line.entry.sha256 = x->sha256;
-			line.entry.source = x->source;
-		}
-		*vec_push(&ret->lines) = line;
-		if (!c->airgap || (p.sha256 && !is_forced(s->options, i->name, i->version_key)))
-			continue;
-		*vec_push(&l->images) = (struct image_lookup){ ret->lines.n - 1, p.sha256, l->texts.list.n };
-		*vec_push(&l->texts.list) = (struct text){
-			.label = image_ref(&p),
-			.url = image_url(p.name, "manifests", p.tag),
-			.accept = oci_accept("manifests"),
-			.repository = image_repository(p.name),
-		};
-	}
+	if (r < 0 && airgap)
+		return r;
+	if (r < 0 || (!airgap && !p.sha256))
+		return 0;
+	known = p.sha256 ? lock_find_image(&x->choice.lock, p.name, p.tag) : NULL;
+	*vec_push(&x->report->lines) = (struct lock_line){
+		.change = LOCK_KEPT,
+		.image = true,
+		.for_version = i->chart ? artifact_version(&x->set, i->version_key) : NULL,
+		.entry = { .name = p.name,
+			   .version = p.tag,
+			   .sha256 = p.sha256,
+			   .source = known ? known->source : NULL },
+	};
+	if (!airgap || (p.sha256 && !is_forced(x->options, i->name, i->version_key)))
+		return 0;
+	*vec_push(&x->lookups) =
+		(struct lookup){ .line = x->report->lines.n - 1, .text = x->texts.list.n, .old_digest = p.sha256 };
+	*vec_push(&x->texts.list) = (struct text){
+		.label = image_ref(&p),
+		.url = image_url(p.name, "manifests", p.tag),
+		.accept = oci_accept("manifests"),
+		.repository = image_repository(p.name),
+	};
 	return 0;
 }
 
 /* The digest of what the registry sent, which has to be an index with an image for us. */
-static int resolve_image(const struct image_lookup *x, const struct lookups *l, struct lock_report *ret, struct err *e)
+static int resolve_image(const struct lookup *l, const struct text *t, struct lock_line *line, struct err *e)
 {
-	const struct text *t = &l->texts.list.v[x->text];
-	struct lock_line *line = &ret->lines.v[x->line];
 	struct oci_image image = { 0 };
 	char sha256[SHA256_HEX];
-	int r = t->body.n > OCI_MAX_DOCUMENT ? err_class(e, CLASS_VERIFY, "%s: its index has more than 4 MiB", t->label)
-					     : oci_parse_index(t->label, str_or(t->body.s, ""), t->body.n, &image, e);
+	int r;
 
+	if (t->body.n > OCI_MAX_DOCUMENT)
+		return err_class(e, CLASS_VERIFY, "%s: its index has more than 4 MiB", t->label);
+	r = oci_parse_index(t->label, str_or(t->body.s, ""), t->body.n, &image, e);
 	if (r < 0)
 		return r;
 	sha256_bytes(t->body.s, t->body.n, sha256);
 	line->entry.sha256 = arena_strdup(sha256);
 	line->entry.source = t->url;
-	line->change = !x->old ? LOCK_ADDED : streq(x->old, sha256) ? LOCK_CONFIRMED : LOCK_CHANGED;
-	line->why = line->change == LOCK_CHANGED ? x->old : NULL;
+	line->change = !l->old_digest ? LOCK_ADDED : streq(l->old_digest, sha256) ? LOCK_CONFIRMED : LOCK_CHANGED;
+	line->why = line->change == LOCK_CHANGED ? l->old_digest : NULL;
 	return 0;
 }
 
-/* What upstream states goes into the line. */
-static int look_into(const struct lookup *x, const struct lookups *l, struct lock_entry *n, struct err *e)
+static int resolve_artifact(const struct lookup *l, const struct text *t, struct lock_line *line, struct err *e)
 {
-	const struct artifact *a = x->artifact;
-	const struct text *t = &l->texts.list.v[x->text];
+	const struct artifact *a = l->artifact;
+	struct lock_entry *n = &line->entry;
 	struct upstream u;
 	int r;
 
-	if (x->stated) {
-		const struct release *known = &x->stated->release;
+	if (l->stated) {
+		const struct release *known = &l->stated->release;
 
-		*n = (struct lock_entry){ n->name,	   n->version,	      known->url,
-					  known->sha256,   x->stated->source, known->size,
-					  known->raw_size, known->raw_sha256, NULL };
-		return 0;
+		n->url = known->url;
+		n->sha256 = known->sha256;
+		n->size = known->size;
+		n->raw_size = known->raw_size;
+		n->raw_sha256 = known->raw_sha256;
+		n->source = l->stated->source;
+	} else {
+		r = upstream_find(a->checksum.form, &(struct document){ t->url, str_or(t->body.s, ""), t->body.n },
+				  expand_version(a->checksum.entry, n->version, false), n->version, &u, e);
+		if (r < 0)
+			return err_wrap(e, "%s %s", n->name, n->version);
+		n->url = artifact_url(a, n->version);
+		n->sha256 = arena_strdup(u.sha256);
+		n->size = u.size;
+		n->source = t->url;
 	}
-	r = upstream_find(a->checksum.form, &(struct document){ t->url, str_or(t->body.s, ""), t->body.n },
-			  expand_version(a->checksum.entry, n->version, false), n->version, &u, e);
-	if (r < 0)
-		return err_wrap(e, "%s %s", n->name, n->version);
-	n->url = artifact_url(a, n->version);
-	n->sha256 = arena_strdup(u.sha256);
-	n->size = u.size;
-	n->source = t->url;
-	return 0;
-}
-
-static int resolve(const struct lookup *x, const struct lookups *l, struct lock_report *ret, struct err *e)
-{
-	struct lock_line *line = &ret->lines.v[x->line];
-	struct lock_entry *n = &line->entry;
-	int r = look_into(x, l, n, e);
-
-	if (r < 0)
-		return r;
-	if (!x->old) {
+	if (!l->old) {
 		line->change = line->change == LOCK_UPDATED ? LOCK_UPDATED : LOCK_ADDED;
 		return 0;
 	}
-	if (!streq(x->old->sha256, n->sha256)) {
+	if (!streq(l->old->sha256, n->sha256)) {
 		line->change = LOCK_CHANGED;
-		line->why = x->old->sha256;
+		line->why = l->old->sha256;
 		return 0;
 	}
 	/* The same bytes, so what else is known of them still holds. */
 	if (line->change != LOCK_UPDATED)
-		line->change = streq(x->old->url, n->url) ? LOCK_CONFIRMED : LOCK_CHANGED;
-	n->size = n->size ? n->size : x->old->size;
-	n->raw_size = n->raw_size ? n->raw_size : x->old->raw_size;
-	n->raw_sha256 = n->raw_sha256 ? n->raw_sha256 : x->old->raw_sha256;
+		line->change = streq(l->old->url, n->url) ? LOCK_CONFIRMED : LOCK_CHANGED;
+	n->size = n->size ? n->size : l->old->size;
+	n->raw_size = n->raw_size ? n->raw_size : l->old->raw_size;
+	n->raw_sha256 = n->raw_sha256 ? n->raw_sha256 : l->old->raw_sha256;
 	return 0;
 }
 
-static int look_up_artifacts(struct lookups *l, const struct lock_options *o, struct lock_report *ret, struct err *e)
+/* All that waits so far. */
+static int look_up(struct update *x, struct err *e)
 {
-	int r = texts_fetch(&l->texts, &o->fetch, e);
+	int r = texts_fetch(&x->texts, &x->options->fetch, e);
 
 	if (r < 0)
 		return err_wrap(e, "looking up digests");
-	for (size_t i = 0; r == 0 && i < l->list.n; i++)
-		r = resolve(&l->list.v[i], l, ret, e);
-	return r;
-}
+	for (; r == 0 && x->looked_up < x->lookups.n; x->looked_up++) {
+		const struct lookup *l = &x->lookups.v[x->looked_up];
+		const struct text *t = l->stated ? NULL : &x->texts.list.v[l->text];
+		struct lock_line *line = &x->report->lines.v[l->line];
 
-static int look_up_images(struct lookups *l, const struct lock_options *o, struct lock_report *ret, struct err *e)
-{
-	int r = texts_fetch(&l->texts, &o->fetch, e);
-
-	if (r < 0)
-		return err_wrap(e, "looking up digests");
-	for (size_t i = 0; r == 0 && i < l->images.n; i++)
-		r = resolve_image(&l->images.v[i], l, ret, e);
+		r = l->artifact ? resolve_artifact(l, t, line, e) : resolve_image(l, t, line, e);
+	}
 	return r;
 }
 
 /* ---- tags that only a chart knows ---- */
-
-struct chart_lookup {
-	const struct image *image;
-	const struct lock_entry *chart;
-	size_t text;
-};
-struct chart_lookups {
-	VEC(struct chart_lookup) list;
-};
 
 static const struct lock_entry *resolved(const struct lock_report *report, const char *name)
 {
@@ -364,26 +315,8 @@ static const struct lock_entry *resolved(const struct lock_report *report, const
 	return NULL;
 }
 
-static struct chart_lookups want_charts(const struct resolution *x, const struct lock_report *ret, struct lookups *l)
-{
-	struct chart_lookups wanted = { 0 };
-
-	vec_foreach (i, &x->set.catalogue->images) {
-		const struct lock_entry *chart = i->chart ? resolved(ret, i->chart) : NULL;
-		const char *label;
-
-		if (!chart || image_tag(&x->choice.lock, i, chart->version))
-			continue;
-		label = arena_printf("%s %s", chart->name, chart->version);
-		*vec_push(&wanted.list) = (struct chart_lookup){
-			i, chart,
-			texts_want(&l->texts, label, chart->url, catalogue_find(x->set.catalogue, i->chart)->max_size)
-		};
-	}
-	return wanted;
-}
-
-static void learn(struct resolution *x, const struct image *i, const char *tag, const char *version)
+/* Which tag of I goes with VERSION. */
+static void learn(struct update *x, const struct image *i, const char *tag, const char *version)
 {
 	const struct lock_image *known = lock_find_image(&x->choice.lock, i->name, tag);
 	struct lock_image new = known ? *known : (struct lock_image){ .name = i->name, .tag = tag };
@@ -395,25 +328,43 @@ static void learn(struct resolution *x, const struct image *i, const char *tag, 
 	x->learned = true;
 }
 
-static int read_charts(struct resolution *x, const struct lock_report *ret, struct lookups *l, struct err *e)
+static int read_charts(struct update *x, struct err *e)
 {
-	const struct chart_lookups wanted = want_charts(x, ret, l);
-	int r = texts_fetch(&l->texts, &x->options->fetch, e);
+	struct {
+		const struct image *image;
+		const struct lock_entry *chart;
+		size_t text;
+	} *wanted = arena_alloc((x->set.catalogue->images.n + 1) * sizeof(*wanted));
+	size_t n = 0;
+	int r;
 
+	vec_foreach (i, &x->set.catalogue->images) {
+		const struct lock_entry *chart = i->chart ? resolved(x->report, i->chart) : NULL;
+
+		if (!chart || image_tag(&x->choice.lock, i, chart->version))
+			continue;
+		wanted[n].image = i;
+		wanted[n].chart = chart;
+		wanted[n++].text = texts_want(&x->texts, arena_printf("%s %s", chart->name, chart->version), chart->url,
+					      catalogue_find(x->set.catalogue, i->chart)->max_size);
+	}
+	r = texts_fetch(&x->texts, &x->options->fetch, e);
 	if (r < 0)
 		return err_wrap(e, "looking up container images");
-	vec_foreach (w, &wanted.list) {
-		const struct text *t = &l->texts.list.v[w->text];
+	for (size_t i = 0; i < n; i++) {
+		const struct image *image = wanted[i].image;
 		const char *tag;
 
-		r = chart_image_tag(w->chart, &t->body, catalogue_find(x->set.catalogue, w->image->chart), w->image,
-				    &tag, e);
+		r = chart_image_tag(wanted[i].chart, &x->texts.list.v[wanted[i].text].body,
+				    catalogue_find(x->set.catalogue, image->chart), image, &tag, e);
 		if (r < 0)
 			return r;
-		learn(x, w->image, tag, w->chart->version);
+		learn(x, image, tag, wanted[i].chart->version);
 	}
 	return 0;
 }
+
+/* ---- the file ---- */
 
 static struct yaml_node *image_yaml(const struct lock_line *line)
 {
@@ -450,7 +401,7 @@ static struct yaml_node *entry_yaml(const struct lock_entry *x)
 	return m;
 }
 
-static int write_lock(const struct resolution *x, const struct lock_report *report, struct err *e)
+static int write_lock(const struct update *x, struct err *e)
 {
 	static const char comment[] =
 		"Pins every download by digest. Made by `pibuild lock`; keep it beside cluster.yaml and in version "
@@ -471,7 +422,7 @@ static int write_lock(const struct resolution *x, const struct lock_report *repo
 	vec_foreach (v, &x->choice.lock.versions)
 		yaml_set(versions, v->name, yaml_str(v->version));
 	list = yaml_set(doc, "artifacts", yaml_seq());
-	vec_foreach (line, &report->lines)
+	vec_foreach (line, &x->report->lines)
 		if (line->debian)
 			debian = line->debian;
 		else if (line->change != LOCK_REMOVED)
@@ -516,14 +467,14 @@ static void add_removed(const struct lock *old, struct lock_report *ret)
 								.source = x->source } });
 }
 
-static bool has_changes(const struct resolution *x, const struct lock_report *report)
+static bool has_changes(const struct update *x)
 {
 	const struct lock *old = x->old->lock;
 	size_t same = 0;
 
 	if (x->learned)
 		return true;
-	vec_foreach (line, &report->lines)
+	vec_foreach (line, &x->report->lines)
 		if (line->change != LOCK_KEPT && line->change != LOCK_CONFIRMED)
 			return true;
 	vec_foreach (v, &x->choice.lock.versions)
@@ -532,28 +483,27 @@ static bool has_changes(const struct resolution *x, const struct lock_report *re
 	return same != x->choice.lock.versions.n || same != old->versions.n;
 }
 
-static int resolve_all(struct resolution *x, struct lookups *l, struct lock_report *ret, struct err *e)
+static int update_lines(struct update *x, struct err *e)
 {
-	int r = choose_versions(x->old, x->options, &l->texts, ret, &x->choice, e);
+	int r = choose_versions(x->old, x->options, &x->texts, x->report, &x->choice, e);
 
 	if (r < 0)
 		return r;
 	x->set = (struct release_set){ x->old->catalogue, &x->choice.lock, x->old->config };
 	vec_foreach (a, &x->set.catalogue->artifacts)
 		if (artifact_in_force(a, x->set.config))
-			sort_out_artifact(x, a, ret, l);
-	r = look_up_artifacts(l, x->options, ret, e);
+			add_artifact_line(x, a);
+	r = look_up(x, e);
 	if (r == 0 && x->set.config->airgap)
-		r = read_charts(x, ret, l, e);
-	if (r == 0)
-		r = sort_out_images(x, ret, l, e);
-	return r < 0 ? r : look_up_images(l, x->options, ret, e);
+		r = read_charts(x, e);
+	for (size_t i = 0; r == 0 && i < x->set.catalogue->images.n; i++)
+		r = add_image_line(x, &x->set.catalogue->images.v[i], e);
+	return r < 0 ? r : look_up(x, e);
 }
 
 int lock_update(const struct release_set *old, const struct lock_options *o, struct lock_report *ret, struct err *e)
 {
-	struct resolution x = { .old = old, .options = o };
-	struct lookups l = { 0 };
+	struct update x = { .old = old, .options = o, .report = ret };
 	struct lock *shipped;
 	int r = check_names(old->catalogue, o, e);
 
@@ -563,8 +513,8 @@ int lock_update(const struct release_set *old, const struct lock_options *o, str
 		return r;
 	x.shipped = shipped;
 	*ret = (struct lock_report){ .file = o->file };
-	r = resolve_all(&x, &l, ret, e);
-	texts_done(&l.texts);
+	r = update_lines(&x, e);
+	texts_done(&x.texts);
 	if (r == 0 && streq(old->config->os.base, DEBIAN_BASE))
 		r = debian_update_lock(&x.set, o->time, o->fetch.offline, is_forced(o, DEBIAN_BASE, DEBIAN_BASE),
 				       vec_push(&ret->lines), e);
@@ -574,7 +524,7 @@ int lock_update(const struct release_set *old, const struct lock_options *o, str
 		add_removed(old->lock, ret);
 	else
 		ret->changed = true;
-	ret->changed |= has_changes(&x, ret);
+	ret->changed |= has_changes(&x);
 	ret->written = ret->changed && !o->dry_run;
-	return ret->written ? write_lock(&x, ret, e) : 0;
+	return ret->written ? write_lock(&x, e) : 0;
 }
