@@ -306,29 +306,20 @@ static void on_token(void *arg, const char *why)
 	wait_for(d, 0);
 }
 
-/* Twice: the token at hand may have expired. */
-static bool can_ask_for_token(const struct download *d, const struct http_result *r)
-{
-	return r->bearer_challenge && d->repository && d->tokens_asked < 2;
-}
-
-static void ask_for_token(struct download *d, const char *challenge, struct err *e)
-{
-	const struct token_ask ask = { source_of(d), d->repository, challenge, on_token, d };
-
-	d->tokens_asked++;
-	if (token_ask(d->tokens, d->http, &ask, e) < 0)
-		leave_source(d, e->msg, true);
-}
-
 static void on_refused(struct download *d, const struct http_result *r, struct err *e)
 {
-	if (can_ask_for_token(d, r))
-		ask_for_token(d, r->bearer_challenge, e);
-	else if (r->status == 416 && d->offset && restart(d, e) == 0)
+	/* Twice: the token at hand may have expired. */
+	if (r->bearer_challenge && d->repository && d->tokens_asked < 2) {
+		const struct token_ask ask = { source_of(d), d->repository, r->bearer_challenge, on_token, d };
+
+		d->tokens_asked++;
+		if (token_ask(d->tokens, d->http, &ask, e) < 0)
+			leave_source(d, e->msg, true);
+	} else if (r->status == 416 && d->offset && restart(d, e) == 0) {
 		try_again(d, "it has no such part of the file", 0);
-	else
+	} else {
 		leave_source(d, r->why, true);
+	}
 }
 
 static void on_done(void *arg, const struct http_result *r)

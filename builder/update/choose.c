@@ -27,11 +27,11 @@ struct chooser {
 	VEC(struct slot) slots;
 };
 
-struct wish wish_of(const char *word)
+struct version_request version_request_of(const char *word)
 {
 	size_t n = strcspn(word, "=");
 
-	return (struct wish){ arena_strndup(word, n), word[n] ? word + n + 1 : NULL };
+	return (struct version_request){ arena_strndup(word, n), word[n] ? word + n + 1 : NULL };
 }
 
 /* NULL for the name of an image. */
@@ -59,21 +59,13 @@ static bool is_used(const struct chooser *x, const char *key)
 	return streq(key, x->old->config->os.base); /* one that is made here has no artifact of its own */
 }
 
-static bool is_pinned(const struct config *c, const char *key)
-{
-	vec_foreach (v, &c->versions)
-		if (streq(v->name, key))
-			return true;
-	return false;
-}
-
 /* An update without names asks about everything. */
 static bool is_asked(const struct chooser *x, const char *key)
 {
 	const struct lock_options *o = x->options;
 
 	for (size_t i = 0; i < o->n_names; i++) {
-		const char *k = key_of(x->old->catalogue, wish_of(o->names[i]).name);
+		const char *k = key_of(x->old->catalogue, version_request_of(o->names[i]).name);
 
 		if (k && streq(k, key))
 			return true;
@@ -92,10 +84,12 @@ static struct slot *find_slot(const struct chooser *x, const char *key)
 static void add_slot(struct chooser *x, const char *key, const struct channel *channel)
 {
 	const char *version = artifact_version(x->old, key);
-	bool pinned = is_pinned(x->old->config, key);
+	bool pinned = false;
 
 	if (!is_used(x, key))
 		return;
+	vec_foreach (v, &x->old->config->versions)
+		pinned |= streq(v->name, key);
 	*vec_push(&x->slots) = (struct slot){
 		.line = { .key = key, .state = pinned ? VERSION_PINNED : VERSION_KEPT, .from = version, .to = version },
 		.channel = channel,
@@ -120,45 +114,29 @@ static void add_slots(struct chooser *x)
 
 /* ---- NAME=VERSION ---- */
 
-/* Of a release that is made here also as it was at a time. */
-static bool is_version(const struct chooser *x, const char *key, const char *version, const char *like)
+static int apply_request(struct chooser *x, const struct version_request *request, struct err *e)
 {
-	return version_is_like(version, like) || (streq(key, x->old->config->os.base) &&
-						  version_is_like(version, arena_printf("%s-20261001T000000Z", like)));
-}
-
-static int grant(struct chooser *x, const struct wish *wish, struct err *e)
-{
-	const char *key = key_of(x->old->catalogue, wish->name), *like;
+	const char *key = key_of(x->old->catalogue, request->name), *to = request->version, *like;
 	struct slot *s = key ? find_slot(x, key) : NULL;
+	bool good;
 
 	if (!s)
-		return err_class(e, CLASS_USAGE, "%s has no version of its own to set", wish->name);
+		return err_class(e, CLASS_USAGE, "%s has no version of its own to set", request->name);
 	like = catalogue_version(x->old->catalogue, key);
-	if (!is_version(x, key, wish->version, like))
-		return err_class(e, CLASS_USAGE, "%s: '%s' is no version such as %s", wish->name, wish->version, like);
-	if (s->line.state == VERSION_PINNED && !streq(s->line.from, wish->version))
+	/* A release that is made here can be had as it was at a time, too. */
+	good = version_is_like(to, like) ||
+	       (streq(key, x->old->config->os.base) && version_is_like(to, arena_printf("%s-20261001T000000Z", like)));
+	if (!good)
+		return err_class(e, CLASS_USAGE, "%s: '%s' is no version such as %s", request->name, to, like);
+	if (s->line.state == VERSION_PINNED && !streq(s->line.from, to))
 		return err_class(e, CLASS_USAGE, "%s pins versions.%s to %s: change it there", x->old->config->path,
 				 key, s->line.from);
 	if (s->line.state != VERSION_PINNED)
-		s->line.state = streq(s->line.from, wish->version) ? VERSION_CURRENT : VERSION_UPDATED;
-	s->line.to = wish->version;
+		s->line.state = streq(s->line.from, to) ? VERSION_CURRENT : VERSION_UPDATED;
+	s->line.to = to;
 	s->asked = false;
 	s->decided = true;
 	return 0;
-}
-
-static int grant_wishes(struct chooser *x, struct err *e)
-{
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < x->options->n_names; i++) {
-		struct wish wish = wish_of(x->options->names[i]);
-
-		if (wish.version)
-			r = grant(x, &wish, e);
-	}
-	return r;
 }
 
 /* ---- what there is ---- */
@@ -263,21 +241,16 @@ static const char *fault_of(const struct chooser *x, const struct slot *s, const
 	return why;
 }
 
-/* Of a list with several major versions the newest is the one of ours. */
-static const char *newest_of(const struct slot *s)
-{
-	vec_foreach (r, &s->releases.list)
-		if (version_same_major(r->version, s->line.from))
-			return r->version;
-	return s->releases.list.v[0].version;
-}
-
 static void decide(struct chooser *x, struct slot *s)
 {
 	struct version_line *line = &s->line;
 	bool stays = !misfit_of(x, s, line->from, false);
-	const char *newest = newest_of(s);
+	const char *newest = s->releases.list.v[0].version;
 
+	/* Of a list with several major versions the newest is the one of ours. */
+	for (size_t i = s->releases.list.n; i--;)
+		if (version_same_major(s->releases.list.v[i].version, line->from))
+			newest = s->releases.list.v[i].version;
 	line->source = s->channel->newest.url;
 	line->newest = newest;
 	s->decided = true;
@@ -317,7 +290,7 @@ static int judge_all(const struct chooser *x, struct err *e)
 			: 0;
 }
 
-static void hand_over(const struct chooser *x, struct lock_report *report, struct choice *ret)
+static void export_choice(const struct chooser *x, struct lock_report *report, struct choice *ret)
 {
 	vec_foreach (s, &x->slots) {
 		*vec_push(&report->versions) = s->line;
@@ -325,7 +298,7 @@ static void hand_over(const struct chooser *x, struct lock_report *report, struc
 		vec_foreach (r, &s->releases.list) {
 			if (!r->sha256 || !streq(r->version, s->line.to))
 				continue;
-			*vec_push(&ret->releases) = (struct stated){ s->line.key, s->line.source, *r };
+			*vec_push(&ret->releases) = (struct channel_release){ s->line.key, s->line.source, *r };
 			break;
 		}
 	}
@@ -338,9 +311,14 @@ int choose_versions(const struct release_set *old, const struct lock_options *o,
 	int r;
 
 	add_slots(&x);
-	r = grant_wishes(&x, e);
-	if (r == 0)
-		r = fetch_releases(&x, texts, e);
+	for (size_t i = 0; i < o->n_names; i++) {
+		struct version_request request = version_request_of(o->names[i]);
+
+		r = request.version ? apply_request(&x, &request, e) : 0;
+		if (r < 0)
+			return r;
+	}
+	r = fetch_releases(&x, texts, e);
 	vec_foreach (s, &x.slots) {
 		if (r < 0 || !s->asked)
 			continue;
@@ -355,6 +333,6 @@ int choose_versions(const struct release_set *old, const struct lock_options *o,
 	ret->lock = *old->lock;
 	ret->lock.versions.v = NULL;
 	ret->lock.versions.n = ret->lock.versions.cap = 0;
-	hand_over(&x, report, ret);
+	export_choice(&x, report, ret);
 	return 0;
 }

@@ -7,19 +7,19 @@
 #include "update/upstream.h"
 
 /* Of "NAME" or "NAME=VERSION". */
-struct wish {
+struct version_request {
 	const char *name, *version; /* VERSION may be NULL */
 };
-struct wish wish_of(const char *word);
+struct version_request version_request_of(const char *word);
 
 /* A chosen release whose digest its channel states. */
-struct stated {
+struct channel_release {
 	const char *key, *source;
 	struct release release;
 };
 struct choice {
 	struct lock lock; /* OLD with the version of every key in use */
-	VEC(struct stated) releases;
+	VEC(struct channel_release) releases;
 };
 /* What the channels say is fetched into TEXTS; what is decided goes to REPORT too. */
 int choose_versions(const struct release_set *old, const struct lock_options *o, struct texts *texts,

@@ -105,10 +105,10 @@ int lock_check(const struct release_set *set, struct lock_report *ret, struct er
 /* A line of the report that waits for what an upstream says of it. */
 struct lookup {
 	size_t line, text;
-	const struct artifact *artifact; /* NULL: a container image, whose registry answers */
-	const struct lock_entry *old;	 /* of the artifact; NULL = there is none */
-	const char *old_digest;		 /* of either */
-	const struct stated *stated;	 /* its channel has said all: no need to wait; else NULL */
+	const struct artifact *artifact;      /* NULL: a container image, whose registry answers */
+	const struct lock_entry *old;	      /* of the artifact; NULL = there is none */
+	const char *old_digest;		      /* of either */
+	const struct channel_release *stated; /* its channel has said all: no need to wait; else NULL */
 };
 
 struct update {
@@ -128,9 +128,9 @@ struct update {
 static bool is_forced(const struct lock_options *o, const char *name, const char *version_key)
 {
 	for (size_t i = 0; i < o->n_names; i++) {
-		struct wish wish = wish_of(o->names[i]);
+		struct version_request asked = version_request_of(o->names[i]);
 
-		if (streq(wish.name, name) || streq(wish.name, version_key))
+		if (streq(asked.name, name) || streq(asked.name, version_key))
 			return true;
 	}
 	return o->update && !o->n_names;
@@ -150,7 +150,7 @@ static int check_names(const struct catalogue *cat, const struct lock_options *o
 	vec_foreach (v, &cat->versions)
 		known[n++] = v->name;
 	for (size_t i = 0; i < o->n_names; i++) {
-		const char *name = wish_of(o->names[i]).name, *near = nearest_word(name, known, n);
+		const char *name = version_request_of(o->names[i]).name, *near = nearest_word(name, known, n);
 
 		size_t k = 0;
 
