@@ -63,7 +63,7 @@ static int cmd_devices(const struct cmd_options *o, struct err *e)
 		printf("%-12s %10s  %-6s  %-24s  %s\n", "disk", "size", "bus", "model", "serial");
 	for (unsigned i = 0; i < 3; i++)
 		vec_foreach (d, &all.v) {
-			struct card_identity id = { CARD_OTHER, "", "", "" };
+			struct card_identity id = { .state = CARD_OTHER, .node = "", .cluster = "", .role = "" };
 
 			if (rank(d) != i)
 				continue;

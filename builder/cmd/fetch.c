@@ -83,7 +83,9 @@ static int fetch(const struct cmd_options *o, const struct plan *p, const struct
 static int cmd_fetch(const struct cmd_options *o, struct err *e)
 {
 	_cleanup_(cache_close) struct cache cache = { .fd = -1 };
-	const struct project_options po = { o->config, o->lock, o->secrets, SECRETS_UNUSED };
+	const struct project_options po = {
+		.config = o->config, .lock = o->lock, .secrets = o->secrets, .policy = SECRETS_UNUSED
+	};
 	const struct plan_options so = cmd_plan_options(o, SECRET_SKIP);
 	struct project *project;
 	struct plan *plan = NULL;

@@ -14,10 +14,11 @@
 #include "build/build.h"
 #include "cmd/cmd.h"
 #include "flash/flash.h"
+#include "plan/birth.h"
 #include "plan/flashed.h"
 
 static struct {
-	bool all, update, discard;
+	bool all, update, discard, new_cluster;
 	struct cmd_words serials;
 } flash_opt;
 
@@ -26,6 +27,8 @@ static const struct option flash_options[] = {
 	CMD_OWN("all", OPT_FLAG, &flash_opt.all, NULL, "every node: the first on the first DISK, and so on"),
 	CMD_OWN("update", OPT_FLAG, &flash_opt.update, NULL, "write only what differs"),
 	CMD_OWN("discard", OPT_FLAG, &flash_opt.discard, NULL, "drop all that is on the disk first, free areas too"),
+	CMD_OWN("start-new-cluster", OPT_FLAG, &flash_opt.new_cluster, NULL,
+		"the first server's card may start the cluster anew"),
 	CMD_OWN_WORDS("serial", OPT_WORDS, &flash_opt.serials, "S", "the disk must have this serial; may be repeated",
 		      "@serial"),
 	CMD_OPTION_YES("do not ask; needs --serial"),
@@ -37,7 +40,8 @@ struct card {
 	const char *cluster; /* "" = not known */
 	const char *image;   /* path of the file; NULL = a node's layer and stamp. With NODE: a generic one to stamp */
 	const char *disk;    /* as given */
-	const struct node_plan *node;
+	struct node_plan *node;
+	enum birth_right right;
 	struct device device;
 	struct card_identity holds; /* now, before it is written */
 	const char *given_up;	    /* node that was named: its card may go; NULL = none */
@@ -54,6 +58,8 @@ struct session {
 	const struct plan *plan; /* NULL for an image file */
 	struct cache cache;
 	const char *project_dir; /* NULL = none: nothing is recorded */
+	json_t *flashed;	 /* what was recorded before */
+	json_t *facts;		 /* what the cluster is born with */
 	VEC(struct card) cards;
 	size_t written; /* of them, from the first on */
 	json_t *results;
@@ -65,6 +71,8 @@ static void session_done(struct session *s)
 		source_close(&c->source);
 	cache_close(&s->cache);
 	json_decref(s->results);
+	json_decref(s->flashed);
+	json_decref(s->facts);
 }
 
 static const char usage[] = "flash IMAGE DISK | flash [IMAGE] --node NAME DISK | flash --all DISK...";
@@ -102,10 +110,34 @@ static void add_image(struct session *s, const char *path, const char *disk)
 	c->image = path;
 }
 
+static const struct node_config *first_server(const struct session *s)
+{
+	return config_first_server(s->plan->project->config);
+}
+
+/* --start-new-cluster without the card that it is about. */
+static int check_starter(const struct session *s, struct err *e)
+{
+	if (!flash_opt.new_cluster)
+		return 0;
+	vec_foreach (n, &s->plan->nodes)
+		if ((*n)->node == first_server(s))
+			return 0;
+	return err_class(e, CLASS_USAGE,
+			 "a cluster is started by its first server: --start-new-cluster goes with "
+			 "--node %s",
+			 first_server(s)->name);
+}
+
 static int plan_nodes(struct session *s, struct err *e)
 {
 	const struct cmd_options *o = s->o;
-	const struct project_options po = { o->config, o->lock, o->secrets, SECRETS_NEEDED };
+	const struct project_options po = { .config = o->config,
+					    .lock = o->lock,
+					    .secrets = o->secrets,
+					    .policy = SECRETS_NEEDED,
+					    .out = o->out,
+					    .new_cluster = flash_opt.new_cluster };
 	const struct plan_options so = cmd_plan_options(o, SECRET_READ);
 	struct plan *plan = NULL;
 	int r = config_require_file(o->config, "no card is written for a cluster that nobody described", e);
@@ -118,7 +150,9 @@ static int plan_nodes(struct session *s, struct err *e)
 		return r;
 	s->plan = plan;
 	s->project_dir = plan->project->config->dir;
-	return 0;
+	s->flashed = flashed_read(s->project_dir);
+	s->facts = birth_facts(plan->project->config);
+	return check_starter(s, e);
 }
 
 static bool is_kind(const char *path, mode_t kind)
@@ -160,6 +194,10 @@ static int check_usage(const struct cmd_options *o, struct err *e)
 	if (flash_opt.discard && flash_opt.update)
 		return err_class(e, CLASS_USAGE,
 				 "--update keeps what is on the disk, --discard drops it: give one of them");
+	if (flash_opt.new_cluster && !flash_opt.all && !o->nodes.n)
+		return err_class(e, CLASS_USAGE,
+				 "--start-new-cluster is for a card that is made from cluster.yaml: pibuild flash "
+				 "--start-new-cluster --node NAME DISK, with the name of the first server");
 	if (!flash_opt.all && o->nodes.n > 1)
 		return err_class(e, CLASS_USAGE, "one --node at a time; --all takes several disks");
 	r = flash_opt.all ? cmd_args(o, 1, 64, usage, e) : cmd_args(o, o->nodes.n ? 1 : 2, 2, usage, e);
@@ -290,6 +328,37 @@ static bool holds_another(const struct card *c)
 	       (!streq(c->holds.node, c->name) || (*c->cluster && !streq(c->holds.cluster, c->cluster)));
 }
 
+/* A card of this very node. */
+static bool holds_same(const struct card *c)
+{
+	return c->holds.state == CARD_NODE && streq(c->holds.node, c->name) && streq(c->holds.cluster, c->cluster);
+}
+
+/* The cluster is on it and nowhere else. */
+static bool holds_cluster(const struct card *c)
+{
+	return holds_same(c) && c->holds.booted && c->holds.only_server &&
+	       streq(c->holds.role, role_names[ROLE_CONTROL_PLANE]);
+}
+
+static bool starts_anew(const struct session *s, const struct card *c)
+{
+	return flash_opt.new_cluster && c->node->node == first_server(s);
+}
+
+/* A card that was never booted leaves its right to what takes its place. */
+static void decide_birth(const struct session *s, struct card *c)
+{
+	bool unused = holds_same(c) && c->holds.may_start && !c->holds.booted;
+
+	if (!c->node)
+		return;
+	c->right = birth_right(s->flashed, s->plan->project->config, c->node->node);
+	if (c->right == BIRTH_JOINS && c->node->node == first_server(s) && (unused || flash_opt.new_cluster))
+		c->right = BIRTH_STARTS;
+	birth_mark(c->node, c->right);
+}
+
 static bool is_serial_given(const struct cmd_options *o, const struct device *d)
 {
 	vec_foreach (s, &flash_opt.serials)
@@ -332,35 +401,67 @@ static void show_device(const struct session *s, const struct card *c)
 		c->cluster);
 }
 
-/* What must be typed: the name of the node that goes, the serial of what might be a disk of this machine, else yes. A
- * node's card is no disk of this machine, so the name of another is enough. */
+/* The first server's card of a cluster that was started: NULL = it is not so. */
+static const char *joins_text(const struct session *s, const struct card *c)
+{
+	const json_t *card;
+
+	if (c->right != BIRTH_JOINS || c->node->node != first_server(s))
+		return NULL;
+	card = birth_card(s->flashed, s->plan->project->config);
+	return arena_printf("a card of %s that starts %s was written %s: this one joins it through another server; if "
+			    "%s never ran or is gone, flash with --start-new-cluster",
+			    json_string_value(json_object_get(card, "node")), c->cluster,
+			    json_string_value(json_object_get(card, "time")), c->cluster);
+}
+
+/* What must be typed: the name of the node that goes, or whose cluster goes, the serial of what might be a disk of this
+ * machine, else yes. A node's card is no disk of this machine, so its name is enough. */
 static const char *wanted_answer(const struct card *c)
 {
-	if (holds_another(c) && !streq(str_or(c->given_up, ""), c->holds.node))
+	if ((holds_another(c) && !streq(str_or(c->given_up, ""), c->holds.node)) || holds_cluster(c))
 		return c->holds.node;
 	return guard_wants_identity(&c->device) ? c->device.identity : "yes";
 }
 
-static int ask(const struct session *s, const struct card *c, struct err *e)
+static int read_answer(const struct card *c, const char *wanted, struct err *e)
 {
-	const char *wanted = wanted_answer(c);
 	_cleanup_free_ char *line = NULL;
 	size_t cap = 0;
-	int r;
+	int r = cmd_read_line(&line, &cap, e);
 
-	show_device(s, c);
-	if (wanted == c->holds.node)
-		fprintf(stderr, "  It is the card of another node. Type %s to give it up and go on: ", wanted);
-	else if (wanted == c->device.identity)
-		fprintf(stderr, "  It is not a removable disk. Type its serial to go on: ");
-	else
-		fprintf(stderr, "  Type yes to go on: ");
-	r = cmd_read_line(&line, &cap, e);
 	if (r < 0 && err_interrupted(e))
 		return r;
 	if (r == 0 && streq(line, wanted))
 		return 0;
 	return err_class(e, CLASS_REFUSED, "not confirmed: nothing was written to %s", c->device.path);
+}
+
+static int ask(const struct session *s, const struct card *c, struct err *e)
+{
+	const char *wanted = wanted_answer(c), *joins = joins_text(s, c);
+	int r;
+
+	show_device(s, c);
+	if (joins)
+		fprintf(stderr, "  Note: %s.\n", joins);
+	if (wanted == c->holds.node && holds_cluster(c))
+		fprintf(stderr,
+			"  The cluster %s is on it and nowhere else: its objects, Secrets and volumes go. Type %s to "
+			"go on: ",
+			c->cluster, wanted);
+	else if (wanted == c->holds.node)
+		fprintf(stderr, "  It is the card of another node. Type %s to give it up and go on: ", wanted);
+	else if (wanted == c->device.identity)
+		fprintf(stderr, "  It is not a removable disk. Type its serial to go on: ");
+	else
+		fprintf(stderr, "  Type yes to go on: ");
+	r = read_answer(c, wanted, e);
+	if (r < 0 || !starts_anew(s, c))
+		return r;
+	fprintf(stderr, "  It starts %s anew: cards of the old one no longer fit. Type the cluster's name to go on: ",
+		c->cluster);
+	return read_answer(c, c->cluster, e);
 }
 
 static int confirm(const struct session *s, const struct card *c, struct err *e)
@@ -374,6 +475,11 @@ static int confirm(const struct session *s, const struct card *c, struct err *e)
 	/* The serial says which disk is meant; what goes with it is said all the same. */
 	if (holds_text(s, c))
 		log_info("%s holds %s; it becomes %s", c->device.path, holds_text(s, c), c->name);
+	if (holds_cluster(c))
+		log_warning("the cluster %s is on %s and nowhere else: its objects, Secrets and volumes go", c->cluster,
+			    c->device.path);
+	if (joins_text(s, c))
+		log_info("%s", joins_text(s, c));
 	return 0;
 }
 
@@ -382,11 +488,21 @@ static int confirm(const struct session *s, const struct card *c, struct err *e)
 static struct flashed_line record_of(const struct session *s, const struct card *c)
 {
 	const struct device *d = &c->device;
+	bool starts = c->node && c->node->node == first_server(s) && c->right != BIRTH_JOINS;
 
-	return (struct flashed_line){ s->project_dir, c->name,
-				      c->image,	      c->holds.state == CARD_NODE ? c->holds.node : NULL,
-				      d->identity,    d->model,
-				      d->path,	      d->size };
+	return (struct flashed_line){
+		.dir = s->project_dir,
+		.node = c->name,
+		.image = c->image,
+		.held = c->holds.state == CARD_NODE ? c->holds.node : NULL,
+		.serial = d->identity,
+		.model = d->model,
+		.disk = d->path,
+		.size = d->size,
+		.cluster = c->cluster,
+		.born = starts ? s->facts : NULL,
+		.planned = c->node != NULL,
+	};
 }
 
 struct begun {
@@ -576,8 +692,10 @@ static int run_round(struct session *s, struct card *cards, size_t n, struct err
 		r = check_serial(s->o, &cards[i].device, e);
 	if (r == 0 && s->plan && !cards[0].image)
 		r = get_artifacts(s, e);
-	for (size_t i = 0; i < n && r == 0; i++)
+	for (size_t i = 0; i < n && r == 0; i++) {
+		decide_birth(s, &cards[i]);
 		r = open_source(s, &cards[i], e);
+	}
 	for (size_t i = 0; i < n && r == 0; i++)
 		r = confirm(s, &cards[i], e);
 	return r < 0 ? r : flash_round(s, cards, n, e);

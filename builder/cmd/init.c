@@ -525,7 +525,7 @@ static int refuse_existing(const struct cmd_options *o, const char *path, struct
 /* As `pibuild check` would, of a file that has no name yet: places in it mean nothing to the reader. */
 static int check_text(const struct cmd_options *o, const char *tmp, const char *path, struct err *e)
 {
-	const struct project_options po = { tmp, o->lock, NULL, SECRETS_NONE };
+	const struct project_options po = { .config = tmp, .lock = o->lock, .policy = SECRETS_NONE };
 	struct project *p = NULL;
 	int r = project_load(&po, &p, e);
 

@@ -79,8 +79,10 @@ static void print_cards(const struct plan *p)
 static int cmd_plan(const struct cmd_options *o, struct err *e)
 {
 	_cleanup_(cache_close) struct cache cache = { .fd = -1 };
-	const struct project_options po = { o->config, o->lock, o->secrets,
-					    o->generic ? SECRETS_UNUSED : SECRETS_IF_ANY };
+	const struct project_options po = { .config = o->config,
+					    .lock = o->lock,
+					    .secrets = o->secrets,
+					    .policy = o->generic ? SECRETS_UNUSED : SECRETS_IF_ANY };
 	const struct plan_options so = cmd_plan_options(o, SECRET_PROBE);
 	struct err no_cache = { 0 };
 	struct project *project;

@@ -124,7 +124,9 @@ static int write_tree(const char *dir, const struct tree *t, struct err *e)
 static int cmd_render(const struct cmd_options *o, struct err *e)
 {
 	enum secrets_policy policy = render_opt.show_secrets ? SECRETS_IF_ANY : SECRETS_NONE;
-	const struct project_options po = { o->config, o->lock, o->secrets, policy };
+	const struct project_options po = {
+		.config = o->config, .lock = o->lock, .secrets = o->secrets, .policy = policy
+	};
 	struct plan_options so = { .out = o->out, .secret_use = render_opt.show_secrets ? SECRET_READ : SECRET_PROBE };
 	const struct node_plan *n;
 	struct project *project;

@@ -14,7 +14,7 @@ static int check_node(const struct cmd_options *o, const char *manifest, const c
 
 static int load(const struct cmd_options *o, const char *manifest, struct plan **ret, struct err *e)
 {
-	const struct project_options po = { o->config, NULL, o->secrets, SECRETS_IF_ANY };
+	const struct project_options po = { .config = o->config, .secrets = o->secrets, .policy = SECRETS_IF_ANY };
 	struct plan_options so = { .n_nodes = 1, .out = o->out, .secret_use = SECRET_READ };
 	struct project *project;
 	const struct lock *built;

@@ -113,8 +113,10 @@ static int add_node_password(const struct node_ctx *x, struct tree *t, struct er
 	const char *password = secrets_node_password(x->secrets, x->node->name);
 	struct entry *n;
 
+	if (!password && x->secret_use == SECRET_PROBE)
+		password = SECRETS_MASK;
 	if (!password)
-		return err_class(e, CLASS_CONFIG, "%s has no password for the node %s; run `pibuild secrets new`",
+		return err_class(e, CLASS_CONFIG, "%s has no password for %s yet: `pibuild build` makes it",
 				 str_or(x->secrets->path, "the secrets file"), x->node->name);
 	tree_add_dir(t, "/etc/rancher/node", 0700, origin);
 	n = tree_add_text(t, "/etc/rancher/node/password", 0600, origin, arena_printf("%s\n", password));

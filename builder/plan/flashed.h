@@ -23,6 +23,9 @@ struct flashed_line {
 	const char *held;  /* node that the card held before; NULL = none */
 	const char *serial, *model, *disk;
 	uint64_t size;
+	const char *cluster; /* "" = not known */
+	json_t *born;	     /* what the cluster is born with, of a card that may start it; NULL = it may not */
+	bool planned;	     /* whether it may is known: it was made from cluster.yaml, not from an image file */
 };
 /* The line of a card whose writing begins (SHA256 is NULL), or has ended. */
 int flashed_add(const struct flashed_line *r, const char *sha256, struct err *e);

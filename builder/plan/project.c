@@ -6,6 +6,8 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "plan/birth.h"
+#include "plan/flashed.h"
 
 static int load_boards(struct project *p, struct err *e)
 {
@@ -21,30 +23,57 @@ static int load_boards(struct project *p, struct err *e)
 	return 0;
 }
 
+/* New secrets lock out every card made with the old ones: never by accident. */
+static int create_secrets(const struct project *p, const char *path, const char *out, struct err *e)
+{
+	const char *trace = birth_traces(p->config, out);
+	int r;
+
+	if (trace)
+		return err_class(
+			e, CLASS_REFUSED,
+			"%s is missing, and %s was made with it: other secrets would make cards that %s does not let "
+			"in; put the file back from your backup, or, when it is lost, start anew: `pibuild secrets "
+			"new`, then flash every card, the first server's with --start-new-cluster",
+			path, trace, p->config->cluster.name);
+	r = secrets_create(path, p->config, e);
+	if (r == 0)
+		log_info("made %s: the keys and tokens of this cluster; keep it safe and out of git, the same file "
+			 "gives the same images",
+			 path);
+	return r;
+}
+
+/* A build makes what is missing; whoever only looks is told. */
+static void note_new_nodes(struct project *p, const struct secrets *s)
+{
+	vec_foreach (n, &p->config->nodes)
+		if (!secrets_node_password(s, n->name))
+			note_key(&p->faults, p->config,
+				 arena_printf("nodes[%zu].name", (size_t)(n - p->config->nodes.v)),
+				 "%s has no password for %s yet: the next `pibuild build` or `flash` makes it", s->path,
+				 n->name);
+}
+
 static int load_secrets(struct project *p, const struct project_options *o, struct err *e)
 {
 	const char *path = secrets_path(o->secrets, p->config);
 	struct secrets *s;
-	int r;
+	int r = 0;
 
 	if (o->policy <= SECRETS_NONE || (o->policy == SECRETS_IF_ANY && !o->secrets && access(path, F_OK) < 0))
 		return 0;
-	if (o->policy == SECRETS_NEEDED && access(path, F_OK) < 0 && errno == ENOENT) {
-		r = secrets_create(path, p->config, e);
-		if (r < 0)
-			return r;
-		log_info("made %s: the keys and tokens of this cluster; keep it safe and out of git, the same file "
-			 "gives the "
-			 "same images",
-			 path);
-	}
-	r = secrets_load(path, &s, e);
+	if (o->policy == SECRETS_NEEDED && access(path, F_OK) < 0 && errno == ENOENT)
+		r = create_secrets(p, path, o->out, e);
+	if (r == 0)
+		r = secrets_load(path, &s, e);
 	if (r == 0)
 		r = secrets_check_cluster(s, p->config, e);
 	if (r == 0 && o->policy == SECRETS_NEEDED)
 		r = secrets_complete(s, p->config, e);
 	if (r < 0)
 		return r;
+	note_new_nodes(p, s);
 	p->secrets = s;
 	p->secrets_real = true;
 	return 0;
@@ -125,6 +154,13 @@ static void take_versions(struct config *c, const struct catalogue *cat, const s
 	}
 }
 
+static void check_birth(struct project *p)
+{
+	_cleanup_json_ json_t *cards = flashed_read(p->config->dir);
+
+	birth_check(cards, p->config, &p->faults);
+}
+
 static int take_lock(struct project *p, const struct project_options *o, const struct lock *built, struct err *e)
 {
 	struct lock *lock;
@@ -182,6 +218,8 @@ static int load(const struct project_options *o, const struct lock *built, struc
 	/* A values file is judged against the cluster, which has to be readable as one. */
 	if (load_errors)
 		return 0;
+	if (!o->new_cluster)
+		check_birth(p);
 	p->user_overlays = overlays_beside(p->config);
 	p->secrets = secrets_masked();
 	r = load_boards(p, e);

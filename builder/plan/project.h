@@ -21,6 +21,9 @@ enum secrets_policy {
 struct project_options {
 	const char *config, *lock, *secrets; /* paths from the command line; NULL = defaults */
 	enum secrets_policy policy;
+	/* With SECRETS_NEEDED: where images may lie that speak of secrets that are gone. */
+	const char *out;
+	bool new_cluster; /* what the cluster was born with counts no longer */
 };
 
 struct project {

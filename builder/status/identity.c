@@ -9,7 +9,7 @@
 #include "disk/unfinished.h"
 #include "image/image.h"
 
-enum { RELEASE_LIMIT = 1024 * 1024 };
+enum { RELEASE_LIMIT = 1024 * 1024, WORD_LIMIT = 4096 };
 static const char release[] = "/etc/pibuild/release.json";
 
 /* A card may be anybody's, and names of nodes and clusters are ASCII: the rest commands terminals or is no UTF-8. */
@@ -34,8 +34,36 @@ bool card_is_unfinished(int fd, struct card_identity *ret)
 
 	if (pread_all(fd, mark, sizeof(mark), UNFINISHED_AT) < 0 || !unfinished_read(mark, name))
 		return false;
-	*ret = (struct card_identity){ CARD_UNFINISHED, safe_name(name), "", "" };
+	*ret = (struct card_identity){ .state = CARD_UNFINISHED, .node = safe_name(name), .cluster = "", .role = "" };
 	return true;
+}
+
+/* The file's only line is WORD. */
+static bool file_says(struct ext4 *root, const char *path, const char *word)
+{
+	_cleanup_strbuf_ struct strbuf text = { 0 };
+	struct err ignored = { 0 };
+
+	return ext4_read(root, path, WORD_LIMIT, &text, &ignored) == 0 && text.n &&
+	       streq(text.s, arena_printf("%s\n", word));
+}
+
+/* "members cp-1=control-plane w-1=worker" of the node's facts (node/first_boot.c) */
+static bool is_only_server(struct ext4 *root)
+{
+	static const char members[] = "\nmembers ", server[] = "=control-plane";
+	_cleanup_strbuf_ struct strbuf text = { 0 };
+	struct err ignored = { 0 };
+	const char *at, *end;
+	unsigned servers = 0;
+
+	if (ext4_read(root, "/etc/pibuild/node", RELEASE_LIMIT, &text, &ignored) < 0 || !text.n)
+		return false;
+	at = strstr(text.s, members);
+	end = at ? strchrnul(at + 1, '\n') : NULL;
+	while (at && (at = strstr(at + 1, server)) && at < end)
+		servers++;
+	return servers == 1;
 }
 
 static void read_release(int fd, const char *path, struct card_identity *ret)
@@ -52,14 +80,23 @@ static void read_release(int fd, const char *path, struct card_identity *ret)
 		return;
 	j = json_loadb(text.s, text.n, 0, NULL);
 	if (json_is_string(json_object_get(j, "node")))
-		*ret = (struct card_identity){ CARD_NODE, member(j, "node"), member(j, "cluster"), member(j, "role") };
+		*ret = (struct card_identity){
+			CARD_NODE,
+			member(j, "node"),
+			member(j, "cluster"),
+			member(j, "role"),
+			/* systemd puts the machine's own there at its first boot: machine-id(5). */
+			!file_says(m.root, "/etc/machine-id", "uninitialized"),
+			file_says(m.root, "/etc/pibuild/birth", "yes"),
+			is_only_server(m.root),
+		};
 }
 
 void card_identify(const char *path, struct card_identity *ret)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 
-	*ret = (struct card_identity){ CARD_OTHER, "", "", "" };
+	*ret = (struct card_identity){ .state = CARD_OTHER, .node = "", .cluster = "", .role = "" };
 	if (fd < 0)
 		ret->state = errno == EACCES || errno == EPERM ? CARD_CLOSED : CARD_OTHER;
 	else if (!card_is_unfinished(fd, ret))

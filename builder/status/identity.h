@@ -19,6 +19,9 @@ struct card_identity {
 	enum card_state state;
 	const char *node;	    /* of NODE and UNFINISHED; else "". On the arena, safe to print */
 	const char *cluster, *role; /* of NODE; else "" */
+	bool booted;		    /* of NODE */
+	bool may_start;		    /* of NODE: it may start its cluster (/etc/pibuild/birth) */
+	bool only_server;	    /* of NODE: the cluster is on this card and nowhere else */
 };
 
 /* Whether FD is a disk or an image whose writing did not end; then RET is set. */

@@ -267,35 +267,6 @@ refuses() {
 	refuses "too small" flash "$BATS_TEST_TMPDIR/i.zst" "$loop"
 }
 
-# on_terminal ANSWER COMMAND...: the command on a terminal of its own; {hook} runs before the answer is given.
-on_terminal() {
-	python3 - "$@" <<-'PYTHON'
-		import os, pty, signal, subprocess, sys
-		signal.alarm(60)
-		answer, command = sys.argv[1], sys.argv[2:]
-		pid, fd = pty.fork()
-		if pid == 0:
-		    os.execvp(command[0], command)
-		seen = b""
-		while not seen.rstrip().endswith(b"go on:"):
-		    try:
-		        chunk = os.read(fd, 1024)
-		    except OSError: # it ended without a question
-		        break
-		    seen += chunk
-		else:
-		    subprocess.run(os.environ.get("HOOK", "true"), shell=True, check=True)
-		    os.write(fd, answer.encode() + b"\n")
-		try:
-		    while chunk := os.read(fd, 1024):
-		        seen += chunk
-		except OSError:
-		    pass
-		sys.stdout.write(seen.decode())
-		sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
-	PYTHON
-}
-
 @test "on a terminal a disk that is not removable wants its serial typed" {
 	refuses "not confirmed" on_terminal yes "$PIBUILD" flash "$image" "$loop"
 	[[ "$output" == *"256.0 MiB, loop, serial $(identity "$loop")"* ]]

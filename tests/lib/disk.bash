@@ -63,3 +63,33 @@ same_data() {
 }
 
 boot_signature() { dd if="$1" bs=1 skip=510 count=2 status=none | od -An -tx1 | tr -d ' \n'; }
+
+# on_terminal ANSWER COMMAND...: the command on a terminal of its own; $HOOK runs before the answer is given. An answer of
+# several lines is one for each question.
+on_terminal() {
+	python3 - "$@" <<-'PYTHON'
+		import os, pty, signal, subprocess, sys
+		signal.alarm(60)
+		answer, command = sys.argv[1], sys.argv[2:]
+		pid, fd = pty.fork()
+		if pid == 0:
+		    os.execvp(command[0], command)
+		seen = b""
+		while not seen.rstrip().endswith(b"go on:"):
+		    try:
+		        chunk = os.read(fd, 1024)
+		    except OSError: # it ended without a question
+		        break
+		    seen += chunk
+		else:
+		    subprocess.run(os.environ.get("HOOK", "true"), shell=True, check=True)
+		    os.write(fd, answer.encode() + b"\n")
+		try:
+		    while chunk := os.read(fd, 1024):
+		        seen += chunk
+		except OSError:
+		    pass
+		sys.stdout.write(seen.decode())
+		sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+	PYTHON
+}

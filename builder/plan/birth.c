@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "plan/birth.h"
+
+#include "base/file.h"
+#include "plan/flashed.h"
+
+static const char origin[] = "generated: birth";
+enum { MANIFEST_MAX = 32 * MIB };
+
+static const char *text_of(const json_t *j, const char *key)
+{
+	return str_or(json_string_value(json_object_get(j, key)), "");
+}
+
+static const char *safe_of(const json_t *j, const char *key)
+{
+	return clean_text(arena_strdup(text_of(j, key)));
+}
+
+static bool is_alone(const struct config *c)
+{
+	return config_count_role(c, ROLE_CONTROL_PLANE) == 1;
+}
+
+/* ---- which cards ---- */
+
+static const struct node_config *node_named(const struct config *c, const char *name)
+{
+	vec_foreach (n, &c->nodes)
+		if (streq(n->name, name))
+			return n;
+	return NULL;
+}
+
+static bool is_done(const json_t *line)
+{
+	return streq(text_of(line, "state"), "done");
+}
+
+/* Lines that do not say are of image files, which carry no mark, and of before there was one. */
+static bool may_have_started(const json_t *line, const struct config *c)
+{
+	const char *cluster = text_of(line, "cluster");
+	const json_t *starts = json_object_get(line, "starts");
+	const struct node_config *first = config_first_server(c);
+
+	if (!is_done(line) || (*cluster && !streq(cluster, c->cluster.name)))
+		return false;
+	return starts ? json_is_true(starts) : first && streq(text_of(line, "node"), first->name);
+}
+
+const json_t *birth_card(const json_t *cards, const struct config *c)
+{
+	for (size_t i = json_array_size(cards); i-- > 0;)
+		if (may_have_started(json_array_get(cards, i), c))
+			return json_array_get(cards, i);
+	return NULL;
+}
+
+enum birth_right birth_right(const json_t *cards, const struct config *c, const struct node_config *n)
+{
+	if (n->role != ROLE_CONTROL_PLANE || is_alone(c))
+		return BIRTH_NONE;
+	return n == config_first_server(c) && !birth_card(cards, c) ? BIRTH_STARTS : BIRTH_JOINS;
+}
+
+void birth_mark(struct node_plan *n, enum birth_right right)
+{
+	if (right == BIRTH_NONE)
+		return;
+	tree_add_text(&n->tree, "/etc/pibuild/birth", 0644, origin, right == BIRTH_STARTS ? "yes\n" : "no\n");
+	tree_sort(&n->tree);
+}
+
+/* ---- what a cluster is born with ---- */
+
+static const char *pod_cidr(const struct config *c)
+{
+	return cidr_text(c->cluster.pod_cidr);
+}
+
+static const char *service_cidr(const struct config *c)
+{
+	return cidr_text(c->cluster.service_cidr);
+}
+
+static const char *datastore(const struct config *c)
+{
+	return config_uses_etcd(c) ? "etcd" : "sqlite";
+}
+
+static const struct {
+	const char *key; /* of cluster.yaml */
+	const char *(*value)(const struct config *c);
+} facts[] = {
+	{ "cluster.podCIDR", pod_cidr },
+	{ "cluster.serviceCIDR", service_cidr },
+	{ "cluster.datastore", datastore },
+};
+
+json_t *birth_facts(const struct config *c)
+{
+	json_t *j = json_object();
+
+	for (size_t i = 0; i < ARRAY_SIZE(facts); i++)
+		json_object_set_new(j, facts[i].key, json_string(facts[i].value(c)));
+	return j;
+}
+
+void birth_check(const json_t *cards, const struct config *c, struct faults *f)
+{
+	const json_t *card = birth_card(cards, c), *born = json_object_get(card, "born");
+	const struct node_config *first = config_first_server(c);
+
+	for (size_t i = 0; first && i < ARRAY_SIZE(facts); i++) {
+		const char *was = safe_of(born, facts[i].key), *now = facts[i].value(c);
+
+		if (!*was || streq(was, now))
+			continue;
+		fault_key(f, c, facts[i].key,
+			  "%s: %s was started with %s (card of %s, %s), and a running cluster cannot change to %s: "
+			  "write %s again, or start anew and lose what is in it: `pibuild flash --start-new-cluster "
+			  "--node %s DISK`, then the cards of all other nodes",
+			  facts[i].key, c->cluster.name, was, safe_of(card, "node"), safe_of(card, "time"), now, was,
+			  first->name);
+	}
+}
+
+/* ---- what speaks of secrets that are gone ---- */
+
+static const char *card_trace(const struct config *c)
+{
+	_cleanup_json_ json_t *cards = flashed_read(c->dir);
+
+	for (size_t i = json_array_size(cards); i-- > 0;) {
+		const json_t *j = json_array_get(cards, i);
+		const char *cluster = text_of(j, "cluster");
+
+		if (is_done(j) &&
+		    (*cluster ? streq(cluster, c->cluster.name) : node_named(c, text_of(j, "node")) != NULL))
+			return arena_printf("the card of %s, written %s (%s)", safe_of(j, "node"), safe_of(j, "time"),
+					    path_join(c->dir, FLASHED_FILE));
+	}
+	return NULL;
+}
+
+static const char *manifest_trace(const struct config *c, const char *out)
+{
+	vec_foreach (n, &c->nodes) {
+		const char *path = path_join(out, arena_printf("%s.manifest.json", n->name));
+		_cleanup_free_ char *text = NULL;
+		_cleanup_json_ json_t *j = NULL;
+		struct err ignored = { 0 };
+
+		if (file_read(path, MANIFEST_MAX, &text, NULL, &ignored) < 0)
+			continue;
+		j = json_loads(text, 0, NULL);
+		if (streq(text_of(j, "cluster"), c->cluster.name))
+			return arena_printf("the image of %s (%s)", n->name, path);
+	}
+	return NULL;
+}
+
+const char *birth_traces(const struct config *c, const char *out)
+{
+	const char *trace = card_trace(c);
+
+	return trace || !out ? trace : manifest_trace(c, out);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How a cluster came to be, told by the cards that were written for it (flashed.jsonl): which of them may start it,
+ * and with what it was started, which K3s does not change afterwards. A card that was started is the cluster; one that
+ * is written later joins it. What the card makes of it: overlays/common/usr/lib/pibuild/steps/find-cluster.sh.
+ */
+#ifndef PLAN_BIRTH_H
+#define PLAN_BIRTH_H
+
+#include "base/json.h"
+#include "plan/plan.h"
+
+enum birth_right {
+	BIRTH_NONE, /* nothing to decide: a worker, or the only server, which always starts its cluster */
+	BIRTH_JOINS,
+	BIRTH_STARTS,
+};
+
+/* CARDS are all lines of flashed.jsonl, see plan/flashed.h. */
+enum birth_right birth_right(const json_t *cards, const struct config *c, const struct node_config *n);
+/* Writes it onto the card as /etc/pibuild/birth; nothing for NONE. */
+void birth_mark(struct node_plan *n, enum birth_right right);
+
+/* The latest card that may have started the cluster C; NULL = none. Borrowed. */
+const json_t *birth_card(const json_t *cards, const struct config *c);
+/* "10.42.0.0/16" and so on by the keys of cluster.yaml: what a cluster is born with. The caller's. */
+json_t *birth_facts(const struct config *c);
+/* A fault for each of them that is not as the cluster's cards have it. */
+void birth_check(const json_t *cards, const struct config *c, struct faults *f);
+
+/* What was made with secrets that are gone: a card of the cluster, else a manifest in OUT (NULL = not looked at). A
+ * text for people ("the card of cp-1, written 2026-11-28T14:02:11Z"); NULL = nothing. */
+const char *birth_traces(const struct config *c, const char *out);
+
+#endif
