@@ -150,6 +150,7 @@ static const struct {
 	{ "/etc/rancher/node/password", "", from_text },
 	{ "/var/lib/rancher/k3s/server/tls/", ".key", from_pem },
 	{ "/etc/pibuild/secrets/", ".yaml", from_secret },
+	{ "/etc/pibuild/secrets/", ".key", from_pem },
 	{ "/etc/NetworkManager/system-connections/", "", from_keyfile },
 	{ "/etc/shadow", "", from_shadow },
 };

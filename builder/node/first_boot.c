@@ -32,6 +32,12 @@ static bool joins(const struct node_ctx *x)
 	return !node_is_first_server(x);
 }
 
+/* A server with a datastore of its own is a cluster as it is; everybody else has to find one. */
+static bool finds_cluster(const struct node_ctx *x)
+{
+	return x->node->role == ROLE_WORKER || config_uses_etcd(x->config);
+}
+
 static bool has_gateway(const struct node_ctx *x)
 {
 	return node_is_first_server(x) && cilium_gateway_on(x);
@@ -57,9 +63,11 @@ static const struct step {
 	const char *name;
 	bool (*wanted)(const struct node_ctx *x);
 } steps[] = {
-	{ "preflight", on_every_node },	      { "k3s", node_is_first_server }, { "join", joins },
-	{ "gateway-crds", has_gateway },      { "cni", node_is_first_server }, { "loadbalancer", has_pools },
-	{ "cert-manager", has_cert_manager }, { "issuers", has_issuers },
+	{ "preflight", on_every_node },	 { "find-cluster", finds_cluster },
+	{ "k3s", node_is_first_server }, { "join", joins },
+	{ "gateway-crds", has_gateway }, { "cni", node_is_first_server },
+	{ "loadbalancer", has_pools },	 { "cert-manager", has_cert_manager },
+	{ "issuers", has_issuers },
 };
 
 static const struct step *step_find(const char *name)
@@ -221,10 +229,10 @@ static void add_facts(const struct node_ctx *x, struct tree *t)
 	const char *const *issuers = cert_manager_issuers(c), *const *certificates = cert_manager_certificates(c);
 	char first[IPV4_TEXT], last[IPV4_TEXT];
 
-	strbuf_addf(&b, "cluster %s\nnode %s\nrole %s\nfirst %s\ninterface %s\nserver %s:%d\nenvoy %s\nairgap %s\n",
-		    c->cluster.name, x->node->name, role_names[x->node->role], node_is_first_server(x) ? "yes" : "no",
-		    board_lan_interface(x->board, c), config_api_host(c), K3S_API_PORT,
-		    cilium_ingress_on(x) || cilium_gateway_on(x) ? "yes" : "no", c->airgap ? "yes" : "no");
+	strbuf_addf(&b, "cluster %s\nnode %s\nrole %s\nfirst %s\ninterface %s\nenvoy %s\nairgap %s\n", c->cluster.name,
+		    x->node->name, role_names[x->node->role], node_is_first_server(x) ? "yes" : "no",
+		    board_lan_interface(x->board, c), cilium_ingress_on(x) || cilium_gateway_on(x) ? "yes" : "no",
+		    c->airgap ? "yes" : "no");
 	/* Where the images of K3s and of Cilium and cert-manager come from. */
 	strbuf_adds(&b, "registries registry-1.docker.io quay.io\nmembers");
 	vec_foreach (n, &c->nodes)
@@ -299,6 +307,29 @@ static int add_first_report(const struct node_ctx *x, const struct step_list *li
 	return 0;
 }
 
+/* "NAME HOST" of each server, then "- HOST" for the endpoint where it is none of them: steps/find-cluster.sh. */
+static void add_servers(const struct node_ctx *x, struct tree *t)
+{
+	const struct config *c = x->config;
+	_cleanup_strbuf_ struct strbuf b = { 0 };
+	bool endpoint = c->cluster.endpoint != NULL;
+	char ip[IPV4_TEXT];
+
+	if (!finds_cluster(x))
+		return;
+	vec_foreach (n, &c->nodes) {
+		const char *host = n->address.set ? ipv4_text(n->address.addr, ip) : n->name;
+
+		if (n->role != ROLE_CONTROL_PLANE)
+			continue;
+		strbuf_addf(&b, "%s %s\n", n->name, host);
+		endpoint &= !streq(host, str_or(c->cluster.endpoint, ""));
+	}
+	if (endpoint)
+		strbuf_addf(&b, "- %s\n", c->cluster.endpoint);
+	tree_add_text(t, "/etc/pibuild/servers", 0644, origin, b.s);
+}
+
 int node_add_first_boot(const struct node_ctx *x, struct tree *t, struct err *e)
 {
 	struct step_list list;
@@ -311,5 +342,6 @@ int node_add_first_boot(const struct node_ctx *x, struct tree *t, struct err *e)
 	tree_add_dir(t, "/etc/pibuild", 0755, origin);
 	tree_add_dir(t, "/var/lib/pibuild", 0755, origin);
 	add_facts(x, t);
+	add_servers(x, t);
 	return add_first_report(x, &list, t, e);
 }

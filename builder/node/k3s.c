@@ -60,19 +60,10 @@ static void set_shared(struct yaml_node *doc, const struct node_ctx *x)
 	yaml_set(doc, "agent-token", yaml_str(x->secrets->agent_password));
 }
 
-static void set_join(struct yaml_node *doc, const struct config *c)
-{
-	yaml_set(doc, "server", yaml_strf("https://%s:%d", config_api_host(c), K3S_API_PORT));
-}
-
 static void set_server(struct yaml_node *doc, const struct node_ctx *x)
 {
 	set_shared(doc, x);
 	yaml_set(doc, "write-kubeconfig-mode", yaml_str("0600"));
-	if (!node_is_first_server(x))
-		set_join(doc, x->config);
-	else if (config_uses_etcd(x->config))
-		yaml_set(doc, "cluster-init", yaml_bool(true));
 }
 
 static void set_node(struct yaml_node *doc, const struct node_ctx *x)
@@ -87,6 +78,8 @@ static void set_node(struct yaml_node *doc, const struct node_ctx *x)
 	yaml_set(doc, "node-label", cluster_strings(arena_printf("pibuild/board=%s", x->board->name), NULL));
 }
 
+/* Neither server nor cluster-init: which of them holds is found on the card (steps/find-cluster.sh), beside this file.
+ */
 static void add_config(const struct node_ctx *x, struct tree *t)
 {
 	struct yaml_node *doc = yaml_map();
@@ -94,7 +87,6 @@ static void add_config(const struct node_ctx *x, struct tree *t)
 
 	set_node(doc, x);
 	if (x->node->role == ROLE_WORKER) {
-		set_join(doc, x->config);
 		yaml_set(doc, "token", yaml_str(x->secrets->agent_token));
 	} else {
 		set_server(doc, x);
@@ -124,9 +116,9 @@ static int add_node_password(const struct node_ctx *x, struct tree *t, struct er
 	return 0;
 }
 
-static void add_pem(struct tree *t, const char *name, const char *pem, bool secret)
+static void add_pem(struct tree *t, const char *path, const char *pem, bool secret)
 {
-	struct entry *n = tree_add_text(t, arena_printf(TLS_DIR "/%s", name), secret ? 0600 : 0644, origin, pem);
+	struct entry *n = tree_add_text(t, path, secret ? 0600 : 0644, origin, pem);
 
 	n->secret = secret;
 }
@@ -149,10 +141,20 @@ static void add_ca_set(const struct node_ctx *x, struct tree *t)
 	tree_add_dir(t, TLS_DIR, 0700, origin);
 	tree_add_dir(t, TLS_DIR "/etcd", 0700, origin);
 	for (size_t i = 0; i < ARRAY_SIZE(pairs); i++) {
-		add_pem(t, arena_printf("%s.crt", pairs[i].name), pairs[i].pair->cert, false);
-		add_pem(t, arena_printf("%s.key", pairs[i].name), pairs[i].pair->key, true);
+		add_pem(t, arena_printf(TLS_DIR "/%s.crt", pairs[i].name), pairs[i].pair->cert, false);
+		add_pem(t, arena_printf(TLS_DIR "/%s.key", pairs[i].name), pairs[i].pair->key, true);
 	}
-	add_pem(t, "service.key", s->service_key, true);
+	add_pem(t, TLS_DIR "/service.key", s->service_key, true);
+}
+
+/* What a server needs to remove itself, as it was before, from the cluster it comes back to. Nothing that its token
+ * would not give it: K3s hands the keys of the CAs to whoever has that. */
+static void add_admin(const struct node_ctx *x, struct tree *t)
+{
+	tree_add_dir(t, "/etc/pibuild/secrets", 0700, origin);
+	add_pem(t, "/etc/pibuild/secrets/server-ca.crt", x->secrets->server_ca.cert, false);
+	add_pem(t, "/etc/pibuild/secrets/admin.crt", x->secrets->admin.cert, false);
+	add_pem(t, "/etc/pibuild/secrets/admin.key", x->secrets->admin.key, true);
 }
 
 static void add_links(struct tree *t)
@@ -170,7 +172,11 @@ int node_add_k3s(const struct node_ctx *x, struct tree *t, struct err *e)
 	add_links(t);
 	add_config(x, t);
 	r = add_node_password(x, t, e);
-	if (r == 0 && node_is_first_server(x))
+	if (r < 0)
+		return r;
+	if (node_is_first_server(x))
 		add_ca_set(x, t);
-	return r;
+	if (x->node->role == ROLE_CONTROL_PLANE && config_uses_etcd(x->config))
+		add_admin(x, t);
+	return 0;
 }

@@ -4,8 +4,8 @@
  * key, admin client certificate, one node password per node. 0600 from its first byte; refused when group or others
  * can read it. Rules of tokens and CA files: k3s pkg/clientaccess/token.go, contrib/util/generate-custom-ca-certs.sh.
  *
- * Who may get what on a card: the first server the CA set, all servers the server token, workers only the agent
- * token, each node its own password.
+ * Who may get what on a card: the first server the CA set, all servers the server token, those with etcd the admin's
+ * certificate, which that token is worth, workers only the agent token, each node its own password.
  *
  * Whoever changes the file holds a lock on its folder, so builds side by side do not lose each other's passwords.
  */

@@ -7,7 +7,7 @@
 
 # --- flags of each verb that pibuild and its tests may use (kubectl pkg/cmd/*); one that is not here is unknown.
 
-global_flags='kubeconfig= namespace= n:namespace request-timeout= context= server= s:server token= user= cluster= as= cache-dir= v= help h:help'
+global_flags='kubeconfig= namespace= n:namespace request-timeout= context= server= s:server token= user= cluster= as= cache-dir= v= help h:help insecure-skip-tls-verify certificate-authority= client-certificate= client-key='
 get_flags='output= o:output selector= l:selector all-namespaces A:all-namespaces ignore-not-found field-selector= raw= no-headers show-labels filename+ f:filename watch w:watch chunk-size= sort-by= show-kind'
 apply_flags='filename+ f:filename server-side force-conflicts field-manager= validate= recursive R:recursive output= o:output dry-run= overwrite wait timeout@ selector= l:selector prune'
 wait_flags='for= timeout@ all all-namespaces A:all-namespaces selector= l:selector field-selector= output= o:output filename+ f:filename'
@@ -22,7 +22,8 @@ cluster_info_flags='output= o:output'
 
 flag_namespace='' flag_output='' flag_selector='' flag_field_selector='' flag_filename='' flag_raw='' flag_for='' flag_kubeconfig=''
 flag_request_timeout='' flag_ignore_not_found='' flag_all_namespaces='' flag_all='' flag_client='' flag_overwrite='' flag_server_side=''
-flag_force_conflicts='' flag_validate='' flag_timeout='' verb='' command=kubectl
+flag_force_conflicts='' flag_validate='' flag_timeout='' flag_server='' flag_token='' flag_insecure_skip_tls_verify='' flag_certificate_authority='' flag_client_certificate=''
+flag_client_key='' verb='' command=kubectl
 
 usage_error() {
 	die "error: $1
@@ -42,8 +43,31 @@ user() {
 	case ${STANDIN_USER:-$token} in
 	admin) user=system:admin ;;
 	*.node-password.k3s) user=${STANDIN_USER:-$token} user=system:node:${user%.node-password.k3s} ;;
+	"cert:$(digest_of "$admin")") user=system:admin ;;
 	*) die "error: You must be logged in to the server (Unauthorized)" ;;
 	esac
+}
+
+digest_of() {
+	sha256sum <"$1" 2>/dev/null | cut -d ' ' -f 1
+}
+
+# dial: the server that --server names, with what the flags say of who asks. In a test it is a folder of $STANDIN_PEERS with
+# its ca.crt, its admin.crt and its objects; where none is, nobody listens.
+admin=${STANDIN_ADMIN:-/etc/pibuild/secrets/admin.crt}
+dial() {
+	scheme=http server=${flag_server#*://} token=$flag_token
+	[ -z "$flag_client_certificate" ] || {
+		[ -r "$flag_client_key" ] || die "error: unable to read client-key $flag_client_key for default due to open $flag_client_key: no such file or directory"
+		token=cert:$(digest_of "$flag_client_certificate")
+	}
+	if [ -n "${STANDIN_PEERS:-}" ]; then
+		scheme=https state=$STANDIN_PEERS/${server%:*}
+		ready=$state tls=$state admin=$state/admin.crt
+		[ -d "$state" ] || unreachable
+	fi
+	[ "$scheme" = http ] || [ "$flag_insecure_skip_tls_verify" = true ] || cmp -s "$flag_certificate_authority" "$tls/server-ca.crt" ||
+		die "Unable to connect to the server: tls: failed to verify certificate: x509: certificate signed by unknown authority"
 }
 
 # unreachable: what kubectl says when nobody listens, by what it wanted first of the API.
@@ -668,6 +692,7 @@ get_raw() {
 		! fault starting || die "Error from server (InternalError): an error on the server (\"[+]ping ok\\n[+]log ok\\n[+]etcd ok\\n[+]etcd-readiness ok\\n[+]informer-sync ok\\n[+]poststarthook/start-apiserver-admission-initializer ok\\n[-]poststarthook/rbac/bootstrap-roles failed: reason withheld\\n[-]poststarthook/scheduling/bootstrap-system-priority-classes failed: reason withheld\\n[+]shutdown ok\\nreadyz check failed\") has prevented the request from succeeding"
 		printf ok
 		;;
+	/cacerts) cat "$tls/server-ca.crt" ;;
 	/version) printf '{"gitVersion": "%s"}' "$version" ;;
 	*) die "Error from server (NotFound): the server could not find the requested resource" ;;
 	esac
@@ -719,6 +744,15 @@ kubectl_wait() {
 	done
 }
 
+# leaves NODE: K3s holds a Node back (a finalizer, pkg/etcd/member_controller.go) until its member of etcd is gone
+leaves() {
+	! fault member || {
+		echo "node \"$1\" deleted"
+		die "error: timed out waiting for the condition on nodes/$1"
+	}
+	rm -f "$state/members/$1"
+}
+
 kubectl_delete() {
 	case $#:$1 in
 	*:*/* | [!1]:*) ;;
@@ -734,6 +768,7 @@ kubectl_delete() {
 		done
 	fi
 	for path in $paths; do
+		[ "$stored" != node ] || leaves "${path##*/}"
 		rm "$path"
 		space=${path%/*} space=${space##*/}
 		[ "$space" != _ ] && space=" from $space namespace" || space=''
@@ -916,11 +951,14 @@ need_kubectl_api() {
 	export KUBECONFIG="${KUBECONFIG:-$kubeconfig}"
 	[ ! -e "$KUBECONFIG" ] || [ -r "$KUBECONFIG" ] || die "error: error loading config file \"$KUBECONFIG\": open $KUBECONFIG: permission denied"
 	read_kubeconfig
+	[ -z "$flag_server" ] || dial
 	case $verb in
 	get | wait) is_here || forward kubectl "$@" ;;
 	*) forward kubectl "$@" ;;
 	esac
 	api_up || unreachable
+	[ "$flag_raw" != /cacerts ] || return 0
+	! fault quorum || die "Error from server: etcdserver: request timed out"
 	user
 }
 

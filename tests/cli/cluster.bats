@@ -313,7 +313,7 @@ manifests=etc/pibuild/manifests
 	values 'k8sServicePort: 6443'
 	refused '6443 exists on servers only'
 	cluster $server $worker && rendered n-11
-	holds etc/rancher/k3s/config.yaml 'server: https://192.168.1.10:6443'
+	holds etc/pibuild/servers 'n-10 192.168.1.10'
 }
 
 # ---- what is not in a blog post ----

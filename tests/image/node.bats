@@ -200,7 +200,7 @@ setup() {
 		[ "$(root_owner "$img" /etc/rancher/k3s/config.yaml)" = 0:0 ]
 	done
 	root_cat "$server" /etc/rancher/k3s/config.yaml | grep -q '^flannel-backend: none'
-	root_cat "$worker" /etc/rancher/k3s/config.yaml | grep -q '^server: https://192.168.1.11:6443'
+	root_cat "$worker" /etc/pibuild/servers | grep -qx 'cp-1 192.168.1.11'
 }
 
 @test "the preset file enables the right unit only" {

@@ -5,10 +5,10 @@
 
 load ../lib/image
 
-# card [LINE]...: ./card of cp-1 (or $NODE) of write_cluster's cluster, lines put before its nodes. Rendered once in a file
-# of tests, copied from then on.
+# card [LINE]...: ./card of cp-1 (or $NODE) of write_cluster's cluster, lines put before its nodes, or of what $MAKE writes.
+# Rendered once in a file of tests, copied from then on.
 card() {
-	made=$(cksum <<<"${NODE:-cp-1} $*")
+	made=$(cksum <<<"${NODE:-cp-1} ${MAKE:-} $*")
 	made=$BATS_FILE_TMPDIR/card.${made%% *}
 	[ -d "$made" ] || (mkdir "$made.new" && cd "$made.new" && render_card "$@" && mv "$made.new" "$made")
 	cp -a "$made/." .
@@ -42,7 +42,7 @@ steps() {
 }
 
 render_card() {
-	write_cluster "$@"
+	${MAKE:-write_cluster} "$@"
 	"$PIBUILD" secrets new -q
 	"$PIBUILD" render --node "${NODE:-cp-1}" --show-secrets -o card >/dev/null
 	mkdir -p card/{proc/self,sys/fs/cgroup,sys/class/net/eth0,run,state,usr/local/bin,usr/share/pibuild/charts/cilium}
@@ -60,7 +60,7 @@ render_card() {
 of_this_card() {
 	export PIBUILD_ROOT=$PWD/card PIBUILD_PROC=$PWD/card/proc PIBUILD_SYS=$PWD/card/sys PIBUILD_CONSOLE=$PWD/console
 	export STANDIN_STATE=$PWD/card/state STANDIN_READY=$PWD/card/ready STANDIN_CONFIG=$PWD/card/etc/rancher/k3s/config.yaml
-	export STANDIN_PROC=$PIBUILD_PROC
+	export STANDIN_PROC=$PIBUILD_PROC STANDIN_DATA=$PWD/card/var/lib/rancher/k3s STANDIN_PEERS=$PWD/peers
 }
 
 charts_and_programs() {

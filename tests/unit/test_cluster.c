@@ -145,6 +145,8 @@ static const char *holder(const struct tree *t, const char *word)
 }
 
 #define CONFIG_YAML "/etc/rancher/k3s/config.yaml"
+#define SERVERS	    "/etc/pibuild/servers"
+#define ADMIN_KEY   "/etc/pibuild/secrets/admin.key"
 #define VALUES	    "/etc/pibuild/cilium-values.yaml"
 #define POOLS	    "/etc/pibuild/manifests/pools.yaml"
 #define POLICY	    "/etc/pibuild/manifests/l2-policy.yaml"
@@ -176,21 +178,21 @@ static void secrets_cases(void)
 		CHECK_STR(holder(t, "CERT-"), "");
 		CHECK_STR(holder(t, "CANARY-agent-password"), CONFIG_YAML);
 	}
-	CASE("a further server holds the server token and no key of the cluster")
+	CASE("a further server holds the server token, the admin key that it is worth, and no key of the cluster's")
 	{
 		struct tree *t = tree_of(ctx_of(THREE, 1));
 
 		for (size_t i = 0; i < ARRAY_SIZE(server_only); i++)
-			CHECK_STR(holder(t, server_only[i]), "");
+			CHECK_STR(holder(t, server_only[i]), streq(server_only[i], "CANARY-admin") ? ADMIN_KEY : "");
 		CHECK_STR(holder(t, "K10abc::server:CANARY-server-password"), CONFIG_YAML);
 	}
-	CASE("no node holds the admin key or another node's password")
+	CASE("no node holds another node's password, and only servers that may have to come back the admin key")
 	{
 		for (size_t i = 0; i < 5; i++) {
 			struct node_ctx *x = ctx_of(THREE, i);
 			struct tree *t = tree_of(x);
 
-			CHECK_STR(holder(t, "CANARY-admin"), "");
+			CHECK_STR(holder(t, "CANARY-admin"), i < 3 ? ADMIN_KEY : "");
 			vec_foreach (n, &x->config->nodes)
 				CHECK_STR(holder(t, arena_printf("CANARY-password-of-%s.", n->name)),
 					  n == x->node ? "/etc/rancher/node/password" : "");
@@ -260,9 +262,7 @@ static void k3s_cases(void)
 {
 	CASE("servers agree on everything K3s compares")
 	{
-		static const char *const own[] = {
-			"node-name", "node-ip", "node-label", "server", "cluster-init", NULL
-		};
+		static const char *const own[] = { "node-name", "node-ip", "node-label", NULL };
 		const char *text[3];
 
 		for (size_t i = 0; i < 3; i++) {
@@ -281,24 +281,26 @@ static void k3s_cases(void)
 		CHECK_STR(text[1], text[0]);
 		CHECK_STR(text[2], text[0]);
 	}
-	CASE("the first of several servers starts etcd, the others join it")
+	CASE("no file says that a node starts a cluster or joins a server: that is found on the card")
 	{
-		struct yaml_node *first = yaml_of(file_of(THREE, 0, CONFIG_YAML));
-		struct yaml_node *second = yaml_of(file_of(THREE, 1, CONFIG_YAML));
+		for (size_t i = 0; i < 4; i++) {
+			struct yaml_node *doc = yaml_of(file_of(THREE, i, CONFIG_YAML));
 
-		CHECK_STR(value_of(first, "cluster-init"), "true");
-		CHECK(!yaml_get(first, "server"));
-		CHECK_STR(value_of(second, "server"), "https://192.168.1.11:6443");
-		CHECK(!yaml_get(second, "cluster-init"));
+			CHECK(!yaml_get(doc, "cluster-init") && !yaml_get(doc, "server"));
+			CHECK_STR(file_of(THREE, i, SERVERS),
+				  "cp-1 192.168.1.11\ncp-2 192.168.1.12\ncp-3 192.168.1.13\n");
+		}
+		CHECK(*file_of(THREE, 1, ADMIN_KEY));
+		CHECK(!*file_of(THREE, 3, ADMIN_KEY));
 	}
-	CASE("a single server keeps SQLite unless etcd is asked for")
+	CASE("a single server keeps SQLite and has nothing to find, unless etcd is asked for")
 	{
-		CHECK(!yaml_get(yaml_of(file_of(SINGLE, 0, CONFIG_YAML)), "cluster-init"));
-		CHECK_STR(value_of(yaml_of(file_of("apiVersion: pibuild/v1\ncluster: {name: t, datastore: etcd}\n"
-						   "access: {user: pi}\n" NODES CP_1,
-						   0, CONFIG_YAML)),
-				   "cluster-init"),
-			  "true");
+		CHECK(!*file_of(SINGLE, 0, SERVERS));
+		CHECK(!*file_of(SINGLE, 0, ADMIN_KEY));
+		CHECK_STR(file_of("apiVersion: pibuild/v1\ncluster: {name: t, datastore: etcd}\n"
+				  "access: {user: pi}\n" NODES CP_1,
+				  0, SERVERS),
+			  "cp-1 192.168.1.11\n");
 	}
 	CASE("flannel, kube-proxy, the network policy controller, servicelb and traefik are off")
 	{
@@ -320,8 +322,7 @@ static void k3s_cases(void)
 	CASE("a worker sets nothing that only servers may set")
 	{
 		struct yaml_node *doc = yaml_of(file_of(THREE, 3, CONFIG_YAML));
-		static const char *const known[] = { "node-name",   "node-ip", "node-label",
-						     "resolv-conf", "server",  "token" };
+		static const char *const known[] = { "node-name", "node-ip", "node-label", "resolv-conf", "token" };
 
 		for (size_t i = 0; i < doc->count; i++) {
 			size_t k;
@@ -331,13 +332,13 @@ static void k3s_cases(void)
 			CHECK(k < ARRAY_SIZE(known));
 		}
 	}
-	CASE("nodes join at the endpoint when there is one, and its name is in the certificate, once")
+	CASE("an endpoint that is no server leads to one too, and its name is in the certificate, once")
 	{
 		static const char cluster[] = "apiVersion: pibuild/v1\ncluster: {name: t, endpoint: cp-1}\n"
 					      "access: {user: pi}\n" LAN NODES CP_1 W_1;
 		struct yaml_node *names = yaml_get(yaml_of(file_of(cluster, 0, CONFIG_YAML)), "tls-san");
 
-		CHECK_STR(value_of(yaml_of(file_of(cluster, 1, CONFIG_YAML)), "server"), "https://cp-1:6443");
+		CHECK_STR(file_of(cluster, 1, SERVERS), "cp-1 192.168.1.11\n- cp-1\n");
 		CHECK(names && names->count == 2);
 		CHECK_STR(names->items[0]->text, "cp-1");
 		CHECK_STR(names->items[1]->text, "192.168.1.11");

@@ -53,7 +53,7 @@ publish() {
 }
 
 # What this node is; empty where the card does not say.
-node_name='' node_role='' node_first='' node_interface='' node_address='' node_server='' node_envoy='' node_airgap=''
+node_name='' node_role='' node_first='' node_interface='' node_address='' node_envoy='' node_airgap=''
 node_registries='' node_pools='' node_issuers='' node_certificates='' node_members='' node_report='' node_podcidr='' node_servicecidr='' node_free=''
 # shellcheck disable=SC2034 # for the programs that read this file
 while read -r key value; do
@@ -63,7 +63,6 @@ while read -r key value; do
 	first) node_first=$value ;;
 	interface) node_interface=$value ;;
 	address) node_address=$value ;; # static; empty with DHCP
-	server) node_server=$value ;;
 	envoy) node_envoy=$value ;;
 	airgap) node_airgap=$value ;;
 	registries) node_registries=$value ;;

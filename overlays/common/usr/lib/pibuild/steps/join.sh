@@ -2,7 +2,7 @@
 # shellcheck shell=sh disable=SC2154,SC2034
 #
 # title: Member of the cluster
-# needs: preflight
+# needs: find-cluster
 # bound: 1800
 #
 # A node that joins: it is a member once the API knows it as Ready. Asked with the kubelet's own credentials, which see
@@ -35,16 +35,12 @@ finished() {
 	return 1
 }
 
+# The server that find-cluster chose.
 server_answers() {
-	server=$node_server
+	server=$(sed -n 's/^server: "https:\/\/\(.*\)"$/\1/p' "$root/etc/rancher/k3s/config.yaml.d/10-pibuild-join.yaml")
 	host=${server%:*} port=${server##*:}
-	resolves "$host" || {
-		why "The name of the API, $host, cannot be resolved by /etc/hosts and name servers, all that K3s asks" \
-			"Give the first server an address in cluster.yaml, or as cluster.endpoint a name that your name server knows"
-		return 1
-	}
 	# shellcheck disable=SC2016 # for that bash
-	timeout 10 bash -c ': <>"/dev/tcp/$0/$1"' "$found_at" "$port" 2>/dev/null && return 0
-	why "The first server does not answer at $server" "Power it on, and see what its own report says; a firewall must let TCP $port through"
+	resolves "$host" && timeout 10 bash -c ': <>"/dev/tcp/$0/$1"' "$found_at" "$port" 2>/dev/null && return 0
+	why "The server that was chosen at this start does not answer any more: $server" "Power it on, or restart this node, which then looks for another; a firewall must let TCP $port through"
 	return 1
 }

@@ -236,7 +236,7 @@ check_own_networks() {
 		clear_networks=$owned
 		return 0
 	}
-	hopeless "$hit" "Set $set_keys in cluster.yaml, then build and flash the cards of all nodes again; or give the LAN another network"
+	hopeless "$hit" "Set $set_keys in cluster.yaml, then flash the cards of all nodes again, the first server's with --start-new-cluster; or give the LAN another network"
 	return 1
 }
 
