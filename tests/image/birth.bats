@@ -91,9 +91,9 @@ boots() {
 	fails 2 "a cluster is started by its first server: --start-new-cluster goes with --node cp-1" "$PIBUILD" flash --start-new-cluster --node cp-2 "$loop"
 	card cp-1
 	boots
-	fails 5 "not confirmed" on_terminal "$(identity "$loop")"$'\nyes' sandbox -- "$PIBUILD" --cache cache flash --start-new-cluster --node cp-1 "$loop"
+	fails 5 "not confirmed" on_terminal "$(identity "$loop")"$'\nyes' "$top/scripts/sandbox" -- "$PIBUILD" --cache cache flash --start-new-cluster --node cp-1 "$loop"
 	[[ "$output" == *"Type the cluster's name to go on:"* ]]
-	on_terminal "$(identity "$loop")"$'\nlab' sandbox -- "$PIBUILD" --cache cache flash --start-new-cluster --node cp-1 "$loop"
+	on_terminal "$(identity "$loop")"$'\nlab' "$top/scripts/sandbox" -- "$PIBUILD" --cache cache flash --start-new-cluster --node cp-1 "$loop"
 	[ "$(mark)" = yes ]
 	# What it was born with counts no longer, and is what it is born with now.
 	sed -i 's/^  name: lab/&\n  podCIDR: 10.50.0.0\/16/' cluster.yaml
@@ -107,13 +107,13 @@ boots() {
 	card cp-1
 	! root_has "$loop" /etc/pibuild/birth || false
 	jq -e 'select(.state == "done").born["cluster.datastore"] == "sqlite"' flashed.jsonl
-	run on_terminal "$(identity "$loop")" sandbox -- "$PIBUILD" --cache cache flash --node cp-1 "$loop"
+	run on_terminal "$(identity "$loop")" "$top/scripts/sandbox" -- "$PIBUILD" --cache cache flash --node cp-1 "$loop"
 	[[ "$output" != *"nowhere else"* ]]
 	[ "$status" -eq 0 ]
 	boots
-	fails 5 "not confirmed" on_terminal "$(identity "$loop")" sandbox -- "$PIBUILD" --cache cache flash --node cp-1 "$loop"
+	fails 5 "not confirmed" on_terminal "$(identity "$loop")" "$top/scripts/sandbox" -- "$PIBUILD" --cache cache flash --node cp-1 "$loop"
 	[[ "$output" == *"The cluster lab is on it and nowhere else: its objects, Secrets and volumes go. Type cp-1 to go on:"* ]]
-	on_terminal cp-1 sandbox -- "$PIBUILD" --cache cache flash --node cp-1 "$loop"
+	on_terminal cp-1 "$top/scripts/sandbox" -- "$PIBUILD" --cache cache flash --node cp-1 "$loop"
 	boots
 	card cp-1 2>&1 | grep 'the cluster lab is on .* and nowhere else'
 }
