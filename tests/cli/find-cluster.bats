@@ -173,7 +173,8 @@ said() {
 	tick 'cp card/run/pibuild/steps/find-cluster seen; echo "$1" >last'
 	step find-cluster
 	said 'cause No server of the cluster answers .*; without an answer this card starts the cluster in [0-9]* seconds$'
-	[ "$(cat last)" -ge 395 ] && [ "$(cat last)" -le 410 ]
+	[ "$(cat last)" -ge 395 ]
+	[ "$(cat last)" -le 410 ]
 	grep -qx 'cluster-init: true' "$dropin"
 	rm -rf card
 	three cp-2

@@ -4,6 +4,7 @@
 
 load ../lib/image
 load ../lib/disk
+load ../lib/refute
 
 servers() {
 	write_cluster
@@ -58,7 +59,7 @@ boots() {
 	card cp-1
 	[ "$(mark)" = yes ]
 	card w-1
-	! root_has "$loop" /etc/pibuild/birth || false
+	refute root_has "$loop" /etc/pibuild/birth
 	jq -s -e '[.[] | select(.state == "done") | [.node, .cluster, .starts, .born["cluster.datastore"]]] ==
 		[["cp-2", "lab", false, null], ["cp-1", "lab", true, "etcd"], ["w-1", "lab", false, null]]' flashed.jsonl
 }
@@ -105,7 +106,7 @@ boots() {
 @test "the only server's card is its cluster: once it ran, its node's name is wanted" {
 	sed -i '/name: cp-[23]/d' cluster.yaml
 	card cp-1
-	! root_has "$loop" /etc/pibuild/birth || false
+	refute root_has "$loop" /etc/pibuild/birth
 	jq -e 'select(.state == "done").born["cluster.datastore"] == "sqlite"' flashed.jsonl
 	run on_terminal "$(identity "$loop")" "$top/scripts/sandbox" -- "$PIBUILD" --cache cache flash --node cp-1 "$loop"
 	[[ "$output" != *"nowhere else"* ]]
