@@ -124,6 +124,73 @@ static void derive(struct config *c)
 
 /* ---- loading ---- */
 
+/* Files of other programs, and other files of ours, by keys that all stand in one. */
+static const struct {
+	const char *keys[3];
+	bool ours; /* apiVersion says so */
+	const char *is, *instead;
+} config_foreign[] = {
+	{ { "kind", "time", "artifacts" }, true, "a lock", "--lock takes it" },
+	{ { "kind", "tokens", "ca" }, true, "a file of secrets", "--secrets takes it" },
+	{ { "kind", "versions", "artifacts" }, true, "the catalogue", "it is read by itself" },
+	{ { "kind", "clusters", "contexts" }, false, "a kubeconfig", "kubectl takes it, once a cluster runs" },
+	{ { "apiVersion", "kind" }, false, "a Kubernetes manifest", "kubectl apply takes it, once a cluster runs" },
+	{ { "services" }, false, "a Compose file", "K3s runs Kubernetes manifests instead" },
+	{ { "all" }, false, "an Ansible inventory", "its hosts belong below nodes:, with role and board" },
+	{ { "ungrouped" }, false, "an Ansible inventory", "its hosts belong below nodes:, with role and board" },
+	{ { "runcmd" }, false, "a cloud-config", "overlays/ holds files and units for the cards instead" },
+	{ { "write_files" }, false, "a cloud-config", "overlays/ holds files and units for the cards instead" },
+	{ { "network.ethernets" }, false, "a Netplan file", "its addresses belong below nodes: and network:" },
+	{ { "network.wifis" }, false, "a Netplan file", "its addresses belong below nodes: and network:" },
+};
+
+static bool config_has_all(const struct yaml_node *doc, const char *const *keys, size_t n)
+{
+	for (size_t i = 0; i < n && keys[i]; i++)
+		if (!yaml_find(doc, keys[i]))
+			return false;
+	return true;
+}
+
+/* One sentence instead of a fault for each key of a file that was made for something else; class CONFIG. */
+static int config_refuse_foreign(const struct config *c, const struct yaml_node *doc, struct err *e)
+{
+	static const char *const own[] = { "cluster", "access", "nodes", "loadBalancer" };
+	const struct yaml_node *first = doc->type == YAML_SEQ && doc->count ? doc->items[0] : NULL;
+	const struct yaml_node *version = yaml_get(doc, "apiVersion");
+	bool ours = version && version->type == YAML_SCALAR && starts_with(version->text, "pibuild/");
+	const char *is = NULL, *instead = NULL;
+
+	for (size_t i = 0; i < ARRAY_SIZE(own); i++)
+		if (yaml_get(doc, own[i]))
+			return 0;
+	if (first && (yaml_get(first, "hosts") || yaml_get(first, "tasks")))
+		is = "an Ansible playbook", instead = "it can run once the nodes are up";
+	for (size_t i = 0; i < ARRAY_SIZE(config_foreign) && !is; i++)
+		if (ours == config_foreign[i].ours &&
+		    config_has_all(doc, config_foreign[i].keys, ARRAY_SIZE(config_foreign[i].keys)))
+			is = config_foreign[i].is, instead = config_foreign[i].instead;
+	if (!is)
+		return 0;
+	return err_at(e, CLASS_CONFIG, c->path, 0, 0,
+		      "this seems to be %s, which describes no cluster for pibuild: %s; `pibuild init` writes a "
+		      "cluster.yaml, from your answers",
+		      is, instead);
+}
+
+/* What cannot be read as one document may be several manifests. */
+static int config_refuse_foreign_first(const struct config *c, struct err *e)
+{
+	struct yaml_node **docs;
+	struct err ignored = { 0 };
+	size_t n;
+
+	if (c->text && yaml_parse_all(c->path, c->text, c->text_n, &docs, &n, &ignored) == 0 && n &&
+	    config_refuse_foreign(c, docs[0], &ignored) < 0)
+		*e = ignored;
+	return e->code;
+}
+
 static int config_read_text(struct config *c, const struct config_place *place, struct err *e)
 {
 	const char *env = getenv("PIBUILD_CONFIG");
@@ -160,6 +227,9 @@ int config_load(const char *path, struct config **ret, struct faults *f, struct 
 		source_keep(c->path, c->text, c->text_n);
 	if (r == 0)
 		r = yaml_parse(c->path, c->text, c->text_n, &doc, e);
+	if (r < 0)
+		return config_refuse_foreign_first(c, e);
+	r = config_refuse_foreign(c, doc, e);
 	if (r < 0)
 		return r;
 	c->doc = doc;

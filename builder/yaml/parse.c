@@ -437,7 +437,7 @@ int yaml_load(const char *path, struct yaml_node **ret, struct err *e)
 	return r < 0 ? r : yaml_parse(path, text, n, ret, e);
 }
 
-static int parse_all(struct loader *l, struct yaml_node ***ret, size_t *ret_n)
+static int read_all(struct loader *l, struct yaml_node ***ret, size_t *ret_n)
 {
 	VEC(struct yaml_node *) docs = { 0 };
 	int r = loader_start(l);
@@ -460,10 +460,21 @@ static int parse_all(struct loader *l, struct yaml_node ***ret, size_t *ret_n)
 	return 0;
 }
 
+int yaml_parse_all(const char *name, const char *text, size_t n, struct yaml_node ***ret, size_t *ret_n, struct err *e)
+{
+	struct loader l = loader_make(name, text, n, e);
+	int r;
+
+	if (!yaml_parser_initialize(&l.parser))
+		out_of_memory();
+	r = read_all(&l, ret, ret_n);
+	yaml_parser_delete(&l.parser);
+	return r;
+}
+
 int yaml_load_all(const char *path, size_t limit, struct yaml_node ***ret, size_t *ret_n, struct err *e)
 {
 	_cleanup_free_ char *text = NULL;
-	struct loader l;
 	size_t n;
 	int r = file_read(path, limit, &text, &n, e);
 
@@ -471,10 +482,5 @@ int yaml_load_all(const char *path, size_t limit, struct yaml_node ***ret, size_
 		e->class = CLASS_CONFIG;
 		return r;
 	}
-	l = loader_make(path, text, n, e);
-	if (!yaml_parser_initialize(&l.parser))
-		out_of_memory();
-	r = parse_all(&l, ret, ret_n);
-	yaml_parser_delete(&l.parser);
-	return r;
+	return yaml_parse_all(path, text, n, ret, ret_n, e);
 }

@@ -44,7 +44,8 @@ int yaml_parse(const char *name, const char *text, size_t n, struct yaml_node **
 int yaml_read(const char *path, int fd, const char **ret, size_t *ret_n, struct err *e);
 int yaml_load(const char *path, struct yaml_node **ret, struct err *e);
 
-/* Several documents of one file, for looking into manifests; same limits but LIMIT bytes. */
+/* Several documents of one file, for looking into manifests; same limits, but files of LIMIT bytes. */
+int yaml_parse_all(const char *name, const char *text, size_t n, struct yaml_node ***ret, size_t *ret_n, struct err *e);
 int yaml_load_all(const char *path, size_t limit, struct yaml_node ***ret, size_t *ret_n, struct err *e);
 
 /* What Helm, and with it a chart, makes of a scalar; maps and lists are YAML_TEXT. */
