@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <errno.h>
-
-#include "base/data.h"
-#include "base/file.h"
 #include "board/board.h"
 #include "cmd/cmd.h"
+#include "status/report.h"
 
 static struct {
 	bool reference, status;
@@ -15,22 +12,6 @@ static const struct option schema_options[] = {
 	CMD_OWN("status", OPT_FLAG, &schema_opt.status, NULL, "the JSON Schema of the first-boot report"),
 };
 
-/* The report is written by shell scripts on the card and read by anybody: its schema is a file, not made from tables.
- */
-static int print_status_schema(struct err *e)
-{
-	_cleanup_free_ char *text = NULL;
-	const char *path;
-	size_t n;
-	int r = data_path("docs/status.schema.json", &path, e);
-
-	if (r == 0)
-		r = file_read(path, MIB, &text, &n, e);
-	if (r == 0 && fwrite(text, 1, n, stdout) != n)
-		r = err_errno(e, -errno, "cannot write to stdout");
-	return r;
-}
-
 static int cmd_schema(const struct cmd_options *o, struct err *e)
 {
 	const char *const *boards;
@@ -40,7 +21,7 @@ static int cmd_schema(const struct cmd_options *o, struct err *e)
 	if (r < 0)
 		return r;
 	if (schema_opt.status)
-		return print_status_schema(e);
+		return json_print(report_schema(), e);
 	if (!schema_opt.reference) {
 		r = board_names(&boards, &n, e);
 		return r < 0 ? r : json_print(config_schema(boards, n), e);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The first-boot report of a node, status.json: found on a card, in a folder, an image or a file, held against its
- * schema (docs/status.schema.json says the same), and shown. A card comes from anywhere and may have lost its power in
+ * schema (docs/status.schema.json is made of it), and shown. A card comes from anywhere and may have lost its power in
  * the middle of a write: nothing of a report is believed before all of it has been checked, and its texts are cleaned
  * of what would command a terminal.
  */
@@ -51,6 +51,8 @@ int report_find(const char *path, struct report *ret, struct err *e);
 /* Texts on the arena. Class VERIFY with the place when it is no report. NAME is for messages. */
 int report_parse(const char *text, size_t n, const char *name, struct report *ret, struct err *e);
 void report_done(struct report *r);
+/* What report_parse() asks, as JSON Schema; the caller's. */
+json_t *report_schema(void);
 
 void report_print(const struct report *r);
 /* 0 when all is done, else class FAILED with the step, its cause and the cure. */

@@ -162,3 +162,31 @@ void yaml_merge(struct yaml_node *base, const struct yaml_node *over)
 			yaml_set(base, over->keys[i]->text, over->items[i]);
 	}
 }
+
+struct yaml_node *yaml_of_json(const json_t *j)
+{
+	struct yaml_node *n;
+	const char *key;
+	json_t *value;
+	size_t i;
+
+	if (json_is_object(j)) {
+		n = yaml_map();
+		json_object_foreach((json_t *)j, key, value) yaml_push(n, yaml_str(key), yaml_of_json(value));
+		return n;
+	}
+	if (json_is_array(j)) {
+		n = yaml_seq();
+		json_array_foreach(j, i, value) yaml_push(n, NULL, yaml_of_json(value));
+		return n;
+	}
+	if (json_is_string(j))
+		return yaml_strn(json_string_value(j), json_string_length(j));
+	n = yaml_str(json_is_integer(j) ? arena_printf("%" JSON_INTEGER_FORMAT, json_integer_value(j))
+		     : json_is_real(j)	? arena_printf("%f", json_real_value(j))
+		     : json_is_true(j)	? "true"
+		     : json_is_false(j) ? "false"
+					: "null");
+	n->plain = true;
+	return n;
+}

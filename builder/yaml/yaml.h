@@ -14,6 +14,7 @@
 #define YAML_YAML_H
 
 #include "base/err.h"
+#include "base/json.h"
 #include "base/util.h"
 
 enum yaml_type { YAML_SCALAR, YAML_SEQ, YAML_MAP };
@@ -89,6 +90,9 @@ struct yaml_node *yaml_set(struct yaml_node *map, const char *key, struct yaml_n
 /* As yaml_set with the path "a.b.c", making the maps between. */
 struct yaml_node *yaml_set_path(struct yaml_node *map, const char *dotted, struct yaml_node *value);
 struct yaml_node *yaml_append(struct yaml_node *seq, struct yaml_node *value);
+
+/* J as a tree without places; only texts are not plain. */
+struct yaml_node *yaml_of_json(const json_t *j);
 
 /* Deep merge as Helm does it: maps merge, everything else of OVER replaces. BASE is changed; nodes are shared. */
 void yaml_merge(struct yaml_node *base, const struct yaml_node *over);

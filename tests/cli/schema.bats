@@ -73,8 +73,9 @@ need_jsonschema() {
 	done
 }
 
-@test "docs/cluster.schema.json is what the program prints" {
+@test "docs/cluster.schema.json and docs/status.schema.json are what the program prints" {
 	diff -u "$top/docs/cluster.schema.json" schema.json
+	"$PIBUILD" schema --status | diff -u "$top/docs/status.schema.json" -
 }
 
 @test "the schema has an id, every board, and words for every pattern" {
