@@ -14,8 +14,8 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "cache/cache.h"
 #include "base/file.h"
+#include "cache/cache.h"
 
 static const char objects_dir[] = "objects", tmp_dir[] = "tmp";
 static const time_t forgotten_after = 7 * 24 * 3600;

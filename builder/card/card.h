@@ -7,11 +7,11 @@
 #ifndef CARD_CARD_H
 #define CARD_CARD_H
 
-#include "crypto/digest.h"
-#include "lock/pin.h"
 #include "base/err.h"
 #include "base/util.h"
+#include "crypto/digest.h"
 #include "disk/disk.h"
+#include "lock/pin.h"
 
 enum entry_kind {
 	ENTRY_DIR,

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 
+#include "base/data.h"
 #include "catalogue/catalogue.h"
 #include "catalogue/url.h"
-#include "base/data.h"
 
 static const char *const install_names[] = {
 	[INSTALL_NONE] = "none", [INSTALL_FILE] = "file", [INSTALL_MEMBER] = "member", [INSTALL_UNPACK] = "unpack"

@@ -6,12 +6,12 @@
 #ifndef CMD_CMD_H
 #define CMD_CMD_H
 
-#include "cache/cache.h"
-#include "download/fetch.h"
 #include "base/err.h"
 #include "base/progress.h"
+#include "cache/cache.h"
 #include "cmd/init.h"
 #include "config/config.h"
+#include "download/fetch.h"
 #include "plan/plan.h"
 #include "status/identity.h"
 

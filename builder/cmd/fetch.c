@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <sys/stat.h>
 
-#include "oci/oci.h"
 #include "base/json.h"
 #include "cmd/cmd.h"
+#include "oci/oci.h"
 #include "plan/plan.h"
 
 static const struct option fetch_options[] = {

@@ -6,11 +6,11 @@
 #include <errno.h>
 #include <sys/stat.h>
 
-#include "debian/debian.h"
-#include "catalogue/url.h"
-#include "crypto/digest.h"
 #include "base/file.h"
 #include "base/proc.h"
+#include "catalogue/url.h"
+#include "crypto/digest.h"
+#include "debian/debian.h"
 
 /* Read after the host's own apt.conf, whose proxies are welcome and whose hooks and preferences are not. */
 static const char apt_conf[] = "#clear APT::Architectures;\n"

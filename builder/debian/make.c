@@ -3,12 +3,12 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include "crypto/digest.h"
 #include "base/data.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/proc.h"
 #include "base/progress.h"
+#include "crypto/digest.h"
 #include "debian/debian.h"
 
 enum { HOURS_2 = 2 * 3600, COPY_BUFFER = 256 * 1024 };

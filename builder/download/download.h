@@ -14,9 +14,9 @@
 #ifndef DOWNLOAD_DOWNLOAD_H
 #define DOWNLOAD_DOWNLOAD_H
 
-#include "crypto/digest.h"
 #include "base/progress.h"
 #include "cache/cache.h"
+#include "crypto/digest.h"
 #include "download/fetch.h"
 #include "download/http.h"
 #include "download/token.h"

@@ -2,13 +2,13 @@
 /* Downloads, many at once: what has to be checked before the first, the loop over all, and what went wrong. */
 #include <errno.h>
 
+#include "base/file.h"
+#include "base/progress.h"
+#include "base/sig.h"
 #include "download/download.h"
 #include "download/signature.h"
 #include "lock/pin.h"
 #include "oci/oci.h"
-#include "base/file.h"
-#include "base/progress.h"
-#include "base/sig.h"
 
 enum { DEFAULT_JOBS = 4 };
 /* So that a signal is seen soon. */

@@ -7,10 +7,10 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include "download/signature.h"
-#include "crypto/digest.h"
 #include "base/file.h"
 #include "base/proc.h"
+#include "crypto/digest.h"
+#include "download/signature.h"
 
 static const char folder[] = "signatures";
 

@@ -6,9 +6,9 @@
  */
 #include <errno.h>
 
-#include "download/token.h"
-#include "download/http.h"
 #include "base/json.h"
+#include "download/http.h"
+#include "download/token.h"
 
 enum { MAX_TOKEN_ANSWER = 64 * 1024, MAX_TOKEN = 16 * 1024 };
 

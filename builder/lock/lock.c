@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 
+#include "base/data.h"
+#include "base/file.h"
 #include "catalogue/catalogue.h"
 #include "catalogue/url.h"
 #include "catalogue/version.h"
 #include "lock/lock.h"
-#include "base/data.h"
-#include "base/file.h"
 
 #define AT(member) offsetof(struct lock_entry, member)
 static const struct field raw_fields[] = {

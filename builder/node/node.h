@@ -10,11 +10,11 @@
 #ifndef NODE_NODE_H
 #define NODE_NODE_H
 
-#include "lock/pin.h"
 #include "board/board.h"
-#include "config/config.h"
-#include "secrets/secrets.h"
 #include "card/card.h"
+#include "config/config.h"
+#include "lock/pin.h"
+#include "secrets/secrets.h"
 
 struct node_ctx {
 	const struct config *config;

@@ -10,12 +10,12 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include "oci/image_archive.h"
-#include "oci/oci.h"
-#include "crypto/digest.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/sig.h"
+#include "crypto/digest.h"
+#include "oci/image_archive.h"
+#include "oci/oci.h"
 
 enum { TAR_BLOCK = 512 };
 

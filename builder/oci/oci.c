@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "oci/oci.h"
 #include "crypto/digest.h"
+#include "oci/oci.h"
 
 #include <errno.h>
 

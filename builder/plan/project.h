@@ -4,10 +4,10 @@
 #ifndef PLAN_PROJECT_H
 #define PLAN_PROJECT_H
 
-#include "lock/pin.h"
-#include "cache/cache.h"
 #include "board/board.h"
+#include "cache/cache.h"
 #include "config/config.h"
+#include "lock/pin.h"
 #include "node/node.h"
 #include "secrets/secrets.h"
 

@@ -9,9 +9,9 @@
  */
 #include <errno.h>
 
-#include "update/upstream.h"
-#include "catalogue/version.h"
 #include "base/json.h"
+#include "catalogue/version.h"
+#include "update/upstream.h"
 
 enum { MAX_DEPTH = 8 };
 static const uint64_t max_raw = 64 * GIB;

@@ -4,8 +4,8 @@
 #include <sys/mman.h>
 
 #include "archive/archive.h"
-#include "update/upstream.h"
 #include "base/file.h"
+#include "update/upstream.h"
 
 static const uint64_t max_values = MIB;
 

@@ -3,9 +3,9 @@
 #include <errno.h>
 #include <sys/mman.h>
 
-#include "update/upstream.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "update/upstream.h"
 
 static int not_listed(const struct document *d, const char *entry, const char *version, struct err *e)
 {

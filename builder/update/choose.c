@@ -4,9 +4,9 @@
  * order of the catalogue. What is not decided yet counts as what it was; a version that follows another does not count
  * before its turn.
  */
-#include "update/choose.h"
 #include "catalogue/version.h"
 #include "config/compat.h"
+#include "update/choose.h"
 
 const char *const version_state_names[VERSION_STATE_COUNT] = {
 	[VERSION_KEPT] = "kept",       [VERSION_PINNED] = "pinned", [VERSION_CURRENT] = "current",

@@ -3,14 +3,14 @@
 #include <errno.h>
 #include <time.h>
 
-#include "update/update.h"
-#include "update/choose.h"
-#include "update/upstream.h"
-#include "oci/oci.h"
-#include "debian/debian.h"
+#include "base/file.h"
 #include "catalogue/url.h"
 #include "crypto/digest.h"
-#include "base/file.h"
+#include "debian/debian.h"
+#include "oci/oci.h"
+#include "update/choose.h"
+#include "update/update.h"
+#include "update/upstream.h"
 
 const char *const lock_change_names[LOCK_CHANGE_COUNT] = {
 	[LOCK_KEPT] = "kept",		[LOCK_ADDED] = "added",	    [LOCK_CHANGED] = "changed",

@@ -8,17 +8,17 @@
 #include <sys/mman.h>
 
 #include "archive/archive.h"
-#include "lock/pin.h"
-#include "update/upstream.h"
-#include "oci/oci.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "config/config.h"
-#include "schema/schema.h"
 #include "disk/disk.h"
 #include "fs/fs.h"
-#include "status/report.h"
+#include "lock/pin.h"
+#include "oci/oci.h"
+#include "schema/schema.h"
 #include "secrets/internal.h"
+#include "status/report.h"
+#include "update/upstream.h"
 #include "yaml/yaml.h"
 
 static struct err e;

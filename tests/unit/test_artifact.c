@@ -5,13 +5,13 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#include "catalogue/version.h"
+#include "base/file.h"
 #include "cache/cache.h"
 #include "catalogue/url.h"
+#include "catalogue/version.h"
+#include "check.h"
 #include "crypto/digest.h"
 #include "update/upstream.h"
-#include "base/file.h"
-#include "check.h"
 
 #define ZEROS "0000000000000000000000000000000000000000000000000000000000000000"
 #define ONES  "1111111111111111111111111111111111111111111111111111111111111111"
