@@ -147,7 +147,7 @@ static int next_stream(struct input *in, lzma_stream *xz, bool *eof, struct err 
 	return 1;
 }
 
-static int run_xz(struct decode *d, struct input *in, lzma_stream *xz, struct sink *s, struct err *e)
+static int decode_run_xz(struct decode *d, struct input *in, lzma_stream *xz, struct sink *s, struct err *e)
 {
 	bool eof = false;
 	lzma_ret ret;
@@ -183,7 +183,7 @@ static int decode_xz(struct decode *d, struct input *in, struct sink *s, struct 
 	int r = start_xz(d, &xz, e);
 
 	if (r == 0)
-		r = run_xz(d, in, &xz, s, e);
+		r = decode_run_xz(d, in, &xz, s, e);
 	lzma_end(&xz);
 	return r;
 }

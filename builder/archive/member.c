@@ -34,7 +34,7 @@ static struct archive *new_reader(void)
 	return a;
 }
 
-static bool is_plain(const char *s)
+static bool member_is_plain(const char *s)
 {
 	for (; *s; s++)
 		if (*s < ' ' || *s > '~')
@@ -49,7 +49,7 @@ static const char *clean_path(const char *name)
 	_cleanup_strbuf_ struct strbuf out = { 0 };
 	char *save = NULL;
 
-	if (!name || name[0] == '/' || strlen(name) > MAX_PATH || !is_plain(name))
+	if (!name || name[0] == '/' || strlen(name) > MAX_PATH || !member_is_plain(name))
 		return NULL;
 	copy = xstrdup(name);
 	for (char *part = strtok_r(copy, "/", &save); part; part = strtok_r(NULL, "/", &save)) {
@@ -215,7 +215,7 @@ static bool link_stays(const char *path, const char *target)
 	bool down = false;
 	int depth = 0;
 
-	if (!*target || target[0] == '/' || strlen(target) > MAX_PATH || !is_plain(target))
+	if (!*target || target[0] == '/' || strlen(target) > MAX_PATH || !member_is_plain(target))
 		return false;
 	for (const char *p = path; *p; p++)
 		depth += *p == '/';
@@ -227,7 +227,7 @@ static bool link_stays(const char *path, const char *target)
 	return true;
 }
 
-static int by_path(const void *a, const void *b)
+static int place_by_path(const void *a, const void *b)
 {
 	return strcmp(((const struct place *)a)->path, ((const struct place *)b)->path);
 }
@@ -238,7 +238,7 @@ static bool take_place(struct walk *w, const char *path, bool dir)
 	struct place *p = arena_new(struct place), **there;
 
 	*p = (struct place){ path, dir };
-	there = tsearch(p, &w->places, by_path);
+	there = tsearch(p, &w->places, place_by_path);
 	return there && (*there == p || ((*there)->dir && dir));
 }
 

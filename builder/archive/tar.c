@@ -25,7 +25,7 @@ static int tar_error(const struct tar *t, struct err *e)
 }
 
 /* "./etc/fstab" -> "/etc/fstab", "./" -> "/" */
-static const char *absolute(const char *path)
+static const char *tar_absolute(const char *path)
 {
 	size_t n = strlen(path);
 
@@ -38,7 +38,7 @@ static const char *absolute(const char *path)
 	return arena_printf("%s%.*s", path[0] == '/' ? "" : "/", (int)n, path);
 }
 
-static enum tar_type type_of(struct archive_entry *entry)
+static enum tar_type tar_type_of(struct archive_entry *entry)
 {
 	if (archive_entry_hardlink(entry))
 		return TAR_HARDLINK;
@@ -68,25 +68,25 @@ static void read_capability(struct archive_entry *entry, struct tar_entry *ret)
 		}
 }
 
-static int describe(const struct tar *t, struct archive_entry *entry, struct tar_entry *ret, struct err *e)
+static int tar_describe(const struct tar *t, struct archive_entry *entry, struct tar_entry *ret, struct err *e)
 {
 	const char *path = archive_entry_pathname(entry);
 
 	*ret = (struct tar_entry){
-		.type = type_of(entry),
+		.type = tar_type_of(entry),
 		.mode = archive_entry_perm(entry),
 		.uid = (unsigned)archive_entry_uid(entry),
 		.gid = (unsigned)archive_entry_gid(entry),
 	};
 	if (!path)
 		return err_set(e, -EBADMSG, "%s: holds a name that cannot be read", t->name);
-	ret->path = absolute(path);
+	ret->path = tar_absolute(path);
 	if (ret->type == TAR_FILE)
 		ret->size = (uint64_t)archive_entry_size(entry);
 	if (ret->type == TAR_SYMLINK)
 		ret->target = archive_entry_symlink(entry);
 	if (ret->type == TAR_HARDLINK)
-		ret->target = absolute(archive_entry_hardlink(entry));
+		ret->target = tar_absolute(archive_entry_hardlink(entry));
 	if ((ret->type == TAR_SYMLINK || ret->type == TAR_HARDLINK) && !ret->target)
 		return err_set(e, -EBADMSG, "%s: %s leads nowhere", t->name, ret->path);
 	read_capability(entry, ret);
@@ -109,7 +109,7 @@ int tar_walk(int fd, const char *name, tar_fn fn, void *arg, struct err *e)
 
 		r = sig_check(e);
 		if (r == 0)
-			r = describe(&t, entry, &x, e);
+			r = tar_describe(&t, entry, &x, e);
 		if (r == 0)
 			r = fn(arg, &x, &t, e);
 	}

@@ -63,7 +63,7 @@ static void add_difference(struct strbuf *b, const char *what, const char *their
 		strbuf_addf(b, "%s%s %s, not %s", b->n ? "; " : "", what, *theirs ? theirs : "none", ours);
 }
 
-static void compare_pin(struct strbuf *b, const json_t *theirs, const struct pin *ours)
+static void generic_compare_pin(struct strbuf *b, const json_t *theirs, const struct pin *ours)
 {
 	const char *version = generic_text(theirs, "version");
 
@@ -91,7 +91,7 @@ static void compare_artifacts(struct strbuf *b, const struct generic *g, const s
 
 	vec_foreach (t, &tree->entries)
 		if (t->kind != ENTRY_REMOVE && t->source == SOURCE_ARTIFACT) {
-			compare_pin(b, find_named(theirs, t->pin.name), &t->pin);
+			generic_compare_pin(b, find_named(theirs, t->pin.name), &t->pin);
 			ours++;
 		}
 	if (json_array_size(theirs) > ours && !b->n)
@@ -109,7 +109,7 @@ int generic_check(const struct generic *g, const struct plan *p, const struct no
 		return err_class(e, CLASS_CONFIG, "%s is for the role %s, and %s is of the role %s", name, role,
 				 n->name, role_names[n->node->role]);
 	add_difference(&b, "pibuild", generic_text(g->manifest, "pibuild"), PIBUILD_VERSION);
-	compare_pin(&b, json_object_get(g->manifest, "base"), &p->base);
+	generic_compare_pin(&b, json_object_get(g->manifest, "base"), &p->base);
 	compare_artifacts(&b, g, &n->tree);
 	if (json_integer_value(json_object_get(g->manifest, "time")) != (json_int_t)p->project->epoch)
 		strbuf_addf(&b, "%sthe time of the lock", b.n ? "; " : "");

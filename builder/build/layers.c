@@ -136,7 +136,7 @@ static int layer_image(const struct outfile *out, const char *name, struct disk_
 	return r < 0 ? r : image_open_cow(c, ret, e);
 }
 
-static int check_base(const struct outfile *out, const char *name, struct err *e)
+static int layer_check_base(const struct outfile *out, const char *name, struct err *e)
 {
 	_cleanup_(image_close) struct disk_image m = { 0 };
 	int r = layer_image(out, name, &m, e);
@@ -156,7 +156,7 @@ static int layer_check_room(const struct build *b, const char *path, uint64_t ne
 		       size_text(need, want), path, size_text(room, have));
 }
 
-static const char *base_name(const struct pin *pin)
+static const char *base_label(const struct pin *pin)
 {
 	return pin->kind == PIN_FILE ? pin->file : arena_printf("%s %s", pin->name, pin->version);
 }
@@ -166,7 +166,7 @@ static int check_base_digest(const struct build *b, const struct pin *pin, const
 	if (streq(actual, pin->sha256))
 		return 0;
 	cache_evict(b->cache, pin);
-	return err_class(e, CLASS_VERIFY, "%s: its sha256 is %s, expected %s; %s", base_name(pin), actual, pin->sha256,
+	return err_class(e, CLASS_VERIFY, "%s: its sha256 is %s, expected %s; %s", base_label(pin), actual, pin->sha256,
 			 pin->kind == PIN_FILE ? "is it the file that os.sha256 speaks of?"
 					       : "the damaged copy was thrown away, run the same command again");
 }
@@ -179,7 +179,7 @@ static int decode_base(const struct build *b, int *outs, unsigned n, struct err 
 	struct err ignored = { 0 };
 	struct stat st;
 	struct decode d = {
-		.name = base_name(pin),
+		.name = base_label(pin),
 		.outs = outs,
 		.n_outs = n,
 		.max_size = pin->raw_size ? pin->raw_size : 64 * GIB,
@@ -211,7 +211,7 @@ static int decode_base(const struct build *b, int *outs, unsigned n, struct err 
 static int make_base(const struct build *b, struct outfile *kept, struct outfile *out, struct err *e)
 {
 	_cleanup_(cow_closep) struct cow *image = NULL;
-	int r = cow_open_direct(kept->fd, base_name(&b->plan->base), &image, e);
+	int r = cow_open_direct(kept->fd, base_label(&b->plan->base), &image, e);
 
 	if (r == 0)
 		r = debian_make(b->cache, &b->plan->base, image, e);
@@ -243,7 +243,7 @@ static int base_into(const struct build *b, struct outfile *out, struct err *e)
 	else if (r == 0)
 		r = decode_base(b, (int[]){ out->fd, kept.fd }, 2, e);
 	if (r == 0)
-		r = check_base(out, base_name(&b->plan->base), e);
+		r = layer_check_base(out, base_label(&b->plan->base), e);
 	return r < 0 ? r : layer_publish(b, key, &kept, &none, e);
 }
 

@@ -3,7 +3,7 @@
 
 #include "build/build.h"
 
-static json_t *pin_json(const struct pin *p)
+static json_t *manifest_pin_json(const struct pin *p)
 {
 	return json_pack("{s:s, s:s, s:s, s:s?}", "name", p->name, "version", p->version, "sha256", p->sha256, "url",
 			 p->url);
@@ -15,11 +15,11 @@ static json_t *artifacts_json(const struct tree *tree)
 
 	vec_foreach (t, &tree->entries)
 		if (t->kind != ENTRY_REMOVE && t->source == SOURCE_ARTIFACT)
-			json_array_append_new(list, pin_json(&t->pin));
+			json_array_append_new(list, manifest_pin_json(&t->pin));
 	return list;
 }
 
-static json_t *images_json(const struct plan *p)
+static json_t *manifest_images_json(const struct plan *p)
 {
 	json_t *list = json_array();
 
@@ -29,7 +29,7 @@ static json_t *images_json(const struct plan *p)
 	return list;
 }
 
-static void add_text(json_t *j, const char *key, const char *text)
+static void manifest_add_text(json_t *j, const char *key, const char *text)
 {
 	json_object_set_new(j, key, json_string(text));
 }
@@ -41,21 +41,21 @@ static json_t *manifest_json(const struct build *b, const struct layer_plan *l, 
 	const struct node_plan *one = n ? n : l->for_node;
 	json_t *j = json_object();
 
-	add_text(j, "apiVersion", "pibuild/v1");
-	add_text(j, "kind", "Manifest");
-	add_text(j, "pibuild", PIBUILD_VERSION);
+	manifest_add_text(j, "apiVersion", "pibuild/v1");
+	manifest_add_text(j, "kind", "Manifest");
+	manifest_add_text(j, "pibuild", PIBUILD_VERSION);
 	if (n) {
-		add_text(j, "cluster", b->plan->project->config->cluster.name);
-		add_text(j, "node", n->name);
+		manifest_add_text(j, "cluster", b->plan->project->config->cluster.name);
+		manifest_add_text(j, "node", n->name);
 	}
-	add_text(j, "role", role_names[one->node->role]);
+	manifest_add_text(j, "role", role_names[one->node->role]);
 	if (n)
-		add_text(j, "board", n->board->name);
-	add_text(j, "layer", l->key);
+		manifest_add_text(j, "board", n->board->name);
+	manifest_add_text(j, "layer", l->key);
 	json_object_set_new(j, "time", json_integer((json_int_t)b->plan->project->epoch));
-	json_object_set_new(j, "base", pin_json(&b->plan->base));
+	json_object_set_new(j, "base", manifest_pin_json(&b->plan->base));
 	json_object_set_new(j, "artifacts", artifacts_json(&one->tree));
-	json_object_set_new(j, "images", images_json(b->plan));
+	json_object_set_new(j, "images", manifest_images_json(b->plan));
 	json_object_set_new(j, "files", records_json(records));
 	return j;
 }

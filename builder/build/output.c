@@ -114,7 +114,7 @@ static int write_raw(struct output *o, struct digests *layer, struct err *e)
 
 /* ---- compressed ---- */
 
-static int read_image(void *arg, void *buf, size_t n, uint64_t offset)
+static int read_built(void *arg, void *buf, size_t n, uint64_t offset)
 {
 	return cow_read(arg, buf, n, offset);
 }
@@ -125,7 +125,7 @@ static int write_compressed(struct output *o, struct digests *layer, struct err 
 			    .out = o->file.fd,
 			    .name = o->path,
 			    .size = cow_size(o->built.image.cow),
-			    .read = read_image,
+			    .read = read_built,
 			    .read_arg = o->built.image.cow,
 			    .progress = task_progress };
 	int r = pass_layer(o, -1, layer, e);

@@ -90,13 +90,13 @@ int reproduce_lock(const char *manifest, const struct lock **ret, const char **r
 
 /* ---- file lists ---- */
 
-static const char *record_text(const struct record *x)
+static const char *record_line(const struct record *x)
 {
 	return arena_printf("%s %04o %u:%u, %llu bytes%s%.12s, %s", x->kind, x->mode, x->uid, x->gid,
 			    (unsigned long long)x->size, *x->sha256 ? ", sha256 " : "", x->sha256, x->origin);
 }
 
-static int compare_files(const json_t *old, const json_t *new, struct findings *f, struct err *e)
+static int reproduce_files(const json_t *old, const json_t *new, struct findings *f, struct err *e)
 {
 	struct records a = { 0 }, b = { 0 };
 	size_t i = 0, j = 0;
@@ -115,7 +115,7 @@ static int compare_files(const json_t *old, const json_t *new, struct findings *
 		else if (c > 0)
 			finding_add(f, "files", y->path, "it was not on the image and is now");
 		else if (!record_same(x, y))
-			finding_add(f, "files", x->path, "it was %s, and is %s", record_text(x), record_text(y));
+			finding_add(f, "files", x->path, "it was %s, and is %s", record_line(x), record_line(y));
 		i += c <= 0;
 		j += c >= 0;
 	}
@@ -131,7 +131,7 @@ static int compare_manifests(const char *path, const char *text, struct findings
 
 	if (r < 0)
 		return r;
-	r = compare_files(old, new, f, e);
+	r = reproduce_files(old, new, f, e);
 	json_object_foreach(old, key, value)
 	{
 		if (!streq(key, "files") && !json_equal(value, json_object_get(new, key)))
@@ -153,7 +153,7 @@ struct compare {
 	size_t ranges;
 };
 
-static void end_range(struct compare *c)
+static void reproduce_end_range(struct compare *c)
 {
 	if (c->start == c->end)
 		return;
@@ -166,13 +166,13 @@ static void end_range(struct compare *c)
 static void see_difference(struct compare *c, uint64_t start, uint64_t end)
 {
 	if (c->end != start)
-		end_range(c);
+		reproduce_end_range(c);
 	if (c->start == c->end)
 		c->start = start;
 	c->end = end;
 }
 
-static int see(void *arg, const void *buf, size_t n, uint64_t offset)
+static int compare_see(void *arg, const void *buf, size_t n, uint64_t offset)
 {
 	struct compare *c = arg;
 	const char *p = buf;
@@ -194,14 +194,16 @@ static int see(void *arg, const void *buf, size_t n, uint64_t offset)
 
 static int compare_image(struct compare *c, int fd, struct err *e)
 {
-	struct decode d = { .in = fd, .name = c->image, .write = see, .write_arg = c, .max_size = largest_image };
+	struct decode d = {
+		.in = fd, .name = c->image, .write = compare_see, .write_arg = c, .max_size = largest_image
+	};
 	struct task *t = task_begin("compare", path_base(c->image), 0);
 	int r = decode_image(&d, e);
 
 	task_end(t, r < 0 ? "failed" : NULL);
 	if (r < 0)
 		return r;
-	end_range(c);
+	reproduce_end_range(c);
 	if (c->ranges > MOST_RANGES)
 		finding_add(c->f, "bytes", c->image, "%zu more ranges differ", c->ranges - MOST_RANGES);
 	if (d.size != cow_size(c->again))

@@ -12,7 +12,8 @@ struct entry *tree_find(const struct tree *t, const char *path)
 }
 
 /* The place of PATH: an earlier entry of that path starts anew. */
-static struct entry *place(struct tree *t, const char *path, enum entry_kind kind, unsigned mode, const char *origin)
+static struct entry *entry_place(struct tree *t, const char *path, enum entry_kind kind, unsigned mode,
+				 const char *origin)
 {
 	struct entry *n = tree_find(t, path);
 
@@ -34,7 +35,7 @@ static struct entry *place(struct tree *t, const char *path, enum entry_kind kin
 struct entry *tree_add_file(struct tree *t, const char *path, unsigned mode, const char *origin, const void *bytes,
 			    size_t size)
 {
-	struct entry *n = place(t, path, ENTRY_FILE, mode, origin);
+	struct entry *n = entry_place(t, path, ENTRY_FILE, mode, origin);
 
 	n->source = SOURCE_BYTES;
 	n->bytes = arena_strndup(bytes, size);
@@ -50,12 +51,12 @@ struct entry *tree_add_text(struct tree *t, const char *path, unsigned mode, con
 
 struct entry *tree_add_dir(struct tree *t, const char *path, unsigned mode, const char *origin)
 {
-	return place(t, path, ENTRY_DIR, mode, origin);
+	return entry_place(t, path, ENTRY_DIR, mode, origin);
 }
 
 struct entry *tree_add_symlink(struct tree *t, const char *path, const char *origin, const char *target)
 {
-	struct entry *n = place(t, path, ENTRY_SYMLINK, 0777, origin);
+	struct entry *n = entry_place(t, path, ENTRY_SYMLINK, 0777, origin);
 
 	n->bytes = arena_strdup(target);
 	n->size = strlen(target);
@@ -73,13 +74,13 @@ void tree_need(struct tree *t, const char *path, const char *word, const char *w
 
 struct entry *tree_add_remove(struct tree *t, const char *path, const char *origin)
 {
-	return place(t, path, ENTRY_REMOVE, 0, origin);
+	return entry_place(t, path, ENTRY_REMOVE, 0, origin);
 }
 
 struct entry *tree_add_edit(struct tree *t, const char *path, unsigned mode, const char *origin, edit_fn edit,
 			    const void *arg, const char *what)
 {
-	struct entry *n = place(t, path, ENTRY_EDIT, mode, origin);
+	struct entry *n = entry_place(t, path, ENTRY_EDIT, mode, origin);
 
 	n->edit = edit;
 	n->edit_arg = arg;
@@ -90,8 +91,9 @@ struct entry *tree_add_edit(struct tree *t, const char *path, unsigned mode, con
 struct entry *tree_add_artifact(struct tree *t, const struct pin *pin)
 {
 	bool unpack = pin->artifact->install.as == INSTALL_UNPACK;
-	struct entry *n = place(t, pin->artifact->install.path, unpack ? ENTRY_UNPACK : ENTRY_FILE,
-				pin->artifact->install.mode, arena_printf("artifact: %s %s", pin->name, pin->version));
+	struct entry *n = entry_place(t, pin->artifact->install.path, unpack ? ENTRY_UNPACK : ENTRY_FILE,
+				      pin->artifact->install.mode,
+				      arena_printf("artifact: %s %s", pin->name, pin->version));
 
 	n->layer = LAYER_ROLE;
 	n->source = SOURCE_ARTIFACT;
@@ -104,7 +106,7 @@ struct entry *tree_add_artifact(struct tree *t, const struct pin *pin)
 
 struct entry *tree_add_images(struct tree *t, const char *path, const struct images *images)
 {
-	struct entry *n = place(t, path, ENTRY_FILE, 0644, arena_printf("%zu container images", images->v.n));
+	struct entry *n = entry_place(t, path, ENTRY_FILE, 0644, arena_printf("%zu container images", images->v.n));
 
 	n->layer = LAYER_ROLE;
 	n->source = SOURCE_IMAGES;
@@ -112,7 +114,7 @@ struct entry *tree_add_images(struct tree *t, const char *path, const struct ima
 	return n;
 }
 
-static int by_path(const void *a, const void *b)
+static int entry_by_path(const void *a, const void *b)
 {
 	return strcmp(((const struct entry *)a)->path, ((const struct entry *)b)->path);
 }
@@ -120,5 +122,5 @@ static int by_path(const void *a, const void *b)
 void tree_sort(struct tree *t)
 {
 	if (t->entries.n)
-		qsort(t->entries.v, t->entries.n, sizeof(*t->entries.v), by_path);
+		qsort(t->entries.v, t->entries.n, sizeof(*t->entries.v), entry_by_path);
 }

@@ -112,11 +112,11 @@ static void add_private_folder(const struct overlay *o, const char *path)
 	n->if_missing = true;
 }
 
-static int add_folder(const struct overlay *o, int dir, const char *host, const char *path, unsigned depth,
-		      struct err *e);
+static int overlay_add_folder(const struct overlay *o, int dir, const char *host, const char *path, unsigned depth,
+			      struct err *e);
 
-static int add_name(const struct overlay *o, int dir, const char *name, const char *host, const char *path,
-		    unsigned depth, struct err *e)
+static int overlay_add_name(const struct overlay *o, int dir, const char *name, const char *host, const char *path,
+			    unsigned depth, struct err *e)
 {
 	struct overlay below = *o;
 	_cleanup_close_ int fd = -1;
@@ -142,11 +142,11 @@ static int add_name(const struct overlay *o, int dir, const char *name, const ch
 		add_private_folder(o, path);
 		below.private = true;
 	}
-	return add_folder(&below, fd, host, path, depth + 1, e);
+	return overlay_add_folder(&below, fd, host, path, depth + 1, e);
 }
 
-static int add_folder(const struct overlay *o, int dir, const char *host, const char *path, unsigned depth,
-		      struct err *e)
+static int overlay_add_folder(const struct overlay *o, int dir, const char *host, const char *path, unsigned depth,
+			      struct err *e)
 {
 	struct dirent **names = NULL;
 	int n, r = 0;
@@ -162,7 +162,7 @@ static int add_folder(const struct overlay *o, int dir, const char *host, const 
 		if (r == 0 && left_behind(name))
 			*vec_push(&o->tree->left_out) = path_join(host, name);
 		else if (r == 0 && !skipped(name))
-			r = add_name(o, dir, name, path_join(host, name), path_join(path, name), depth, e);
+			r = overlay_add_name(o, dir, name, path_join(host, name), path_join(path, name), depth, e);
 		free(names[i]);
 	}
 	free(names);
@@ -176,5 +176,5 @@ int tree_add_overlay(struct tree *t, const char *dir, const char *origin, enum e
 
 	if (fd < 0)
 		return errno == ENOENT ? 0 : err_errno(e, -errno, "cannot open the overlay %s", dir);
-	return add_folder(&o, fd, dir, "/", 0, e);
+	return overlay_add_folder(&o, fd, dir, "/", 0, e);
 }

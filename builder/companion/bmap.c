@@ -99,7 +99,7 @@ static const char *number_after(const char *p, const char *tag, uint64_t *ret)
 }
 
 /* One range at P, which begins after "<Range chksum=\""; the next position, or NULL. */
-static const char *read_range(const char *p, struct bmap *m)
+static const char *bmap_read_range(const char *p, struct bmap *m)
 {
 	struct bmap_range r = { 0 };
 	uint64_t first, last;
@@ -132,7 +132,7 @@ int bmap_read(const char *text, size_t n, struct bmap *ret, struct err *e)
 	if (!p || !ret->size || ret->size > 1024 * GIB)
 		return bad(e, "it is no block map of pibuild's: it states no size");
 	while ((p = strstr(p, range))) {
-		p = read_range(p + strlen(range), ret);
+		p = bmap_read_range(p + strlen(range), ret);
 		if (!p)
 			return bad(e, "it is damaged: a range cannot be read");
 	}
@@ -145,7 +145,7 @@ int bmap_read(const char *text, size_t n, struct bmap *ret, struct err *e)
 
 /* ---- an image against it ---- */
 
-static void end_range(struct bmap_check *c)
+static void bmap_end_range(struct bmap_check *c)
 {
 	const struct bmap_range *r = &c->map->v.v[c->range];
 	char sha256[SHA256_HEX];
@@ -194,7 +194,7 @@ void bmap_check_feed(struct bmap_check *c, const void *buf, size_t n)
 		p += part;
 		n -= part;
 		if (inside && c->at == r->end)
-			end_range(c);
+			bmap_end_range(c);
 	}
 }
 

@@ -38,7 +38,7 @@ static void close_piece(struct digester *d)
 	d->open = false;
 }
 
-static void see(void *arg, const void *buf, size_t n, uint64_t offset)
+static void digester_see(void *arg, const void *buf, size_t n, uint64_t offset)
 {
 	struct digester *d = arg;
 	const char *p = buf;
@@ -65,7 +65,7 @@ static void see(void *arg, const void *buf, size_t n, uint64_t offset)
 void digester_start(struct digester *d, uint64_t size, struct digests *into)
 {
 	digests_init(into, size);
-	*d = (struct digester){ .watch = { see, d }, .into = into, .piece = xcalloc(1, DIGEST_PIECE) };
+	*d = (struct digester){ .watch = { digester_see, d }, .into = into, .piece = xcalloc(1, DIGEST_PIECE) };
 }
 
 void digester_end(struct digester *d)

@@ -33,7 +33,7 @@ struct companion_row {
 extern const struct companion_row companion_rows[COMPANION_COUNT];
 
 /* A finding about companion C. */
-void complain(struct look *l, enum companion c, const char *fmt, ...) _printf_(3, 4);
+void companion_complain(struct look *l, enum companion c, const char *fmt, ...) _printf_(3, 4);
 /* Digest of a text that was read or written. */
 void text_sha256(const struct strbuf *text, char hex[SHA256_HEX]);
 /* VALUE, which is dropped, as text. */

@@ -83,7 +83,7 @@ int add_json(json_t *value, struct strbuf *out, struct err *e)
 	return 0;
 }
 
-void complain(struct look *l, enum companion c, const char *fmt, ...)
+void companion_complain(struct look *l, enum companion c, const char *fmt, ...)
 {
 	char text[1024];
 	va_list ap;

@@ -6,7 +6,7 @@
 static const size_t status_limit = 64 * MIB;
 
 /* Value of FIELD in the paragraph [P, END), on the arena; NULL when it has none. */
-static const char *field(const char *p, const char *end, const char *name)
+static const char *deb_field(const char *p, const char *end, const char *name)
 {
 	size_t n = strlen(name);
 
@@ -27,15 +27,15 @@ static const char *field(const char *p, const char *end, const char *name)
 
 static void take_paragraph(const char *p, const char *end, struct packages *ret)
 {
-	const struct package x = { field(p, end, "Package"), field(p, end, "Version"), field(p, end, "Architecture"),
-				   field(p, end, "Maintainer") };
-	const char *status = field(p, end, "Status");
+	const struct package x = { deb_field(p, end, "Package"), deb_field(p, end, "Version"),
+				   deb_field(p, end, "Architecture"), deb_field(p, end, "Maintainer") };
+	const char *status = deb_field(p, end, "Status");
 
 	if (x.name && x.version && x.arch && status && ends_with(status, " installed"))
 		*vec_push(&ret->v) = x;
 }
 
-static int by_name(const void *a, const void *b)
+static int by_package(const void *a, const void *b)
 {
 	const struct package *x = a, *y = b;
 	int c = strcmp(x->name, y->name);
@@ -59,6 +59,6 @@ int packages_read(struct disk_image *image, struct packages *ret, struct err *e)
 		p = end + strspn(end, "\n");
 	}
 	if (ret->v.n)
-		qsort(ret->v.v, ret->v.n, sizeof(*ret->v.v), by_name);
+		qsort(ret->v.v, ret->v.n, sizeof(*ret->v.v), by_package);
 	return r;
 }

@@ -73,7 +73,7 @@ static int parameters(const struct subject *s, json_t **ret, struct err *e)
 	return r;
 }
 
-static json_t *dependency(const char *name, const char *uri, const char *sha256)
+static json_t *dependency_json(const char *name, const char *uri, const char *sha256)
 {
 	return json_pack("{s:s, s:s*, s:{s:s}}", "name", name, "uri", uri, "digest", "sha256", sha256);
 }
@@ -83,12 +83,12 @@ static json_t *dependencies(const struct subject *s)
 	const struct pin *base = &s->plan->base;
 	json_t *list = json_array();
 
-	json_array_append_new(list, dependency(base->name, base->url, base->sha256));
+	json_array_append_new(list, dependency_json(base->name, base->url, base->sha256));
 	vec_foreach (t, &s->node->tree.entries)
 		if (t->kind != ENTRY_REMOVE && t->source == SOURCE_ARTIFACT)
-			json_array_append_new(list, dependency(t->pin.name, t->pin.url, t->pin.sha256));
+			json_array_append_new(list, dependency_json(t->pin.name, t->pin.url, t->pin.sha256));
 	vec_foreach (i, &s->plan->images.v)
-		json_array_append_new(list, dependency(image_ref(i), image_purl(i), i->sha256));
+		json_array_append_new(list, dependency_json(image_ref(i), image_purl(i), i->sha256));
 	return list;
 }
 
@@ -110,7 +110,7 @@ int provenance_write(const struct subject *s, struct companions *c, struct strbu
 /* ---- checking: the digests of its subjects bind all that stands before it to the image ---- */
 
 /* The digest that LIST states for NAME; "" when it does not name it. */
-static const char *digest_of(const json_t *list, const char *name)
+static const char *subject_digest(const json_t *list, const char *name)
 {
 	const json_t *one;
 	size_t i;
@@ -121,35 +121,35 @@ static const char *digest_of(const json_t *list, const char *name)
 	return "";
 }
 
-static void check_image(struct look *l, const json_t *subject)
+static void provenance_check_image(struct look *l, const json_t *subject)
 {
 	const char *raw = arena_printf("%s.img", path_base(image_stem(l->image)));
-	const char *stated = digest_of(subject, path_base(l->image)), *stated_raw = digest_of(subject, raw);
+	const char *stated = subject_digest(subject, path_base(l->image)), *stated_raw = subject_digest(subject, raw);
 
 	if (*l->sha256 && *stated && !streq(stated, l->sha256))
-		complain(l, COMPANION_PROVENANCE, "it speaks of an image with sha256 %s, this one has %s", stated,
-			 l->sha256);
+		companion_complain(l, COMPANION_PROVENANCE, "it speaks of an image with sha256 %s, this one has %s",
+				   stated, l->sha256);
 	else if (*l->raw_sha256 && *stated_raw && !streq(stated_raw, l->raw_sha256))
-		complain(l, COMPANION_PROVENANCE, "it speaks of a raw image with sha256 %s, this one has %s",
-			 stated_raw, l->raw_sha256);
+		companion_complain(l, COMPANION_PROVENANCE, "it speaks of a raw image with sha256 %s, this one has %s",
+				   stated_raw, l->raw_sha256);
 }
 
 static void check_subjects(struct look *l, const json_t *subject)
 {
 	char sha256[SHA256_HEX];
 
-	check_image(l, subject);
+	provenance_check_image(l, subject);
 	for (size_t i = 0; i < COMPANION_PROVENANCE; i++) {
 		const char *name = path_base(companion_path(l->image, (enum companion)i));
 
 		if (!l->files.v[i].s) {
-			complain(l, COMPANION_PROVENANCE, "it speaks of %s, which is not there", name);
+			companion_complain(l, COMPANION_PROVENANCE, "it speaks of %s, which is not there", name);
 			continue;
 		}
 		text_sha256(&l->files.v[i], sha256);
-		if (!streq(digest_of(subject, name), sha256))
-			complain(l, COMPANION_PROVENANCE, "it states another digest of %s: one of the two was changed",
-				 name);
+		if (!streq(subject_digest(subject, name), sha256))
+			companion_complain(l, COMPANION_PROVENANCE,
+					   "it states another digest of %s: one of the two was changed", name);
 	}
 }
 
@@ -163,6 +163,6 @@ void provenance_check(struct look *l)
 	if (!streq(json_get_text(definition, "buildType"), BUILD_TYPE) ||
 	    !streq(json_get_text(doc, "predicateType"), PREDICATE_TYPE) ||
 	    !streq(json_get_text(doc, "_type"), STATEMENT_TYPE))
-		complain(l, COMPANION_PROVENANCE, "it is no provenance of an image of pibuild's");
+		companion_complain(l, COMPANION_PROVENANCE, "it is no provenance of an image of pibuild's");
 	check_subjects(l, json_object_get(doc, "subject"));
 }

@@ -4,23 +4,11 @@
  * artifacts, and with airgap the container images; else it depends on those that the cluster's pods pull. K3s's own
  * images are inside K3s and its archive, which name them.
  */
-#include <time.h>
-
 #include "base/file.h"
 #include "companion/internal.h"
 
 #define IMAGE_ID "SPDXRef-Image"
 #define BASE_ID	 "SPDXRef-Base"
-
-static const char *time_text(int64_t seconds)
-{
-	time_t t = (time_t)seconds;
-	char buf[32];
-	struct tm tm;
-
-	strftime(buf, sizeof(buf), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&t, &tm));
-	return arena_strdup(buf);
-}
 
 /* The manifest names the node and all inputs: a document per manifest. */
 static const char *namespace_of(const struct strbuf *manifest)
@@ -81,7 +69,7 @@ static void sbom_add(struct sbom *b, const struct item *i)
 	json_array_append_new(b->packages, j);
 }
 
-static void add_pin(struct sbom *b, const struct pin *p, const char *id)
+static void sbom_add_pin(struct sbom *b, const struct pin *p, const char *id)
 {
 	const struct item i = { .id = id,
 				.name = p->name,
@@ -94,16 +82,16 @@ static void add_pin(struct sbom *b, const struct pin *p, const char *id)
 	relate(b, IMAGE_ID, "CONTAINS", id);
 }
 
-static void add_artifacts(struct sbom *b, const struct node_plan *n)
+static void sbom_add_artifacts(struct sbom *b, const struct node_plan *n)
 {
 	size_t k = 0;
 
 	vec_foreach (t, &n->tree.entries)
 		if (t->kind != ENTRY_REMOVE && t->source == SOURCE_ARTIFACT)
-			add_pin(b, &t->pin, id_of("Artifact", k++, t->pin.name));
+			sbom_add_pin(b, &t->pin, id_of("Artifact", k++, t->pin.name));
 }
 
-static void add_images(struct sbom *b, const struct images *images, const char *how)
+static void sbom_add_images(struct sbom *b, const struct images *images, const char *how)
 {
 	size_t k = 0;
 
@@ -181,15 +169,15 @@ int sbom_write(const struct subject *s, struct companions *c, struct strbuf *out
 
 	relate(&b, "SPDXRef-DOCUMENT", "DESCRIBES", IMAGE_ID);
 	sbom_add(&b, &image);
-	add_pin(&b, &s->plan->base, BASE_ID);
-	add_artifacts(&b, s->node);
-	add_images(&b, &s->plan->images, "CONTAINS");
-	add_images(&b, &s->plan->pulled, "DEPENDS_ON");
+	sbom_add_pin(&b, &s->plan->base, BASE_ID);
+	sbom_add_artifacts(&b, s->node);
+	sbom_add_images(&b, &s->plan->images, "CONTAINS");
+	sbom_add_images(&b, &s->plan->pulled, "DEPENDS_ON");
 	r = add_packages(&b, s->raw, e);
 	doc = json_pack("{s:s, s:s, s:s, s:s, s:s, s:{s:s, s:[s]}, s:o, s:o}", "spdxVersion", "SPDX-2.3", "dataLicense",
 			"CC0-1.0", "SPDXID", "SPDXRef-DOCUMENT", "name", node, "documentNamespace",
 			namespace_of(&c->v[COMPANION_MANIFEST]), "creationInfo", "created",
-			time_text(s->plan->project->epoch), "creators", "Tool: pibuild-" PIBUILD_VERSION, "packages",
+			utc_text(s->plan->project->epoch), "creators", "Tool: pibuild-" PIBUILD_VERSION, "packages",
 			b.packages, "relationships", b.relationships);
 	if (r < 0)
 		return json_decref(doc), r;
@@ -208,10 +196,11 @@ void sbom_check(struct look *l)
 	if (!sbom)
 		return;
 	if (*l->sha256 && *stated && !streq(stated, l->sha256))
-		complain(l, COMPANION_SBOM, "it speaks of an image with sha256 %s, this one has %s", stated, l->sha256);
+		companion_complain(l, COMPANION_SBOM, "it speaks of an image with sha256 %s, this one has %s", stated,
+				   l->sha256);
 	if (!streq(file, path_base(l->image)))
-		complain(l, COMPANION_SBOM, "it speaks of %s", file);
+		companion_complain(l, COMPANION_SBOM, "it speaks of %s", file);
 	if (l->files.v[COMPANION_MANIFEST].s &&
 	    !streq(json_get_text(sbom, "documentNamespace"), namespace_of(&l->files.v[COMPANION_MANIFEST])))
-		complain(l, COMPANION_SBOM, "it was made for another manifest");
+		companion_complain(l, COMPANION_SBOM, "it was made for another manifest");
 }

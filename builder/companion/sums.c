@@ -3,7 +3,7 @@
 #include "base/file.h"
 #include "companion/internal.h"
 
-static void add_line(struct strbuf *out, const char *sha256, const char *path)
+static void sums_add_line(struct strbuf *out, const char *sha256, const char *path)
 {
 	strbuf_addf(out, "%s  %s\n", sha256, path_base(path));
 }
@@ -12,12 +12,12 @@ void sums_of(const struct companions *c, const char *sha256, struct strbuf *out)
 {
 	char hex[SHA256_HEX];
 
-	add_line(out, sha256, c->image);
+	sums_add_line(out, sha256, c->image);
 	for (size_t i = 0; i < COMPANION_SUMS; i++) {
 		if (!c->v[i].s)
 			continue;
 		text_sha256(&c->v[i], hex);
-		add_line(out, hex, companion_path(c->image, (enum companion)i));
+		sums_add_line(out, hex, companion_path(c->image, (enum companion)i));
 	}
 }
 
@@ -48,7 +48,7 @@ void sums_check(struct look *l)
 			    path_base(companion_path(l->image, COMPANION_SUMS)));
 	}
 	if (l->f->v.n == found)
-		complain(l, COMPANION_SUMS, "it has lines that pibuild did not write");
+		companion_complain(l, COMPANION_SUMS, "it has lines that pibuild did not write");
 }
 
 int seal_write(const struct subject *s, struct companions *c, struct strbuf *out, struct err *e)
@@ -69,12 +69,13 @@ void seal_check(struct look *l)
 	if (!l->key)
 		return;
 	if (!sig->s)
-		complain(l, COMPANION_SIGNATURE, "there is no signature; `pibuild sign --key FILE %s` makes one",
-			 path_base(l->image));
+		companion_complain(l, COMPANION_SIGNATURE,
+				   "there is no signature; `pibuild sign --key FILE %s` makes one",
+				   path_base(l->image));
 	else if (!sums->s)
-		complain(l, COMPANION_SIGNATURE, "what it signs, %s, is not there",
-			 path_base(companion_path(l->image, COMPANION_SUMS)));
+		companion_complain(l, COMPANION_SIGNATURE, "what it signs, %s, is not there",
+				   path_base(companion_path(l->image, COMPANION_SUMS)));
 	else if (!sign_valid(l->key, sums->s, sums->n, sig->s, sig->n))
-		complain(l, COMPANION_SIGNATURE, "it was not made by this key over %s as it is now",
-			 path_base(companion_path(l->image, COMPANION_SUMS)));
+		companion_complain(l, COMPANION_SIGNATURE, "it was not made by this key over %s as it is now",
+				   path_base(companion_path(l->image, COMPANION_SUMS)));
 }

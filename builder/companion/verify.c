@@ -35,7 +35,7 @@ static void parse_json(struct look *l, enum companion c)
 	if (json_is_object(j) && add_json(json_incref(j), &again, &ignored) == 0 && again.n == text->n &&
 	    memcmp(again.s, text->s, text->n) == 0)
 		return;
-	complain(l, c, "it is damaged: it is not as pibuild writes it");
+	companion_complain(l, c, "it is damaged: it is not as pibuild writes it");
 	json_decref(j);
 	l->json[c] = NULL;
 }
@@ -79,7 +79,7 @@ struct reader {
 	bool hash; /* the raw bytes, as a whole */
 };
 
-static int see(void *arg, const void *buf, size_t n, uint64_t offset)
+static int reader_see(void *arg, const void *buf, size_t n, uint64_t offset)
 {
 	struct reader *r = arg;
 	struct err interrupted;
@@ -95,7 +95,7 @@ static int read_packed(struct look *l, struct reader *reader, int fd, struct tas
 {
 	struct decode d = { .in = fd,
 			    .name = l->image,
-			    .write = see,
+			    .write = reader_see,
 			    .write_arg = reader,
 			    .max_size = largest_image,
 			    .progress = task_progress,
@@ -121,7 +121,7 @@ static int read_raw(struct look *l, struct reader *reader, int fd, uint64_t size
 		r = pread_all(fd, buf, n, at);
 		if (r < 0)
 			return err_errno(e, r, "cannot read %s", l->image);
-		r = see(reader, buf, n, at);
+		r = reader_see(reader, buf, n, at);
 		task_set(t, at + n);
 	}
 	return r < 0 ? sig_check(e) : 0;
@@ -143,7 +143,7 @@ static void read_card(struct look *l, int fd)
 		strbuf_adds(&l->card, "");
 }
 
-static int read_image(struct look *l, struct err *e)
+static int pass_image(struct look *l, struct err *e)
 {
 	_cleanup_close_ int fd = open(l->image, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	struct reader reader = { .look = l,
@@ -185,7 +185,8 @@ static void manifest_check(struct look *l)
 	const struct strbuf *text = &l->files.v[COMPANION_MANIFEST];
 
 	if (l->card.s && (l->card.n != text->n || memcmp(l->card.s, text->s, text->n) != 0))
-		complain(l, COMPANION_MANIFEST, "it is not the manifest that lies on the card as " MANIFEST_PATH);
+		companion_complain(l, COMPANION_MANIFEST,
+				   "it is not the manifest that lies on the card as " MANIFEST_PATH);
 }
 
 /* Ranges are looked at while the image is read; here it is only whether there was a map to read it by. */
@@ -195,7 +196,7 @@ static void map_check(struct look *l)
 	struct bmap again = { 0 };
 
 	if (!l->have_map && bmap_read(l->files.v[COMPANION_BMAP].s, l->files.v[COMPANION_BMAP].n, &again, &why) < 0)
-		complain(l, COMPANION_BMAP, "%s", why.msg);
+		companion_complain(l, COMPANION_BMAP, "%s", why.msg);
 }
 
 static void (*const checks[COMPANION_COUNT])(struct look *l) = {
@@ -203,12 +204,12 @@ static void (*const checks[COMPANION_COUNT])(struct look *l) = {
 	[COMPANION_PROVENANCE] = provenance_check, [COMPANION_SUMS] = sums_check, [COMPANION_SIGNATURE] = seal_check,
 };
 
-static int look_at(struct look *l, struct err *e)
+static int look_at_image(struct look *l, struct err *e)
 {
 	int r = read_companions(l, e);
 
 	if (r == 0)
-		r = read_image(l, e);
+		r = pass_image(l, e);
 	for (size_t i = 0; i < COMPANION_COUNT && r == 0; i++)
 		if (l->files.v[i].s || i == COMPANION_SIGNATURE)
 			checks[i](l);
@@ -222,14 +223,14 @@ int companions_verify(const char *image, const char *key, struct findings *f, st
 	int r = key ? sign_pub_open(key, &pub, e) : 0;
 
 	l.key = pub;
-	return r < 0 ? r : look_at(&l, e);
+	return r < 0 ? r : look_at_image(&l, e);
 }
 
 /* ---- signing what stands ---- */
 
 static int find_nothing(struct look *l, struct err *e)
 {
-	int r = look_at(l, e);
+	int r = look_at_image(l, e);
 
 	if (r < 0 || !l->f->v.n)
 		return r;

@@ -63,7 +63,7 @@ static const char *link_base(const char *dir, const char *name)
 	return arena_strdup(path_base(target));
 }
 
-static int by_name(const void *a, const void *b)
+static int device_by_name(const void *a, const void *b)
 {
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
@@ -84,7 +84,7 @@ static struct names list(const char *path)
 	if (d)
 		closedir(d);
 	if (names.v.n)
-		qsort(names.v.v, names.v.n, sizeof(*names.v.v), by_name);
+		qsort(names.v.v, names.v.n, sizeof(*names.v.v), device_by_name);
 	return names;
 }
 
@@ -357,7 +357,7 @@ static bool is_no_disk(const char *name)
 	return false;
 }
 
-static void describe(const struct host *h, const char *name, const struct tables *tables, struct device *d)
+static void device_describe(const struct host *h, const char *name, const struct tables *tables, struct device *d)
 {
 	const char *dir = path_join(h->sys, arena_printf("block/%s", name));
 	struct tree tree = { 0 };
@@ -416,7 +416,7 @@ int devices_scan(const struct host *h, struct devices *ret, struct err *e)
 	vec_foreach (name, &names.v) {
 		struct device d;
 
-		describe(h, *name, &tables, &d);
+		device_describe(h, *name, &tables, &d);
 		if (d.size)
 			*vec_push(&all.v) = d;
 	}

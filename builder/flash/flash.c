@@ -88,7 +88,7 @@ static int overwrite(struct work *w, struct err *e)
 }
 
 /* With UPDATE: what the disk holds already is not wanted. */
-static int compare(struct work *w, struct err *e)
+static int compare_disk(struct work *w, struct err *e)
 {
 	const struct piece *first;
 	int r = w->flash->source->image ? 0 : hash_pass(w, e);
@@ -133,7 +133,7 @@ static int flash_work_run(struct work *w, struct err *e)
 	pieces_cut(&ranges, f->source->size, f->device->size, &w->pieces);
 	pieces_want(&w->pieces, true);
 	if (f->flags & FLASH_UPDATE)
-		r = compare(w, e);
+		r = compare_disk(w, e);
 	if (r == 0 && !f->result.unchanged)
 		r = overwrite(w, e);
 	if (r == 0)

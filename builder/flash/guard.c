@@ -53,7 +53,7 @@ static int refuse_link(const char *path, const char *real, struct err *e)
 }
 
 /* Links are udev's own or not followed at all: what they lead to may change. */
-static int check_links(const struct host *h, const char *path, struct err *e)
+static int guard_check_links(const struct host *h, const char *path, struct err *e)
 {
 	_cleanup_free_ char *udev = xasprintf("%s/disk/", h->dev);
 	char real[PATH_MAX];
@@ -88,7 +88,7 @@ int guard_find(const struct host *h, const struct devices *all, const char *path
 {
 	const struct device *d;
 	struct stat st;
-	int r = check_links(h, path, e);
+	int r = guard_check_links(h, path, e);
 
 	if (r < 0)
 		return r;

@@ -14,7 +14,7 @@ static const uint64_t largest_image = 1024 * GIB;
 /* Skipping less than this costs more in requests than it saves. */
 static const uint64_t smallest_gap = 64 * KIB;
 
-static int check_image(const struct source *s, const unsigned char sector[SECTOR], struct err *e)
+static int source_check_image(const struct source *s, const unsigned char sector[SECTOR], struct err *e)
 {
 	if (s->size < PIECE || sector[510] != 0x55 || sector[511] != 0xaa)
 		return err_set(e, -EINVAL, "%s is no disk image: it has no boot sector", s->name);
@@ -53,7 +53,7 @@ static int measure(struct source *s, uint64_t compressed, struct err *e)
 	r = decode_image(&d, e);
 	task_end(d.progress_arg, r < 0 ? "failed" : NULL);
 	s->size = d.size;
-	return r < 0 ? r : check_image(s, m.sector, e);
+	return r < 0 ? r : source_check_image(s, m.sector, e);
 }
 
 static int64_t mtime_of(const struct source *s)
@@ -82,7 +82,7 @@ int source_cow(struct cow *image, struct source *ret, struct err *e)
 	r = cow_read(image, sector, sizeof(sector), 0);
 	if (r < 0 && r != -ENODATA)
 		return err_errno(e, r, "cannot read %s", ret->name);
-	return check_image(ret, sector, e);
+	return source_check_image(ret, sector, e);
 }
 
 int source_open(const char *path, struct source *ret, struct err *e)

@@ -9,7 +9,7 @@
 
 /* With an image that can be read anywhere against its bytes; with a compressed one against the digest of what was
  * written. BUF is what the disk gave back. */
-static int compare(const struct work *w, const void *buf, void *spare, struct piece *p, bool *ret, struct err *e)
+static int compare_piece(const struct work *w, const void *buf, void *spare, struct piece *p, bool *ret, struct err *e)
 {
 	const struct source *s = w->flash->source;
 	char sha256[SHA256_HEX];
@@ -41,7 +41,7 @@ static int check_piece(void *arg, char *buf, const struct pool_item *item, struc
 	int r = target_read(w->target, buf, p->n, p->offset, e);
 
 	if (r == 0)
-		r = compare(w, buf, buf + PIECE, p, &same, e);
+		r = compare_piece(w, buf, buf + PIECE, p, &same, e);
 	if (r < 0)
 		return r;
 	p->wanted = !same;

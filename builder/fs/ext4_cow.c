@@ -44,7 +44,7 @@ static errcode_t io_set_blksize(io_channel io, int size)
 }
 
 /* A negative count is a number of bytes. */
-static size_t bytes_of(io_channel io, int count)
+static size_t io_bytes(io_channel io, int count)
 {
 	return count < 0 ? (size_t) - (int64_t)count : (size_t)count * (size_t)io->block_size;
 }
@@ -68,12 +68,12 @@ static errcode_t result(int r)
 
 static errcode_t io_read64(io_channel io, unsigned long long block, int count, void *data)
 {
-	return result(cow_read(cow_of(io), data, bytes_of(io, count), place_of(io, block)));
+	return result(cow_read(cow_of(io), data, io_bytes(io, count), place_of(io, block)));
 }
 
 static errcode_t io_write64(io_channel io, unsigned long long block, int count, const void *data)
 {
-	return result(cow_write(cow_of(io), data, bytes_of(io, count), place_of(io, block)));
+	return result(cow_write(cow_of(io), data, io_bytes(io, count), place_of(io, block)));
 }
 
 static errcode_t io_read(io_channel io, unsigned long block, int count, void *data)

@@ -129,7 +129,7 @@ static int add_item(ext2_ino_t dir, int entry, struct ext2_dir_entry *d, int off
 	return 0;
 }
 
-static int by_name(const void *a, const void *b)
+static int dir_item_by_name(const void *a, const void *b)
 {
 	return strcmp(((const struct dir_item *)a)->name, ((const struct dir_item *)b)->name);
 }
@@ -144,7 +144,7 @@ int dir_read(struct ext4 *x, ext2_ino_t dir, const char *path, struct dir_list *
 	if (l.damaged)
 		return ext4_damaged(e, path, "a folder has an impossible entry");
 	if (ret->n)
-		qsort(ret->v, ret->n, sizeof(*ret->v), by_name);
+		qsort(ret->v, ret->n, sizeof(*ret->v), dir_item_by_name);
 	return 0;
 }
 

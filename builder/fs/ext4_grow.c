@@ -68,7 +68,8 @@ static int add_complaints(char *said, int code, const char *where, const char *i
 }
 
 /* Runs ARGV, whose program works on PROC_FILE. */
-static int run_on(const struct fs_place *at, const char *const *argv, struct strbuf *said, int *code, struct err *e)
+static int run_e2fsprogs(const struct fs_place *at, const char *const *argv, struct strbuf *said, int *code,
+			 struct err *e)
 {
 	return proc_run(&(struct proc){ .argv = argv,
 					.file = cow_name(at->image),
@@ -84,7 +85,7 @@ int ext4_check(const struct fs_place *at, struct err *e)
 	_cleanup_strbuf_ struct strbuf said = { 0 };
 	_cleanup_free_ char *where = xasprintf(PROC_FILE "?offset=%llu", (unsigned long long)at->offset);
 	const char *const argv[] = { "e2fsck", "-fn", where, NULL };
-	int code = 0, r = run_on(at, argv, &said, &code, e);
+	int code = 0, r = run_e2fsprogs(at, argv, &said, &code, e);
 
 	if (r < 0 && code && said.n)
 		return add_complaints(said.s, code, where, cow_name(at->image), e);
@@ -112,7 +113,7 @@ int ext4_grow(const struct fs_place *at, uint64_t new_length, struct err *e)
 	if (le32toh(s.s_lastcheck) < le32toh(s.s_mtime))
 		r = ext4_check(&grown, e);
 	if (r == 0)
-		r = run_on(at, argv, NULL, NULL, e);
+		r = run_e2fsprogs(at, argv, NULL, NULL, e);
 	if (r == 0)
 		r = cow_resize(at->image, at->offset + new_length, e);
 	/* A last group too small for its own tables is left out. */

@@ -159,8 +159,8 @@ static int write_extents(struct ext4 *x, ext2_extent_handle_t h, const struct fs
 }
 
 /* Allocates first, then fills. The inode must be on disk: the extent code rewrites it. */
-static int add_content(struct ext4 *x, ext2_ino_t ino, inode_t *inode, const struct fs_source *src, const char *path,
-		       struct err *e)
+static int inode_add_content(struct ext4 *x, ext2_ino_t ino, inode_t *inode, const struct fs_source *src,
+			     const char *path, struct err *e)
 {
 	uint64_t blocks = (src->size + x->fs->blocksize - 1) / x->fs->blocksize;
 	ext2_extent_handle_t h;
@@ -179,8 +179,8 @@ static int add_content(struct ext4 *x, ext2_ino_t ino, inode_t *inode, const str
 	return r;
 }
 
-static int add_folder(struct ext4 *x, ext2_ino_t parent, ext2_ino_t ino, inode_t *inode, const char *path,
-		      struct err *e)
+static int inode_add_folder(struct ext4 *x, ext2_ino_t parent, ext2_ino_t ino, inode_t *inode, const char *path,
+			    struct err *e)
 {
 	char *block = NULL;
 	blk64_t at;
@@ -205,7 +205,7 @@ static int add_target(struct ext4 *x, ext2_ino_t ino, inode_t *inode, const stru
 	int r;
 
 	if (src->size >= sizeof(inode->i_block))
-		return add_content(x, ino, inode, src, path, e);
+		return inode_add_content(x, ino, inode, src, path, e);
 	r = fill_chunk(x, src, (size_t)src->size, (size_t)src->size, path, e);
 	inode->i_flags &= ~(uint32_t)EXT4_EXTENTS_FL;
 	inode->i_size = (uint32_t)src->size;
@@ -246,11 +246,11 @@ int inode_create(struct ext4 *x, ext2_ino_t parent, unsigned type, const struct 
 	set_birth(x, &inode);
 	r = write_fresh(x, ino, &inode, path, e);
 	if (r == 0 && type == S_IFDIR)
-		r = add_folder(x, parent, ino, &inode, path, e);
+		r = inode_add_folder(x, parent, ino, &inode, path, e);
 	else if (r == 0 && type == S_IFLNK)
 		r = add_target(x, ino, &inode, src, path, e);
 	else if (r == 0)
-		r = add_content(x, ino, &inode, src, path, e);
+		r = inode_add_content(x, ino, &inode, src, path, e);
 	if (r == 0)
 		r = inode_write(x, ino, &inode, path, e);
 	if (r == 0)

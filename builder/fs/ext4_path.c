@@ -92,7 +92,7 @@ static int lookup(struct ext4 *x, const struct walk *w, ext2_ino_t *ret, struct 
 	return 0;
 }
 
-static int follow(struct ext4 *x, struct walk *w, ext2_ino_t ino, inode_t *inode, struct err *e)
+static int path_follow(struct ext4 *x, struct walk *w, ext2_ino_t ino, inode_t *inode, struct err *e)
 {
 	struct strbuf target = { 0 };
 	int r;
@@ -113,7 +113,7 @@ static int follow(struct ext4 *x, struct walk *w, ext2_ino_t ino, inode_t *inode
 	return r;
 }
 
-static int missing(struct ext4 *x, struct walk *w, unsigned flags, struct err *e)
+static int path_missing(struct ext4 *x, struct walk *w, unsigned flags, struct err *e)
 {
 	static const struct fs_meta plain = { 0755, 0, 0 };
 
@@ -137,14 +137,14 @@ static int step(struct ext4 *x, struct walk *w, unsigned flags, struct err *e)
 	if (!ino && last)
 		return 0;
 	if (!ino) {
-		r = missing(x, w, flags, e);
+		r = path_missing(x, w, flags, e);
 		return r < 0 ? r : 1;
 	}
 	r = inode_read(x, ino, &inode, w->path, e);
 	if (r < 0)
 		return r;
 	if (S_ISLNK(inode.i_mode) && (!last || flags & FOLLOW_LAST)) {
-		r = follow(x, w, ino, &inode, e);
+		r = path_follow(x, w, ino, &inode, e);
 		return r < 0 ? r : 1;
 	}
 	if (last)
@@ -155,7 +155,7 @@ static int step(struct ext4 *x, struct walk *w, unsigned flags, struct err *e)
 	return 1;
 }
 
-static int resolve(struct ext4 *x, struct walk *w, unsigned flags, struct err *e)
+static int path_walk(struct ext4 *x, struct walk *w, unsigned flags, struct err *e)
 {
 	int r;
 
@@ -185,7 +185,7 @@ int path_resolve(struct ext4 *x, const char *path, unsigned flags, struct spot *
 		return err_set(e, -EINVAL, "%s: is not an absolute path", path);
 	*ret = (struct spot){ 0 };
 	strbuf_adds(&w.rest, path);
-	return resolve(x, &w, flags, e);
+	return path_walk(x, &w, flags, e);
 }
 
 int path_find(struct ext4 *x, const char *path, unsigned flags, struct spot *ret, struct err *e)

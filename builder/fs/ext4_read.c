@@ -8,7 +8,7 @@
 #include "crypto/digest.h"
 
 /* i_mtime is signed, with two more bits of seconds above it when the inode is large. */
-static int64_t mtime_of(const inode_t *i)
+static int64_t inode_mtime(const inode_t *i)
 {
 	int64_t t = (int32_t)i->i_mtime;
 
@@ -24,7 +24,7 @@ static struct fs_stat stat_of(ext2_ino_t ino, const inode_t *i)
 		.uid = i->i_uid | (unsigned)i->i_uid_high << 16,
 		.gid = i->i_gid | (unsigned)i->i_gid_high << 16,
 		.size = EXT2_I_SIZE(i),
-		.mtime = mtime_of(i),
+		.mtime = inode_mtime(i),
 		.inode = ino,
 		.links = i->i_links_count,
 	};

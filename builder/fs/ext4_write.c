@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <sys/stat.h>
 
-static int refuse_folder(struct ext4 *x, const struct spot *s, const char *path, struct err *e)
+static int ext4_refuse_folder(struct ext4 *x, const struct spot *s, const char *path, struct err *e)
 {
 	inode_t inode;
 	int r;
@@ -29,7 +29,7 @@ static int put(struct ext4 *x, const char *path, unsigned type, const struct fs_
 	int r = path_resolve(x, path, MAKE_PARENTS, &s, e);
 
 	if (r == 0)
-		r = refuse_folder(x, &s, path, e);
+		r = ext4_refuse_folder(x, &s, path, e);
 	if (r == 0 && s.ino)
 		r = inode_drop(x, s.ino, path, e);
 	if (r == 0)
@@ -99,7 +99,7 @@ int ext4_hardlink(struct ext4 *x, const char *path, const char *existing, struct
 	if (r == 0)
 		r = path_resolve(x, path, MAKE_PARENTS, &to, e);
 	if (r == 0)
-		r = refuse_folder(x, &to, path, e);
+		r = ext4_refuse_folder(x, &to, path, e);
 	if (r < 0 || to.ino == from.ino)
 		return r;
 	inode.i_links_count++;

@@ -42,7 +42,7 @@ int fat_close(struct fat *f, struct err *e)
 }
 
 /* FAT's own rules; letters beyond ASCII are left to others. */
-static int check_name(const char *path, struct err *e)
+static int fat_check_name(const char *path, struct err *e)
 {
 	for (const char *s = path; *s; s++)
 		if (*s < ' ' || *s > '~' || strchr("*?\\:\"<>|", *s))
@@ -121,8 +121,8 @@ static int read_run(void *arg, uint64_t at, size_t n, struct err *e)
 	return r < 0 ? r : x->take(x->arg, x->buf, n, e);
 }
 
-static int read_file(struct fat *f, const char *path, uint64_t limit,
-		     int (*take)(void *arg, const void *data, size_t n, struct err *e), void *arg, struct err *e)
+static int fat_read_file(struct fat *f, const char *path, uint64_t limit,
+			 int (*take)(void *arg, const void *data, size_t n, struct err *e), void *arg, struct err *e)
 {
 	char have[SIZE_TEXT_MAX], most[SIZE_TEXT_MAX];
 	_cleanup_free_ unsigned char *buf = xmalloc(MIB + f->cluster);
@@ -137,7 +137,7 @@ static int read_file(struct fat *f, const char *path, uint64_t limit,
 	return fat_chain_runs(f, x.first, x.size, read_run, &(struct reading){ f, buf, take, arg }, e);
 }
 
-static int take_text(void *arg, const void *data, size_t n, struct err *e)
+static int fat_take_text(void *arg, const void *data, size_t n, struct err *e)
 {
 	strbuf_add(arg, data, n);
 	return 0;
@@ -146,7 +146,7 @@ static int take_text(void *arg, const void *data, size_t n, struct err *e)
 int fat_read(struct fat *f, const char *path, uint64_t limit, struct strbuf *out, struct err *e)
 {
 	strbuf_add(out, "", 0);
-	return read_file(f, path, limit, take_text, out, e);
+	return fat_read_file(f, path, limit, fat_take_text, out, e);
 }
 
 static int take_digest(void *arg, const void *data, size_t n, struct err *e)
@@ -161,7 +161,7 @@ int fat_digest(struct fat *f, const char *path, char sha256[65], struct err *e)
 	int r;
 
 	sha256_init(&h);
-	r = read_file(f, path, UINT64_MAX, take_digest, &h, e);
+	r = fat_read_file(f, path, UINT64_MAX, take_digest, &h, e);
 	sha256_final(&h, sha256);
 	return r;
 }
@@ -178,7 +178,7 @@ int fat_extract(struct fat *f, const char *path, const char *to, struct err *e)
 	_cleanup_close_ int fd = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
 	return fd < 0 ? err_errno(e, -errno, "cannot create %s", to)
-		      : read_file(f, path, UINT64_MAX, take_copy, &fd, e);
+		      : fat_read_file(f, path, UINT64_MAX, take_copy, &fd, e);
 }
 
 struct fat_walk {
@@ -186,8 +186,8 @@ struct fat_walk {
 	unsigned char *seen; /* by cluster: a folder that is in two is not followed for ever */
 };
 
-static int walk(struct fat *f, const struct fat_dir *d, const char *path, unsigned depth, struct fat_walk *w,
-		struct err *e)
+static int fat_walk_dir(struct fat *f, const struct fat_dir *d, const char *path, unsigned depth, struct fat_walk *w,
+			struct err *e)
 {
 	struct fat_file x;
 	int r = 0;
@@ -206,13 +206,13 @@ static int walk(struct fat *f, const struct fat_dir *d, const char *path, unsign
 		r = fat_dir_read(f, x.first, &below, e);
 		if (r < 0)
 			return r;
-		r = walk(f, &below, w->v.v[w->v.n - 1].path, depth + 1, w, e);
+		r = fat_walk_dir(f, &below, w->v.v[w->v.n - 1].path, depth + 1, w, e);
 		fat_dir_done(&below);
 	}
 	return r;
 }
 
-static int by_path(const void *a, const void *b)
+static int fat_by_path(const void *a, const void *b)
 {
 	return strcmp(((const struct fat_entry *)a)->path, ((const struct fat_entry *)b)->path);
 }
@@ -226,12 +226,12 @@ int fat_list(struct fat *f, struct fat_entry **ret, size_t *ret_n, struct err *e
 
 	if (r < 0)
 		return r;
-	r = walk(f, &root, "", 0, &w, e);
+	r = fat_walk_dir(f, &root, "", 0, &w, e);
 	fat_dir_done(&root);
 	if (r < 0)
 		return r;
 	if (w.v.n)
-		qsort(w.v.v, w.v.n, sizeof(*w.v.v), by_path);
+		qsort(w.v.v, w.v.n, sizeof(*w.v.v), fat_by_path);
 	*ret = w.v.v;
 	*ret_n = w.v.n;
 	return 0;
@@ -264,8 +264,8 @@ static uint64_t whole_clusters(const struct fat *f, uint64_t n)
 	return (n + f->cluster - 1) / f->cluster * f->cluster;
 }
 
-static int write_content(struct fat *f, const char *path, const void *data, size_t n, uint32_t *ret_first,
-			 struct err *e)
+static int fat_write_content(struct fat *f, const char *path, const void *data, size_t n, uint32_t *ret_first,
+			     struct err *e)
 {
 	char want[SIZE_TEXT_MAX], have[SIZE_TEXT_MAX];
 	uint64_t size = whole_clusters(f, n);
@@ -285,7 +285,7 @@ int fat_write(struct fat *f, const char *path, const void *data, size_t n, struc
 	struct fat_dir dir;
 	uint32_t first = 0;
 	bool there;
-	int r = check_name(path, e);
+	int r = fat_check_name(path, e);
 
 	if (r == 0)
 		r = find_dir(f, path, true, &dir, e);
@@ -297,7 +297,7 @@ int fat_write(struct fat *f, const char *path, const void *data, size_t n, struc
 	if (r == 0 && there)
 		r = fat_chain_drop(f, x.first, e);
 	if (r == 0)
-		r = write_content(f, path, data, n, &first, e);
+		r = fat_write_content(f, path, data, n, &first, e);
 	if (r == 0)
 		r = there ? fat_dir_set(f, &dir, &x, first, (uint32_t)n, e)
 			  : fat_dir_add(f, &dir, name, false, first, (uint32_t)n, e);
@@ -330,7 +330,7 @@ int fat_remove(struct fat *f, const char *path, struct err *e)
 {
 	struct fat_file x;
 	struct fat_dir dir;
-	int r = check_name(path, e);
+	int r = fat_check_name(path, e);
 
 	if (r == 0)
 		r = find_dir(f, path, false, &dir, e);

@@ -274,7 +274,7 @@ static void set_new(const struct fat *f, unsigned char *slot, bool dir, uint32_t
 }
 
 /* One part of a name as a short one has it, blanks behind. False when that lost something. */
-static bool shorten(const char *from, size_t n, unsigned char *to, size_t room, bool *small)
+static bool fat_shorten(const char *from, size_t n, unsigned char *to, size_t room, bool *small)
 {
 	size_t have = 0, capitals = 0, smalls = 0;
 	bool exact = true;
@@ -303,7 +303,7 @@ static bool shorten(const char *from, size_t n, unsigned char *to, size_t room, 
 }
 
 /* Puts "~1" and up behind the base until nobody else in the folder is called so. */
-static int make_unique(const struct fat_dir *d, unsigned char *name, struct err *e)
+static int fat_make_unique(const struct fat_dir *d, unsigned char *name, struct err *e)
 {
 	size_t base = 0;
 
@@ -330,16 +330,16 @@ static int name_slot(const struct fat_dir *d, const char *name, unsigned char *s
 	bool small_base, small_ext, exact;
 	int r;
 
-	exact = shorten(name, base, slot, 8, &small_base);
-	exact &= shorten(name + base + (name[base] == '.'), strlen(name + base) - (name[base] == '.'), slot + 8, 3,
-			 &small_ext);
+	exact = fat_shorten(name, base, slot, 8, &small_base);
+	exact &= fat_shorten(name + base + (name[base] == '.'), strlen(name + base) - (name[base] == '.'), slot + 8, 3,
+			     &small_ext);
 	if (exact && slot[0] != ' ' && !has_short(d, slot)) {
 		slot[12] = (unsigned char)((small_base ? SMALL_BASE : 0) | (small_ext ? SMALL_EXT : 0));
 		return 0;
 	}
 	if (slot[0] == ' ')
 		slot[0] = '_';
-	r = make_unique(d, slot, e);
+	r = fat_make_unique(d, slot, e);
 	return r < 0 ? r : (int)((strlen(name) + LONG_LETTERS - 1) / LONG_LETTERS);
 }
 

@@ -76,7 +76,7 @@ static int unified(const char *path, const struct strbuf *a, const struct strbuf
 	return r;
 }
 
-static int add_text(struct side *a, struct side *b, struct change *c, struct err *e)
+static int diff_add_text(struct side *a, struct side *b, struct change *c, struct err *e)
 {
 	_cleanup_strbuf_ struct strbuf old = { 0 }, new = { 0 };
 	int r;
@@ -92,8 +92,8 @@ static int add_text(struct side *a, struct side *b, struct change *c, struct err
 	return unified(c->path, &old, &new, &c->text, e);
 }
 
-static int add_content(struct side *a, const struct listed *x, struct side *b, const struct listed *y, struct change *c,
-		       struct err *e)
+static int diff_add_content(struct side *a, const struct listed *x, struct side *b, const struct listed *y,
+			    struct change *c, struct err *e)
 {
 	int r = 0;
 
@@ -103,7 +103,7 @@ static int add_content(struct side *a, const struct listed *x, struct side *b, c
 		r = image_digest(&a->image, c->path, c->sha256_a, e);
 	if (r == 0 && !path_on_boot(c->path))
 		r = image_digest(&b->image, c->path, c->sha256_b, e);
-	return r < 0 ? r : add_text(a, b, c, e);
+	return r < 0 ? r : diff_add_text(a, b, c, e);
 }
 
 static int read_target(struct side *s, const char *path, const char **ret, struct err *e)
@@ -157,7 +157,7 @@ static int both_sided(struct image_diff *d, struct side *a, const struct listed 
 	if (r == 0 && S_ISLNK(y->st.mode))
 		r = read_target(b, y->path, &c->target_b, e);
 	if (r == 0 && differs & DIFFERS_CONTENT && !c->secret && !(flags & DIFF_BRIEF))
-		r = add_content(a, x, b, y, c, e);
+		r = diff_add_content(a, x, b, y, c, e);
 	return r;
 }
 
@@ -230,7 +230,7 @@ static const json_t *find_pin(const json_t *list, const char *name)
 	return NULL;
 }
 
-static void compare_pin(struct image_diff *d, const char *name, const char *key, const json_t *a, const json_t *b)
+static void diff_compare_pin(struct image_diff *d, const char *name, const char *key, const json_t *a, const json_t *b)
 {
 	const char *old = a ? diff_text(a, key) : NULL, *new = b ? diff_text(b, key) : NULL;
 
@@ -249,10 +249,10 @@ static void compare_pins(struct image_diff *d, const char *key, const json_t *a,
 	size_t i;
 
 	for (i = 0; (one = json_array_get(a, i)); i++)
-		compare_pin(d, diff_text(one, "name"), key, one, find_pin(b, diff_text(one, "name")));
+		diff_compare_pin(d, diff_text(one, "name"), key, one, find_pin(b, diff_text(one, "name")));
 	for (i = 0; (one = json_array_get(b, i)); i++)
 		if (!find_pin(a, diff_text(one, "name")))
-			compare_pin(d, diff_text(one, "name"), key, NULL, one);
+			diff_compare_pin(d, diff_text(one, "name"), key, NULL, one);
 }
 
 /* An image without a manifest says nothing of what is in it. */
@@ -260,7 +260,7 @@ static void compare_versions(struct image_diff *d, const json_t *a, const json_t
 {
 	if (!a || !b)
 		return;
-	compare_pin(d, "base", "version", json_object_get(a, "base"), json_object_get(b, "base"));
+	diff_compare_pin(d, "base", "version", json_object_get(a, "base"), json_object_get(b, "base"));
 	compare_pins(d, "version", json_object_get(a, "artifacts"), json_object_get(b, "artifacts"));
 	compare_pins(d, "tag", json_object_get(a, "images"), json_object_get(b, "images"));
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The faces of a comparison: every change for people, JSON for programs, one line for a comment. */
 #include <sys/stat.h>
-#include <time.h>
 
 #include "inspect/diff.h"
 
@@ -74,16 +73,6 @@ json_t *image_diff_json(const struct image_diff *d)
 
 /* ---- text ---- */
 
-static void print_time(int64_t seconds)
-{
-	time_t t = (time_t)seconds;
-	char text[32];
-	struct tm tm;
-
-	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&t, &tm));
-	printf("%s", text);
-}
-
 static void print_entry(const struct change *c, const struct fs_stat *st, const char *target)
 {
 	char size[SIZE_TEXT_MAX];
@@ -127,7 +116,7 @@ static void print_differences(const struct change *c)
 }
 
 /* From the images, which may be anybody's: nothing that commands a terminal. */
-static void print_text(const char *text)
+static void diff_print_text(const char *text)
 {
 	_cleanup_free_ char *copy = xstrdup(text);
 	char *save = NULL;
@@ -153,20 +142,17 @@ static void print_change(const struct change *c)
 		print_differences(c);
 		break;
 	case CHANGE_TIME:
-		printf("  ");
-		print_time(c->a.mtime);
-		printf(" -> ");
-		print_time(c->b.mtime);
+		printf("  %s -> %s", utc_text(c->a.mtime), utc_text(c->b.mtime));
 		break;
 	case CHANGE_KIND_COUNT:
 		break;
 	}
 	printf("\n");
 	if (c->text)
-		print_text(c->text);
+		diff_print_text(c->text);
 }
 
-static void print_version(const struct version_change *v, const char *before)
+static void diff_print_version(const struct version_change *v, const char *before)
 {
 	if (v->a && v->b)
 		printf("%s%s %s -> %s", before, v->name, v->a, v->b);
@@ -193,7 +179,7 @@ void image_diff_print_brief(const struct image_diff *d)
 	if (d->layout.n)
 		printf(", %zu in the layout", d->layout.n);
 	vec_foreach (v, &d->versions) {
-		print_version(v, before);
+		diff_print_version(v, before);
 		before = ", ";
 	}
 	printf("\n");
@@ -204,7 +190,7 @@ void image_diff_print(const struct image_diff *d)
 	if (d->a && d->b && !image_diff_same(d))
 		printf("a: %s\nb: %s\n\n", d->a, d->b);
 	vec_foreach (v, &d->versions) {
-		print_version(v, "version  ");
+		diff_print_version(v, "version  ");
 		printf("\n");
 	}
 	vec_foreach (l, &d->layout)

@@ -14,7 +14,7 @@ static int add_seen(void *arg, const char *path, const struct fs_stat *st, struc
 	return sig_check(e);
 }
 
-static int by_path(const void *a, const void *b)
+static int listed_by_path(const void *a, const void *b)
 {
 	return strcmp(((const struct listed *)a)->path, ((const struct listed *)b)->path);
 }
@@ -40,7 +40,7 @@ int files_list(struct disk_image *c, unsigned flags, struct listing *ret, struct
 			r = sig_check(e);
 	}
 	if (r == 0 && ret->v.n)
-		qsort(ret->v.v, ret->v.n, sizeof(*ret->v.v), by_path);
+		qsort(ret->v.v, ret->v.n, sizeof(*ret->v.v), listed_by_path);
 	return r;
 }
 
@@ -48,7 +48,7 @@ const struct listed *listing_find(const struct listing *l, const char *path)
 {
 	const struct listed key = { .path = path };
 
-	return l->v.n ? bsearch(&key, l->v.v, l->v.n, sizeof(*l->v.v), by_path) : NULL;
+	return l->v.n ? bsearch(&key, l->v.v, l->v.n, sizeof(*l->v.v), listed_by_path) : NULL;
 }
 
 bool listing_is_public(const struct listing *l, const struct listed *x)
@@ -80,8 +80,8 @@ static int compare_targets(struct disk_image *a, struct disk_image *b, const cha
 	return r;
 }
 
-static int compare_files(struct disk_image *a, const struct listed *x, struct disk_image *b, const struct listed *y,
-			 unsigned *ret, struct err *e)
+static int compare_contents(struct disk_image *a, const struct listed *x, struct disk_image *b, const struct listed *y,
+			    unsigned *ret, struct err *e)
 {
 	bool same = x->st.size == y->st.size;
 	int r = 0;
@@ -114,7 +114,7 @@ int files_compare(struct disk_image *a, const struct listed *x, struct disk_imag
 	if (!(d & DIFFERS_TYPE) && S_ISLNK(x->st.mode))
 		r = compare_targets(a, b, x->path, &d, e);
 	else if (!(d & DIFFERS_TYPE) && S_ISREG(x->st.mode))
-		r = compare_files(a, x, b, y, &d, e);
+		r = compare_contents(a, x, b, y, &d, e);
 	*ret = d;
 	return r;
 }

@@ -19,7 +19,7 @@ static int check_records(struct disk_image *c, struct image_report *ret, struct 
 	return r;
 }
 
-static int add_unit(void *arg, const char *path, const struct fs_stat *st, struct err *e)
+static int inspect_add_unit(void *arg, const char *path, const struct fs_stat *st, struct err *e)
 {
 	static const char dir[] = "/etc/systemd/system/";
 	struct image_report *r = arg;
@@ -54,7 +54,7 @@ int image_inspect(const char *path, const char *base, struct image_report *ret, 
 	ret->boot_free = fat_free_bytes(c.boot);
 	r = check_records(&c, ret, e);
 	if (r == 0 && ext4_exists(c.root, "/etc/systemd/system"))
-		r = ext4_walk(c.root, "/etc/systemd/system", add_unit, ret, e);
+		r = ext4_walk(c.root, "/etc/systemd/system", inspect_add_unit, ret, e);
 	if (r == 0 && base)
 		r = compare_base(&c, base, ret, e);
 	return r;

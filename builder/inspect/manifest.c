@@ -42,7 +42,8 @@ static enum record_state changed(const char **why, const char *what)
 	return STATE_CHANGED;
 }
 
-static enum record_state check_content(struct disk_image *c, const struct record *x, uint64_t size, const char **why)
+static enum record_state record_check_content(struct disk_image *c, const struct record *x, uint64_t size,
+					      const char **why)
 {
 	char sha256[SHA256_HEX];
 	struct err problem = { 0 };
@@ -60,7 +61,7 @@ static enum record_state check_content(struct disk_image *c, const struct record
 	return STATE_OK;
 }
 
-static enum record_state check_boot(struct disk_image *c, const struct record *x, const char **why)
+static enum record_state record_check_boot(struct disk_image *c, const struct record *x, const char **why)
 {
 	struct err problem = { 0 };
 	char sha256[SHA256_HEX];
@@ -78,7 +79,7 @@ static enum record_state check_boot(struct disk_image *c, const struct record *x
 						   x->sha256));
 }
 
-static enum record_state check_link(struct disk_image *c, const struct record *x, const char **why)
+static enum record_state record_check_link(struct disk_image *c, const struct record *x, const char **why)
 {
 	_cleanup_strbuf_ struct strbuf target = { 0 };
 	struct err problem = { 0 };
@@ -98,13 +99,13 @@ enum record_state record_check(struct disk_image *c, const struct record *x, con
 	bool dir = streq(x->kind, "dir");
 
 	if (path_on_boot(x->path))
-		return check_boot(c, x, why);
+		return record_check_boot(c, x, why);
 	if (ext4_stat(c->root, x->path, &st, &ignored) < 0)
 		return streq(x->kind, "remove") ? STATE_OK : (*why = "is not there", STATE_MISSING);
 	if (streq(x->kind, "remove"))
 		return changed(why, "is there again, the manifest says that it was removed");
 	if (streq(x->kind, "symlink"))
-		return check_link(c, x, why);
+		return record_check_link(c, x, why);
 	if (dir ? !S_ISDIR(st.mode) : !S_ISREG(st.mode))
 		return changed(why, arena_printf("is no %s", dir ? "folder" : "regular file"));
 	if ((st.mode & 07777) != x->mode)
@@ -112,7 +113,7 @@ enum record_state record_check(struct disk_image *c, const struct record *x, con
 	if (st.uid != x->uid || st.gid != x->gid)
 		return changed(
 			why, arena_printf("belongs to %u:%u, the manifest says %u:%u", st.uid, st.gid, x->uid, x->gid));
-	return dir ? STATE_OK : check_content(c, x, st.size, why);
+	return dir ? STATE_OK : record_check_content(c, x, st.size, why);
 }
 
 /* ---- against the base ---- */
@@ -136,8 +137,8 @@ static bool declared(const struct records *records, const char *path)
 }
 
 /* Folders differ by what is in them, which is looked at on its own. */
-static int same_entry(struct disk_image *a, const struct listed *x, struct disk_image *b, const struct listed *y,
-		      bool *ret, struct err *e)
+static int same_listed(struct disk_image *a, const struct listed *x, struct disk_image *b, const struct listed *y,
+		       bool *ret, struct err *e)
 {
 	unsigned differs = 0;
 	int r = files_compare(a, x, b, y, &differs, e);
@@ -163,7 +164,7 @@ int files_undeclared(struct disk_image *c, const struct listing *files, const st
 		bool same = false;
 
 		if (!declared(records, path)) {
-			r = order == 0 ? same_entry(c, &a->v.v[i], &base, &b.v.v[j], &same, e) : 0;
+			r = order == 0 ? same_listed(c, &a->v.v[i], &base, &b.v.v[j], &same, e) : 0;
 			if (!same)
 				*vec_push(&ret->v) = path;
 		}

@@ -65,7 +65,7 @@ static int check_root(struct verify_ctx *x, struct findings *f, struct err *e)
 	return 0;
 }
 
-static int check_boot(struct verify_ctx *x, struct findings *f, struct err *e)
+static int verify_boot(struct verify_ctx *x, struct findings *f, struct err *e)
 {
 	const struct fs_place at = image_place(&x->image, image_boot_part(&x->image), 1);
 	int r = 0;
@@ -214,7 +214,7 @@ static int check_symlinks(struct verify_ctx *x, struct findings *f, struct err *
 	return 0;
 }
 
-static int check_base(struct verify_ctx *x, struct findings *f, struct err *e)
+static int verify_base(struct verify_ctx *x, struct findings *f, struct err *e)
 {
 	struct paths paths = { 0 };
 	int r;
@@ -234,7 +234,7 @@ static int check_base(struct verify_ctx *x, struct findings *f, struct err *e)
 
 /* ---- pins ---- */
 
-static void check_pin(struct verify_ctx *x, struct findings *f, const json_t *pin)
+static void verify_pin(struct verify_ctx *x, struct findings *f, const json_t *pin)
 {
 	const char *name = value(pin, "name"), *version = value(pin, "version"), *sha256 = value(pin, "sha256");
 	const struct lock_entry *entry = lock_find(x->options->lock, name, version);
@@ -260,7 +260,7 @@ static void check_image_pin(struct verify_ctx *x, struct findings *f, const json
 		      x->options->lock->path);
 }
 
-static int check_lock(struct verify_ctx *x, struct findings *f, struct err *e)
+static int verify_lock(struct verify_ctx *x, struct findings *f, struct err *e)
 {
 	const json_t *base = json_object_get(x->manifest, "base"), *one;
 	const json_t *artifacts = json_object_get(x->manifest, "artifacts");
@@ -274,9 +274,9 @@ static int check_lock(struct verify_ctx *x, struct findings *f, struct err *e)
 	looked(x, 0, "pins");
 	/* A base by path or URL is pinned by cluster.yaml itself. */
 	if (!streq(value(base, "name"), "base"))
-		check_pin(x, f, base);
+		verify_pin(x, f, base);
 	for (i = 0; (one = json_array_get(artifacts, i)); i++)
-		check_pin(x, f, one);
+		verify_pin(x, f, one);
 	for (i = 0; (one = json_array_get(images, i)); i++)
 		check_image_pin(x, f, one);
 	return 0;
@@ -327,15 +327,15 @@ static const struct verify_check checks[] = {
 	{ "companions", "what lies beside it speaks of every byte of it; with --key, signed", 0, check_companions },
 	{ "partitions", "a FAT and a Linux partition, whole, apart, with a disk id", 0, check_partitions },
 	{ "root-fs", "e2fsck finds no fault in the root file system", HAS_TABLE, check_root },
-	{ "boot-fs", "fsck.fat finds no fault in the boot partition", HAS_TABLE, check_boot },
+	{ "boot-fs", "fsck.fat finds no fault in the boot partition", HAS_TABLE, verify_boot },
 	{ "listing", "every folder of both partitions can be read", HAS_ROOT | HAS_BOOT, check_listing },
 	{ "references", "cmdline.txt and fstab name partitions of this image", HAS_BOOT | HAS_ROOT, check_references },
 	{ "manifest", "there is one on the card, and release.json agrees", HAS_ROOT, check_manifest },
 	{ "files", "what pibuild put there is so still: kind, mode, owner, size, digest", HAS_BOOT | HAS_MANIFEST,
 	  check_files },
 	{ "links", "what pibuild's links lead to is there", HAS_MANIFEST, check_symlinks },
-	{ "base", "nothing else differs from the base", HAS_FILES | HAS_MANIFEST, check_base },
-	{ "lock", "every pin is the lock's", HAS_MANIFEST, check_lock },
+	{ "base", "nothing else differs from the base", HAS_FILES | HAS_MANIFEST, verify_base },
+	{ "lock", "every pin is the lock's", HAS_MANIFEST, verify_lock },
 	{ "units", "every unit of first boot is there and starts; K3s in one role", HAS_FILES | HAS_NODE, check_units },
 	{ "modes", "no file of pibuild's is setuid or writable for all", HAS_FILES | HAS_MANIFEST, check_modes },
 	{ "secret-files", "secrets are root's, 0600, in private folders", HAS_FILES | HAS_MANIFEST,
@@ -345,7 +345,7 @@ static const struct verify_check checks[] = {
 	{ "fresh", "no host keys, machine id or random seed; it has never run", HAS_FILES, check_fresh },
 };
 
-static const char *missing(unsigned needs, unsigned has)
+static const char *lacking_for(unsigned needs, unsigned has)
 {
 	unsigned lacks = needs & ~has;
 
@@ -371,7 +371,7 @@ static int run_check(struct verify_ctx *x, const struct verify_check *c, struct 
 	if ((c->needs & x->has) == c->needs)
 		r = c->run(x, &ret->findings, e);
 	else
-		line->skipped = missing(c->needs, x->has);
+		line->skipped = lacking_for(c->needs, x->has);
 	line->findings = ret->findings.v.n - before;
 	return r < 0 ? r : sig_check(e);
 }

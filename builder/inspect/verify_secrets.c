@@ -17,7 +17,7 @@ enum { SECRET_LIMIT = 1024 * 1024 };
 static const char *const own_dirs[] = { "/etc/pibuild/",       "/etc/rancher/",	    "/usr/lib/pibuild/",
 					"/usr/share/pibuild/", "/var/lib/rancher/", "/usr/local/bin/" };
 
-static bool is_ours(struct verify_ctx *x, const struct listed *file)
+static bool verify_is_ours(struct verify_ctx *x, const struct listed *file)
 {
 	const struct record *rec;
 
@@ -35,7 +35,7 @@ int check_modes(struct verify_ctx *x, struct findings *f, struct err *e)
 		unsigned mode = file->st.mode & 07777;
 		bool loose = mode & (S_ISDIR(file->st.mode) ? S_IWOTH : S_ISUID | S_ISGID | S_IWOTH);
 
-		if (path_on_boot(file->path) || S_ISLNK(file->st.mode) || !is_ours(x, file))
+		if (path_on_boot(file->path) || S_ISLNK(file->st.mode) || !verify_is_ours(x, file))
 			continue;
 		x->line->looked++;
 		if (loose)
@@ -74,7 +74,7 @@ static bool in_private_folder(struct verify_ctx *x, const char *path)
 }
 
 /* An edited file keeps what the base gave it: shadow is 0640 and its group's. */
-static void check_secret(struct verify_ctx *x, struct findings *f, const struct record *rec)
+static void verify_secret(struct verify_ctx *x, struct findings *f, const struct record *rec)
 {
 	const struct listed *file = listing_find(&x->files, rec->path);
 	bool edited = streq(rec->kind, "edit"), users = !edited && !starts_with(rec->origin, "generated");
@@ -108,7 +108,7 @@ int check_secret_files(struct verify_ctx *x, struct findings *f, struct err *e)
 	check_private_dirs(x, f);
 	vec_foreach (rec, &x->records.v)
 		if (record_is_secret(rec))
-			check_secret(x, f, rec);
+			verify_secret(x, f, rec);
 	vec_foreach (file, &x->files.v) {
 		if (ends_with(file->path, "/.ssh/authorized_keys"))
 			check_ssh_keys(x, f, file);

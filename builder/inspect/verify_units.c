@@ -31,7 +31,7 @@ static bool resolves(struct verify_ctx *x, const char *path)
 }
 
 /* Where systemd would load NAME from, an instance from its template; NULL = nowhere, or masked. */
-static const char *unit_file(struct verify_ctx *x, const char *name)
+static const char *verify_unit_file(struct verify_ctx *x, const char *name)
 {
 	const char *at = strchr(name, '@'), *dot = strrchr(name, '.');
 	const char *template = at && dot > at + 1 ? arena_printf("%.*s@%s", (int)(at - name), name, dot) : name;
@@ -48,7 +48,7 @@ static const char *unit_file(struct verify_ctx *x, const char *name)
 }
 
 /* "/etc/systemd/system/multi-user.target.wants/k3s.service" is a link by which a target wants or requires a unit. */
-static const char *dependency(const char *path, const char *kind)
+static const char *wanted_unit(const char *path, const char *kind)
 {
 	const char *s = starts_with(path, UNIT_DIR) ? strstr(path, kind) : NULL;
 
@@ -57,16 +57,16 @@ static const char *dependency(const char *path, const char *kind)
 
 /* Packages that were taken away leave links behind, which systemd passes over where they only want: those of the base
  * are none of ours to judge. */
-static void check_links(struct verify_ctx *x, struct findings *f)
+static void verify_unit_links(struct verify_ctx *x, struct findings *f)
 {
 	vec_foreach (file, &x->files.v) {
-		const char *wanted = dependency(file->path, ".wants/");
-		const char *unit = wanted ? wanted : dependency(file->path, ".requires/");
+		const char *wanted = wanted_unit(file->path, ".wants/");
+		const char *unit = wanted ? wanted : wanted_unit(file->path, ".requires/");
 
 		if (!unit)
 			continue;
 		x->line->looked++;
-		if ((resolves(x, file->path) && unit_file(x, unit)) ||
+		if ((resolves(x, file->path) && verify_unit_file(x, unit)) ||
 		    (wanted && !records_find(&x->records, file->path)))
 			continue;
 		found(x, f, file->path, "leads to no unit: %s is not in the image, or masked", unit);
@@ -139,7 +139,7 @@ static const char *setting(const char *line, const char *key)
 /* A oneshot that systemd starts again when it fails. */
 static bool retries(struct verify_ctx *x, const char *unit)
 {
-	const char *path = unit_file(x, unit), *v;
+	const char *path = verify_unit_file(x, unit), *v;
 	_cleanup_strbuf_ struct strbuf b = { 0 };
 	struct err ignored = { 0 };
 	bool oneshot = false, again = false;
@@ -184,7 +184,7 @@ static int check_requirements(struct verify_ctx *x, struct findings *f, struct e
 {
 	vec_foreach (rec, &x->records.v) {
 		_cleanup_strbuf_ struct strbuf b = { 0 };
-		const char *unit = dependency(rec->path, ".requires/");
+		const char *unit = wanted_unit(rec->path, ".requires/");
 		struct err ignored = { 0 }; /* what is missing, `files` has told */
 
 		if (unit && retries(x, unit))
@@ -203,7 +203,7 @@ int check_units(struct verify_ctx *x, struct findings *f, struct err *e)
 	int r;
 
 	x->line->things = "units and links";
-	check_links(x, f);
+	verify_unit_links(x, f);
 	check_role(x, f);
 	r = check_steps(x, f, e);
 	return r < 0 ? r : check_requirements(x, f, e);

@@ -65,7 +65,7 @@ static const char *report_words(const char *line)
 	return s;
 }
 
-static void decide(struct console *c, enum verdict v, const char *words)
+static void console_decide(struct console *c, enum verdict v, const char *words)
 {
 	if (c->verdict != VERDICT_NONE)
 		return;
@@ -88,10 +88,10 @@ static void judge_report(struct console *c, const char *line)
 		return;
 	if (starts_with(words, ready)) {
 		if (c->until_ready)
-			decide(c, VERDICT_HOLDS, words + strlen(ready));
+			console_decide(c, VERDICT_HOLDS, words + strlen(ready));
 	} else if (starts_with(words, failed)) {
 		if (c->until_ready)
-			decide(c, VERDICT_FAILED, words + strlen(failed));
+			console_decide(c, VERDICT_FAILED, words + strlen(failed));
 	} else {
 		free(c->last_step);
 		c->last_step = xstrdup(words);
@@ -106,10 +106,10 @@ static void judge_text(struct console *c, const char *line)
 	if (is_echo(line))
 		return;
 	if (c->until && regexec(c->until, line, 0, NULL, 0) == 0)
-		decide(c, VERDICT_HOLDS, line);
+		console_decide(c, VERDICT_HOLDS, line);
 	for (size_t i = 0; i < ARRAY_SIZE(broken); i++)
 		if (strstr(line, broken[i]))
-			decide(c, VERDICT_BROKEN, line);
+			console_decide(c, VERDICT_BROKEN, line);
 }
 
 static void show_rest(struct console *c)

@@ -40,7 +40,7 @@ static int add_index(void *arg, const char *path, const struct fs_stat *st, stru
 }
 
 /* Lines "kernel/drivers/block/virtio_blk.ko" or "kernel/drivers/block/virtio_blk.ko.xz: ...". */
-static int read_index(struct search *s, struct ext4 *root, const char *path, struct err *e)
+static int kernel_read_index(struct search *s, struct ext4 *root, const char *path, struct err *e)
 {
 	_cleanup_strbuf_ struct strbuf text = { 0 };
 	bool builtin = ends_with(path, ".builtin");
@@ -107,7 +107,7 @@ int kernel_check(struct ext4 *root, const struct boot_files *boot, const char *b
 
 	memcpy(s.drivers, needed, sizeof(needed));
 	for (size_t i = 0; r == 0 && i < s.indexes.n; i++)
-		r = read_index(&s, root, s.indexes.v[i], e);
+		r = kernel_read_index(&s, root, s.indexes.v[i], e);
 	if (r < 0 || s.indexes.n == 0)
 		return r;
 	if (boot->initramfs)

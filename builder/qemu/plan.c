@@ -134,7 +134,7 @@ static int read_kept_boot(const struct machine *m, const struct partition *p, st
 }
 
 /* An image that pibuild did not make has none. */
-static const char *read_board(struct ext4 *root)
+static const char *read_image_board(struct ext4 *root)
 {
 	static const char path[] = "/etc/pibuild/release.json";
 	_cleanup_strbuf_ struct strbuf text = { 0 };
@@ -147,7 +147,7 @@ static const char *read_board(struct ext4 *root)
 	return clean_text(arena_strdup(json_get_text(release, "board")));
 }
 
-static int read_image(struct machine *m, struct boot_files *boot, struct err *e)
+static int read_machine_image(struct machine *m, struct boot_files *boot, struct err *e)
 {
 	_cleanup_(image_close) struct disk_image image = { 0 };
 	struct cow *file;
@@ -163,7 +163,7 @@ static int read_image(struct machine *m, struct boot_files *boot, struct err *e)
 		r = image_open_fs(&image, IMAGE_ROOT, 1, e);
 	if (r < 0)
 		return r;
-	m->board = read_board(image.root);
+	m->board = read_image_board(image.root);
 	r = kernel_check(image.root, boot, m->board, e);
 	if (r == 0)
 		r = network_read(image.root, &m->network, e);
@@ -238,7 +238,7 @@ int machine_prepare(const struct machine_want *want, struct machine *m, struct e
 	if (r == 0)
 		r = choose_ports(want, m, e);
 	if (r == 0)
-		r = read_image(m, &boot, e);
+		r = read_machine_image(m, &boot, e);
 	if (r < 0)
 		return r;
 	make_argv(want, m, &boot);
