@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The text form of the secrets. Two tables (values here, certificates in secret_certs) say which keys there are; both
- * directions and the refusal of unknown keys come from them.
+ * The text form of the secrets: read by rows, written by the tables of values and certificates.
  */
 #include <ctype.h>
 #include <errno.h>
 #include <time.h>
 
 #include "secrets/internal.h"
-#include "yaml/yaml.h"
+#include "schema/schema.h"
 
 #define API_VERSION "pibuild/v1"
 #define KIND	    "Secrets"
@@ -37,14 +36,11 @@ const struct secret_cert secret_certs[SECRET_CERT_COUNT] = {
 static const struct value {
 	const char *key;
 	size_t offset; /* of the const char * */
-	bool password;
 } values[] = {
-	{ "tokens.server", offsetof(struct secrets, server_password), true },
-	{ "tokens.agent", offsetof(struct secrets, agent_password), true },
-	{ "serviceAccountKey", offsetof(struct secrets, service_key), false },
+	{ "tokens.server", offsetof(struct secrets, server_password) },
+	{ "tokens.agent", offsetof(struct secrets, agent_password) },
+	{ "serviceAccountKey", offsetof(struct secrets, service_key) },
 };
-
-static const char *const plain_keys[] = { "apiVersion", "kind", "created", "nodes" };
 
 static const char **value_at(const struct secrets *s, const struct value *v)
 {
@@ -52,32 +48,6 @@ static const char **value_at(const struct secrets *s, const struct value *v)
 }
 
 /* ---- reading ---- */
-
-struct reader {
-	const char *path;
-	const struct yaml_node *doc;
-	struct secrets *s;
-	struct err *e;
-};
-
-static int fault(const struct reader *r, const struct yaml_node *at, const char *key, const char *why)
-{
-	at = at ? at : r->doc;
-	return err_at(r->e, CLASS_CONFIG, at->file, at->line, at->col, "%s: %s; put the file back from a backup", key,
-		      why);
-}
-
-static int take_text(const struct reader *r, const char *key, const char **ret)
-{
-	const struct yaml_node *n = yaml_find(r->doc, key);
-
-	if (!n)
-		return fault(r, NULL, key, "is missing");
-	if (n->type != YAML_SCALAR || !n->n)
-		return fault(r, n, key, "must be text");
-	*ret = n->text;
-	return 0;
-}
 
 /* Rules of k3s's token parser: the password must be nothing else to it than a password. */
 static const char *password_fault(const char *p)
@@ -99,147 +69,72 @@ static const char *password_fault(const char *p)
 	return NULL;
 }
 
-static int take_values(const struct reader *r)
+static const struct kind kind_password = { .name = "password", .check = password_fault, .secret = true };
+static const struct kind kind_secret_text = { .name = "text", .secret = true };
+
+#define AT(member) offsetof(struct secrets, member)
+static const struct field token_fields[] = {
+	FIELD("server", password, AT(server_password), .flags = REQUIRED),
+	FIELD("agent", password, AT(agent_password), .flags = REQUIRED),
+	{ 0 },
+};
+static const struct field pair_fields[] = {
+	FIELD("cert", secret_text, offsetof(struct key_pair, cert), .flags = REQUIRED),
+	FIELD("key", secret_text, offsetof(struct key_pair, key), .flags = REQUIRED),
+	{ 0 },
+};
+
+/* A map of the pair alone, which lies anywhere. */
+static void pair_node(struct reading *l, const struct field *f, const struct yaml_node *n, const char *path, void *dst)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(values); i++) {
-		const char **at = value_at(r->s, &values[i]), *why;
-		int k = take_text(r, values[i].key, at);
-
-		if (k < 0)
-			return k;
-		why = values[i].password ? password_fault(*at) : NULL;
-		if (why)
-			return fault(r, yaml_find(r->doc, values[i].key), values[i].key, why);
-	}
-	if (streq(r->s->server_password, r->s->agent_password))
-		return fault(r, yaml_find(r->doc, "tokens.agent"), "tokens.agent",
-			     "equals the server token, so that every worker could act as a server");
-	return 0;
+	schema_read(l, f->sub, n, path, dst);
 }
+static const struct kind kind_pair = { .name = "certificate and key", .node = pair_node };
 
-static int take_certs(const struct reader *r)
-{
-	for (size_t i = 0; i < SECRET_CERT_COUNT; i++) {
-		const struct secret_cert *c = &secret_certs[i];
-		struct key_pair *pair = secrets_pair(r->s, c);
-		int k = take_text(r, arena_printf("%s.cert", c->key), &pair->cert);
-
-		if (k == 0)
-			k = take_text(r, arena_printf("%s.key", c->key), &pair->key);
-		if (k < 0)
-			return k;
-	}
-	return 0;
-}
-
-static int take_nodes(const struct reader *r)
-{
-	const struct yaml_node *nodes = yaml_get(r->doc, "nodes");
-
-	if (!nodes || nodes->type != YAML_MAP)
-		return fault(r, nodes, "nodes", "must be a map of node names to passwords");
-	for (size_t i = 0; i < nodes->count; i++) {
-		const struct yaml_node *n = nodes->items[i];
-		const char *key = arena_printf("nodes.%s", nodes->keys[i]->text);
-		const char *why = n->type == YAML_SCALAR ? password_fault(n->text) : "must be text";
-
-		if (why)
-			return fault(r, n, key, why);
-		*vec_push(&r->s->nodes) = (struct node_password){ nodes->keys[i]->text, n->text };
-	}
-	return 0;
-}
-
-static int take_created(const struct reader *r)
-{
-	struct tm tm = { 0 };
-	const char *text, *end;
-	int k = take_text(r, "created", &text);
-
-	if (k < 0)
-		return k;
-	end = strptime(text, TIME_FORM, &tm);
-	if (!end || *end || timegm(&tm) <= 0)
-		return fault(r, yaml_get(r->doc, "created"), "created", "must be a time such as 2026-10-01T12:00:00Z");
-	r->s->created = (int64_t)timegm(&tm);
-	return 0;
-}
-
-static int take_head(const struct reader *r)
-{
-	const char *version, *kind;
-	int k = take_text(r, "apiVersion", &version);
-
-	if (k == 0)
-		k = take_text(r, "kind", &kind);
-	if (k < 0)
-		return k;
-	if (!streq(version, API_VERSION) || !streq(kind, KIND))
-		return err_class(r->e, CLASS_CONFIG,
-				 "%s: this is no secrets file of this pibuild (apiVersion %s, kind %s)", r->path,
-				 API_VERSION, KIND);
-	return take_created(r);
-}
-
-/* True when KEY is a key of the file (LEAF) or the map above one. */
-static bool is_known(const char *key, bool *leaf)
-{
-	const char *known[ARRAY_SIZE(values) + ARRAY_SIZE(plain_keys) + 2 * SECRET_CERT_COUNT];
-	size_t n = 0;
-
-	for (size_t i = 0; i < ARRAY_SIZE(values); i++)
-		known[n++] = values[i].key;
-	for (size_t i = 0; i < ARRAY_SIZE(plain_keys); i++)
-		known[n++] = plain_keys[i];
-	for (size_t i = 0; i < SECRET_CERT_COUNT; i++) {
-		known[n++] = arena_printf("%s.cert", secret_certs[i].key);
-		known[n++] = arena_printf("%s.key", secret_certs[i].key);
-	}
-	for (size_t i = 0; i < n; i++) {
-		*leaf = streq(known[i], key);
-		if (*leaf || (starts_with(known[i], key) && known[i][strlen(key)] == '.'))
-			return true;
-	}
-	return false;
-}
-
-static int check_known(const struct reader *r, const struct yaml_node *map, const char *prefix)
-{
-	for (size_t i = 0; i < map->count; i++) {
-		const char *key = arena_printf("%s%s", prefix, map->keys[i]->text);
-		bool leaf;
-		int k = 0;
-
-		if (!is_known(key, &leaf))
-			return fault(r, map->keys[i], key, "there is no such key");
-		if (!leaf && map->items[i]->type == YAML_MAP)
-			k = check_known(r, map->items[i], arena_printf("%s.", key));
-		if (k < 0)
-			return k;
-	}
-	return 0;
-}
+static const struct field ca_fields[] = {
+	FIELD("server", pair, AT(server_ca), .flags = REQUIRED, .sub = pair_fields),
+	FIELD("client", pair, AT(client_ca), .flags = REQUIRED, .sub = pair_fields),
+	FIELD("requestHeader", pair, AT(request_header_ca), .flags = REQUIRED, .sub = pair_fields),
+	FIELD("etcdServer", pair, AT(etcd_server_ca), .flags = REQUIRED, .sub = pair_fields),
+	FIELD("etcdPeer", pair, AT(etcd_peer_ca), .flags = REQUIRED, .sub = pair_fields),
+	{ 0 },
+};
+static const char *const api_versions[] = { API_VERSION }, *const secrets_kinds[] = { KIND };
+static const struct field node_password = FIELD(NULL, password, offsetof(struct node_password, password));
+static const struct field secrets_fields[] = {
+	FIELD("apiVersion", constant, 0, .flags = REQUIRED, NAMES(api_versions)),
+	FIELD("kind", constant, 0, .flags = REQUIRED, NAMES(secrets_kinds)),
+	FIELD("created", time, AT(created), .flags = REQUIRED),
+	FIELD("tokens", map, 0, .flags = REQUIRED, .sub = token_fields),
+	FIELD("serviceAccountKey", secret_text, AT(service_key), .flags = REQUIRED),
+	FIELD("ca", map, 0, .flags = REQUIRED, .sub = ca_fields),
+	FIELD("admin", pair, AT(admin), .flags = REQUIRED, .sub = pair_fields),
+	FIELD("nodes", keyed, AT(nodes), .flags = REQUIRED, .item = &node_password,
+	      .size = sizeof(struct node_password), .name_at = offsetof(struct node_password, node)),
+	{ 0 },
+};
+#undef AT
 
 /* ---- what the keys are worth ---- */
 
-static int check_pki(const struct reader *r)
+static void check_worth(const struct secrets *s, const struct yaml_node *doc, struct faults *f)
 {
-	const struct yaml_node *at;
+	struct err e = { 0 };
 
+	if (streq(s->server_password, s->agent_password))
+		fault_at(f, yaml_find(doc, "tokens.agent"),
+			 "tokens.agent: equals the server token, so that every worker could act as a server");
 	for (size_t i = 0; i < SECRET_CERT_COUNT; i++) {
-		const struct key_pair *pair = secrets_pair(r->s, &secret_certs[i]);
-		int k = secret_certs[i].common_name
-				? pki_check_ca(pair, r->e)
-				: pki_check_client(pair, &r->s->client_ca, ADMIN_COMMON_NAME, ADMIN_ORGANIZATION, r->e);
+		const struct key_pair *pair = secrets_pair(s, &secret_certs[i]);
+		int r = secret_certs[i].common_name
+				? pki_check_ca(pair, &e)
+				: pki_check_client(pair, &s->client_ca, ADMIN_COMMON_NAME, ADMIN_ORGANIZATION, &e);
 
-		at = yaml_find(r->doc, secret_certs[i].key);
-		if (k < 0)
-			return fault(r, at, secret_certs[i].key, arena_strdup(r->e->msg));
+		if (r < 0)
+			fault_at(f, yaml_find(doc, secret_certs[i].key), "%s: %s", secret_certs[i].key, e.msg);
 	}
-	at = yaml_find(r->doc, "serviceAccountKey");
-	if (pki_check_rsa_key(r->s->service_key, r->e) < 0)
-		return fault(r, at, "serviceAccountKey", arena_strdup(r->e->msg));
-	return 0;
+	if (pki_check_rsa_key(s->service_key, &e) < 0)
+		fault_at(f, yaml_find(doc, "serviceAccountKey"), "serviceAccountKey: %s", e.msg);
 }
 
 void secrets_derive(struct secrets *s)
@@ -249,29 +144,26 @@ void secrets_derive(struct secrets *s)
 	s->agent_token = arena_printf("K10%s::node:%s", s->ca_hash, s->agent_password);
 }
 
+/* Its lines are not kept for messages: see schema/source.h. */
 int secrets_parse(const char *path, const char *text, size_t n, struct secrets **ret, struct err *e)
 {
-	static int (*const steps[])(const struct reader *) = { take_head, take_values, take_certs, take_nodes };
-	struct reader r = { .path = path, .s = arena_new(struct secrets), .e = e };
+	struct secrets *s = arena_new(struct secrets);
+	struct faults f = { 0 };
+	struct reading l = { .faults = &f };
 	struct yaml_node *doc;
-	int k = yaml_parse(path, text, n, &doc, e);
+	int r = yaml_parse(path, text, n, &doc, e);
 
-	if (k < 0)
-		return k;
-	r.doc = doc;
-	if (doc->type != YAML_MAP)
-		return err_class(e, CLASS_CONFIG, "%s: this is no secrets file", path);
-	for (size_t i = 0; i < ARRAY_SIZE(steps) && k == 0; i++)
-		k = steps[i](&r);
-	if (k == 0)
-		k = check_known(&r, doc, "");
-	if (k == 0)
-		k = check_pki(&r);
-	if (k < 0)
-		return k;
-	r.s->path = arena_strdup(path);
-	secrets_derive(r.s);
-	*ret = r.s;
+	if (r < 0)
+		return r;
+	schema_read(&l, secrets_fields, doc, "", s);
+	if (!f.errors)
+		check_worth(s, doc, &f);
+	if (faults_failure(&f, e) < 0)
+		return err_at(e, CLASS_CONFIG, e->at.file, e->at.line, e->at.col, "%s; put the file back from a backup",
+			      arena_strdup(e->msg + e->at.end));
+	s->path = arena_strdup(path);
+	secrets_derive(s);
+	*ret = s;
 	return 0;
 }
 
