@@ -350,6 +350,8 @@ kubectl_apply() {
 # `missing` to the errors for names that are not there
 find_objects() {
 	paths='' missing='' listed=''
+	several=''
+	[ $# -le 2 ] || several=yes # they make a list, whatever is found of them (kubectl pkg/cmd/get)
 	case ${1:-} in
 	*/*)
 		for word in "$@"; do
@@ -465,7 +467,7 @@ answer() {
 	! fault conditions || told=$(cat "$state/faults/conditions")
 	# shellcheck disable=SC2086 # paths have no blanks
 	TABLE=$conditions TOLD=$told SETTLED=$settled COUNTS=$counts ALIVE=${alive:-} OUTPUT=$flag_output SELECTOR=$flag_selector FIELDS=$flag_field_selector \
-		LISTED=$listed KIND=$stored GROUP=${plural#"${plural%%.*}"} CRASH=$crash HOOK=$text PATHS=$paths \
+		LISTED=$listed$several KIND=$stored GROUP=${plural#"${plural%%.*}"} CRASH=$crash HOOK=$text PATHS=$paths \
 		awk "$yaml_awk"'
 		function set(where, text,    keys, n, i, prefix) {
 			n = split(where, keys, S)
@@ -667,6 +669,27 @@ answer() {
 		}'
 }
 
+# get_listed: the objects that the files of -f list, by name
+get_listed() {
+	[ "$flag_output" = name ] || die "kubectl stand-in: get -f is supported with -o name"
+	paths='' missing='' several=yes asked=$flag_namespace
+	work=$(mktemp -d)
+	trap 'rm -rf "$work"' EXIT
+	for origin in $flag_filename; do
+		[ -r "$origin" ] || die "error: the path \"$origin\" does not exist"
+		documents "$origin" "$work"
+		while IFS='|' read -r _ kind api name space _ _; do
+			serves "$kind" "$api" || die "error: resource mapping not found for name: \"$name\" namespace: \"$space\" from \"$origin\": no matches for kind \"$kind\" in version \"$api\"${newline}ensure CRDs are installed first"
+			[ -z "$asked" ] || [ "${space:-$asked}" = "$asked" ] || die "error: the namespace from the provided object \"$space\" does not match the namespace \"$asked\". You must pass '--namespace=$space' to perform this operation."
+			flag_namespace=${space:-$asked} before=$paths
+			find_named "$kind" "$name"
+			[ "$paths" = "$before" ] || echo "$stored${group:+.$group}/$name"
+		done <"$work/index"
+	done
+	rm -rf "$work"
+	tell_missing
+}
+
 kubectl_get() {
 	if [ -n "$flag_raw" ]; then
 		get_raw "$flag_raw"
@@ -677,6 +700,10 @@ kubectl_get() {
 	json | jsonpath-as-json=* | custom-columns=* | go-template=*) die "kubectl stand-in: -o $flag_output is not supported" ;;
 	*) die "error: unable to match a printer suitable for the output format \"$flag_output\", allowed formats are: custom-columns,custom-columns-file,go-template,go-template-file,json,jsonpath,jsonpath-as-json,jsonpath-file,kyaml,name,template,templatefile,wide,yaml" ;;
 	esac
+	if [ -n "$flag_filename" ]; then
+		get_listed
+		return
+	fi
 	find_objects "$@"
 	if [ -z "$paths" ]; then
 		[ -n "$missing$flag_output$flag_ignore_not_found" ] || echo "No resources found in ${flag_namespace:-default} namespace." >&2
@@ -724,7 +751,7 @@ kubectl_wait() {
 		met=yes
 		all=$paths
 		for path in $all; do
-			paths=$path listed=''
+			paths=$path listed='' several=''
 			[ "$wanted" = create ] || [ "$(answer)" = "$expected" ] || met=''
 		done
 		[ -n "$all" ] || met=''
@@ -892,7 +919,7 @@ verb_flags() {
 check_words() {
 	case $verb:$# in
 	get:1)
-		[ -n "$flag_raw" ] || die 'You must specify the type of resource to get. Use "kubectl api-resources" for a complete list of supported resources.
+		[ -n "$flag_raw$flag_filename" ] || die 'You must specify the type of resource to get. Use "kubectl api-resources" for a complete list of supported resources.
 
 error: Required resource not specified.
 Use "kubectl explain <resource>" for a detailed description of that resource (e.g. kubectl explain pods).

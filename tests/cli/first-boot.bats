@@ -137,7 +137,8 @@ all_steps() {
 		customresourcedefinition/_/gateways.gateway.networking.k8s.io gateway-crds
 		ciliumloadbalancerippool loadbalancer
 		ciliuml2announcementpolicy/_/lan loadbalancer
-		deployment/cert-manager cert-manager
+		deployment/cert-manager/cert-manager-webhook cert-manager
+		deployment/kube-system/cilium-operator cni
 		customresourcedefinition/_/clusterissuers.cert-manager.io cert-manager issuers
 		clusterissuer issuers
 		secret/kube-system cni
@@ -150,11 +151,63 @@ all_steps() {
 	done
 }
 
+@test "of a release everything that helm's record lists is asked for, each in its namespace, but Jobs; what is gone is named" {
+	card
+	mkdir -p card/run/pibuild
+	program helm 'cat "${PIBUILD_ROOT%/*}/manifest"'
+	cat >manifest <<-'EOT'
+		---
+		# Source: x/templates/a.yaml
+		apiVersion: v1
+		kind: ServiceAccount
+		metadata:
+		  # of the agent
+		  labels:
+		    name: not-this
+		  name: "a"
+		  namespace: kube-system
+		---
+		apiVersion: apps/v1
+		kind: Deployment
+		metadata:
+		  name: b
+		spec:
+		  template:
+		    metadata:
+		      name: nor-this
+		---
+		apiVersion: batch/v1
+		kind: Job
+		metadata:
+		  name: c
+		---
+		# nothing
+	EOT
+	in_lib 'PATH=$PIBUILD_ROOT/usr/local/bin:$PATH' 'ask() { cp "$5" asked; echo "Error from server (NotFound): deployments.apps \"b\" not found"; return 1; }' \
+		'whole_release its-own x; echo "$? $cause" >told' 'attempts=1 cause=' 'whole_release its-own x; echo "$? $cause" >after'
+	diff asked - <<-'EOT'
+		---
+		apiVersion: v1
+		kind: ServiceAccount
+		metadata:
+		  name: "a"
+		  namespace: kube-system
+		---
+		apiVersion: apps/v1
+		kind: Deployment
+		metadata:
+		  name: b
+		  namespace: its-own
+	EOT
+	[ "$(cat told)" = '2 deployments.apps "b" is gone from the cluster' ]
+	[ "$(cat after)" = '0 ' ]
+}
+
 @test "an API that never answers is waiting, then failed at its bound, then done once it is there" {
 	card
 	echo activating >card/k3s-state
 	step preflight
-	tick 'state=$(sed -n "s/^state //p" card/run/pibuild/steps/k3s)' 'echo "$1 $state" >>seen' \
+	tick "$(leap 150 950)" 'state=$(sed -n "s/^state //p" card/run/pibuild/steps/k3s)' 'echo "$1 $state" >>seen' \
 		'[ "$1" -lt 1020 ] || { echo active >card/k3s-state; [ -e card/ready ] || timeout 5 card/usr/local/bin/k3s server >/dev/null 2>&1 & }'
 	step k3s
 	grep -q ' waiting' seen
@@ -305,7 +358,7 @@ pod() {
 
 # cni_says LINE...: the step's functions, with the answers of the API from the files pods, crd and class
 cni_says() {
-	in_lib 'needs=k3s,gateway-crds' \
+	in_lib 'needs=k3s,gateway-crds attempts=1' \
 		'ask() { case $* in *"get pods"*) cat pods ;; *"get secret"*) echo x ;; *"get crd"*) cat crd ;; *gatewayclass*) cat class; ! grep -q NotFound class ;; *"delete pods"*) echo "$*" >>deleted ;; esac; }' \
 		'. "$PIBUILD_ROOT/usr/lib/pibuild/steps/cni.sh"' "$@"
 }
@@ -313,7 +366,7 @@ cni_says() {
 @test "Cilium is done with this node's agent, one operator and its definitions; the rest is a note that goes away" {
 	card
 	mkdir -p card/run/pibuild/notes
-	echo True >crd
+	printf "|%s.cilium.io=True" ciliumnetworkpolicies ciliumloadbalancerippools ciliuml2announcementpolicies >crd
 	echo 'True x' >class
 	{
 		pod cilium-aaaaa cp-1 cilium True
@@ -333,7 +386,7 @@ cni_says() {
 
 @test "Cilium that is not ready: which pod, and why" {
 	card
-	echo True >crd
+	printf "|%s.cilium.io=True" ciliumnetworkpolicies ciliumloadbalancerippools ciliuml2announcementpolicies >crd
 	echo 'True x' >class
 	local lookup='Back-off pulling image "quay.io/a:1": ErrImagePull: failed to pull and unpack image "quay.io/a:1": failed to do request: Head "https://quay.io/v2/a": dial tcp: lookup quay.io: no such host'
 	while IFS='|' read -r wanted agent operator; do
@@ -356,7 +409,7 @@ cni_says() {
 @test "a GatewayClass that nobody accepts: the operator is started anew once, then a note says it; accepted, it goes" {
 	card
 	mkdir -p card/run/pibuild/notes
-	echo True >crd
+	printf "|%s.cilium.io=True" ciliumnetworkpolicies ciliumloadbalancerippools ciliuml2announcementpolicies >crd
 	echo 'Unknown Waiting for controller' >class
 	{ pod cilium-a cp-1 cilium True && pod cilium-operator-1 cp-1 '' True; } >pods
 	cni_says 'up=0; uptime() { up=$((up + 5)); }' 'until finished; do [ "$up" -lt 900 ] || exit 9; done; echo "$up" >took'
@@ -396,7 +449,7 @@ cni_says() {
 
 # preflight_says UPTIME: the state of preflight at that uptime goes to `seen`; then it is stopped
 preflight_says() {
-	tick "[ \"\$1\" -lt $1 ] || { cp card/run/pibuild/steps/preflight seen; kill \$(cat card/step.pid); }"
+	tick "$(leap 104 $(($1 - 10)))" "[ \"\$1\" -lt $1 ] || { cp card/run/pibuild/steps/preflight seen; kill \$(cat card/step.pid); }"
 	refute step preflight
 }
 
@@ -419,7 +472,7 @@ open_network() {
 	card
 	echo 0 >card/sys/class/net/eth0/carrier
 	mv card/route .
-	tick '[ "$1" -lt 180 ] || { [ -e seen ] || cp card/run/pibuild/steps/preflight seen; cp route card/; }'
+	tick "$(leap 110 170)" '[ "$1" -lt 180 ] || { [ -e seen ] || cp card/run/pibuild/steps/preflight seen; cp route card/; }'
 	step preflight
 	grep -qx 'state waiting' seen
 	grep -qx 'cause No cable on eth0, or nothing at its other end' seen
@@ -447,7 +500,7 @@ open_network() {
 	card
 	open_network
 	touch card/no-dns
-	tick '[ "$1" -lt 200 ] || [ -e seen ] || cp card/run/pibuild/steps/preflight seen'
+	tick "$(leap 120 190)" "$(leap 210 380)" '[ "$1" -lt 200 ] || [ -e seen ] || cp card/run/pibuild/steps/preflight seen'
 	step preflight
 	grep -qx 'cause The name registry-1.docker.io cannot be resolved' seen
 	grep -q '^cause The name registry-1.docker.io' card/run/pibuild/notes/network
@@ -506,6 +559,7 @@ open_network() {
 	card
 	open_network
 	rm card/synchronized
+	tick "$(leap 120 205)"
 	step preflight
 	read -r up _ <card/proc/uptime
 	[ "${up%%.*}" -ge 220 ]

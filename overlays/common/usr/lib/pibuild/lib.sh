@@ -210,19 +210,23 @@ apply_files() {
 	done
 }
 
-# established CRD...: the API serves these definitions; 1 when not yet or when it does not answer, 2 when one is not there
+# established CRD CRD...: the API serves these definitions, two or more; 1 when not yet or when it does not answer, 2 when
+# one is not there. One question: every kubectl takes a Pi a second.
 established() {
+	found=$(ask get crd "$@" -o 'jsonpath={range .items[*]}{"|"}{.metadata.name}={.status.conditions[?(@.type=="Established")].status}{end}' 2>&1) || {
+		explain_text "$found"
+		case $found in
+		*NotFound*) ;;
+		*) return 1 ;;
+		esac
+		found=${found#*customresourcedefinitions.apiextensions.k8s.io \"}
+		why "The API does not know ${found%%\"*} yet" "It is waited for; the step before this one brings it"
+		return 2
+	}
 	for crd in "$@"; do
-		found=$(ask get crd "$crd" -o 'jsonpath={.status.conditions[?(@.type=="Established")].status}' 2>&1) || {
-			explain_text "$found"
-			case $found in
-			*NotFound*) ;;
-			*) return 1 ;;
-			esac
-			why "The API does not know $crd yet" "It is waited for; the step before this one brings it"
-			return 2
-		}
-		[ "$found" = True ] && continue
+		case $found in
+		*"|$crd=True"*) continue ;;
+		esac
 		why "The API does not serve $crd yet" "It passes by itself; else: kubectl describe crd $crd"
 		return 1
 	done
@@ -254,6 +258,47 @@ deployed() {
 		return 1
 	}
 	[ -n "$found" ] || return 2
+}
+
+# whole -f FILE...: every object of these manifests is there; 1 when the API does not answer, 2 with one that is not
+whole() {
+	found=$(ask get -o name "$@" 2>&1) && return 0
+	explain_text "$found"
+	case $found in
+	*NotFound*) ;;
+	*) return 1 ;;
+	esac
+	found=${found#*"(NotFound): "}
+	why "${found%%" not found"*} is gone from the cluster"
+	return 2
+}
+
+# whole_release NAMESPACE RELEASE: the same for what helm's record of it lists, but for Jobs, which a cluster removes when
+# they are old. Not looked at when the command was run just now: it has made what it makes.
+whole_release() {
+	[ "${attempts:-0}" = 0 ] || return 0
+	found=$(timeout 60 helm get manifest "$2" --namespace "$1" 2>&1) || {
+		explain_text "$found"
+		return 1
+	}
+	publish "$run/objects.$2" "$(printf '%s\n' "$found" | LC_ALL=C awk -v namespace="$1" '
+		function tell() {
+			if (name != "" && kind != "Job")
+				printf "---\napiVersion: %s\nkind: %s\nmetadata:\n  name: %s\n  namespace: %s\n", api, kind, name, space != "" ? space : namespace
+			api = kind = name = space = ""
+			depth = 0
+		}
+		/^---/ { tell(); next }
+		/^[^ #]/ { inside = /^metadata:/ }
+		/^apiVersion: / { api = $2 }
+		/^kind: / { kind = $2 }
+		inside && match($0, /^ +[^ #]/) {
+			if (!depth) depth = RLENGTH
+			if (RLENGTH == depth && $1 == "name:") name = $2
+			if (RLENGTH == depth && $1 == "namespace:") space = $2
+		}
+		END { tell() }')"
+	whole -f "$run/objects.$2"
 }
 
 # certificates: a note of the first one that cluster.yaml asks for and that is not issued, with what holds it up: the

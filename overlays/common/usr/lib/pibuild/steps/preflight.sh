@@ -43,7 +43,10 @@ check_clock() {
 # --- kernel and card
 
 check_memory_cgroup() {
-	grep -qw memory "$sys/fs/cgroup/cgroup.controllers" && return 0
+	read -r controllers <"$sys/fs/cgroup/cgroup.controllers"
+	case " $controllers " in
+	*' memory '*) return 0 ;;
+	esac
 	hopeless "The kernel's memory cgroup is off, and K3s does not start without it" \
 		"Add cgroup_enable=memory to the one line of /boot/firmware/cmdline.txt and restart"
 	return 1
@@ -211,10 +214,8 @@ first_free() {
 }
 
 # Pods or services in a network that this machine lives in would cut it off.
-clear_networks=none # that were looked at and found to be clear
 check_own_networks() {
 	owned=$(own_networks)
-	[ "$owned" != "$clear_networks" ] || return 0
 	networks=$(printf '%s\n' "$owned" | cut -d ' ' -f 1)
 	set -- cluster.podCIDR "$node_podcidr" cluster.serviceCIDR "$node_servicecidr"
 	hit='' set_keys='' nth=0
@@ -232,10 +233,7 @@ check_own_networks() {
 		EOT
 		shift 2
 	done
-	[ -n "$hit" ] || {
-		clear_networks=$owned
-		return 0
-	}
+	[ -n "$hit" ] || return 0
 	hopeless "$hit" "Set $set_keys in cluster.yaml, then flash the cards of all nodes again, the first server's with --start-new-cluster; or give the LAN another network"
 	return 1
 }
@@ -259,6 +257,17 @@ check_pools() {
 	done
 }
 
+# What hangs on addresses and routes alone: looked at once, and again when they change.
+addresses=none
+check_addresses() {
+	found=$(ip -4 -o addr show && ip -4 route show)
+	[ "$found" != "$addresses" ] || return 0
+	check_own_networks || return
+	pods_ask
+	check_pools
+	addresses=$found
+}
+
 # Was part of its cluster before.
 was_member() {
 	[ -e "$stamps/k3s.done" ] || [ -e "$stamps/join.done" ]
@@ -267,9 +276,7 @@ was_member() {
 # Until it was: what it needs to become that.
 check_way_out() {
 	check_network || return
-	check_own_networks || return
-	pods_ask
-	check_pools
+	check_addresses || return
 	unnote network
 	if network_closed; then
 		note network "Name service and registries were not checked: the network is closed"
@@ -285,17 +292,20 @@ check_way_out() {
 	why ''
 }
 
+machine_fits=''
 finished() {
 	uptime
 	check_memory_cgroup || return 1
-	check_card || return 1
-	check_kernel
-	check_address_bits
+	# Nothing of this changes while K3s does not run: dozens of processes, every few seconds.
+	[ -n "$machine_fits" ] || {
+		check_card || return 1
+		check_kernel
+		check_address_bits
+		machine_fits=yes
+	}
 	check_power
 	if was_member; then
-		check_own_networks || return 1
-		pods_ask
-		[ -z "$(ip -4 route show default)" ] || check_pools
+		check_addresses || return 1
 	else
 		check_way_out || return 1
 	fi

@@ -34,5 +34,6 @@ underway() {
 finished() {
 	deployed cert-manager cert-manager || return
 	established clusterissuers.cert-manager.io certificates.cert-manager.io || return
-	available cert-manager app.kubernetes.io/instance=cert-manager
+	available cert-manager app.kubernetes.io/instance=cert-manager || return
+	whole_release cert-manager cert-manager
 }

@@ -63,6 +63,7 @@ finished() {
 		return 1
 	}
 	registered || return
+	whole_release kube-system cilium || return
 	note_cilium
 }
 

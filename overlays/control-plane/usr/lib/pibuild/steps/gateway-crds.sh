@@ -28,6 +28,7 @@ apply() {
 }
 
 finished() {
+	whole -f "$manifest" || return
 	# shellcheck disable=SC2046 # names without blanks
 	established $(definitions)
 }

@@ -23,13 +23,7 @@ apply() {
 }
 
 finished() {
-	for kind in ciliumloadbalancerippools ciliuml2announcementpolicies; do
-		found=$(ask get "$kind" -o name 2>&1) || {
-			explain_text "$found"
-			return 1
-		}
-		[ -n "$found" ] || return 2
-	done
+	whole -f "$pools" -f "$policy" || return
 	found=$(ask get ciliumloadbalancerippools -o 'jsonpath={range .items[*]}{.metadata.name}{" "}{.status.conditions[?(@.type=="cilium.io/PoolConflict")].status}{"\n"}{end}' 2>/dev/null | grep ' True$')
 	[ -z "$found" ] && return 0
 	why "Cilium finds that the pool ${found%% *} overlaps another one and gives no address from it" \
