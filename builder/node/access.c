@@ -34,7 +34,7 @@ static bool next_line(const char **p, const char *end, struct line *ret)
 }
 
 /* Field I of a colon separated line. */
-static struct line field(struct line l, unsigned i)
+static struct line account_field(struct line l, unsigned i)
 {
 	const char *p = l.s, *end = l.s + l.n, *colon;
 
@@ -83,7 +83,7 @@ static bool wanted_group(struct line name)
 /* "sudo:x:27:pi" -> "sudo:x:27:USER": members stay but for pi, whose place the user takes. */
 static void copy_group(struct strbuf *out, struct line l, const char *user)
 {
-	struct line members = field(l, 3), name = field(l, 0);
+	struct line members = account_field(l, 3), name = account_field(l, 0);
 	const char *p = members.s, *end = members.s + members.n, *sep = "";
 	bool join = wanted_group(name);
 
@@ -109,10 +109,10 @@ static void copy_group(struct strbuf *out, struct line l, const char *user)
 /* A name of the system's own would be taken from whom it belongs to; people's ids are those of login.defs(5). */
 static bool is_system_account(const struct account_edit *a, struct line l)
 {
-	struct line text = field(l, a->file->id_field);
+	struct line text = account_field(l, a->file->id_field);
 	unsigned long id = strtoul(arena_strndup(text.s, text.n), NULL, 10);
 
-	return a->file->id_field && line_is(field(l, 0), a->user) && (id < 1000 || id >= 60000);
+	return a->file->id_field && line_is(account_field(l, 0), a->user) && (id < 1000 || id >= 60000);
 }
 
 static int edit_account(const void *arg, const char *old, size_t n, struct strbuf *out, struct err *e)
@@ -122,16 +122,17 @@ static int edit_account(const void *arg, const char *old, size_t n, struct strbu
 	struct line l;
 
 	while (next_line(&p, end, &l)) {
-		struct line name = field(l, 0);
+		struct line name = account_field(l, 0);
 		bool system = is_system_account(a, l);
 		bool replaced = line_is(name, a->user) || line_is(name, "pi") ||
-				(a->file->id_field && line_is(field(l, a->file->id_field), "1000"));
+				(a->file->id_field && line_is(account_field(l, a->file->id_field), "1000"));
 
 		if (system)
 			return err_class(e, CLASS_CONFIG,
 					 "access.user: '%s' is %s of the base's own (id %.*s); choose another name",
 					 a->user, a->file->group ? "a group" : "an account",
-					 (int)field(l, a->file->id_field).n, field(l, a->file->id_field).s);
+					 (int)account_field(l, a->file->id_field).n,
+					 account_field(l, a->file->id_field).s);
 		if (replaced || l.n == 0)
 			continue;
 		if (a->file->group) {

@@ -21,11 +21,6 @@ static const struct {
 } staging = { "letsencrypt-staging", "https://acme-staging-v02.api.letsencrypt.org/directory" },
   production = { "letsencrypt-production", "https://acme-v02.api.letsencrypt.org/directory" };
 
-static const char *version(const struct node_ctx *x)
-{
-	return cluster_version(x, "certManager");
-}
-
 static void add_values(const struct node_ctx *x, struct tree *t)
 {
 	struct yaml_node *values = yaml_map();
@@ -38,8 +33,9 @@ static void add_values(const struct node_ctx *x, struct tree *t)
 	yaml_set(values, "dns01RecursiveNameserversOnly", yaml_bool(true));
 	if (cilium_gateway_on(x))
 		yaml_set_path(values,
-			      compat_cert_manager_gateway_api(version(x)) ? "config.gatewayAPI.enabled"
-									  : "config.enableGatewayAPI",
+			      compat_cert_manager_gateway_api(cluster_version(x, "certManager"))
+				      ? "config.gatewayAPI.enabled"
+				      : "config.enableGatewayAPI",
 			      yaml_bool(true));
 	cluster_add_yaml(t, "/etc/pibuild/cert-manager-values.yaml", 0644, origin, &values, 1, NULL);
 }
@@ -120,7 +116,7 @@ static struct yaml_node *issuer(const struct node_ctx *x, const char *name, cons
 	yaml_set(acme, "server", yaml_str(server));
 	if (x->config->cert_manager.email)
 		yaml_set(acme, "email", yaml_str(x->config->cert_manager.email));
-	if (compat_cert_manager_profile(version(x)))
+	if (compat_cert_manager_profile(cluster_version(x, "certManager")))
 		yaml_set(acme, "profile", yaml_str("tlsserver"));
 	yaml_set_path(acme, "privateKeySecretRef.name", yaml_str(name));
 	yaml_append(yaml_set(acme, "solvers", yaml_seq()), solver(x->config));

@@ -27,7 +27,7 @@ static bool in_range(const char *range, unsigned minor)
 	return !dash[1] || minor <= minor_of(dash + 1);
 }
 
-static void add_line(struct chart_keys *k, char *line, unsigned minor)
+static void add_chart_key(struct chart_keys *k, char *line, unsigned minor)
 {
 	char *save = NULL, *path = strtok_r(line, " ", &save), *types = strtok_r(NULL, " ", &save);
 
@@ -67,7 +67,7 @@ int chart_keys_load(const char *version, struct chart_keys *ret, struct err *e)
 	minor = nearest_minor(text, minor_of(version));
 	k.covered = minor == minor_of(version);
 	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
-		add_line(&k, line, minor);
+		add_chart_key(&k, line, minor);
 	*ret = k;
 	return 0;
 }
@@ -123,7 +123,7 @@ const char *chart_keys_near(const struct chart_keys *k, const char *parent, cons
 
 /* ---- types ---- */
 
-static char type_of(const struct yaml_node *n)
+static char chart_type_of(const struct yaml_node *n)
 {
 	static const char letters[] = {
 		[YAML_NULL] = 'n',  [YAML_BOOL] = 'b', [YAML_INT] = 'i',
@@ -135,7 +135,7 @@ static char type_of(const struct yaml_node *n)
 	return letters[yaml_value(n).kind];
 }
 
-static const char *words_of(const char *types)
+static const char *chart_type_words(const char *types)
 {
 	static const struct {
 		char letter;
@@ -154,7 +154,7 @@ static const char *words_of(const char *types)
 
 const char *chart_key_fault(const struct chart_key *k, const struct yaml_node *n)
 {
-	char type = type_of(n);
+	char type = chart_type_of(n);
 
 	if (strpbrk(k->types, "*") || strchr(k->types, type) || (type == 'i' && strchr(k->types, 'f')))
 		return NULL;
@@ -162,5 +162,5 @@ const char *chart_key_fault(const struct chart_key *k, const struct yaml_node *n
 	 * is asked for them by the templates. */
 	if (type == 'n' && (strchr(k->types, 'a') || k->open))
 		return NULL;
-	return words_of(k->types);
+	return chart_type_words(k->types);
 }

@@ -473,7 +473,7 @@ static const char *reason(const struct contradiction *c)
 }
 
 /* The user's part of it, first that of the first condition; NULL when the user has none. */
-static const struct yaml_node *place(const struct contradictory *x, const struct contradiction *c)
+static const struct yaml_node *contradiction_place(const struct contradictory *x, const struct contradiction *c)
 {
 	const struct yaml_node *n = NULL;
 
@@ -496,7 +496,8 @@ bool contradiction_applies(const struct contradictory *x, const struct contradic
 void contradictions_check(const struct contradictory *x, struct faults *f)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		const struct yaml_node *n = contradiction_applies(x, &rows[i]) ? place(x, &rows[i]) : NULL;
+		const struct yaml_node *n = contradiction_applies(x, &rows[i]) ? contradiction_place(x, &rows[i])
+									       : NULL;
 
 		if (!n || faults_at(f, n, false))
 			continue;

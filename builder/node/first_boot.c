@@ -187,7 +187,7 @@ static void add_replaced(struct strbuf *b, const char *text, const char *word, c
 }
 
 /* From one template; a step that has a unit of its own in overlays/ keeps it. */
-static void add_unit(const struct step_facts *s, const char *template, struct tree *t)
+static void add_step_unit(const struct step_facts *s, const char *template, struct tree *t)
 {
 	const char *path = arena_printf("/etc/systemd/system/%s", step_unit(s->name));
 	_cleanup_strbuf_ struct strbuf named = { 0 }, unit = { 0 };
@@ -199,7 +199,7 @@ static void add_unit(const struct step_facts *s, const char *template, struct tr
 	tree_add_text(t, path, 0644, origin, unit.s);
 }
 
-static int add_steps(const struct step_list *list, struct tree *t, struct err *e)
+static int add_step_table(const struct step_list *list, struct tree *t, struct err *e)
 {
 	_cleanup_strbuf_ struct strbuf table = { 0 };
 	_cleanup_free_ char *template = NULL;
@@ -213,7 +213,7 @@ static int add_steps(const struct step_list *list, struct tree *t, struct err *e
 		return r;
 	for (const struct step_facts *s = list->rows; s < list->rows + list->n; s++) {
 		strbuf_addf(&table, "%-14s %-16s %5u %s\n", s->name, s->needs, s->bound, s->title);
-		add_unit(s, template, t);
+		add_step_unit(s, template, t);
 	}
 	tree_add_text(t, "/etc/pibuild/steps", 0644, origin, table.s);
 	return 0;
@@ -336,7 +336,7 @@ int node_add_first_boot(const struct node_ctx *x, struct tree *t, struct err *e)
 	int r = read_steps(x, t, &list, e);
 
 	if (r == 0)
-		r = add_steps(&list, t, e);
+		r = add_step_table(&list, t, e);
 	if (r < 0)
 		return r;
 	tree_add_dir(t, "/etc/pibuild", 0755, origin);

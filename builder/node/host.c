@@ -55,25 +55,27 @@ static void add_needs(const struct config *c, struct tree *t)
 	const char *locale = c->access.locale, *bare = arena_strndup(locale, strcspn(locale, "."));
 
 	if (!streq(c->access.timezone, "UTC"))
-		tree_need(t, arena_printf("/usr/share/zoneinfo/%s", c->access.timezone), NULL,
-			  arena_printf("access.timezone: the base has no time zone %s (no /usr/share/zoneinfo/%s); "
-				       "write one that it has, or UTC",
-				       c->access.timezone, c->access.timezone));
-	if (!starts_with(locale, "C."))
-		tree_need(t, "/usr/share/i18n/locales", NULL,
-			  arena_printf("access.locale: the base cannot make %s: it has no package locales; write "
-				       "C.UTF-8",
-				       locale));
-	if (!starts_with(locale, "C."))
+		tree_need(
+			t, arena_printf("/usr/share/zoneinfo/%s", c->access.timezone), NULL,
+			arena_printf(
+				"access.timezone: the base has no time zone %s (no /usr/share/zoneinfo/%s); write one that it has, or UTC",
+				c->access.timezone, c->access.timezone));
+	if (!starts_with(locale, "C.")) {
+		tree_need(
+			t, "/usr/share/i18n/locales", NULL,
+			arena_printf("access.locale: the base cannot make %s: it has no package locales; write C.UTF-8",
+				     locale));
 		tree_need(
 			t, arena_printf("/usr/share/i18n/locales/%s", bare), NULL,
-			arena_printf("access.locale: the base has no locale %s (no /usr/share/i18n/locales/%s); write "
-				     "one that it has, or C.UTF-8",
-				     locale, bare));
-	tree_need(t, "/usr/share/X11/xkb/rules/base.lst", c->access.keyboard,
-		  arena_printf("access.keyboard: the base has no XKB layout %s in /usr/share/X11/xkb/rules/base.lst; "
-			       "write one that it has, such as us",
-			       c->access.keyboard));
+			arena_printf(
+				"access.locale: the base has no locale %s (no /usr/share/i18n/locales/%s); write one that it has, or C.UTF-8",
+				locale, bare));
+	}
+	tree_need(
+		t, "/usr/share/X11/xkb/rules/base.lst", c->access.keyboard,
+		arena_printf(
+			"access.keyboard: the base has no XKB layout %s in /usr/share/X11/xkb/rules/base.lst; write one that it has, such as us",
+			c->access.keyboard));
 }
 
 int node_add_host(const struct node_ctx *x, struct tree *t, struct err *e)

@@ -25,7 +25,7 @@ static void add_once(struct yaml_node *seq, const char *text)
 }
 
 /* Names and addresses the API's certificate is good for: K3s adds no others by itself (tls-san-security). */
-static struct yaml_node *server_names(const struct config *c)
+static struct yaml_node *k3s_server_names(const struct config *c)
 {
 	struct yaml_node *seq = yaml_seq();
 	char ip[IPV4_TEXT];
@@ -54,7 +54,7 @@ static void set_shared(struct yaml_node *doc, const struct node_ctx *x)
 	yaml_set(doc, "disable-network-policy", yaml_bool(true));
 	yaml_set(doc, "disable-kube-proxy", yaml_bool(true));
 	yaml_set(doc, "disable", cluster_strings("servicelb", "traefik", NULL));
-	yaml_set(doc, "tls-san", server_names(c));
+	yaml_set(doc, "tls-san", k3s_server_names(c));
 	yaml_set(doc, "token", yaml_str(x->secrets->server_token));
 	/* Bare here: a server takes the K10 form of an agent token for the password itself. */
 	yaml_set(doc, "agent-token", yaml_str(x->secrets->agent_password));

@@ -126,11 +126,12 @@ static void add_promiscuous(const struct node_ctx *x, struct tree *t)
 	if (!interface || !interface_is_wifi(interface))
 		return;
 	tree_add_dir(t, "/etc/udev/rules.d", 0755, origin);
-	tree_add_text(t, "/etc/udev/rules.d/70-pibuild-promiscuous.rules", 0644, origin,
-		      arena_printf("# This node answers ARP for the addresses of services.\n"
-				   "ACTION==\"add\", SUBSYSTEM==\"net\", KERNEL==\"%s\", "
-				   "RUN+=\"/bin/ip link set dev %s promisc on\"\n",
-				   interface, interface));
+	tree_add_text(
+		t, "/etc/udev/rules.d/70-pibuild-promiscuous.rules", 0644, origin,
+		arena_printf(
+			"# This node answers ARP for the addresses of services.\n"
+			"ACTION==\"add\", SUBSYSTEM==\"net\", KERNEL==\"%s\", RUN+=\"/bin/ip link set dev %s promisc on\"\n",
+			interface, interface));
 }
 
 int node_add_network(const struct node_ctx *x, struct tree *t, struct err *e)

@@ -36,7 +36,7 @@ bool node_wants_artifact(const struct node_ctx *x, const struct artifact *a)
 	       cluster_wants_artifact(x, a);
 }
 
-static int add_artifacts(const struct node_ctx *x, struct tree *t, struct err *e)
+static int add_card_artifacts(const struct node_ctx *x, struct tree *t, struct err *e)
 {
 	struct pin pin;
 	int r;
@@ -96,39 +96,46 @@ static void close_private_dirs(struct tree *t)
 static int add_user_overlays(const struct node_ctx *x, struct tree *t, struct err *e)
 {
 	const char *const names[] = { "common", role_names[x->node->role], x->node->name };
-	int r = 0;
 
 	if (!x->user_overlays || node_overlays_shipped(x->user_overlays))
 		return 0;
-	for (size_t i = 0; i < ARRAY_SIZE(names) && r == 0; i++)
-		r = tree_add_overlay(t, path_join(x->user_overlays, names[i]),
-				     arena_printf("your overlays/%s", names[i]), LAYER_NODE, e);
-	if (r == 0)
-		close_private_dirs(t);
-	return r;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		const char *dir = path_join(x->user_overlays, names[i]);
+		int r = tree_add_overlay(t, dir, arena_printf("your overlays/%s", names[i]), LAYER_NODE, e);
+
+		if (r < 0)
+			return r;
+	}
+	close_private_dirs(t);
+	return 0;
 }
 
 int node_render_own(const struct node_ctx *x, struct tree *t, struct err *e)
 {
 	int r = add_shipped_overlays(x, t, e);
 
-	if (r == 0)
-		r = add_artifacts(x, t, e);
-	for (size_t i = 0; i < ARRAY_SIZE(contributors) && r == 0; i++) {
+	if (r < 0)
+		return r;
+	r = add_card_artifacts(x, t, e);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < ARRAY_SIZE(contributors); i++) {
 		r = contributors[i].add(x, t, e);
 		if (r < 0)
 			return err_wrap(e, "node %s: %s", x->node->name, contributors[i].name);
 	}
-	return r;
+	return 0;
 }
 
 int node_render(const struct node_ctx *x, struct tree *t, struct err *e)
 {
 	int r = node_render_own(x, t, e);
 
-	if (r == 0)
-		r = add_user_overlays(x, t, e);
-	if (r == 0)
-		tree_sort(t);
-	return r;
+	if (r < 0)
+		return r;
+	r = add_user_overlays(x, t, e);
+	if (r < 0)
+		return r;
+	tree_sort(t);
+	return 0;
 }

@@ -273,17 +273,17 @@ static const char *resolve_target(const char *path, const char *target)
 	return arena_strdup(b.n ? b.s : "/");
 }
 
-static void check_link(const struct overlay_check *c, const char *host, const struct entry *n, const struct tree *own,
-		       const struct tree *users)
+static void overlay_check_link(const struct overlay_check *c, const char *host, const struct entry *n,
+			       const struct tree *own, const struct tree *users)
 {
 	const char *target = n->bytes, *path = resolve_target(n->path, target);
 	char project[PATH_MAX];
 
 	if (!path) {
-		overlay_fault(c,
-			      "the link %s leads out of its overlay (%s): links are laid on the card as they are; copy "
-			      "the file",
-			      host, target);
+		overlay_fault(
+			c,
+			"the link %s leads out of its overlay (%s): links are laid on the card as they are; copy the file",
+			host, target);
 		return;
 	}
 	if (realpath(path_dir(c->dir), project) && !streq(project, "/") && starts_with(path, project)) {
@@ -304,7 +304,7 @@ struct look {
 	bool text, crlf, script, bom, utf16;
 };
 
-static bool look_at(const char *host, char buf[LOOK_LIMIT + 1], struct look *ret)
+static bool overlay_look_at(const char *host, char buf[LOOK_LIMIT + 1], struct look *ret)
 {
 	_cleanup_close_ int fd = open(host, O_RDONLY | O_CLOEXEC);
 	ssize_t n = fd < 0 ? -1 : read(fd, buf, LOOK_LIMIT);
@@ -370,8 +370,8 @@ static bool is_wanted(const struct tree *users, const char *unit)
 	return false;
 }
 
-static void check_content(const struct overlay_check *c, const char *host, const struct entry *n,
-			  const struct tree *users)
+static void overlay_check_content(const struct overlay_check *c, const char *host, const struct entry *n,
+				  const struct tree *users)
 {
 	static char buf[LOOK_LIMIT + 1];
 	const char *name = path_base(n->path);
@@ -382,7 +382,7 @@ static void check_content(const struct overlay_check *c, const char *host, const
 			      host);
 		return;
 	}
-	if (!look_at(host, buf, &look))
+	if (!overlay_look_at(host, buf, &look))
 		return;
 	if (look.utf16 && (is_unit(n->path) || minds_line_ends(n->path))) {
 		overlay_fault(c, "%s is saved as UTF-16, which nothing on the card reads: save it as UTF-8", host);
@@ -396,11 +396,10 @@ static void check_content(const struct overlay_check *c, const char *host, const
 	} else if (look.script && !(n->mode & 0111) && is_run(n->path)) {
 		overlay_note(c, "%s is a script without an x bit, so it cannot be run: chmod +x %s", host, host);
 	} else if (is_unit(n->path) && strstr(look.s, "\n[Install]") && !strchr(name, '@') && !is_wanted(users, name)) {
-		overlay_note(c,
-			     "%s is enabled by no link: systemd's presets may do it at the first boot; to be sure, ln "
-			     "-s ../%s "
-			     "into the .wants folder of its target, for example multi-user.target.wants",
-			     host, name);
+		overlay_note(
+			c,
+			"%s is enabled by no link: systemd's presets may do it at the first boot; to be sure, ln -s ../%s into the .wants folder of its target, for example multi-user.target.wants",
+			host, name);
 	}
 }
 
@@ -442,10 +441,10 @@ static void check_folder_of(const struct overlay_check *c, const char *name)
 				continue;
 			check_owned(c, host, n, &c->own[i]);
 			if (n->kind == ENTRY_SYMLINK && c->faults->errors == before)
-				check_link(c, host, n, &c->own[i], &users);
+				overlay_check_link(c, host, n, &c->own[i], &users);
 		}
 		if (n->kind == ENTRY_FILE && c->faults->errors == before)
-			check_content(c, host, n, &users);
+			overlay_check_content(c, host, n, &users);
 	}
 }
 
@@ -477,7 +476,7 @@ static void fault_stray_folder(const struct overlay_check *c, const char *name)
 }
 
 /* Hidden files and a README are for the people who keep the folder. */
-static void check_name(const struct overlay_check *c, const char *name)
+static void overlay_check_name(const struct overlay_check *c, const char *name)
 {
 	const char *path = path_join(c->dir, name);
 	struct stat st;
@@ -487,10 +486,10 @@ static void check_name(const struct overlay_check *c, const char *name)
 	if (stat(path, &st) < 0)
 		overlay_fault(c, "cannot read %s: %s", path, strerror(errno));
 	else if (!S_ISDIR(st.st_mode))
-		overlay_fault(c,
-			      "%s is no folder, so no card gets it; put it into a folder of it: common, a role or a "
-			      "node's name",
-			      path);
+		overlay_fault(
+			c,
+			"%s is no folder, so no card gets it; put it into a folder of it: common, a role or a node's name",
+			path);
 	else if (!takes_any(c, name))
 		fault_stray_folder(c, name);
 	else
@@ -513,7 +512,7 @@ void node_check_overlays(const char *dir, const struct node_ctx *nodes, size_t n
 	if (count < 0)
 		overlay_fault(&c, "cannot list %s: %s", dir, strerror(errno));
 	for (int i = 0; i < count; i++) {
-		check_name(&c, names[i]->d_name);
+		overlay_check_name(&c, names[i]->d_name);
 		free(names[i]);
 	}
 	free(names);

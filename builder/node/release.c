@@ -5,12 +5,12 @@
 #include "base/json.h"
 #include "node/node.h"
 
-static json_t *pin_json(const struct pin *p)
+static json_t *release_pin(const struct pin *p)
 {
 	return json_pack("{s:s, s:s, s:s?}", "name", p->name, "version", p->version, "sha256", p->sha256);
 }
 
-static json_t *images_json(const struct tree *t)
+static json_t *release_images(const struct tree *t)
 {
 	json_t *list = json_array();
 
@@ -36,11 +36,11 @@ int node_add_release(const struct node_ctx *x, struct tree *t, struct err *e)
 		return json_decref(artifacts), r;
 	vec_foreach (n, &t->entries)
 		if (n->kind != ENTRY_REMOVE && n->source == SOURCE_ARTIFACT)
-			json_array_append_new(artifacts, pin_json(&n->pin));
+			json_array_append_new(artifacts, release_pin(&n->pin));
 	j = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:o, s:o, s:o}", "apiVersion", "pibuild/v1", "cluster",
 		      x->config->cluster.name, "node", x->node->name, "role", role_names[x->node->role], "board",
-		      x->board->name, "pibuild", PIBUILD_VERSION, "time", (json_int_t)x->epoch, "base", pin_json(&base),
-		      "artifacts", artifacts, "images", images_json(t));
+		      x->board->name, "pibuild", PIBUILD_VERSION, "time", (json_int_t)x->epoch, "base",
+		      release_pin(&base), "artifacts", artifacts, "images", release_images(t));
 	text = j ? json_dumps(j, JSON_INDENT(2)) : NULL;
 	if (!text)
 		return err_set(e, -ENOMEM, "cannot write release.json");

@@ -40,21 +40,17 @@ static const struct unit_row units[] = {
  * bring them back. */
 static const char *const masked[] = { "userconfig.service", "systemd-firstboot.service" };
 
-/* "getty@tty1.service" is an instance of "getty@.service". */
-static const char *unit_file(const char *name)
+static void link_unit(struct tree *t, const char *target, const char *name, const char *folder)
 {
 	const char *at = strchr(name, '@');
 
-	return at ? arena_printf("%.*s@%s", (int)(at - name), name, strrchr(name, '.')) : name;
-}
-
-static void link_unit(struct tree *t, const char *target, const char *name, const char *folder)
-{
+	/* "getty@tty1.service" is an instance of "getty@.service". */
 	tree_add_symlink(t, arena_printf("/etc/systemd/system/%s.wants/%s", target, name), origin,
-			 arena_printf("%s%s", folder, unit_file(name)));
+			 at ? arena_printf("%s%.*s@%s", folder, (int)(at - name), name, strrchr(name, '.'))
+			    : arena_printf("%s%s", folder, name));
 }
 
-static void add_steps(const struct node_ctx *x, struct tree *t, struct strbuf *preset)
+static void enable_steps(const struct node_ctx *x, struct tree *t, struct strbuf *preset)
 {
 	const char *unit;
 
@@ -80,7 +76,7 @@ int node_add_units(const struct node_ctx *x, struct tree *t, struct err *e)
 		if (u->wanted_by)
 			link_unit(t, u->wanted_by, u->name, u->file);
 	}
-	add_steps(x, t, &preset);
+	enable_steps(x, t, &preset);
 	for (size_t i = 0; i < ARRAY_SIZE(masked); i++) {
 		strbuf_addf(&preset, "disable %s\n", masked[i]);
 		tree_add_symlink(t, arena_printf("/etc/systemd/system/%s", masked[i]), origin, "/dev/null");

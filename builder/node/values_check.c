@@ -20,7 +20,7 @@ struct judge {
 
 /* ---- every key: known, of the right type, and what it overrides ---- */
 
-static void unknown_key(struct judge *j, const struct yaml_node *key, const char *parent, const char *path)
+static void values_unknown_key(struct judge *j, const struct yaml_node *key, const char *parent, const char *path)
 {
 	const char *version = cluster_version(j->x, "cilium"), *near = chart_keys_near(&j->keys, parent, key->text);
 
@@ -29,10 +29,10 @@ static void unknown_key(struct judge *j, const struct yaml_node *key, const char
 			"%s: pibuild does not know this key, nor all keys of Cilium %s; see that it is spelled right",
 			path, version);
 	else if (near)
-		fault_at(j->faults, key,
-			 "%s: the chart of Cilium %s has no such key and would ignore it without a word; did you mean "
-			 "'%s'?",
-			 path, version, near);
+		fault_at(
+			j->faults, key,
+			"%s: the chart of Cilium %s has no such key and would ignore it without a word; did you mean '%s'?",
+			path, version, near);
 	else
 		fault_at(j->faults, key,
 			 "%s: the chart of Cilium %s has no such key and would ignore it without a word; remove it",
@@ -63,7 +63,7 @@ static const char *read_as(const struct yaml_node *n, const struct chart_key *kn
 	return arena_printf("; '%s' is text", n->text);
 }
 
-static void walk(struct judge *j, const struct yaml_node *map, const char *parent)
+static void values_walk(struct judge *j, const struct yaml_node *map, const char *parent)
 {
 	for (size_t i = 0; i < map->count; i++) {
 		const struct yaml_node *key = map->keys[i], *value = map->items[i];
@@ -73,7 +73,7 @@ static void walk(struct judge *j, const struct yaml_node *map, const char *paren
 		if (faults_at(j->faults, key, false) || (!known && faults_at(j->faults, value, false)))
 			continue;
 		if (!known) {
-			unknown_key(j, key, parent, path);
+			values_unknown_key(j, key, parent, path);
 			continue;
 		}
 		wanted = chart_key_fault(known, value);
@@ -81,7 +81,7 @@ static void walk(struct judge *j, const struct yaml_node *map, const char *paren
 			fault_at(j->faults, value, "%s: the chart wants %s here and refuses to install%s", path, wanted,
 				 read_as(value, known));
 		else if (value->type == YAML_MAP && !known->open && !strchr(known->types, '*'))
-			walk(j, value, path);
+			values_walk(j, value, path);
 		else
 			note_override(j, value, path);
 	}
@@ -124,19 +124,19 @@ static void health_port(struct judge *j, const struct yaml_node *n, const char *
 
 static void service_host_ref(struct judge *j, const struct yaml_node *n, const char *path)
 {
-	fault_at(j->faults, n,
-		 "%s: Cilium's chart refuses it beside k8sServiceHost, which pibuild sets to the K3s of every node; "
-		 "remove it",
-		 path);
+	fault_at(
+		j->faults, n,
+		"%s: Cilium's chart refuses it beside k8sServiceHost, which pibuild sets to the K3s of every node; remove it",
+		path);
 }
 
-static void hubble_tls(struct judge *j, const struct yaml_node *n, const char *path)
+static void values_hubble_tls(struct judge *j, const struct yaml_node *n, const char *path)
 {
 	if (yaml_is(n, "helm"))
-		fault_at(j->faults, n,
-			 "%s: certificates made by helm are never renewed and the relay stops after 365 days; remove "
-			 "it, pibuild sets cronJob",
-			 path);
+		fault_at(
+			j->faults, n,
+			"%s: certificates made by helm are never renewed and the relay stops after 365 days; remove it, pibuild sets cronJob",
+			path);
 }
 
 static void tolerations(struct judge *j, const struct yaml_node *n, const char *path)
@@ -145,10 +145,10 @@ static void tolerations(struct judge *j, const struct yaml_node *n, const char *
 		if (yaml_is(yaml_get(n->items[i], "operator"), "Exists") && !yaml_get(n->items[i], "key") &&
 		    !yaml_get(n->items[i], "effect"))
 			return;
-	fault_at(j->faults, n,
-		 "%s: this list takes the place of pibuild's; a taint it misses keeps the operator off, then no CRD is "
-		 "registered and every node stays NotReady: add {operator: Exists}",
-		 path);
+	fault_at(
+		j->faults, n,
+		"%s: this list takes the place of pibuild's; a taint it misses keeps the operator off, then no CRD is registered and every node stays NotReady: add {operator: Exists}",
+		path);
 }
 
 /* Cilium takes a list or words apart by blanks: names, "eth+" and "!eth0". */
@@ -189,7 +189,7 @@ static bool devices_have(const struct yaml_node *n, const char *name)
 	return only_excluded;
 }
 
-static void devices(struct judge *j, const struct yaml_node *n, const char *path)
+static void values_devices(struct judge *j, const struct yaml_node *n, const char *path)
 {
 	const struct config *c = j->x->config;
 
@@ -199,8 +199,7 @@ static void devices(struct judge *j, const struct yaml_node *n, const char *path
 		if (n->type != YAML_MAP && !devices_have(n, name)) {
 			fault_at(
 				j->faults, n,
-				"%s: leaves out %s, which carries the address of %s; Cilium would serve nothing there. "
-				"Remove it: Cilium finds the interfaces itself",
+				"%s: leaves out %s, which carries the address of %s; Cilium would serve nothing there. Remove it: Cilium finds the interfaces itself",
 				path, name, c->nodes.v[i].name);
 			return;
 		}
@@ -212,24 +211,23 @@ static void envoy_needed(struct judge *j, const struct yaml_node *n, const char 
 	if (yaml_is(n, "true") && !cluster_runs_envoy(j->x))
 		fault_at(
 			j->faults, n,
-			"%s: Envoy does not run on every board here (39 address bits), so pibuild keeps it off; remove "
-			"it, or see os.base: debian",
+			"%s: Envoy does not run on every board here (39 address bits), so pibuild keeps it off; remove it, or see os.base: debian",
 			path);
 }
 
-static void l7_proxy(struct judge *j, const struct yaml_node *n, const char *path)
+static void values_l7_proxy(struct judge *j, const struct yaml_node *n, const char *path)
 {
 	bool ingress = cilium_ingress_on(j->x), gateway = cilium_gateway_on(j->x);
 
 	envoy_needed(j, n, path);
 	if (yaml_is(n, "false") && (ingress || gateway) && !faults_at(j->faults, n, false))
-		fault_at(j->faults, n,
-			 "%s: Cilium's chart refuses %s without the L7 proxy; set cilium: {ingress: false, gatewayAPI: "
-			 "false} in cluster.yaml",
-			 path,
-			 ingress && gateway ? "ingress and Gateway API"
-			 : ingress	    ? "ingress"
-					    : "Gateway API");
+		fault_at(
+			j->faults, n,
+			"%s: Cilium's chart refuses %s without the L7 proxy; set cilium: {ingress: false, gatewayAPI: false} in cluster.yaml",
+			path,
+			ingress && gateway ? "ingress and Gateway API"
+			: ingress	   ? "ingress"
+					   : "Gateway API");
 }
 
 static void gateway_class(struct judge *j, const struct yaml_node *n, const char *path)
@@ -264,10 +262,10 @@ static void client_rate(struct judge *j, const struct yaml_node *n, const char *
 		value_duration(deadline->text, &ms);
 	needed = (services * 1000 + MAX(ms, 1) - 1) / MAX(ms, 1);
 	if (qps < needed && qps < 50)
-		fault_at(j->faults, n,
-			 "%s: a node that answers for the pool's %llu addresses renews up to %llu leases a second, and "
-			 "%u requests are too few: addresses would jump between nodes. Remove it, pibuild sets 50",
-			 path, (unsigned long long)services, (unsigned long long)needed, qps);
+		fault_at(
+			j->faults, n,
+			"%s: a node that answers for the pool's %llu addresses renews up to %llu leases a second, and %u requests are too few: addresses would jump between nodes. Remove it, pibuild sets 50",
+			path, (unsigned long long)services, (unsigned long long)needed, qps);
 }
 
 /* ---- IPsec's keys: a Secret that only an overlay can bring ---- */
@@ -313,11 +311,11 @@ static void encryption(struct judge *j, const struct yaml_node *n, const char *p
 	    (overlay_has_secret(j, "common", name) || overlay_has_secret(j, "control-plane", name) ||
 	     overlay_has_secret(j, config_first_server(j->x->config)->name, name)))
 		return;
-	fault_at(j->faults, type && type->file ? type : n,
-		 "%s: IPsec takes its keys from the Secret kube-system/%s, which nothing makes here, so that every "
-		 "agent would wait for it; set encryption.type: wireguard, which needs none, or bring the Secret by "
-		 "overlays/control-plane/" MANIFESTS "/ipsec.yaml",
-		 type && type->file ? "encryption.type" : path, name);
+	fault_at(
+		j->faults, type && type->file ? type : n,
+		"%s: IPsec takes its keys from the Secret kube-system/%s, which nothing makes here, so that every agent would wait for it; set encryption.type: wireguard, which needs none, or bring the Secret by overlays/control-plane/" MANIFESTS
+		"/ipsec.yaml",
+		type && type->file ? "encryption.type" : path, name);
 }
 
 static const struct {
@@ -326,10 +324,10 @@ static const struct {
 } rules[] = {
 	{ "kubeProxyReplacementHealthzBindAddr", health_port },
 	{ "k8sServiceHostRef", service_host_ref },
-	{ "hubble.tls.auto.method", hubble_tls },
+	{ "hubble.tls.auto.method", values_hubble_tls },
 	{ "operator.tolerations", tolerations },
-	{ "devices", devices },
-	{ "l7Proxy", l7_proxy },
+	{ "devices", values_devices },
+	{ "l7Proxy", values_l7_proxy },
 	{ "envoy.enabled", envoy_needed },
 	{ "gatewayAPI.gatewayClass.create", gateway_class },
 	{ "ipam.operator.clusterPoolIPv4MaskSize", mask_size },
@@ -351,7 +349,7 @@ static const struct {
 	{ "defaultLBServiceIPAM", "lbipam", "else services get no address from the pools" },
 };
 
-static void check_rules(struct judge *j)
+static void values_check_rules(struct judge *j)
 {
 	const struct yaml_node *n;
 
@@ -392,10 +390,10 @@ static void service_monitor(struct judge *j, const struct yaml_node *n, const ch
 {
 	if (yaml_is(yaml_get(n, "enabled"), "true") && !yaml_is(yaml_get(n, "trustCRDsExist"), "true") &&
 	    !yaml_is(yaml_find(j->user, "prometheus.serviceMonitor.trustCRDsExist"), "true"))
-		fault_at(j->faults, yaml_get(n, "enabled"),
-			 "%s.enabled: Cilium's chart refuses to install without the ServiceMonitor CRD, which comes "
-			 "later than Cilium; set it with `cilium upgrade` once Prometheus is there",
-			 path);
+		fault_at(
+			j->faults, yaml_get(n, "enabled"),
+			"%s.enabled: Cilium's chart refuses to install without the ServiceMonitor CRD, which comes later than Cilium; set it with `cilium upgrade` once Prometheus is there",
+			path);
 }
 
 static bool on_the_card(const struct judge *j, const char *name)
@@ -414,10 +412,10 @@ static void airgap_image(struct judge *j, const struct yaml_node *n, const char 
 	if (!j->x->config->airgap)
 		return;
 	if (n->type == YAML_SCALAR && *yaml_word(n))
-		fault_at(j->faults, n,
-			 "%s: with airgap: true the card holds the images of the chart, not %s, and nothing could pull "
-			 "it; remove it",
-			 path, n->text);
+		fault_at(
+			j->faults, n,
+			"%s: with airgap: true the card holds the images of the chart, not %s, and nothing could pull it; remove it",
+			path, n->text);
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
 		const struct yaml_node *v = yaml_get(n, keys[i]);
 
@@ -425,15 +423,13 @@ static void airgap_image(struct judge *j, const struct yaml_node *n, const char 
 		    !(streq(keys[i], "repository") && v->type == YAML_SCALAR && on_the_card(j, v->text)))
 			fault_at(
 				j->faults, v,
-				"%s.%s: with airgap: true the card holds the images of the chart, not this one; remove "
-				"it",
+				"%s.%s: with airgap: true the card holds the images of the chart, not this one; remove it",
 				path, keys[i]);
 	}
 	if (yaml_is(yaml_get(n, "useDigest"), "true"))
 		fault_at(
 			j->faults, yaml_get(n, "useDigest"),
-			"%s.useDigest: images on the card are known by tag; a reference with a digest would be pulled, "
-			"and with airgap: true it cannot be",
+			"%s.useDigest: images on the card are known by tag; a reference with a digest would be pulled, and with airgap: true it cannot be",
 			path);
 }
 
@@ -489,11 +485,11 @@ void values_check(const struct node_ctx *x, const struct yaml_node *user, const 
 		return;
 	}
 	check_json(&j, user);
-	check_rules(&j);
+	values_check_rules(&j);
 	value_semver(cluster_version(x, "cilium"), &version);
 	contradictions_check(
 		&(struct contradictory){ .config = x->config, .minor = version.minor, .user = user, .merged = merged },
 		f);
 	check_anywhere(&j, user, "");
-	walk(&j, user, "");
+	values_walk(&j, user, "");
 }

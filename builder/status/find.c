@@ -66,14 +66,14 @@ static int read_place(int fd, const char *name, struct report *ret, struct err *
 static int no_report(const char *path, bool pibuild, struct err *e)
 {
 	if (pibuild)
-		return err_set(e, -ENOENT,
-			       "%s: there is no report: this card has not booted yet, or not far enough to write one; "
-			       "a node that never writes one does not start: look at its screen",
-			       path);
-	return err_set(e, -ENOENT,
-		       "%s: there is no report, and nothing else of pibuild's: give the boot partition of a card, its "
-		       "device, an image, or a status.json",
-		       path);
+		return err_set(
+			e, -ENOENT,
+			"%s: there is no report: this card has not booted yet, or not far enough to write one; a node that never writes one does not start: look at its screen",
+			path);
+	return err_set(
+		e, -ENOENT,
+		"%s: there is no report, and nothing else of pibuild's: give the boot partition of a card, its device, an image, or a status.json",
+		path);
 }
 
 static bool dir_is_pibuild(int dir)
@@ -171,10 +171,10 @@ static int find_on_disk(int fd, const char *path, struct report *ret, struct err
 	int r;
 
 	if (card_is_unfinished(fd, &id))
-		return err_set(e, -ENODATA,
-			       "%s is an unfinished card of %s: its writing did not end, so it does not boot; flash it "
-			       "again",
-			       path, id.node);
+		return err_set(
+			e, -ENODATA,
+			"%s is an unfinished card of %s: its writing did not end, so it does not boot; flash it again",
+			path, id.node);
 	r = cow_open_direct(fd, path, &image, e);
 	if (r < 0)
 		return r;

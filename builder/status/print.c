@@ -126,8 +126,7 @@ int report_verdict(const struct report *r, struct err *e)
 	if (is_fresh(r))
 		return err_set(
 			e, -EAGAIN,
-			"this is the card of %s of %s and has not booted yet: put it in and power the Pi on; when "
-			"it was powered on already, it did not start: look at its screen",
+			"this is the card of %s of %s and has not booted yet: put it in and power the Pi on; when it was powered on already, it did not start: look at its screen",
 			r->node, r->cluster);
 	return err_set(e, -EAGAIN, "%s %s: step %s (%s) is %s%s%s%s%s", r->node,
 		       r->state == NODE_FAILED ? "has failed" : "is not done yet", s->name, s->title,
