@@ -120,10 +120,10 @@ hopeless() {
 # belongs to the first row that matches it; of several lines the one counts that is certain, then the one whose row
 # comes first. Without any, the last line that speaks of an error, else the last one, else FALLBACK.
 explain() {
-	found=$(tail -n 40 | LC_ALL=C awk -F '\t' -v fallback="$1" -v unit="$node_unit" -f "$lib/explain.awk" "$lib/causes" -)
+	meaning=$(tail -n 40 | LC_ALL=C awk -F '\t' -v fallback="$1" -v unit="$node_unit" -f "$lib/explain.awk" "$lib/causes" -)
 	certain='' remedy='' said=''
 	{ read -r certain && read -r remedy && read -r said; } <<-EOT
-		$found
+		$meaning
 	EOT
 	line "$said"
 	why "$text" "$remedy"
