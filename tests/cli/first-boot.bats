@@ -237,7 +237,7 @@ all_steps() {
 fails_with() {
 	mkdir -p card/state/faults
 	printf '%s\n' "$3" >"card/state/faults/$2"
-	tick "$(leap 150 $((${4:-400} - 10)))" "[ \"\$1\" -lt ${4:-400} ] || { [ -e seen ] || cp card/run/pibuild/steps/$1 seen; rm -f card/state/faults/$2; }"
+	tick "! grep -qsx 'state waiting' card/run/pibuild/steps/$1 || { $(leap 150 $((${4:-400} - 10))); }" "[ \"\$1\" -lt ${4:-400} ] || { [ -e seen ] || cp card/run/pibuild/steps/$1 seen; rm -f card/state/faults/$2; }"
 	step "$1"
 	[ "$(state_of "$1" state)" = "done" ]
 }
