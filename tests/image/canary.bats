@@ -158,13 +158,14 @@ config=/etc/rancher/k3s/config.yaml
 	holds cp-1 "token.server=$config" "token.agent=$config" password.cp-1=/etc/rancher/node/password \
 		"ca.server=$tls/server-ca.key" "ca.client=$tls/client-ca.key" "ca.requestHeader=$tls/request-header-ca.key" \
 		"ca.etcdServer=$tls/etcd/server-ca.key" "ca.etcdPeer=$tls/etcd/peer-ca.key" "service=$tls/service.key" \
-		dns=/etc/pibuild/secrets/dns01.yaml hash=/etc/shadow
+		admin=/etc/pibuild/secrets/admin.key dns=/etc/pibuild/secrets/dns01.yaml hash=/etc/shadow
 	private cp-1
 }
 
-@test "a further server has the tokens and its own password, no CA key and no DNS token" {
+@test "a further server has the tokens, what they are worth, and its own password, no CA key and no DNS token" {
 	for node in cp-2 cp-3; do
-		holds $node "token.server=$config" "token.agent=$config" password.$node=/etc/rancher/node/password hash=/etc/shadow
+		holds $node "token.server=$config" "token.agent=$config" password.$node=/etc/rancher/node/password \
+			admin=/etc/pibuild/secrets/admin.key hash=/etc/shadow
 		private $node
 	done
 }
