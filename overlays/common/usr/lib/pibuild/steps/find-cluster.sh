@@ -85,8 +85,9 @@ birth() {
 	printf '%s\n' "$birth"
 }
 
+# In a network that is closed nobody comes.
 waited() {
-	[ $((up - begin)) -ge "$patience" ] && printf 'yes\n' || printf 'no\n'
+	{ network_closed || [ $((up - begin)) -ge "$patience" ]; } && printf 'yes\n' || printf 'no\n'
 }
 
 # --- what follows
