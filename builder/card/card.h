@@ -67,6 +67,7 @@ struct need {
 
 struct tree {
 	VEC(const char *) left_out; /* files of the host that an overlay has, but no card gets */
+	VEC(const char *) folders;  /* paths of an overlay's folders, those too that hold nothing and are no entry */
 	VEC(struct entry) entries;
 	VEC(struct need) needs;
 	uint32_t disk_id; /* of the card's partition table; 0 = the base's */

@@ -138,6 +138,7 @@ static int overlay_add_name(const struct overlay *o, int dir, const char *name, 
 	fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return err_errno(e, -errno, "cannot open %s", host);
+	*vec_push(&o->tree->folders) = path;
 	if (o->layer == LAYER_NODE && !(st.st_mode & 0077)) {
 		add_private_folder(o, path);
 		below.private = true;

@@ -13,15 +13,23 @@
 
 #include "base/file.h"
 #include "node/node.h"
+#include "schema/schema.h"
 
 /* How much of a file is looked at: line ends and the first line show early. */
 enum { LOOK_LIMIT = 64 * 1024 };
+
+/* One folder of the user's overlays: of all nodes, of a role or of one node. */
+struct user_overlay {
+	const char *name, *folder;
+	struct tree tree;
+};
 
 struct overlay_check {
 	const char *dir; /* the overlays of the user */
 	const struct node_ctx *nodes;
 	size_t n_nodes;
 	struct tree *own; /* what each node's card holds without them */
+	VEC(struct user_overlay) overlays;
 	struct faults *faults;
 };
 
@@ -97,8 +105,7 @@ static const struct owned_path owned_paths[] = {
 	{ "/etc/systemd/system/pibuild-+([^/]).service", is_pibuilds,
 	  "put a file into a folder of that name with .d: pibuild-NAME.service.d/" },
 	{ "/etc/systemd/system-preset/00-pibuild.preset", is_pibuilds, "give your file another name there" },
-	{ "/@(etc|usr/lib|usr/share|var/lib)/pibuild", is_pibuilds, "choose another place" },
-	{ "/@(etc|usr/lib|usr/share|var/lib)/pibuild/*", is_pibuilds, "choose another place" },
+	{ "/@(etc|usr/lib|usr/share|var/lib)/pibuild?(/*)", is_pibuilds, "choose another place" },
 	{ "/usr/local/bin/*", "pibuild installs that program", "set its version in cluster.yaml: versions" },
 	{ "*", "pibuild writes it", "leave it out" }, /* what a node's tree has and no row tells better */
 };
@@ -202,12 +209,21 @@ static void check_owned(const struct overlay_check *c, const char *host, const s
 				      path, path_base(o->path));
 			return;
 		}
-		if (o->kind != ENTRY_DIR && o->kind != ENTRY_REMOVE && o->kind != ENTRY_UNPACK &&
-		    starts_with(path, arena_printf("%s/", o->path))) {
-			overlay_fault(c, "%s cannot be on the card: %s is a file there", host, o->path);
-			return;
-		}
 	}
+}
+
+/* A folder where the card has a file. Rows with a star tell of what is in a folder, by each file. */
+static void check_folder_owned(const struct overlay_check *c, const char *host, const char *path,
+			       const struct tree *own)
+{
+	const char *real = overlay_real_path(path);
+	const struct entry *taken = tree_find(own, real);
+	bool is_file = taken && taken->kind != ENTRY_DIR && taken->kind != ENTRY_REMOVE && taken->kind != ENTRY_UNPACK;
+	const struct owned_path *row = owned_path_row(real, is_file);
+
+	if (row && (is_file || !strchr(row->pattern, '*')))
+		overlay_fault(c, "the folder %s would take the place of the file %s: %s; %s", host, real, row->why,
+			      row->instead);
 }
 
 static const char *first_folder(const char *path)
@@ -420,7 +436,7 @@ static void check_capitals(const struct overlay_check *c, const char *folder, co
 					      overlay_host_path(folder, b), path_base(a->path));
 }
 
-static void check_folder_of(const struct overlay_check *c, const char *name)
+static void check_folder_of(struct overlay_check *c, const char *name)
 {
 	const char *folder = path_join(c->dir, name);
 	struct tree users = { 0 };
@@ -428,9 +444,14 @@ static void check_folder_of(const struct overlay_check *c, const char *name)
 
 	if (tree_add_overlay(&users, folder, "", LAYER_NODE, &e) < 0)
 		overlay_fault(c, "%s", e.msg);
+	*vec_push(&c->overlays) = (struct user_overlay){ name, folder, users };
 	vec_foreach (path, &users.left_out)
 		overlay_note(c, "%s is not copied: programs leave such files behind", *path);
 	check_capitals(c, folder, &users);
+	vec_foreach (path, &users.folders)
+		for (size_t i = 0; i < c->n_nodes; i++)
+			if (node_takes(&c->nodes[i], name))
+				check_folder_owned(c, path_join(folder, *path + 1), *path, &c->own[i]);
 	vec_foreach (n, &users.entries) {
 		const char *host = n->kind == ENTRY_FILE ? n->host_file : overlay_host_path(folder, n);
 		size_t before = c->faults->errors;
@@ -446,6 +467,35 @@ static void check_folder_of(const struct overlay_check *c, const char *name)
 		if (n->kind == ENTRY_FILE && c->faults->errors == before)
 			overlay_check_content(c, host, n, &users);
 	}
+}
+
+static void check_file_against_folders(const struct overlay_check *c, const struct user_overlay *a,
+				       const struct user_overlay *b)
+{
+	vec_foreach (n, &a->tree.entries) {
+		const char *path = overlay_real_path(n->path);
+
+		if (n->kind == ENTRY_DIR)
+			continue;
+		vec_foreach (dir, &b->tree.folders)
+			if (streq(path, overlay_real_path(*dir)))
+				overlay_fault(
+					c,
+					"%s is a file and %s a folder, and a card that takes both can have only one of them: rename or remove one",
+					overlay_host_path(a->folder, n), path_join(b->folder, *dir + 1));
+	}
+}
+
+/* A file of one overlay and a folder of another, at the same place of a node that takes both. */
+static void check_overlays_agree(const struct overlay_check *c)
+{
+	vec_foreach (a, &c->overlays)
+		vec_foreach (b, &c->overlays)
+			for (size_t i = 0; i < c->n_nodes && a != b; i++)
+				if (node_takes(&c->nodes[i], a->name) && node_takes(&c->nodes[i], b->name)) {
+					check_file_against_folders(c, a, b);
+					break;
+				}
 }
 
 static bool takes_any(const struct overlay_check *c, const char *name)
@@ -469,14 +519,14 @@ static void fault_stray_folder(const struct overlay_check *c, const char *name)
 		known[n++] = role_names[i];
 	for (size_t i = 0; i < c->n_nodes; i++)
 		known[n++] = c->nodes[i].node->name;
-	near = nearest_word(name, known, n);
+	near = kind_word_meant(name, known, n);
 	overlay_fault(
 		c, "%s is taken by no node: its folders are common, control-plane, worker and the nodes' names%s%s%s",
 		path_join(c->dir, name), near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
 }
 
 /* Hidden files and a README are for the people who keep the folder. */
-static void overlay_check_name(const struct overlay_check *c, const char *name)
+static void overlay_check_name(struct overlay_check *c, const char *name)
 {
 	const char *path = path_join(c->dir, name);
 	struct stat st;
@@ -498,7 +548,9 @@ static void overlay_check_name(const struct overlay_check *c, const char *name)
 
 void node_check_overlays(const char *dir, const struct node_ctx *nodes, size_t n, struct faults *f)
 {
-	struct overlay_check c = { dir, nodes, n, arena_alloc((n + 1) * sizeof(*c.own)), f };
+	struct overlay_check c = {
+		.dir = dir, .nodes = nodes, .n_nodes = n, .own = arena_alloc((n + 1) * sizeof(*c.own)), .faults = f
+	};
 	struct dirent **names = NULL;
 	struct err e = { 0 };
 	int count;
@@ -512,8 +564,9 @@ void node_check_overlays(const char *dir, const struct node_ctx *nodes, size_t n
 	if (count < 0)
 		overlay_fault(&c, "cannot list %s: %s", dir, strerror(errno));
 	for (int i = 0; i < count; i++) {
-		overlay_check_name(&c, names[i]->d_name);
+		overlay_check_name(&c, arena_strdup(names[i]->d_name));
 		free(names[i]);
 	}
 	free(names);
+	check_overlays_agree(&c);
 }

@@ -134,8 +134,7 @@ static unsigned find_choice(const struct field *f, const struct yaml_node *n)
 	return i;
 }
 
-/* What K3s, Kubernetes and others say for one of our words. */
-static const char *choice_meant(const struct field *f, const char *text)
+const char *kind_word_meant(const char *text, const char *const *names, size_t n)
 {
 	static const struct {
 		const char *written, *meant;
@@ -157,10 +156,10 @@ static const char *choice_meant(const struct field *f, const char *text)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
-		for (size_t k = 0; strcasecmp(text, words[i].written) == 0 && k < f->names_count; k++)
-			if (streq(words[i].meant, f->names[k]))
-				return f->names[k];
-	return nearest_word(text, f->names, f->names_count);
+		for (size_t k = 0; strcasecmp(text, words[i].written) == 0 && k < n; k++)
+			if (streq(words[i].meant, names[k]))
+				return names[k];
+	return nearest_word(text, names, n);
 }
 
 /* A wrong word gives the enum's COUNT, which later checks take for "not known". */
@@ -178,7 +177,7 @@ static void choice_node(struct reading *l, const struct field *f, const struct y
 			     join(f->names, f->names_count));
 		return;
 	}
-	meant = choice_meant(f, n->text);
+	meant = kind_word_meant(n->text, f->names, f->names_count);
 	if (meant)
 		schema_fault(l, n, path, "'%s' cannot be used: write '%s' (it must be %s)", n->text, meant,
 			     join(f->names, f->names_count));

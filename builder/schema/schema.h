@@ -85,6 +85,9 @@ extern const struct kind kind_map, kind_list, kind_keyed;
 /* As they are, const struct yaml_node *: anything; a list of texts, not empty. */
 extern const struct kind kind_node, kind_texts;
 
+/* Which of NAMES is meant by TEXT, which may be what K3s or Kubernetes call it; NULL = none. */
+const char *kind_word_meant(const char *text, const char *const *names, size_t n);
+
 /* NULL when K takes TEXT, else why not; DST (may be NULL for kinds that keep the text) is filled on success. */
 const char *kind_text_fault(const struct kind *k, const struct reading *l, const char *text, void *dst);
 

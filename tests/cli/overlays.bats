@@ -27,7 +27,7 @@ check() {
 
 @test "folders that no node takes are faults with the nearest name; so are files beside them" {
 	local name
-	for name in CP-1 control_plane controlplane workers Common w1 nosuchnode; do put "$name/etc/a"; done
+	for name in CP-1 control_plane controlplane workers agent master Common w1 nosuchnode; do put "$name/etc/a"; done
 	put notes.txt
 	put README.md
 	put .gitignore
@@ -37,11 +37,13 @@ check() {
 	refused control_plane 'did you mean control-plane?'
 	refused controlplane 'did you mean control-plane?'
 	refused workers 'did you mean worker?'
+	refused agent 'did you mean worker?'
+	refused master 'did you mean control-plane?'
 	refused Common 'did you mean common?'
 	refused w1 'did you mean w-1?'
 	refused nosuchnode "is taken by no node: its folders are common, control-plane, worker and the nodes' names"
 	refused notes.txt 'is no folder, so no card gets it'
-	[ "$(grep -c '^error:' <<<"$output")" -eq 8 ]
+	[ "$(grep -c '^error:' <<<"$output")" -eq 10 ]
 }
 
 @test "a folder meant for overlays by another name is told" {
@@ -148,8 +150,25 @@ check() {
 	check
 	[ "$status" -eq 3 ]
 	refused common/etc/systemd 'would take the place of the folder /etc/systemd'
-	refused common/etc/hostname/x '/etc/hostname is a file there'
+	grep -qF 'error: the folder ./overlays/common/etc/hostname would take the place of the file /etc/hostname: cluster.yaml names the node; set nodes[].name' <<<"$output"
 	[ "$(grep -c '^error:' <<<"$output")" -eq 2 ]
+}
+
+@test "a folder in the place of a file is a fault, empty and private too; so are a file and a folder of two overlays" {
+	mkdir -p overlays/worker/etc/fstab overlays/control-plane/usr/lib/pibuild
+	mkdir -p -m 700 overlays/common/etc/rancher/k3s/config.yaml
+	put common/lib/one
+	put w-1/usr/lib/one/x
+	put worker/etc/two/x
+	put w-1/etc/two
+	put cp-1/etc/two
+	check
+	[ "$status" -eq 3 ]
+	grep -qF 'error: the folder ./overlays/worker/etc/fstab would take the place of the file /etc/fstab: the card boots by it' <<<"$output"
+	grep -qF 'error: the folder ./overlays/common/etc/rancher/k3s/config.yaml would take the place of the file /etc/rancher/k3s/config.yaml: K3s starts with it, and pibuild writes it; put a file into /etc/rancher/k3s/config.yaml.d/' <<<"$output"
+	refused common/lib/one 'is a file and ./overlays/w-1/usr/lib/one a folder'
+	refused w-1/etc/two 'is a file and ./overlays/worker/etc/two a folder, and a card that takes both can have only one of them: rename or remove one'
+	[ "$(grep -c '^error:' <<<"$output")" -eq 4 ]
 }
 
 @test "what pibuild does not own is the user's: drop-ins, manifests, registries, other units and connections" {
