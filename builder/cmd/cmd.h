@@ -119,7 +119,11 @@ void version_print(void);
 /* build --reproduce MANIFEST. */
 int cmd_reproduce(const struct cmd_options *o, const char *manifest, struct err *e);
 
-/* Class USAGE unless there are between MIN and MAX arguments. */
+/* What can be read of PATH (NULL = ./cluster.yaml), without a word of its faults; NULL = nothing. */
+const struct config *cmd_glimpse_config(const char *path);
+
+/* Class USAGE unless there are between MIN and MAX arguments; a node or a file too many is told with its option. USAGE
+ * begins with the command's name. */
 int cmd_args(const struct cmd_options *o, size_t min, size_t max, const char *usage, struct err *e);
 
 /* The last line of a run that went well: what to do next, with its command between backticks. None with --json. */

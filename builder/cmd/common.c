@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <poll.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "base/caller.h"
@@ -11,10 +12,61 @@
 #include "plan/flashed.h"
 #include "secrets/secrets.h"
 
+const struct config *cmd_glimpse_config(const char *path)
+{
+	struct faults f = { 0 };
+	struct config *config = NULL;
+	struct err ignored = { 0 };
+
+	if ((path && streq(path, "-")) || (!path && access("cluster.yaml", F_OK) < 0))
+		return NULL;
+	return config_load(path, &config, &f, &ignored) < 0 ? NULL : config;
+}
+
+/* The option that WORD, given as an argument too many, was meant for; NULL = none. */
+static const char *option_meant(const struct command *c, const struct cmd_options *o, const char *word)
+{
+	const struct config *config = NULL;
+	struct stat st;
+
+	for (size_t i = 0; i < c->n_options && !config; i++)
+		if (streq(c->options[i].name, "node"))
+			config = cmd_glimpse_config(o->config);
+	for (size_t i = 0; config && i < config->nodes.n; i++)
+		if (streq(config->nodes.v[i].name, word))
+			return "--node";
+	if (!o->config && cmd_word_in(c->common, "config") &&
+	    (ends_with(word, ".yaml") || ends_with(word, ".yml") || (stat(word, &st) == 0 && S_ISREG(st.st_mode))))
+		return "-c";
+	return NULL;
+}
+
+/* "secrets show -c lab.yaml" for "secrets show lab.yaml"; NULL when an argument is none of an option's. */
+static const char *command_meant(const struct cmd_options *o, size_t max, const struct command *c)
+{
+	_cleanup_strbuf_ struct strbuf b = { 0 };
+
+	strbuf_addf(&b, "%s", c->name);
+	for (size_t i = 0; i < o->args.n; i++) {
+		const char *word = o->args.v[i], *option = i < max ? "" : option_meant(c, o, word);
+
+		if (!option)
+			return NULL;
+		strbuf_addf(&b, " %s%s%s", option, *option ? " " : "", shell_word(word));
+	}
+	return arena_strdup(b.s);
+}
+
 int cmd_args(const struct cmd_options *o, size_t min, size_t max, const char *usage, struct err *e)
 {
+	const char *meant = NULL;
+
 	if (o->args.n >= min && o->args.n <= max)
 		return 0;
+	if (o->args.n > max)
+		meant = command_meant(o, max, command_find(arena_strndup(usage, strcspn(usage, " "))));
+	if (meant)
+		return err_class(e, CLASS_USAGE, "too many arguments: did you mean `pibuild %s`?", meant);
 	return err_class(e, CLASS_USAGE, "%s: usage: pibuild %s",
 			 o->args.n < min ? "an argument is missing" : "too many arguments", usage);
 }

@@ -78,14 +78,9 @@ static struct complete read_words(const char *const *words, size_t n)
 
 static void offer_nodes(const struct complete *c)
 {
-	const char *path = c->config ? c->config : getenv("PIBUILD_CONFIG");
-	struct faults f = { 0 };
-	struct config *config = NULL;
-	struct err ignored = { 0 };
+	const struct config *config = cmd_glimpse_config(c->config ? c->config : getenv("PIBUILD_CONFIG"));
 
-	if ((path && streq(path, "-")) || (!path && access("cluster.yaml", F_OK) < 0))
-		return;
-	if (config_load(path, &config, &f, &ignored) < 0 || !config)
+	if (!config)
 		return;
 	vec_foreach (n, &config->nodes)
 		offer(n->name, role_names[n->role]);

@@ -204,6 +204,28 @@ cure() {
 	[[ "$output" == *'run `pibuild fetch -c lab/cluster.yaml`'* ]]
 }
 
+@test "a node or a file as an argument too many: the same command with its option" {
+	local row
+	write_cluster
+	mkdir lab && cp cluster.yaml lab/my.yml
+	while IFS='|' read -r row option; do
+		run pibuild $row
+		[ "$status" -eq 2 ]
+		[[ "$(cure pibuild)" == *" $option"* ]]
+		sh -c "$(cure pibuild) -q >/dev/null"
+	done <<-EOT
+		secrets new lab/my.yml|-c lab/my.yml
+		secrets show lab/my.yml|-c lab/my.yml
+		check cluster.yaml|-c cluster.yaml
+		kubeconfig lab/my.yml|-c lab/my.yml
+		plan w-1 cp-1|--node w-1 --node cp-1
+		plan w-1 -c lab/my.yml|--node w-1 -c lab/my.yml
+		render cp-1|--node cp-1
+	EOT
+	run pibuild build --offline --cache empty cp-1
+	[[ "$(cure pibuild)" == 'pibuild build --node cp-1 --cache empty' ]]
+}
+
 @test "a compressed image: xz" {
 	truncate -s 64M a.img
 	printf 'label: dos\nstart=2048, size=8192, type=c\nstart=16384, type=83\n' | sfdisk -q a.img

@@ -101,7 +101,11 @@ setup() {
 }
 
 @test "superfluous arguments are a usage error" {
-	fails 2 'too many arguments' "$PIBUILD" doctor now
+	write_cluster
+	fails 2 'too many arguments: usage: pibuild doctor' "$PIBUILD" doctor now
+	fails 2 'too many arguments: usage: pibuild secrets' "$PIBUILD" secrets show x
+	fails 2 'too many arguments: usage: pibuild build' "$PIBUILD" build cp-1 other
+	fails 2 'too many arguments: usage: pibuild check' "$PIBUILD" check cp-1
 }
 
 @test "inspect without an image is a usage error" {

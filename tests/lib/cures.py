@@ -8,7 +8,7 @@ import pathlib
 import re
 import sys
 
-VERBS = "init|check|plan|render|lock|fetch|build|verify|inspect|diff|flash|devices|boot|status|secrets|kubeconfig|sign|doctor|schema"
+VERBS = "init|check|plan|render|lock|fetch|build|verify|inspect|diff|flash|devices|boot|status|secrets|kubeconfig|sign|doctor|schema|%s"
 PROGRAMS = "sudo|chmod|chown|ssh-keygen|openssl|kubectl|cilium|journalctl|systemctl|df|sed|ln|rm|apt-get"
 BACKTICKS = re.compile(rf"`((?:pibuild (?:{VERBS})|(?:{PROGRAMS}|xz) )[^`]*)`")
 LED_TO = re.compile(rf"(?:^|: |; |, |run |or |with |sure, )((?:{PROGRAMS}) (?:-|[+a-z0-9/]|%s|\$)[^`;,()]*)")
