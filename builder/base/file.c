@@ -4,7 +4,10 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <pwd.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 
 #include "base/sig.h"
@@ -85,6 +88,23 @@ int pread_all(int fd, void *data, size_t n, uint64_t offset)
 	return 0;
 }
 
+/* Adds to E whose folder DIR is and what to do, where that is why nothing could be made in it. */
+static int tell_owner(struct err *e, const char *dir)
+{
+	size_t n = strlen(e->msg);
+	const struct passwd *owner;
+	char real[PATH_MAX];
+	struct stat st;
+
+	if (e->code != -EACCES || !realpath(dir, real) || stat(real, &st) < 0)
+		return e->code;
+	owner = getpwuid(st.st_uid);
+	snprintf(e->msg + n, sizeof(e->msg) - n,
+		 "; %s belongs to %s (mode %04o): work in a folder of your own, or give another place", real,
+		 owner ? owner->pw_name : arena_printf("user %u", st.st_uid), st.st_mode & 07777);
+	return e->code;
+}
+
 int make_dirs(const char *path, mode_t mode, struct err *e)
 {
 	_cleanup_free_ char *p = xstrdup(path);
@@ -95,8 +115,10 @@ int make_dirs(const char *path, mode_t mode, struct err *e)
 		if (c != '/' && c != '\0')
 			continue;
 		*s = '\0';
-		if (mkdir(p, mode) < 0 && errno != EEXIST)
-			return err_errno(e, -errno, "cannot create the folder %s", p);
+		if (mkdir(p, mode) < 0 && errno != EEXIST) {
+			err_errno(e, -errno, "cannot create the folder %s", p);
+			return tell_owner(e, path_dir(p));
+		}
 		if (c == '\0')
 			break;
 		*s = c;
@@ -205,7 +227,8 @@ int outfile_create(struct outfile *o, const char *path, mode_t mode, struct err 
 	r = -errno;
 	free(o->tmp_name);
 	o->tmp_name = NULL;
-	return err_errno(e, r, "cannot create a file in %s", dir);
+	err_errno(e, r, "cannot create a file in %s", dir);
+	return tell_owner(e, dir);
 }
 
 const char *outfile_tmp_path(const struct outfile *o)

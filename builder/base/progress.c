@@ -48,6 +48,7 @@ static struct {
 		active; /* work goes on since then; and went on before that for so long: people are not waited for */
 	double last_draw;
 	unsigned drawn; /* lines on the screen to be wiped */
+	bool failed;	/* the run does not come to its end, so there is no telling when */
 } P = { .mode = PROGRESS_NONE, .lock = PTHREAD_MUTEX_INITIALIZER };
 
 static void wipe(void)
@@ -101,7 +102,7 @@ static struct overall overall(double now)
 		all += weight_of(x->what) * x->left;
 	}
 	o.fraction = all > 0 ? done / all : 0;
-	if (o.fraction > 0.02 && spent > 1)
+	if (o.fraction > 0.02 && spent > 1 && !P.failed)
 		o.left = spent * (1 - o.fraction) / o.fraction;
 	return o;
 }
@@ -380,6 +381,14 @@ void task_end(struct task *t, const char *note)
 	count_end(t);
 	show(t, "end");
 	pthread_mutex_unlock(&P.lock);
+}
+
+void task_fail(struct task *t, const char *note)
+{
+	pthread_mutex_lock(&P.lock);
+	P.failed = true;
+	pthread_mutex_unlock(&P.lock);
+	task_end(t, note);
 }
 
 void progress_print_timings(void)

@@ -38,6 +38,8 @@ void task_set(struct task *t, uint64_t done);
 void task_progress(void *t, uint64_t done); /* the same as a callback */
 /* NOTE ("from cache", "failed") may be NULL. The task stays valid for the timing table only. */
 void task_end(struct task *t, const char *note);
+/* The same for one whose failure ends the run: nothing is estimated any more. */
+void task_fail(struct task *t, const char *note);
 
 /* Prints "step  time  bytes  rate" of every finished task to stderr. */
 void progress_print_timings(void);

@@ -58,10 +58,11 @@ static struct yaml_node *kubeconfig(const struct config *c, const struct secrets
 	return doc;
 }
 
-static int tell_expiry(const struct secrets *s, struct err *e)
+enum { DAY_MAX = 16 }; /* "2027-11-28" */
+
+static int check_expiry(const struct secrets *s, char day[DAY_MAX], struct err *e)
 {
 	struct pki_cert admin;
-	char day[16];
 	struct tm tm;
 	time_t t;
 	int r = pki_read_cert(s->admin.cert, &admin, e);
@@ -69,12 +70,11 @@ static int tell_expiry(const struct secrets *s, struct err *e)
 	if (r < 0)
 		return r;
 	t = (time_t)admin.valid.to;
-	strftime(day, sizeof(day), "%Y-%m-%d", gmtime_r(&t, &tm));
+	strftime(day, DAY_MAX, "%Y-%m-%d", gmtime_r(&t, &tm));
 	if (time(NULL) > t)
 		return err_class(e, CLASS_CONFIG,
 				 "the admin certificate in %s ran out on %s: run `pibuild secrets rotate admin` first",
 				 s->path, day);
-	log_info("the kubeconfig gives full control of the cluster until %s", day);
 	return 0;
 }
 
@@ -127,6 +127,7 @@ static void kubeconfig_next(const struct cmd_options *o, const struct config *c)
 static int cmd_kubeconfig(const struct cmd_options *o, struct err *e)
 {
 	_cleanup_strbuf_ struct strbuf text = { 0 };
+	char day[DAY_MAX];
 	struct secrets *s;
 	struct config *c;
 	int r = cmd_args(o, 0, 0, "kubeconfig [-o FILE]", e);
@@ -136,19 +137,21 @@ static int cmd_kubeconfig(const struct cmd_options *o, struct err *e)
 	if (r == 0 && o->out_given)
 		r = check_replaceable(o->out, c->cluster.name, e);
 	if (r == 0)
-		r = tell_expiry(s, e);
+		r = check_expiry(s, day, e);
 	if (r < 0)
 		return r;
-	tell_name(c);
 	yaml_emit(kubeconfig(c, s), NULL, &text);
 	if (o->out_given)
 		r = file_publish(o->out, text.s, text.n, 0600, e);
 	else if (fwrite(text.s, 1, text.n, stdout) != text.n)
 		r = err_errno(e, -errno, "cannot write to stdout");
 	explicit_bzero(text.s, text.n);
-	if (r == 0)
-		kubeconfig_next(o, c);
-	return r;
+	if (r < 0)
+		return r;
+	log_info("the kubeconfig gives full control of the cluster until %s", day);
+	tell_name(c);
+	kubeconfig_next(o, c);
+	return 0;
 }
 
 const struct command kubeconfig_command = {

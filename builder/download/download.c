@@ -26,7 +26,9 @@ void download_end(struct download *d, enum download_state state, const char *not
 	d->state = state;
 	sha256_done(&d->sum);
 	part_close(&d->part);
-	if (d->task)
+	if (d->task && state == DOWNLOAD_FAILED)
+		task_fail(d->task, note);
+	else if (d->task)
 		task_end(d->task, note);
 }
 

@@ -99,7 +99,8 @@ int guard_find(const struct host *h, const struct devices *all, const char *path
 				 "%s is %s, not a disk: pibuild devices lists those that can be flashed", path,
 				 S_ISREG(st.st_mode)   ? "a file"
 				 : S_ISDIR(st.st_mode) ? "a folder"
-						       : "no block device");
+				 : S_ISCHR(st.st_mode) ? "a character device"
+						       : "a pipe or socket");
 	d = by_number(all, st.st_rdev);
 	if (!d)
 		return refuse_number(h, path, st.st_rdev, e);

@@ -36,7 +36,7 @@ slow_run() {
 		[ "$1" != refused ] || from_port 1
 		code=0
 		words=(--role control-plane)
-		case $1 in down) from_port 1 && words=() ;; stall) words+=(-v) ;; esac
+		case $1 in down) from_port 1 && words=(--progress plain) ;; stall) words+=(-v) ;; esac
 		timeout 33 "$PIBUILD" fetch --progress none --cache cache "${words[@]}" >out 2>err || code=$?
 		echo $code >code
 	) >/dev/null 2>&1 3>&- &
@@ -494,7 +494,8 @@ result_of() {
 	[ "$status" -eq 1 ]
 	[ "$(grep -c warning err)" -eq 1 ]
 	grep -q '^pibuild: warning: .*127.0.0.1:1: .*; trying files.invalid$' err
-	[ "$(grep -vcE ": note: |^ *[0-9]* [|] " err)" -eq 4 ]
+	[ "$(grep -vcE ": note: |^ *[0-9]* [|] |^pibuild: download " err)" -eq 4 ]
+	grep -q '^pibuild: download .*, failed; step 1 of 2$' err
 	grep -q '^pibuild: error: 2 downloads failed:$' err
 	for host in 127.0.0.1:1 files.invalid; do
 		[ "$(grep "^  $host: " err | grep -cF -e ": thing $thing_version, other $other_version" -e ": other $other_version, thing $thing_version")" -eq 1 ]

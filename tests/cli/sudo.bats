@@ -85,6 +85,17 @@ left_to_root() { find "$1" ! -user nobody; }
 	env HOME="$home" SUDO_UID="$uid" "$PIBUILD" kubeconfig >/dev/null
 }
 
+@test "what cannot be made in another's folder is told with its owner and a way out, and nothing before it" {
+	env HOME="$home" SUDO_UID="$uid" "$PIBUILD" secrets new
+	mkdir -m 755 theirs
+	local file
+	for file in theirs/kubeconfig theirs/dir/kubeconfig; do
+		fails 1 "$PWD/theirs belongs to root (mode 0755): work in a folder of your own, or give another place" \
+			env HOME="$home" SUDO_UID="$uid" "$PIBUILD" kubeconfig -o "$file"
+		[[ "$output" != *control* ]]
+	done
+}
+
 @test "a root shell in a folder of root's own works as root" {
 	mkdir "$home/root" && chmod 700 "$home/root" && cd "$home/root"
 	cp ../project/cluster.yaml .

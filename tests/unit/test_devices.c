@@ -332,7 +332,9 @@ static void test_request(void)
 		CHECK(strstr(e.msg, "is a file, not a disk"));
 		CHECK(guard_find(&host, &all, path_join(top, "folder"), &found, &e) < 0 && e.class == CLASS_REFUSED);
 		CHECK(guard_find(&host, &all, path_join(top, "pipe"), &found, &e) < 0 && e.class == CLASS_REFUSED);
+		CHECK(strstr(e.msg, "is a pipe or socket, not a disk"));
 		CHECK(guard_find(&host, &all, "/dev/null", &found, &e) < 0 && e.class == CLASS_REFUSED);
+		CHECK(strstr(e.msg, "is a character device, not a disk"));
 		CHECK(guard_find(&host, &all, path_join(top, "nothing"), &found, &e) == -ENOENT);
 		CHECK(!found);
 	}
