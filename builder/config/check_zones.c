@@ -37,7 +37,7 @@ static bool is_below(const char *name, const char *domain)
 static void check_domain(const struct check *x, const char *key, const char *domain)
 {
 	const char *last = strrchr(domain, '.'), *top = last ? last + 1 : domain;
-	const struct name *found;
+	const struct name *known, *suffix;
 	struct err e = { 0 };
 
 	for (size_t i = 0; i < ARRAY_SIZE(reserved); i++) {
@@ -56,9 +56,14 @@ static void check_domain(const struct check *x, const char *key, const char *dom
 				 "%s: %s is set aside for documentation, and nobody can prove that it is theirs; put "
 				 "your own domain here",
 				 key, documentation[i]);
-	if (names_find(NAMES_DOMAINS, top, &found, &e) < 0)
+	if (names_find(NAMES_DOMAINS, top, &known, &e) < 0 || names_find(NAMES_DOMAINS, domain, &suffix, &e) < 0)
 		fault_key(x->faults, x->config, key, "%s: %s", key, e.msg);
-	else if (!found)
+	else if (suffix)
+		note_key(
+			x->faults, x->config, key,
+			"%s: under %s a registry gives out domains, so it is nobody's own, and Let's Encrypt issues no certificate for *.%s; write your own domain below it",
+			key, domain, domain);
+	else if (!known)
 		note_key(x->faults, x->config, key,
 			 "%s: '.%s' was no top-level domain of the internet when this pibuild was made; if it still is "
 			 "none, Let's Encrypt never issues a certificate for %s",

@@ -157,6 +157,8 @@ judged() {
 	done <<-'EOT'
 		home.router '.router' was no top-level domain of the internet
 		my.homelab '.homelab' was no top-level domain of the internet
+		co.uk under co.uk a registry gives out domains
+		com.au under com.au a registry gives out domains
 		home.example.com example.com is set aside for documentation
 	EOT
 }
