@@ -18,7 +18,7 @@ PKGS    := libarchive liblzma libzstd libcurl fdisk ext2fs com_err yaml-0.1 libc
 PKGCF    = $(shell pkg-config --cflags $(PKGS))
 PKGLD    = $(shell pkg-config --libs $(PKGS))
 
-WARN    := -Wall -Wextra -Wshadow -Wundef -Wvla -Wformat=2 -Wwrite-strings -Wpointer-arith -Wstrict-prototypes \
+WARN    := -Wall -Wextra -Wshadow -Wundef -Wvla -Wformat=2 -Wwrite-strings -Wpointer-arith -Wcast-qual -Wstrict-prototypes \
            -Wmissing-prototypes -Wimplicit-fallthrough -Wno-unused-parameter
 comma   := ,
 HARD    := $(if $(SAN),-fsanitize=address$(comma)undefined -fno-omit-frame-pointer -fno-sanitize-recover=all -DPIBUILD_SANITIZED,\

@@ -48,7 +48,7 @@ static int become(const struct spawn *how, char *const *env, pid_t parent)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);
 	signal(SIGXFSZ, SIG_DFL);
-	execve(how->path, (char *const *)how->argv, env);
+	execve(how->path, unconst(how->argv), env);
 	return -errno;
 }
 
@@ -82,7 +82,7 @@ int spawn_start(struct spawned *s, const struct spawn *how, struct err *e)
 		return err_errno(e, -errno, "cannot start %s", how->path);
 	}
 	if (s->pid == 0) {
-		r = become(how, (char *const *)env, parent);
+		r = become(how, unconst(env), parent);
 		n = write(write_end, &r, sizeof(r));
 		_exit(n == sizeof(r) ? CLASS_FAILED : CLASS_HOST);
 	}

@@ -81,6 +81,7 @@ static inline void closep(int *fd)
 {
 	if (*fd >= 0)
 		close(*fd);
+	*fd = -1;
 }
 static inline void fclosep(FILE **f)
 {
@@ -98,6 +99,21 @@ static inline int take_fd(int *fd)
 
 	*fd = -1;
 	return r;
+}
+
+/* The same for a pointer: yields what *P holds, of its type, and leaves NULL. */
+#define take_ptr(p)                                                                                                    \
+	({                                                                                                             \
+		typeof(*(p)) taken_ = *(p);                                                                            \
+		*(p) = NULL;                                                                                           \
+		taken_;                                                                                                \
+	})
+
+/* For interfaces older than const (exec's argv), and for one accessor of both: nobody writes through what comes out that could
+ * not write before. */
+static inline void *unconst(const void *p)
+{
+	return (void *)(uintptr_t)p;
 }
 
 /* Growing byte string; always NUL terminated once anything was added. strbuf_done() frees. */

@@ -73,8 +73,7 @@ int prepare_artifacts(const struct tree *t, const struct cache *c, struct prepar
 		if (r < 0)
 			return r;
 	}
-	*ret = p;
-	p = NULL;
+	*ret = take_ptr(&p);
 	return 0;
 }
 

@@ -85,8 +85,7 @@ static int parse_pair(const struct key_pair *pair, X509 **ret_cert, struct err *
 		return err_set(e, -EINVAL, "the private key is damaged");
 	if (EVP_PKEY_get_security_bits(key) < MIN_SECURITY_BITS)
 		return err_set(e, -EINVAL, "the key is too weak; use EC P-256");
-	*ret_cert = cert;
-	cert = NULL;
+	*ret_cert = take_ptr(&cert);
 	return 0;
 }
 

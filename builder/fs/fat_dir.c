@@ -200,7 +200,7 @@ int fat_dir_read(const struct fat *f, uint32_t first, struct fat_dir *ret, struc
 	if (r < 0)
 		return r;
 	*ret = (struct fat_dir){ first, xmalloc(n + 1), n };
-	r = fat_chain_runs(f, first, n, move_run, &(struct dir_io){ (struct fat *)f, ret->slots, false }, e);
+	r = fat_chain_runs(f, first, n, move_run, &(struct dir_io){ unconst(f), ret->slots, false }, e);
 	if (r < 0)
 		fat_dir_done(ret);
 	return r;
@@ -355,7 +355,7 @@ static void long_slot(unsigned char *slot, const char *name, int i, int parts, u
 	for (int k = 0; k < LONG_LETTERS; k++) {
 		size_t at = (size_t)(i * LONG_LETTERS + k);
 
-		put_le16((unsigned char *)letter_at(slot, k), at < n ? (unsigned char)name[at] : at == n ? 0 : 0xffff);
+		put_le16(unconst(letter_at(slot, k)), at < n ? (unsigned char)name[at] : at == n ? 0 : 0xffff);
 	}
 }
 

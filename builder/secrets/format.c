@@ -44,7 +44,7 @@ static const struct value {
 
 static const char **value_at(const struct secrets *s, const struct value *v)
 {
-	return (const char **)((char *)s + v->offset);
+	return (const char **)((char *)unconst(s) + v->offset);
 }
 
 /* ---- reading ---- */

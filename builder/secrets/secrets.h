@@ -45,7 +45,7 @@ enum { SECRET_CA_COUNT = 5, SECRET_CERT_COUNT };
 extern const struct secret_cert secret_certs[SECRET_CERT_COUNT];
 static inline struct key_pair *secrets_pair(const struct secrets *s, const struct secret_cert *c)
 {
-	return (struct key_pair *)((char *)s + c->offset);
+	return (struct key_pair *)((char *)unconst(s) + c->offset);
 }
 
 /* GIVEN on the command line, else secrets.yaml beside the config. */

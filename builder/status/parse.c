@@ -151,8 +151,7 @@ int report_parse(const char *text, size_t n, const char *name, struct report *re
 	if (f.errors)
 		return err_class(e, CLASS_VERIFY, "%s: is no report of this version: %s", name, f.list.v[0].msg);
 	*ret = report;
-	ret->json = json;
-	json = NULL;
+	ret->json = take_ptr(&json);
 	return 0;
 }
 

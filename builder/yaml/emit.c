@@ -161,7 +161,7 @@ void yaml_emit_all(struct yaml_node *const *docs, size_t n, const char *comment,
 
 void yaml_emit(const struct yaml_node *doc, const char *comment, struct strbuf *out)
 {
-	struct yaml_node *docs[] = { (struct yaml_node *)doc };
+	struct yaml_node *docs[] = { unconst(doc) };
 
 	yaml_emit_all(docs, 1, comment, out);
 }

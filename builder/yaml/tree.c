@@ -92,7 +92,7 @@ struct yaml_node *yaml_get(const struct yaml_node *map, const char *key)
 
 struct yaml_node *yaml_find(const struct yaml_node *map, const char *dotted)
 {
-	struct yaml_node *n = (struct yaml_node *)map;
+	struct yaml_node *n = unconst(map);
 
 	while (n && *dotted) {
 		size_t len = strcspn(dotted, ".");
@@ -172,7 +172,7 @@ struct yaml_node *yaml_of_json(const json_t *j)
 
 	if (json_is_object(j)) {
 		n = yaml_map();
-		json_object_foreach((json_t *)j, key, value) yaml_push(n, yaml_str(key), yaml_of_json(value));
+		json_object_foreach((json_t *)unconst(j), key, value) yaml_push(n, yaml_str(key), yaml_of_json(value));
 		return n;
 	}
 	if (json_is_array(j)) {
