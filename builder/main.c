@@ -30,7 +30,7 @@ static const struct option *find_in(const struct option *rows, size_t count, con
 }
 
 /* By NAME, or where that is NULL by LETTER: of OF (NULL = no command) and the common ones, else of any command. */
-static const struct option *find_option(const struct command *of, const char *name, size_t n, char letter)
+static const struct option *main_find_option(const struct command *of, const char *name, size_t n, char letter)
 {
 	const struct option *found = of ? find_in(of->options, of->n_options, name, n, letter) : NULL;
 
@@ -41,7 +41,7 @@ static const struct option *find_option(const struct command *of, const char *na
 	return found;
 }
 
-static bool is_taken(const struct command *by, const struct option *o)
+static bool main_is_taken(const struct command *by, const struct option *o)
 {
 	return (o >= by->options && o < by->options + by->n_options) ||
 	       (o >= common_options && o < common_options + common_options_count);
@@ -134,10 +134,10 @@ static const struct option *read_option(const struct command *of, const char *wo
 
 	if (!starts_with(word, "--")) {
 		*ret_value = word[2] ? word + 2 : NULL;
-		return find_option(of, NULL, 0, word[1]);
+		return main_find_option(of, NULL, 0, word[1]);
 	}
 	*ret_value = eq ? eq + 1 : NULL;
-	return find_option(of, word + 2, eq ? (size_t)(eq - word - 2) : strlen(word + 2), 0);
+	return main_find_option(of, word + 2, eq ? (size_t)(eq - word - 2) : strlen(word + 2), 0);
 }
 
 /* One word that starts with '-'. Advances *I over the option's value. */
@@ -153,7 +153,7 @@ static int parse_option(struct cmd_options *o, struct parsed *p, char **argv, in
 	row = read_option(p->command, word, &value);
 	if (!row || (row->kind == OPT_FLAG && value))
 		return unknown_option(word, e);
-	if (!is_taken(p->command, row))
+	if (!main_is_taken(p->command, row))
 		p->foreign = row;
 	if (row->kind != OPT_FLAG && !value) {
 		if (*i + 1 >= argc)
@@ -164,7 +164,7 @@ static int parse_option(struct cmd_options *o, struct parsed *p, char **argv, in
 }
 
 /* Options may stand before the command, and mean what it says: *AT is its place, 0 when there is none. */
-static int find_command(int argc, char **argv, struct parsed *p, int *at, struct err *e)
+static int main_find_command(int argc, char **argv, struct parsed *p, int *at, struct err *e)
 {
 	const char *value;
 
@@ -184,10 +184,10 @@ static int find_command(int argc, char **argv, struct parsed *p, int *at, struct
 	return 0;
 }
 
-static int parse(int argc, char **argv, struct cmd_options *o, struct parsed *p, struct err *e)
+static int main_parse(int argc, char **argv, struct cmd_options *o, struct parsed *p, struct err *e)
 {
 	bool options_end = false;
-	int at, r = find_command(argc, argv, p, &at, e);
+	int at, r = main_find_command(argc, argv, p, &at, e);
 
 	for (int i = 1; i < argc && r == 0; i++) {
 		if (!options_end && streq(argv[i], "--")) {
@@ -254,7 +254,7 @@ static int main_run(int argc, char **argv, struct err *e)
 
 	if (argc > 1 && streq(argv[1], "--complete"))
 		return complete(argc, argv);
-	r = parse(argc, argv, &o, &p, e);
+	r = main_parse(argc, argv, &o, &p, e);
 	if (r < 0)
 		return r;
 	if (p.version)

@@ -33,7 +33,7 @@ struct caller {
 };
 static struct caller caller; /* name NULL = nobody's work is done for them */
 
-static bool read_number(const char *text, unsigned *ret)
+static bool caller_read_number(const char *text, unsigned *ret)
 {
 	unsigned long n;
 	char *end;
@@ -56,15 +56,15 @@ static bool caller_find(struct caller *ret)
 
 		if (value && callers[i].by_name)
 			p = getpwnam(value);
-		else if (read_number(value, &id))
+		else if (caller_read_number(value, &id))
 			p = getpwuid(id);
 	}
 	if (p) {
 		*ret = (struct caller){ p->pw_uid, p->pw_gid, arena_strdup(p->pw_name), arena_strdup(p->pw_dir) };
 	} else {
 		/* Somebody without an account here, as in a container. */
-		*ret = (struct caller){ id, read_number(getenv("SUDO_GID"), &gid) ? gid : id, arena_printf("%u", id),
-					NULL };
+		*ret = (struct caller){ id, caller_read_number(getenv("SUDO_GID"), &gid) ? gid : id,
+					arena_printf("%u", id), NULL };
 	}
 	return ret->uid != 0;
 }

@@ -6,7 +6,7 @@
 
 #include "base/util.h"
 
-static int print(json_t *value, size_t flags, struct err *e)
+static int base_json_print(json_t *value, size_t flags, struct err *e)
 {
 	int r = json_dumpf(value, stdout, flags);
 
@@ -39,10 +39,10 @@ json_t *json_text(const char *s)
 
 int json_print(json_t *value, struct err *e)
 {
-	return print(value, JSON_INDENT(2), e);
+	return base_json_print(value, JSON_INDENT(2), e);
 }
 
 int json_print_line(json_t *value, struct err *e)
 {
-	return print(value, JSON_COMPACT, e);
+	return base_json_print(value, JSON_COMPACT, e);
 }

@@ -239,7 +239,7 @@ static char *words_of(const struct child *c, const struct proc *p)
 	return b.s;
 }
 
-static int judge(const struct child *c, const struct proc *p, struct err *e)
+static int proc_judge(const struct child *c, const struct proc *p, struct err *e)
 {
 	_cleanup_free_ char *words = words_of(c, p);
 	const char *sep = *words ? ": " : "";
@@ -279,5 +279,5 @@ int proc_run(const struct proc *p, struct err *e)
 		spawn_stop(&c.program, GRACE_SECONDS);
 		return r;
 	}
-	return judge(&c, p, e);
+	return proc_judge(&c, p, e);
 }

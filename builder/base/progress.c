@@ -51,7 +51,7 @@ static struct {
 	bool failed;	/* the run does not come to its end, so there is no telling when */
 } P = { .mode = PROGRESS_NONE, .lock = PTHREAD_MUTEX_INITIALIZER };
 
-static void wipe(void)
+static void progress_wipe(void)
 {
 	for (; P.drawn; P.drawn--)
 		fputs("\033[1A\033[2K", stderr);
@@ -178,7 +178,7 @@ static void draw(void)
 	double now = now_seconds();
 	unsigned columns = terminal_columns() ? terminal_columns() - 1 : 79; /* asked for where nobody knows */
 
-	wipe();
+	progress_wipe();
 	vec_foreach (t, &P.tasks)
 		if ((*t)->end <= 0 && P.drawn < MAX_BARS)
 			draw_task(*t, now, columns);
@@ -187,7 +187,7 @@ static void draw(void)
 	P.last_draw = now;
 }
 
-static void print_line(struct task *t, double now)
+static void progress_print_line(struct task *t, double now)
 {
 	char done[SIZE_TEXT_MAX], total[SIZE_TEXT_MAX], rate[SIZE_TEXT_MAX], speed[SIZE_TEXT_MAX + 8] = "";
 	char left[LEFT_MAX], step[LEFT_MAX + 32] = "";
@@ -239,7 +239,7 @@ static json_t *event_json(const struct task *t, const char *event, double now)
 	return j;
 }
 
-static void print_json(const struct task *t, const char *event)
+static void progress_print_json(const struct task *t, const char *event)
 {
 	_cleanup_json_ json_t *j = event_json(t, event, now_seconds());
 
@@ -255,9 +255,9 @@ static void show(struct task *t, const char *event)
 	if (P.mode == PROGRESS_BAR && (t->end > 0 || now - P.last_draw >= redraw_every)) {
 		draw();
 	} else if (P.mode == PROGRESS_PLAIN && (t->end > 0 || now - t->last_line >= line_every)) {
-		print_line(t, now);
+		progress_print_line(t, now);
 	} else if (P.mode == PROGRESS_JSON && (!streq(event, "progress") || now - t->last_line >= 1.0)) {
-		print_json(t, event);
+		progress_print_json(t, event);
 		t->last_line = now;
 	}
 }
@@ -268,7 +268,7 @@ void progress_init(enum progress_mode mode)
 		mode = terminal_columns() ? PROGRESS_BAR : PROGRESS_PLAIN;
 	P.mode = mode;
 	if (mode == PROGRESS_BAR)
-		log_set_hooks(wipe, draw);
+		log_set_hooks(progress_wipe, draw);
 }
 
 static struct expected *find_expected(const char *what)
@@ -339,7 +339,7 @@ struct task *task_begin(const char *what, const char *name, uint64_t total)
 	return t;
 }
 
-static void update(struct task *t, uint64_t done)
+static void progress_update(struct task *t, uint64_t done)
 {
 	t->done = t->total ? MIN(done, t->total) : done;
 	show(t, "progress");
@@ -349,21 +349,21 @@ void task_total(struct task *t, uint64_t total)
 {
 	pthread_mutex_lock(&P.lock);
 	t->total = total;
-	update(t, t->done);
+	progress_update(t, t->done);
 	pthread_mutex_unlock(&P.lock);
 }
 
 void task_add(struct task *t, uint64_t bytes)
 {
 	pthread_mutex_lock(&P.lock);
-	update(t, t->done + bytes);
+	progress_update(t, t->done + bytes);
 	pthread_mutex_unlock(&P.lock);
 }
 
 void task_set(struct task *t, uint64_t done)
 {
 	pthread_mutex_lock(&P.lock);
-	update(t, done);
+	progress_update(t, done);
 	pthread_mutex_unlock(&P.lock);
 }
 
@@ -399,7 +399,7 @@ void progress_print_timings(void)
 	if (!P.tasks.n)
 		return;
 	if (P.mode == PROGRESS_BAR)
-		wipe();
+		progress_wipe();
 	fprintf(stderr, "%-12s %-32s %9s %11s %13s\n", "step", "", "seconds", "bytes", "rate");
 	vec_foreach (p, &P.tasks) {
 		const struct task *t = *p;

@@ -145,7 +145,7 @@ static int unknown_board(const char *name, const char *const *names, size_t n, s
 	return e->code;
 }
 
-static int read_board(const char *path, struct board *b, struct err *e)
+static int board_read_board(const char *path, struct board *b, struct err *e)
 {
 	struct faults f = { 0 };
 	struct reading l = { .faults = &f, .dir = path_dir(path) };
@@ -174,7 +174,7 @@ int board_load(const char *name, const struct board **ret, struct err *e)
 		return unknown_board(name, names, n, e);
 	r = data_path(arena_printf("boards/%s.yaml", name), &path, e);
 	if (r == 0)
-		r = read_board(path, b, e);
+		r = board_read_board(path, b, e);
 	if (r < 0)
 		return r;
 	b->name = names[i];

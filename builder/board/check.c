@@ -242,7 +242,7 @@ static void check_envoy(struct check *x)
 			 debian_cures(x) ? "; with os.base: debian it does" : "");
 }
 
-static void load_boards(struct check *x)
+static void check_load_boards(struct check *x)
 {
 	vec_foreach (n, &x->config->nodes) {
 		struct machine m = { .node = n };
@@ -262,7 +262,7 @@ static const struct {
 	const char *name;
 	void (*run)(struct check *x);
 } checks[] = {
-	{ "boards", load_boards },
+	{ "boards", check_load_boards },
 	{ "machines", check_machines },
 	{ "interface name", check_interface_name },
 	{ "unused Wi-Fi", check_unused_wifi },

@@ -56,7 +56,7 @@ static int check_ours(int fd, const char *dir, struct err *e)
 }
 
 /* Makes NAME below PARENT, 0700 whatever the umask, if it is not there. */
-static int make_folder(int parent, const char *name)
+static int cache_make_folder(int parent, const char *name)
 {
 	if (mkdirat(parent, name, 0700) < 0)
 		return errno == EEXIST ? 0 : -errno;
@@ -127,15 +127,15 @@ int cache_open(const char *dir, struct cache *ret, struct err *e)
 	r = make_dirs(path_dir(dir), 0700, e);
 	if (r < 0)
 		return err_wrap(e, "cache (see --cache)");
-	r = make_folder(AT_FDCWD, dir);
+	r = cache_make_folder(AT_FDCWD, dir);
 	if (r < 0)
 		return err_errno(e, r, "cannot make the cache %s; give another with --cache DIR", dir);
 	r = open_folder(dir, &fd, e);
 	if (r < 0)
 		return r;
-	r = make_folder(fd, objects_dir);
+	r = cache_make_folder(fd, objects_dir);
 	if (r == 0)
-		r = make_folder(fd, tmp_dir);
+		r = cache_make_folder(fd, tmp_dir);
 	if (r < 0)
 		return err_errno(e, r, "cannot write in the cache %s; give another with --cache DIR", dir);
 	sweep_tmp(fd);
@@ -269,7 +269,7 @@ int part_publish(struct part *p, const char *sha256, struct err *e)
 {
 	const char *name = cache_object_name(sha256), *folder = path_dir(name);
 	_cleanup_close_ int objects = -1, dir = -1;
-	int r = make_folder(p->cache->fd, folder);
+	int r = cache_make_folder(p->cache->fd, folder);
 
 	if (r < 0)
 		return err_errno(e, r, "cannot make %s/%s", p->cache->dir, folder);

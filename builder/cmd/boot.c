@@ -85,7 +85,7 @@ static int parse_size(const char *text, uint64_t *ret, struct err *e)
 	return 0;
 }
 
-static int find_command(const struct cmd_options *o, struct wait *w, struct err *e)
+static int boot_find_command(const struct cmd_options *o, struct wait *w, struct err *e)
 {
 	struct cmd_words words = { 0 };
 
@@ -102,7 +102,7 @@ static int find_command(const struct cmd_options *o, struct wait *w, struct err 
 static int read_wait(const struct cmd_options *o, struct wait *w, struct err *e)
 {
 	const char *until = boot_opt.until;
-	int r = find_command(o, w, e);
+	int r = boot_find_command(o, w, e);
 
 	if (r < 0)
 		return r;
@@ -261,7 +261,7 @@ static int follow(struct machine *m, const struct wait *w, struct err *e)
 }
 
 /* With the machine's ports in its environment; the console is read meanwhile, or the guest would come to a halt. */
-static int run_command(struct machine *m, const struct wait *w, const char *log, struct err *e)
+static int boot_run_command(struct machine *m, const struct wait *w, const char *log, struct err *e)
 {
 	_cleanup_(spawn_done) struct spawned command = { 0 };
 	const char *const env[] = { arena_printf("SSH_PORT=%u", m->ssh_port), arena_printf("API_PORT=%u", m->api_port),
@@ -298,7 +298,7 @@ static int boot_run(struct machine *m, const struct wait *w, const char *log, bo
 	if (r < 0)
 		return r;
 	if (w->command)
-		command = run_command(m, w, log, e);
+		command = boot_run_command(m, w, log, e);
 	if (poweroff && command != -EINTR && !machine_power_off(m))
 		log_warning("the guest did not shut down; its power is cut");
 	return command;

@@ -38,7 +38,7 @@ static int check_output(const char *dir, struct err *e)
 	return 0;
 }
 
-static int print_images(const struct build *b, bool json, struct err *e)
+static int build_print_images(const struct build *b, bool json, struct err *e)
 {
 	json_t *a = json_array();
 	char size[SIZE_TEXT_MAX], data[SIZE_TEXT_MAX];
@@ -110,7 +110,7 @@ static int build(const struct cmd_options *o, const struct plan *p, double begun
 	if (r == 0)
 		r = build_run(&b, e);
 	if (r == 0)
-		r = print_images(&b, o->json, e);
+		r = build_print_images(&b, o->json, e);
 	if (r == 0)
 		build_next(o, &b, now_seconds() - begun);
 	return r;

@@ -18,7 +18,7 @@ static bool check_pin(const struct release_set *set, const struct artifact *a, s
 	return true;
 }
 
-static bool check_images(const struct release_set *set, struct faults *f)
+static bool cmd_check_images(const struct release_set *set, struct faults *f)
 {
 	const struct config *c = set->config;
 	bool stale = false;
@@ -53,7 +53,7 @@ static bool check_lock(const struct release_set *set, struct faults *f)
 			continue;
 		stale |= check_pin(set, a, f);
 	}
-	return (c->airgap && check_images(set, f)) || stale;
+	return (c->airgap && cmd_check_images(set, f)) || stale;
 }
 
 /* With faults in the config the secrets were not loaded: they are looked at all the same. */
@@ -101,7 +101,7 @@ static json_t *fault_json(const struct fault *x)
 			 "severity", x->note ? "note" : "error", "message", x->msg);
 }
 
-static int print_json(const struct faults *f, struct err *e)
+static int check_print_json(const struct faults *f, struct err *e)
 {
 	json_t *list = json_array();
 
@@ -134,7 +134,7 @@ static int cmd_check(const struct cmd_options *o, struct err *e)
 	if (p && p->config)
 		path = p->config->path;
 	if (o->json)
-		r = print_json(&f, e);
+		r = check_print_json(&f, e);
 	else
 		faults_print(&f);
 	if (r == 0)

@@ -32,7 +32,7 @@ static const struct option *find_long(const struct option *rows, size_t n, const
 }
 
 /* "--node", "-c"; of the command, else of any: it may come later. */
-static const struct option *find_option(const struct command *of, const char *word)
+static const struct option *complete_find_option(const struct command *of, const char *word)
 {
 	const struct option *found = NULL;
 
@@ -56,7 +56,7 @@ static struct complete read_words(const char *const *words, size_t n)
 	struct complete c = { 0 };
 
 	for (size_t i = 0; i + 1 < n; i++) {
-		const struct option *o = *words[i] == '-' ? find_option(c.command, words[i]) : NULL;
+		const struct option *o = *words[i] == '-' ? complete_find_option(c.command, words[i]) : NULL;
 
 		if (o && o->kind != OPT_FLAG && i + 2 == n)
 			c.option = o;
@@ -196,7 +196,7 @@ void complete_print(const char *const *words, size_t n)
 
 	log_set_level(LOG_ERROR);
 	if (starts_with(word, "--") && eq) { /* --node=cp-1, which bash hands over in pieces */
-		c.option = find_option(c.command, arena_strndup(word, (size_t)(eq - word)));
+		c.option = complete_find_option(c.command, arena_strndup(word, (size_t)(eq - word)));
 		word = eq + 1;
 	}
 	if (c.option)

@@ -90,7 +90,7 @@ static int pair_up(const char *a, const char *b, struct pairs *ret, struct err *
 	return 0;
 }
 
-static int print_json(const struct pairs *p, bool same, const char *a, const char *b, struct err *e)
+static int diff_print_json(const struct pairs *p, bool same, const char *a, const char *b, struct err *e)
 {
 	json_t *list = json_array();
 
@@ -116,7 +116,7 @@ static int cmd_diff(const struct cmd_options *o, struct err *e)
 			(diff_opt.brief ? image_diff_print_brief : image_diff_print)(d);
 	}
 	if (r == 0 && o->json)
-		r = print_json(&pairs, same, o->args.v[0], o->args.v[1], e);
+		r = diff_print_json(&pairs, same, o->args.v[0], o->args.v[1], e);
 	/* As diff(1): the differences say it all. */
 	return r < 0 || same ? r : err_class(e, CLASS_FAILED, "%s", "");
 }

@@ -83,7 +83,7 @@ static void check_data(struct findings *f)
 		find(f, FINE, "data folder", path_dir(path_dir(path)), "");
 }
 
-static json_t *findings_json(const struct findings *f)
+static json_t *doctor_findings_json(const struct findings *f)
 {
 	json_t *a = json_array();
 
@@ -149,7 +149,7 @@ static int cmd_doctor(const struct cmd_options *o, struct err *e)
 		check_space(&f, "cache", cache.dir, 12 * GIB);
 	check_space(&f, "output", o->out, 4 * GIB);
 	if (o->json)
-		r = json_print(findings_json(&f), e);
+		r = json_print(doctor_findings_json(&f), e);
 	else
 		vec_foreach (x, &f.v)
 			printf("%-8s %-22s %s%s%s\n", verdict_names[x->verdict], x->what, x->detail,

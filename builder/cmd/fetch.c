@@ -11,7 +11,7 @@ static const struct option fetch_options[] = {
 	CMD_OPTION_ROLE,
 };
 
-static uint64_t size_of(const struct cache *c, const struct pin *pin)
+static uint64_t fetch_size_of(const struct cache *c, const struct pin *pin)
 {
 	_cleanup_close_ int fd = -1;
 	struct err e;
@@ -22,7 +22,7 @@ static uint64_t size_of(const struct cache *c, const struct pin *pin)
 	return (uint64_t)st.st_size;
 }
 
-static json_t *print_images(const struct cmd_options *o, const struct images *images, const bool *had)
+static json_t *fetch_print_images(const struct cmd_options *o, const struct images *images, const bool *had)
 {
 	json_t *list = json_array();
 
@@ -37,8 +37,8 @@ static json_t *print_images(const struct cmd_options *o, const struct images *im
 	return list;
 }
 
-static int print(const struct cmd_options *o, const struct plan *p, const struct cache *c, const bool *had,
-		 struct err *e)
+static int fetch_print(const struct cmd_options *o, const struct plan *p, const struct cache *c, const bool *had,
+		       struct err *e)
 {
 	json_t *list = json_array(), *images;
 	char size[SIZE_TEXT_MAX];
@@ -51,13 +51,13 @@ static int print(const struct cmd_options *o, const struct plan *p, const struct
 								: "downloaded";
 
 		json_array_append_new(list, json_pack("{s:s, s:s, s:I, s:s, s:s}", "name", pin->name, "version",
-						      pin->version, "size", (json_int_t)size_of(c, pin), "sha256",
+						      pin->version, "size", (json_int_t)fetch_size_of(c, pin), "sha256",
 						      pin->sha256, "state", state));
 		if (!o->json)
 			printf("%-18s %-16s %10s  %.12s  %s\n", pin->name, pin->version,
-			       size_text(size_of(c, pin), size), pin->sha256, state);
+			       size_text(fetch_size_of(c, pin), size), pin->sha256, state);
 	}
-	images = print_images(o, &p->images, had + p->pins.n);
+	images = fetch_print_images(o, &p->images, had + p->pins.n);
 	if (o->json)
 		return json_print(json_pack("{s:s, s:o, s:o}", "cache", c->dir, "artifacts", list, "images", images),
 				  e);
@@ -77,7 +77,7 @@ static int fetch(const struct cmd_options *o, const struct plan *p, const struct
 	for (size_t i = 0; i < p->images.v.n; i++)
 		had[p->pins.n + i] = cache_has_image(c, &p->images.v.v[i]);
 	r = fetch_all(c, p->pins.v, p->pins.n, &p->images, &f, e);
-	return r < 0 ? r : print(o, p, c, had, e);
+	return r < 0 ? r : fetch_print(o, p, c, had, e);
 }
 
 static int cmd_fetch(const struct cmd_options *o, struct err *e)

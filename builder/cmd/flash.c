@@ -96,7 +96,7 @@ static struct card *add_card(struct session *s, const char *name, const char *di
 }
 
 /* What is in it says so; one that is compressed or of another kind goes by its file: "out/cp-1.img.xz" is cp-1. */
-static void add_image(struct session *s, const char *path, const char *disk)
+static void flash_add_image(struct session *s, const char *path, const char *disk)
 {
 	char *name = arena_strdup(path_base(path)), *dot = strstr(name, ".img");
 	struct card_identity id;
@@ -220,7 +220,7 @@ static int add_stamped(struct session *s, struct err *e)
 	return 0;
 }
 
-static int add_nodes(struct session *s, struct err *e)
+static int flash_add_nodes(struct session *s, struct err *e)
 {
 	const struct cmd_options *o = s->o;
 	size_t i = 0;
@@ -248,9 +248,9 @@ static int add_cards(struct session *s, struct err *e)
 	if (o->nodes.n && o->args.n == 2)
 		return add_stamped(s, e);
 	if (flash_opt.all || o->nodes.n)
-		return add_nodes(s, e);
+		return flash_add_nodes(s, e);
 	s->project_dir = cmd_project_dir(o);
-	add_image(s, o->args.v[0], o->args.v[1]);
+	flash_add_image(s, o->args.v[0], o->args.v[1]);
 	return 0;
 }
 
@@ -424,7 +424,7 @@ static const char *wanted_answer(const struct card *c)
 	return guard_wants_identity(&c->device) ? c->device.identity : "yes";
 }
 
-static int read_answer(const struct card *c, const char *wanted, struct err *e)
+static int flash_read_answer(const struct card *c, const char *wanted, struct err *e)
 {
 	_cleanup_free_ char *line = NULL;
 	size_t cap = 0;
@@ -437,7 +437,7 @@ static int read_answer(const struct card *c, const char *wanted, struct err *e)
 	return err_class(e, CLASS_REFUSED, "not confirmed: nothing was written to %s", c->device.path);
 }
 
-static int ask(const struct session *s, const struct card *c, struct err *e)
+static int flash_ask(const struct session *s, const struct card *c, struct err *e)
 {
 	const char *wanted = wanted_answer(c), *joins = joins_text(s, c);
 	int r;
@@ -456,12 +456,12 @@ static int ask(const struct session *s, const struct card *c, struct err *e)
 		fprintf(stderr, "  It is not a removable disk. Type its serial to go on: ");
 	else
 		fprintf(stderr, "  Type yes to go on: ");
-	r = read_answer(c, wanted, e);
+	r = flash_read_answer(c, wanted, e);
 	if (r < 0 || !starts_anew(s, c))
 		return r;
 	fprintf(stderr, "  It starts %s anew: cards of the old one no longer fit. Type the cluster's name to go on: ",
 		c->cluster);
-	return read_answer(c, c->cluster, e);
+	return flash_read_answer(c, c->cluster, e);
 }
 
 static int confirm(const struct session *s, const struct card *c, struct err *e)
@@ -471,7 +471,7 @@ static int confirm(const struct session *s, const struct card *c, struct err *e)
 	if (r == 0)
 		r = guard_check(&c->device, c->source.size, e);
 	if (r < 0 || !s->o->yes)
-		return r < 0 ? r : ask(s, c, e);
+		return r < 0 ? r : flash_ask(s, c, e);
 	/* The serial says which disk is meant; what goes with it is said all the same. */
 	if (holds_text(s, c))
 		log_info("%s holds %s; it becomes %s", c->device.path, holds_text(s, c), c->name);
@@ -559,7 +559,7 @@ static void *flash_thread(void *arg)
 	return NULL;
 }
 
-static void start(const struct session *s, struct card *c)
+static void flash_start(const struct session *s, struct card *c)
 {
 	struct begun *b = arena_new(struct begun);
 
@@ -583,7 +583,7 @@ static int flash_round(struct session *s, struct card *cards, size_t n, struct e
 	int r = 0;
 
 	for (size_t i = 0; i < n; i++)
-		start(s, &cards[i]);
+		flash_start(s, &cards[i]);
 	for (size_t i = 0; i < n; i++) {
 		struct card *c = &cards[i];
 

@@ -88,7 +88,7 @@ static const char *read_kind(const struct kind *kind, const char *text, void *ds
 	return kind_text_fault(kind, &l, text, dst);
 }
 
-static const char *read_key(struct interview *v, const char *text)
+static const char *init_read_key(struct interview *v, const char *text)
 {
 	static const struct field field = { .key = "key", .kind = &kind_ssh_keys };
 	struct yaml_node *list = yaml_seq();
@@ -111,7 +111,7 @@ static const char *read_key(struct interview *v, const char *text)
 	return NULL;
 }
 
-static const char *read_board(struct interview *v, const char *text)
+static const char *init_read_board(struct interview *v, const char *text)
 {
 	const char *why = read_kind(&kind_board, text, NULL);
 	const struct board *b;
@@ -187,7 +187,7 @@ static const char *read_range(const struct interview *v, const char *text, struc
 	return why;
 }
 
-static bool range_has(const struct ip_range *r, uint32_t addr)
+static bool init_range_has(const struct ip_range *r, uint32_t addr)
 {
 	return r->set && addr >= r->first && addr <= r->last;
 }
@@ -207,10 +207,10 @@ static const char *pool_collision(const struct interview *v)
 {
 	const struct init_cluster *c = &v->values;
 
-	if (range_has(&c->pool, c->gateway))
+	if (init_range_has(&c->pool, c->gateway))
 		return arena_printf("it includes the gateway %s, your router", address_text(c->gateway));
 	vec_foreach (n, &c->nameservers)
-		if (range_has(&c->pool, *n))
+		if (init_range_has(&c->pool, *n))
 			return arena_printf("it includes the DNS server %s", address_text(*n));
 	if (c->pool.set && c->dhcp.set && c->pool.first <= c->dhcp.last && c->dhcp.first <= c->pool.last)
 		return "the router hands out some of these itself: take others";
@@ -242,7 +242,7 @@ static const char *suggest_key(const struct interview *v)
 	if (key_pattern())
 		files = config_key_files(key_pattern());
 	vec_foreach (f, &files)
-		if (!read_key(&trial, *f))
+		if (!init_read_key(&trial, *f))
 			return arena_printf("~/.ssh/%s", path_base(*f));
 	return NULL;
 }
@@ -334,10 +334,10 @@ static const char *after_address(const struct interview *v)
 #define VALUE(member) .value = offsetof(struct init_cluster, member)
 static const struct question questions[] = {
 	{ "user", "NAME", "Your account on the nodes", TEXT(user), .kind = &kind_user, VALUE(user), .def = "pi" },
-	{ "key", "FILE", "Public SSH key that may log in", TEXT(key), .read = read_key, .suggest = suggest_key },
+	{ "key", "FILE", "Public SSH key that may log in", TEXT(key), .read = init_read_key, .suggest = suggest_key },
 	{ "name", "NAME", "Name of the cluster", TEXT(name), .kind = &kind_cluster_name, VALUE(name), .def = "homelab",
 	  .personal = true },
-	{ "board", "NAME", "Board", TEXT(board), .read = read_board, .def = "rpi5", .before = list_boards,
+	{ "board", "NAME", "Board", TEXT(board), .read = init_read_board, .def = "rpi5", .before = list_boards,
 	  .personal = true },
 	{ "servers", "N", "Control-plane nodes", TEXT(servers), .read = read_servers, .def = "1",
 	  .after = after_servers },
@@ -404,7 +404,7 @@ static int question_ask(struct interview *v, const struct question *q, struct er
 	_cleanup_free_ char *line = NULL;
 	size_t cap = 0;
 
-	if (q->read == read_key && !suggested) {
+	if (q->read == init_read_key && !suggested) {
 		if (offer_key(e) < 0)
 			return e->code;
 		suggested = question_suggest(v, q);
@@ -523,7 +523,7 @@ static int refuse_existing(const struct cmd_options *o, const char *path, struct
 }
 
 /* As `pibuild check` would, of a file that has no name yet: places in it mean nothing to the reader. */
-static int check_text(const struct cmd_options *o, const char *tmp, const char *path, struct err *e)
+static int init_check_text(const struct cmd_options *o, const char *tmp, const char *path, struct err *e)
 {
 	const struct project_options po = { .config = tmp, .lock = o->lock, .policy = SECRETS_NONE };
 	struct project *p = NULL;
@@ -549,7 +549,7 @@ static int write_config(const struct cmd_options *o, const char *path, const str
 	r = write_all(out.fd, text->s, text->n);
 	if (r < 0)
 		return err_errno(e, r, "cannot write %s", path);
-	r = check_text(o, outfile_tmp_path(&out), path, e);
+	r = init_check_text(o, outfile_tmp_path(&out), path, e);
 	if (r == 0)
 		r = init_gitignore(path, e);
 	return r < 0 ? r : outfile_publish(&out, e);

@@ -21,7 +21,7 @@ static struct yaml_node *init_address_node(uint32_t addr)
 
 /* ---- nodes and their addresses ---- */
 
-static bool is_taken(const struct init_cluster *c, uint32_t addr)
+static bool init_file_is_taken(const struct init_cluster *c, uint32_t addr)
 {
 	vec_foreach (n, &c->nameservers)
 		if (*n == addr)
@@ -33,7 +33,7 @@ static bool is_taken(const struct init_cluster *c, uint32_t addr)
 
 uint32_t init_free_address(const struct init_cluster *c, uint32_t from)
 {
-	while (from < cidr_last(c->subnet) && is_taken(c, from))
+	while (from < cidr_last(c->subnet) && init_file_is_taken(c, from))
 		from++;
 	return from < cidr_last(c->subnet) ? from : 0;
 }

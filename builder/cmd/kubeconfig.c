@@ -10,7 +10,7 @@
 #include "secrets/secrets.h"
 #include "yaml/yaml.h"
 
-static int load(const struct cmd_options *o, struct config **ret_c, struct secrets **ret_s, struct err *e)
+static int kubeconfig_load(const struct cmd_options *o, struct config **ret_c, struct secrets **ret_s, struct err *e)
 {
 	struct faults f = { 0 };
 	int r = cmd_require_cluster(o, e);
@@ -133,7 +133,7 @@ static int cmd_kubeconfig(const struct cmd_options *o, struct err *e)
 	int r = cmd_args(o, 0, 0, "kubeconfig [-o FILE]", e);
 
 	if (r == 0)
-		r = load(o, &c, &s, e);
+		r = kubeconfig_load(o, &c, &s, e);
 	if (r == 0 && o->out_given)
 		r = check_replaceable(o->out, c->cluster.name, e);
 	if (r == 0)

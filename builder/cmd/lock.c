@@ -38,7 +38,7 @@ static json_t *version_json(const struct version_line *v)
 			 v->held, "source", v->source);
 }
 
-static int print_json(const struct lock_report *report, struct err *e)
+static int lock_print_json(const struct lock_report *report, struct err *e)
 {
 	json_t *versions = json_array(), *list = json_array(), *images = json_array();
 
@@ -62,7 +62,7 @@ static void print_version(const struct version_line *v)
 	putchar('\n');
 }
 
-static void print_line(const struct lock_line *l)
+static void lock_print_line(const struct lock_line *l)
 {
 	const struct lock_entry *x = &l->entry;
 
@@ -87,13 +87,13 @@ static void print_text(const struct lock_report *report)
 	if (asked)
 		putchar('\n');
 	vec_foreach (l, &report->lines)
-		print_line(l);
+		lock_print_line(l);
 }
 
 static int print_report(const struct cmd_options *o, const struct lock_report *report, struct err *e)
 {
 	if (o->json)
-		return print_json(report, e);
+		return lock_print_json(report, e);
 	print_text(report);
 	return 0;
 }
@@ -141,7 +141,7 @@ static int check(const struct cmd_options *o, struct err *e)
 	r = lock_check(&set, &report, e);
 	if (r < 0 && e->class != CLASS_VERIFY)
 		return r;
-	if (o->json && print_json(&report, &print_error) < 0) {
+	if (o->json && lock_print_json(&report, &print_error) < 0) {
 		*e = print_error;
 		return e->code;
 	}
@@ -150,7 +150,7 @@ static int check(const struct cmd_options *o, struct err *e)
 	return r;
 }
 
-static int update(const struct cmd_options *o, struct err *e)
+static int cmd_lock_update(const struct cmd_options *o, struct err *e)
 {
 	/* A file that is yet to be made starts from the lock in force. */
 	const char *from = o->lock && access(o->lock, F_OK) == 0 ? o->lock : NULL;
@@ -187,7 +187,7 @@ static int cmd_lock(const struct cmd_options *o, struct err *e)
 		return err_class(e, CLASS_USAGE, "--check looks, --update changes: give one of them");
 	if (o->args.n && !lock_opt.update)
 		return err_class(e, CLASS_USAGE, "NAMEs go with --update: pibuild lock --update [NAME[=VERSION]]...");
-	return lock_opt.check ? check(o, e) : update(o, e);
+	return lock_opt.check ? check(o, e) : cmd_lock_update(o, e);
 }
 
 const struct command lock_command = {

@@ -50,14 +50,14 @@ static json_t *cards_json(const struct plan *p)
 	return list;
 }
 
-static const char *member(const json_t *j, const char *name)
+static const char *plan_member(const json_t *j, const char *name)
 {
 	return clean_text(arena_strdup(str_or(json_string_value(json_object_get(j, name)), "?")));
 }
 
 static const char *card_note(const json_t *j)
 {
-	if (streq(member(j, "state"), "begun"))
+	if (streq(plan_member(j, "state"), "begun"))
 		return "  not finished: flash it again";
 	return json_is_true(json_object_get(j, "older")) ? "  older than cluster.yaml: flash --update" : "";
 }
@@ -71,8 +71,8 @@ static void print_cards(const struct plan *p)
 	for (size_t i = 0; i < json_array_size(cards); i++) {
 		const json_t *j = json_array_get(cards, i);
 
-		printf("  %-20s %s  %s %s%s\n", member(j, "node"), member(j, "time"), member(j, "serial"),
-		       member(j, "model"), card_note(j));
+		printf("  %-20s %s  %s %s%s\n", plan_member(j, "node"), plan_member(j, "time"),
+		       plan_member(j, "serial"), plan_member(j, "model"), card_note(j));
 	}
 }
 

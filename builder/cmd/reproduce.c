@@ -12,7 +12,7 @@ static int check_node(const struct cmd_options *o, const char *manifest, const c
 	return 0;
 }
 
-static int load(const struct cmd_options *o, const char *manifest, struct plan **ret, struct err *e)
+static int reproduce_load(const struct cmd_options *o, const char *manifest, struct plan **ret, struct err *e)
 {
 	const struct project_options po = { .config = o->config, .secrets = o->secrets, .policy = SECRETS_IF_ANY };
 	struct plan_options so = { .n_nodes = 1, .out = o->out, .secret_use = SECRET_READ };
@@ -40,8 +40,8 @@ static int load(const struct cmd_options *o, const char *manifest, struct plan *
 	return r < 0 ? r : images_check_locked(&(*ret)->images, e);
 }
 
-static int print(const struct cmd_options *o, const struct plan *p, const char *what, const struct findings *f,
-		 struct err *e)
+static int reproduce_print(const struct cmd_options *o, const struct plan *p, const char *what,
+			   const struct findings *f, struct err *e)
 {
 	const char *node = p->nodes.v[0]->name;
 
@@ -62,7 +62,7 @@ int cmd_reproduce(const struct cmd_options *o, const char *manifest, struct err 
 	struct findings f = { 0 };
 	const char *what = NULL;
 	struct plan *plan = NULL;
-	int r = load(o, manifest, &plan, e);
+	int r = reproduce_load(o, manifest, &plan, e);
 
 	if (r == 0)
 		r = cache_open(o->cache, &cache, e);
@@ -75,7 +75,7 @@ int cmd_reproduce(const struct cmd_options *o, const char *manifest, struct err 
 	if (r == 0)
 		r = reproduce_compare(&b, manifest, &what, &f, e);
 	if (r == 0)
-		r = print(o, plan, what, &f, e);
+		r = reproduce_print(o, plan, what, &f, e);
 	if (r < 0 || !f.v.n)
 		return r;
 	return err_class(e, CLASS_VERIFY, "%s: built again, it differs in %zu places (compared %s)", manifest, f.v.n,

@@ -36,7 +36,7 @@ static const char *range_text(struct ip_range r)
 	return arena_printf("%s-%s", TEXT_OF(r.first), TEXT_OF(r.last));
 }
 
-static bool range_has(struct ip_range r, uint32_t addr)
+static bool check_range_has(struct ip_range r, uint32_t addr)
 {
 	return r.set && addr >= r.first && addr <= r.last;
 }
@@ -163,12 +163,12 @@ static void check_endpoint_address(const struct check *x, uint32_t addr)
 				"cluster.endpoint: %s is the worker %s, where no API listens; use a control-plane node",
 				text, str_or(n->name, "of the cluster"));
 	vec_foreach (p, &c->lb.pools)
-		if (range_has(p->range, addr))
+		if (check_range_has(p->range, addr))
 			fault_key(x->faults, c, "cluster.endpoint",
 				  "cluster.endpoint: %s lies in the pool %s, whose addresses come up only after nodes "
 				  "have joined; use another",
 				  text, range_text(p->range));
-	if (range_has(c->network.dhcp_range, addr))
+	if (check_range_has(c->network.dhcp_range, addr))
 		fault_key(x->faults, c, "cluster.endpoint",
 			  "cluster.endpoint: %s lies in network.dhcpRange %s, so the router may give it to another "
 			  "machine; use one outside",
@@ -264,7 +264,7 @@ static void check_addresses(const struct check *x)
 				  "%s: /%u does not fit network.subnet %s; the node would take other nodes for far "
 				  "away: use %s/%u",
 				  key, n->address.prefix, cidr_text(lan), TEXT_OF(n->address.addr), lan.prefix);
-		if (range_has(c->network.dhcp_range, n->address.addr))
+		if (check_range_has(c->network.dhcp_range, n->address.addr))
 			fault_key(x->faults, c, key,
 				  "%s: %s lies in network.dhcpRange %s, so the router may give it to another machine; "
 				  "use one outside",
@@ -360,7 +360,7 @@ static void check_dhcp_range_given(const struct check *x)
 			 "nodes or pools; its web page shows the range, FIRST-LAST");
 }
 
-static void check_interface(const struct check *x)
+static void config_check_interface(const struct check *x)
 {
 	const struct config *c = x->config;
 	const char *name = c->network.interface;
@@ -469,18 +469,18 @@ static void check_pool(const struct check *x, const struct pool *p)
 			  "%s: %s overlaps network.dhcpRange %s; the router would give service addresses to other "
 			  "machines",
 			  key, range_text(p->range), range_text(c->network.dhcp_range));
-	if (range_has(p->range, c->network.gateway))
+	if (check_range_has(p->range, c->network.gateway))
 		fault_key(x->faults, c, key,
 			  "%s: %s includes the gateway %s; a service that got it would take the whole LAN off the "
 			  "internet",
 			  key, range_text(p->range), TEXT_OF(c->network.gateway));
 	for (size_t i = 0; i < c->network.nameservers.n; i++)
-		if (range_has(p->range, c->network.nameservers.v[i]) &&
+		if (check_range_has(p->range, c->network.nameservers.v[i]) &&
 		    c->network.nameservers.v[i] != c->network.gateway)
 			fault_key(x->faults, c, key, "%s: %s includes the name server %s", key, range_text(p->range),
 				  TEXT_OF(c->network.nameservers.v[i]));
 	vec_foreach (n, &c->nodes)
-		if (n->address.set && range_has(p->range, n->address.addr))
+		if (n->address.set && check_range_has(p->range, n->address.addr))
 			fault_key(x->faults, c, key,
 				  "%s: %s includes %s, the address of %s; two machines would answer for it", key,
 				  range_text(p->range), TEXT_OF(n->address.addr), str_or(n->name, "a node"));
@@ -589,7 +589,7 @@ static void check_mirrors(const struct check *x)
 /* ---- versions ---- */
 
 /* At the side of the pair that the file pins. */
-static void check_versions(const struct check *x)
+static void config_check_versions(const struct check *x)
 {
 	const struct config *c = x->config;
 	struct misfits misfits = compat_misfits(x->versions, c->cilium.gateway_api != STATE_OFF,
@@ -644,7 +644,7 @@ static const struct {
 	{ "name servers", check_nameservers },
 	{ "DHCP range", check_dhcp_range },
 	{ "DHCP range given", check_dhcp_range_given },
-	{ "interface", check_interface },
+	{ "interface", config_check_interface },
 	{ "cluster networks", check_cluster_networks },
 	{ "cluster network sizes", check_cluster_sizes },
 	{ "pools", check_pools },
@@ -654,7 +654,7 @@ static const struct {
 	{ "base", check_base },
 	{ "signature key", check_signature_key },
 	{ "mirrors", check_mirrors },
-	{ "versions", check_versions },
+	{ "versions", config_check_versions },
 	{ "values file", check_values_file },
 	{ "access", check_access },
 	{ "names", check_names },

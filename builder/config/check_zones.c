@@ -34,7 +34,7 @@ static bool is_below(const char *name, const char *domain)
 	return ends_with(name, domain) && (n == m || name[n - m - 1] == '.');
 }
 
-static void check_domain(const struct check *x, const char *key, const char *domain)
+static void check_zones_check_domain(const struct check *x, const char *key, const char *domain)
 {
 	const char *last = strrchr(domain, '.'), *top = last ? last + 1 : domain;
 	const struct name *known, *suffix;
@@ -96,5 +96,6 @@ void check_zones(const struct check *x)
 		return;
 	for (size_t i = 0; i < c->cert_manager.zones.n; i++)
 		if (c->cert_manager.zones.v[i])
-			check_domain(x, arena_printf("certManager.zones[%zu]", i), c->cert_manager.zones.v[i]);
+			check_zones_check_domain(x, arena_printf("certManager.zones[%zu]", i),
+						 c->cert_manager.zones.v[i]);
 }

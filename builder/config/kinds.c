@@ -60,7 +60,7 @@ static const char *check_user(const char *text)
 	return NULL;
 }
 
-static const char *check_domain(const char *text)
+static const char *kinds_check_domain(const char *text)
 {
 	return strlen(text) > 253 ? "a domain has at most 253 characters" : NULL;
 }
@@ -71,10 +71,10 @@ static const char *check_host(const char *text)
 
 	if (strspn(text, "0123456789.") == strlen(text) && value_ipv4(text, &addr) < 0)
 		return "an IPv4 address has four numbers of 0 to 255";
-	return check_domain(text);
+	return kinds_check_domain(text);
 }
 
-static const char *check_interface(const char *text)
+static const char *kinds_check_interface(const char *text)
 {
 	static const char *const taken[] = { "lo", "all", "default" };
 
@@ -134,7 +134,7 @@ const struct kind kind_domain = {
 	.pattern = "^(" LABEL "[.])+[a-z]([a-z0-9-]{0,61}[a-z0-9])$",
 	.words = "give a domain such as home.example.com, in lower case, without '*.' before it and without a dot at "
 		 "the end",
-	.check = check_domain,
+	.check = kinds_check_domain,
 };
 const struct kind kind_user = {
 	.name = "user name",
@@ -162,7 +162,7 @@ const struct kind kind_interface = {
 	.name = "network interface",
 	.pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,14}$",
 	.words = "give one interface name such as eth0: at most 15 letters, digits, '.', '_' and '-'",
-	.check = check_interface,
+	.check = kinds_check_interface,
 };
 const struct kind kind_ssid = {
 	.name = "Wi-Fi network name",
@@ -453,7 +453,7 @@ const struct kind kind_vlan = { .name = "1 to 4094", .parse = parse_vlan, .schem
 
 /* ---- auto, true or false ---- */
 
-static bool is_plain(const struct yaml_node *n, const char *word)
+static bool kinds_is_plain(const struct yaml_node *n, const char *word)
 {
 	return n->type == YAML_SCALAR && n->plain && streq(n->text, word);
 }
@@ -461,7 +461,7 @@ static bool is_plain(const struct yaml_node *n, const char *word)
 static void tristate_node(struct reading *l, const struct field *f, const struct yaml_node *n, const char *path,
 			  void *dst)
 {
-	enum tristate v = is_plain(n, "true") ? STATE_ON : is_plain(n, "false") ? STATE_OFF : STATE_AUTO;
+	enum tristate v = kinds_is_plain(n, "true") ? STATE_ON : kinds_is_plain(n, "false") ? STATE_OFF : STATE_AUTO;
 
 	if (v == STATE_AUTO && !(n->type == YAML_SCALAR && streq(n->text, "auto")))
 		schema_fault(l, n, path, "%s, or auto", kind_bool_words(n));

@@ -24,7 +24,7 @@ struct text {
 	size_t n;
 };
 
-static void wipe(struct text **t)
+static void secretref_wipe(struct text **t)
 {
 	explicit_bzero(*t, sizeof(**t));
 	free(*t);
@@ -72,7 +72,7 @@ static int read_file(const char *path, struct text *t, struct err *e)
 
 /* ---- commands ---- */
 
-static int start(const char *const *argv, struct spawned *program, int *ret_fd, struct err *e)
+static int secretref_start(const char *const *argv, struct spawned *program, int *ret_fd, struct err *e)
 {
 	_cleanup_close_ int out = -1, in = -1;
 	const char *path = strchr(argv[0], '/') ? argv[0] : proc_find(argv[0]);
@@ -124,12 +124,12 @@ static int collect(int fd, const char *name, double deadline, struct text *t, st
 	}
 }
 
-static int run_command(const char *const *argv, struct text *t, struct err *e)
+static int secretref_run_command(const char *const *argv, struct text *t, struct err *e)
 {
 	double deadline = now_seconds() + TIMEOUT;
 	_cleanup_(spawn_done) struct spawned program = { 0 };
 	_cleanup_close_ int fd = -1;
-	int r = start(argv, &program, &fd, e);
+	int r = secretref_start(argv, &program, &fd, e);
 
 	if (r == 0)
 		r = collect(fd, argv[0], deadline, t, e);
@@ -160,7 +160,7 @@ static int read_secret(const struct secret_ref *ref, struct text *t, struct err 
 	case SECRET_FILE:
 		return read_file(ref->name, t, e);
 	case SECRET_COMMAND:
-		return run_command(ref->argv, t, e);
+		return secretref_run_command(ref->argv, t, e);
 	case SECRET_ENV:
 		value = getenv(ref->name);
 		if (!value)
@@ -205,7 +205,7 @@ static int check_secret(const struct secret_ref *ref, struct text *t, struct err
 
 int secret_resolve(const struct secret_ref *ref, enum secret_use use, const char **ret, size_t *ret_n, struct err *e)
 {
-	_cleanup_(wipe) struct text *t = xcalloc(1, sizeof(*t));
+	_cleanup_(secretref_wipe) struct text *t = xcalloc(1, sizeof(*t));
 	int r = 0;
 
 	if (use == SECRET_SKIP || (use == SECRET_PROBE && ref->kind == SECRET_COMMAND)) {

@@ -83,7 +83,7 @@ static bool all_blank(const char *s, size_t n)
 	return true;
 }
 
-static const char *line_fault(const char *s, size_t n, const char *path)
+static const char *secrettext_line_fault(const char *s, size_t n, const char *path)
 {
 	const char *newline = memchr(s, '\n', n);
 
@@ -134,7 +134,7 @@ const char *value_secret_fault(enum secret_form form, const char *s, size_t n, c
 	if (!why && all_blank(s, n))
 		why = "is empty";
 	if (!why && !f->lines)
-		why = line_fault(s, n, path);
+		why = secrettext_line_fault(s, n, path);
 	if (!why && !f->lines && !f->any_print)
 		why = token_fault(s, n);
 	return !why && f->fault ? f->fault(s, n) : why;

@@ -274,7 +274,7 @@ static const char *start_fault(const char *line)
 }
 
 /* RET_BITS: of an RSA key, else 0. */
-static const char *line_fault(const char *line, size_t *ret_bits)
+static const char *sshkey_line_fault(const char *line, size_t *ret_bits)
 {
 	const struct key_type *k = type_at(line);
 	const char *why = k ? NULL : value_ssh_file_fault(line, NULL);
@@ -295,14 +295,14 @@ const char *value_ssh_key_fault(const char *line)
 {
 	size_t bits;
 
-	return line_fault(line, &bits);
+	return sshkey_line_fault(line, &bits);
 }
 
 const char *value_ssh_key_doubt(const char *line)
 {
 	size_t bits;
 
-	if (line_fault(line, &bits) || !bits || bits >= RSA_WEAK)
+	if (sshkey_line_fault(line, &bits) || !bits || bits >= RSA_WEAK)
 		return NULL;
 	return arena_printf("an RSA key of %zu bits is weak, and sshd may refuse it after an upgrade; make a new one: "
 			    "ssh-keygen -t ed25519",

@@ -5,7 +5,7 @@
 #include <errno.h>
 
 /* Decimal without sign, blanks or leading zeros, at most MAX; *S moves behind it. */
-static bool take_number(const char **s, unsigned long max, unsigned *ret)
+static bool values_take_number(const char **s, unsigned long max, unsigned *ret)
 {
 	unsigned long v = 0;
 	const char *p = *s;
@@ -30,7 +30,7 @@ static bool take_ipv4(const char **s, uint32_t *ret)
 	for (int i = 0; i < 4; i++) {
 		if (i && *(*s)++ != '.')
 			return false;
-		if (!take_number(s, 255, &part))
+		if (!values_take_number(s, 255, &part))
 			return false;
 		addr = addr << 8 | part;
 	}
@@ -53,7 +53,7 @@ int value_cidr(const char *s, struct cidr *ret)
 	unsigned prefix;
 	uint32_t addr;
 
-	if (!take_ipv4(&s, &addr) || *s++ != '/' || !take_number(&s, 32, &prefix) || *s)
+	if (!take_ipv4(&s, &addr) || *s++ != '/' || !values_take_number(&s, 32, &prefix) || *s)
 		return -EINVAL;
 	*ret = (struct cidr){ .addr = addr, .prefix = (uint8_t)prefix, .set = true };
 	return 0;
@@ -73,7 +73,7 @@ int value_unsigned(const char *s, unsigned *ret)
 {
 	unsigned v;
 
-	if (!take_number(&s, UINT32_MAX, &v) || *s)
+	if (!values_take_number(&s, UINT32_MAX, &v) || *s)
 		return -EINVAL;
 	*ret = v;
 	return 0;
@@ -87,7 +87,7 @@ int value_memory(const char *s, uint64_t *ret)
 	} units[] = { { "MiB", MIB }, { "MB", MIB }, { "GiB", GIB }, { "GB", GIB } };
 	unsigned v;
 
-	if (!take_number(&s, 1 << 20, &v) || !v)
+	if (!values_take_number(&s, 1 << 20, &v) || !v)
 		return -EINVAL;
 	for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
 		if (streq(s, units[i].unit)) {
@@ -131,11 +131,11 @@ int value_semver(const char *s, struct semver *ret)
 	struct semver v = { 0 };
 
 	s += *s == 'v';
-	if (!take_number(&s, 100000, &v.major) || *s++ != '.' || !take_number(&s, 100000, &v.minor))
+	if (!values_take_number(&s, 100000, &v.major) || *s++ != '.' || !values_take_number(&s, 100000, &v.minor))
 		return -EINVAL;
 	if (*s == '.') {
 		s++;
-		if (!take_number(&s, 100000, &v.patch))
+		if (!values_take_number(&s, 100000, &v.patch))
 			return -EINVAL;
 	}
 	if (*s && *s != '-' && *s != '+')

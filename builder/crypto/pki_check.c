@@ -217,7 +217,7 @@ int pki_check_ca(const struct key_pair *ca, struct err *e)
 	return r < 0 ? r : check_rules(cert, ca_rules, ARRAY_SIZE(ca_rules), e);
 }
 
-static int check_names(const X509 *cert, const char *common_name, const char *organization, struct err *e)
+static int pki_check_names(const X509 *cert, const char *common_name, const char *organization, struct err *e)
 {
 	if (streq(subject_text(cert, NID_commonName), common_name) &&
 	    streq(subject_text(cert, NID_organizationName), organization))
@@ -249,7 +249,7 @@ int pki_check_client(const struct key_pair *client, const struct key_pair *ca, c
 	if (r == 0)
 		r = check_rules(cert, client_rules, ARRAY_SIZE(client_rules), e);
 	if (r == 0)
-		r = check_names(cert, common_name, organization, e);
+		r = pki_check_names(cert, common_name, organization, e);
 	return r < 0 ? r : check_issuer(cert, issuer, e);
 }
 

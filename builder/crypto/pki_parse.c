@@ -16,7 +16,7 @@ int pki_fault(struct err *e, const char *what)
 }
 
 /* libcrypto's own would ask on the terminal. */
-static int no_passphrase(char *buf, int size, int writing, void *arg)
+static int pki_parse_no_passphrase(char *buf, int size, int writing, void *arg)
 {
 	return -1;
 }
@@ -24,7 +24,7 @@ static int no_passphrase(char *buf, int size, int writing, void *arg)
 /* RET is NULL at the end of the text. */
 static int next_cert(BIO *b, X509 **ret, struct err *e)
 {
-	*ret = PEM_read_bio_X509(b, NULL, no_passphrase, NULL);
+	*ret = PEM_read_bio_X509(b, NULL, pki_parse_no_passphrase, NULL);
 	if (*ret)
 		return 0;
 	if (ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
@@ -58,7 +58,7 @@ int pki_parse_cert(const char *pem, X509 **ret, struct err *e)
 int pki_parse_key(const char *pem, EVP_PKEY **ret, struct err *e)
 {
 	_cleanup_bio_ BIO *b = BIO_new_mem_buf(pem, -1);
-	EVP_PKEY *key = b ? PEM_read_bio_PrivateKey(b, NULL, no_passphrase, NULL) : NULL;
+	EVP_PKEY *key = b ? PEM_read_bio_PrivateKey(b, NULL, pki_parse_no_passphrase, NULL) : NULL;
 
 	if (!key && strstr(pem, "ENCRYPTED"))
 		return pki_fault(e, "the private key is encrypted with a passphrase");

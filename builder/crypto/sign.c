@@ -22,7 +22,7 @@ void sign_key_free(struct sign_key *k)
 }
 
 /* libcrypto asks at the terminal when it has no such function. */
-static int no_passphrase(char *buf, int size, int writing, void *arg)
+static int sign_no_passphrase(char *buf, int size, int writing, void *arg)
 {
 	return -1;
 }
@@ -40,7 +40,7 @@ static int take_key(EVP_PKEY *pkey, const char *path, const char *what, struct s
 	return 0;
 }
 
-static int check_private(int fd, const char *path, struct err *e)
+static int sign_check_private(int fd, const char *path, struct err *e)
 {
 	struct stat st;
 
@@ -67,7 +67,7 @@ int sign_key_open(const char *path, struct sign_key **ret, struct err *e)
 
 	if (fd < 0)
 		return err_class(e, CLASS_CONFIG, "the key %s cannot be read: %s", path, strerror(errno));
-	r = check_private(fd, path, e);
+	r = sign_check_private(fd, path, e);
 	if (r == 0)
 		r = file_read_fd(fd, path, KEY_LIMIT, &text, &n, e);
 	if (r < 0)
@@ -80,7 +80,7 @@ int sign_key_open(const char *path, struct sign_key **ret, struct err *e)
 				 path, path);
 	}
 	b = BIO_new_mem_buf(text, (int)n);
-	pkey = b ? PEM_read_bio_PrivateKey(b, NULL, no_passphrase, NULL) : NULL;
+	pkey = b ? PEM_read_bio_PrivateKey(b, NULL, sign_no_passphrase, NULL) : NULL;
 	explicit_bzero(text, n);
 	free(text);
 	return take_key(pkey, path, "private Ed25519 key", ret, e);
@@ -96,8 +96,8 @@ int sign_pub_open(const char *path, struct sign_key **ret, struct err *e)
 	if (r < 0)
 		return err_class(e, CLASS_CONFIG, "the public key cannot be read: %s: %s", path, strerror(-r));
 	b = BIO_new_mem_buf(text, (int)n);
-	return take_key(b ? PEM_read_bio_PUBKEY(b, NULL, no_passphrase, NULL) : NULL, path, "public Ed25519 key", ret,
-			e);
+	return take_key(b ? PEM_read_bio_PUBKEY(b, NULL, sign_no_passphrase, NULL) : NULL, path, "public Ed25519 key",
+			ret, e);
 }
 
 static int publish_bio(BIO *b, const char *path, mode_t mode, struct err *e)

@@ -94,7 +94,7 @@ static int add_archive(struct apt *a, const struct config *c, const char *name, 
 }
 
 /* A private root for apt: the host's lists, caches and installed packages play no part. */
-static int make_folder(struct apt *a, struct err *e)
+static int apt_make_folder(struct apt *a, struct err *e)
 {
 	static const char *const folders[] = { "etc", "state/lists/partial", "cache/archives/partial" };
 	int r = 0;
@@ -147,7 +147,7 @@ static void begin_command(const struct apt *a, struct words *w)
 	words_add(w, words);
 }
 
-static int update(const struct apt *a, struct err *e)
+static int apt_update(const struct apt *a, struct err *e)
 {
 	struct words w = { 0 };
 	int r;
@@ -159,7 +159,7 @@ static int update(const struct apt *a, struct err *e)
 	return r < 0 ? err_wrap(e, "reading the package lists of %s", a->archives.v[0].from) : 0;
 }
 
-static int ask(const struct apt *a, struct strbuf *out, struct err *e)
+static int apt_ask(const struct apt *a, struct strbuf *out, struct err *e)
 {
 	const struct yaml_node *wanted = a->recipe->packages;
 	struct words w = { 0 };
@@ -213,7 +213,7 @@ static int by_name(const void *a, const void *b)
 	return strcmp(((const struct debian_package *)a)->name, ((const struct debian_package *)b)->name);
 }
 
-static int parse(const struct apt *a, char *text, struct debian_lock *l, struct err *e)
+static int apt_parse(const struct apt *a, char *text, struct debian_lock *l, struct err *e)
 {
 	char *save = NULL;
 
@@ -243,12 +243,12 @@ static int resolve(struct apt *a, const struct config *c, struct debian_lock *l,
 	for (size_t i = 0; r == 0 && i < archives->count; i++)
 		r = add_archive(a, c, archives->keys[i]->text, archives->items[i], e);
 	if (r == 0)
-		r = make_folder(a, e);
+		r = apt_make_folder(a, e);
 	if (r == 0)
-		r = update(a, e);
+		r = apt_update(a, e);
 	if (r == 0)
-		r = ask(a, &out, e);
-	return r < 0 ? r : parse(a, out.s, l, e);
+		r = apt_ask(a, &out, e);
+	return r < 0 ? r : apt_parse(a, out.s, l, e);
 }
 
 int debian_resolve(const struct debian_recipe *recipe, const struct config *c, const char *version, int64_t now,

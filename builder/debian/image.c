@@ -61,7 +61,7 @@ static int add_cost(void *arg, const struct tar_entry *x, struct tar *t, struct 
 }
 
 /* Inode tables, journal and the part reserved for root on top, and a little to live on before it has grown. */
-static void lay_out(struct draft *m)
+static void image_lay_out(struct draft *m)
 {
 	uint64_t size = m->content + m->content / 5 + 200 * MIB;
 
@@ -202,7 +202,7 @@ int debian_image(int tar, struct cow *image, const char *key, int64_t epoch, str
 
 	if (r < 0)
 		return r;
-	lay_out(&m);
+	image_lay_out(&m);
 	root = image_place(&m.image, image_root_part(&m.image), epoch);
 	r = cow_resize(image, m.image.disk.size, e);
 	if (r == 0)

@@ -174,7 +174,7 @@ static void wrong_length(struct download *d, uint64_t offered, struct err *e)
 
 /* ---- callbacks of a request ---- */
 
-static bool on_head(void *arg, const struct http_answer *a)
+static bool download_on_head(void *arg, const struct http_answer *a)
 {
 	struct download *d = arg;
 	struct err e;
@@ -210,7 +210,7 @@ static bool is_html(const char *data, size_t n)
 	return n && *data == '<';
 }
 
-static bool on_data(void *arg, const void *data, size_t n)
+static bool download_on_data(void *arg, const void *data, size_t n)
 {
 	struct download *d = arg;
 	struct err e;
@@ -271,7 +271,7 @@ static void on_stopped(struct download *d, struct err *e)
 	}
 }
 
-static void finish(struct download *d, struct err *e)
+static void download_finish(struct download *d, struct err *e)
 {
 	char sha256[SHA256_HEX];
 
@@ -324,14 +324,14 @@ static void on_refused(struct download *d, const struct http_result *r, struct e
 	}
 }
 
-static void on_done(void *arg, const struct http_result *r)
+static void download_on_done(void *arg, const struct http_result *r)
 {
 	struct download *d = arg;
 	struct err e;
 
 	switch (r->verdict) {
 	case HTTP_OK:
-		finish(d, &e);
+		download_finish(d, &e);
 		break;
 	case HTTP_STOPPED:
 		on_stopped(d, &e);
@@ -351,7 +351,7 @@ static void on_done(void *arg, const struct http_result *r)
 	}
 }
 
-static const struct http_sink sink = { on_head, on_data, on_done };
+static const struct http_sink sink = { download_on_head, download_on_data, download_on_done };
 
 /* ---- start of a download ---- */
 

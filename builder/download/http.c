@@ -194,7 +194,7 @@ static void add_redirect(const struct request *q, struct http_result *r)
 		snprintf(r->why + n, sizeof(r->why) - n, " (redirected to %s)", url_host(url));
 }
 
-static void judge(const struct request *q, CURLcode code, struct http_result *r)
+static void http_judge(const struct request *q, CURLcode code, struct http_result *r)
 {
 	curl_easy_getinfo(q->easy, CURLINFO_RESPONSE_CODE, &r->status);
 	if (q->stopped) {
@@ -255,7 +255,7 @@ static uint64_t range_start(const char *text)
 	return errno || end == text || *end != '-' || *text == '-' ? UINT64_MAX : start;
 }
 
-static void read_answer(const struct request *q, struct http_answer *a)
+static void http_read_answer(const struct request *q, struct http_answer *a)
 {
 	curl_off_t length = -1;
 	long status = 0;
@@ -268,7 +268,7 @@ static void read_answer(const struct request *q, struct http_answer *a)
 	a->encoding = header(q, "Content-Encoding");
 }
 
-static size_t on_data(char *data, size_t size, size_t n, void *arg)
+static size_t http_on_data(char *data, size_t size, size_t n, void *arg)
 {
 	struct request *q = arg;
 	struct http_answer a;
@@ -279,7 +279,7 @@ static size_t on_data(char *data, size_t size, size_t n, void *arg)
 		return n * size;
 	if (!q->head_told) {
 		q->head_told = true;
-		read_answer(q, &a);
+		http_read_answer(q, &a);
 		q->stopped = !q->sink->head(q->arg, &a);
 	}
 	if (!q->stopped)
@@ -363,7 +363,7 @@ static CURLcode set_request(struct request *q, const struct http_ask *ask)
 		r = r ? r : curl_easy_setopt(q->easy, CURLOPT_CAINFO, q->from->ca_file);
 		r = r ? r : curl_easy_setopt(q->easy, CURLOPT_CAPATH, NULL);
 	}
-	r = r ? r : curl_easy_setopt(q->easy, CURLOPT_WRITEFUNCTION, on_data);
+	r = r ? r : curl_easy_setopt(q->easy, CURLOPT_WRITEFUNCTION, http_on_data);
 	r = r ? r : curl_easy_setopt(q->easy, CURLOPT_WRITEDATA, q);
 	r = r ? r : curl_easy_setopt(q->easy, CURLOPT_ERRORBUFFER, q->error);
 	r = r ? r : curl_easy_setopt(q->easy, CURLOPT_PRIVATE, q);
@@ -416,7 +416,7 @@ void http_close(struct http *h)
 	free(h);
 }
 
-static void finish(struct http *h, CURL *easy, CURLcode code)
+static void http_finish(struct http *h, CURL *easy, CURLcode code)
 {
 	struct http_result r = { 0 };
 	const struct http_sink *sink;
@@ -424,7 +424,7 @@ static void finish(struct http *h, CURL *easy, CURLcode code)
 	void *arg;
 
 	curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&q);
-	judge(q, code, &r);
+	http_judge(q, code, &r);
 	if (r.status == 401)
 		r.bearer_challenge = bearer_challenge(q);
 	sink = q->sink;
@@ -449,6 +449,6 @@ int http_run(struct http *h, double seconds, struct err *e)
 		return err_set(e, -EIO, "libcurl: %s", curl_multi_strerror(r));
 	while ((m = curl_multi_info_read(h->multi, &left)))
 		if (m->msg == CURLMSG_DONE)
-			finish(h, m->easy_handle, m->data.result);
+			http_finish(h, m->easy_handle, m->data.result);
 	return 0;
 }

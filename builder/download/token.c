@@ -21,14 +21,14 @@ struct token_request {
 	struct source realm;
 };
 
-static const char *key_of(const struct source *from, const char *repository)
+static const char *token_key_of(const struct source *from, const char *repository)
 {
 	return arena_printf("%s %s", url_host(from->url), repository);
 }
 
 const char *token_find(const struct tokens *t, const struct source *from, const char *repository)
 {
-	const char *key = key_of(from, repository), *found = NULL;
+	const char *key = token_key_of(from, repository), *found = NULL;
 
 	vec_foreach (x, &t->v)
 		if (streq(x->for_whom, key))
@@ -72,12 +72,12 @@ static bool is_token(const char *s)
 	return n && n <= MAX_TOKEN;
 }
 
-static bool on_head(void *arg, const struct http_answer *a)
+static bool token_on_head(void *arg, const struct http_answer *a)
 {
 	return true;
 }
 
-static bool on_data(void *arg, const void *data, size_t n)
+static bool token_on_data(void *arg, const void *data, size_t n)
 {
 	struct token_request *q = arg;
 
@@ -88,7 +88,7 @@ static bool on_data(void *arg, const void *data, size_t n)
 	return true;
 }
 
-static void on_done(void *arg, const struct http_result *r)
+static void token_on_done(void *arg, const struct http_result *r)
 {
 	struct token_request *q = arg;
 	_cleanup_json_ json_t *j = NULL;
@@ -111,7 +111,7 @@ static void on_done(void *arg, const struct http_result *r)
 	q->ask.done(q->ask.arg, NULL);
 }
 
-static const struct http_sink sink = { on_head, on_data, on_done };
+static const struct http_sink sink = { token_on_head, token_on_data, token_on_done };
 
 /* Where to ask: a realm on the host that asked is reached as that host is, another one as mirrors say. */
 static int find_realm(const struct tokens *t, const struct source *from, const char *url, struct source *ret,
@@ -147,7 +147,7 @@ int token_ask(struct tokens *t, struct http *http, const struct token_ask *ask, 
 	*q = (struct token_request){
 		.tokens = t,
 		.ask = *ask,
-		.for_whom = key_of(ask->from, ask->repository),
+		.for_whom = token_key_of(ask->from, ask->repository),
 		.body = arena_alloc(MAX_TOKEN_ANSWER),
 	};
 	r = find_realm(t, ask->from, url, &q->realm, e);

@@ -77,7 +77,7 @@ const struct lock_image *lock_find_image(const struct lock *l, const char *name,
 }
 
 /* What no single key can tell. */
-static void lock_check(const struct lock *l, struct faults *f)
+static void lock_check_all(const struct lock *l, struct faults *f)
 {
 	vec_foreach (x, &l->entries) {
 		const struct lock_entry *twin = lock_find(l, x->name, x->version);
@@ -117,7 +117,7 @@ int lock_load_file(const char *path, struct lock **ret, struct err *e)
 		return r;
 	lock->path = path;
 	if (!f.errors)
-		lock_check(lock, &f);
+		lock_check_all(lock, &f);
 	*ret = lock;
 	return faults_failure(&f, e);
 }

@@ -100,7 +100,8 @@ static json_t *top_descriptor(const struct image_pin *p, const struct oci_blob *
 			 "io.containerd.image.name", ref, "org.opencontainers.image.ref.name", ref);
 }
 
-static int add_image(const struct cache *c, const struct image_pin *p, struct contents *all, struct err *e)
+static int image_archive_add_image(const struct cache *c, const struct image_pin *p, struct contents *all,
+				   struct err *e)
 {
 	struct oci_image image;
 	enum oci_known known;
@@ -118,7 +119,7 @@ static int add_image(const struct cache *c, const struct image_pin *p, struct co
 	return 0;
 }
 
-static int lay_out(struct image_archive *a, struct contents *all, struct err *e)
+static int image_archive_lay_out(struct image_archive *a, struct contents *all, struct err *e)
 {
 	_cleanup_free_ char *text = NULL;
 	_cleanup_json_ json_t *index = json_pack("{s:i, s:s, s:O}", "schemaVersion", 2, "mediaType",
@@ -153,9 +154,9 @@ int image_archive_open(const struct cache *c, const struct images *images, struc
 
 	*a = (struct image_archive){ .cache = c, .fd = -1 };
 	for (size_t i = 0; r == 0 && i < images->v.n; i++)
-		r = add_image(c, &images->v.v[i], &all, e);
+		r = image_archive_add_image(c, &images->v.v[i], &all, e);
 	if (r == 0)
-		r = lay_out(a, &all, e);
+		r = image_archive_lay_out(a, &all, e);
 	if (r == 0)
 		*ret = a;
 	return r;

@@ -48,7 +48,7 @@ const char *oci_accept(const char *kind)
 	return arena_printf("%s, %s, %s, %s", index_types[0], index_types[1], manifest_types[0], manifest_types[1]);
 }
 
-static int fault(struct err *e, const char *name, const char *why)
+static int oci_fault(struct err *e, const char *name, const char *why)
 {
 	return err_class(e, CLASS_VERIFY, "%s: %s", name, why);
 }
@@ -60,16 +60,18 @@ static int document(const char *name, const char *text, size_t n, const char *co
 	const char *type = json_string_value(json_object_get(j, "mediaType"));
 
 	if (!json_is_object(j))
-		return fault(e, name, "what its registry sent is no JSON object");
+		return oci_fault(e, name, "what its registry sent is no JSON object");
 	if (json_integer_value(json_object_get(j, "schemaVersion")) != 2)
-		return fault(e, name, "an image of schema 1, which names no digests to check; only schema 2 is used");
+		return oci_fault(e, name,
+				 "an image of schema 1, which names no digests to check; only schema 2 is used");
 	if (type && !is_one_of(type, types))
-		return fault(e, name,
-			     arena_printf("its type is '%.80s', expected %s (pin the index of the image, not a part)",
-					  type, types[0]));
+		return oci_fault(
+			e, name,
+			arena_printf("its type is '%.80s', expected %s (pin the index of the image, not a part)", type,
+				     types[0]));
 	/* A document that can be read both ways would be another thing to another reader. */
 	if (json_object_get(j, "manifests") && json_object_get(j, "layers"))
-		return fault(e, name, "it is an index and a manifest at once");
+		return oci_fault(e, name, "it is an index and a manifest at once");
 	*ret = json_incref(j);
 	return 0;
 }
@@ -82,12 +84,13 @@ static int descriptor(const char *name, const json_t *j, const char *const *type
 	json_int_t size = json_integer_value(json_object_get(j, "size"));
 
 	if (!type || !is_one_of(type, types))
-		return fault(e, name,
-			     arena_printf("a part of it is of the type '%.80s', which is not used", str_or(type, "")));
+		return oci_fault(
+			e, name,
+			arena_printf("a part of it is of the type '%.80s', which is not used", str_or(type, "")));
 	if (!digest || !starts_with(digest, prefix) || !sha256_valid(digest + strlen(prefix)))
-		return fault(e, name, "a part of it is named by no sha256 digest");
+		return oci_fault(e, name, "a part of it is named by no sha256 digest");
 	if (size <= 0 || (uint64_t)size > max_blob)
-		return fault(e, name, "a part of it has no size, or more than 4 GiB");
+		return oci_fault(e, name, "a part of it has no size, or more than 4 GiB");
 	*ret = (struct oci_blob){ arena_strdup(digest + strlen(prefix)), arena_strdup(type), (uint64_t)size };
 	return 0;
 }
@@ -114,7 +117,7 @@ int oci_parse_index(const char *name, const char *text, size_t n, struct oci_ima
 		return r;
 	list = json_object_get(j, "manifests");
 	if (!json_is_array(list))
-		return fault(e, name, "it is no index: it lists no manifests");
+		return oci_fault(e, name, "it is no index: it lists no manifests");
 	ret->index.size = n;
 	ret->index.media_type = arena_strdup(
 		str_or(json_string_value(json_object_get(j, "mediaType")), index_types[0]));
@@ -122,10 +125,10 @@ int oci_parse_index(const char *name, const char *text, size_t n, struct oci_ima
 		if (is_ours(one)) {
 			r = descriptor(name, one, manifest_types, &ret->manifest, e);
 			if (r == 0 && ret->manifest.size > OCI_MAX_DOCUMENT)
-				r = fault(e, name, "its manifest has more than 4 MiB");
+				r = oci_fault(e, name, "its manifest has more than 4 MiB");
 			return r;
 		}
-	return fault(e, name, "it has no variant for linux/arm64, so no Raspberry Pi can run it");
+	return oci_fault(e, name, "it has no variant for linux/arm64, so no Raspberry Pi can run it");
 }
 
 int oci_parse_manifest(const char *name, const char *text, size_t n, struct oci_image *ret, struct err *e)
@@ -139,9 +142,9 @@ int oci_parse_manifest(const char *name, const char *text, size_t n, struct oci_
 		return r;
 	layers = json_object_get(j, "layers");
 	if (!json_array_size(layers))
-		return fault(e, name, "its manifest lists no layers");
+		return oci_fault(e, name, "its manifest lists no layers");
 	if (json_array_size(layers) > OCI_MAX_LAYERS)
-		return fault(e, name, "it has more than 100 layers");
+		return oci_fault(e, name, "it has more than 100 layers");
 	r = descriptor(name, json_object_get(j, "config"), config_types, vec_push(&ret->blobs), e);
 	for (i = 0; r == 0 && (one = json_array_get(layers, i)); i++)
 		r = descriptor(name, one, layer_types, vec_push(&ret->blobs), e);
@@ -151,8 +154,8 @@ int oci_parse_manifest(const char *name, const char *text, size_t n, struct oci_
 /* ---- in the cache ---- */
 
 /* A document from the cache into BUF; -ENOENT when it is not there. A damaged one is thrown away. */
-static int read_document(const struct cache *c, const char *name, const struct oci_blob *b, struct strbuf *buf,
-			 struct err *e)
+static int oci_read_document(const struct cache *c, const char *name, const struct oci_blob *b, struct strbuf *buf,
+			     struct err *e)
 {
 	const struct pin object = { .sha256 = b->sha256 };
 	_cleanup_close_ int fd = -1;
@@ -183,13 +186,13 @@ int oci_look(const struct cache *c, const struct image_pin *p, struct oci_image 
 
 	*ret = (struct oci_image){ .index.sha256 = p->sha256 };
 	*known = OCI_NOTHING;
-	r = read_document(c, name, &ret->index, &index, e);
+	r = oci_read_document(c, name, &ret->index, &index, e);
 	if (r == 0)
 		r = oci_parse_index(name, index.s, index.n, ret, e);
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
 	*known = OCI_INDEX;
-	r = read_document(c, name, &ret->manifest, &manifest, e);
+	r = oci_read_document(c, name, &ret->manifest, &manifest, e);
 	if (r == 0)
 		r = oci_parse_manifest(name, manifest.s, manifest.n, ret, e);
 	if (r < 0)

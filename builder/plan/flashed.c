@@ -23,7 +23,7 @@ static json_t *entry(const struct flashed_line *x, const char *sha256)
 }
 
 /* A file that root makes in a user's folder is the user's. */
-static void keep_owner(int fd, const char *dir)
+static void flashed_keep_owner(int fd, const char *dir)
 {
 	struct stat st;
 
@@ -46,7 +46,7 @@ int flashed_add(const struct flashed_line *x, const char *sha256, struct err *e)
 	if (!text)
 		return err_set(e, -EILSEQ, "cannot write %s: a name in it is no UTF-8", path);
 	if (fstat(fd, &st) == 0 && st.st_size == 0)
-		keep_owner(fd, x->dir);
+		flashed_keep_owner(fd, x->dir);
 	line = xasprintf("%s\n", text);
 	r = write_all(fd, line, strlen(line));
 	if (r == 0 && fsync(fd) < 0)

@@ -32,7 +32,7 @@ static const char *name_of(const struct node_plan *n)
 	return n->name;
 }
 
-static const char *board_of(const struct node_plan *n)
+static const char *matrix_board_of(const struct node_plan *n)
 {
 	return n->generic ? "any" : n->board->name;
 }
@@ -64,11 +64,12 @@ static int print_github(const struct plan *p, const struct batches *batches, str
 	vec_foreach (i, &batches->v) {
 		const struct batch *b = *i;
 
-		json_array_append_new(
-			include, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "name", job_name(b), "node",
-					   words(b, name_of), "role", role_names[b->nodes.v[0]->node->role], "board",
-					   words(b, board_of), "image", words(b, image_of), "args", words(b, args_of),
-					   "layer", b->nodes.v[0]->layer->key, "cacheKey", cache_key));
+		json_array_append_new(include,
+				      json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "name", job_name(b), "node",
+						words(b, name_of), "role", role_names[b->nodes.v[0]->node->role],
+						"board", words(b, matrix_board_of), "image", words(b, image_of), "args",
+						words(b, args_of), "layer", b->nodes.v[0]->layer->key, "cacheKey",
+						cache_key));
 	}
 	return json_print_line(json_pack("{s:o}", "include", include), e);
 }

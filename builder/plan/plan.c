@@ -370,7 +370,7 @@ static json_t *entries_json(const struct tree *t)
 }
 
 /* NULL: a generic image is for all of them. */
-static const char *board_of(const struct node_plan *n)
+static const char *plan_board_of(const struct node_plan *n)
 {
 	return n->generic ? NULL : n->board->name;
 }
@@ -392,7 +392,7 @@ json_t *plan_json(const struct plan *p, const struct cache *cache)
 	}
 	vec_foreach (n, &p->nodes)
 		json_array_append_new(nodes, json_pack("{s:s, s:s, s:s*, s:b, s:s, s:s, s:o}", "name", (*n)->name,
-						       "role", role_names[(*n)->node->role], "board", board_of(*n),
+						       "role", role_names[(*n)->node->role], "board", plan_board_of(*n),
 						       "generic", (*n)->generic, "image", (*n)->image, "layer",
 						       (*n)->layer->key, "entries", entries_json(&(*n)->tree)));
 	plan_cache_key(p, cache_key);
@@ -409,7 +409,7 @@ static void print_node(const struct node_plan *n, int width)
 	vec_foreach (t, &n->tree.entries)
 		generated += t->layer == LAYER_NODE;
 	printf("  %-*s  %-13s  %-6s  layer %.8s + %zu entries, %s\n", width, n->image, role_names[n->node->role],
-	       str_or(board_of(n), "any"), n->layer->key, generated, size_text(n->stamp_size, size));
+	       str_or(plan_board_of(n), "any"), n->layer->key, generated, size_text(n->stamp_size, size));
 }
 
 /* Hundreds of packages are one line. */

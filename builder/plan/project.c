@@ -9,7 +9,7 @@
 #include "plan/birth.h"
 #include "plan/flashed.h"
 
-static int load_boards(struct project *p, struct err *e)
+static int project_load_boards(struct project *p, struct err *e)
 {
 	size_t i = 0;
 
@@ -117,7 +117,7 @@ static void check_overlays(struct project *p)
 	node_check_overlays(p->user_overlays, nodes, n, &p->faults);
 }
 
-static void check_versions(struct project *p)
+static void project_check_versions(struct project *p)
 {
 	const struct cluster_versions v = versions_in_force(&p->set);
 
@@ -194,7 +194,8 @@ struct node_ctx project_node(const struct project *p, size_t i)
 	};
 }
 
-static int load(const struct project_options *o, const struct lock *built, struct project **ret, struct err *e)
+static int plan_project_load(const struct project_options *o, const struct lock *built, struct project **ret,
+			     struct err *e)
 {
 	struct project *p = arena_new(struct project);
 	struct catalogue *catalogue = NULL;
@@ -212,7 +213,7 @@ static int load(const struct project_options *o, const struct lock *built, struc
 	if (r < 0)
 		return r;
 	load_errors = p->faults.errors;
-	check_versions(p);
+	project_check_versions(p);
 	if (o->policy != SECRETS_UNUSED)
 		config_check_secrets(p->config, &p->faults);
 	/* A values file is judged against the cluster, which has to be readable as one. */
@@ -222,7 +223,7 @@ static int load(const struct project_options *o, const struct lock *built, struc
 		check_birth(p);
 	p->user_overlays = overlays_beside(p->config);
 	p->secrets = secrets_masked();
-	r = load_boards(p, e);
+	r = project_load_boards(p, e);
 	if (r < 0)
 		return p->faults.errors ? 0 : r; /* an unknown board is among the faults */
 	check_values(p);
@@ -233,13 +234,13 @@ static int load(const struct project_options *o, const struct lock *built, struc
 
 int project_load(const struct project_options *o, struct project **ret, struct err *e)
 {
-	return load(o, NULL, ret, e);
+	return plan_project_load(o, NULL, ret, e);
 }
 
 int project_load_built(const struct project_options *o, const struct lock *built, struct project **ret, struct err *e)
 {
 	struct project *p;
-	int r = load(o, built, &p, e);
+	int r = plan_project_load(o, built, &p, e);
 
 	if (r < 0)
 		return r;

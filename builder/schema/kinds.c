@@ -35,7 +35,7 @@ const struct kind kind_digest = {
 
 /* ---- numbers and times ---- */
 
-static const char *read_number(const char *text, uint64_t unit, uint64_t max, uint64_t *ret)
+static const char *kinds_read_number(const char *text, uint64_t unit, uint64_t max, uint64_t *ret)
 {
 	char *end;
 
@@ -49,18 +49,18 @@ static const char *read_number(const char *text, uint64_t unit, uint64_t max, ui
 
 static const char *parse_number(const struct reading *l, const char *text, void *dst)
 {
-	return read_number(text, 1, INT64_MAX, dst);
+	return kinds_read_number(text, 1, INT64_MAX, dst);
 }
 
 static const char *parse_mib(const struct reading *l, const char *text, void *dst)
 {
-	return read_number(text, MIB, INT64_MAX, dst);
+	return kinds_read_number(text, MIB, INT64_MAX, dst);
 }
 
 static const char *parse_unsigned(const struct reading *l, const char *text, void *dst)
 {
 	uint64_t v;
-	const char *why = read_number(text, 1, INT32_MAX, &v);
+	const char *why = kinds_read_number(text, 1, INT32_MAX, &v);
 
 	if (!why)
 		*(unsigned *)dst = (unsigned)v;
@@ -238,7 +238,7 @@ const struct kind kind_constant = { .name = "constant", .node = constant_node, .
 
 /* ---- booleans ---- */
 
-static bool is_plain(const struct yaml_node *n, const char *word)
+static bool schema_kinds_is_plain(const struct yaml_node *n, const char *word)
 {
 	return n->type == YAML_SCALAR && n->plain && streq(n->text, word);
 }
@@ -253,8 +253,8 @@ const char *kind_bool_words(const struct yaml_node *n)
 
 static void bool_node(struct reading *l, const struct field *f, const struct yaml_node *n, const char *path, void *dst)
 {
-	if (is_plain(n, "true") || is_plain(n, "false"))
-		*(bool *)dst = is_plain(n, "true");
+	if (schema_kinds_is_plain(n, "true") || schema_kinds_is_plain(n, "false"))
+		*(bool *)dst = schema_kinds_is_plain(n, "true");
 	else
 		schema_fault(l, n, path, "%s", kind_bool_words(n));
 }

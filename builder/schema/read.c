@@ -27,7 +27,7 @@ bool schema_is_null(const struct yaml_node *n)
 
 /* PATTERN is text of a table of kinds. Each is compiled once: that takes glibc longer than all the rest of reading a
  * node. */
-static bool matches(const char *pattern, const char *text)
+static bool read_matches(const char *pattern, const char *text)
 {
 	struct compiled {
 		const char *pattern;
@@ -54,7 +54,7 @@ const char *kind_text_fault(const struct kind *k, const struct reading *l, const
 {
 	const char *why;
 
-	if (k->pattern && !matches(k->pattern, text))
+	if (k->pattern && !read_matches(k->pattern, text))
 		return k->words;
 	if (k->parse)
 		return k->parse(l, text, dst);

@@ -12,7 +12,7 @@
 #define MAX_IGNORE_FILE (1 * MIB)
 
 /* One pattern against PATH and the folders it lies in: a folder that is ignored takes all below with it. */
-static bool matches(char *pattern, const char *path)
+static bool ignore_matches(char *pattern, const char *path)
 {
 	size_t n = strlen(pattern);
 	bool only_dirs = n && pattern[n - 1] == '/';
@@ -54,7 +54,7 @@ static bool apply(const char *file, const char *path, bool ignored)
 
 		while (n && strchr(" \t\r", line[n - 1]))
 			line[--n] = '\0';
-		if (n && line[0] != '#' && matches(line + negated, path))
+		if (n && line[0] != '#' && ignore_matches(line + negated, path))
 			ignored = !negated;
 	}
 	return ignored;

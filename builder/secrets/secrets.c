@@ -73,7 +73,7 @@ int secrets_load(const char *path, struct secrets **ret, struct err *e)
 /* ---- writing ---- */
 
 /* Appends passwords for the nodes of C that have none, their names to ADDED. */
-static int add_nodes(struct secrets *s, const struct config *c, struct strbuf *added, struct err *e)
+static int secrets_add_nodes(struct secrets *s, const struct config *c, struct strbuf *added, struct err *e)
 {
 	vec_foreach (n, &c->nodes) {
 		struct node_password fresh = { .node = n->name };
@@ -113,7 +113,7 @@ int secrets_create(const char *path, const struct config *c, struct err *e)
 	if (r == 0)
 		r = secrets_make_cas(&s, e);
 	if (r == 0)
-		r = add_nodes(&s, c, &added, e);
+		r = secrets_add_nodes(&s, c, &added, e);
 	if (r < 0)
 		return r;
 	text = secrets_text(&s);
@@ -140,7 +140,7 @@ int secrets_complete(struct secrets *s, const struct config *c, struct err *e)
 	if (r == 0)
 		r = read_secrets(s->path, &now, e); /* another build may have been here */
 	if (r == 0)
-		r = add_nodes(now, c, &added, e);
+		r = secrets_add_nodes(now, c, &added, e);
 	if (r < 0)
 		return r;
 	*s = *now;

@@ -22,7 +22,7 @@ static bool is_own(uid_t owner)
 	return geteuid() == 0 && sudo && *sudo && strtoul(sudo, &end, 10) == owner && !*end;
 }
 
-static int check_private(const char *path, const struct stat *st, struct err *e)
+static int store_check_private(const char *path, const struct stat *st, struct err *e)
 {
 	/* A pipe (`--secrets <(sops -d ...)`) has mode and owner too. */
 	if (!S_ISREG(st->st_mode) && !S_ISFIFO(st->st_mode))
@@ -58,7 +58,7 @@ int store_read(const char *path, char **ret_text, size_t *ret_n, struct err *e)
 		e->class = CLASS_CONFIG;
 		return r;
 	}
-	r = check_private(path, &st, e);
+	r = store_check_private(path, &st, e);
 	return r < 0 ? r : file_read_fd(fd, path, MAX_FILE, ret_text, ret_n, e);
 }
 
@@ -70,7 +70,7 @@ void store_forget(char **text)
 }
 
 /* Root that works for a user (sudo) leaves them their files: the owner of the one replaced, else of the folder. */
-static int keep_owner(const struct outfile *o, struct err *e)
+static int store_keep_owner(const struct outfile *o, struct err *e)
 {
 	struct stat st;
 
@@ -87,7 +87,7 @@ static int write_private(struct outfile *o, const char *path, const char *text, 
 	if (r < 0)
 		return r;
 	r = write_all(o->fd, text, n);
-	return r < 0 ? err_errno(e, r, "cannot write %s", path) : keep_owner(o, e);
+	return r < 0 ? err_errno(e, r, "cannot write %s", path) : store_keep_owner(o, e);
 }
 
 int store_replace(const char *path, const char *text, size_t n, struct err *e)

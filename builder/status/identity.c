@@ -23,7 +23,7 @@ static const char *safe_name(const char *text)
 	return name;
 }
 
-static const char *member(const json_t *j, const char *name)
+static const char *identity_member(const json_t *j, const char *name)
 {
 	return safe_name(str_or(json_string_value(json_object_get(j, name)), ""));
 }
@@ -82,9 +82,9 @@ static void read_release(int fd, const char *path, struct card_identity *ret)
 	if (json_is_string(json_object_get(j, "node")))
 		*ret = (struct card_identity){
 			CARD_NODE,
-			member(j, "node"),
-			member(j, "cluster"),
-			member(j, "role"),
+			identity_member(j, "node"),
+			identity_member(j, "cluster"),
+			identity_member(j, "role"),
 			/* systemd puts the machine's own there at its first boot: machine-id(5). */
 			!file_says(m.root, "/etc/machine-id", "uninitialized"),
 			file_says(m.root, "/etc/pibuild/birth", "yes"),

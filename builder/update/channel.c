@@ -127,14 +127,14 @@ static const char *digest_of(const json_t *image, const char *key)
 	return sha256_valid(s) ? arena_strdup(s) : NULL;
 }
 
-static uint64_t size_of(const json_t *image, const char *key, uint64_t limit)
+static uint64_t channel_size_of(const json_t *image, const char *key, uint64_t limit)
 {
 	json_int_t n = json_integer_value(json_object_get(image, key));
 
 	return n > 0 && (uint64_t)n <= limit ? (uint64_t)n : 0;
 }
 
-static int add_image(const struct channel_query *q, const json_t *image, struct releases *ret, struct err *e)
+static int channel_add_image(const struct channel_query *q, const json_t *image, struct releases *ret, struct err *e)
 {
 	const char *url = json_get_text(image, "url");
 	const char *version = artifact_url_version(q->base, url, q->like);
@@ -144,9 +144,9 @@ static int add_image(const struct channel_query *q, const json_t *image, struct 
 		return 0;
 	x.url = arena_strdup(url);
 	x.sha256 = digest_of(image, "image_download_sha256");
-	x.size = size_of(image, "image_download_size", q->base->max_size);
+	x.size = channel_size_of(image, "image_download_size", q->base->max_size);
 	x.raw_sha256 = digest_of(image, "extract_sha256");
-	x.raw_size = size_of(image, "extract_size", max_raw);
+	x.raw_size = channel_size_of(image, "extract_size", max_raw);
 	if (!x.sha256 || !x.size || !x.raw_sha256 || !x.raw_size)
 		return err_class(e, CLASS_VERIFY, "%s states no sound sizes and digests for %s", q->from->url, url);
 	*vec_push(&ret->list) = x;
@@ -162,7 +162,7 @@ static int walk_images(const struct channel_query *q, const json_t *list, unsign
 	if (depth > MAX_DEPTH)
 		return err_class(e, CLASS_VERIFY, "%s nests its lists more than %d deep", q->from->url, MAX_DEPTH);
 	for (size_t i = 0; r == 0 && (x = json_array_get(list, i)); i++) {
-		r = add_image(q, x, ret, e);
+		r = channel_add_image(q, x, ret, e);
 		if (r == 0)
 			r = walk_images(q, json_object_get(x, "subitems"), depth + 1, ret, e);
 	}

@@ -35,7 +35,7 @@ struct version_request version_request_of(const char *word)
 }
 
 /* NULL for the name of an image. */
-static const char *key_of(const struct catalogue *cat, const char *name)
+static const char *choose_key_of(const struct catalogue *cat, const char *name)
 {
 	const struct artifact *a = catalogue_find(cat, name);
 
@@ -65,7 +65,7 @@ static bool is_asked(const struct chooser *x, const char *key)
 	const struct lock_options *o = x->options;
 
 	for (size_t i = 0; i < o->n_names; i++) {
-		const char *k = key_of(x->old->catalogue, version_request_of(o->names[i]).name);
+		const char *k = choose_key_of(x->old->catalogue, version_request_of(o->names[i]).name);
 
 		if (k && streq(k, key))
 			return true;
@@ -116,7 +116,7 @@ static void add_slots(struct chooser *x)
 
 static int apply_request(struct chooser *x, const struct version_request *request, struct err *e)
 {
-	const char *key = key_of(x->old->catalogue, request->name), *to = request->version, *like;
+	const char *key = choose_key_of(x->old->catalogue, request->name), *to = request->version, *like;
 	struct slot *s = key ? find_slot(x, key) : NULL;
 	bool good;
 
@@ -201,7 +201,7 @@ static void set_version(struct cluster_versions *v, const char *key, const char 
 			*places[i].version = version;
 }
 
-static struct misfits judge(const struct chooser *x, const char *key, const char *version)
+static struct misfits choose_judge(const struct chooser *x, const char *key, const char *version)
 {
 	struct cluster_versions v = { 0 };
 
@@ -217,7 +217,7 @@ static struct misfits judge(const struct chooser *x, const char *key, const char
 /* Why S cannot be at VERSION, or NULL. */
 static const char *misfit_of(const struct chooser *x, const struct slot *s, const char *version, bool untested)
 {
-	const struct misfits misfits = judge(x, s->line.key, version);
+	const struct misfits misfits = choose_judge(x, s->line.key, version);
 
 	vec_foreach (m, &misfits.list)
 		if (m->untested == untested &&
@@ -281,7 +281,7 @@ static void decide(struct chooser *x, struct slot *s)
 static int judge_all(const struct chooser *x, struct err *e)
 {
 	_cleanup_strbuf_ struct strbuf faults = { 0 };
-	const struct misfits misfits = judge(x, NULL, NULL);
+	const struct misfits misfits = choose_judge(x, NULL, NULL);
 
 	vec_foreach (m, &misfits.list)
 		if (!m->untested)

@@ -56,7 +56,7 @@ static void check_artifact(const struct release_set *set, const struct artifact 
 	*vec_push(&ret->lines) = line;
 }
 
-static int check_images(const struct release_set *set, struct lock_report *ret, struct err *e)
+static int update_check_images(const struct release_set *set, struct lock_report *ret, struct err *e)
 {
 	vec_foreach (i, &set->catalogue->images) {
 		struct image_pin p;
@@ -87,7 +87,7 @@ int lock_check(const struct release_set *set, struct lock_report *ret, struct er
 		if (artifact_in_force(a, set->config))
 			check_artifact(set, a, shipped, ret);
 	if (set->config->airgap)
-		r = check_images(set, ret, e);
+		r = update_check_images(set, ret, e);
 	if (r == 0 && streq(set->config->os.base, DEBIAN_BASE))
 		r = debian_check_lock(set, vec_push(&ret->lines), e);
 	if (r < 0)
@@ -136,7 +136,7 @@ static bool is_forced(const struct lock_options *o, const char *name, const char
 	return o->update && !o->n_names;
 }
 
-static int check_names(const struct catalogue *cat, const struct lock_options *o, struct err *e)
+static int update_check_names(const struct catalogue *cat, const struct lock_options *o, struct err *e)
 {
 	const size_t all = 1 + cat->artifacts.n + cat->images.n + cat->versions.n;
 	const char **known = arena_alloc(all * sizeof(*known) + 1);
@@ -505,7 +505,7 @@ int lock_update(const struct release_set *old, const struct lock_options *o, str
 {
 	struct update x = { .old = old, .options = o, .report = ret };
 	struct lock *shipped;
-	int r = check_names(old->catalogue, o, e);
+	int r = update_check_names(old->catalogue, o, e);
 
 	if (r == 0)
 		r = lock_load_shipped(&shipped, e);

@@ -36,7 +36,7 @@ static struct position at_mark(yaml_mark_t m)
 }
 
 /* Keys are quoted in messages. */
-static int fault(struct loader *l, struct position p, const char *what)
+static int parse_fault(struct loader *l, struct position p, const char *what)
 {
 	return err_at(l->e, CLASS_CONFIG, l->name, p.line, p.col, "%s", clean_text(arena_strdup(what)));
 }
@@ -109,18 +109,18 @@ static int parser_fault(struct loader *l)
 	if (p->error == YAML_MEMORY_ERROR || !p->problem)
 		out_of_memory();
 	if (tab_in_indent(l, at.line))
-		return fault(l, at, "a tab; YAML is indented with spaces");
+		return parse_fault(l, at, "a tab; YAML is indented with spaces");
 	/* The opening quote is what the reader has to find. */
 	if (p->context && strstr(p->context, "quoted scalar") && strstr(p->problem, "unexpected"))
-		return fault(l, at_mark(p->context_mark), "this quote is never closed");
+		return parse_fault(l, at_mark(p->context_mark), "this quote is never closed");
 	if (p->context && (strstr(p->context, "alias") || strstr(p->context, "anchor")))
 		at = at_mark(p->context_mark);
 	context = at_mark(p->context_mark);
 	d = yaml_diagnose(l->text, l->n, p->problem, (struct yaml_place){ at.line, at.col },
 			  (struct yaml_place){ context.line, context.col });
 	if (d.words)
-		return fault(l, (struct position){ d.line, d.col }, d.words);
-	return fault(l, at, translate(p->problem));
+		return parse_fault(l, (struct position){ d.line, d.col }, d.words);
+	return parse_fault(l, at, translate(p->problem));
 }
 
 /* ---- what is refused before libyaml sees it ---- */
@@ -140,7 +140,7 @@ static struct position position_of(const char *text, size_t index)
 	return p;
 }
 
-static int check_text(struct loader *l)
+static int parse_check_text(struct loader *l)
 {
 	static const struct {
 		const char *bytes;
@@ -156,9 +156,9 @@ static int check_text(struct loader *l)
 
 	for (size_t i = 0; i < ARRAY_SIZE(marks); i++)
 		if (l->n >= marks[i].n && memcmp(l->text, marks[i].bytes, marks[i].n) == 0)
-			return fault(l, (struct position){ 1, 1 }, marks[i].words);
+			return parse_fault(l, (struct position){ 1, 1 }, marks[i].words);
 	at = yaml_text_fault(l->text, l->n, &what);
-	return at < l->n ? fault(l, position_of(l->text, at), what) : 0;
+	return at < l->n ? parse_fault(l, position_of(l->text, at), what) : 0;
 }
 
 /* ---- events to nodes ---- */
@@ -175,11 +175,11 @@ static int make(struct loader *l, const yaml_event_t *event, enum yaml_type type
 	struct yaml_node *n;
 
 	if (anchor)
-		return fault(l, p, "anchors (&name) are not supported; write the value out where it is needed");
+		return parse_fault(l, p, "anchors (&name) are not supported; write the value out where it is needed");
 	if (tag)
-		return fault(l, p, "tags (!name) are not supported; put text that starts with '!' in quotes");
+		return parse_fault(l, p, "tags (!name) are not supported; put text that starts with '!' in quotes");
 	if (++l->nodes > MAX_NODES)
-		return fault(l, p, "more than 100000 values; this is no configuration file");
+		return parse_fault(l, p, "more than 100000 values; this is no configuration file");
 	n = yaml_new(type);
 	n->file = l->name;
 	n->line = p.line;
@@ -194,12 +194,12 @@ static int make_scalar(struct loader *l, const yaml_event_t *event, struct yaml_
 	int r;
 
 	if (n > l->max_scalar)
-		return fault(l, at_mark(event->start_mark), "a single value of more than 64 KiB");
+		return parse_fault(l, at_mark(event->start_mark), "a single value of more than 64 KiB");
 	r = make(l, event, YAML_SCALAR, event->data.scalar.anchor, event->data.scalar.tag, ret);
 	if (r < 0)
 		return r;
 	if (memchr(event->data.scalar.value, 0, n))
-		return fault(l, at_mark(event->start_mark), "a value cannot hold the escape \\0 (NUL)");
+		return parse_fault(l, at_mark(event->start_mark), "a value cannot hold the escape \\0 (NUL)");
 	(*ret)->text = arena_strndup((const char *)event->data.scalar.value, n);
 	(*ret)->n = n;
 	(*ret)->plain = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
@@ -259,35 +259,37 @@ static int check_duplicates(struct loader *l, const struct yaml_node *map)
 	}
 	if (!second)
 		return 0;
-	return fault(l, (struct position){ second->line, second->col },
-		     streq(first->text, second->text)
-			     ? arena_printf("the key '%s' is already set in line %u; each key may stand once",
-					    second->text, first->line)
-			     : arena_printf("the key '%s' is already set in line %u, as '%s'; to YAML both are %s",
-					    second->text, first->line, first->text, yaml_word(second)));
+	return parse_fault(
+		l, (struct position){ second->line, second->col },
+		streq(first->text, second->text)
+			? arena_printf("the key '%s' is already set in line %u; each key may stand once", second->text,
+				       first->line)
+			: arena_printf("the key '%s' is already set in line %u, as '%s'; to YAML both are %s",
+				       second->text, first->line, first->text, yaml_word(second)));
 }
 
-static int read_key(struct loader *l, const yaml_event_t *event, struct yaml_node **ret)
+static int parse_read_key(struct loader *l, const yaml_event_t *event, struct yaml_node **ret)
 {
 	struct position p = at_mark(event->start_mark);
 	int r;
 
 	if (event->type == YAML_ALIAS_EVENT)
-		return fault(l, p, "aliases (*name) are not supported; put text that starts with '*' in quotes");
+		return parse_fault(l, p, "aliases (*name) are not supported; put text that starts with '*' in quotes");
 	if (event->type == YAML_MAPPING_START_EVENT && event->start_mark.index &&
 	    l->text[event->start_mark.index] == '{' && l->text[event->start_mark.index - 1] == '{')
-		return fault(l, p, "{{...}} is for a program that fills in templates: put the value itself here");
+		return parse_fault(l, p, "{{...}} is for a program that fills in templates: put the value itself here");
 	if (event->type != YAML_SCALAR_EVENT)
-		return fault(l, p, "a key must be text; put quotes around text that starts with '{' or '['");
+		return parse_fault(l, p, "a key must be text; put quotes around text that starts with '{' or '['");
 	r = make_scalar(l, event, ret);
 	if (r < 0)
 		return r;
 	if ((*ret)->plain && !(*ret)->n)
-		return fault(l, p, "a key is missing here");
+		return parse_fault(l, p, "a key is missing here");
 	if (yaml_value(*ret).kind == YAML_NULL)
-		return fault(l, p, arena_printf("the key '%s' is no text to YAML; put it in quotes", (*ret)->text));
+		return parse_fault(l, p,
+				   arena_printf("the key '%s' is no text to YAML; put it in quotes", (*ret)->text));
 	if ((*ret)->plain && streq((*ret)->text, "<<"))
-		return fault(l, p, "merge keys (<<) are not supported; write the keys out");
+		return parse_fault(l, p, "merge keys (<<) are not supported; write the keys out");
 	return 0;
 }
 
@@ -302,7 +304,7 @@ static int read_map(struct loader *l, struct yaml_node *map)
 			return r;
 		if (key_event.type == YAML_MAPPING_END_EVENT)
 			return check_duplicates(l, map);
-		r = read_key(l, &key_event, &key);
+		r = parse_read_key(l, &key_event, &key);
 		if (r < 0)
 			return r;
 		r = next(l, &event);
@@ -323,10 +325,10 @@ static int read_node(struct loader *l, const yaml_event_t *event, struct yaml_no
 	if (event->type == YAML_SCALAR_EVENT)
 		return make_scalar(l, event, ret);
 	if (event->type == YAML_ALIAS_EVENT)
-		return fault(l, at_mark(event->start_mark),
-			     "aliases (*name) are not supported; put text that starts with '*' in quotes");
+		return parse_fault(l, at_mark(event->start_mark),
+				   "aliases (*name) are not supported; put text that starts with '*' in quotes");
 	if (++l->depth > MAX_DEPTH)
-		return fault(l, at_mark(event->start_mark), "nested deeper than 64 levels");
+		return parse_fault(l, at_mark(event->start_mark), "nested deeper than 64 levels");
 	r = map ? make(l, event, YAML_MAP, event->data.mapping_start.anchor, event->data.mapping_start.tag, ret)
 		: make(l, event, YAML_SEQ, event->data.sequence_start.anchor, event->data.sequence_start.tag, ret);
 	if (r == 0)
@@ -336,7 +338,7 @@ static int read_node(struct loader *l, const yaml_event_t *event, struct yaml_no
 }
 
 /* *RET is NULL at the end of the stream. */
-static int read_document(struct loader *l, bool first_only, struct yaml_node **ret)
+static int parse_read_document(struct loader *l, bool first_only, struct yaml_node **ret)
 {
 	_cleanup_(yaml_event_delete) yaml_event_t start = { 0 }, root = { 0 }, end = { 0 };
 	int r = next(l, &start);
@@ -345,10 +347,10 @@ static int read_document(struct loader *l, bool first_only, struct yaml_node **r
 	if (r < 0 || start.type == YAML_STREAM_END_EVENT)
 		return r;
 	if (first_only && l->documents++)
-		return fault(l, at_mark(start.start_mark),
-			     "a second document starts here (after ---); this file must hold one");
+		return parse_fault(l, at_mark(start.start_mark),
+				   "a second document starts here (after ---); this file must hold one");
 	if (start.data.document_start.tag_directives.start != start.data.document_start.tag_directives.end)
-		return fault(l, at_mark(start.start_mark), "tags (%TAG) are not supported");
+		return parse_fault(l, at_mark(start.start_mark), "tags (%TAG) are not supported");
 	r = next(l, &root);
 	if (r < 0)
 		return r;
@@ -359,7 +361,7 @@ static int read_document(struct loader *l, bool first_only, struct yaml_node **r
 static int loader_start(struct loader *l)
 {
 	_cleanup_(yaml_event_delete) yaml_event_t event = { 0 };
-	int r = check_text(l);
+	int r = parse_check_text(l);
 
 	if (r < 0)
 		return r;
@@ -380,9 +382,9 @@ static int parse_one(struct loader *l, struct yaml_node **ret)
 
 	if (r < 0)
 		return r;
-	r = read_document(l, true, &doc);
+	r = parse_read_document(l, true, &doc);
 	if (r == 0 && doc)
-		r = read_document(l, true, &none);
+		r = parse_read_document(l, true, &none);
 	if (r < 0)
 		return r;
 	if (!doc || is_empty(doc)) {
@@ -447,7 +449,7 @@ static int read_all(struct loader *l, struct yaml_node ***ret, size_t *ret_n)
 	for (;;) {
 		struct yaml_node *doc;
 
-		r = read_document(l, false, &doc);
+		r = parse_read_document(l, false, &doc);
 		if (r < 0)
 			return r;
 		if (!doc)

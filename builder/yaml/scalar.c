@@ -145,7 +145,7 @@ static bool underscores_fit(const char *s)
 	return true;
 }
 
-static bool take_number(const char *s, struct yaml_value *ret)
+static bool scalar_take_number(const char *s, struct yaml_value *ret)
 {
 	struct strbuf bare = { 0 };
 	bool ok;
@@ -169,7 +169,7 @@ struct yaml_value yaml_value(const struct yaml_node *n)
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
 		if (streq(n->text, words[i].word))
 			return words[i].value;
-	return take_number(n->text, &v) ? v : (struct yaml_value){ .kind = YAML_TEXT };
+	return scalar_take_number(n->text, &v) ? v : (struct yaml_value){ .kind = YAML_TEXT };
 }
 
 const char *yaml_word(const struct yaml_node *n)

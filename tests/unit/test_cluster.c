@@ -705,7 +705,7 @@ static void cert_manager_cases(void)
 static const char *judged(const char *cluster, const char *values)
 {
 	struct node_ctx *x = ctx_of(cluster, 0);
-	struct config *c = (struct config *)x->config;
+	struct config *c = unconst(x->config);
 	struct strbuf all = { 0 };
 	const char *text;
 
@@ -835,7 +835,8 @@ static void good_values_cases(void)
 		struct node_ctx *x = ctx_of(SINGLE, 0);
 		struct yaml_node *v;
 
-		((struct config *)x->config)->cilium.values = yaml_of("operator: {rollOutPods: false}\nMTU: 1400\n");
+		((struct config *)unconst(x->config))->cilium.values = yaml_of(
+			"operator: {rollOutPods: false}\nMTU: 1400\n");
 		v = cilium_values(x, NULL);
 		CHECK_STR(value_of(v, "operator.rollOutPods"), "false");
 		CHECK_STR(value_of(v, "operator.replicas"), "1");
