@@ -109,8 +109,8 @@ static inline int take_fd(int *fd)
 		taken_;                                                                                                \
 	})
 
-/* For interfaces older than const (exec's argv), and for one accessor of both: nobody writes through what comes out that could
- * not write before. */
+/* For interfaces older than const (exec's argv), and for one accessor of both: nobody writes through what comes out
+ * that could not write before. */
 static inline void *unconst(const void *p)
 {
 	return (void *)(uintptr_t)p;
