@@ -224,6 +224,23 @@ said() {
 	said 'cause cp-2 answers, and cannot tell about cp-1'
 }
 
+@test "K3s that cannot unpack itself is no silence of others: it is told" {
+	three cp-1
+	echo yes >card/etc/pibuild/birth
+	peer 192.168.1.12 cp-2=up
+	mkdir -p card/var/lib/rancher/k3s
+	: >card/var/lib/rancher/k3s/data
+	until_second 30
+	said 'cause K3s cannot unpack itself below .*/var/lib/rancher/k3s: .*extracting data: .*Not a directory'
+	[ ! -e "$dropin" ]
+	rm card/var/lib/rancher/k3s/data
+	tick :
+	step find-cluster
+	grep -q 'server: "https://192.168.1.12:6443"' "$dropin"
+	# All else is read-only to the unit.
+	grep -qx 'StateDirectory=pibuild rancher' card/etc/systemd/system/pibuild-find-cluster.service
+}
+
 # --- workers
 
 @test "a worker takes any server that lives, asks anew at each start until it is a member, then no more" {

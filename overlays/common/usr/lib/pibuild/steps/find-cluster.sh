@@ -158,11 +158,23 @@ nobody_answers() {
 	fi
 }
 
+# unpacked: K3s unpacks itself at its first call (k3s-io/k3s cmd/k3s/main.go, extract), which takes a slow card longer than a
+# server may take to answer; and what it cannot is no silence of others.
+unpacked() {
+	found=$(KUBECONFIG=/dev/null timeout 300 kubectl version --client </dev/null 2>&1) && return 0
+	explain_text "$found"
+	why "K3s cannot unpack itself below $rancher: $cause" "Look whether the card is full or read-only: df -h /; then sudo systemctl restart pibuild-find-cluster"
+	return 1
+}
+
 finished() {
 	need_program kubectl && need_file "$config" "$etc/servers" || return 1
 	uptime
 	member=$(member)
-	[ "$member" = yes ] || ask_around
+	if [ "$member" = no ]; then
+		unpacked || return 1
+		ask_around
+	fi
 	uptime
 	case $(decide "$member" "${answer:-none}" "$(place)" "$(birth)" "$(waited)") in
 	keep) return 0 ;;
