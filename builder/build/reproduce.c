@@ -132,8 +132,7 @@ static int compare_manifests(const char *path, const char *text, struct findings
 	if (r < 0)
 		return r;
 	r = reproduce_files(old, new, f, e);
-	json_object_foreach(old, key, value)
-	{
+	json_object_foreach (old, key, value) {
 		if (!streq(key, "files") && !json_equal(value, json_object_get(new, key)))
 			finding_add(f, "manifest", key, "it is not what the manifest states");
 	}

@@ -122,8 +122,12 @@ static void report_clean(json_t *j)
 	json_t *value;
 	size_t i;
 
-	json_object_foreach(j, key, value) report_clean(value);
-	json_array_foreach(j, i, value) report_clean(value);
+	json_object_foreach (j, key, value) {
+		report_clean(value);
+	}
+	json_array_foreach (j, i, value) {
+		report_clean(value);
+	}
 	if (json_is_string(j))
 		json_string_set(j, clean_text(arena_strdup(json_string_value(j))));
 }

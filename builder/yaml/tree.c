@@ -172,12 +172,16 @@ struct yaml_node *yaml_of_json(const json_t *j)
 
 	if (json_is_object(j)) {
 		n = yaml_map();
-		json_object_foreach((json_t *)unconst(j), key, value) yaml_push(n, yaml_str(key), yaml_of_json(value));
+		json_object_foreach ((json_t *)unconst(j), key, value) {
+			yaml_push(n, yaml_str(key), yaml_of_json(value));
+		}
 		return n;
 	}
 	if (json_is_array(j)) {
 		n = yaml_seq();
-		json_array_foreach(j, i, value) yaml_push(n, NULL, yaml_of_json(value));
+		json_array_foreach (j, i, value) {
+			yaml_push(n, NULL, yaml_of_json(value));
+		}
 		return n;
 	}
 	if (json_is_string(j))
