@@ -646,6 +646,20 @@ own() {
 	grep -q '^cause The card is full: 0 MiB left of 7629 MiB' seen
 }
 
+@test "a card that fills up while something else is waited for is named, and forgotten when there is room again" {
+	card
+	echo 0 >card/sys/class/net/eth0/carrier
+	mv card/route .
+	program df 'echo "Avail"; [ -e "$PIBUILD_ROOT/full" ] && echo "8000000000 1000000" || echo "8000000000 7000000000"'
+	tick '[ "$1" -lt 110 ] || { [ -e seen ] || { cp card/run/pibuild/steps/preflight before; touch card/full seen; }; }' \
+		'[ "$1" -lt 130 ] || { [ -e after ] || { cp card/run/pibuild/steps/preflight seen; rm card/full; touch after; }; }' \
+		'[ "$1" -lt 150 ] || { [ -s after ] || { cp card/run/pibuild/steps/preflight after; cp route card/; }; }'
+	step preflight
+	grep -q '^cause No cable on eth0' before
+	grep -q '^cause The card is full: 0 MiB left of 7629 MiB' seen
+	grep -q '^cause No cable on eth0' after
+}
+
 # --- the report
 
 @test "the boot partition gets the report in place: same inode, same size, never more" {

@@ -88,14 +88,16 @@ mib() {
 	printf '%s\n' $(($1 / 1048576))
 }
 
-# Full, small, or not grown as far as it could be.
+# Full, small, or not grown as far as it could be. It can fill up, and be emptied, while this step waits.
+card_size='' reach=''
 check_card() {
 	unnote card
 	read -r size free <<-EOT
 		$(df --block-size=1 --output=size,avail "$root/" | tail -n 1)
 	EOT
-	reach=$("$root/usr/lib/pibuild/grow-root" --reach) || reach=''
-	grow=''
+	# Many processes; what it says changes with the size alone.
+	[ "$size" = "$card_size" ] || reach=$("$root/usr/lib/pibuild/grow-root" --reach) || reach=''
+	card_size=$size grow=''
 	[ $((${reach:-0} - size / 512)) -lt $((size / 512 / 4)) ] || grow='Grow it: sudo /usr/lib/pibuild/grow-root'
 	if [ "$free" -lt 209715200 ]; then
 		why "The card is full: $(mib "$free") MiB left of $(mib "$size") MiB${grow:+; the root file system did not grow to its end}" \
@@ -292,16 +294,15 @@ check_way_out() {
 	why ''
 }
 
-machine_fits=''
+kernel_seen=''
 finished() {
 	uptime
-	check_memory_cgroup || return 1
-	# Nothing of this changes while K3s does not run: dozens of processes, every few seconds.
-	[ -n "$machine_fits" ] || {
-		check_card || return 1
+	check_memory_cgroup && check_card || return 1
+	# The kernel stays what it is: dozens of processes, every few seconds.
+	[ -n "$kernel_seen" ] || {
 		check_kernel
 		check_address_bits
-		machine_fits=yes
+		kernel_seen=yes
 	}
 	check_power
 	if was_member; then
