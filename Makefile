@@ -137,9 +137,9 @@ lint:
 	@echo "  shellcheck"; shellcheck $$(scripts/list-shell)
 	@echo "  layers"; scripts/check-layers
 	@echo "  tests"; scripts/check-tests
-	@$(MAKE) --no-print-directory B=build-lint-gcc CC=gcc WERROR=1 all
-	@$(MAKE) --no-print-directory B=build-lint-clang CC=clang WERROR=1 all
-	@echo "  cppcheck"; cppcheck -q --std=c11 --error-exitcode=1 --inline-suppr -j 2 \
+	@$(MAKE) --no-print-directory -j$$(nproc) B=build-lint-gcc CC=gcc WERROR=1 all
+	@$(MAKE) --no-print-directory -j$$(nproc) B=build-lint-clang CC=clang WERROR=1 all
+	@echo "  cppcheck"; cppcheck -q --std=c11 --error-exitcode=1 --inline-suppr -j $$(nproc) \
 	  --suppress=missingIncludeSystem -Ibuilder builder
 
 # Debian's zsh looks for what packages bring elsewhere: scripts/debian/rules.

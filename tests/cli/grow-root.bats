@@ -40,6 +40,9 @@ grow() {
 	PATH=$PWD/programs:$PATH PIBUILD_SYS=$PWD/sys PIBUILD_DEV=$PWD/dev sh "$top/overlays/common/usr/lib/pibuild/grow-root" "$@"
 }
 
+# same_disk A B: byte for byte, without a minute for what neither holds.
+same_disk() { qemu-img compare -f raw -F raw "$1" "$2"; }
+
 # root_size: of the second partition, in sectors, as the table has it
 root_size() { sfdisk --dump dev/card 2>/dev/null | sed -n 's/.*card2 : .*size= *\([0-9]*\),.*/\1/p'; }
 
@@ -54,7 +57,7 @@ root='start=1064960, size=2000000, type=83'
 	sfdisk --verify dev/card
 	cp dev/card once
 	grow
-	cmp dev/card once
+	same_disk dev/card once
 	[ "$(cat resized)" = $'/dev/card2\n/dev/card2' ]
 }
 
@@ -100,7 +103,7 @@ root='start=1064960, size=2000000, type=83'
 	disk 8000000000 dos "$boot" "$root" "start=3064960, size=1000, type=83"
 	cp dev/card before
 	grow
-	cmp dev/card before
+	same_disk dev/card before
 }
 
 @test "what cannot grow is left alone and said: a logical partition, another table, no partition" {
@@ -124,7 +127,7 @@ root='start=1064960, size=2000000, type=83'
 	echo 5000000 >sys/devices/card/size
 	cp dev/card before
 	grow
-	cmp dev/card before
+	same_disk dev/card before
 }
 
 @test "cut between table and file system: the next boot finishes" {
