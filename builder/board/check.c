@@ -135,8 +135,7 @@ static void fault_announce_interface(struct check *x, const char *name, const ch
 			x->faults, c, key,
 			"%s: %s is only on %s, a server, and loadBalancer.announce.nodes: %s lets the workers answer; "
 			"set nodes: all, or remove %s",
-			key, name, str_or(owner->node->name, "one"), c->lb.nodes == ANNOUNCE_AUTO ? "auto" : "workers",
-			name);
+			key, name, str_or(owner->node->name, "one"), announce_names[c->lb.nodes], name);
 	else
 		fault_key(x->faults, c, key,
 			  "%s: no node has %s (%s is on %s), so nobody would answer for service addresses; write the "

@@ -68,6 +68,7 @@ enum role { ROLE_CONTROL_PLANE, ROLE_WORKER, ROLE_COUNT };
 extern const char *const role_names[ROLE_COUNT]; /* "control-plane", "worker" */
 enum datastore { DATASTORE_AUTO, DATASTORE_SQLITE, DATASTORE_ETCD, DATASTORE_COUNT };
 enum announce { ANNOUNCE_AUTO, ANNOUNCE_WORKERS, ANNOUNCE_ALL, ANNOUNCE_COUNT };
+extern const char *const announce_names[ANNOUNCE_COUNT];	/* "auto", "workers", "all" */
 enum tristate { STATE_AUTO, STATE_OFF, STATE_ON, STATE_COUNT }; /* auto | false | true */
 
 struct node_config {

@@ -12,7 +12,7 @@
 
 const char *const role_names[ROLE_COUNT] = { "control-plane", "worker" };
 static const char *const datastore_names[DATASTORE_COUNT] = { "auto", "sqlite", "etcd" };
-static const char *const announce_names[ANNOUNCE_COUNT] = { "auto", "workers", "all" };
+const char *const announce_names[ANNOUNCE_COUNT] = { "auto", "workers", "all" };
 static const char *const api_versions[] = { "pibuild/v1" };
 
 static const struct field ip_item = { .kind = &kind_ip };
