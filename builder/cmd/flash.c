@@ -140,10 +140,8 @@ static int plan_nodes(struct session *s, struct err *e)
 					    .new_cluster = flash_opt.new_cluster };
 	const struct plan_options so = cmd_plan_options(o, SECRET_READ);
 	struct plan *plan = NULL;
-	int r = config_require_file(o->config, "no card is written for a cluster that nobody described", e);
+	int r = cmd_load_plan(&po, &so, &plan, e);
 
-	if (r == 0)
-		r = cmd_load_plan(&po, &so, &plan, e);
 	if (r == 0)
 		r = cache_open(o->cache, &s->cache, e);
 	if (r < 0)
@@ -203,6 +201,8 @@ static int check_usage(const struct cmd_options *o, struct err *e)
 	r = flash_opt.all ? cmd_args(o, 1, 64, usage, e) : cmd_args(o, o->nodes.n ? 1 : 2, 2, usage, e);
 	if (r == 0)
 		r = check_order(o, e);
+	if (r == 0 && (flash_opt.all || o->nodes.n))
+		r = config_require_file(o->config, "no card is written for a cluster that nobody described", e);
 	return r < 0 ? r : check_disks_exist(o, e);
 }
 

@@ -163,7 +163,7 @@ nobody_answers() {
 unpacked() {
 	found=$(KUBECONFIG=/dev/null timeout 300 kubectl version --client </dev/null 2>&1) && return 0
 	explain_text "$found"
-	why "K3s cannot unpack itself below $rancher: $cause" "Look whether the card is full or read-only: df -h /; then sudo systemctl restart pibuild-find-cluster"
+	why "K3s cannot unpack itself below $rancher: $cause" "Look what fills the card: df -h / and du -xhd1 /var; one that is read-only is worn out, flash a new one"
 	return 1
 }
 
