@@ -344,7 +344,7 @@ digest() { grep "^$1 " "$faults/files/images" | cut -d' ' -f2; }
 
 @test "a digest that is none, an image that is none and a twin are faults of the lock, with their line" {
 	sed -i 's/digest: "sha256:.*"/digest: sha256:abc/' pibuild.lock
-	fails 3 "'sha256:abc' is no digest" "$PIBUILD" plan
+	fails 3 "images[0].digest: 'sha256:abc' cannot be used: give sha256: and 64 hexadecimal digits" "$PIBUILD" plan
 	for name in ../etc/passwd cilium files.invalid/../x files.invalid/Lab 'files.invalid/a b'; do
 		image good
 		sed -i "s|name: $app|name: \"$name\"|" pibuild.lock
