@@ -483,15 +483,20 @@ static void versions_node(struct reading *l, const struct field *f, const struct
 {
 	VEC(struct version_pin) *pins = dst;
 	size_t count = 0, i;
+	struct field *rows;
 	const char **texts;
 
 	if (schema_is_null(n))
 		return;
-	/* The fields fill texts[], as their offsets say: one for each row. */
 	while (f->sub[count].key)
 		count++;
+	/* Each row fills its own of texts[]. */
+	rows = arena_alloc((count + 1) * sizeof(*rows));
+	memcpy(rows, f->sub, count * sizeof(*rows));
+	for (i = 0; i < count; i++)
+		rows[i].offset = i * sizeof(*texts);
 	texts = arena_alloc((count + 1) * sizeof(*texts));
-	schema_read(l, f->sub, n, path, texts);
+	schema_read(l, rows, n, path, texts);
 	for (i = 0; i < count; i++)
 		if (texts[i])
 			*vec_push(pins) = (struct version_pin){ f->sub[i].key, texts[i] };
