@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
-# First boot survives power cuts: three points here, `make test-powercut` takes as many as one has time for.
+# First boot survives power cuts: one point here, at which the disk also loses what was not flushed; `make test-powercut` takes as
+# many as one has time for.
 
 load ../lib/boot
 
@@ -11,5 +12,5 @@ load ../lib/boot
 	build_node cp-1 'loadBalancer: {pools: [{name: lan, range: 192.168.1.65-192.168.1.95}]}' 'certManager:' \
 		'  email: me@my-domain.org' '  dns01: {provider: digitalocean, accessToken: {env: DO_TOKEN}}' '  zones: [home.my-domain.org]'
 	set -o pipefail
-	"$top/tests/power-cut" --points "${POINTS:-2}" --seed "${SEED:-1}" --lanes "${LANES:-1}" out/cp-1.img | sed -u 's/^/# /' >&3
+	"$top/tests/power-cut" --points "${POINTS:-1}" --seed "${SEED:-2}" --lanes "${LANES:-1}" out/cp-1.img | sed -u 's/^/# /' >&3
 }
