@@ -24,6 +24,9 @@ Options of start: --memory MIB, --cpus N, --disk-size SIZE, --append WORDS (kern
 network, closed to the outside; gateway and name server are its first address), `lan:NAME` (an Ethernet that the machines of
 that name share, nothing else on it) or `none`.
 
+Why not `pibuild boot`, which runs an image once for a person: tests cut the power with writes under way, pull cables, save a
+running machine and go on from it many times. What both share is QEMU's own command line; the product's is tested as such.
+
 How: the kernel command line asks systemd for a root shell on a virtio console (`systemd.debug_shell=hvc0`), so the image is
 booted as it is. A saved state is the disk, frozen as the backing file of all that is written later, and QEMU's migration
 stream in a file: any number of machines can go on from one, and a cut in one of them cannot hurt it.
