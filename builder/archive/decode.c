@@ -321,8 +321,8 @@ static int choose(const struct decode *d, decode_fn *ret, struct err *e)
 		return err_set(e, -ENODATA, "%s is empty", d->name);
 	for (size_t i = 0; i < ARRAY_SIZE(foreign); i++)
 		if (starts_with(head, foreign[i].magic))
-			return err_set(e, -EINVAL, "%s is a %s file; pibuild reads .img, .img.xz, .img.gz and .img.zst",
-				       d->name, foreign[i].name);
+			return err_set(e, -EINVAL, "%s is a %s file; pibuild reads .img as it is or with one of: %s", d->name,
+				       foreign[i].name, codec_suffixes());
 	codec = codec_of_head(head, (size_t)n);
 	*ret = codec == CODEC_COUNT ? decode_raw : decoders[codec];
 	return 0;

@@ -7,6 +7,15 @@ const struct codec_row codecs[CODEC_COUNT] = {
 	[CODEC_GZIP] = { "gzip", ".gz", "\x1f\x8b", 2 },
 };
 
+const char *codec_suffixes(void)
+{
+	const char *all = codecs[0].suffix;
+
+	for (size_t i = 1; i < CODEC_COUNT; i++)
+		all = arena_printf("%s %s", all, codecs[i].suffix);
+	return all;
+}
+
 enum codec codec_of_head(const void *head, size_t n)
 {
 	for (size_t i = 0; i < CODEC_COUNT; i++)

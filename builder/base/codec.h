@@ -17,6 +17,8 @@ struct codec_row {
 };
 extern const struct codec_row codecs[CODEC_COUNT];
 
+/* All suffixes, for people: ".xz .zst .gz"; the arena's. */
+const char *codec_suffixes(void);
 /* The codec that the N bytes of HEAD begin with; CODEC_COUNT = none. */
 enum codec codec_of_head(const void *head, size_t n);
 /* The codec whose suffix NAME has; CODEC_COUNT = none. */

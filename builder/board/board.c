@@ -38,7 +38,7 @@ static const struct field kernel_fields[] = {
 	{ 0 },
 };
 
-static const struct field board_fields[] = {
+const struct field board_fields[] = {
 	{ .key = "title", .kind = &kind_line, AT(title), .flags = REQUIRED },
 	{ .key = "soc", .kind = &kind_label, AT(soc), .flags = REQUIRED },
 	{ .key = "kernels",

@@ -30,6 +30,8 @@ struct board {
 	VEC(const char *) cmdline;	/* words for cmdline.txt */
 };
 
+/* Rows of boards/NAME.yaml. */
+extern const struct field board_fields[];
 /* Loads boards/NAME.yaml of the data folder. Class CONFIG with the nearest name and the list when unknown. */
 int board_load(const char *name, const struct board **ret, struct err *e);
 /* Sorted names of all boards. */

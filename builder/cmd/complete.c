@@ -6,6 +6,7 @@
 #include <glob.h>
 
 #include "base/caller.h"
+#include "base/codec.h"
 #include "base/log.h"
 #include "board/board.h"
 #include "cmd/cmd.h"
@@ -119,11 +120,14 @@ static void offer_disks(bool serials)
 /* Those of builds lie in out/; all others are files like any. */
 static void offer_images(const char *word)
 {
-	static const char *const patterns[] = { "out/*.img", "out/*.img.*z", "out/*.img.zst", "*.img" };
 	glob_t found = { 0 };
 
-	for (size_t i = 0; i < ARRAY_SIZE(patterns) && !strchr(word, '/'); i++)
-		glob(patterns[i], i ? GLOB_APPEND : 0, NULL, &found);
+	if (!strchr(word, '/')) {
+		glob("out/*.img", 0, NULL, &found);
+		for (size_t i = 0; i < CODEC_COUNT; i++)
+			glob(arena_printf("out/*.img%s", codecs[i].suffix), GLOB_APPEND, NULL, &found);
+		glob("*.img", GLOB_APPEND, NULL, &found);
+	}
 	for (size_t i = 0; i < found.gl_pathc; i++)
 		offer(found.gl_pathv[i], "image");
 	globfree(&found);

@@ -1,42 +1,91 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "board/board.h"
+#include "catalogue/catalogue.h"
 #include "cmd/cmd.h"
+#include "debian/debian.h"
+#include "secrets/secrets.h"
 #include "status/report.h"
 
 static struct {
-	bool reference, status;
+	bool reference;
 } schema_opt;
 
 static const struct option schema_options[] = {
 	CMD_OWN("reference", OPT_FLAG, &schema_opt.reference, NULL, "the reference page of every key, in Markdown"),
-	CMD_OWN("status", OPT_FLAG, &schema_opt.status, NULL, "the JSON Schema of the first-boot report"),
 };
 
-static int cmd_schema(const struct cmd_options *o, struct err *e)
+static int cluster_schema(json_t **ret, struct err *e)
 {
 	const char *const *boards;
 	size_t n;
-	int r = cmd_args(o, 0, 0, "schema [--reference | --status]", e);
+	int r = board_names(&boards, &n, e);
 
 	if (r < 0)
 		return r;
-	if (schema_opt.status)
-		return json_print(report_schema(), e);
-	if (!schema_opt.reference) {
-		r = board_names(&boards, &n, e);
-		return r < 0 ? r : json_print(config_schema(boards, n), e);
-	}
-	config_print_reference();
+	*ret = config_schema(boards, n);
 	return 0;
+}
+
+static int status_schema(json_t **ret, struct err *e)
+{
+	*ret = report_schema();
+	return 0;
+}
+
+/* A kind of file that is read by rows: what makes its schema, or its rows and words for people. */
+static const struct file_schema {
+	const char *name;
+	int (*make)(json_t **ret, struct err *e);
+	const struct field *fields;
+	const char *title, *about;
+} file_schemas[] = {
+	{ "cluster", .make = cluster_schema },
+	{ "status", .make = status_schema },
+	{ "board", NULL, board_fields, "board of pibuild", "a file of boards/: what pibuild has to know of a board" },
+	{ "catalogue", NULL, catalogue_fields, "catalogue of pibuild", "configs/catalogue.yaml: what there is to fetch" },
+	{ "lock", NULL, lock_fields, "pibuild.lock", "versions, and size and digest of all that is fetched" },
+	{ "secrets", NULL, secrets_fields, "secrets.yaml of pibuild", "keys and tokens of a cluster" },
+	{ "debian", NULL, debian_recipe_fields, "recipe of os.base: debian", "configs/debian/base.yaml" },
+};
+#define SCHEMA_NAMES "cluster status board catalogue lock secrets debian"
+
+static int print_schema(const struct file_schema *s, struct err *e)
+{
+	json_t *schema;
+	int r = 0;
+
+	if (s->make)
+		r = s->make(&schema, e);
+	else
+		schema = schema_json_file(s->fields, s->name, s->title, s->about);
+	return r < 0 ? r : json_print(schema, e);
+}
+
+static int cmd_schema(const struct cmd_options *o, struct err *e)
+{
+	int r = cmd_args(o, 0, 1, "schema [FILE] [--reference]", e);
+	const char *name = o->args.n ? o->args.v[0] : "cluster";
+
+	if (r < 0)
+		return r;
+	if (schema_opt.reference) {
+		config_print_reference();
+		return 0;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(file_schemas); i++)
+		if (streq(name, file_schemas[i].name))
+			return print_schema(&file_schemas[i], e);
+	return err_class(e, CLASS_USAGE, "there is no schema of '%s'; FILE is one of: " SCHEMA_NAMES, name);
 }
 
 const struct command schema_command = {
 	.name = "schema",
-	.args = "",
-	.help = "JSON Schema of cluster.yaml",
+	.args = "[FILE]",
+	.help = "JSON Schema of cluster.yaml, or of another FILE that pibuild reads: " SCHEMA_NAMES,
 	.run = cmd_schema,
 	.options = schema_options,
 	.n_options = ARRAY_SIZE(schema_options),
 	.common = "",
+	.words = { SCHEMA_NAMES },
 	.examples = { "pibuild schema >cluster.schema.json", "pibuild schema --reference" },
 };

@@ -13,6 +13,7 @@
 #include "cache/cache.h"
 #include "lock/lock_report.h"
 #include "lock/pin.h"
+#include "schema/schema.h"
 #include "yaml/yaml.h"
 
 /* configs/debian/base.yaml. Lists are sequences of texts. */
@@ -21,6 +22,7 @@ struct debian_recipe {
 	const struct yaml_node *archives; /* a map from folder to list of suites */
 	const struct yaml_node *components, *packages;
 };
+extern const struct field debian_recipe_fields[];
 int debian_recipe_load(struct debian_recipe **ret, struct err *e);
 
 /* A line of `lock --check`: MISSING when the lock has no packages for this version, or not all that are wanted now. */

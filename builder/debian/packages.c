@@ -22,7 +22,7 @@ static const struct kind kind_archives = { .name = "suites by folder", .node = a
 
 #define AT(member) offsetof(struct debian_recipe, member)
 static const char *const api_versions[] = { "pibuild/v1" }, *const recipe_kinds[] = { "DebianBase" };
-static const struct field recipe_fields[] = {
+const struct field debian_recipe_fields[] = {
 	FIELD("apiVersion", constant, 0, .flags = REQUIRED, NAMES(api_versions)),
 	FIELD("kind", constant, 0, .flags = REQUIRED, NAMES(recipe_kinds)),
 	FIELD("mirror", https, AT(mirror), .flags = REQUIRED),
@@ -44,7 +44,7 @@ int debian_recipe_load(struct debian_recipe **ret, struct err *e)
 	int r = data_path("configs/debian/base.yaml", &path, e);
 
 	if (r == 0)
-		r = schema_load(&l, path, recipe_fields, recipe, e);
+		r = schema_load(&l, path, debian_recipe_fields, recipe, e);
 	if (r == 0)
 		r = faults_failure(&f, e);
 	if (r == 0)

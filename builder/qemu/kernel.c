@@ -88,13 +88,7 @@ static int refuse(const struct driver *d, const char *kernel, const char *board,
 
 	return err_set(
 		e, -ENODEV,
-		"QEMU cannot run this image%s%s: its kernel %s is made for the Pi's hardware, the driver %s is %s. In "
-		"QEMU run images of `os.base: debian`, with board: virt or one that Debian's kernel knows (rpi3, rpi4, "
-		"rpi400, cm4, zero2w). To try this cluster without a Pi, build a copy of cluster.yaml with that "
-		"base%s; "
-		"of this image `pibuild verify IMAGE` proves what can be proved without a Pi, and `pibuild status` "
-		"reads "
-		"from its card how far a Pi came",
+		"QEMU cannot run this image%s%s: its kernel %s is made for the Pi's hardware, the driver %s is %s. To try this cluster without a Pi, build a copy of cluster.yaml with `os.base: debian`%s; of this image `pibuild verify IMAGE` proves what can be proved without a Pi, and `pibuild status` reads from its card how far a Pi came",
 		*board ? " of board " : "", board, kernel, d->name,
 		d->module ? "a module that its initramfs lacks" : "missing", is_virt ? "" : " and board: virt");
 }

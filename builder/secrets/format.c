@@ -101,7 +101,7 @@ static const struct field ca_fields[] = {
 };
 static const char *const api_versions[] = { API_VERSION }, *const secrets_kinds[] = { KIND };
 static const struct field node_password = FIELD(NULL, password, offsetof(struct node_password, password));
-static const struct field secrets_fields[] = {
+const struct field secrets_fields[] = {
 	FIELD("apiVersion", constant, 0, .flags = REQUIRED, NAMES(api_versions)),
 	FIELD("kind", constant, 0, .flags = REQUIRED, NAMES(secrets_kinds)),
 	FIELD("created", time, AT(created), .flags = REQUIRED),

@@ -16,10 +16,14 @@
 #include "base/util.h"
 #include "config/config.h"
 #include "crypto/pki.h"
+#include "schema/schema.h"
 
 struct node_password {
 	const char *node, *password;
 };
+
+/* Rows of secrets.yaml. */
+extern const struct field secrets_fields[];
 
 struct secrets {
 	const char *path;

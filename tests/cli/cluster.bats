@@ -366,8 +366,8 @@ names_of() {
 
 @test "every example renders to the files that were looked at before" {
 	mkdir .ssh && echo "$example_key" >.ssh/id_ed25519.pub
-	for example in single homelab ha mixed airgap wifi azure route53 demo default; do
-		file=$top/configs/$example.yaml
+	for file in $(example_clusters); do
+		example=$(basename -s .yaml "$file")
 		for node in $(names_of "$file"); do
 			out=new/$example/$node
 			rm -rf card && "$PIBUILD" render -c "$file" --lock "$top/configs/pibuild.lock" --node "$node" \

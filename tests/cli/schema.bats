@@ -12,12 +12,12 @@ setup() {
 	own_key
 }
 
-# judge FILE: what a stranger says of the file by the schema, one line per fault; nothing but "valid" when there is none.
+# judge FILE [SCHEMA]: what a stranger says of the file by the schema, one line per fault; nothing but "valid" when there is none.
 judge() {
-	python3 - "$1" 2>&1 <<'EOT'
+	python3 - "$1" "${2:-schema.json}" 2>&1 <<'EOT'
 import json, sys, yaml, jsonschema
 
-schema = json.load(open('schema.json'))
+schema = json.load(open(sys.argv[2]))
 jsonschema.Draft202012Validator.check_schema(schema)
 
 class Loader(yaml.SafeLoader):
@@ -54,9 +54,36 @@ need_jsonschema() {
 
 @test "every example cluster is valid by the schema, says a stranger" {
 	need_jsonschema
-	for f in "$top"/configs/{default,single,homelab,ha,mixed,airgap,wifi,azure,route53,demo}.yaml; do
+	for f in $(example_clusters); do
 		[ "$(judge "$f")" = valid ] || { echo "$f"; judge "$f"; return 1; }
 	done
+}
+
+@test "every other file that is read by rows has a schema: what ships and what is made is valid by it, and a wrong key is not" {
+	need_jsonschema
+	"$PIBUILD" secrets new --secrets secrets.yaml -c "$top/configs/single.yaml" >stdout 2>stderr || { cat stderr; return 1; }
+	while read -r kind files; do
+		"$PIBUILD" schema "$kind" >"$kind.json"
+		for f in $files; do
+			[ "$(judge "$f" "$kind.json")" = valid ] || { echo "$f"; judge "$f" "$kind.json"; return 1; }
+			{ cat "$f"; echo 'bogus: true'; } >wrong.yaml
+			judge wrong.yaml "$kind.json" | grep -q bogus || { echo "a wrong key of $f is taken"; return 1; }
+		done
+	done <<-EOT
+		board $(echo "$top"/boards/*.yaml)
+		catalogue $top/configs/catalogue.yaml
+		lock $top/configs/pibuild.lock
+		secrets secrets.yaml
+		debian $top/configs/debian/base.yaml
+	EOT
+	run "$PIBUILD" schema bogus
+	[ "$status" -eq 2 ]
+	[[ "$output" == *"there is no schema of 'bogus'; FILE is one of: cluster status board catalogue lock secrets debian"* ]]
+}
+
+@test "the help of a node's board names every board there is" {
+	"$PIBUILD" schema | jq -r '.properties.nodes.items.properties.board.description' | tr -cs 'a-z0-9' '\n' | grep -vx or | sort |
+		diff - <(basename -s .yaml "$top"/boards/*.yaml | sort)
 }
 
 @test "the schema refuses what check refuses: unknown keys, wrong types, wrong words, literal secrets" {
@@ -75,7 +102,7 @@ need_jsonschema() {
 
 @test "docs/cluster.schema.json and docs/status.schema.json are what the program prints" {
 	diff -u "$top/docs/cluster.schema.json" schema.json
-	"$PIBUILD" schema --status | diff -u "$top/docs/status.schema.json" -
+	"$PIBUILD" schema status | diff -u "$top/docs/status.schema.json" -
 }
 
 @test "the schema has an id, every board, and words for every pattern" {
@@ -195,8 +222,9 @@ need_language_server() {
 @test "an editor has nothing against the examples" {
 	need_language_server
 	whole >whole.yaml
+	# shellcheck disable=SC2046 # one path a word
 	python3 "$top/tests/lib/lsp.py" "$server" --schema schema.json whole.yaml \
-		"$top"/configs/{default,single,homelab,ha,mixed,airgap,wifi,azure,route53,demo}.yaml >said
+		$(example_clusters) >said
 	[ ! -s said ] || { cat said; return 1; }
 }
 

@@ -18,6 +18,11 @@ own_key() {
 	export HOME=$BATS_TEST_TMPDIR/home
 }
 
+# The clusters that ship as examples, one path a line.
+example_clusters() {
+	grep -l '^nodes:' "$top"/configs/*.yaml
+}
+
 # A cluster of one server and one worker in the current folder. Arguments are lines put before `nodes:`.
 write_cluster() {
 	{
