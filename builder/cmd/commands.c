@@ -18,6 +18,7 @@
 	X(diff)                                                                                                        \
 	X(devices)                                                                                                     \
 	X(flash)                                                                                                       \
+	X(imager)                                                                                                      \
 	X(status)                                                                                                      \
 	X(boot)                                                                                                        \
 	X(doctor)                                                                                                      \

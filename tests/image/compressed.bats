@@ -44,6 +44,44 @@ setup() {
 	fails 2 "--compress wants xz or zst" "$PIBUILD" build --compress gz
 }
 
+@test "imager: the nodes as devices of Raspberry Pi Imager, each with its own image; another's image is refused" {
+	copy
+	export PIBUILD_CONFIG=$PWD/cluster.yaml
+	manifest=$copy/lab.rpi-imager-manifest
+	for form in '' .xz; do
+		[ -z "$form" ] || { xz -T0 -1 "$copy/cp-1.img" && rm "$manifest"; }
+		[ "$("$PIBUILD" imager -o "$copy" 2>said)" = "$manifest" ]
+		grep -q '^warning: w-1 has no image in .* and is left out: `pibuild build --node w-1` makes it' said
+		jq -e --arg url "file://$copy/cp-1.img$form" --arg sha "$(sha256sum <out/cp-1.img | cut -d' ' -f1)" \
+			--argjson raw "$(stat -c %s out/cp-1.img)" --argjson size "$(stat -c %s "$copy/cp-1.img$form")" '
+			([.imager.devices[] | .name, .tags, .matching_type] == ["cp-1", ["cp-1"], "exclusive"]) and (.os_list | length == 1) and
+			(.os_list[0] | .url == $url and .extract_sha256 == $sha and .extract_size == $raw and .image_download_size == $size
+				and .devices == ["cp-1"] and .init_format == "none" and (.release_date | test("^[0-9-]{10}$"))
+				and .description == "control-plane, rpi5, 192.168.1.11/24" and has("name") and has("icon"))' "$manifest"
+	done
+	while read -r dir url; do
+		"$PIBUILD" -q imager -o "$copy" --dir "$dir" >/dev/null 2>&1
+		[ "$(jq -r '.os_list[0].url' "$manifest")" = "$url/cp-1.img.xz" ]
+	done <<-'EOT'
+		C:\home\my-lab\ file:///C:/home/my-lab
+		d:/a#b?ü file:///d:/a%23b%3F%C3%BC
+		\\nas\share file://nas/share
+		/Users/me/out file:///Users/me/out
+	EOT
+	"$PIBUILD" imager -o "$copy" --base-url http://nas.lan/lab/ >/dev/null 2>said
+	[ "$(jq -r '.os_list[0].url' "$manifest")" = http://nas.lan/lab/cp-1.img.xz ]
+	grep -q '^warning: Raspberry Pi Imager keeps what it downloads in its cache' said
+	fails 2 "--dir out: a whole path was expected here" "$PIBUILD" imager -o "$copy" --dir out
+	fails 2 "--dir and --base-url exclude each other" "$PIBUILD" imager -o "$copy" --dir /a --base-url https://a
+	fails 2 "--base-url ftp://a: an address that begins with" "$PIBUILD" imager -o "$copy" --base-url ftp://a
+	mv "$copy/cp-1.img.xz" "$copy/w-1.img.xz" && mv "$copy/cp-1.manifest.json" "$copy/w-1.manifest.json"
+	fails 3 "w-1.img.xz is the image of 'cp-1' in the cluster 'lab': build it again from" "$PIBUILD" imager -o "$copy"
+	rm "$copy/w-1.manifest.json"
+	fails 3 "which says whose image" "$PIBUILD" imager -o "$copy"
+	rm "$copy/w-1.img.xz"
+	fails 2 "no node of" "$PIBUILD" imager -o "$copy"
+}
+
 @test "--reproduce says identical, and what differs, and leaves nothing behind" {
 	copy
 	mkdir "$BATS_TEST_TMPDIR/map" && cp "$copy/cp-1.manifest.json" "$copy/cp-1.bmap" "$BATS_TEST_TMPDIR/map/"
