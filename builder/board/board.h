@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/util.h"
 #include "config/config.h"
+#include "schema/schema.h"
 
 struct board_kernel {
 	const char *base;      /* "raspios" or "debian"; a user's own base counts as raspios */

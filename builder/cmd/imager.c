@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A manifest for Raspberry Pi Imager, so that cards are written on Windows and macOS too: its devices are the nodes, each
- * with one image, so that no wrong one can be chosen. Form: rpi-imager's doc/json-schema/os-list-schema.json; what it
- * makes of entries: src/oslistmodel.cpp, src/hwlistmodel.cpp, src/downloadthread.cpp (version 2.0).
+ * A manifest for Raspberry Pi Imager, so that cards are written on Windows and macOS too: its devices are the nodes,
+ * each with one image, so that no wrong one can be chosen. Form: rpi-imager's doc/json-schema/os-list-schema.json; what
+ * it makes of entries: src/oslistmodel.cpp, src/hwlistmodel.cpp, src/downloadthread.cpp (version 2.0).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,8 +21,10 @@ static struct {
 } imager_opt;
 
 static const struct option imager_options[] = {
-	CMD_OWN("dir", OPT_TEXT, &imager_opt.dir, "PATH", "the folder of the images as the other computer sees it: 'C:\\homelab\\out'"),
-	CMD_OWN("base-url", OPT_TEXT, &imager_opt.base_url, "URL", "where the other computer downloads the images instead"),
+	CMD_OWN("dir", OPT_TEXT, &imager_opt.dir, "PATH",
+		"the folder of the images as the other computer sees it: 'C:\\homelab\\out'"),
+	CMD_OWN("base-url", OPT_TEXT, &imager_opt.base_url, "URL",
+		"where the other computer downloads the images instead"),
 };
 
 /* One of Imager's own pictures: needs no network and no file. */
@@ -33,7 +35,8 @@ static const char picture[] = "icons/cat_raspberry_pi_os.png";
 static void add_encoded(struct strbuf *out, const char *text, const char *kept)
 {
 	for (const unsigned char *p = (const unsigned char *)text; *p; p++)
-		if ((*p >= '0' && *p <= '9') || (*p >= 'A' && *p <= 'Z') || (*p >= 'a' && *p <= 'z') || strchr(kept, *p))
+		if ((*p >= '0' && *p <= '9') || (*p >= 'A' && *p <= 'Z') || (*p >= 'a' && *p <= 'z') ||
+		    strchr(kept, *p))
 			strbuf_addf(out, "%c", *p);
 		else
 			strbuf_addf(out, "%%%02X", *p);
@@ -70,17 +73,25 @@ static int images_at(const struct cmd_options *o, const char **ret, struct err *
 	char real[PATH_MAX];
 
 	if (path && url)
-		return err_class(e, CLASS_USAGE, "--dir and --base-url exclude each other: the images are files there, or downloaded");
+		return err_class(e, CLASS_USAGE,
+				 "--dir and --base-url exclude each other: the images are files there, or downloaded");
 	if (url && !starts_with(url, "https://") && !starts_with(url, "http://"))
-		return err_class(e, CLASS_USAGE, "--base-url %s: an address that begins with https:// or http:// was expected here", url);
+		return err_class(e, CLASS_USAGE,
+				 "--base-url %s: an address that begins with https:// or http:// was expected here",
+				 url);
 	if (url) {
 		*ret = ends_with(url, "/") ? arena_strndup(url, strlen(url) - 1) : url;
 		return 0;
 	}
 	if (!path && !realpath(o->out, real))
-		return err_class(e, CLASS_USAGE, "cannot look at %s: %s; run `pibuild build` first, or give the images' folder with -o", o->out, strerror(errno));
+		return err_class(e, CLASS_USAGE,
+				 "cannot look at %s: %s; run `pibuild build` first, or give the images' folder with -o",
+				 o->out, strerror(errno));
 	*ret = folder_url(path ? path : real);
-	return *ret ? 0 : err_class(e, CLASS_USAGE, "--dir %s: a whole path was expected here, such as 'C:\\homelab\\out' or /Users/me/out", path);
+	return *ret ? 0
+		    : err_class(e, CLASS_USAGE,
+				"--dir %s: a whole path was expected here, such as 'C:\\homelab\\out' or /Users/me/out",
+				path);
 }
 
 /* ---- one image ---- */
@@ -113,21 +124,26 @@ static int hash_raw(int fd, const char *path, struct image_facts *ret, struct er
 }
 
 /* Class CONFIG when the image is another's: Imager would write it onto this node's card. */
-static int check_manifest(const char *image, const struct config *c, const struct node_config *n, int64_t *ret_time, struct err *e)
+static int check_manifest(const char *image, const struct config *c, const struct node_config *n, int64_t *ret_time,
+			  struct err *e)
 {
 	const char *path = companion_path(image, COMPANION_MANIFEST);
 	_cleanup_json_ json_t *j = json_load_file(path, 0, NULL);
 	const char *cluster = json_get_text(j, "cluster"), *node = json_get_text(j, "node");
 
 	if (!j)
-		return err_class(e, CLASS_CONFIG, "%s, which says whose image %s is, is missing or damaged: build the image again", path, image);
+		return err_class(e, CLASS_CONFIG,
+				 "%s, which says whose image %s is, is missing or damaged: build the image again", path,
+				 image);
 	if (!streq(cluster, c->cluster.name) || !streq(node, n->name))
-		return err_class(e, CLASS_CONFIG, "%s is the image of '%s' in the cluster '%s': build it again from %s", image, node, cluster, c->path);
+		return err_class(e, CLASS_CONFIG, "%s is the image of '%s' in the cluster '%s': build it again from %s",
+				 image, node, cluster, c->path);
 	*ret_time = (int64_t)json_integer_value(json_object_get(j, "time"));
 	return 0;
 }
 
-static int look_at(const char *image, const struct config *c, const struct node_config *n, struct image_facts *ret, struct err *e)
+static int look_at(const char *image, const struct config *c, const struct node_config *n, struct image_facts *ret,
+		   struct err *e)
 {
 	_cleanup_close_ int fd = open(image, O_RDONLY | O_CLOEXEC);
 	struct stat st;
@@ -144,35 +160,39 @@ static int look_at(const char *image, const struct config *c, const struct node_
 
 static const char *about(const struct node_config *n)
 {
-	return arena_printf("%s, %s, %s", role_names[n->role], n->board, n->address.set ? cidr_text(n->address) : "DHCP");
+	return arena_printf("%s, %s, %s", role_names[n->role], n->board,
+			    n->address.set ? cidr_text(n->address) : "DHCP");
 }
 
 static json_t *device(const struct node_config *n)
 {
-	return json_pack("{s:s, s:s, s:s, s:[s], s:s, s:s}", "name", n->name, "description", about(n), "icon", picture, "tags", n->name,
-			 "matching_type", "exclusive", "architecture", "armv8");
+	return json_pack("{s:s, s:s, s:s, s:[s], s:s, s:s}", "name", n->name, "description", about(n), "icon", picture,
+			 "tags", n->name, "matching_type", "exclusive", "architecture", "armv8");
 }
 
-static json_t *system_of(const struct config *c, const struct node_config *n, const char *image, const char *url, const struct image_facts *f)
+static json_t *system_of(const struct config *c, const struct node_config *n, const char *image, const char *url,
+			 const struct image_facts *f)
 {
 	_cleanup_strbuf_ struct strbuf name = { 0 };
 
 	add_encoded(&name, path_base(image), "-._~");
-	return json_pack("{s:o, s:s, s:s, s:o, s:I, s:s, s:I, s:o, s:[s], s:s}", "name", json_sprintf("%s of %s", n->name, c->cluster.name), "description",
-			 about(n), "icon", picture, "url", json_sprintf("%s/%s", url, name.s), "extract_size", (json_int_t)f->raw_size, "extract_sha256",
-			 f->raw_sha256, "image_download_size", (json_int_t)f->size, "release_date", json_sprintf("%.10s", utc_text(f->time)), "devices",
-			 n->name, "init_format", "none");
+	return json_pack("{s:o, s:s, s:s, s:o, s:I, s:s, s:I, s:o, s:[s], s:s}", "name",
+			 json_sprintf("%s of %s", n->name, c->cluster.name), "description", about(n), "icon", picture,
+			 "url", json_sprintf("%s/%s", url, name.s), "extract_size", (json_int_t)f->raw_size,
+			 "extract_sha256", f->raw_sha256, "image_download_size", (json_int_t)f->size, "release_date",
+			 json_sprintf("%.10s", utc_text(f->time)), "devices", n->name, "init_format", "none");
 }
 
-static int add_node(const struct cmd_options *o, const struct config *c, const struct node_config *n, const char *url, json_t *devices, json_t *systems,
-		    struct err *e)
+static int add_node(const struct cmd_options *o, const struct config *c, const struct node_config *n, const char *url,
+		    json_t *devices, json_t *systems, struct err *e)
 {
 	const char *image = image_find(path_join(o->out, n->name));
 	struct image_facts facts;
 	int r;
 
 	if (!image) {
-		log_warning("%s has no image in %s and is left out: `pibuild build --node %s` makes it", n->name, o->out, n->name);
+		log_warning("%s has no image in %s and is left out: `pibuild build --node %s` makes it", n->name,
+			    o->out, n->name);
 		return 0;
 	}
 	log_info("reading %s", image);
@@ -219,7 +239,9 @@ static int cmd_imager(const struct cmd_options *o, struct err *e)
 	if (r < 0)
 		return r;
 	if (!json_array_size(systems))
-		return err_class(e, CLASS_USAGE, "no node of %s has an image in %s: run `pibuild build --compress xz` first", c->path, o->out);
+		return err_class(e, CLASS_USAGE,
+				 "no node of %s has an image in %s: run `pibuild build --compress xz` first", c->path,
+				 o->out);
 	path = path_join(o->out, arena_printf("%s.rpi-imager-manifest", c->cluster.name));
 	r = imager_publish(path, manifest, e);
 	if (r < 0)
@@ -227,8 +249,11 @@ static int cmd_imager(const struct cmd_options *o, struct err *e)
 	printf("%s\n", path);
 	log_info("the images hold the keys of the cluster: whoever has them can be its administrator");
 	if (imager_opt.base_url)
-		log_warning("Raspberry Pi Imager keeps what it downloads in its cache on that computer, keys included: empty it afterwards (App Options), or use files");
-	cmd_next(o, "open it with Raspberry Pi Imager 2.0 or later on that computer (double-click, or `rpi-imager --repo FILE`), and choose the node as the device");
+		log_warning(
+			"Raspberry Pi Imager keeps what it downloads in its cache on that computer, keys included: empty it afterwards (App Options), or use files");
+	cmd_next(
+		o,
+		"open it with Raspberry Pi Imager 2.0 or later on that computer (double-click, or `rpi-imager --repo FILE`), and choose the node as the device");
 	return 0;
 }
 

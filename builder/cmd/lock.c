@@ -169,6 +169,7 @@ static int cmd_lock_update(const struct cmd_options *o, struct err *e)
 	if (r < 0)
 		return r;
 	lo.file = o->lock ? o->lock : lock_path_beside(set.config);
+	lo.cache = o->cache;
 	lo.fetch = (struct fetch_options){ set.config, o->offline, o->jobs };
 	r = lock_update(&set, &lo, &report, e);
 	if (r == 0)
@@ -197,7 +198,7 @@ const struct command lock_command = {
 	.run = cmd_lock,
 	.options = lock_options,
 	.n_options = ARRAY_SIZE(lock_options),
-	.common = "config lock offline jobs json progress",
+	.common = "config lock cache offline jobs json progress",
 	.words = { "@artifact" },
 	.examples = { "pibuild lock --check", "pibuild lock --update --dry-run k3s" },
 };

@@ -74,9 +74,10 @@ enum tristate { STATE_AUTO, STATE_OFF, STATE_ON, STATE_COUNT }; /* auto | false 
 struct node_config {
 	const char *name;
 	enum role role;
-	const char *board;   /* name of a board file */
-	struct cidr address; /* set = static, else DHCP */
-	uint64_t memory;     /* bytes; 0 = the board's largest variant */
+	const char *board;	    /* name of a board file */
+	struct cidr address;	    /* set = static, else DHCP */
+	uint64_t memory;	    /* bytes; 0 = the board's largest variant */
+	VEC(const char *) packages; /* of Debian, beside those of os.packages */
 };
 
 struct pool {
@@ -115,9 +116,10 @@ struct config {
 		enum datastore datastore;
 	} cluster;
 	struct {
-		const char *base;	   /* a name of config_base_named(), absolute path or https URL */
-		const char *sha256;	   /* for a path or URL; NULL otherwise */
-		const char *signature_key; /* absolute path of an OpenPGP key; NULL = none */
+		const char *base;	    /* a name of config_base_named(), absolute path or https URL */
+		const char *sha256;	    /* for a path or URL; NULL otherwise */
+		const char *signature_key;  /* absolute path of an OpenPGP key; NULL = none */
+		VEC(const char *) packages; /* of Debian, for every node */
 	} os;
 	struct {
 		const char *user;
@@ -193,6 +195,12 @@ int config_add_env_mirrors(struct config *c, struct err *e);
 
 /* BASE is one that pibuild knows by name: raspios, raspios-bookworm, debian. */
 bool config_base_named(const char *base);
+
+struct text_list {
+	VEC(const char *) v;
+};
+/* Packages of Debian that N asks for, with NULL all nodes together: sorted, each once. */
+struct text_list config_packages(const struct config *c, const struct node_config *n);
 
 /* First control-plane node in the order of the file; NULL when there is none. */
 const struct node_config *config_first_server(const struct config *c);

@@ -18,6 +18,7 @@ static const char *const api_versions[] = { "pibuild/v1" };
 static const struct field ip_item = { .kind = &kind_ip };
 static const struct field interface_item = { .kind = &kind_interface };
 static const struct field domain_item = { .kind = &kind_domain };
+static const struct field package_item = { .kind = &kind_package };
 
 static const struct field cluster_fields[] = {
 	{ .key = "name",
@@ -73,6 +74,14 @@ static const struct field os_fields[] = {
 	  .def_text = "no check",
 	  .help = "OpenPGP key that has to have signed the image: the .sig beside its address is checked by gpgv",
 	  .example = "raspberrypi.gpg" },
+	{ .key = "packages",
+	  .kind = &kind_list,
+	  AT(os.packages),
+	  .item = &package_item,
+	  .size = sizeof(const char *),
+	  .max = PACKAGES_MAX,
+	  .help = "packages of Debian for every node: `pibuild lock` lets apt choose them for this base, the card holds them, and first boot installs them before K3s",
+	  .example = "[open-iscsi, nfs-common]" },
 	{ 0 },
 };
 
@@ -384,6 +393,14 @@ static const struct field node_fields[] = {
 	  .def_text = "the board's largest variant",
 	  .help = "RAM of this board: MB and MiB, GB and GiB mean the same, as RAM is sold",
 	  .example = "4GiB" },
+	{ .key = "packages",
+	  .kind = &kind_list,
+	  NODE(packages),
+	  .item = &package_item,
+	  .size = sizeof(const char *),
+	  .max = PACKAGES_MAX,
+	  .help = "packages of Debian for this node, beside those of os.packages",
+	  .example = "[cryptsetup]" },
 	{ 0 },
 };
 

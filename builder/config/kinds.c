@@ -143,6 +143,19 @@ const struct kind kind_user = {
 	.editor_pattern = "^(?!(root|daemon|bin|sys|sudo|adm|users|nobody|systemd-.*)$)[a-z_][a-z0-9_-]{0,31}$",
 	.check = check_user,
 };
+static const char *check_package(const char *text)
+{
+	if (ends_with(text, "-dkms") || ends_with(text, "-source"))
+		return "it is compiled where it is installed, for which a card has neither compiler nor headers; kernel modules come with the base";
+	return NULL;
+}
+/* Debian Policy 5.6.1 */
+const struct kind kind_package = {
+	.name = "Debian package",
+	.pattern = "^[a-z0-9][a-z0-9+.-]{1,62}$",
+	.words = "give a package of Debian by its name alone: lower-case letters, digits, '+', '-' and '.'",
+	.check = check_package,
+};
 const struct kind kind_timezone = {
 	.name = "time zone",
 	.pattern = "^[A-Za-z][A-Za-z0-9_+-]{0,31}(/[A-Za-z0-9_+-]{1,31}){0,2}$",

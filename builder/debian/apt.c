@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which packages make a Debian, asked of apt itself: in a folder of its own, with no package installed, for arm64,
- * from archives signed by Debian's keys. `apt-get --print-uris install` then names each with its size and digest.
+ * Which packages are needed, asked of apt itself: in a folder of its own, for arm64, from signed archives. For a Debian
+ * that is made, nothing is installed; for packages on top of a base, it is what the base's own dpkg says, and the
+ * archives and keys are the base's. `apt-get --print-uris install` then names each with its size and digest.
  */
 #include <errno.h>
 #include <sys/stat.h>
@@ -36,11 +37,17 @@ struct archive {
 };
 
 struct apt {
-	const struct debian_recipe *recipe;
 	const char *dir;
 	const char *ca_file; /* NULL = the system's */
-	const char *mirror, *suite, *snapshot;
 	VEC(struct archive) archives;
+	struct text_list wanted; /* what is to be installed */
+};
+
+/* One whose archives are those of the recipe. */
+struct recipe_apt {
+	struct apt apt;
+	const struct debian_recipe *recipe;
+	const char *mirror, *suite, *snapshot;
 	struct strbuf sources; /* sources.list */
 };
 
@@ -58,7 +65,7 @@ static const char *expand_suite(const char *text, const char *suite)
 	return at ? arena_printf("%.*s%s%s", (int)(at - text), text, suite, at + strlen(mark)) : text;
 }
 
-static void split_version(struct apt *a, const char *version)
+static void split_version(struct recipe_apt *a, const char *version)
 {
 	const char *dash = strchr(version, '-');
 
@@ -67,45 +74,55 @@ static void split_version(struct apt *a, const char *version)
 	a->mirror = with_slash(dash ? a->recipe->snapshot : a->recipe->mirror);
 }
 
-static int add_archive(struct apt *a, const struct config *c, const char *name, const struct yaml_node *suites,
+/* URL, ending in a slash, as the lock has it, and where it is fetched from: a mirror of cluster.yaml, or there. */
+static int add_archive(struct apt *a, const struct config *c, const char *url, const char *path, const char **ret_from,
 		       struct err *e)
 {
-	struct archive x = { .path = a->snapshot ? arena_printf("%s/%s/", name, a->snapshot)
-						 : arena_printf("%s/", name) };
 	struct sources sources = { 0 };
-	int r = url_sources(c, arena_printf("%s%s", a->mirror, x.path), &sources, e);
+	int r = url_sources(c, url, &sources, e);
 
 	if (r < 0)
 		return r;
-	x.from = with_slash(sources.list.v[0].url);
+	*ret_from = with_slash(sources.list.v[0].url);
 	if (sources.list.v[0].ca_file)
 		a->ca_file = sources.list.v[0].ca_file;
+	*vec_push(&a->archives) = (struct archive){ .from = *ret_from, .path = path };
+	return 0;
+}
+
+static int add_suites(struct recipe_apt *a, const struct config *c, const char *name, const struct yaml_node *suites,
+		      struct err *e)
+{
+	const char *path = a->snapshot ? arena_printf("%s/%s/", name, a->snapshot) : arena_printf("%s/", name), *from;
+	int r = add_archive(&a->apt, c, arena_printf("%s%s", a->mirror, path), path, &from, e);
+
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < suites->count; i++) {
 		/* A snapshot is old on purpose. */
 		strbuf_addf(&a->sources, "deb [signed-by=%s%s] %s %s", a->recipe->keyring,
-			    a->snapshot ? " check-valid-until=no" : "", x.from,
+			    a->snapshot ? " check-valid-until=no" : "", from,
 			    expand_suite(suites->items[i]->text, a->suite));
 		for (size_t k = 0; k < a->recipe->components->count; k++)
 			strbuf_addf(&a->sources, " %s", a->recipe->components->items[k]->text);
 		strbuf_adds(&a->sources, "\n");
 	}
-	*vec_push(&a->archives) = x;
 	return 0;
 }
 
 /* A private root for apt: the host's lists, caches and installed packages play no part. */
-static int apt_make_folder(struct apt *a, struct err *e)
+static int apt_make_folder(const struct apt *a, struct err *e)
 {
-	static const char *const folders[] = { "etc", "state/lists/partial", "cache/archives/partial" };
-	int r = 0;
+	static const char *const folders[] = { "etc/sources.list.d", "etc/trusted.gpg.d", "keyrings",
+					       "state/lists/partial", "cache/archives/partial" };
 
-	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(folders); i++)
-		r = make_dirs(path_join(a->dir, folders[i]), 0700, e);
-	if (r == 0)
-		r = file_publish(path_join(a->dir, "status"), "", 0, 0600, e);
-	if (r == 0)
-		r = file_publish(path_join(a->dir, "etc/sources.list"), a->sources.s, a->sources.n, 0600, e);
-	return r < 0 ? r : file_publish(path_join(a->dir, "apt.conf"), apt_conf, strlen(apt_conf), 0600, e);
+	for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
+		int r = make_dirs(path_join(a->dir, folders[i]), 0700, e);
+
+		if (r < 0)
+			return r;
+	}
+	return file_publish(path_join(a->dir, "apt.conf"), apt_conf, strlen(apt_conf), 0600, e);
 }
 
 struct words {
@@ -130,7 +147,9 @@ static void begin_command(const struct apt *a, struct words *w)
 		"-o",
 		arena_printf("Dir::Etc::sourcelist=%s/etc/sources.list", a->dir),
 		"-o",
-		"Dir::Etc::sourceparts=/dev/null",
+		arena_printf("Dir::Etc::sourceparts=%s/etc/sources.list.d", a->dir),
+		"-o",
+		arena_printf("Dir::Etc::trustedparts=%s/etc/trusted.gpg.d", a->dir),
 		"-o",
 		"Dir::Etc::preferencesparts=/dev/null",
 		"-o",
@@ -161,13 +180,12 @@ static int apt_update(const struct apt *a, struct err *e)
 
 static int apt_ask(const struct apt *a, struct strbuf *out, struct err *e)
 {
-	const struct yaml_node *wanted = a->recipe->packages;
 	struct words w = { 0 };
 
 	begin_command(a, &w);
-	words_add(&w, (const char *const[]){ "-y", "--print-uris", "install", "?essential", NULL });
-	for (size_t i = 0; i < wanted->count; i++)
-		*vec_push(&w.v) = wanted->items[i]->text;
+	words_add(&w, (const char *const[]){ "-y", "--print-uris", "install", NULL });
+	vec_foreach (name, &a->wanted.v)
+		*vec_push(&w.v) = *name;
 	*vec_push(&w.v) = NULL;
 	return proc_run(&(struct proc){ .argv = w.v.v, .output = out }, e);
 }
@@ -213,7 +231,11 @@ static int by_name(const void *a, const void *b)
 	return strcmp(((const struct debian_package *)a)->name, ((const struct debian_package *)b)->name);
 }
 
-static int apt_parse(const struct apt *a, char *text, struct debian_lock *l, struct err *e)
+struct package_list {
+	VEC(struct debian_package) v;
+};
+
+static int apt_parse(const struct apt *a, char *text, struct package_list *ret, struct err *e)
 {
 	char *save = NULL;
 
@@ -226,36 +248,68 @@ static int apt_parse(const struct apt *a, char *text, struct debian_lock *l, str
 		r = parse_line(a, line, &p, e);
 		if (r < 0)
 			return r;
-		*vec_push(&l->packages) = p;
+		*vec_push(&ret->v) = p;
 	}
-	if (!l->packages.n)
-		return err_set(e, -EBADMSG, "apt names no package");
-	qsort(l->packages.v, l->packages.n, sizeof(*l->packages.v), by_name);
+	if (ret->v.n)
+		qsort(ret->v.v, ret->v.n, sizeof(*ret->v.v), by_name);
 	return 0;
 }
 
-static int resolve(struct apt *a, const struct config *c, struct debian_lock *l, struct err *e)
+static int apt_install(const struct apt *a, struct package_list *ret, struct err *e)
 {
-	const struct yaml_node *archives = a->recipe->archives;
 	_cleanup_strbuf_ struct strbuf out = { 0 };
-	int r = 0;
+	int r = apt_ask(a, &out, e);
 
-	for (size_t i = 0; r == 0 && i < archives->count; i++)
-		r = add_archive(a, c, archives->keys[i]->text, archives->items[i], e);
-	if (r == 0)
-		r = apt_make_folder(a, e);
-	if (r == 0)
-		r = apt_update(a, e);
-	if (r == 0)
-		r = apt_ask(a, &out, e);
-	return r < 0 ? r : apt_parse(a, out.s, l, e);
+	return r < 0 || !out.n ? r : apt_parse(a, out.s, ret, e);
+}
+
+/* ---- a Debian that is made ---- */
+
+static int resolve_recipe(struct recipe_apt *a, const struct config *c, struct package_list *ret, struct err *e)
+{
+	const struct yaml_node *archives = a->recipe->archives, *wanted = a->recipe->packages;
+	const struct text_list extra = config_packages(c, NULL);
+	int r;
+
+	for (size_t i = 0; i < archives->count; i++) {
+		r = add_suites(a, c, archives->keys[i]->text, archives->items[i], e);
+		if (r < 0)
+			return r;
+	}
+	*vec_push(&a->apt.wanted.v) = "?essential";
+	for (size_t i = 0; i < wanted->count; i++)
+		*vec_push(&a->apt.wanted.v) = wanted->items[i]->text;
+	vec_foreach (name, &extra.v)
+		*vec_push(&a->apt.wanted.v) = *name;
+	r = apt_make_folder(&a->apt, e);
+	if (r < 0)
+		return r;
+	r = file_publish(path_join(a->apt.dir, "status"), "", 0, 0600, e);
+	if (r < 0)
+		return r;
+	r = file_publish(path_join(a->apt.dir, "etc/sources.list"), a->sources.s, a->sources.n, 0600, e);
+	if (r < 0)
+		return r;
+	r = apt_update(&a->apt, e);
+	return r < 0 ? r : apt_install(&a->apt, ret, e);
+}
+
+static const struct yaml_node *extra_yaml(const struct config *c)
+{
+	const struct text_list extra = config_packages(c, NULL);
+	struct yaml_node *list = extra.v.n ? yaml_seq() : NULL;
+
+	vec_foreach (name, &extra.v)
+		yaml_append(list, yaml_str(*name));
+	return list;
 }
 
 int debian_resolve(const struct debian_recipe *recipe, const struct config *c, const char *version, int64_t now,
 		   struct debian_lock **ret, struct err *e)
 {
-	struct apt a = { .recipe = recipe };
+	struct recipe_apt a = { .recipe = recipe };
 	struct debian_lock *l = arena_new(struct debian_lock);
+	struct package_list list = { 0 };
 	struct err ignored = { 0 };
 	int r;
 
@@ -264,18 +318,199 @@ int debian_resolve(const struct debian_recipe *recipe, const struct config *c, c
 			e, CLASS_HOST,
 			"%s, the keys of Debian's archive, is missing; install the package debian-archive-keyring",
 			recipe->keyring);
-	r = temp_dir("apt", &a.dir, e);
+	r = temp_dir("apt", &a.apt.dir, e);
 	if (r < 0)
 		return r;
 	split_version(&a, version);
-	r = resolve(&a, c, l, e);
+	r = resolve_recipe(&a, c, &list, e);
 	strbuf_done(&a.sources);
-	remove_tree(a.dir, &ignored);
+	remove_tree(a.apt.dir, &ignored);
 	if (r < 0)
 		return r;
+	if (!list.v.n)
+		return err_set(e, -EBADMSG, "apt names no package");
+	vec_foreach (p, &list.v)
+		*vec_push(&l->packages) = *p;
+	l->extra = extra_yaml(c);
 	l->version = version;
 	l->mirror = a.mirror;
 	l->time = now;
 	*ret = l;
 	return 0;
+}
+
+/* ---- packages on top of a base ---- */
+
+#define DPKG_STATUS   "/var/lib/dpkg/status"
+#define BASE_KEYRINGS "/usr/share/keyrings"
+enum { APT_FILE_LIMIT = 4 * 1024 * 1024, STATUS_LIMIT = 64 * 1024 * 1024 };
+
+/* What the base's files become in apt's folder. */
+static const struct base_files {
+	const char *from, *to, *suffixes; /* blank-separated */
+} base_files[] = {
+	{ "/etc/apt/sources.list.d", "etc/sources.list.d", ".list .sources" },
+	{ "/etc/apt/trusted.gpg.d", "etc/trusted.gpg.d", ".asc .gpg" },
+	{ "/etc/apt/keyrings", "keyrings", ".asc .gpg .pgp" },
+	{ BASE_KEYRINGS, "keyrings", ".asc .gpg .pgp" },
+};
+
+struct base_copy {
+	struct apt *apt;
+	const struct config *config;
+	struct ext4 *root;
+	const struct base_files *files;
+};
+
+static bool has_suffix(const char *path, const char *suffixes)
+{
+	for (; *suffixes; suffixes += strspn(suffixes, " ")) {
+		size_t n = strcspn(suffixes, " ");
+
+		if (ends_with(path, arena_strndup(suffixes, n)))
+			return true;
+		suffixes += n;
+	}
+	return false;
+}
+
+/* Every address in sources, to where it is fetched from; http is https here, whose archives are the same. */
+static int add_url(const struct base_copy *b, const char *url, struct strbuf *out, struct err *e)
+{
+	const char *https = starts_with(url, "http://") ? arena_printf("https://%s", url + strlen("http://")) : url,
+		   *from;
+	int r = add_archive(b->apt, b->config, with_slash(https), with_slash(https), &from, e);
+
+	if (r < 0)
+		return r;
+	strbuf_adds(out, from);
+	return 0;
+}
+
+/* The base's sources with our places for archives and keys. */
+static int rewrite_sources(const struct base_copy *b, const char *text, struct strbuf *out, struct err *e)
+{
+	static const char *const keyrings[] = { BASE_KEYRINGS "/", "/etc/apt/keyrings/" };
+	int r;
+
+	while (*text) {
+		size_t n = strcspn(text, " \t\n,]"), skip;
+
+		if (starts_with(text, "http://") || starts_with(text, "https://")) {
+			r = add_url(b, arena_strndup(text, n), out, e);
+			if (r < 0)
+				return r;
+			text += n;
+			continue;
+		}
+		skip = 0;
+		for (size_t i = 0; i < ARRAY_SIZE(keyrings); i++)
+			if (starts_with(text, keyrings[i]))
+				skip = strlen(keyrings[i]);
+		if (skip) {
+			strbuf_addf(out, "%s/keyrings/", b->apt->dir);
+			text += skip;
+			continue;
+		}
+		strbuf_add(out, text++, 1);
+	}
+	return 0;
+}
+
+static int copy_base_file(const struct base_copy *b, const char *path, const char *to, bool sources, struct err *e)
+{
+	_cleanup_strbuf_ struct strbuf text = { 0 }, out = { 0 };
+	int r = ext4_read(b->root, path, APT_FILE_LIMIT, &text, e);
+
+	if (r < 0)
+		return r;
+	if (!sources)
+		return file_publish(path_join(b->apt->dir, to), text.s, text.n, 0600, e);
+	r = rewrite_sources(b, str_or(text.s, ""), &out, e);
+	return r < 0 ? r : file_publish(path_join(b->apt->dir, to), str_or(out.s, ""), out.n, 0600, e);
+}
+
+static int copy_listed(void *arg, const char *path, const struct fs_stat *st, struct err *e)
+{
+	const struct base_copy *b = arg;
+
+	if (!S_ISREG(st->mode) || !has_suffix(path, b->files->suffixes))
+		return 0;
+	return copy_base_file(b, path, path_join(b->files->to, path_base(path)),
+			      strstr(b->files->to, "sources") != NULL, e);
+}
+
+static int take_base(struct base_copy *b, struct err *e)
+{
+	_cleanup_strbuf_ struct strbuf status = { 0 };
+	int r = apt_make_folder(b->apt, e);
+
+	if (r < 0)
+		return r;
+	if (!ext4_exists(b->root, DPKG_STATUS))
+		return err_class(e, CLASS_CONFIG,
+				 "the base has no " DPKG_STATUS
+				 ": packages of Debian go onto a Debian or Raspberry Pi OS only");
+	r = ext4_read(b->root, DPKG_STATUS, STATUS_LIMIT, &status, e);
+	if (r < 0)
+		return r;
+	r = file_publish(path_join(b->apt->dir, "status"), status.s, status.n, 0600, e);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < ARRAY_SIZE(base_files); i++) {
+		b->files = &base_files[i];
+		if (!ext4_exists(b->root, b->files->from))
+			continue;
+		r = ext4_walk(b->root, b->files->from, copy_listed, b, e);
+		if (r < 0)
+			return r;
+	}
+	if (ext4_exists(b->root, "/etc/apt/sources.list"))
+		return copy_base_file(b, "/etc/apt/sources.list", "etc/sources.list", true, e);
+	return 0;
+}
+
+static int resolve_sets(struct base_copy *b, struct package_set *sets, const struct text_list *wanted, size_t n,
+			struct err *e)
+{
+	int r = take_base(b, e);
+
+	if (r < 0)
+		return r;
+	if (!b->apt->archives.n)
+		return err_class(e, CLASS_CONFIG,
+				 "the base names no archive in /etc/apt/sources.list.d that packages could come from");
+	r = apt_update(b->apt, e);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < n; i++) {
+		struct package_list list = { 0 };
+
+		b->apt->wanted = wanted[i];
+		r = apt_install(b->apt, &list, e);
+		if (r < 0)
+			return r;
+		vec_foreach (p, &list.v)
+			*vec_push(&sets[i].list) = (struct locked_package){ .name = p->name,
+									    .version = p->version,
+									    .url = p->path,
+									    .sha256 = p->sha256,
+									    .size = p->size };
+	}
+	return 0;
+}
+
+int debian_resolve_sets(struct ext4 *root, const struct config *c, struct package_set *sets,
+			const struct text_list *wanted, size_t n, struct err *e)
+{
+	struct apt a = { 0 };
+	struct base_copy b = { .apt = &a, .config = c, .root = root };
+	struct err ignored = { 0 };
+	int r = temp_dir("apt", &a.dir, e);
+
+	if (r < 0)
+		return r;
+	r = resolve_sets(&b, sets, wanted, n, e);
+	remove_tree(a.dir, &ignored);
+	return r;
 }

@@ -11,6 +11,7 @@
 
 #include "base/cow.h"
 #include "cache/cache.h"
+#include "fs/fs.h"
 #include "lock/lock_report.h"
 #include "lock/pin.h"
 #include "schema/schema.h"
@@ -36,6 +37,11 @@ int debian_update_lock(const struct release_set *set, int64_t now, bool offline,
 /* Asks apt; needs the network, apt-get and the keyring. */
 int debian_resolve(const struct debian_recipe *recipe, const struct config *c, const char *version, int64_t now,
 		   struct debian_lock **ret, struct err *e);
+
+/* Asks apt, with what is installed below ROOT, a base's, and its own archives and keys, for each of N lists WANTED, and
+ * fills the list of SETS; needs the network and apt-get. */
+int debian_resolve_sets(struct ext4 *root, const struct config *c, struct package_set *sets,
+			const struct text_list *wanted, size_t n, struct err *e);
 
 /* ---- the base, made ---- */
 

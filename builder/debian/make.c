@@ -127,10 +127,15 @@ static int write_wanted(const struct work *w, struct err *e)
 	_cleanup_strbuf_ struct strbuf names = { 0 };
 	struct debian_recipe *recipe;
 	int r = debian_recipe_load(&recipe, e);
+	const struct yaml_node *extra = w->pin->packages.extra;
 
-	for (size_t i = 0; r == 0 && i < recipe->packages->count; i++)
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < recipe->packages->count; i++)
 		strbuf_addf(&names, "%s\n", recipe->packages->items[i]->text);
-	return r < 0 ? r : write_file(w, "wanted", names.s, names.n, 0644, e);
+	for (size_t i = 0; extra && i < extra->count; i++)
+		strbuf_addf(&names, "%s\n", extra->items[i]->text);
+	return write_file(w, "wanted", names.s, names.n, 0644, e);
 }
 
 static int fill_work(const struct work *w, struct err *e)

@@ -54,25 +54,43 @@ int debian_recipe_load(struct debian_recipe **ret, struct err *e)
 
 /* ---- lock: check and update ---- */
 
-/* The first package of the recipe that L lacks, or NULL. */
-static const char *lacking(const struct debian_lock *l, const struct debian_recipe *recipe)
+static bool has_package(const struct debian_lock *l, const char *name)
 {
-	for (size_t i = 0; i < recipe->packages->count; i++) {
-		const char *name = recipe->packages->items[i]->text;
+	vec_foreach (p, &l->packages)
+		if (streq(p->name, name))
+			return true;
+	return false;
+}
+
+/* What cluster.yaml asks for and L was not made with, or NULL. */
+static const char *lacking_extra(const struct debian_lock *l, const struct text_list *extra)
+{
+	vec_foreach (name, &extra->v) {
 		bool found = false;
 
-		vec_foreach (p, &l->packages)
-			found |= streq(p->name, name);
+		for (size_t i = 0; l->extra && i < l->extra->count; i++)
+			found |= streq(l->extra->items[i]->text, *name);
 		if (!found)
-			return name;
+			return *name;
 	}
 	return NULL;
 }
 
-/* Why L cannot stay as it is, or NULL. */
-static const char *staleness(const struct debian_lock *l, const struct debian_recipe *recipe)
+/* The first package that L lacks, or NULL. */
+static const char *lacking(const struct debian_lock *l, const struct debian_recipe *recipe,
+			   const struct text_list *extra)
 {
-	const char *name = l ? lacking(l, recipe) : NULL;
+	for (size_t i = 0; i < recipe->packages->count; i++)
+		if (!has_package(l, recipe->packages->items[i]->text))
+			return recipe->packages->items[i]->text;
+	return lacking_extra(l, extra);
+}
+
+/* Why L cannot stay as it is, or NULL. */
+static const char *staleness(const struct debian_lock *l, const struct debian_recipe *recipe, const struct config *c)
+{
+	const struct text_list extra = config_packages(c, NULL);
+	const char *name = l ? lacking(l, recipe, &extra) : NULL;
 
 	if (!l)
 		return "the lock has no packages for it";
@@ -115,7 +133,7 @@ int debian_check_lock(const struct release_set *set, struct lock_line *ret, stru
 
 	if (r < 0)
 		return r;
-	why = staleness(d, recipe);
+	why = staleness(d, recipe, set->config);
 	*ret = line_of(d, version, why ? LOCK_MISSING : LOCK_KEPT, why);
 	return 0;
 }
@@ -131,7 +149,7 @@ int debian_update_lock(const struct release_set *set, int64_t now, bool offline,
 
 	if (r < 0)
 		return r;
-	if (!forced && !staleness(d, recipe)) {
+	if (!forced && !staleness(d, recipe, set->config)) {
 		*ret = line_of(d, version, LOCK_KEPT, NULL);
 		return 0;
 	}

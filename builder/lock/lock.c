@@ -56,6 +56,8 @@ const struct field lock_fields[] = {
 	FIELD("artifacts", list, AT(entries), .flags = REQUIRED, ITEMS(entry_fields, lock_entry)),
 	FIELD("images", list, AT(images), ITEMS(image_fields, lock_image), .help = "container images, for airgap"),
 	FIELD(DEBIAN_BASE, lock_debian, AT(debian), .sub = lock_debian_fields),
+	FIELD("packages", list, AT(packages), ITEMS(lock_package_fields, package_set),
+	      .help = "of os.packages and nodes[].packages, by base"),
 	{ 0 },
 };
 #undef AT
@@ -96,6 +98,8 @@ static void lock_check_all(const struct lock *l, struct faults *f)
 	}
 	if (l->debian)
 		lock_check_debian(l->debian, f);
+	vec_foreach (s, &l->packages)
+		lock_check_packages(s, f);
 }
 
 int lock_load_shipped(struct lock **ret, struct err *e)

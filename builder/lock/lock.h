@@ -23,10 +23,24 @@ struct debian_package {
 };
 /* The section `debian` of a lock. */
 struct debian_lock {
-	const char *version; /* "trixie", "trixie-20261001T000000Z" */
-	const char *mirror;  /* ends with a slash */
-	int64_t time;	     /* when apt resolved it: the time of the base */
+	const char *version;	       /* "trixie", "trixie-20261001T000000Z" */
+	const char *mirror;	       /* ends with a slash */
+	int64_t time;		       /* when apt resolved it: the time of the base */
+	const struct yaml_node *extra; /* texts: what cluster.yaml asks for beside the recipe; NULL = nothing */
 	VEC(struct debian_package) packages;
+	const struct yaml_node *where;
+};
+
+/* What a list of packages comes to on one base. */
+struct locked_package {
+	const char *name, *version, *url, *sha256;
+	uint64_t size;
+	const struct yaml_node *where;
+};
+struct package_set {
+	const char *base; /* "raspios 2026-09-15", see package_base() */
+	const struct yaml_node *wanted;
+	VEC(struct locked_package) list; /* none: the base has them all */
 	const struct yaml_node *where;
 };
 
@@ -50,6 +64,7 @@ struct lock {
 	VEC(struct lock_entry) entries;
 	VEC(struct lock_image) images;
 	const struct debian_lock *debian; /* NULL: no packages for os.base: debian */
+	VEC(struct package_set) packages;
 };
 /* FILE from --lock, else $PIBUILD_LOCK, else pibuild.lock beside the config when there, else the shipped one. C may be
  * NULL with a FILE. */
@@ -64,10 +79,20 @@ int lock_load_shipped(struct lock **ret, struct err *e);
 
 extern const struct field lock_fields[];
 
+/* ---- lock_packages.c: the section `packages` ---- */
+
+extern const struct field lock_package_fields[];
+/* Those of WANTED, as config_packages() gives them, on BASE; NULL = the lock has none. */
+const struct package_set *lock_package_set(const struct lock *l, const char *base, const struct text_list *wanted);
+void lock_check_packages(const struct package_set *s, struct faults *f);
+struct yaml_node *lock_packages_yaml(const struct package_set *s);
+
 /* ---- lock_debian.c: the section `debian` ---- */
 
 extern const struct field lock_debian_fields[];
 extern const struct kind kind_lock_debian; /* const struct debian_lock * */
+/* A name or version that can be a part of a file's name. */
+bool package_name_valid(const char *s);
 void lock_check_debian(const struct debian_lock *l, struct faults *f);
 struct yaml_node *lock_debian_yaml(const struct debian_lock *l);
 /* L's section if it is of VERSION, else NULL. */

@@ -21,6 +21,7 @@ const struct field lock_debian_fields[] = {
 	FIELD("version", text, AT(version), .flags = REQUIRED),
 	FIELD("mirror", https, AT(mirror), .flags = REQUIRED, .help = "ends with a slash"),
 	FIELD("time", time, AT(time), .flags = REQUIRED, .help = "when apt resolved it: the time of the base"),
+	FIELD("extra", texts, AT(extra), .help = "what cluster.yaml asks for beside the recipe"),
 	FIELD("packages", list, AT(packages), .flags = REQUIRED, ITEMS(package_fields, debian_package)),
 	{ 0 },
 };
@@ -37,8 +38,7 @@ static void lock_debian_node(struct reading *l, const struct field *f, const str
 
 const struct kind kind_lock_debian = { .name = "packages of Debian", .node = lock_debian_node };
 
-/* Its file name is made of these two. */
-static bool is_plain_name(const char *s)
+bool package_name_valid(const char *s)
 {
 	return s[0] != '.' && s[0] != '-' &&
 	       s[strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.+-~:_")] == '\0';
@@ -51,7 +51,7 @@ void lock_check_debian(const struct debian_lock *l, struct faults *f)
 	if (!l->packages.n)
 		fault_at(f, yaml_get(l->where, "packages"), "there is no package");
 	vec_foreach (p, &l->packages) {
-		if (!is_plain_name(p->name) || !is_plain_name(p->version))
+		if (!package_name_valid(p->name) || !package_name_valid(p->version))
 			fault_at(f, p->where, "%s %s is no Debian package", p->name, p->version);
 		if (p->path[0] == '/' || url_fault(arena_printf("%s%s", l->mirror, p->path)))
 			fault_at(f, p->where, "'%s' is no path below the mirror", p->path);
@@ -68,6 +68,8 @@ struct yaml_node *lock_debian_yaml(const struct debian_lock *l)
 	yaml_set(map, "version", yaml_str(l->version));
 	yaml_set(map, "mirror", yaml_str(l->mirror));
 	yaml_set(map, "time", yaml_str(utc_text(l->time)));
+	if (l->extra)
+		yaml_set(map, "extra", unconst(l->extra));
 	list = yaml_set(map, "packages", yaml_seq());
 	vec_foreach (p, &l->packages) {
 		struct yaml_node *m = yaml_append(list, yaml_map());

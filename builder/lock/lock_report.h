@@ -44,7 +44,9 @@ struct lock_line {
 	const char *from;		  /* the version in force before */
 	const char *for_version;	  /* of the chart that asks for this image; NULL = the tag is the version */
 	const struct debian_lock *debian; /* the base of packages: sha256 stands for them all; else NULL */
-	const char *why;		  /* MISSING, EDITED; CHANGED: the digest before. Else NULL */
+	const struct package_set
+		*packages; /* what a list of packages comes to: sha256 stands for them all; else NULL */
+	const char *why;   /* MISSING, EDITED; CHANGED: the digest before. Else NULL */
 };
 struct lock_report {
 	VEC(struct version_line) versions; /* lock_update() alone */

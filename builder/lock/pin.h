@@ -39,9 +39,10 @@ struct pin {
 		const char *file;		 /* PIN_FILE */
 		struct {
 			const struct pin *v;
-			size_t n;     /* 0: the lock has none for this version */
-			int64_t time; /* of everything in it */
-		} packages;	      /* PIN_PACKAGES */
+			size_t n;		       /* 0: the lock has none for this version */
+			int64_t time;		       /* of everything in it */
+			const struct yaml_node *extra; /* as in the lock */
+		} packages;			       /* PIN_PACKAGES */
 	};
 };
 /* The version in force: config's pin, else the lock's choice, else the catalogue's. */
@@ -52,6 +53,16 @@ int artifact_pin_base(const struct release_set *set, struct pin *ret, struct err
 /* The base that is made of packages, with those of D, the lock's section for VERSION; without any, and without a
  * digest, when that is NULL. */
 int debian_pin(const struct debian_lock *d, const char *version, struct pin *ret, struct err *e);
+
+/* What packages are chosen for, as the lock names it: "raspios 2026-09-15". */
+const char *package_base(const struct pin *base);
+/* The packages on N's card, artifacts that are files below PACKAGES_DIR, each ending in ".deb"; one without a digest
+ * for each name when the lock does not have them for this base. None with os.base: debian, whose base has them. */
+#define PACKAGES_DIR "/usr/share/pibuild/packages"
+struct pins {
+	VEC(struct pin) v;
+};
+int package_pins(const struct release_set *set, const struct node_config *n, struct pins *ret, struct err *e);
 
 /* Class VERIFY (a stale lock), naming every pin without a digest and the command that finds it. */
 int pins_check_locked(const struct pin *pins, size_t n, struct err *e);

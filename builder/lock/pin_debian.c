@@ -39,6 +39,10 @@ static int base_digest(const struct debian_lock *l, char hex[SHA256_HEX], struct
 		line = arena_printf("%s %s %s\n", p->name, p->version, p->sha256);
 		sha256_update(&s, line, strlen(line));
 	}
+	for (size_t i = 0; l->extra && i < l->extra->count; i++) {
+		line = arena_printf("extra %s\n", l->extra->items[i]->text);
+		sha256_update(&s, line, strlen(line));
+	}
 	for (size_t i = 0; r == 0 && debian_files[i]; i++)
 		r = hash_file(&s, debian_files[i], e);
 	if (r == 0)
@@ -46,7 +50,7 @@ static int base_digest(const struct debian_lock *l, char hex[SHA256_HEX], struct
 	return r;
 }
 
-static const struct pin *package_pins(const struct debian_lock *l)
+static const struct pin *debian_package_pins(const struct debian_lock *l)
 {
 	struct pin *pins = arena_alloc(l->packages.n * sizeof(*pins));
 	size_t i = 0;
@@ -74,9 +78,10 @@ int debian_pin(const struct debian_lock *d, const char *version, struct pin *ret
 		return r;
 	if (d) {
 		p.sha256 = arena_strdup(hex);
-		p.packages.v = package_pins(d);
+		p.packages.v = debian_package_pins(d);
 		p.packages.n = d->packages.n;
 		p.packages.time = d->time;
+		p.packages.extra = d->extra;
 	}
 	*ret = p;
 	return 0;

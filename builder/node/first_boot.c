@@ -63,7 +63,8 @@ static const struct step {
 	const char *name;
 	bool (*wanted)(const struct node_ctx *x);
 } steps[] = {
-	{ "preflight", on_every_node },	 { "find-cluster", finds_cluster },
+	{ "preflight", on_every_node },	 { "packages", node_has_packages },
+	{ "find-cluster", finds_cluster },
 	{ "k3s", node_is_first_server }, { "join", joins },
 	{ "gateway-crds", has_gateway }, { "cni", node_is_first_server },
 	{ "loadbalancer", has_pools },	 { "cert-manager", has_cert_manager },

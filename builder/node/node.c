@@ -18,6 +18,7 @@ static const struct {
 	{ "k3s", node_add_k3s },
 	{ "cilium", node_add_cilium },
 	{ "cert-manager", node_add_cert_manager },
+	{ "packages", node_add_packages },
 	{ "images", node_add_images },
 	{ "first boot", node_add_first_boot },
 	{ "units", node_add_units },

@@ -63,10 +63,14 @@ int node_add_boot(const struct node_ctx *x, struct tree *t, struct err *e);	    
 int node_add_k3s(const struct node_ctx *x, struct tree *t, struct err *e);	    /* config.yaml, tokens, CA, unit */
 int node_add_cilium(const struct node_ctx *x, struct tree *t, struct err *e);	    /* values, pools, L2 policy */
 int node_add_cert_manager(const struct node_ctx *x, struct tree *t, struct err *e); /* values, issuers */
+int node_add_packages(const struct node_ctx *x, struct tree *t, struct err *e);	    /* of Debian, and their files */
 int node_add_images(const struct node_ctx *x, struct tree *t, struct err *e);	    /* airgap: what pods run */
 int node_add_first_boot(const struct node_ctx *x, struct tree *t, struct err *e);   /* steps, their units, report */
 int node_add_units(const struct node_ctx *x, struct tree *t, struct err *e);	    /* presets, enabled links */
 int node_add_release(const struct node_ctx *x, struct tree *t, struct err *e);	    /* /etc/pibuild/release.json */
+
+/* First boot installs packages on this node. */
+bool node_has_packages(const struct node_ctx *x);
 
 /* The container images that the cluster's pods run, K3s's own left out: on the cards with airgap, else pulled. Class
  * CONFIG when airgap is on and nobody has said which tag goes with a version. */

@@ -9,6 +9,7 @@
 #include "debian/debian.h"
 #include "oci/oci.h"
 #include "update/choose.h"
+#include "update/packages.h"
 #include "update/update.h"
 #include "update/upstream.h"
 
@@ -90,6 +91,8 @@ int lock_check(const struct release_set *set, struct lock_report *ret, struct er
 		r = update_check_images(set, ret, e);
 	if (r == 0 && streq(set->config->os.base, DEBIAN_BASE))
 		r = debian_check_lock(set, vec_push(&ret->lines), e);
+	if (r == 0)
+		r = packages_check_lock(set, ret, e);
 	if (r < 0)
 		return r;
 	vec_foreach (line, &ret->lines)
@@ -138,11 +141,12 @@ static bool is_forced(const struct lock_options *o, const char *name, const char
 
 static int update_check_names(const struct catalogue *cat, const struct lock_options *o, struct err *e)
 {
-	const size_t all = 1 + cat->artifacts.n + cat->images.n + cat->versions.n;
+	const size_t all = 2 + cat->artifacts.n + cat->images.n + cat->versions.n;
 	const char **known = arena_alloc(all * sizeof(*known) + 1);
 	size_t n = 0;
 
 	known[n++] = DEBIAN_BASE;
+	known[n++] = PACKAGES_NAME;
 	vec_foreach (a, &cat->artifacts)
 		known[n++] = a->name;
 	vec_foreach (i, &cat->images)
@@ -409,10 +413,11 @@ static int write_lock(const struct update *x, struct err *e)
 		"  versions  what is used unless cluster.yaml says otherwise; `pibuild lock --update` moves them\n"
 		"  source    who states the digest; pibuild verifies every download against it all the same\n"
 		"  raw       of a compressed base: size and digest of the decompressed image\n"
-		"  debian    the packages of os.base: debian, as apt resolved them from Debian's signed archive";
+		"  debian    the packages of os.base: debian, as apt resolved them from Debian's signed archive\n"
+		"  packages  what os.packages comes to on this base, as apt resolved it from the base's own archives";
 	_cleanup_strbuf_ struct strbuf out = { 0 };
 	const struct lock_options *o = x->options;
-	struct yaml_node *doc = yaml_map(), *list, *images = yaml_seq(), *versions;
+	struct yaml_node *doc = yaml_map(), *list, *images = yaml_seq(), *packages = yaml_seq(), *versions;
 	const struct debian_lock *debian = x->old->lock->debian; /* kept for a config that asks for it */
 
 	yaml_set(doc, "apiVersion", yaml_str("pibuild/v1"));
@@ -425,6 +430,8 @@ static int write_lock(const struct update *x, struct err *e)
 	vec_foreach (line, &x->report->lines)
 		if (line->debian)
 			debian = line->debian;
+		else if (line->packages)
+			yaml_append(packages, lock_packages_yaml(line->packages));
 		else if (line->change != LOCK_REMOVED)
 			yaml_append(line->image ? images : list,
 				    line->image ? image_yaml(line) : entry_yaml(&line->entry));
@@ -432,6 +439,8 @@ static int write_lock(const struct update *x, struct err *e)
 		yaml_set(doc, "images", images);
 	if (debian)
 		yaml_set(doc, DEBIAN_BASE, lock_debian_yaml(debian));
+	if (packages->count)
+		yaml_set(doc, "packages", packages);
 	yaml_emit(doc, comment, &out);
 	return file_publish(o->file, out.s, out.n, 0644, e);
 }
@@ -501,6 +510,35 @@ static int update_lines(struct update *x, struct err *e)
 	return r < 0 ? r : look_up(x, e);
 }
 
+/* The base as the report has it: the lock may not know its version yet. */
+static int base_in_report(const struct update *x, struct pin *ret, struct err *e)
+{
+	int r = artifact_pin_base(&x->set, ret, e);
+	const struct lock_entry *line;
+
+	if (r < 0)
+		return r;
+	line = resolved(x->report, ret->name);
+	if (!line)
+		return 0;
+	ret->url = line->url;
+	ret->sha256 = line->sha256;
+	ret->size = line->size;
+	return 0;
+}
+
+static int update_packages(const struct update *x, struct err *e)
+{
+	const struct lock_options *o = x->options;
+	struct pin base;
+	int r = base_in_report(x, &base, e);
+
+	if (r < 0)
+		return r;
+	return packages_update_lock(&x->set, &base, o->cache, &o->fetch, is_forced(o, PACKAGES_NAME, PACKAGES_NAME),
+				    x->report, e);
+}
+
 int lock_update(const struct release_set *old, const struct lock_options *o, struct lock_report *ret, struct err *e)
 {
 	struct update x = { .old = old, .options = o, .report = ret };
@@ -518,6 +556,8 @@ int lock_update(const struct release_set *old, const struct lock_options *o, str
 	if (r == 0 && streq(old->config->os.base, DEBIAN_BASE))
 		r = debian_update_lock(&x.set, o->time, o->fetch.offline, is_forced(o, DEBIAN_BASE, DEBIAN_BASE),
 				       vec_push(&ret->lines), e);
+	if (r == 0)
+		r = update_packages(&x, e);
 	if (r < 0)
 		return r;
 	if (streq(old->lock->path, o->file))

@@ -10,6 +10,7 @@
 struct lock_options {
 	const char *file; /* written here */
 	struct fetch_options fetch;
+	const char *cache;	  /* --cache; the base lies there, which packages are chosen for */
 	int64_t time;		  /* of the lock */
 	bool dry_run;		  /* write nothing */
 	bool update;		  /* follow the stable channels and look up again, not only what OLD lacks: */

@@ -141,7 +141,7 @@ api_up() {
 # step NAME: to its end, at most four real minutes. stop_step ends it from within.
 step() {
 	# shellcheck disable=SC2016 # for that shell
-	timeout 240 sh -c 'echo $$ >card/step.pid; exec sh card/usr/lib/pibuild/step "$1"' - "$1" >"log.$1" 2>&1
+	timeout ${STEP_TIME:-240} sh -c 'echo $$ >card/step.pid; exec sh card/usr/lib/pibuild/step "$1"' - "$1" >"log.$1" 2>&1
 }
 stop_step='kill $(cat card/step.pid)'
 
