@@ -161,7 +161,7 @@ static int look_at(const char *image, const struct config *c, const struct node_
 static const char *about(const struct node_config *n)
 {
 	return arena_printf("%s, %s, %s", role_names[n->role], n->board,
-			    n->address.set ? cidr_text(n->address) : "DHCP");
+			    n->address.set ? ipv4_text(n->address.addr, (char[IPV4_TEXT]){ 0 }) : "DHCP");
 }
 
 static json_t *device(const struct node_config *n)

@@ -82,7 +82,7 @@ static int cmd_schema(const struct cmd_options *o, struct err *e)
 const struct command schema_command = {
 	.name = "schema",
 	.args = "[FILE]",
-	.help = "JSON Schema of cluster.yaml, or of another FILE that pibuild reads: " SCHEMA_NAMES,
+	.help = "JSON Schema of cluster.yaml, or of another file that pibuild reads",
 	.run = cmd_schema,
 	.options = schema_options,
 	.n_options = ARRAY_SIZE(schema_options),

@@ -18,7 +18,17 @@ static void archives_node(struct reading *l, const struct field *f, const struct
 		schema_texts(l, n->items[i], schema_path(path, n->keys[i]->text));
 	*(const struct yaml_node **)dst = n;
 }
-static const struct kind kind_archives = { .name = "suites by folder", .node = archives_node };
+static void archives_schema(const struct field *f, json_t *out)
+{
+	json_object_set_new(out, "type", json_string("object"));
+	json_object_set_new(out, "additionalProperties",
+			    json_pack("{s:s, s:{s:s}}", "type", "array", "items", "type", "string"));
+}
+static const struct kind kind_archives = {
+	.name = "suites by folder",
+	.node = archives_node,
+	.schema = archives_schema,
+};
 
 #define AT(member) offsetof(struct debian_recipe, member)
 static const char *const api_versions[] = { "pibuild/v1" }, *const recipe_kinds[] = { "DebianBase" };

@@ -51,13 +51,13 @@ setup() {
 	for form in '' .xz; do
 		[ -z "$form" ] || { xz -T0 -1 "$copy/cp-1.img" && rm "$manifest"; }
 		[ "$("$PIBUILD" imager -o "$copy" 2>said)" = "$manifest" ]
-		grep -q '^warning: w-1 has no image in .* and is left out: `pibuild build --node w-1` makes it' said
+		grep -q '^pibuild: warning: w-1 has no image in .* and is left out: `pibuild build --node w-1 .*` makes it' said || { cat said; return 1; }
 		jq -e --arg url "file://$copy/cp-1.img$form" --arg sha "$(sha256sum <out/cp-1.img | cut -d' ' -f1)" \
 			--argjson raw "$(stat -c %s out/cp-1.img)" --argjson size "$(stat -c %s "$copy/cp-1.img$form")" '
 			([.imager.devices[] | .name, .tags, .matching_type] == ["cp-1", ["cp-1"], "exclusive"]) and (.os_list | length == 1) and
 			(.os_list[0] | .url == $url and .extract_sha256 == $sha and .extract_size == $raw and .image_download_size == $size
 				and .devices == ["cp-1"] and .init_format == "none" and (.release_date | test("^[0-9-]{10}$"))
-				and .description == "control-plane, rpi5, 192.168.1.11/24" and has("name") and has("icon"))' "$manifest"
+				and .description == "control-plane, rpi5, 192.168.1.11" and has("name") and has("icon"))' "$manifest" || { cat "$manifest"; stat -c "%s %n" out/cp-1.img "$copy"/*; return 1; }
 	done
 	while read -r dir url; do
 		"$PIBUILD" -q imager -o "$copy" --dir "$dir" >/dev/null 2>&1
@@ -70,7 +70,7 @@ setup() {
 	EOT
 	"$PIBUILD" imager -o "$copy" --base-url http://nas.lan/lab/ >/dev/null 2>said
 	[ "$(jq -r '.os_list[0].url' "$manifest")" = http://nas.lan/lab/cp-1.img.xz ]
-	grep -q '^warning: Raspberry Pi Imager keeps what it downloads in its cache' said
+	grep -q '^pibuild: warning: Raspberry Pi Imager keeps what it downloads in its cache' said
 	fails 2 "--dir out: a whole path was expected here" "$PIBUILD" imager -o "$copy" --dir out
 	fails 2 "--dir and --base-url exclude each other" "$PIBUILD" imager -o "$copy" --dir /a --base-url https://a
 	fails 2 "--base-url ftp://a: an address that begins with" "$PIBUILD" imager -o "$copy" --base-url ftp://a
