@@ -26,6 +26,7 @@ const struct proc_tool proc_tools[] = {
 	{ "fsck.fat", "dosfstools", "checks the boot partition: pibuild verify", true },
 	{ "diff", "diffutils", "shows what changed in a text: pibuild diff", true },
 	{ "gpgv", "gpgv", "checks the signature of a base: os.signatureKey", true },
+	{ "ssh", "openssh-client", "asks the nodes of a cluster that runs: pibuild node", true },
 	{ "ssh-keygen", "openssh-client", "makes a key to log in with: pibuild init", true },
 	{ "apt-get", "apt", "resolves the packages of os.base: debian", true },
 	{ "mmdebstrap", "mmdebstrap", "makes the base of os.base: debian", true },
@@ -99,6 +100,8 @@ static int child_start(struct child *c, const char *path, const struct proc *p, 
 	_cleanup_free_ char *source_date = xasprintf("SOURCE_DATE_EPOCH=%lld", (long long)p->epoch);
 	_cleanup_free_ char *fake_time = xasprintf("E2FSPROGS_FAKE_TIME=%lld", (long long)p->epoch);
 	_cleanup_free_ char *tmp = p->tmp ? xasprintf("TMPDIR=%s", p->tmp) : NULL;
+	const char *own = p->pass ? getenv(p->pass) : NULL;
+	_cleanup_free_ char *passed = own ? xasprintf("%s=%s", p->pass, own) : NULL;
 	const char *const env[] = {
 		"LC_ALL=C",
 		"TZ=UTC",
@@ -107,7 +110,9 @@ static int child_start(struct child *c, const char *path, const struct proc *p, 
 		"MTOOLSRC=/dev/null",
 		source_date,
 		fake_time,
-		tmp,
+		/* The first one ends the list. */
+		tmp ? tmp : passed,
+		tmp ? passed : NULL,
 		NULL,
 	};
 	_cleanup_close_ int in = -1, out = -1, err = -1;
@@ -125,6 +130,7 @@ static int child_start(struct child *c, const char *path, const struct proc *p, 
 				   .argv = p->argv,
 				   .env = env,
 				   .env_only = true,
+				   .dir = p->dir,
 				   .fds = { in, out, err, p->file ? p->file_fd : -1 },
 				   .death_signal = SIGTERM,
 			   },
@@ -251,6 +257,8 @@ static int proc_judge(const struct child *c, const struct proc *p, struct err *e
 	code = WEXITSTATUS(c->program.status);
 	if (p->exit_code)
 		*p->exit_code = code;
+	if (p->said)
+		*p->said = arena_strdup(words);
 	if (code == 0 || (code < 31 && p->ok_codes >> code & 1))
 		return 0;
 	return err_set(e, -EIO, "%s failed with exit code %d%s%s", p->argv[0], code, sep, words);

@@ -49,10 +49,13 @@ struct proc {
 	int64_t epoch;	       /* SOURCE_DATE_EPOCH and E2FSPROGS_FAKE_TIME */
 	unsigned timeout;      /* seconds; 0 = 600 */
 	const char *tmp;       /* TMPDIR; NULL = none given */
+	const char *dir;       /* where it starts; NULL = here */
+	const char *pass;      /* a variable of ours that it gets too, where we have it; NULL = none */
 	struct strbuf *output; /* stdout; NULL = kept only for messages */
 	size_t output_limit;   /* bytes of it; 0 = 16 MiB */
 	int ok_codes;	       /* bit n set = exit code n is success too (0 always is) */
 	int *exit_code;	       /* set when it exited; may be NULL */
+	const char **said;     /* set with it: the tail of its stderr, else of its stdout, as one line; may be NULL */
 };
 
 /* Runs it to the end. Class HOST when the program is not there; the tail of its stderr is in the message. */
@@ -67,6 +70,7 @@ struct spawn {
 	const char *const *argv; /* NULL terminated */
 	const char *const *env;	 /* "NAME=value" put before what we have ourselves; NULL = none */
 	bool env_only;		 /* ... and nothing else */
+	const char *dir;	 /* where it starts; NULL = here */
 	int fds[SPAWN_FDS];	 /* become 0, 1, 2, 3 of the program; -1 = /dev/null for the first three, else closed */
 	int death_signal;	 /* what it gets when we die */
 	bool own_session;	 /* Ctrl-C at our terminal does not reach it */

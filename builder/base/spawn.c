@@ -44,6 +44,8 @@ static int become(const struct spawn *how, char *const *env, pid_t parent)
 	r = place_fds(how->fds);
 	if (r < 0)
 		return r;
+	if (how->dir && chdir(how->dir) < 0)
+		return -errno;
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);

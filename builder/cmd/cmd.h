@@ -129,6 +129,8 @@ int cmd_args(const struct cmd_options *o, size_t min, size_t max, const char *us
 /* The last line of a run that went well: what to do next, with its command between backticks. None with --json. */
 void cmd_next(const struct cmd_options *o, const char *fmt, ...) _printf_(2, 3);
 
+/* There is somebody to ask. */
+bool cmd_has_terminal(void);
 /* A line of an answer on stdin, without blanks at its end; *LINE as in getline(3). Class USAGE at the end of input. */
 int cmd_read_line(char **line, size_t *cap, struct err *e);
 

@@ -19,6 +19,7 @@
 	X(devices)                                                                                                     \
 	X(flash)                                                                                                       \
 	X(imager)                                                                                                      \
+	X(node)                                                                                                        \
 	X(status)                                                                                                      \
 	X(boot)                                                                                                        \
 	X(doctor)                                                                                                      \

@@ -125,6 +125,11 @@ int cmd_load_plan(const struct project_options *po, const struct plan_options *s
 	return r < 0 ? r : images_check_locked(&(*ret)->images, e);
 }
 
+bool cmd_has_terminal(void)
+{
+	return isatty(STDIN_FILENO) && isatty(STDERR_FILENO);
+}
+
 /* At a Ctrl-C what is said next does not stand behind the question. */
 static int answer_interrupted(struct err *e)
 {

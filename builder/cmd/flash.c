@@ -77,11 +77,6 @@ static void session_done(struct session *s)
 
 static const char usage[] = "flash IMAGE DISK | flash [IMAGE] --node NAME DISK | flash --all DISK...";
 
-static bool has_terminal(void)
-{
-	return isatty(STDIN_FILENO) && isatty(STDERR_FILENO);
-}
-
 /* ---- what goes where ---- */
 
 static struct card *add_card(struct session *s, const char *name, const char *disk)
@@ -230,12 +225,13 @@ static int flash_add_nodes(struct session *s, struct err *e)
 		return r;
 	if (o->args.n > s->plan->nodes.n)
 		return err_class(e, CLASS_USAGE, "%zu disks for %zu nodes", o->args.n, s->plan->nodes.n);
-	if (o->args.n < s->plan->nodes.n && (o->yes || !has_terminal()))
+	if (o->args.n < s->plan->nodes.n && (o->yes || !cmd_has_terminal()))
 		return err_class(e, CLASS_REFUSED, "%zu nodes need %zu disks, and there are %zu: %s", s->plan->nodes.n,
 				 s->plan->nodes.n, o->args.n,
-				 has_terminal() ? "with --yes nobody is asked for the next card; give a disk for each, "
-						  "or go node by node with --node"
-						: "there is no terminal to ask for the next card on");
+				 cmd_has_terminal()
+					 ? "with --yes nobody is asked for the next card; give a disk for each, "
+					   "or go node by node with --node"
+					 : "there is no terminal to ask for the next card on");
 	vec_foreach (n, &s->plan->nodes)
 		add_card(s, (*n)->node->name, o->args.v[i++ % o->args.n])->node = *n;
 	return 0;
@@ -375,7 +371,7 @@ static int check_serial(const struct cmd_options *o, const struct device *d, str
 	if (o->yes && !flash_opt.serials.n)
 		return err_class(e, CLASS_REFUSED, "--yes wants to know which disk is meant: --serial %s is %s",
 				 d->identity, d->path);
-	if (!o->yes && !has_terminal())
+	if (!o->yes && !cmd_has_terminal())
 		return err_class(e, CLASS_REFUSED,
 				 "there is no terminal to ask on: if %s is the right disk, give --yes --serial %s",
 				 d->path, d->identity);

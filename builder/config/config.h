@@ -123,7 +123,8 @@ struct config {
 	} os;
 	struct {
 		const char *user;
-		VEC(const char *) ssh_keys; /* whole lines, validated */
+		VEC(const char *) ssh_keys;  /* whole lines, validated */
+		VEC(const char *) key_files; /* absolute; those of them that came from files */
 		const char *timezone, *locale, *keyboard;
 		const char *password_hash; /* crypt(5); NULL = no password */
 	} access;

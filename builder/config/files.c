@@ -251,6 +251,16 @@ const char *config_read_keys(const char *path, struct key_list *keys)
 	return keys->n == before ? arena_printf("%s holds no key", path) : NULL;
 }
 
+static void keep_key_files(struct config *c, const char *path)
+{
+	struct key_list files = strchr(path_base(path), '*') ? config_key_files(path) : (struct key_list){ 0 };
+
+	vec_foreach (f, &files)
+		*vec_push(&c->access.key_files) = *f;
+	if (!files.n)
+		*vec_push(&c->access.key_files) = path;
+}
+
 static void key_item(struct reading *l, const struct yaml_node *n, const char *path, struct key_list *keys)
 {
 	const struct yaml_node *file = yaml_get(n, "file");
@@ -263,6 +273,8 @@ static void key_item(struct reading *l, const struct yaml_node *n, const char *p
 	} else if (file && file->type == YAML_SCALAR && file->n) {
 		schema_unknown_keys(l, n, path, names, 1);
 		why = config_read_keys(config_expand_path(l->dir, file->text), keys);
+		if (!why)
+			keep_key_files(l->root, config_expand_path(l->dir, file->text));
 	} else {
 		why = "give a line of a .pub file, or {file: ~/.ssh/id_ed25519.pub}";
 	}

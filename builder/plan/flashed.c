@@ -9,7 +9,7 @@
 #include "base/file.h"
 
 static const size_t largest = 16 * MIB;
-static const char begun[] = "begun";
+static const char begun[] = "begun", removed[] = "removed";
 
 static json_t *entry(const struct flashed_line *x, const char *sha256)
 {
@@ -31,11 +31,10 @@ static void flashed_keep_owner(int fd, const char *dir)
 		return; /* root's it stays, which harms nothing */
 }
 
-int flashed_add(const struct flashed_line *x, const char *sha256, struct err *e)
+static int flashed_append(const char *dir, const json_t *j, struct err *e)
 {
-	const char *path = path_join(x->dir, FLASHED_FILE);
+	const char *path = path_join(dir, FLASHED_FILE);
 	_cleanup_close_ int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
-	_cleanup_json_ json_t *j = entry(x, sha256);
 	_cleanup_free_ char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
 	_cleanup_free_ char *line = NULL;
 	struct stat st;
@@ -46,12 +45,27 @@ int flashed_add(const struct flashed_line *x, const char *sha256, struct err *e)
 	if (!text)
 		return err_set(e, -EILSEQ, "cannot write %s: a name in it is no UTF-8", path);
 	if (fstat(fd, &st) == 0 && st.st_size == 0)
-		flashed_keep_owner(fd, x->dir);
+		flashed_keep_owner(fd, dir);
 	line = xasprintf("%s\n", text);
 	r = write_all(fd, line, strlen(line));
 	if (r == 0 && fsync(fd) < 0)
 		r = -errno;
 	return r < 0 ? err_errno(e, r, "cannot write %s", path) : 0;
+}
+
+int flashed_add(const struct flashed_line *x, const char *sha256, struct err *e)
+{
+	_cleanup_json_ json_t *j = entry(x, sha256);
+
+	return flashed_append(x->dir, j, e);
+}
+
+int flashed_remove(const char *dir, const char *node, const char *cluster, struct err *e)
+{
+	_cleanup_json_ json_t *j = json_pack("{s:s, s:s, s:s, s:s}", "time", utc_text(time(NULL)), "state", removed,
+					     "node", node, "cluster", cluster);
+
+	return flashed_append(dir, j, e);
 }
 
 json_t *flashed_read(const char *dir)
@@ -80,25 +94,30 @@ static bool has(const json_t *j, const char *key, const char *value)
 	return text && streq(text, value);
 }
 
-/* Index of the latest line of NODE that is, or is not, of a card that is done; SIZE_MAX = none. */
-static size_t latest(const json_t *all, const char *node, bool done)
-{
-	for (size_t i = json_array_size(all); i-- > 0;) {
-		const json_t *j = json_array_get(all, i);
+enum line_kind { LINE_BEGUN, LINE_REMOVED, LINE_DONE };
 
-		if (has(j, "node", node) && has(j, "state", begun) != done)
-			return i;
-	}
-	return SIZE_MAX;
+static enum line_kind kind_of(const json_t *j)
+{
+	return has(j, "state", begun) ? LINE_BEGUN : has(j, "state", removed) ? LINE_REMOVED : LINE_DONE;
+}
+
+/* How many lines there are up to the latest one of NODE of that kind; 0 = none. */
+static size_t latest(const json_t *all, const char *node, enum line_kind kind)
+{
+	size_t n = json_array_size(all);
+
+	while (n && !(has(json_array_get(all, n - 1), "node", node) && kind_of(json_array_get(all, n - 1)) == kind))
+		n--;
+	return n;
 }
 
 json_t *flashed_card(json_t *all, const char *node)
 {
-	size_t at = latest(all, node, true);
-	json_t *card = at == SIZE_MAX ? NULL : json_array_get(all, at);
+	size_t at = latest(all, node, LINE_DONE);
+	json_t *card = at > latest(all, node, LINE_REMOVED) ? json_array_get(all, at - 1) : NULL;
 	const char *serial = json_string_value(json_object_get(card, "serial"));
 
-	for (size_t i = at + 1; card && i < json_array_size(all); i++) {
+	for (size_t i = at; card && i < json_array_size(all); i++) {
 		const json_t *later = json_array_get(all, i);
 
 		if (has(later, "held", node) && has(later, "serial", str_or(serial, "")))
@@ -109,9 +128,11 @@ json_t *flashed_card(json_t *all, const char *node)
 
 json_t *flashed_unfinished(json_t *all, const char *node)
 {
-	size_t done = latest(all, node, true), begin = latest(all, node, false);
+	size_t begin = latest(all, node, LINE_BEGUN);
 
-	return begin != SIZE_MAX && (done == SIZE_MAX || begin > done) ? json_array_get(all, begin) : NULL;
+	return begin > latest(all, node, LINE_DONE) && begin > latest(all, node, LINE_REMOVED)
+		       ? json_array_get(all, begin - 1)
+		       : NULL;
 }
 
 json_t *flashed_by_serial(json_t *all, const char *node, const char *serial)
@@ -119,7 +140,7 @@ json_t *flashed_by_serial(json_t *all, const char *node, const char *serial)
 	for (size_t i = json_array_size(all); i-- > 0;) {
 		json_t *j = json_array_get(all, i);
 
-		if (has(j, "node", node) && has(j, "serial", serial) && !has(j, "state", begun))
+		if (has(j, "node", node) && has(j, "serial", serial) && kind_of(j) == LINE_DONE)
 			return j;
 	}
 	return NULL;

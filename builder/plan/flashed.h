@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What was flashed where: flashed.jsonl in the project folder, one JSON object per line, appended: one when the writing
- * of a card begins ("state": "begun") and one when it has ended well. It holds no secret. Whoever flashes with sudo
- * keeps a file of their own.
+ * of a card begins ("state": "begun"), one when it has ended well ("done"), and one when the node was taken out of its
+ * cluster ("removed"). A line never goes: what is known of how the cluster was started (plan/birth.h) outlives the
+ * node that started it. It holds no secret. Whoever flashes with sudo keeps a file of their own.
  *
  * A card reader has one serial for all cards, so a serial alone says of no card that it became another: that takes what
  * the card held when it was written over.
@@ -30,11 +31,14 @@ struct flashed_line {
 /* The line of a card whose writing begins (SHA256 is NULL), or has ended. */
 int flashed_add(const struct flashed_line *r, const char *sha256, struct err *e);
 
+/* NODE is no node of CLUSTER any more: its cards count no longer. */
+int flashed_remove(const char *dir, const char *node, const char *cluster, struct err *e);
+
 /* All lines that can be read, oldest first: a JSON array, which is the caller's. Empty when there is no file. */
 json_t *flashed_read(const char *dir);
 
 /* Borrowed from an array as above; NULL = none. */
-/* The latest card of NODE, unless it was written over since, with whatever. */
+/* The latest card of NODE, unless it was written over since, with whatever, or the node was removed. */
 json_t *flashed_card(json_t *all, const char *node);
 /* The latest writing of NODE, when it did not end well. */
 json_t *flashed_unfinished(json_t *all, const char *node);

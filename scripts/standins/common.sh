@@ -21,6 +21,7 @@
 #       refuse, deny   the API (an admission policy) refuses objects of the kind that the file names
 #       crashloop      Cilium's agent ends again and again
 #       dead           the nodes that the file names are switched off
+#       budget         a disruption budget keeps the pod NAMESPACE/NAME that the file names where it is
 #       gateway        Cilium's operator found no definitions of the Gateway API at its start, until it is started anew
 #       hook           the pod of Cilium's certgen hook waits, with the reason in the file
 #       conditions     a line "KIND NAME TYPE STATUS MESSAGE" each: what a controller says instead of what it would

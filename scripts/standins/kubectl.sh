@@ -17,12 +17,14 @@ rollout_restart_flags='selector= l:selector filename+ f:filename field-manager= 
 rollout_status_flags='timeout@ watch w:watch revision= selector= l:selector filename+ f:filename'
 annotate_flags='overwrite all all-namespaces A:all-namespaces selector= l:selector field-selector= field-manager= output= o:output resource-version= list dry-run= filename+ f:filename local'
 label_flags=$annotate_flags
+drain_flags='ignore-daemonsets delete-emptydir-data force timeout@ grace-period= selector= l:selector pod-selector= disable-eviction skip-wait-for-delete-timeout= chunk-size= dry-run='
+cordon_flags='selector= l:selector dry-run='
 version_flags='client output= o:output'
 cluster_info_flags='output= o:output'
 
 flag_namespace='' flag_output='' flag_selector='' flag_field_selector='' flag_filename='' flag_raw='' flag_for='' flag_kubeconfig=''
 flag_request_timeout='' flag_ignore_not_found='' flag_all_namespaces='' flag_all='' flag_client='' flag_overwrite='' flag_server_side=''
-flag_force_conflicts='' flag_validate='' flag_timeout='' flag_server='' flag_token='' flag_insecure_skip_tls_verify='' flag_certificate_authority='' flag_client_certificate=''
+flag_force_conflicts='' flag_validate='' flag_force='' flag_ignore_daemonsets='' flag_delete_emptydir_data='' flag_timeout='' flag_server='' flag_token='' flag_insecure_skip_tls_verify='' flag_certificate_authority='' flag_client_certificate=''
 flag_client_key='' verb='' command=kubectl
 
 usage_error() {
@@ -78,7 +80,7 @@ unreachable() {
 			die "error: error validating \"$file\": error validating data: failed to download openapi: $(refused "/openapi/v2?timeout=${flag_request_timeout:-32s}"); if you choose to ignore these errors, turn validation off with --validate=false"
 		done
 		;;
-	get | wait | delete | annotate | label | rollout)
+	get | wait | delete | annotate | label | rollout | drain | cordon | uncordon)
 		row="E0101 00:00:00.000000       1 memcache.go:265] \"Unhandled Error\" err=\"couldn't get current server API group list: Get \\\"https://$server/api?timeout=${flag_request_timeout:-32s}\\\": dial tcp $server: connect: connection refused\""
 		[ -n "$flag_raw" ] || printf '%s\n' "$row" "$row" "$row" "$row" >&2
 		;;
@@ -485,7 +487,7 @@ answer() {
 			if (message != "") set(where S "message", message)
 		}
 		# What controllers would have written into the object.
-		function observe(root, file,    name, n, rows, i, parts, m, told, t, k, done, alive, node, number) {
+		function observe(root, file,    name, n, rows, i, parts, m, told, t, k, done, alive, node, number, address) {
 			name = file
 			sub(/.*\//, "", name)
 			if (value[root S "metadata" S "name"] == "") set(root S "metadata" S "name", name)
@@ -509,6 +511,10 @@ answer() {
 				if (kind == "node" && !alive) condition(root, "Ready", "Unknown", "NodeStatusUnknown", "Kubelet stopped posting node status.")
 				else if (index(ENVIRON["SETTLED"], "\n" file "\n") && alive) condition(root, parts[2], parts[6], parts[7], parts[8])
 				else condition(root, parts[2], parts[3], parts[4], parts[5])
+			}
+			address = root S "metadata" S "annotations" S "k3s.io/internal-ip"
+			if (kind == "node" && address in value) {
+				set(under(root, "status.addresses.0.type"), "InternalIP"); set(under(root, "status.addresses.0.address"), value[address])
 			}
 			if (kind == "pod") pod_status(root, name, alive && index(ENVIRON["SETTLED"], "\n" file "\n"))
 			if (match(ENVIRON["COUNTS"], "\n" file " [0-9]+ [0-9]+\n")) {
@@ -861,6 +867,73 @@ kubectl_mark() {
 	echo "$stored/$2 $done"
 }
 
+# kubectl_cordon NODE: whether pods may come is a file beside the Node, which holds one value a line anyway
+kubectl_cordon() {
+	find_objects node "$1"
+	tell_missing
+	mark=$state/cordoned/$1
+	case $verb:$([ -e "$mark" ] && echo yes) in
+	uncordon:) echo "node/$1 already uncordoned" ;;
+	uncordon:yes) rm "$mark" && echo "node/$1 uncordoned" ;;
+	*:yes) echo "node/$1 already cordoned" ;;
+	*)
+		mkdir -p "$state/cordoned"
+		: >"$mark"
+		echo "node/$1 cordoned"
+		;;
+	esac
+}
+
+# undrained NODE TEXT: why it is not (kubectl pkg/cmd/drain/drain.go)
+undrained() {
+	die "error: unable to drain node \"$1\" due to error: $2, continuing command...
+There are pending nodes to be drained:
+ $1
+error: $2"
+}
+
+# kubectl_drain NODE: pods of a DaemonSet are those of Cilium's agents here; the annotations `stand-in/owner: none` and
+# `stand-in/volume: emptyDir` of a pod, and the fault `budget` with NAMESPACE/POD, stand for what else matters to it (kubectl pkg/drain/filters.go, pkg/drain/drain.go).
+kubectl_drain() {
+	kubectl_cordon "$1"
+	daemons='' alone='' local='' evicted=''
+	for file in "$state"/objects/pod/*/*; do
+		case $file in
+		*'*' | *.tmp.*) continue ;;
+		esac
+		grep -qx "  nodeName: $1" "$file" || continue
+		pod=${file#"$state"/objects/pod/}
+		case $pod in
+		kube-system/cilium-operator-*) ;;
+		kube-system/cilium-*) daemons="$daemons, $pod" && continue ;;
+		esac
+		! grep -q '^    stand-in/owner: none' "$file" || alone="$alone, $pod"
+		! grep -q '^    stand-in/volume: emptyDir' "$file" || local="$local, $pod"
+		evicted="$evicted $pod"
+	done
+	found=''
+	[ -z "$alone" ] || [ "$flag_force" = true ] || found="cannot delete Pods that declare no controller (use --force to override): ${alone#, }"
+	[ -z "$local" ] || [ "$flag_delete_emptydir_data" = true ] || found="${found:+$found, }cannot delete Pods with local storage (use --delete-emptydir-data to override): ${local#, }"
+	[ -z "$daemons" ] || [ "$flag_ignore_daemonsets" = true ] || found="${found:+$found, }cannot delete DaemonSet-managed Pods (use --ignore-daemonsets to ignore): ${daemons#, }"
+	case $found in
+	*', cannot delete'*) found="[$found]" ;;
+	esac
+	[ -z "$found" ] || undrained "$1" "$found"
+	[ -z "$daemons" ] || echo "Warning: ignoring DaemonSet-managed Pods: ${daemons#, }" >&2
+	fault_text budget
+	for pod in $evicted; do
+		echo "evicting pod $pod"
+		[ "$pod" != "$text" ] || {
+			echo "error when evicting pods/\"${pod#*/}\" -n \"${pod%/*}\" (will retry after 5s): Cannot evict pod as it would violate the pod's disruption budget." >&2
+			sleep "${flag_timeout:-0}"
+			undrained "$1" "error when evicting pods/\"${pod#*/}\" -n \"${pod%/*}\": global timeout reached: ${flag_timeout:-0}s"
+		}
+		rm "$state/objects/pod/$pod"
+		echo "pod/${pod#*/} evicted"
+	done
+	echo "node/$1 drained"
+}
+
 kubectl_rollout() {
 	shift
 	find_objects "$@"
@@ -899,6 +972,8 @@ verb_flags() {
 	delete) flags=$delete_flags ;;
 	create) flags=$create_flags ;;
 	annotate | label) flags=$annotate_flags ;;
+	drain) flags=$drain_flags ;;
+	cordon | uncordon) flags=$cordon_flags ;;
 	version) flags=$version_flags ;;
 	cluster-info) flags=$cluster_info_flags ;;
 	rollout)
@@ -908,7 +983,7 @@ verb_flags() {
 		*) flags='' ;;
 		esac
 		;;
-	describe | logs | exec | edit | patch | replace | scale | diff | explain | run | expose | drain | cordon | uncordon | taint | top | \
+	describe | logs | exec | edit | patch | replace | scale | diff | explain | run | expose | taint | top | \
 		certificate | debug | events | port-forward | proxy | cp | auth | attach | set | autoscale | kustomize | completion | api-resources | \
 		api-versions | config | kuberc | plugin) die "kubectl stand-in: $verb is not supported" ;;
 	*) die "error: unknown command \"$verb\" for \"kubectl\"" ;;
@@ -952,6 +1027,8 @@ See 'kubectl create -h' for help and examples"
 			;;
 		esac
 		;;
+	drain:1 | cordon:1 | uncordon:1) die "error: USAGE: $verb NODE [flags]
+See '$command -h' for help and examples" ;;
 	annotate:* | label:*)
 		case "$*" in
 		*=*) ;;
@@ -1024,6 +1101,8 @@ kubectl() {
 	rollout) kubectl_rollout "$@" ;;
 	annotate) kubectl_mark annotations annotated "$@" ;;
 	label) kubectl_mark labels labeled "$@" ;;
+	cordon | uncordon) kubectl_cordon "$@" ;;
+	drain) kubectl_drain "$@" ;;
 	version) echo "Server Version: $version" ;;
 	cluster-info) echo "Kubernetes control plane is running at https://$server" ;;
 	esac

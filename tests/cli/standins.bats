@@ -39,6 +39,10 @@ kubectl_words() {
 		1 | kubectl annotate node x | error: at least one annotation update is required
 		1 | kubectl delete | error: You must provide one or more resources by argument or filename.
 		1 | kubectl rollout restart | error: required resource not specified
+		1 | kubectl drain | error: USAGE: drain NODE [flags]\nSee 'kubectl drain -h' for help and examples
+		1 | kubectl drain x --ignore-daemonset | error: unknown flag: --ignore-daemonset\nSee 'kubectl drain --help' for usage.
+		1 | kubectl drain x --timeout=abc | error: invalid argument "abc" for "--timeout" flag: time: invalid duration "abc"
+		1 | kubectl uncordon | error: USAGE: uncordon NODE [flags]
 		1 | kubectl --kubeconfig=/nonexistent get nodes | error: stat /nonexistent: no such file or directory
 		0 | kubectl version --client | Client Version: v1.36.
 		0 | kubectl | kubectl controls the Kubernetes cluster manager.
@@ -54,6 +58,12 @@ kubectl_words() {
 		1 | kubectl --kubeconfig closed.yaml create namespace x | The connection to the server 127.0.0.1:6499 was refused
 		1 | kubectl --kubeconfig closed.yaml rollout status deploy/x | The connection to the server 127.0.0.1:6499 was refused
 	EOT
+}
+
+# A pod of NODE, with an ANNOTATION.
+pod_on() {
+	mkdir -p state/objects/pod/default
+	printf 'apiVersion: v1\nkind: Pod\nmetadata:\n  name: %s\n  namespace: default\n  annotations:\n    %s\nspec:\n  nodeName: %s\n' "$1" "${3:-a: b}" "$2" >"state/objects/pod/default/$1"
 }
 
 helm_words() {
@@ -95,6 +105,27 @@ nobody_listens() {
 	nobody_listens
 	ln -sf "$REAL_KUBECTL" bin/kubectl
 	HOME=$PWD kubectl_words | words_table
+}
+
+@test "kubectl drain: what it refuses to evict, each with the flag that lets it, and what it does then" {
+	node w-1
+	pod_on alone w-1 'stand-in/owner: none'
+	pod_on scratch w-1 'stand-in/volume: emptyDir'
+	pod_on elsewhere cp-1
+	mkdir -p state/objects/pod/kube-system
+	sed 's/alone/cilium-w-1/; s/default/kube-system/; /annotations/,+1d' state/objects/pod/default/alone >state/objects/pod/kube-system/cilium-w-1
+	says 1 'cannot delete Pods that declare no controller (use --force to override): default/alone' kubectl drain w-1 --ignore-daemonsets --delete-emptydir-data
+	says 1 'cannot delete Pods with local storage (use --delete-emptydir-data to override): default/scratch' kubectl drain w-1 --ignore-daemonsets --force
+	says 1 'error: unable to drain node "w-1" due to error: cannot delete DaemonSet-managed Pods (use --ignore-daemonsets to ignore): kube-system/cilium-w-1, continuing command...\nThere are pending nodes to be drained:\n w-1' kubectl drain w-1 --force --delete-emptydir-data
+	says 1 'Error from server (NotFound): nodes "w-9" not found' kubectl drain w-9
+	echo default/scratch >state/faults/budget
+	says 1 "Cannot evict pod as it would violate the pod's disruption budget.\nerror: unable to drain node \"w-1\" due to error: error when evicting pods/\"scratch\" -n \"default\": global timeout reached: 9s" kubectl drain w-1 --ignore-daemonsets --delete-emptydir-data --force --timeout=9s
+	rm state/faults/budget
+	says 0 'node/w-1 already cordoned\nWarning: ignoring DaemonSet-managed Pods: kube-system/cilium-w-1\nevicting pod default/scratch\npod/scratch evicted\nnode/w-1 drained' kubectl drain w-1 --ignore-daemonsets --delete-emptydir-data --force
+	[ -e state/objects/pod/default/elsewhere ]
+	[ -e state/objects/pod/kube-system/cilium-w-1 ]
+	says 0 'node/w-1 uncordoned' kubectl uncordon w-1
+	says 0 'node/w-1 already uncordoned' kubectl uncordon w-1
 }
 
 @test "helm: flags, commands, arguments, and an API that is down, in the real words" {
