@@ -1,4 +1,4 @@
-# pibuild: make | make demo | make test | make test-fast | make test-powercut | make test-debian | make test-upstream | make fuzz | make lint | make install | make uninstall | make clean
+# pibuild: make | make demo | make test | make test-fast | make test-powercut | make test-life | make test-debian | make test-upstream | make fuzz | make lint | make install | make uninstall | make clean
 #
 #   V=1 shows commands          SAN=1 address and undefined-behaviour sanitizers      COV=1 coverage
 #   CC=gcc|clang  WERROR=1      T=pattern picks test files                            PREFIX=, DESTDIR= for install
@@ -99,6 +99,12 @@ test-powercut: deps
 	@$(MAKE) --no-print-directory all
 	PATH=$$PATH:/usr/sbin:/sbin PIBUILD=$(abspath $(B)/pibuild) POINTS=$(POINTS) SEED=$(SEED) LANES=2 bats --tap tests/boot/power-cut.bats
 
+# Clusters that outlive their cards, in QEMU, alone on the machine: make test-life POINTS=20 SEED=1 T=rejoin
+test-life: deps
+	@$(MAKE) --no-print-directory all
+	PATH=$$PATH:/usr/sbin:/sbin PIBUILD=$(abspath $(B)/pibuild) POINTS=$(if $(filter file,$(origin POINTS)),2,$(POINTS)) SEED=$(SEED) \
+	  bats --tap $(wildcard tests/life/*$(T)*.bats)
+
 # The same bytes on the bootable base too, whatever differs around a build.
 test-repeat: deps
 	@$(MAKE) --no-print-directory all
@@ -189,7 +195,7 @@ check-editor: all
 clean:
 	rm -rf build build-*
 
-.PHONY: all deps demo bench test test-fast test-powercut test-repeat test-debian test-upstream test-programs fuzz lint install uninstall deb check-deb check-container check-sbom check-editor clean
+.PHONY: all deps demo bench test test-fast test-powercut test-life test-repeat test-debian test-upstream test-programs fuzz lint install uninstall deb check-deb check-container check-sbom check-editor clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 -include $(shell find $(B)/builder $(B)/tests -type f -name '*.d' 2>/dev/null)

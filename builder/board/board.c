@@ -55,6 +55,7 @@ const struct field board_fields[] = {
 	  .size = sizeof(uint64_t) },
 	{ .key = "nic", .kind = &kind_interface, AT(nic) },
 	{ .key = "wifi", .kind = &kind_bool, AT(wifi), .def = "false" },
+	{ .key = "watchdog", .kind = &kind_bool, AT(watchdog), .def = "false" },
 	{ .key = "dtbs", .kind = &kind_list, AT(dtbs), .item = &word_item, .size = sizeof(const char *) },
 	{ .key = "config", .kind = &kind_list, AT(config_lines), .item = &line_item, .size = sizeof(const char *) },
 	{ .key = "cmdline", .kind = &kind_list, AT(cmdline), .item = &word_item, .size = sizeof(const char *) },

@@ -26,6 +26,7 @@ struct board {
 	VEC(uint64_t) memory; /* variants in bytes, rising */
 	const char *nic;      /* "eth0"; NULL = none on board */
 	bool wifi;
+	bool watchdog; /* the SoC has one, which Raspberry Pi OS has a driver of in its kernel */
 	VEC(const char *) dtbs;
 	VEC(const char *) config_lines; /* lines for config.txt, own section included */
 	VEC(const char *) cmdline;	/* words for cmdline.txt */

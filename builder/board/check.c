@@ -74,6 +74,34 @@ static void check_link(struct check *x, const struct machine *m)
 			  interface);
 }
 
+/* The first Raspberry Pi OS whose kernel looks for a stalled port itself: it has 6.18.34, the one before 6.12.75, and
+ * raspberrypi/linux pull 7340 went into rpi-6.18.y on 2026-05-08 (cilium/cilium issue 43198). */
+static const char macb_watched[] = "2026-06-18";
+
+static void check_port_stalls(struct check *x)
+{
+	const char *date = NULL;
+
+	vec_foreach (v, &x->config->versions)
+		if (streq(v->name, "raspios"))
+			date = v->version;
+	if (!date || strcmp(date, macb_watched) >= 0 || !streq(x->config->os.base, "raspios"))
+		return;
+	vec_foreach (m, &x->machines) {
+		if (!streq(m->board->soc, "bcm2712"))
+			continue;
+		note_key(
+			x->faults, x->config, "versions.raspios",
+			"versions.raspios: the network port of %s can stop sending for good with the kernel of %s, and the "
+			"first that looks after it is that of %s (raspberrypi/linux issue 7339)%s",
+			m->board->title, date, macb_watched,
+			x->config->os.network_watchdog == NETWORK_WATCHDOG_AUTO
+				? "; until then os.networkWatchdog takes the link down and up"
+				: "; os.networkWatchdog: auto would take the link down and up");
+		return;
+	}
+}
+
 static void check_machines(struct check *x)
 {
 	vec_foreach (m, &x->machines) {
@@ -265,6 +293,7 @@ static const struct {
 	{ "machines", check_machines },
 	{ "interface name", check_interface_name },
 	{ "unused Wi-Fi", check_unused_wifi },
+	{ "stalls of the port", check_port_stalls },
 	{ "announcing interfaces", check_announce },
 	{ "Envoy", check_envoy },
 };

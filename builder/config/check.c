@@ -576,6 +576,19 @@ static void check_signature_key(const struct check *x)
 			  "image of your own");
 }
 
+/* The default asks for what the base can. */
+static void check_swap(const struct check *x)
+{
+	const struct config *c = x->config;
+	bool debian = c->os.base && streq(c->os.base, "debian");
+
+	if (!c->os.base || c->os.swap != SWAP_ZRAM || !yaml_find(c->doc, "os.swap") ||
+	    (!debian && !streq(c->os.base, "raspios-bookworm")))
+		return;
+	note_key(x->faults, c, "os.swap", "os.swap: os.base: %s cannot swap into memory; its nodes %s", c->os.base,
+		 debian ? "do not swap" : "swap into a file on the card, as it sets up: off ends that");
+}
+
 static void check_mirrors(const struct check *x)
 {
 	const struct config *c = x->config;
@@ -653,6 +666,7 @@ static const struct {
 	{ "cert-manager", check_cert_manager },
 	{ "base", check_base },
 	{ "signature key", check_signature_key },
+	{ "swap", check_swap },
 	{ "mirrors", check_mirrors },
 	{ "versions", config_check_versions },
 	{ "values file", check_values_file },

@@ -68,7 +68,10 @@ enum role { ROLE_CONTROL_PLANE, ROLE_WORKER, ROLE_COUNT };
 extern const char *const role_names[ROLE_COUNT]; /* "control-plane", "worker" */
 enum datastore { DATASTORE_AUTO, DATASTORE_SQLITE, DATASTORE_ETCD, DATASTORE_COUNT };
 enum announce { ANNOUNCE_AUTO, ANNOUNCE_WORKERS, ANNOUNCE_ALL, ANNOUNCE_COUNT };
-extern const char *const announce_names[ANNOUNCE_COUNT];	/* "auto", "workers", "all" */
+extern const char *const announce_names[ANNOUNCE_COUNT]; /* "auto", "workers", "all" */
+enum network_watchdog { NETWORK_WATCHDOG_AUTO, NETWORK_WATCHDOG_OFF, NETWORK_WATCHDOG_COUNT };
+enum journal_storage { JOURNAL_PERSISTENT, JOURNAL_VOLATILE, JOURNAL_STORAGE_COUNT };
+enum swap { SWAP_ZRAM, SWAP_OFF, SWAP_COUNT };
 enum tristate { STATE_AUTO, STATE_OFF, STATE_ON, STATE_COUNT }; /* auto | false | true */
 
 struct node_config {
@@ -120,6 +123,13 @@ struct config {
 		const char *sha256;	    /* for a path or URL; NULL otherwise */
 		const char *signature_key;  /* absolute path of an OpenPGP key; NULL = none */
 		VEC(const char *) packages; /* of Debian, for every node */
+		bool watchdog;		    /* the board's own, where it has one */
+		enum network_watchdog network_watchdog;
+		struct {
+			enum journal_storage storage;
+			uint64_t max; /* bytes */
+		} journal;
+		enum swap swap;
 	} os;
 	struct {
 		const char *user;

@@ -12,6 +12,9 @@
 
 const char *const role_names[ROLE_COUNT] = { "control-plane", "worker" };
 static const char *const datastore_names[DATASTORE_COUNT] = { "auto", "sqlite", "etcd" };
+static const char *const network_watchdog_names[NETWORK_WATCHDOG_COUNT] = { "auto", "off" };
+static const char *const journal_storage_names[JOURNAL_STORAGE_COUNT] = { "persistent", "volatile" };
+static const char *const swap_names[SWAP_COUNT] = { "zram", "off" };
 const char *const announce_names[ANNOUNCE_COUNT] = { "auto", "workers", "all" };
 static const char *const api_versions[] = { "pibuild/v1" };
 
@@ -55,6 +58,24 @@ static const struct field cluster_fields[] = {
 	{ 0 },
 };
 
+static const struct field journal_fields[] = {
+	{ .key = "storage",
+	  .kind = &kind_choice,
+	  AT(os.journal.storage),
+	  .def = "persistent",
+	  NAMES(journal_storage_names),
+	  .help = "persistent keeps the journal on the card, so that what was before a restart can be read; volatile "
+		  "keeps it in memory",
+	  .example = "volatile" },
+	{ .key = "max",
+	  .kind = &kind_journal_size,
+	  AT(os.journal.max),
+	  .def = "64MiB",
+	  .help = "what the journal takes at most; the oldest goes first",
+	  .example = "200MiB" },
+	{ 0 },
+};
+
 static const struct field os_fields[] = {
 	{ .key = "base",
 	  .kind = &kind_base,
@@ -82,6 +103,29 @@ static const struct field os_fields[] = {
 	  .max = PACKAGES_MAX,
 	  .help = "packages of Debian for every node: `pibuild lock` lets apt choose them for this base, the card holds them, and first boot installs them before K3s",
 	  .example = "[open-iscsi, nfs-common]" },
+	{ .key = "watchdog",
+	  .kind = &kind_bool,
+	  AT(os.watchdog),
+	  .def = "true",
+	  .help = "the Pi's own watchdog restarts a node that hangs",
+	  .example = "false" },
+	{ .key = "networkWatchdog",
+	  .kind = &kind_choice,
+	  AT(os.network_watchdog),
+	  .def = "auto",
+	  NAMES(network_watchdog_names),
+	  .help = "auto takes down and up a network port that stopped sending, and restarts the node when that does not "
+		  "help; never in a first boot",
+	  .example = "off" },
+	{ .key = "journal", .kind = &kind_map, .sub = journal_fields, .help = "the nodes' journal" },
+	{ .key = "swap",
+	  .kind = &kind_choice,
+	  AT(os.swap),
+	  .def = "zram",
+	  NAMES(swap_names),
+	  .help = "zram swaps into compressed memory, never onto the card, where the base can: Raspberry Pi OS trixie; off "
+		  "swaps nowhere",
+	  .example = "off" },
 	{ 0 },
 };
 

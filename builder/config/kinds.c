@@ -410,6 +410,17 @@ static const char *parse_memory(const struct reading *l, const char *text, void 
 	return value_memory(text, dst) < 0 ? "give a size such as 512MiB or 4GiB" : NULL;
 }
 
+/* Below, journald could not rotate; above, a worn card is looked for elsewhere. */
+static const char *parse_journal_size(const struct reading *l, const char *text, void *dst)
+{
+	uint64_t v;
+
+	if (value_memory(text, &v) < 0 || v < 8 * MIB || v > 4 * GIB)
+		return "give a size from 8MiB to 4GiB, such as 64MiB";
+	*(uint64_t *)dst = v;
+	return NULL;
+}
+
 static const char *parse_vlan(const struct reading *l, const char *text, void *dst)
 {
 	unsigned v;
@@ -461,6 +472,12 @@ const struct kind kind_memory = {
 	.words = "give a size such as 512MiB or 4GiB",
 	.editor_pattern = "^[1-9][0-9]{0,6}[MG]i?B$",
 	.parse = parse_memory,
+};
+const struct kind kind_journal_size = {
+	.name = "8MiB to 4GiB",
+	.words = "give a size from 8MiB to 4GiB, such as 64MiB",
+	.editor_pattern = "^([89]|[1-9][0-9]{1,2}|[1-3][0-9]{3}|40[0-8][0-9]|409[0-6])Mi?B$|^[1-4]Gi?B$",
+	.parse = parse_journal_size,
 };
 const struct kind kind_vlan = { .name = "1 to 4094", .parse = parse_vlan, .schema = vlan_schema, .number = true };
 

@@ -9,6 +9,23 @@
 static const char origin[] = "generated: boot";
 static const char block_begin[] = "# pibuild: begin", block_end[] = "# pibuild: end";
 
+/* The firmware starts the watchdog before the kernel, which serves it this many seconds, so that a start that gets
+ * stuck, on a disk that does not show up say, is tried again: config_txt/boot.adoc of raspberrypi/documentation. Long
+ * enough for a check of the file system. The initramfs would stop it again but for a word (raspberrypi-sys-mods issue
+ * 115). Only with kernels that have the driver built in: a module could come too late. */
+static const char watchdog_line[] = "kernel_watchdog_timeout=300", watchdog_word[] = "watchdog_disarm=0";
+
+static bool watches_start(const struct node_ctx *x)
+{
+	return x->config->os.watchdog && x->board->watchdog && starts_with(x->config->os.base, "raspios");
+}
+
+/* What goes into config.txt. */
+struct config_block {
+	const struct board *board;
+	bool watchdog;
+};
+
 struct words {
 	VEC(const char *) v;
 	uint32_t disk_id; /* 0 = the base's */
@@ -85,7 +102,7 @@ static int edit_cmdline(const void *arg, const char *old, size_t n, struct strbu
 
 static int edit_config(const void *arg, const char *old, size_t n, struct strbuf *out, struct err *e)
 {
-	const struct board *b = arg;
+	const struct config_block *b = arg;
 	const char *begin = old ? strstr(old, block_begin) : NULL, *end = begin ? strstr(begin, block_end) : NULL;
 
 	if (end) {
@@ -97,12 +114,10 @@ static int edit_config(const void *arg, const char *old, size_t n, struct strbuf
 	}
 	if (out->n && out->s[out->n - 1] != '\n')
 		strbuf_adds(out, "\n");
-	if (!b->config_lines.n)
-		return 0;
 	strbuf_addf(out, "%s\n", block_begin);
-	vec_foreach (line, &b->config_lines)
+	vec_foreach (line, &b->board->config_lines)
 		strbuf_addf(out, "%s\n", *line);
-	strbuf_addf(out, "[all]\n%s\n", block_end);
+	strbuf_addf(out, "[all]\n%s%s%s\n", b->watchdog ? watchdog_line : "", b->watchdog ? "\n" : "", block_end);
 	return 0;
 }
 
@@ -125,6 +140,7 @@ static void add_raspi_firmware(const struct board *b, const struct words *w, str
 
 int node_add_boot(const struct node_ctx *x, struct tree *t, struct err *e)
 {
+	struct config_block *block = arena_new(struct config_block);
 	struct words *w = arena_new(struct words);
 	_cleanup_strbuf_ struct strbuf what = { 0 };
 	bool debian = streq(x->config->os.base, "debian");
@@ -134,8 +150,11 @@ int node_add_boot(const struct node_ctx *x, struct tree *t, struct err *e)
 		add_disk_id(x, t);
 	w->disk_id = t->disk_id;
 
+	*block = (struct config_block){ x->board, watches_start(x) };
 	vec_foreach (word, &x->board->cmdline)
 		*vec_push(&w->v) = *word;
+	if (block->watchdog)
+		*vec_push(&w->v) = watchdog_word;
 	if (node_uses_wifi(x) && x->config->network.wifi.country)
 		*vec_push(&w->v) = arena_printf("cfg80211.ieee80211_regdom=%s", x->config->network.wifi.country);
 	vec_foreach (word, &w->v)
@@ -146,9 +165,9 @@ int node_add_boot(const struct node_ctx *x, struct tree *t, struct err *e)
 	 * own, for some nodes only, and a role has one layer; so has a disk id. */
 	if (!x->config->network.wifi.country && !w->disk_id)
 		cmdline->layer = LAYER_ROLE;
-	if (x->board->config_lines.n)
-		tree_add_edit(t, BOOT_DIR "/config.txt", 0755, origin, edit_config, x->board,
-			      arena_printf("block for %s", x->board->name));
+	if (x->board->config_lines.n || block->watchdog)
+		tree_add_edit(t, BOOT_DIR "/config.txt", 0755, origin, edit_config, block,
+			      arena_printf("block for %s%s", x->board->name, block->watchdog ? ", watchdog" : ""));
 	if (debian)
 		add_raspi_firmware(x->board, w, t);
 	return 0;

@@ -15,6 +15,7 @@ static const struct {
 	{ "access", node_add_access },
 	{ "network", node_add_network },
 	{ "boot", node_add_boot },
+	{ "healing", node_add_healing },
 	{ "k3s", node_add_k3s },
 	{ "cilium", node_add_cilium },
 	{ "cert-manager", node_add_cert_manager },

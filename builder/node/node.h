@@ -60,6 +60,7 @@ int node_add_host(const struct node_ctx *x, struct tree *t, struct err *e);	    
 int node_add_access(const struct node_ctx *x, struct tree *t, struct err *e);	    /* user, keys, sshd, sudo */
 int node_add_network(const struct node_ctx *x, struct tree *t, struct err *e);	    /* keyfiles, DNS, Wi-Fi */
 int node_add_boot(const struct node_ctx *x, struct tree *t, struct err *e);	    /* cmdline.txt, config.txt */
+int node_add_healing(const struct node_ctx *x, struct tree *t, struct err *e);	    /* watchdog, journal, swap */
 int node_add_k3s(const struct node_ctx *x, struct tree *t, struct err *e);	    /* config.yaml, tokens, CA, unit */
 int node_add_cilium(const struct node_ctx *x, struct tree *t, struct err *e);	    /* values, pools, L2 policy */
 int node_add_cert_manager(const struct node_ctx *x, struct tree *t, struct err *e); /* values, issuers */

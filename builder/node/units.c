@@ -28,6 +28,9 @@ static const struct unit_row units[] = {
 	{ "pibuild-grow-root.service", ON_ALL, "sysinit.target", local },
 	{ "pibuild-ssh-keys.service", ON_ALL, "multi-user.target", local },
 	{ "pibuild-report.service", ON_ALL, "multi-user.target", local },
+	{ "pibuild-last-boot.service", ON_ALL, "multi-user.target", local },
+	{ "pibuild-renew.timer", ON_ALL, "timers.target", local },
+	{ "pibuild-network-watchdog.timer", ON_ALL, "timers.target", local },
 	{ "k3s.service", ON_SERVER, "multi-user.target", local },
 	{ "k3s-agent.service", ON_WORKER, "multi-user.target", local },
 	/* Two managers of one interface, and a wait for the one that has nothing to do. */
@@ -35,6 +38,14 @@ static const struct unit_row units[] = {
 	{ "systemd-networkd.socket", ON_ALL, NULL, NULL },
 	{ "systemd-networkd-wait-online.service", ON_ALL, NULL, NULL },
 };
+
+/* Of those above, what cluster.yaml decides. */
+static bool unit_is_on(const struct node_ctx *x, const struct unit_row *u)
+{
+	if (streq(u->name, "pibuild-network-watchdog.timer"))
+		return x->config->os.network_watchdog == NETWORK_WATCHDOG_AUTO;
+	return u->wanted_by != NULL;
+}
 
 /* These ask questions on the console or undo what is on the card; masked, because presets and links of the base
  * bring them back. */
@@ -69,11 +80,12 @@ int node_add_units(const struct node_ctx *x, struct tree *t, struct err *e)
 	strbuf_adds(&preset, "# Read before the distribution's own: what runs on this card, and what must not.\n");
 	for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
 		const struct unit_row *u = &units[i];
+		bool on = unit_is_on(x, u);
 
 		if (!(u->roles & 1u << x->node->role))
 			continue;
-		strbuf_addf(&preset, "%s %s\n", u->wanted_by ? "enable" : "disable", u->name);
-		if (u->wanted_by)
+		strbuf_addf(&preset, "%s %s\n", on ? "enable" : "disable", u->name);
+		if (on)
 			link_unit(t, u->wanted_by, u->name, u->file);
 	}
 	enable_steps(x, t, &preset);

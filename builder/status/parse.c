@@ -69,6 +69,8 @@ static const struct field report_fields[] = {
 	FIELD("steps", list, AT(steps), .flags = REQUIRED, ITEMS(step_fields, report_step), .max = STEPS_MAX),
 	FIELD("notes", list, AT(notes), ITEMS(note_fields, report_note), .max = NOTES_MAX,
 	      .help = "Findings that stop nothing"),
+	FIELD("certificatesUntil", time, AT(certificates_until),
+	      .help = "When the first of K3s's own certificates runs out; the node has them renewed before"),
 	FIELD("nodes", list, AT(nodes), ITEMS(node_fields, report_node), .max = NODES_MAX,
 	      .help = "On the first server: the cluster's nodes"),
 	{ 0 },

@@ -97,6 +97,9 @@ void report_print(const struct report *r)
 		printf("  %s\n", n->about);
 		print_reason(n->cause, n->cure);
 	}
+	if (r->certificates_until)
+		printf("\nK3s's certificates are good until %s UTC; the node has them renewed before\n",
+		       clock_text(r->certificates_until, buf));
 	if (r->nodes.n)
 		print_nodes(r);
 }

@@ -40,6 +40,7 @@ struct report {
 	const char *cluster, *node, *role;
 	enum node_state state; /* never NODE_ABSENT */
 	int64_t time;
+	int64_t certificates_until; /* K3s's own, the first that runs out; 0 = not told */
 	VEC(struct report_step) steps;
 	VEC(struct report_note) notes;
 	VEC(struct report_node) nodes; /* first server only */

@@ -357,7 +357,7 @@ manifests=etc/pibuild/manifests
 
 # Only what makes the cluster: the rest of a card has tests of its own.
 cluster_files() {
-	(cd "$1" && find etc/rancher/k3s etc/pibuild -type f \
+	(cd "$1" && find etc/rancher/k3s etc/pibuild etc/systemd/{system,journald}.conf.d etc/rpi -type f \
 		! -name release.json ! -name build-time 2>/dev/null | sort)
 }
 names_of() {

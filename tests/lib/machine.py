@@ -20,7 +20,7 @@
     tests/lib/machine.py disk DIR OUT               the disk of a machine that is off, as a raw image
 
 Options of start: --memory MIB, --cpus N, --disk-size SIZE, --append WORDS (kernel command line), --rtc DATE, --net MODE,
---owner PID (the machine dies with this process; default: the caller's, or MACHINE_OWNER). MODE is `user:CIDR` (QEMU's own
+--watchdog (an i6300esb, which resets the machine), --owner PID (the machine dies with this process; default: the caller's, or MACHINE_OWNER). MODE is `user:CIDR` (QEMU's own
 network, closed to the outside; gateway and name server are its first address), `lan:NAME` (an Ethernet that the machines of
 that name share, nothing else on it) or `none`.
 
@@ -171,7 +171,7 @@ class Machine:
     # --- power
 
     @classmethod
-    def create(cls, folder, image, memory=768, cpus=2, disk_size="4G", append="", rtc="", net="none"):
+    def create(cls, folder, image, memory=768, cpus=2, disk_size="4G", append="", rtc="", net="none", watchdog=False):
         """A machine that is off, with an empty overlay over IMG."""
         self = cls(folder)
         os.makedirs(self.folder, exist_ok=True)
@@ -189,6 +189,8 @@ class Machine:
         args += network_args(net, self.folder)
         if rtc:
             args += ["-rtc", f"base={rtc}"]
+        if watchdog:
+            args += ["-device", "i6300esb"]
         self.overlay(image, "raw", disk_size)
         self.keep("machine.json", {"args": args, "disk": "disk.qcow2", "saved": 0})
         return self
@@ -517,7 +519,8 @@ def tool(*args):
 
 
 def start(args):
-    machine = Machine.create(args.dir, args.image, args.memory, args.cpus, args.disk_size, args.append, args.rtc, args.net)
+    machine = Machine.create(args.dir, args.image, args.memory, args.cpus, args.disk_size, args.append, args.rtc, args.net,
+                             args.watchdog)
     machine.boot(args.owner)
 
 
@@ -560,7 +563,7 @@ def parser():
 
     parent = os.getppid()
     owner = int(os.environ.get("MACHINE_OWNER", parent))
-    verb("start", start, "image", memory=768, cpus=2, disk_size="4G", append="", rtc="", net="none", owner=owner)
+    verb("start", start, "image", memory=768, cpus=2, disk_size="4G", append="", rtc="", net="none", watchdog=False, owner=owner)
     verb("run", run, "command", timeout=60.0)
     verb("wait", wait, "what", timeout=60.0, cause="")
     verb("seen", lambda a: Machine(a.dir).seen(a.regex, a.timeout) and None, "regex", timeout=60.0)

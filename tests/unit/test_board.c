@@ -81,6 +81,7 @@ static void test_all(void)
 			for (size_t k = 1; k < b->memory.n; k++)
 				CHECK(b->memory.v[k - 1] < b->memory.v[k]);
 			CHECK(b->nic || b->wifi);
+			CHECK(b->watchdog == starts_with(b->soc, "bcm"));
 		}
 	}
 }

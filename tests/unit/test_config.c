@@ -439,6 +439,11 @@ static void test_load(void)
 		CHECK_STR(cidr_text(c->cluster.pod_cidr), "10.42.0.0/16");
 		CHECK_STR(cidr_text(c->cluster.service_cidr), "10.43.0.0/16");
 		CHECK_STR(c->os.base, "raspios");
+		CHECK(c->os.watchdog);
+		CHECK_INT(c->os.network_watchdog, NETWORK_WATCHDOG_AUTO);
+		CHECK_INT(c->os.journal.storage, JOURNAL_PERSISTENT);
+		CHECK_INT(c->os.journal.max, 64 * MIB);
+		CHECK_INT(c->os.swap, SWAP_ZRAM);
 		CHECK_STR(c->access.timezone, "UTC");
 		CHECK_STR(c->network.interface, "eth0");
 		CHECK_INT(c->lb.interfaces.n, 0);

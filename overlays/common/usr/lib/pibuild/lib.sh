@@ -47,6 +47,11 @@ line() {
 	[ ${#text} -le 300 ] || text=$(printf '%.300s' "$text")
 }
 
+# often N: in words
+often() {
+	[ "$1" = 1 ] && printf 'once\n' || printf '%s times\n' "$1"
+}
+
 # publish FILE TEXT: complete from the moment it has the name
 publish() {
 	printf '%s\n' "$2" >"$1.new.$$" && mv "$1.new.$$" "$1"
@@ -180,6 +185,18 @@ check_power() {
 		read -r low <"$alarm"
 		[ "$sensor:$low" != rpi_volt:1 ] ||
 			note undervoltage "The power supply gives too little voltage" "Use the supply made for this board, and a short cable"
+	done
+}
+
+# From 80 degrees on the firmware takes the processor's clock down (raspberrypi/documentation, frequency-management.adoc).
+# The firmware's own word for it, get_throttled, is a file that the kernel warns of, or needs vcgencmd. Noted once.
+check_heat() {
+	[ ! -e "$run/notes/heat" ] || return 0
+	for zone in "${PIBUILD_SYS:-/sys}"/class/thermal/thermal_zone*/temp; do
+		[ -r "$zone" ] || continue
+		read -r heat <"$zone"
+		[ "${heat:-0}" -lt 80000 ] ||
+			note heat "The processor reached $((heat / 1000)) degrees Celsius and is slowed down" "Give it air or a fan, and look at pibuild-status after a restart"
 	done
 }
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# Makes the report from the files that lib.sh describes. Arguments: node, steps, then those of run/steps, run/notes and
-# run/nodes that there are. Variables: now (seconds since 1970), up (uptime in seconds), dir (where the files go).
+# Makes the report from the files that lib.sh describes. Arguments: node, steps, then those of run/steps, run/notes,
+# run/nodes and run/certificates that there are. Variables: now (seconds since 1970), up (uptime in seconds), dir (where the files go).
 #
 # DIR/status.json, DIR/status.txt   the report
 # DIR/lines                         "step: state[: cause -> cure]", one per step; the last line is the verdict
@@ -67,6 +67,7 @@ FNR == 1 { name = base(FILENAME); part = FILENAME; sub(/\/[^\/]*$/, "", part); p
 part == "steps" { field[name, $1] = rest($0); next }
 part == "notes" { if (FNR == 1) note[++notes] = name; found[name, $1] = rest($0); next }
 name == "nodes" { split($0, cell, "|"); member[++members] = $0; next }
+name == "certificates" { good[$1] = $2; next }
 name == "node" { value[$1] = rest($0); next }
 name == "steps" {
 	step[++steps] = $1
@@ -111,6 +112,12 @@ function tell_notes(    i, n) {
 	}
 }
 
+function tell_certificates() {
+	if (good["until"] == "") return
+	json = json sprintf(",\n  \"certificatesUntil\": %s", string(iso(good["until"])))
+	text = text sprintf("\nK3s's certificates are good for %d days, until %s; it renews them in time.\n", good["days"], substr(iso(good["until"]), 1, 10))
+}
+
 function tell_nodes(    i, cell) {
 	json = json ",\n  \"nodes\": ["
 	text = text "\nThe other nodes, as the cluster knows them:\n"
@@ -148,6 +155,7 @@ END {
 	json = json "\n  ],\n  \"notes\": ["
 	tell_notes()
 	json = json (notes ? "\n  ]" : "]")
+	tell_certificates()
 	end = "\n}\n"
 	short_json = json end
 	short_text = text
