@@ -273,7 +273,7 @@ static void key_item(struct reading *l, const struct yaml_node *n, const char *p
 	} else if (file && file->type == YAML_SCALAR && file->n) {
 		schema_unknown_keys(l, n, path, names, 1);
 		why = config_read_keys(config_expand_path(l->dir, file->text), keys);
-		if (!why)
+		if (!why && l->root) /* init reads answers, of no config yet */
 			keep_key_files(l->root, config_expand_path(l->dir, file->text));
 	} else {
 		why = "give a line of a .pub file, or {file: ~/.ssh/id_ed25519.pub}";
