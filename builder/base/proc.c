@@ -28,6 +28,8 @@ const struct proc_tool proc_tools[] = {
 	{ "gpgv", "gpgv", "checks the signature of a base: os.signatureKey", true },
 	{ "ssh", "openssh-client", "asks the nodes of a cluster that runs: pibuild node", true },
 	{ "ssh-keygen", "openssh-client", "makes a key to log in with: pibuild init", true },
+	{ "curl", "curl", "reads backups from S3: pibuild backup", true },
+	{ "sftp", "openssh-client", "reads backups over SSH: pibuild backup", true },
 	{ "apt-get", "apt", "resolves the packages of os.base: debian", true },
 	{ "mmdebstrap", "mmdebstrap", "makes the base of os.base: debian", true },
 	{ "arch-test", "arch-test", "tells whether arm64 programs run here, for os.base: debian", true },

@@ -79,6 +79,10 @@ struct entry *tree_add_file(struct tree *t, const char *path, unsigned mode, con
 			    size_t n);
 struct entry *tree_add_text(struct tree *t, const char *path, unsigned mode, const char *origin, const char *text);
 struct entry *tree_add_dir(struct tree *t, const char *path, unsigned mode, const char *origin);
+/* The bytes of HOST_FILE (absolute, no symbolic link), which have to have that size and digest when they are written.
+ */
+struct entry *tree_add_host_file(struct tree *t, const char *path, unsigned mode, const char *origin,
+				 const char *host_file, uint64_t size, const char sha256[SHA256_HEX]);
 struct entry *tree_add_symlink(struct tree *t, const char *path, const char *origin, const char *target);
 struct entry *tree_add_remove(struct tree *t, const char *path, const char *origin);
 struct entry *tree_add_edit(struct tree *t, const char *path, unsigned mode, const char *origin, edit_fn edit,

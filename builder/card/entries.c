@@ -49,6 +49,18 @@ struct entry *tree_add_text(struct tree *t, const char *path, unsigned mode, con
 	return tree_add_file(t, path, mode, origin, text, strlen(text));
 }
 
+struct entry *tree_add_host_file(struct tree *t, const char *path, unsigned mode, const char *origin,
+				 const char *host_file, uint64_t size, const char sha256[SHA256_HEX])
+{
+	struct entry *n = entry_place(t, path, ENTRY_FILE, mode, origin);
+
+	n->source = SOURCE_HOST_FILE;
+	n->host_file = arena_strdup(host_file);
+	n->size = size;
+	memcpy(n->sha256, sha256, SHA256_HEX);
+	return n;
+}
+
 struct entry *tree_add_dir(struct tree *t, const char *path, unsigned mode, const char *origin)
 {
 	return entry_place(t, path, ENTRY_DIR, mode, origin);

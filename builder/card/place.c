@@ -8,7 +8,7 @@ bool place_is_secret(const char *path)
 {
 	static const char *const places[] = { "/etc/pibuild/secrets/", "/etc/rancher/",
 					      "/var/lib/rancher/k3s/server/tls/",
-					      "/etc/NetworkManager/system-connections/" };
+					      "/etc/NetworkManager/system-connections/", "/var/lib/pibuild/restore/" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
 		if (starts_with(path, places[i]))
@@ -19,6 +19,7 @@ bool place_is_secret(const char *path)
 const char *const place_private_dirs[] = {
 	"/etc/pibuild/secrets",
 	"/etc/rancher/node",
+	"/var/lib/pibuild/restore",
 	"/var/lib/rancher/k3s/server",
 	"/var/lib/rancher/k3s/server/tls",
 	"/var/lib/rancher/k3s/server/tls/etcd",

@@ -21,6 +21,7 @@
 	X(imager)                                                                                                      \
 	X(node)                                                                                                        \
 	X(status)                                                                                                      \
+	X(backup)                                                                                                      \
 	X(boot)                                                                                                        \
 	X(doctor)                                                                                                      \
 	X(schema)                                                                                                      \

@@ -11,6 +11,7 @@
 #include "base/caller.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "backup/backup.h"
 #include "build/build.h"
 #include "cmd/cmd.h"
 #include "flash/flash.h"
@@ -20,6 +21,7 @@
 static struct {
 	bool all, update, discard, new_cluster;
 	struct cmd_words serials;
+	const char *restore;
 } flash_opt;
 
 static const struct option flash_options[] = {
@@ -29,6 +31,8 @@ static const struct option flash_options[] = {
 	CMD_OWN("discard", OPT_FLAG, &flash_opt.discard, NULL, "drop all that is on the disk first, free areas too"),
 	CMD_OWN("start-new-cluster", OPT_FLAG, &flash_opt.new_cluster, NULL,
 		"the first server's card may start the cluster anew"),
+	CMD_OWN_WORDS("restore", OPT_TEXT, &flash_opt.restore, "FILE",
+		      "the first server's card starts the cluster from this backup", "@file"),
 	CMD_OWN_WORDS("serial", OPT_WORDS, &flash_opt.serials, "S", "the disk must have this serial; may be repeated",
 		      "@serial"),
 	CMD_OPTION_YES("do not ask; needs --serial"),
@@ -60,6 +64,7 @@ struct session {
 	const char *project_dir; /* NULL = none: nothing is recorded */
 	json_t *flashed;	 /* what was recorded before */
 	json_t *facts;		 /* what the cluster is born with */
+	struct backup backup;	 /* of --restore */
 	VEC(struct card) cards;
 	size_t written; /* of them, from the first on */
 	json_t *results;
@@ -110,18 +115,32 @@ static const struct node_config *first_server(const struct session *s)
 	return config_first_server(s->plan->project->config);
 }
 
-/* --start-new-cluster without the card that it is about. */
+/* --start-new-cluster or --restore without the card that it is about. */
 static int check_starter(const struct session *s, struct err *e)
 {
-	if (!flash_opt.new_cluster)
+	if (!flash_opt.new_cluster && !flash_opt.restore)
 		return 0;
 	vec_foreach (n, &s->plan->nodes)
 		if ((*n)->node == first_server(s))
 			return 0;
-	return err_class(e, CLASS_USAGE,
-			 "a cluster is started by its first server: --start-new-cluster goes with "
-			 "--node %s",
-			 first_server(s)->name);
+	return err_class(e, CLASS_USAGE, "a cluster is started by its first server: %s goes with --node %s",
+			 flash_opt.restore ? "--restore" : "--start-new-cluster", first_server(s)->name);
+}
+
+/* Before anything else is made. */
+static int open_backup(struct session *s, struct err *e)
+{
+	return flash_opt.restore ? backup_open(flash_opt.restore, &s->backup, e) : 0;
+}
+
+static int check_backup_fits(const struct session *s, struct err *e)
+{
+	const struct project *p = s->plan->project;
+
+	if (!flash_opt.restore)
+		return 0;
+	return backup_check_fits(&s->backup, p->config, str_or(artifact_version(&p->set, "k3s"), ""),
+				 p->secrets->ca_hash, e);
 }
 
 static int plan_nodes(struct session *s, struct err *e)
@@ -133,10 +152,15 @@ static int plan_nodes(struct session *s, struct err *e)
 					    .policy = SECRETS_NEEDED,
 					    .out = o->out,
 					    .new_cluster = flash_opt.new_cluster };
-	const struct plan_options so = cmd_plan_options(o, SECRET_READ);
+	struct plan_options so = cmd_plan_options(o, SECRET_READ);
+	struct node_restore restore = { 0 };
 	struct plan *plan = NULL;
-	int r = cmd_load_plan(&po, &so, &plan, e);
+	int r = open_backup(s, e);
 
+	restore = (struct node_restore){ s->backup.path, s->backup.size, s->backup.sha256, s->backup.about };
+	so.restore = flash_opt.restore ? &restore : NULL;
+	if (r == 0)
+		r = cmd_load_plan(&po, &so, &plan, e);
 	if (r == 0)
 		r = cache_open(o->cache, &s->cache, e);
 	if (r < 0)
@@ -145,7 +169,8 @@ static int plan_nodes(struct session *s, struct err *e)
 	s->project_dir = plan->project->config->dir;
 	s->flashed = flashed_read(s->project_dir);
 	s->facts = birth_facts(plan->project->config);
-	return check_starter(s, e);
+	r = check_starter(s, e);
+	return r < 0 ? r : check_backup_fits(s, e);
 }
 
 static bool is_kind(const char *path, mode_t kind)
@@ -191,6 +216,10 @@ static int check_usage(const struct cmd_options *o, struct err *e)
 		return err_class(e, CLASS_USAGE,
 				 "--start-new-cluster is for a card that is made from cluster.yaml: pibuild flash "
 				 "--start-new-cluster --node NAME DISK, with the name of the first server");
+	if (flash_opt.restore && !o->nodes.n)
+		return err_class(
+			e, CLASS_USAGE,
+			"a backup is restored onto one card, which is made from cluster.yaml: pibuild flash --restore FILE --node NAME DISK, with the name of the first server");
 	if (!flash_opt.all && o->nodes.n > 1)
 		return err_class(e, CLASS_USAGE, "one --node at a time; --all takes several disks");
 	r = flash_opt.all ? cmd_args(o, 1, 64, usage, e) : cmd_args(o, o->nodes.n ? 1 : 2, 2, usage, e);
@@ -337,9 +366,10 @@ static bool holds_cluster(const struct card *c)
 	       streq(c->holds.role, role_names[ROLE_CONTROL_PLANE]);
 }
 
+/* The cluster's name has to be typed: what it is now, or was, goes. */
 static bool starts_anew(const struct session *s, const struct card *c)
 {
-	return flash_opt.new_cluster && c->node->node == first_server(s);
+	return (flash_opt.new_cluster || flash_opt.restore) && c->node->node == first_server(s);
 }
 
 /* A card that was never booted leaves its right to what takes its place. */
@@ -350,7 +380,8 @@ static void decide_birth(const struct session *s, struct card *c)
 	if (!c->node)
 		return;
 	c->right = birth_right(s->flashed, s->plan->project->config, c->node->node);
-	if (c->right == BIRTH_JOINS && c->node->node == first_server(s) && (unused || flash_opt.new_cluster))
+	if (c->right == BIRTH_JOINS && c->node->node == first_server(s) &&
+	    (unused || flash_opt.new_cluster || flash_opt.restore))
 		c->right = BIRTH_STARTS;
 	birth_mark(c->node, c->right);
 }
@@ -415,7 +446,8 @@ static const char *joins_text(const struct session *s, const struct card *c)
  * machine, else yes. A node's card is no disk of this machine, so its name is enough. */
 static const char *wanted_answer(const struct card *c)
 {
-	if ((holds_another(c) && !streq(str_or(c->given_up, ""), c->holds.node)) || holds_cluster(c))
+	if ((holds_another(c) && !streq(str_or(c->given_up, ""), c->holds.node)) ||
+	    (holds_cluster(c) && !flash_opt.restore))
 		return c->holds.node;
 	return guard_wants_identity(&c->device) ? c->device.identity : "yes";
 }
@@ -455,8 +487,14 @@ static int flash_ask(const struct session *s, const struct card *c, struct err *
 	r = flash_read_answer(c, wanted, e);
 	if (r < 0 || !starts_anew(s, c))
 		return r;
-	fprintf(stderr, "  It starts %s anew: cards of the old one no longer fit. Type the cluster's name to go on: ",
-		c->cluster);
+	if (flash_opt.restore)
+		fprintf(stderr,
+			"  It starts %s as it was at %s: what came after is lost, volumes are not in a backup, and cards of other servers have to be flashed again. Type the cluster's name to go on: ",
+			c->cluster, utc_text(s->backup.is.time));
+	else
+		fprintf(stderr,
+			"  It starts %s anew: cards of the old one no longer fit. Type the cluster's name to go on: ",
+			c->cluster);
 	return flash_read_answer(c, c->cluster, e);
 }
 
@@ -471,6 +509,9 @@ static int confirm(const struct session *s, const struct card *c, struct err *e)
 	/* The serial says which disk is meant; what goes with it is said all the same. */
 	if (holds_text(s, c))
 		log_info("%s holds %s; it becomes %s", c->device.path, holds_text(s, c), c->name);
+	if (flash_opt.restore)
+		log_info("%s starts as it was at %s, by %s; cards of other servers have to be flashed again",
+			 c->cluster, utc_text(s->backup.is.time), path_base(flash_opt.restore));
 	if (holds_cluster(c))
 		log_warning("the cluster %s is on %s and nowhere else: its objects, Secrets and volumes go", c->cluster,
 			    c->device.path);

@@ -640,6 +640,9 @@ void config_check_secrets(const struct config *c, struct faults *f)
 	probe(&x, "network.wifi.passphrase", &c->network.wifi.passphrase);
 	vec_foreach (v, &c->cert_manager.dns01)
 		probe(&x, arena_printf("certManager.dns01.%s", v->key), &v->secret);
+	probe(&x, "backup.to.s3.accessKey", &c->backup.s3.access_key);
+	probe(&x, "backup.to.s3.secretKey", &c->backup.s3.secret_key);
+	probe(&x, "backup.to.ssh.key", &c->backup.ssh.key);
 }
 
 static const struct {
@@ -673,6 +676,7 @@ static const struct {
 	{ "access", check_access },
 	{ "names", check_names },
 	{ "zones", check_zones },
+	{ "backup", check_backup },
 };
 
 void config_check(const struct config *c, const struct cluster_versions *v, struct faults *f)

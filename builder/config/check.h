@@ -19,4 +19,7 @@ void check_names(const struct check *x);
 /* Zones for which the issuers will never get a certificate. */
 void check_zones(const struct check *x);
 
+/* A backup that would be lost with the cluster. */
+void check_backup(const struct check *x);
+
 #endif

@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "base/json.h"
 #include "base/util.h"
+#include "config/schedule.h"
 #include "schema/faults.h"
 
 #define IPV4_TEXT 16
@@ -56,7 +57,14 @@ struct secret_ref {
 	const char *name;	 /* variable, or absolute path of the file */
 	const char *const *argv; /* command, NULL terminated */
 	/* What the text has to be like; see config/secrettext.c. */
-	enum secret_form { SECRET_TOKEN, SECRET_PASSPHRASE, SECRET_BASE64, SECRET_JSON, SECRET_FORM_COUNT } form;
+	enum secret_form {
+		SECRET_TOKEN,
+		SECRET_PASSPHRASE,
+		SECRET_BASE64,
+		SECRET_JSON,
+		SECRET_SSH_KEY,
+		SECRET_FORM_COUNT
+	} form;
 };
 enum secret_use { SECRET_PROBE, SECRET_READ, SECRET_SKIP };
 /* READ: the bytes, a single trailing newline removed, on the arena. PROBE: looks at variable or file in the same way,
@@ -72,6 +80,7 @@ extern const char *const announce_names[ANNOUNCE_COUNT]; /* "auto", "workers", "
 enum network_watchdog { NETWORK_WATCHDOG_AUTO, NETWORK_WATCHDOG_OFF, NETWORK_WATCHDOG_COUNT };
 enum journal_storage { JOURNAL_PERSISTENT, JOURNAL_VOLATILE, JOURNAL_STORAGE_COUNT };
 enum swap { SWAP_ZRAM, SWAP_OFF, SWAP_COUNT };
+enum backup_place_kind { BACKUP_NOWHERE, BACKUP_S3, BACKUP_NFS, BACKUP_SSH, BACKUP_DISK, BACKUP_PLACE_COUNT };
 enum tristate { STATE_AUTO, STATE_OFF, STATE_ON, STATE_COUNT }; /* auto | false | true */
 
 struct node_config {
@@ -171,6 +180,25 @@ struct config {
 		VEC(const char *) zones;
 		bool wildcard; /* a wildcard Certificate per zone */
 	} cert_manager;
+	struct {
+		bool enabled; /* the section is there, and with it one of the places */
+		struct schedule schedule;
+		unsigned keep;
+		struct {
+			const char *endpoint; /* "https://HOST[:PORT]"; NULL = not this place */
+			const char *bucket, *region;
+			struct secret_ref access_key, secret_key;
+			const char *ca_file; /* absolute; NULL = the system's */
+		} s3;
+		const char *nfs; /* "HOST:/PATH"; NULL = not this place */
+		struct {
+			const char *to; /* "USER@HOST:/PATH"; NULL = not this place */
+			unsigned port;
+			struct secret_ref key;
+			const char *known_hosts; /* absolute */
+		} ssh;
+		const char *disk; /* label; NULL = not this place */
+	} backup;
 	VEC(struct mirror) mirrors;
 	bool airgap;
 	VEC(struct version_pin) versions;
@@ -218,6 +246,8 @@ const struct node_config *config_first_server(const struct config *c);
 unsigned config_count_role(const struct config *c, enum role role);
 /* Effective datastore: etcd when asked for or with several servers. */
 bool config_uses_etcd(const struct config *c);
+/* Where backups go; NOWHERE without `backup`. */
+enum backup_place_kind config_backup_place(const struct config *c);
 #define K3S_API_PORT 6443
 /* What a K3s client dials: endpoint, else the first server's address, else its name. */
 const char *config_api_host(const struct config *c);

@@ -421,6 +421,19 @@ static void passphrase_node(struct reading *l, const struct field *f, const stru
 	((struct secret_ref *)dst)->form = SECRET_PASSPHRASE;
 }
 
+static void ssh_private_key_node(struct reading *l, const struct field *f, const struct yaml_node *n, const char *path,
+				 void *dst)
+{
+	secret_node(l, f, n, path, dst);
+	((struct secret_ref *)dst)->form = SECRET_SSH_KEY;
+}
+
+const struct kind kind_ssh_private_key = {
+	.name = "secret",
+	.node = ssh_private_key_node,
+	.schema = secret_schema,
+	.secret = true,
+};
 const struct kind kind_passphrase = {
 	.name = "secret",
 	.node = passphrase_node,

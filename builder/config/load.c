@@ -21,6 +21,17 @@ unsigned config_count_role(const struct config *c, enum role role)
 	return count;
 }
 
+enum backup_place_kind config_backup_place(const struct config *c)
+{
+	if (c->backup.s3.endpoint)
+		return BACKUP_S3;
+	if (c->backup.nfs)
+		return BACKUP_NFS;
+	if (c->backup.ssh.to)
+		return BACKUP_SSH;
+	return c->backup.disk ? BACKUP_DISK : BACKUP_NOWHERE;
+}
+
 bool config_uses_etcd(const struct config *c)
 {
 	return c->cluster.datastore == DATASTORE_ETCD ||
@@ -118,6 +129,7 @@ static void derive(struct config *c)
 		}
 	}
 	c->cert_manager.enabled = yaml_get(c->doc, "certManager") != NULL;
+	c->backup.enabled = config_backup_place(c) != BACKUP_NOWHERE;
 	if (c->cert_manager.provider && !yaml_find(c->doc, "certManager.issuers"))
 		c->cert_manager.staging = c->cert_manager.production = true;
 }

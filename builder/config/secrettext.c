@@ -65,12 +65,27 @@ static const char *base64_doubt(const char *s, size_t n)
 		       : NULL;
 }
 
+/* A key without a passphrase names no cipher: the start of PROTOCOL.key of OpenSSH, in base64. */
+static const char *ssh_key_fault(const char *s, size_t n)
+{
+	static const char begin[] = "-----BEGIN OPENSSH PRIVATE KEY-----", bare[] = "b3BlbnNzaC1rZXktdjEAAAAABG5vbmU";
+	const char *text = arena_strndup(s, n), *body;
+
+	if (!starts_with(text, "-----BEGIN ") || !strstr(text, "PRIVATE KEY-----"))
+		return "is no private key of SSH; give the file without .pub that `ssh-keygen -t ed25519 -N '' -f FILE` makes";
+	body = starts_with(text, begin) ? text + strlen(begin) + strspn(text + strlen(begin), "\r\n") : bare;
+	return strstr(text, "ENCRYPTED") || !starts_with(body, bare)
+		       ? "has a passphrase, and at night nobody is there to type it; make a key of its own for backups: `ssh-keygen -t ed25519 -N '' -f FILE`"
+		       : NULL;
+}
+
 /* A new kind of secret is a row here and a value of enum secret_form. */
 static const struct form forms[SECRET_FORM_COUNT] = {
 	[SECRET_TOKEN] = { 0 },
 	[SECRET_PASSPHRASE] = { .any_print = true, .fault = passphrase_fault, .doubt = passphrase_doubt },
 	[SECRET_BASE64] = { .doubt = base64_doubt },
 	[SECRET_JSON] = { .lines = true, .doubt = json_doubt },
+	[SECRET_SSH_KEY] = { .lines = true, .fault = ssh_key_fault },
 };
 
 /* ---- what holds for all of them ---- */

@@ -38,6 +38,11 @@ static bool finds_cluster(const struct node_ctx *x)
 	return x->node->role == ROLE_WORKER || config_uses_etcd(x->config);
 }
 
+static bool restores(const struct node_ctx *x)
+{
+	return node_is_first_server(x) && x->restore;
+}
+
 static bool has_gateway(const struct node_ctx *x)
 {
 	return node_is_first_server(x) && cilium_gateway_on(x);
@@ -63,12 +68,10 @@ static const struct step {
 	const char *name;
 	bool (*wanted)(const struct node_ctx *x);
 } steps[] = {
-	{ "preflight", on_every_node },	 { "packages", node_has_packages },
-	{ "find-cluster", finds_cluster },
-	{ "k3s", node_is_first_server }, { "join", joins },
-	{ "gateway-crds", has_gateway }, { "cni", node_is_first_server },
-	{ "loadbalancer", has_pools },	 { "cert-manager", has_cert_manager },
-	{ "issuers", has_issuers },
+	{ "preflight", on_every_node },	      { "packages", node_has_packages }, { "restore", restores },
+	{ "find-cluster", finds_cluster },    { "k3s", node_is_first_server },	 { "join", joins },
+	{ "gateway-crds", has_gateway },      { "cni", node_is_first_server },	 { "loadbalancer", has_pools },
+	{ "cert-manager", has_cert_manager }, { "issuers", has_issuers },
 };
 
 static const struct step *step_find(const char *name)

@@ -21,6 +21,8 @@ static const struct {
 	{ "cert-manager", node_add_cert_manager },
 	{ "packages", node_add_packages },
 	{ "images", node_add_images },
+	{ "backup", node_add_backup },
+	{ "restore", node_add_restore },
 	{ "first boot", node_add_first_boot },
 	{ "units", node_add_units },
 	{ "release", node_add_release }, /* last: lists the others' artifacts */

@@ -26,6 +26,15 @@ struct node_ctx {
 	enum secret_use secret_use;    /* PROBE while checking: referenced secrets stay unread */
 	const char *user_overlays;     /* folder beside cluster.yaml, or NULL */
 	int64_t epoch;
+	const struct node_restore *restore; /* the first server's card starts from it; NULL = from nothing */
+};
+
+/* A backup that a card starts its cluster from. */
+struct node_restore {
+	const char *path; /* absolute */
+	uint64_t size;
+	const char *sha256;
+	const char *about; /* the text of its digest file */
 };
 
 static inline bool node_is_first_server(const struct node_ctx *x)
@@ -66,12 +75,17 @@ int node_add_cilium(const struct node_ctx *x, struct tree *t, struct err *e);	  
 int node_add_cert_manager(const struct node_ctx *x, struct tree *t, struct err *e); /* values, issuers */
 int node_add_packages(const struct node_ctx *x, struct tree *t, struct err *e);	    /* of Debian, and their files */
 int node_add_images(const struct node_ctx *x, struct tree *t, struct err *e);	    /* airgap: what pods run */
+int node_add_backup(const struct node_ctx *x, struct tree *t, struct err *e);	    /* where to, keys, timer */
+int node_add_restore(const struct node_ctx *x, struct tree *t, struct err *e);	    /* a backup to start from */
 int node_add_first_boot(const struct node_ctx *x, struct tree *t, struct err *e);   /* steps, their units, report */
 int node_add_units(const struct node_ctx *x, struct tree *t, struct err *e);	    /* presets, enabled links */
 int node_add_release(const struct node_ctx *x, struct tree *t, struct err *e);	    /* /etc/pibuild/release.json */
 
 /* First boot installs packages on this node. */
 bool node_has_packages(const struct node_ctx *x);
+
+/* When the cluster's state is backed up; there where it is. */
+#define BACKUP_TIMER "pibuild-backup.timer"
 
 /* The container images that the cluster's pods run, K3s's own left out: on the cards with airgap, else pulled. Class
  * CONFIG when airgap is on and nobody has said which tag goes with a version. */

@@ -96,6 +96,10 @@ int node_add_units(const struct node_ctx *x, struct tree *t, struct err *e)
 	}
 	if (tree_find(t, "/etc/locale.gen"))
 		link_unit(t, "multi-user.target", "pibuild-locale.service", local);
+	if (tree_find(t, arena_printf("%s%s", local, BACKUP_TIMER))) {
+		strbuf_addf(&preset, "enable %s\n", BACKUP_TIMER);
+		link_unit(t, "timers.target", BACKUP_TIMER, local);
+	}
 	tree_add_text(t, "/etc/systemd/system-preset/00-pibuild.preset", 0644, origin, preset.s);
 	return 0;
 }

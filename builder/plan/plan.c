@@ -172,6 +172,7 @@ static int plan_node(struct plan *p, const struct plan_options *o, size_t i, str
 	int r;
 
 	x.secret_use = o->secret_use;
+	x.restore = o->restore;
 	r = node_render(&x, &n->tree, e);
 
 	if (r < 0)

@@ -48,7 +48,8 @@ struct plan_options {
 	const char *role; /* --role; NULL = all */
 	const char *out;
 	enum secret_use secret_use;
-	bool generic; /* an image per role of the selected nodes instead of one per node */
+	const struct node_restore *restore; /* what the first server starts from; NULL = nothing */
+	bool generic;			    /* an image per role of the selected nodes instead of one per node */
 };
 
 int plan_make(const struct project *p, const struct plan_options *o, struct plan **ret, struct err *e);

@@ -43,7 +43,9 @@ void schema_json_value(const struct field *f, json_t *out)
 		json_object_set_new(out, "description", json_string(f->help));
 	if (f->def)
 		json_object_set_new(out, "default",
-				    f->kind == &kind_bool ? json_boolean(streq(f->def, "true")) : json_string(f->def));
+				    f->kind == &kind_bool ? json_boolean(streq(f->def, "true"))
+				    : f->kind->number	  ? json_integer(strtol(f->def, NULL, 10))
+							  : json_string(f->def));
 	if (f->kind->schema)
 		f->kind->schema(f, out);
 	else if (f->sub)

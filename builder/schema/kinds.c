@@ -276,6 +276,30 @@ static void map_node(struct reading *l, const struct field *f, const struct yaml
 	schema_read(l, f->sub, schema_is_null(n) ? &empty : n, path, dst);
 }
 
+static void one_of_node(struct reading *l, const struct field *f, const struct yaml_node *n, const char *path,
+			void *dst)
+{
+	const char *names[16];
+	size_t count = 0;
+
+	while (f->sub[count].key && count < ARRAY_SIZE(names)) {
+		names[count] = f->sub[count].key;
+		count++;
+	}
+	if (n->type == YAML_MAP && n->count != 1)
+		schema_fault(l, n, path, "give exactly one of %s%s", join(names, count),
+			     n->count ? ", not several" : "");
+	else
+		schema_read(l, f->sub, n, path, dst);
+}
+
+static void one_of_schema(const struct field *f, json_t *out)
+{
+	kind_map.schema(f, out);
+	json_object_set_new(out, "minProperties", json_integer(1));
+	json_object_set_new(out, "maxProperties", json_integer(1));
+}
+
 struct any_vec {
 	void *v;
 	size_t n, cap;
@@ -370,14 +394,22 @@ static void texts_schema(const struct field *f, json_t *out)
 	json_object_set_new(out, "minItems", json_integer(1));
 }
 
-/* "cilium:" with nothing below is a map of defaults. */
+static bool map_needs_keys(const struct field *table)
+{
+	for (const struct field *f = table; f->key; f++)
+		if (f->flags & REQUIRED)
+			return true;
+	return false;
+}
+
+/* "cilium:" with nothing below is a map of defaults, where no key has to be given. */
 static void map_schema(const struct field *f, json_t *out)
 {
 	json_t *map = schema_json(f->sub);
 
 	json_object_update_missing(out, map);
 	json_decref(map);
-	if (!(f->flags & REQUIRED))
+	if (!(f->flags & REQUIRED) && !map_needs_keys(f->sub))
 		json_object_set_new(out, "type", json_pack("[s, s]", "object", "null"));
 }
 
@@ -411,6 +443,7 @@ static void node_schema(const struct field *f, json_t *out)
 }
 
 const struct kind kind_map = { .name = "map", .node = map_node, .schema = map_schema };
+const struct kind kind_one_of = { .name = "map", .node = one_of_node, .schema = one_of_schema };
 const struct kind kind_list = { .name = "list", .node = list_node, .schema = list_schema };
 const struct kind kind_keyed = { .name = "map", .node = keyed_node, .schema = keyed_schema };
 const struct kind kind_texts = { .name = "list of texts", .node = texts_node, .schema = texts_schema };

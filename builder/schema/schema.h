@@ -82,6 +82,8 @@ extern const struct kind kind_bool, kind_unsigned, kind_number, kind_mib, kind_m
 extern const struct kind kind_choice, kind_flags;
 /* VEC of items, written as a list or as a map whose keys are the items' names. */
 extern const struct kind kind_map, kind_list, kind_keyed;
+/* As kind_map, of which exactly one key is given. */
+extern const struct kind kind_one_of;
 /* As they are, const struct yaml_node *: anything; a list of texts, not empty. */
 extern const struct kind kind_node, kind_texts;
 

@@ -56,6 +56,12 @@ static const struct field node_fields[] = {
 };
 #undef AT
 #define AT(member) offsetof(struct report, member)
+static const struct field report_backup_fields[] = {
+	FIELD("time", time, AT(backup.time), .flags = REQUIRED, .help = "When it was begun"),
+	FIELD("name", text, AT(backup.name), .flags = REQUIRED, .max = TITLE_MAX,
+	      .help = "Its file, where backups lie"),
+	{ 0 },
+};
 static const struct field report_fields[] = {
 	FIELD("apiVersion", constant, 0, .flags = REQUIRED, NAMES(versions)),
 	FIELD("kind", constant, 0, .flags = REQUIRED, NAMES(kinds)),
@@ -73,6 +79,8 @@ static const struct field report_fields[] = {
 	      .help = "When the first of K3s's own certificates runs out; the node has them renewed before"),
 	FIELD("nodes", list, AT(nodes), ITEMS(node_fields, report_node), .max = NODES_MAX,
 	      .help = "On the first server: the cluster's nodes"),
+	FIELD("backup", map, 0, .sub = report_backup_fields,
+	      .help = "On a server that makes backups: the last one that is complete"),
 	{ 0 },
 };
 #undef AT

@@ -69,6 +69,15 @@ static void print_nodes(const struct report *r)
 	}
 }
 
+/* As old as it is now: the card may have been read long after. */
+static void print_backup(const struct report_backup *b)
+{
+	char clock[DURATION_MAX], age[DURATION_MAX];
+
+	printf("\nlast backup: %s UTC, %s old: %s\n", clock_text(b->time, clock), duration(b->time, time(NULL), age),
+	       b->name);
+}
+
 /* The report that pibuild wrote itself: no step was ever begun. */
 static bool is_fresh(const struct report *r)
 {
@@ -100,6 +109,8 @@ void report_print(const struct report *r)
 	if (r->certificates_until)
 		printf("\nK3s's certificates are good until %s UTC; the node has them renewed before\n",
 		       clock_text(r->certificates_until, buf));
+	if (r->backup.name)
+		print_backup(&r->backup);
 	if (r->nodes.n)
 		print_nodes(r);
 }

@@ -29,6 +29,10 @@ struct report_step {
 struct report_note {
 	const char *about, *cause, *cure;
 };
+struct report_backup {
+	const char *name; /* NULL = none is told */
+	int64_t time;
+};
 struct report_node {
 	const char *name, *role, *cause;
 	enum node_state state;
@@ -44,6 +48,7 @@ struct report {
 	VEC(struct report_step) steps;
 	VEC(struct report_note) notes;
 	VEC(struct report_node) nodes; /* first server only */
+	struct report_backup backup;   /* servers with backups only */
 };
 
 /* PATH is a report, a folder (a mounted boot partition or root), an image, or a block device. -ENOENT with what it is

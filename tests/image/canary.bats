@@ -9,6 +9,7 @@ load ../lib/refute
 
 wifi_canary=wifiCanary7Q2xVb9LmZ4tRk8WpNc3Hs
 dns_canary=dnsCanaryK3v8Xw1Rz6Tq9Yb4Lm7Jd2Fg
+backup_canary=backupCanary5Rt8Yp2Wq9Zx4Vn7Kd1Hs
 hash_canary=zxdHWSoVJ0cSFUmAAJWBfyzOBQJIW8rw7PyL8mZgr91GNOihXyTfPclGxp1hqXIRM77FWQMFwsT1ZDCAfk
 
 canaries() {
@@ -32,6 +33,7 @@ write_canary_cluster() {
 		  email: me@my-domain.org
 		  dns01: {provider: digitalocean, accessToken: {env: DO_TOKEN}}
 		  zones: [home.my-domain.org]
+		backup: {to: {s3: {endpoint: 'https://nas.my-domain.org', bucket: homelab, accessKey: {env: BACKUP_ID}, secretKey: {env: BACKUP_KEY}}}}
 		nodes:
 		  - {name: cp-1, role: control-plane, board: rpi5, address: 192.168.1.11/24}
 		  - {name: cp-2, role: control-plane, board: rpi5, address: 192.168.1.12/24}
@@ -44,7 +46,7 @@ write_canary_cluster() {
 
 setup_file() {
 	cd "$BATS_FILE_TMPDIR"
-	export DO_TOKEN=$dns_canary ASAN_OPTIONS=detect_leaks=0
+	export DO_TOKEN=$dns_canary BACKUP_ID=backup-id BACKUP_KEY=$backup_canary ASAN_OPTIONS=detect_leaks=0
 	write_canary_cluster
 	mkdir tmp talk
 	(
@@ -53,7 +55,7 @@ setup_file() {
 		sandbox -- strace -f -v -s 65535 -o trace -e trace=execve,open,openat,creat -e signal=none \
 			"$PIBUILD" -v --json --progress plain --cache cache >talk/build 2>talk/build.err
 	)
-	canaries list secrets.yaml "wifi=$wifi_canary" "dns=$dns_canary" "hash=$hash_canary" >list
+	canaries list secrets.yaml "wifi=$wifi_canary" "dns=$dns_canary" "backup=$backup_canary" "hash=$hash_canary" >list
 }
 
 setup() {
@@ -154,18 +156,19 @@ talks() {
 tls=/var/lib/rancher/k3s/server/tls
 config=/etc/rancher/k3s/config.yaml
 
-@test "the first server has tokens, the CA set, its password and the DNS token, each in one private file" {
+@test "the first server has tokens, the CA set, its password, the DNS token and the key of backups, each in one private file" {
 	holds cp-1 "token.server=$config" "token.agent=$config" password.cp-1=/etc/rancher/node/password \
 		"ca.server=$tls/server-ca.key" "ca.client=$tls/client-ca.key" "ca.requestHeader=$tls/request-header-ca.key" \
 		"ca.etcdServer=$tls/etcd/server-ca.key" "ca.etcdPeer=$tls/etcd/peer-ca.key" "service=$tls/service.key" \
-		admin=/etc/pibuild/secrets/admin.key dns=/etc/pibuild/secrets/dns01.yaml hash=/etc/shadow
+		admin=/etc/pibuild/secrets/admin.key dns=/etc/pibuild/secrets/dns01.yaml backup=/etc/pibuild/secrets/backup.curl \
+		hash=/etc/shadow
 	private cp-1
 }
 
-@test "a further server has the tokens, what they are worth, and its own password, no CA key and no DNS token" {
+@test "a further server has the tokens, what they are worth, its own password and the key of backups, no CA key and no DNS token" {
 	for node in cp-2 cp-3; do
 		holds $node "token.server=$config" "token.agent=$config" password.$node=/etc/rancher/node/password \
-			admin=/etc/pibuild/secrets/admin.key hash=/etc/shadow
+			admin=/etc/pibuild/secrets/admin.key backup=/etc/pibuild/secrets/backup.curl hash=/etc/shadow
 		private $node
 	done
 }

@@ -8,8 +8,8 @@ import pathlib
 import re
 import sys
 
-VERBS = "init|check|plan|render|lock|fetch|build|verify|inspect|diff|flash|devices|boot|status|secrets|kubeconfig|sign|doctor|schema|%s"
-PROGRAMS = "sudo|chmod|chown|ssh-keygen|openssl|kubectl|cilium|journalctl|systemctl|df|sed|ln|rm|apt-get"
+VERBS = "init|check|plan|render|lock|fetch|build|verify|inspect|diff|flash|devices|boot|status|backup|secrets|kubeconfig|sign|doctor|schema|%s"
+PROGRAMS = "sudo|chmod|chown|ssh-keygen|ssh-keyscan|lsblk|openssl|kubectl|cilium|journalctl|systemctl|df|sed|ln|rm|apt-get"
 BACKTICKS = re.compile(rf"`((?:pibuild (?:{VERBS})|(?:{PROGRAMS}|xz) )[^`]*)`")
 LED_TO = re.compile(rf"(?:^|: |; |, |run |or |with |sure, )((?:{PROGRAMS}) (?:-|[+a-z0-9/]|%s|\$)[^`;,()]*)")
 LITERAL = re.compile(r'"((?:[^"\\\n]|\\.)*)"')
@@ -27,7 +27,7 @@ def sh_strings(text):
     """Of lines that tell people something: the cause and cure of why, note and hopeless, and what is echoed."""
     text = re.sub(r"\\\n\s*", " ", text)
     for line in text.splitlines():
-        if re.search(r"\b(why|note|hopeless|echo|cure|grow)\b", line) and not line.lstrip().startswith("#"):
+        if re.search(r"\b(why|note|hopeless|echo|cure|grow|fail)\b", line) and not line.lstrip().startswith("#"):
             for literal in LITERAL.findall(line) + re.findall(r"'([^']*)'", line):
                 yield literal
 

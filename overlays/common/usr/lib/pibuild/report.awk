@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Makes the report from the files that lib.sh describes. Arguments: node, steps, then those of run/steps, run/notes,
-# run/nodes and run/certificates that there are. Variables: now (seconds since 1970), up (uptime in seconds), dir (where the files go).
+# run/nodes, run/certificates and run/backup that there are. Variables: now (seconds since 1970), up (uptime in seconds),
+# dir (where the files go).
 #
 # DIR/status.json, DIR/status.txt   the report
 # DIR/lines                         "step: state[: cause -> cure]", one per step; the last line is the verdict
@@ -68,6 +69,7 @@ part == "steps" { field[name, $1] = rest($0); next }
 part == "notes" { if (FNR == 1) note[++notes] = name; found[name, $1] = rest($0); next }
 name == "nodes" { split($0, cell, "|"); member[++members] = $0; next }
 name == "certificates" { good[$1] = $2; next }
+name == "backup" { backup_time = $1; backup_name = $2; next }
 name == "node" { value[$1] = rest($0); next }
 name == "steps" {
 	step[++steps] = $1
@@ -130,6 +132,12 @@ function tell_nodes(    i, cell) {
 	json = json "\n  ]"
 }
 
+# A server that makes backups: the last one.
+function tell_backup() {
+	json = json sprintf(",\n  \"backup\": {\"time\": %s, \"name\": %s}", string(iso(backup_time)), string(backup_name))
+	text = text "\nLast backup: " iso(backup_time) ", " backup_name "\n"
+}
+
 # What fits into the file of the boot partition; a large cluster's other nodes are left to the API.
 function pad_fitting(file, full, short, size) {
 	pad(file, length(full) < size ? full : short, size)
@@ -156,6 +164,7 @@ END {
 	tell_notes()
 	json = json (notes ? "\n  ]" : "]")
 	tell_certificates()
+	if (backup_name != "") tell_backup()
 	end = "\n}\n"
 	short_json = json end
 	short_text = text

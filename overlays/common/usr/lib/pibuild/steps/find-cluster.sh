@@ -2,7 +2,7 @@
 # shellcheck shell=sh disable=SC2154,SC2034
 #
 # title: A server to join, or a cluster to start
-# needs: preflight
+# needs: preflight restore
 # bound: 600
 #
 # K3s starts a cluster of its own where it has no member of etcd and is told no server (k3s-io/k3s pkg/etcd/etcd.go,
