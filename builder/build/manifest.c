@@ -19,13 +19,21 @@ static json_t *artifacts_json(const struct tree *tree)
 	return list;
 }
 
-static json_t *manifest_images_json(const struct plan *p)
+static void manifest_add_image(json_t *list, const struct image_pin *i)
+{
+	json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "name", i->name, "tag", i->tag, "sha256", i->sha256));
+}
+
+/* What is on it, and what a pod that is on a server names by digest. */
+static json_t *manifest_images_json(const struct plan *p, const struct node_plan *n)
 {
 	json_t *list = json_array();
 
 	vec_foreach (i, &p->images.v)
-		json_array_append_new(
-			list, json_pack("{s:s, s:s, s:s}", "name", i->name, "tag", i->tag, "sha256", i->sha256));
+		manifest_add_image(list, i);
+	vec_foreach (i, &p->pulled.v)
+		if (i->by_digest && n && n->node->role == ROLE_CONTROL_PLANE)
+			manifest_add_image(list, i);
 	return list;
 }
 
@@ -55,7 +63,7 @@ static json_t *manifest_json(const struct build *b, const struct layer_plan *l, 
 	json_object_set_new(j, "time", json_integer((json_int_t)b->plan->project->epoch));
 	json_object_set_new(j, "base", manifest_pin_json(&b->plan->base));
 	json_object_set_new(j, "artifacts", artifacts_json(&one->tree));
-	json_object_set_new(j, "images", manifest_images_json(b->plan));
+	json_object_set_new(j, "images", manifest_images_json(b->plan, n));
 	json_object_set_new(j, "files", records_json(records));
 	return j;
 }

@@ -59,6 +59,7 @@ static const struct field image_fields[] = {
 	FIELD("chart", text, AT(chart), .help = "name of the artifact whose values name the tag"),
 	FIELD("values", text, AT(values), .help = "where those values have repository and tag"),
 	FIELD("when", text, AT(when), .help = "key of Cilium's values that must not be false"),
+	FIELD("vip", bool, AT(vip), .help = "only with cluster.vip"),
 	{ 0 },
 };
 #undef AT
@@ -89,7 +90,7 @@ const struct field catalogue_fields[] = {
 	      .size = sizeof(struct version_pin), .name_at = offsetof(struct version_pin, name),
 	      .help = "the set that was tested"),
 	FIELD("artifacts", list, AT(artifacts), .flags = REQUIRED, ITEMS(artifact_fields, artifact)),
-	FIELD("images", list, AT(images), ITEMS(image_fields, image), .help = "container images, for airgap"),
+	FIELD("images", list, AT(images), ITEMS(image_fields, image), .help = "container images, for airgap and cluster.vip"),
 	FIELD("channels", keyed, AT(channels), ITEMS(channel_fields, channel), .name_at = offsetof(struct channel, key),
 	      .help = "where upstream says what is stable"),
 	{ 0 },

@@ -49,13 +49,15 @@ struct artifact {
 	const struct yaml_node *where;
 };
 
-/* A container image that goes on the cards with airgap: true. */
+/* A container image: one that goes on the cards with airgap: true, and that a pod which pibuild writes itself names by
+ * digest else. */
 struct image {
 	const char *name;	    /* "quay.io/cilium/cilium" */
 	const char *version_key;    /* "cilium" of versions: */
 	const char *tag;	    /* with {version}; or: */
 	const char *chart, *values; /* name of an artifact, and where its values have repository and tag */
 	const char *when;	    /* key of Cilium's values that must not be false; NULL = always */
+	bool vip;		    /* kube-vip's: only with cluster.vip, in whose pod it is named */
 	const struct yaml_node *where;
 };
 
@@ -91,6 +93,12 @@ const char *catalogue_version(const struct catalogue *c, const char *key);
 static inline bool artifact_in_force(const struct artifact *a, const struct config *c)
 {
 	return !a->base || streq(a->name, c->os.base);
+}
+
+/* Whether C asks for the image by its digest. */
+static inline bool image_in_force(const struct image *i, const struct config *c)
+{
+	return i->vip ? c->cluster.vip != 0 : c->airgap;
 }
 
 const char *artifact_url(const struct artifact *a, const char *version);

@@ -28,7 +28,7 @@ static bool cmd_check_images(const struct release_set *set, struct faults *f)
 		struct err e = { 0 };
 		const char *key = arena_printf("versions.%s", i->version_key);
 
-		if (streq(i->version_key, "certManager") && !c->cert_manager.enabled)
+		if (!image_in_force(i, c) || (streq(i->version_key, "certManager") && !c->cert_manager.enabled))
 			continue;
 		if (image_pin(set, i, &p, &e) < 0)
 			fault_key(f, c, key, "%s", e.msg);
@@ -53,7 +53,7 @@ static bool check_lock(const struct release_set *set, struct faults *f)
 			continue;
 		stale |= check_pin(set, a, f);
 	}
-	return (c->airgap && cmd_check_images(set, f)) || stale;
+	return cmd_check_images(set, f) || stale;
 }
 
 /* With faults in the config the secrets were not loaded: they are looked at all the same. */

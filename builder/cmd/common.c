@@ -122,7 +122,9 @@ int cmd_load_plan(const struct project_options *po, const struct plan_options *s
 		r = plan_make(project, so, ret, e);
 	if (r == 0)
 		r = pins_check_locked((*ret)->pins.v, (*ret)->pins.n, e);
-	return r < 0 ? r : images_check_locked(&(*ret)->images, e);
+	if (r == 0)
+		r = images_check_locked(&(*ret)->images, e);
+	return r < 0 ? r : images_check_locked(&(*ret)->pulled, e);
 }
 
 bool cmd_has_terminal(void)

@@ -82,7 +82,7 @@ static void tell_name(const struct config *c)
 {
 	const struct node_config *first = config_first_server(c);
 
-	if (!c->cluster.endpoint && first && !first->address.set)
+	if (!c->cluster.endpoint && !c->cluster.vip && first && !first->address.set)
 		log_info("%s has no fixed address: this machine must be able to resolve the name '%s' (or give the "
 			 "node an address, or set cluster.endpoint)",
 			 first->name, config_api_host(c));

@@ -37,7 +37,9 @@ static int reproduce_load(const struct cmd_options *o, const char *manifest, str
 	r = plan_make(project, &so, ret, e);
 	if (r == 0)
 		r = pins_check_locked((*ret)->pins.v, (*ret)->pins.n, e);
-	return r < 0 ? r : images_check_locked(&(*ret)->images, e);
+	if (r == 0)
+		r = images_check_locked(&(*ret)->images, e);
+	return r < 0 ? r : images_check_locked(&(*ret)->pulled, e);
 }
 
 static int reproduce_print(const struct cmd_options *o, const struct plan *p, const char *what,

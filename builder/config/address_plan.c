@@ -61,6 +61,7 @@ struct named_ranges config_named_ranges(const struct config *c)
 		if (p->range.set)
 			plan_name(&r, arena_printf("loadBalancer.pools[%zu].range", (size_t)(p - c->lb.pools.v)),
 				  plan_range_text(p->range), p->range);
+	plan_name_address(&r, "cluster.vip", c->cluster.vip);
 	if (c->cluster.endpoint && value_ipv4(c->cluster.endpoint, &endpoint) == 0)
 		plan_name_address(&r, "cluster.endpoint", endpoint);
 	return r;

@@ -87,10 +87,11 @@ static void check_first_server(const struct check *x)
 	const struct config *c = x->config;
 	const struct node_config *first = config_first_server(c);
 
-	if (!first || c->nodes.n < 2 || first->address.set || c->cluster.endpoint)
+	if (!first || c->nodes.n < 2 || first->address.set || c->cluster.endpoint || c->cluster.vip)
 		return;
 	/* An address that cannot be used has its own fault. */
-	if (config_is_given(x, node_key(c, first, "address")) || config_is_given(x, "cluster.endpoint"))
+	if (config_is_given(x, node_key(c, first, "address")) || config_is_given(x, "cluster.endpoint") ||
+	    config_is_given(x, "cluster.vip"))
 		return;
 	fault_key(x->faults, c, node_key(c, first, "name"),
 		  "nodes[%zu]: the first server is on DHCP, so the other nodes would not know where to join; give it "
@@ -192,6 +193,26 @@ static bool endpoint_is_server(const struct config *c, uint32_t addr)
 	return false;
 }
 
+/* Whoever dials the endpoint does not dial the VIP, unless the one leads to the other. */
+static void check_endpoint_vip(const struct check *x, uint32_t addr)
+{
+	const struct config *c = x->config;
+	const char *vip = TEXT_OF(c->cluster.vip);
+
+	if (addr == c->cluster.vip)
+		return;
+	if (addr || endpoint_is_server(c, addr))
+		fault_key(
+			x->faults, c, "cluster.endpoint",
+			"cluster.endpoint: %s is not cluster.vip %s, so kubeconfig would go past it: remove endpoint, "
+			"or use a name that your name server leads to %s",
+			c->cluster.endpoint, vip, vip);
+	else
+		note_key(x->faults, c, "cluster.endpoint",
+			 "cluster.endpoint: your name server has to lead %s to cluster.vip %s", c->cluster.endpoint,
+			 vip);
+}
+
 static void check_endpoint(const struct check *x)
 {
 	const struct config *c = x->config;
@@ -204,13 +225,89 @@ static void check_endpoint(const struct check *x)
 		check_endpoint_address(x, addr);
 	else
 		check_endpoint_name(x);
-	if (x->faults->errors == before && config_first_server(c) && !endpoint_is_server(c, addr))
+	if (x->faults->errors != before)
+		return;
+	if (c->cluster.vip)
+		check_endpoint_vip(x, addr);
+	else if (config_first_server(c) && !endpoint_is_server(c, addr))
 		note_key(x->faults, c, "cluster.endpoint",
 			 "cluster.endpoint: %s is no server of this file: %s to TCP %d of %s before nodes can join",
 			 c->cluster.endpoint,
 			 addr ? "a load balancer or virtual address of yours has to lead from it"
 			      : "your name server has to know it, and it has to lead",
 			 K3S_API_PORT, server_names(c));
+}
+
+/* What has the address that is to be the VIP already, and what that leads to; NULL = nobody. */
+static const char *vip_taken(const struct config *c)
+{
+	uint32_t vip = c->cluster.vip;
+
+	vec_foreach (n, &c->nodes)
+		if (n->address.set && n->address.addr == vip)
+			return arena_printf("is the address of %s, which it would lose to another server",
+					    str_or(n->name, "a node"));
+	if (vip == c->network.gateway)
+		return "is network.gateway, your router";
+	for (size_t i = 0; i < c->network.nameservers.n; i++)
+		if (vip == c->network.nameservers.v[i])
+			return arena_printf("is network.nameservers[%zu], a name server", i);
+	vec_foreach (p, &c->lb.pools)
+		if (check_range_has(p->range, vip))
+			return arena_printf("lies in the pool %s, so Cilium would give it to a Service too",
+					    range_text(p->range));
+	if (check_range_has(c->network.dhcp_range, vip))
+		return arena_printf("lies in network.dhcpRange %s, so the router may give it to another machine",
+				    range_text(c->network.dhcp_range));
+	return NULL;
+}
+
+static void check_vip_servers(const struct check *x)
+{
+	const struct config *c = x->config;
+	const char *vip = TEXT_OF(c->cluster.vip);
+
+	if (config_count_role(c, ROLE_CONTROL_PLANE) == 1)
+		note_key(x->faults, c, "cluster.vip",
+			 "cluster.vip: there is one server, so nobody takes %s over from it; with cluster.datastore: "
+			 "etcd two more can be added",
+			 vip);
+	/* K3s then looks for one on its interface at every start, and the VIP is there too. */
+	vec_foreach (n, &c->nodes)
+		if (n->role == ROLE_CONTROL_PLANE && !n->address.set)
+			note_key(x->faults, c, node_key(c, n, "name"),
+				 "%s: a server on DHCP may take cluster.vip %s for its own address while it holds it; "
+				 "give %s one",
+				 node_key(c, n, "name"), vip, str_or(n->name, "it"));
+}
+
+static void check_vip(const struct check *x)
+{
+	const struct config *c = x->config;
+	struct cidr lan = c->network.subnet;
+	uint32_t vip = c->cluster.vip;
+	const char *taken;
+
+	if (!vip)
+		return;
+	taken = vip_taken(c);
+	if (!lan.set && !config_is_given(x, "network.subnet"))
+		fault_key(x->faults, c, "cluster.vip",
+			  "cluster.vip: network.subnet is missing, and without it nobody can tell whether %s is an "
+			  "address of your LAN; give it",
+			  TEXT_OF(vip));
+	else if (lan.set && !cidr_has(lan, vip))
+		fault_key(x->faults, c, "cluster.vip",
+			  "cluster.vip: %s lies outside network.subnet %s, where no machine would find it; use a free "
+			  "address inside",
+			  TEXT_OF(vip), cidr_text(lan));
+	else if (lan.set && lan.prefix < 31 && (vip == cidr_first(lan) || vip == cidr_last(lan)))
+		fault_key(x->faults, c, "cluster.vip", "cluster.vip: %s is the %s address of %s; use a free one",
+			  TEXT_OF(vip), vip == cidr_first(lan) ? "network" : "broadcast", cidr_text(lan));
+	else if (taken)
+		fault_key(x->faults, c, "cluster.vip", "cluster.vip: %s %s; use a free address", TEXT_OF(vip), taken);
+	else
+		check_vip_servers(x);
 }
 
 static void check_datastore(const struct check *x)
@@ -350,7 +447,7 @@ static void check_dhcp_range(const struct check *x)
 static void check_dhcp_range_given(const struct check *x)
 {
 	const struct config *c = x->config;
-	bool fixed = c->lb.pools.n;
+	bool fixed = c->lb.pools.n || c->cluster.vip;
 
 	vec_foreach (n, &c->nodes)
 		fixed |= n->address.set;
@@ -653,6 +750,7 @@ static const struct {
 	{ "duplicate nodes", check_duplicate_nodes },
 	{ "first server", check_first_server },
 	{ "endpoint", check_endpoint },
+	{ "VIP", check_vip },
 	{ "datastore", check_datastore },
 	{ "addresses", check_addresses },
 	{ "gateway", check_gateway },

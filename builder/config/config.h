@@ -123,7 +123,8 @@ struct config {
 
 	struct {
 		const char *name;
-		const char *endpoint; /* NULL: first control-plane node */
+		const char *endpoint; /* NULL: the VIP, else the first control-plane node */
+		uint32_t vip;	      /* that servers take over from each other; 0 = none */
 		struct cidr pod_cidr, service_cidr;
 		enum datastore datastore;
 	} cluster;
@@ -249,7 +250,7 @@ bool config_uses_etcd(const struct config *c);
 /* Where backups go; NOWHERE without `backup`. */
 enum backup_place_kind config_backup_place(const struct config *c);
 #define K3S_API_PORT 6443
-/* What a K3s client dials: endpoint, else the first server's address, else its name. */
+/* What a K3s client dials: endpoint, else the VIP, else the first server's address, else its name. */
 const char *config_api_host(const struct config *c);
 
 /* The node at "nodes[1].address", else its nearest parent that is there. */

@@ -45,6 +45,8 @@ const char *config_api_host(const struct config *c)
 
 	if (c->cluster.endpoint)
 		return c->cluster.endpoint;
+	if (c->cluster.vip)
+		return arena_strdup(ipv4_text(c->cluster.vip, buf));
 	if (!first)
 		return "";
 	return first->address.set ? arena_strdup(ipv4_text(first->address.addr, buf)) : first->name;

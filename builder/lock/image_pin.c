@@ -44,12 +44,10 @@ static bool is_for(const struct lock_image *x, const char *version)
 
 const char *image_tag(const struct lock *l, const struct image *i, const char *version)
 {
-	if (i->tag)
-		return expand_version(i->tag, version, false);
 	vec_foreach (x, &l->images)
-		if (streq(x->name, i->name) && (l->built || is_for(x, version)))
+		if (streq(x->name, i->name) && (l->built || (!i->tag && is_for(x, version))))
 			return x->tag;
-	return NULL;
+	return i->tag ? expand_version(i->tag, version, false) : NULL;
 }
 
 int image_pin(const struct release_set *set, const struct image *i, struct image_pin *ret, struct err *e)
@@ -60,7 +58,7 @@ int image_pin(const struct release_set *set, const struct image *i, struct image
 	if (tag && !image_tag_valid(tag))
 		return err_class(e, CLASS_CONFIG, "versions.%s: '%s' cannot be the tag of %s", i->version_key, tag,
 				 i->name);
-	*ret = (struct image_pin){ i->name, tag, x ? x->sha256 : NULL };
+	*ret = (struct image_pin){ i->name, tag, x ? x->sha256 : NULL, image_in_force(i, set->config) };
 	return 0;
 }
 
@@ -69,7 +67,7 @@ int images_check_locked(const struct images *images, struct err *e)
 	_cleanup_strbuf_ struct strbuf missing = { 0 };
 
 	for (size_t i = 0; images && i < images->v.n; i++)
-		if (!images->v.v[i].sha256)
+		if (images->v.v[i].by_digest && !images->v.v[i].sha256)
 			strbuf_addf(&missing, "%s%s", missing.n ? ", " : "", image_ref(&images->v.v[i]));
 	if (!missing.n)
 		return 0;

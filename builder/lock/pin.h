@@ -72,6 +72,7 @@ struct image_pin {
 	const char *name;
 	const char *tag;    /* NULL: the lock does not say which goes with the version in force */
 	const char *sha256; /* of the OCI index; NULL: not in the lock */
+	bool by_digest;	    /* nothing can be built without that */
 };
 struct images {
 	VEC(struct image_pin) v;
@@ -84,7 +85,7 @@ int image_pin(const struct release_set *set, const struct image *i, struct image
 const char *image_purl(const struct image_pin *p);
 /* Where its registry has it. */
 const char *image_location(const struct image_pin *p);
-/* As pins_check_locked(). IMAGES may be NULL here and below: none. */
+/* As pins_check_locked(), of those that are by digest. IMAGES may be NULL here and below: none. */
 int images_check_locked(const struct images *images, struct err *e);
 
 /* ---- image_pin.c ---- */

@@ -237,8 +237,8 @@ static void add_facts(const struct node_ctx *x, struct tree *t)
 		    x->node->name, role_names[x->node->role], node_is_first_server(x) ? "yes" : "no",
 		    board_lan_interface(x->board, c), cilium_ingress_on(x) || cilium_gateway_on(x) ? "yes" : "no",
 		    c->airgap ? "yes" : "no");
-	/* Where the images of K3s and of Cilium and cert-manager come from. */
-	strbuf_adds(&b, "registries registry-1.docker.io quay.io\nmembers");
+	/* Where the images of K3s, of Cilium and cert-manager, and of kube-vip come from. */
+	strbuf_addf(&b, "registries registry-1.docker.io quay.io%s\nmembers", node_has_vip(x) ? " ghcr.io" : "");
 	vec_foreach (n, &c->nodes)
 		strbuf_addf(&b, " %s=%s", n->name, role_names[n->role]);
 	strbuf_addf(&b, "\naddress %s", x->node->address.set ? ipv4_text(x->node->address.addr, first) : "");
@@ -311,7 +311,8 @@ static int add_first_report(const struct node_ctx *x, const struct step_list *li
 	return 0;
 }
 
-/* "NAME HOST" of each server, then "- HOST" for the endpoint where it is none of them: steps/find-cluster.sh. */
+/* "NAME HOST" of each server, then "- HOST" for endpoint and VIP where they are none of them: steps/find-cluster.sh. A
+ * server that starts the cluster gets no answer there, since nobody has the VIP yet. */
 static void add_servers(const struct node_ctx *x, struct tree *t)
 {
 	const struct config *c = x->config;
@@ -331,6 +332,8 @@ static void add_servers(const struct node_ctx *x, struct tree *t)
 	}
 	if (endpoint)
 		strbuf_addf(&b, "- %s\n", c->cluster.endpoint);
+	if (c->cluster.vip && !streq(ipv4_text(c->cluster.vip, ip), str_or(c->cluster.endpoint, "")))
+		strbuf_addf(&b, "- %s\n", ip);
 	tree_add_text(t, "/etc/pibuild/servers", 0644, origin, b.s);
 }
 

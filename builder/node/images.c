@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * airgap: the container images of Cilium and cert-manager, in one archive that K3s imports before the kubelet starts.
+ * airgap: the container images of Cilium, cert-manager and kube-vip, in one archive that K3s imports before the kubelet starts.
  * Every node holds all of them: which pod runs where is decided later. K3s's own images come as an artifact.
  */
 #include "node/cluster.h"
@@ -12,6 +12,8 @@ static bool wants_image(const struct node_ctx *x, const struct yaml_node *values
 {
 	const struct yaml_node *v = i->when ? yaml_find(values, i->when) : NULL;
 
+	if (i->vip)
+		return x->config->cluster.vip != 0;
 	if (streq(i->version_key, "certManager"))
 		return x->config->cert_manager.enabled;
 	return !yaml_is(v, "false");

@@ -32,6 +32,8 @@ static struct yaml_node *k3s_server_names(const struct config *c)
 
 	if (c->cluster.endpoint)
 		add_once(seq, c->cluster.endpoint);
+	if (c->cluster.vip)
+		add_once(seq, ipv4_text(c->cluster.vip, ip));
 	vec_foreach (n, &c->nodes) {
 		if (n->role != ROLE_CONTROL_PLANE)
 			continue;

@@ -17,6 +17,7 @@ static const struct {
 	{ "boot", node_add_boot },
 	{ "healing", node_add_healing },
 	{ "k3s", node_add_k3s },
+	{ "kube-vip", node_add_kube_vip },
 	{ "cilium", node_add_cilium },
 	{ "cert-manager", node_add_cert_manager },
 	{ "packages", node_add_packages },

@@ -42,6 +42,9 @@ static inline bool node_is_first_server(const struct node_ctx *x)
 	return x->node == config_first_server(x->config);
 }
 
+/* It is a server, and servers share an address: cluster.vip. */
+bool node_has_vip(const struct node_ctx *x);
+
 /* Its address is on Wi-Fi. */
 bool node_uses_wifi(const struct node_ctx *x);
 
@@ -71,6 +74,7 @@ int node_add_network(const struct node_ctx *x, struct tree *t, struct err *e);	 
 int node_add_boot(const struct node_ctx *x, struct tree *t, struct err *e);	    /* cmdline.txt, config.txt */
 int node_add_healing(const struct node_ctx *x, struct tree *t, struct err *e);	    /* watchdog, journal, swap */
 int node_add_k3s(const struct node_ctx *x, struct tree *t, struct err *e);	    /* config.yaml, tokens, CA, unit */
+int node_add_kube_vip(const struct node_ctx *x, struct tree *t, struct err *e);	    /* servers: the VIP's pod */
 int node_add_cilium(const struct node_ctx *x, struct tree *t, struct err *e);	    /* values, pools, L2 policy */
 int node_add_cert_manager(const struct node_ctx *x, struct tree *t, struct err *e); /* values, issuers */
 int node_add_packages(const struct node_ctx *x, struct tree *t, struct err *e);	    /* of Debian, and their files */

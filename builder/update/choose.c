@@ -56,6 +56,9 @@ static bool is_used(const struct chooser *x, const char *key)
 	vec_foreach (a, &x->old->catalogue->artifacts)
 		if (streq(a->version_key, key) && artifact_in_force(a, x->old->config))
 			return true;
+	vec_foreach (i, &x->old->catalogue->images)
+		if (streq(i->version_key, key) && image_in_force(i, x->old->config))
+			return true;
 	return streq(key, x->old->config->os.base); /* one that is made here has no artifact of its own */
 }
 

@@ -61,8 +61,11 @@ static int update_check_images(const struct release_set *set, struct lock_report
 {
 	vec_foreach (i, &set->catalogue->images) {
 		struct image_pin p;
-		int r = image_pin(set, i, &p, e);
+		int r;
 
+		if (!image_in_force(i, set->config))
+			continue;
+		r = image_pin(set, i, &p, e);
 		if (r < 0)
 			return r;
 		*vec_push(&ret->lines) = (struct lock_line){
@@ -87,8 +90,7 @@ int lock_check(const struct release_set *set, struct lock_report *ret, struct er
 	vec_foreach (a, &set->catalogue->artifacts)
 		if (artifact_in_force(a, set->config))
 			check_artifact(set, a, shipped, ret);
-	if (set->config->airgap)
-		r = update_check_images(set, ret, e);
+	r = update_check_images(set, ret, e);
 	if (r == 0 && streq(set->config->os.base, DEBIAN_BASE))
 		r = debian_check_lock(set, vec_push(&ret->lines), e);
 	if (r == 0)
@@ -193,17 +195,17 @@ static void add_artifact_line(struct update *x, const struct artifact *a)
 	*vec_push(&x->lookups) = lookup;
 }
 
-/* Without airgap nothing asks for an image by our digest: what the old lock knows is kept, nothing looked up. */
+/* Of an image that nothing asks for by our digest what the old lock knows is kept, and nothing looked up. */
 static int add_image_line(struct update *x, const struct image *i, struct err *e)
 {
-	bool airgap = x->set.config->airgap;
+	bool wanted = image_in_force(i, x->set.config);
 	const struct lock_image *known;
 	struct image_pin p;
 	int r = image_pin(&x->set, i, &p, e);
 
-	if (r < 0 && airgap)
+	if (r < 0 && wanted)
 		return r;
-	if (r < 0 || (!airgap && !p.sha256))
+	if (r < 0 || (!wanted && !p.sha256))
 		return 0;
 	known = p.sha256 ? lock_find_image(&x->choice.lock, p.name, p.tag) : NULL;
 	*vec_push(&x->report->lines) = (struct lock_line){
@@ -215,7 +217,7 @@ static int add_image_line(struct update *x, const struct image *i, struct err *e
 			   .sha256 = p.sha256,
 			   .source = known ? known->source : NULL },
 	};
-	if (!airgap || (p.sha256 && !is_forced(x->options, i->name, i->version_key)))
+	if (!wanted || (p.sha256 && !is_forced(x->options, i->name, i->version_key)))
 		return 0;
 	*vec_push(&x->lookups) =
 		(struct lookup){ .line = x->report->lines.n - 1, .text = x->texts.list.n, .old_digest = p.sha256 };

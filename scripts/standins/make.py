@@ -350,8 +350,10 @@ def main():
         repository = image["name"].split("/", 1)[1]
         image.update(digest=images.image(repository, image["tag"])[2], source="stand-in")
     keys = {name: row["version"] for name, row in rows.items()}
+    tagged = {row["name"]: row["version"] for row in catalogue.get("images", []) if row.get("tag") == "{version}"}
     for key, channel in catalogue.get("channels", {}).items():
         versions = {e["version"] for e in lock["artifacts"] if keys.get(e["name"]) == key}
+        versions |= {i["tag"] for i in lock.get("images", []) if tagged.get(i["name"]) == key}
         site.add_channel(channel, sorted(versions, key=by_number, reverse=True), bases)
     site.write(arguments[2])
     with open(os.path.join(arguments[2], "lock.yaml"), "w", encoding="utf-8") as file:

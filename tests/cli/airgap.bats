@@ -18,6 +18,7 @@ setup_file() {
 		images:
 		  - {name: $app, version: helm, tag: "{version}"}
 		  - {name: files.invalid/lab/relay, version: helm, tag: "{version}", when: hubble.relay.enabled}
+		  - {name: files.invalid/lab/vip, version: helm, tag: "{version}", vip: true}
 	EOT
 }
 
@@ -333,6 +334,28 @@ digest() { grep "^$1 " "$faults/files/images" | cut -d' ' -f2; }
 	"$PIBUILD" lock >out
 	[ "$(grep -c "$app" out)" -eq 0 ]
 	[ "$(grep -c "/$token/.*/v2/" "$faults/log")" -eq 0 ]
+}
+
+@test "the image of cluster.vip is pinned without airgap too, and its pod names it so" {
+	sed -i '/^airgap/d; s/^  name: lab/&\n  vip: 192.168.1.10/' cluster.yaml
+	lock_files >pibuild.lock
+	tag docker
+	"$PIBUILD" check 2>&1 | grep -q "note: versions.helm: the lock has no digest of the container image files.invalid/lab/vip:$version"
+	fails 4 "files.invalid/lab/vip $version: the lock has no such container image" "$PIBUILD" lock --check
+	fails 4 "the lock does not pin the container images files.invalid/lab/vip:$version: run \`pibuild lock\`" "$PIBUILD" build --cache cache
+	"$PIBUILD" lock >out
+	grep -q "^added *files.invalid/lab/vip *$version" out
+	[ "$(grep -c "$app" out)" -eq 0 ]
+	"$PIBUILD" lock --check
+	"$PIBUILD" render --node cp-1 -o tree >/dev/null
+	grep -q "image: \"\?files.invalid/lab/vip:$version@$(digest docker)\"\?$" tree/var/lib/rancher/k3s/agent/pod-manifests/kube-vip.yaml
+	# Nothing of it is fetched; on an air-gapped card it lies in the archive, where it is known by its tag.
+	fetch >/dev/null
+	[ ! -e "$(object "$(digest docker)")" ]
+	echo 'airgap: true' >>cluster.yaml
+	"$PIBUILD" render --node cp-1 -o airgap >/dev/null
+	grep -q "image: \"\?files.invalid/lab/vip:$version\"\?$" airgap/var/lib/rancher/k3s/agent/pod-manifests/kube-vip.yaml
+	"$PIBUILD" plan --json | jq -e '[.images[].name] | index("files.invalid/lab/vip") != null'
 }
 
 @test "an image that the lock does not pin is a note of check and stops a fetch" {

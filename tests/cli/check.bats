@@ -449,6 +449,51 @@ fine() {
 	note 'cluster.yaml:4:13: note: cluster.endpoint: api.home.my-domain.org is no server of this file: your name server has to know it, and it has to lead to TCP 6443 of cp-1 before nodes can join'
 }
 
+@test "a VIP is a free address of the LAN: what has it already, or could get it, is named" {
+	local address why
+	change 's/  name: lab/&\n  vip: x/; s/nameservers: .*/nameservers: [192.168.1.2]/'
+	while read -r address why; do
+		change "s/vip: .*/vip: $address/"
+		fault "cluster.yaml:4:8: error: cluster.vip: $address $why"
+	done <<-'EOT'
+		192.168.2.10 lies outside network.subnet 192.168.1.0/24, where no machine would find it; use a free address inside
+		192.168.1.0 is the network address of 192.168.1.0/24; use a free one
+		192.168.1.255 is the broadcast address of 192.168.1.0/24; use a free one
+		192.168.1.11 is the address of cp-1, which it would lose to another server; use a free address
+		192.168.1.12 is the address of w-1, which it would lose to another server; use a free address
+		192.168.1.1 is network.gateway, your router; use a free address
+		192.168.1.2 is network.nameservers[0], a name server; use a free address
+		192.168.1.65 lies in the pool 192.168.1.65-192.168.1.127, so Cilium would give it to a Service too; use a free address
+		192.168.1.250 lies in network.dhcpRange 192.168.1.128-192.168.1.250, so the router may give it to another machine; use a free address
+	EOT
+	change 's/vip: .*/vip: 192.168.1.10/'
+	note 'cluster.yaml:4:8: note: cluster.vip: there is one server, so nobody takes 192.168.1.10 over from it; with cluster.datastore: etcd two more can be added'
+	add '  - {name: cp-2, role: control-plane, board: rpi5, address: 192.168.1.13/24}' '  - {name: cp-3, role: control-plane, board: rpi5, address: 192.168.1.14/24}'
+	fine
+	[ -z "$stderr" ]
+	change 's,\, address: 192.168.1.14/24,,'
+	note 'cluster.yaml:26:12: note: nodes[3].name: a server on DHCP may take cluster.vip 192.168.1.10 for its own address while it holds it; give cp-3 one'
+}
+
+@test "without a subnet nobody can judge a VIP; a first server on DHCP can be found by one" {
+	change 's/  name: lab/&\n  vip: 192.168.1.10/; /subnet:/d; s,\, address: [0-9./]+,,'
+	change '/^loadBalancer/,/range:/d; /dhcpRange/d; /nameservers/d; /gateway/d; s/^network:/network: {}/'
+	fault 'cluster.yaml:4:8: error: cluster.vip: network.subnet is missing, and without it nobody can tell whether 192.168.1.10 is an address of your LAN; give it'
+	change 's,^network:.*,network: {subnet: 192.168.1.0/24},'
+	fine
+}
+
+@test "an endpoint beside a VIP leads there, by name or because it is the same" {
+	change 's/  name: lab/&\n  vip: 192.168.1.10\n  endpoint: 192.168.1.10/'
+	fine
+	change 's/endpoint: .*/endpoint: api.home.my-domain.org/'
+	note 'cluster.yaml:5:13: note: cluster.endpoint: your name server has to lead api.home.my-domain.org to cluster.vip 192.168.1.10'
+	for other in 192.168.1.11 192.168.1.9 cp-1; do
+		change "s/endpoint: .*/endpoint: $other/"
+		fault "cluster.yaml:5:13: error: cluster.endpoint: $other is not cluster.vip 192.168.1.10, so kubeconfig would go past it: remove endpoint, or use a name that your name server leads to 192.168.1.10"
+	done
+}
+
 @test "two servers with etcd are refused" {
 	change 's/role: worker/role: control-plane/'
 	fault 'cluster.yaml:22:3: error: nodes: 2 servers with etcd survive no more failures than 1, and a split stops both halves; use 1 or 3'

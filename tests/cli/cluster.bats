@@ -339,6 +339,45 @@ manifests=etc/pibuild/manifests
 	[ ! -e card/var/lib/rancher/k3s/server ]
 }
 
+@test "a VIP: servers hold it by a static pod, that of no service, and are known by it" {
+	cluster $server $server $server $worker -- "$pool"
+	sed -i 's/{name: lab}/{name: lab, vip: 192.168.1.20}/; s/^network: {/&interface: eth0, vlan: 7, /' cluster.yaml
+	PIBUILD_LOCK=$top/configs/pibuild.lock rendered
+	pod=var/lib/rancher/k3s/agent/pod-manifests/kube-vip.yaml
+	python3 - "card/$pod" "$top/configs/pibuild.lock" <<-'EOT'
+		import sys, yaml
+		pod, = yaml.safe_load_all(open(sys.argv[1]))
+		lock = yaml.safe_load(open(sys.argv[2]))
+		digest = next(i for i in lock["images"] if i["name"] == "ghcr.io/kube-vip/kube-vip")
+		spec, = [pod["spec"]]
+		container, = spec["containers"]
+		assert container["image"] == f"{digest['name']}:{digest['tag']}@{digest['digest']}", container["image"]
+		env = {e["name"]: e.get("value", e.get("valueFrom")) for e in container["env"]}
+		assert all(isinstance(e.get("value", ""), str) for e in container["env"])
+		assert env["address"] == "192.168.1.20" and env["vip_interface"] == "eth0.7" and env["port"] == "6443"
+		assert env["cp_enable"] == env["vip_arp"] == env["vip_leaderelection"] == "true" and env["svc_enable"] == "false"
+		assert env["vip_nodename"] == {"fieldRef": {"fieldPath": "spec.nodeName"}}
+		assert int(env["vip_leaseduration"]) > int(env["vip_renewdeadline"]) > int(env["vip_retryperiod"])
+		assert env["prometheus_server"].startswith("127.0.0.1:")
+		assert spec["hostNetwork"] is True and spec["hostAliases"] == [{"ip": "127.0.0.1", "hostnames": ["kubernetes"]}]
+		assert container["securityContext"]["capabilities"] == {"add": ["NET_ADMIN", "NET_RAW"], "drop": ["ALL"]}
+		assert spec["volumes"] == [{"name": "kubeconfig", "hostPath": {"path": "/etc/rancher/k3s/k3s.yaml", "type": "File"}}]
+		assert container["volumeMounts"][0]["mountPath"] == "/etc/kubernetes/admin.conf"
+	EOT
+	holds etc/rancher/k3s/config.yaml '- "192.168.1.20"'
+	holds etc/pibuild/node 'registries registry-1.docker.io quay.io ghcr.io'
+	holds etc/pibuild/servers '- 192.168.1.20'
+	rendered n-12
+	[ -e "card/$pod" ]
+	rendered n-13
+	[ ! -e "card/$pod" ]
+	holds etc/pibuild/servers '- 192.168.1.20'
+	holds etc/pibuild/node 'registries registry-1.docker.io quay.io'
+	# None without it
+	cluster $server && rendered
+	[ ! -e card/var/lib/rancher/k3s/agent/pod-manifests ]
+}
+
 @test "units: a server has k3s.service, a worker k3s-agent.service, and systemd takes both" {
 	cluster $server $worker && rendered
 	mv card server && rendered n-11
@@ -357,7 +396,7 @@ manifests=etc/pibuild/manifests
 
 # Only what makes the cluster: the rest of a card has tests of its own.
 cluster_files() {
-	(cd "$1" && find etc/rancher/k3s etc/pibuild etc/systemd/{system,journald}.conf.d etc/rpi -type f \
+	(cd "$1" && find etc/rancher/k3s etc/pibuild etc/systemd/{system,journald}.conf.d etc/rpi var/lib/rancher/k3s/agent/pod-manifests -type f \
 		! -name release.json ! -name build-time 2>/dev/null | sort)
 }
 names_of() {

@@ -14,6 +14,7 @@ setup() {
 three() {
 	write_three() {
 		write_cluster
+		[ -z "${VIP:-}" ] || sed -i "s/^  name: lab/&\\n  vip: $VIP/" cluster.yaml
 		for n in 2 3; do
 			sed -i "/name: w-1/i\\  - {name: cp-$n, role: control-plane, board: rpi5, address: 192.168.1.1$n/24}" cluster.yaml
 		done
@@ -111,6 +112,27 @@ said() {
 	rm "$dropin" card/run/pibuild/steps/find-cluster
 	step find-cluster
 	[ ! -e "$dropin" ]
+}
+
+@test "an address that servers share is asked after them: by it one joins, and the first of all gets no answer there" {
+	VIP=192.168.1.10
+	three cp-1
+	diff card/etc/pibuild/servers - <<-'EOT'
+		cp-1 192.168.1.11
+		cp-2 192.168.1.12
+		cp-3 192.168.1.13
+		- 192.168.1.10
+	EOT
+	echo yes >card/etc/pibuild/birth
+	step find-cluster
+	grep -qx 'cluster-init: true' "$dropin"
+	rm -r "$dropin" card/run/pibuild/steps/find-cluster
+	# made anew: none of the others answers by its own address
+	echo no >card/etc/pibuild/birth
+	peer 192.168.1.10 cp-1=dead cp-2=up cp-3=up
+	step find-cluster
+	grep -q 'removing what the cluster knows of cp-1, and its member of etcd, by 192.168.1.10' log.find-cluster
+	grep -qx 'server: "https://192.168.1.10:6443"' "$dropin"
 }
 
 @test "a re-made card of the first server joins the living, after its old Node and member were removed" {

@@ -140,6 +140,15 @@ start_server() {
 	refute grep -q resolve err
 }
 
+@test "the VIP is the server's address, unless there is an endpoint, and a first server on DHCP is then no matter" {
+	sed -i 's/^  name: lab/  name: lab\n  vip: 192.168.1.10/; s/board: rpi5, address: 192.168.1.11\/24/board: rpi5/' cluster.yaml
+	"$PIBUILD" kubeconfig 2>err | field server >url
+	[ "$(cat url)" = https://192.168.1.10:6443 ]
+	refute grep -q resolve err
+	sed -i 's/^  name: lab/  name: lab\n  endpoint: api.home.example.com/' cluster.yaml
+	[ "$("$PIBUILD" kubeconfig | field server)" = https://api.home.example.com:6443 ]
+}
+
 @test "a first server on DHCP is reached by its name, and that is said" {
 	sed -i 's/board: rpi5, address: 192.168.1.11\/24/board: rpi5/' cluster.yaml
 	"$PIBUILD" kubeconfig 2>err | field server >url

@@ -60,6 +60,7 @@ ask_around() {
 		[ "$server" != "$node_name" ] || continue
 		ca_of "$candidate" || continue
 		host=$candidate host_name=$server
+		[ "$server" != - ] || host_name=$candidate # an address that servers share
 		[ "$seen" != "$own_ca" ] || {
 			answer=ours
 			return
