@@ -25,7 +25,7 @@ static void announce_collect(const struct config *c, const struct board *const *
 			     unsigned links, struct announcers *a)
 {
 	vec_foreach (n, &c->nodes) {
-		const char *interface = board_lan_interface(boards[n - c->nodes.v], c);
+		const char *interface = board_lan_interface(boards[n - c->nodes.v], c, n);
 
 		if ((roles & 1u << n->role) && (links & (interface_is_wifi(interface) ? WIFI : WIRED)) &&
 		    (!asked || announce_asked_for(c, interface)))

@@ -56,6 +56,7 @@ const struct field board_fields[] = {
 	{ .key = "nic", .kind = &kind_interface, AT(nic) },
 	{ .key = "wifi", .kind = &kind_bool, AT(wifi), .def = "false" },
 	{ .key = "watchdog", .kind = &kind_bool, AT(watchdog), .def = "false" },
+	{ .key = "eeprom", .kind = &kind_bool, AT(eeprom), .def = "false" },
 	{ .key = "dtbs", .kind = &kind_list, AT(dtbs), .item = &word_item, .size = sizeof(const char *) },
 	{ .key = "config", .kind = &kind_list, AT(config_lines), .item = &line_item, .size = sizeof(const char *) },
 	{ .key = "cmdline", .kind = &kind_list, AT(cmdline), .item = &word_item, .size = sizeof(const char *) },
@@ -206,9 +207,9 @@ uint64_t board_max_memory(const struct board *b)
 	return b->memory.v[b->memory.n - 1];
 }
 
-const char *board_lan_interface(const struct board *b, const struct config *c)
+const char *board_lan_interface(const struct board *b, const struct config *c, const struct node_config *n)
 {
-	if (c->network.wifi.ssid && b->wifi && (!b->nic || starts_with(c->network.interface, "wlan")))
-		return "wlan0";
-	return config_lan_interface(c);
+	bool wireless = interface_is_wifi(config_interface(c, n)) || (!b->nic && !n->interface);
+
+	return c->network.wifi.ssid && b->wifi && wireless ? "wlan0" : config_lan_interface(c, n);
 }

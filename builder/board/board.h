@@ -27,6 +27,7 @@ struct board {
 	const char *nic;      /* "eth0"; NULL = none on board */
 	bool wifi;
 	bool watchdog; /* the SoC has one, which Raspberry Pi OS has a driver of in its kernel */
+	bool eeprom;   /* a bootloader whose settings the running system may change (not by USB from outside) */
 	VEC(const char *) dtbs;
 	VEC(const char *) config_lines; /* lines for config.txt, own section included */
 	VEC(const char *) cmdline;	/* words for cmdline.txt */
@@ -44,9 +45,9 @@ const struct board_kernel *board_kernel_for(const struct board *b, const char *b
 /* Envoy's allocator needs more than 39 address bits (cilium/proxy 1027). */
 bool board_runs_envoy(const struct board *b, const char *base);
 uint64_t board_max_memory(const struct board *b);
-/* Interface that carries a node's address: wlan0 on Wi-Fi (boards without Ethernet, or network.interface: wlan0),
- * else the wired one, VLAN included. */
-const char *board_lan_interface(const struct board *b, const struct config *c);
+/* Interface that carries the address of N: wlan0 on Wi-Fi (boards without Ethernet whose entry names no interface, or
+ * interface: wlan0), else the wired one, VLAN included. */
+const char *board_lan_interface(const struct board *b, const struct config *c, const struct node_config *n);
 static inline bool interface_is_wifi(const char *name)
 {
 	return starts_with(name, "wlan");

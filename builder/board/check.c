@@ -63,15 +63,87 @@ static void check_memory(struct check *x, const struct machine *m)
 static void check_link(struct check *x, const struct machine *m)
 {
 	const struct config *c = x->config;
-	const char *key = arena_printf("%s.board", m->key), *interface = c->network.interface;
+	const char *key = arena_printf("%s.board", m->key), *interface = config_interface(c, m->node);
+	bool own = m->node->interface != NULL; /* an adapter at its USB port, for all anybody knows */
 
-	if (!m->board->nic && !c->network.wifi.ssid && !yaml_find(c->doc, "network.wifi"))
+	if (!m->board->nic && !own && !c->network.wifi.ssid && !yaml_find(c->doc, "network.wifi"))
 		fault_key(x->faults, c, key,
-			  "%s: %s has no Ethernet; add network.wifi with ssid, passphrase and country", key,
+			  "%s: %s has no Ethernet; add network.wifi with ssid, passphrase and country, or name the "
+			  "interface of its adapter: interface: eth0",
+			  key, m->board->title);
+	else if (!m->board->wifi && interface_is_wifi(interface))
+		fault_key(x->faults, c, key, "%s: %s has no Wi-Fi, and %s is %s", key, m->board->title,
+			  own ? arena_printf("%s.interface", m->key) : "network.interface", interface);
+}
+
+/* What the drivers take: macb of a Pi 5's RP1 has jumbo frames (raspberrypi_rp1_config in drivers/net/ethernet/cadence/
+ * macb_main.c); genet of a Pi 4 none in a release (raspberrypi/linux issue 5561), smsc95xx of a Pi 3 none ("hw max
+ * 1500", issue 2660), brcmfmac none. */
+enum { ETHERNET_MTU = 1500 };
+
+static void check_frames(struct check *x, const struct machine *m)
+{
+	const struct config *c = x->config;
+	unsigned mtu = c->network.mtu;
+
+	if (mtu <= ETHERNET_MTU)
+		return;
+	if (interface_is_wifi(board_lan_interface(m->board, c, m->node)))
+		fault_key(x->faults, c, "network.mtu",
+			  "network.mtu: %s is on Wi-Fi, whose frames hold %d at most, and every node of the LAN has to "
+			  "use the same; set %d or less",
+			  str_or(m->node->name, m->key), ETHERNET_MTU, ETHERNET_MTU);
+	else if (!m->node->interface && !streq(m->board->soc, "bcm2712") && !streq(m->board->soc, "virt"))
+		note_key(
+			x->faults, c, "network.mtu",
+			"network.mtu: the Ethernet of %s (%s) takes no more than %d with the kernels that are out, and "
+			"the first-boot report says so when it stays there; nodes that do not agree lose large packets",
+			str_or(m->node->name, m->key), m->board->title, ETHERNET_MTU);
+}
+
+/* Of boot, or of the node's own. */
+static const char *boot_key(const struct check *x, const struct machine *m, const char *key)
+{
+	const char *own = arena_printf("%s.boot.%s", m->key, key);
+
+	return yaml_get(config_node(x->config, arena_printf("%s.boot", m->key)), key) ? own
+										      : arena_printf("boot.%s", key);
+}
+
+static bool has_line(const struct boot_config *boot, const char *start)
+{
+	vec_foreach (line, &boot->config)
+		if (starts_with(*line, start))
+			return true;
+	return false;
+}
+
+/* arm64's COMMAND_LINE_SIZE is 2048, of which base and device tree have their part. */
+enum { CMDLINE_LIMIT = 1024 };
+
+static void check_boot(struct check *x, const struct machine *m)
+{
+	const struct config *c = x->config;
+	const struct boot_config boot = config_node_boot(c, m->node);
+	const char *name = str_or(m->node->name, m->key), *key = boot_key(x, m, "wifi");
+	size_t length = 0;
+
+	if (boot.wifi == STATE_OFF && interface_is_wifi(board_lan_interface(m->board, c, m->node)))
+		fault_key(
+			x->faults, c, key,
+			"%s: %s has its address on Wi-Fi, and would be cut off; remove this, or give nodes[].interface",
+			key, name);
+	vec_foreach (word, &boot.cmdline)
+		length += strlen(*word) + 1;
+	if (m->node->boot.eeprom.n && !m->board->eeprom)
+		fault_key(x->faults, c, arena_printf("%s.boot.eeprom", m->key),
+			  "%s.boot.eeprom: %s has no bootloader that its own system may set; remove this", m->key,
 			  m->board->title);
-	else if (!m->board->wifi && starts_with(interface, "wlan"))
-		fault_key(x->faults, c, key, "%s: %s has no Wi-Fi, and network.interface is %s", key, m->board->title,
-			  interface);
+	key = boot_key(x, m, "cmdline");
+	if (length > CMDLINE_LIMIT)
+		fault_key(x->faults, c, key,
+			  "%s: the words for %s have %zu characters together, and the kernel has room for some %d", key,
+			  name, length, CMDLINE_LIMIT);
 }
 
 /* The first Raspberry Pi OS whose kernel looks for a stalled port itself: it has 6.18.34, the one before 6.12.75, and
@@ -108,6 +180,8 @@ static void check_machines(struct check *x)
 		check_kernel(x, m);
 		check_memory(x, m);
 		check_link(x, m);
+		check_frames(x, m);
+		check_boot(x, m);
 	}
 }
 
@@ -116,13 +190,21 @@ static void check_machines(struct check *x)
 static void check_interface_name(struct check *x)
 {
 	const struct config *c = x->config;
-	bool debian = streq(c->os.base, "debian");
+	const char *base = streq(c->os.base, "debian") ? "the Debian of os.base" : "Raspberry Pi OS";
 
 	/* raspi-firmware, too, boots with net.ifnames=0. */
 	if (starts_with(c->network.interface, "end"))
 		fault_key(x->faults, c, "network.interface",
 			  "network.interface: %s calls the Ethernet of every board eth0, so %s would never come up",
-			  debian ? "the Debian of os.base" : "Raspberry Pi OS", c->network.interface);
+			  base, c->network.interface);
+	vec_foreach (m, &x->machines) {
+		const char *key = arena_printf("%s.interface", m->key);
+
+		if (m->node->interface && starts_with(m->node->interface, "end"))
+			fault_key(x->faults, c, key,
+				  "%s: %s calls the Ethernet of every board eth0, so %s would never come up", key, base,
+				  m->node->interface);
+	}
 }
 
 static void check_unused_wifi(struct check *x)
@@ -132,17 +214,55 @@ static void check_unused_wifi(struct check *x)
 	if (!c->network.wifi.ssid || !x->machines.n)
 		return;
 	vec_foreach (m, &x->machines)
-		if (starts_with(board_lan_interface(m->board, c), "wlan"))
+		if (starts_with(board_lan_interface(m->board, c, m->node), "wlan"))
 			return;
 	note_key(x->faults, c, "network.wifi",
 		 "network.wifi: every node has Ethernet and uses it; for Wi-Fi on all nodes set network.interface: "
 		 "wlan0");
 }
 
+static void check_gpu_memory(struct check *x)
+{
+	vec_foreach (m, &x->machines) {
+		const struct boot_config boot = config_node_boot(x->config, m->node);
+
+		if (!streq(m->board->soc, "bcm2712") || !has_line(&boot, "gpu_mem"))
+			continue;
+		note_key(x->faults, x->config, boot_key(x, m, "config"),
+			 "%s: gpu_mem does nothing on %s: a Pi 5 gives its GPU what it asks for",
+			 boot_key(x, m, "config"), str_or(m->node->name, m->key));
+		return;
+	}
+}
+
+/* Of all nodes: those without are passed over, but some board has to have it. */
+static void check_eeprom(struct check *x)
+{
+	if (!x->config->boot.eeprom.n || !x->machines.n)
+		return;
+	vec_foreach (m, &x->machines)
+		if (m->board->eeprom)
+			return;
+	fault_key(x->faults, x->config, "boot.eeprom",
+		  "boot.eeprom: no board of this file has a bootloader that its own system may set; remove this");
+}
+
 static const struct machine *machine_on(const struct check *x, const char *interface)
 {
 	vec_foreach (m, &x->machines)
-		if (streq(interface, board_lan_interface(m->board, x->config)))
+		if (streq(interface, board_lan_interface(m->board, x->config, m->node)))
+			return m;
+	return NULL;
+}
+
+/* One whose address is on a VLAN of that interface, or NULL. */
+static const struct machine *machine_above(const struct check *x, const char *interface)
+{
+	const struct config *c = x->config;
+
+	vec_foreach (m, &x->machines)
+		if (c->network.vlan && streq(interface, config_interface(c, m->node)) &&
+		    !streq(interface, board_lan_interface(m->board, c, m->node)))
 			return m;
 	return NULL;
 }
@@ -151,13 +271,14 @@ static const struct machine *machine_on(const struct check *x, const char *inter
 static void fault_announce_interface(struct check *x, const char *name, const char *key)
 {
 	const struct config *c = x->config;
-	const struct machine *first = &x->machines.v[0], *owner = machine_on(x, name);
+	const struct machine *first = &x->machines.v[0], *owner = machine_on(x, name), *above = machine_above(x, name);
 
-	if (c->network.vlan && streq(name, c->network.interface))
+	if (above)
 		fault_key(x->faults, c, key,
 			  "%s: %s carries no address, because network.vlan: %u puts it on %s; nobody would answer for "
 			  "service addresses: write %s",
-			  key, name, c->network.vlan, config_lan_interface(c), config_lan_interface(c));
+			  key, name, c->network.vlan, config_lan_interface(c, above->node),
+			  config_lan_interface(c, above->node));
 	else if (owner)
 		fault_key(
 			x->faults, c, key,
@@ -168,7 +289,8 @@ static void fault_announce_interface(struct check *x, const char *name, const ch
 		fault_key(x->faults, c, key,
 			  "%s: no node has %s (%s is on %s), so nobody would answer for service addresses; write the "
 			  "interface of your nodes, or remove interfaces",
-			  key, name, str_or(first->node->name, "the first"), board_lan_interface(first->board, c));
+			  key, name, str_or(first->node->name, "the first"),
+			  board_lan_interface(first->board, c, first->node));
 }
 
 static bool announces_on(const struct announcers *a, const char *interface)
@@ -294,6 +416,8 @@ static const struct {
 	{ "interface name", check_interface_name },
 	{ "unused Wi-Fi", check_unused_wifi },
 	{ "stalls of the port", check_port_stalls },
+	{ "GPU memory", check_gpu_memory },
+	{ "EEPROM", check_eeprom },
 	{ "announcing interfaces", check_announce },
 	{ "Envoy", check_envoy },
 };

@@ -23,7 +23,7 @@ static int stamp_entries(const struct card_writer *w, const struct build *b, con
 
 	records_merge(records);
 	if (r == 0)
-		r = look_needs(w->image->root, &n->tree, e);
+		r = look_needs(w->image, &n->tree, e);
 	if (r == 0)
 		r = look_links(w->image->root, records, e);
 	if (r == 0)

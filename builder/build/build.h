@@ -107,7 +107,7 @@ int apply_layer(const struct card_writer *t, const struct tree *tree, enum entry
 /* ---- a look at the base, once everything lies on it (build/look.c) ---- */
 
 /* Class CONFIG, with the need's words, when the base does not have what T needs. */
-int look_needs(struct ext4 *fs, const struct tree *t, struct err *e);
+int look_needs(struct disk_image *image, const struct tree *t, struct err *e);
 /* REC is a link of pibuild's own that leads nowhere on FS, nor on the running system. */
 bool look_dangles(struct ext4 *fs, const struct record *rec);
 int look_links(struct ext4 *fs, const struct records *records, struct err *e);

@@ -2,6 +2,7 @@
 /* A look at the base under what was put on it: names that the base must know, and links that lead nowhere. */
 #include <errno.h>
 
+#include "base/file.h"
 #include "build/build.h"
 
 enum { LIST_LIMIT = 1024 * 1024 };
@@ -18,6 +19,38 @@ static bool has_first_word(const char *text, const char *word)
 		line += strcspn(line, "\n");
 	}
 	return false;
+}
+
+/* The nearest of the names that end in NEED's suffix in the folder of its path; "" when none is. */
+static const char *need_near(const struct need *need, const struct fat_entry *files, size_t n)
+{
+	const char *path = path_in_boot(need->path), *name = path_base(path), *near;
+	size_t dir = strlen(path) - strlen(name), tail = strlen(need->suffix);
+	VEC(const char *) names = { 0 };
+
+	for (size_t i = 0; i < n; i++) {
+		const char *at = files[i].path;
+
+		if (!strncasecmp(at, path, dir) && !strchr(at + dir, '/') && ends_with(at, need->suffix))
+			*vec_push(&names) = arena_strndup(at + dir, strlen(at + dir) - tail);
+	}
+	near = nearest_word(arena_strndup(name, strlen(name) - tail), names.v, names.n);
+	return near ? arena_printf("; did you mean %s?", near) : "";
+}
+
+/* A FAT does not tell capitals from small letters. */
+static int boot_need_check(struct fat *fat, const struct need *need, struct err *e)
+{
+	struct fat_entry *files;
+	size_t n;
+	int r = fat_list(fat, &files, &n, e);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < n; i++)
+		if (!strcasecmp(files[i].path, path_in_boot(need->path)))
+			return 0;
+	return err_class(e, CLASS_CONFIG, "%s%s", need->words, need->suffix ? need_near(need, files, n) : "");
 }
 
 static int need_check(struct ext4 *fs, const struct need *need, struct err *e)
@@ -37,13 +70,14 @@ static int need_check(struct ext4 *fs, const struct need *need, struct err *e)
 	return met ? 0 : err_class(e, CLASS_CONFIG, "%s", need->words);
 }
 
-int look_needs(struct ext4 *fs, const struct tree *t, struct err *e)
+int look_needs(struct disk_image *image, const struct tree *t, struct err *e)
 {
 	int r = 0;
 
 	vec_foreach (need, &t->needs)
 		if (r == 0)
-			r = need_check(fs, need, e);
+			r = path_on_boot(need->path) ? boot_need_check(image->boot, need, e)
+						     : need_check(image->root, need, e);
 	return r;
 }
 

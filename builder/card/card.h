@@ -61,8 +61,9 @@ struct entry {
 /* What the base must have for the tree to work, looked for at the build. */
 struct need {
 	const char *path;
-	const char *word;  /* NULL: PATH is there; else, where it is, one of its lines starts with this word */
-	const char *words; /* the whole message when it is not so */
+	const char *word;   /* NULL: PATH is there; else, where it is, one of its lines starts with this word */
+	const char *words;  /* the whole message when it is not so */
+	const char *suffix; /* of the names beside PATH, of which the nearest is added to the message; NULL = none is */
 };
 
 struct tree {
@@ -97,8 +98,8 @@ struct entry *tree_add_images(struct tree *t, const char *path, const struct ima
  * .gitkeep is skipped, and what editors, file managers and git leave behind is only told, in T->left_out. */
 int tree_add_overlay(struct tree *t, const char *dir, const char *origin, enum entry_layer layer, struct err *e);
 
-/* Copies its strings. */
-void tree_need(struct tree *t, const char *path, const char *word, const char *words);
+/* Copies its strings; the returned need may be adjusted until the next one. */
+struct need *tree_need(struct tree *t, const char *path, const char *word, const char *words);
 
 struct entry *tree_find(const struct tree *t, const char *path);
 /* By path bytewise, so parents come before what is in them. */

@@ -75,13 +75,16 @@ struct entry *tree_add_symlink(struct tree *t, const char *path, const char *ori
 	return n;
 }
 
-void tree_need(struct tree *t, const char *path, const char *word, const char *words)
+struct need *tree_need(struct tree *t, const char *path, const char *word, const char *words)
 {
-	*vec_push(&t->needs) = (struct need){
+	struct need *need = vec_push(&t->needs);
+
+	*need = (struct need){
 		.path = arena_strdup(path),
 		.word = word ? arena_strdup(word) : NULL,
 		.words = arena_strdup(words),
 	};
+	return need;
 }
 
 struct entry *tree_add_remove(struct tree *t, const char *path, const char *origin)

@@ -183,7 +183,7 @@ static void check_endpoint_address(const struct check *x, uint32_t addr)
 			  text);
 }
 
-/* By its address, or by its name where /etc/hosts of the others has it. */
+/* By its address, also that of network.hosts, or by its name where /etc/hosts of the others has it. */
 static bool endpoint_is_server(const struct config *c, uint32_t addr)
 {
 	vec_foreach (n, &c->nodes)
@@ -221,10 +221,12 @@ static void check_endpoint(const struct check *x)
 
 	if (!c->cluster.endpoint)
 		return;
-	if (value_ipv4(c->cluster.endpoint, &addr) == 0)
-		check_endpoint_address(x, addr);
-	else
+	if (value_ipv4(c->cluster.endpoint, &addr) < 0) {
 		check_endpoint_name(x);
+		addr = config_host_address(c, c->cluster.endpoint);
+	}
+	if (addr)
+		check_endpoint_address(x, addr);
 	if (x->faults->errors != before)
 		return;
 	if (c->cluster.vip)
@@ -457,28 +459,77 @@ static void check_dhcp_range_given(const struct check *x)
 			 "nodes or pools; its web page shows the range, FIRST-LAST");
 }
 
-static void config_check_interface(const struct check *x)
+/* One place of cluster.yaml that names an interface, KEY. */
+static void check_interface_at(const struct check *x, const char *key, const struct node_config *n)
 {
 	const struct config *c = x->config;
-	const char *name = c->network.interface;
+	const char *name = config_interface(c, n), *lan = config_lan_interface(c, n);
 
-	if (!name)
-		return;
 	if (starts_with(name, "wlan")) {
 		if (!streq(name, "wlan0"))
-			fault_key(x->faults, c, "network.interface",
-				  "network.interface: the Wi-Fi of a Pi is wlan0, not %s", name);
-		if (c->network.vlan)
+			fault_key(x->faults, c, key, "%s: the Wi-Fi of a Pi is wlan0, not %s", key, name);
+		if (c->network.vlan && !n)
 			fault_key(x->faults, c, "network.vlan",
 				  "network.vlan: Wi-Fi carries no tagged frames; remove vlan, or use eth0");
 		if (!c->network.wifi.ssid && !yaml_find(c->doc, "network.wifi"))
-			fault_key(x->faults, c, "network.interface",
-				  "network.interface: %s needs network.wifi with ssid, passphrase and country", name);
+			fault_key(x->faults, c, key, "%s: %s needs network.wifi with ssid, passphrase and country", key,
+				  name);
+	} else if (strlen(lan) > 15) {
+		fault_key(x->faults, c, n ? key : "network.vlan",
+			  "%s: the interface would be called %s, and Linux allows 15 characters",
+			  n ? key : "network.vlan", lan);
 	}
-	if (strlen(config_lan_interface(c)) > 15)
-		fault_key(x->faults, c, "network.vlan",
-			  "network.vlan: the interface would be called %s, and Linux allows 15 characters",
-			  config_lan_interface(c));
+}
+
+static void config_check_interface(const struct check *x)
+{
+	const struct config *c = x->config;
+
+	check_interface_at(x, "network.interface", NULL);
+	vec_foreach (n, &c->nodes)
+		if (n->interface)
+			check_interface_at(x, node_key(c, n, "interface"), n);
+}
+
+/* Time is waited for before K3s starts. */
+static void check_ntp(const struct check *x)
+{
+	const struct config *c = x->config;
+
+	for (size_t i = 0; i < c->network.ntp.n; i++) {
+		const char *key = arena_printf("network.ntp[%zu]", i), *name = c->network.ntp.v[i];
+		uint32_t addr = 0;
+
+		if (!name || (value_ipv4(name, &addr) < 0 && !(addr = config_host_address(c, name))))
+			continue;
+		vec_foreach (p, &c->lb.pools)
+			if (check_range_has(p->range, addr))
+				fault_key(x->faults, c, key,
+					  "%s: %s lies in the pool %s, whose addresses come up only after K3s, which "
+					  "waits for the time; use another server",
+					  key, name, range_text(p->range));
+		vec_foreach (n, &c->nodes)
+			if (n->address.set && n->address.addr == addr)
+				note_key(
+					x->faults, c, key,
+					"%s: %s is %s, where no time server runs at first boot; the router often is one",
+					key, name, str_or(n->name, "a node"));
+	}
+}
+
+static void check_host_names(const struct check *x)
+{
+	const struct config *c = x->config;
+	const struct yaml_node *map = yaml_find(c->doc, "network.hosts");
+
+	vec_foreach (host, &c->network.hosts)
+		vec_foreach (n, &c->nodes)
+			if (n->name && streq(n->name, host->name))
+				fault_at(
+					x->faults, yaml_get(map, host->name),
+					"network.hosts: %s is a node of this file, whose address nodes[].address says; "
+					"remove it here",
+					host->name);
 }
 
 /* ---- address plan of the cluster ---- */
@@ -735,6 +786,8 @@ void config_check_secrets(const struct config *c, struct faults *f)
 	const struct check x = { .config = c, .faults = f };
 
 	probe(&x, "network.wifi.passphrase", &c->network.wifi.passphrase);
+	probe(&x, "network.proxy.http", &c->network.proxy.http.secret);
+	probe(&x, "network.proxy.https", &c->network.proxy.https.secret);
 	vec_foreach (v, &c->cert_manager.dns01)
 		probe(&x, arena_printf("certManager.dns01.%s", v->key), &v->secret);
 	probe(&x, "backup.to.s3.accessKey", &c->backup.s3.access_key);
@@ -759,6 +812,8 @@ static const struct {
 	{ "DHCP range", check_dhcp_range },
 	{ "DHCP range given", check_dhcp_range_given },
 	{ "interface", config_check_interface },
+	{ "time servers", check_ntp },
+	{ "host names", check_host_names },
 	{ "cluster networks", check_cluster_networks },
 	{ "cluster network sizes", check_cluster_sizes },
 	{ "pools", check_pools },

@@ -63,6 +63,7 @@ struct secret_ref {
 		SECRET_BASE64,
 		SECRET_JSON,
 		SECRET_SSH_KEY,
+		SECRET_PROXY,
 		SECRET_FORM_COUNT
 	} form;
 };
@@ -83,6 +84,19 @@ enum swap { SWAP_ZRAM, SWAP_OFF, SWAP_COUNT };
 enum backup_place_kind { BACKUP_NOWHERE, BACKUP_S3, BACKUP_NFS, BACKUP_SSH, BACKUP_DISK, BACKUP_PLACE_COUNT };
 enum tristate { STATE_AUTO, STATE_OFF, STATE_ON, STATE_COUNT }; /* auto | false | true */
 
+/* A setting of the bootloader: "BOOT_ORDER", "0xf416". */
+struct eeprom_setting {
+	const char *key, *value;
+};
+
+/* What the firmware and the kernel are told besides what the card needs. */
+struct boot_config {
+	VEC(const char *) config;      /* lines of config.txt */
+	VEC(const char *) cmdline;     /* words of cmdline.txt */
+	enum tristate wifi, bluetooth; /* AUTO: not said */
+	VEC(struct eeprom_setting) eeprom;
+};
+
 struct node_config {
 	const char *name;
 	enum role role;
@@ -90,6 +104,23 @@ struct node_config {
 	struct cidr address;	    /* set = static, else DHCP */
 	uint64_t memory;	    /* bytes; 0 = the board's largest variant */
 	VEC(const char *) packages; /* of Debian, beside those of os.packages */
+	const char *interface;	    /* NULL = network.interface */
+	struct boot_config boot;    /* of this node alone */
+};
+
+/* The address of a proxy: as it is, or a secret when it holds a name and password. */
+struct proxy_address {
+	const char *text; /* "http://proxy.lan:3128"; NULL = a secret, or none */
+	struct secret_ref secret;
+};
+
+struct host_name {
+	const char *name;
+	uint32_t addr;
+};
+
+struct sysctl {
+	const char *key, *value;
 };
 
 struct pool {
@@ -140,7 +171,9 @@ struct config {
 			uint64_t max; /* bytes */
 		} journal;
 		enum swap swap;
+		VEC(struct sysctl) sysctl;
 	} os;
+	struct boot_config boot; /* of all nodes */
 	struct {
 		const char *user;
 		VEC(const char *) ssh_keys;  /* whole lines, validated */
@@ -155,10 +188,19 @@ struct config {
 		struct ip_range dhcp_range;
 		const char *interface; /* "eth0" */
 		unsigned vlan;	       /* 0 = untagged */
+		unsigned mtu;	       /* 0 = the interface's own */
+		VEC(const char *) ntp; /* names or addresses; none: the base's */
+		VEC(const char *) search_domains;
+		VEC(struct host_name) hosts; /* names beside those of the nodes */
+		struct {
+			struct proxy_address http, https;
+			VEC(const char *) none; /* besides what is the cluster's own */
+		} proxy;
 		struct {
 			const char *ssid; /* NULL = no Wi-Fi */
 			struct secret_ref passphrase;
 			const char *country; /* two upper-case letters */
+			bool hidden;
 		} wifi;
 	} network;
 	struct {
@@ -255,8 +297,16 @@ const char *config_api_host(const struct config *c);
 
 /* The node at "nodes[1].address", else its nearest parent that is there. */
 const struct yaml_node *config_node(const struct config *c, const char *key);
-/* Interface of a wired node on the LAN: "eth0", with a VLAN "eth0.20". */
-const char *config_lan_interface(const struct config *c);
+/* Interface of N (NULL = of nodes that name none) on the LAN: "eth0"; with a VLAN "eth0.20". */
+const char *config_interface(const struct config *c, const struct node_config *n);
+const char *config_lan_interface(const struct config *c, const struct node_config *n);
+/* What holds for N: lines and words of all nodes, then its own; its own radios and settings before those of all. */
+struct boot_config config_node_boot(const struct config *c, const struct node_config *n);
+/* "disk" of the line "dtoverlay=disk,size=1"; NULL for what loads no overlay. */
+const char *boot_line_overlay(const char *line);
+
+/* The address that network.hosts gives NAME; 0 = it is not there. */
+uint32_t config_host_address(const struct config *c, const char *name);
 
 /* The versions in force, pins and tested set taken together. */
 struct cluster_versions {

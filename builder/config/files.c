@@ -440,3 +440,41 @@ const struct kind kind_passphrase = {
 	.schema = secret_schema,
 	.secret = true,
 };
+
+static const char *check_proxy_text(const char *text)
+{
+	return value_proxy_fault(text, false);
+}
+
+/* Never repeated: people write passwords into it. */
+static const struct kind kind_proxy_text = {
+	.name = "address of a proxy",
+	.words = "give the address of a proxy such as http://proxy.home.example.com:3128, or a secret",
+	.editor_pattern = "^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?/?$",
+	.check = check_proxy_text,
+	.secret = true,
+};
+
+static void proxy_node(struct reading *l, const struct field *f, const struct yaml_node *n, const char *path, void *dst)
+{
+	static const struct field text = { .kind = &kind_proxy_text };
+	struct proxy_address *p = dst;
+
+	if (n->type == YAML_MAP)
+		secret_node(l, f, n, path, &p->secret);
+	else
+		schema_read_value(l, &text, n, path, &p->text);
+	p->secret.form = SECRET_PROXY;
+}
+
+static void proxy_schema(const struct field *f, json_t *out)
+{
+	static const struct field text = { .kind = &kind_proxy_text };
+	json_t *plain = json_object(), *secret = json_object();
+
+	schema_json_value(&text, plain);
+	secret_schema(f, secret);
+	json_object_set_new(out, "anyOf", json_pack("[o, o]", plain, secret));
+}
+
+const struct kind kind_proxy = { .name = "address or secret", .node = proxy_node, .schema = proxy_schema };

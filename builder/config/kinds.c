@@ -4,6 +4,7 @@
 
 #include "config/internal.h"
 #include "config/kinds.h"
+#include "config/owned.h"
 #include "config/values.h"
 
 /* ---- text ---- */
@@ -74,6 +75,16 @@ static const char *check_host(const char *text)
 	return kinds_check_domain(text);
 }
 
+/* In /etc/hosts. */
+static const char *check_host_name(const char *text)
+{
+	if (strspn(text, "0123456789.") == strlen(text))
+		return "a name stands before the ':', and its address behind it";
+	if (streq(text, "localhost") || ends_with(text, ".localhost") || starts_with(text, "ip6-"))
+		return "the system has an address for this name itself";
+	return kinds_check_domain(text);
+}
+
 static const char *kinds_check_interface(const char *text)
 {
 	static const char *const taken[] = { "lo", "all", "default" };
@@ -128,6 +139,19 @@ const struct kind kind_host = {
 	.words = "give a name such as api.home.example.com or an IPv4 address, without https:// and without a port",
 	.editor_pattern = "^((?![0-9.]+$)" LABEL "([.]" LABEL ")*|" OCTET "([.]" OCTET "){3})$",
 	.check = check_host,
+};
+const struct kind kind_host_name = {
+	.name = "host name",
+	.pattern = "^" LABEL "([.]" LABEL ")*$",
+	.words = "give a name such as nas.home.example.com, in lower case, without a dot at the end",
+	.editor_pattern = "^(?![0-9.]+$)" LABEL "([.]" LABEL ")*$",
+	.check = check_host_name,
+};
+const struct kind kind_search_domain = {
+	.name = "domain",
+	.pattern = "^" LABEL "([.]" LABEL ")*$",
+	.words = "give a domain such as home.example.com or lan, in lower case, without a dot at either end",
+	.check = kinds_check_domain,
 };
 const struct kind kind_domain = {
 	.name = "domain",
@@ -431,11 +455,34 @@ static const char *parse_vlan(const struct reading *l, const char *text, void *d
 	return NULL;
 }
 
-static void vlan_schema(const struct field *f, json_t *out)
+static void bounds_schema(json_t *out, unsigned least, unsigned most)
 {
 	json_object_set_new(out, "type", json_string("integer"));
-	json_object_set_new(out, "minimum", json_integer(1));
-	json_object_set_new(out, "maximum", json_integer(4094));
+	json_object_set_new(out, "minimum", json_integer(least));
+	json_object_set_new(out, "maximum", json_integer(most));
+}
+
+static void vlan_schema(const struct field *f, json_t *out)
+{
+	bounds_schema(out, 1, 4094);
+}
+
+/* Below 1280 there is no IPv6 (RFC 8200, 5); above 9216 no switch goes. */
+enum { MTU_LEAST = 1280, MTU_MOST = 9216 };
+
+static const char *parse_mtu(const struct reading *l, const char *text, void *dst)
+{
+	unsigned v;
+
+	if (value_unsigned(text, &v) < 0 || v < MTU_LEAST || v > MTU_MOST)
+		return "the size of the largest packet is a number from 1280 to 9216; Ethernet's own is 1500";
+	*(unsigned *)dst = v;
+	return NULL;
+}
+
+static void mtu_schema(const struct field *f, json_t *out)
+{
+	bounds_schema(out, MTU_LEAST, MTU_MOST);
 }
 
 /* What parse_*() take but for what needs arithmetic, such as bits of a host in a network. */
@@ -480,6 +527,44 @@ const struct kind kind_journal_size = {
 	.parse = parse_journal_size,
 };
 const struct kind kind_vlan = { .name = "1 to 4094", .parse = parse_vlan, .schema = vlan_schema, .number = true };
+const struct kind kind_mtu = { .name = "1280 to 9216", .parse = parse_mtu, .schema = mtu_schema, .number = true };
+
+/* As Go's net/http takes it in NO_PROXY (golang.org/x/net/http/httpproxy); a comma would make two of it. */
+const struct kind kind_no_proxy = {
+	.name = "name, domain or network",
+	.pattern = "^([*]?[.])?[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?(/[0-9]{1,2})?(:[0-9]{1,5})?$",
+	.words = "give a name, a domain such as .example.com, an address or a network such as 192.168.0.0/16",
+};
+
+/* ---- sysctl.d(5) ---- */
+
+static const char *check_sysctl_key(const char *text)
+{
+	if (strstr(text, "..") || strstr(text, "./") || strstr(text, "/.") || strstr(text, "//"))
+		return "a part of it is empty";
+	return owned_sysctl(text);
+}
+
+/* Numbers, which YAML has without quotes, are texts to the kernel. */
+static void sysctl_value_schema(const struct field *f, json_t *out)
+{
+	json_object_set_new(out, "type", json_pack("[s, s]", "integer", "string"));
+	json_object_set_new(out, "pattern", json_string(f->kind->pattern));
+	json_object_set_new(out, "patternErrorMessage", json_string(f->kind->words));
+}
+
+const struct kind kind_sysctl_key = {
+	.name = "kernel setting",
+	.pattern = "^[a-z][a-z0-9_-]{0,63}([./][A-Za-z0-9_.:@-]{1,64}){1,8}$",
+	.words = "give a name of sysctl such as vm.swappiness, with all or default in the place of '*'",
+	.check = check_sysctl_key,
+};
+const struct kind kind_sysctl_value = {
+	.name = "value",
+	.pattern = "^[!-~]([ -~]{0,253}[!-~])?$",
+	.words = "give one line of printable characters, without blanks around it",
+	.schema = sysctl_value_schema,
+};
 
 /* ---- auto, true or false ---- */
 

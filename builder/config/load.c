@@ -52,11 +52,24 @@ const char *config_api_host(const struct config *c)
 	return first->address.set ? arena_strdup(ipv4_text(first->address.addr, buf)) : first->name;
 }
 
-const char *config_lan_interface(const struct config *c)
+const char *config_interface(const struct config *c, const struct node_config *n)
+{
+	return n && n->interface ? n->interface : c->network.interface;
+}
+
+const char *config_lan_interface(const struct config *c, const struct node_config *n)
 {
 	if (!c->network.vlan)
-		return c->network.interface;
-	return arena_printf("%s.%u", c->network.interface, c->network.vlan);
+		return config_interface(c, n);
+	return arena_printf("%s.%u", config_interface(c, n), c->network.vlan);
+}
+
+uint32_t config_host_address(const struct config *c, const char *name)
+{
+	vec_foreach (host, &c->network.hosts)
+		if (streq(host->name, name))
+			return host->addr;
+	return 0;
 }
 
 /* ---- places by key ---- */

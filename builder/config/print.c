@@ -40,6 +40,8 @@ static void print_type(const struct field *f)
 			printf("%s`%s`", i ? ", " : "", f->names[i]);
 	else if (f->kind == &kind_list)
 		printf("list of %s", f->sub ? "maps" : f->item->kind->name);
+	else if (f->kind == &kind_keyed)
+		printf("map of %s to %s", f->names_kind->name, f->item->kind->name);
 	else
 		print_cell(f->kind->name);
 }

@@ -23,8 +23,9 @@ struct form {
 static const char *passphrase_fault(const char *s, size_t n)
 {
 	if (n == 64 && strspn(s, "0123456789abcdefABCDEF") == n)
-		return "is the key that was computed from the passphrase (64 hexadecimal digits); give the passphrase "
-		       "itself";
+		return NULL; /* the key that is computed from it and the network's name */
+	if (n == 64)
+		return "is no WPA passphrase, which has 8 to 63 characters, and no key, which has 64 hexadecimal digits";
 	return n < 8 || n > 63
 		       ? arena_printf("is no WPA passphrase: those have 8 to 63 characters, this one has %zu", n)
 		       : NULL;
@@ -65,6 +66,14 @@ static const char *base64_doubt(const char *s, size_t n)
 		       : NULL;
 }
 
+static const char *proxy_fault(const char *s, size_t n)
+{
+	return value_proxy_fault(arena_strndup(s, n), true)
+		       ? "is no address of a proxy with a name and password: http://NAME:PASSWORD@HOST:PORT, with "
+			 "%XX for what is no letter, digit or one of . _ ~ ! * + , ; = -"
+		       : NULL;
+}
+
 /* A key without a passphrase names no cipher: the start of PROTOCOL.key of OpenSSH, in base64. */
 static const char *ssh_key_fault(const char *s, size_t n)
 {
@@ -86,6 +95,7 @@ static const struct form forms[SECRET_FORM_COUNT] = {
 	[SECRET_BASE64] = { .doubt = base64_doubt },
 	[SECRET_JSON] = { .lines = true, .doubt = json_doubt },
 	[SECRET_SSH_KEY] = { .lines = true, .fault = ssh_key_fault },
+	[SECRET_PROXY] = { .fault = proxy_fault },
 };
 
 /* ---- what holds for all of them ---- */

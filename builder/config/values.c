@@ -48,6 +48,42 @@ int value_ipv4(const char *s, uint32_t *ret)
 	return 0;
 }
 
+/* None of them means anything to systemd's EnvironmentFile=, to a shell or to YAML's double quotes. */
+#define PROXY_USER "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~%!*+,;=:-"
+#define PROXY_HOST "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-"
+
+const char *value_proxy_fault(const char *text, bool with_user)
+{
+	static const char words[] = "give the address of a proxy such as http://proxy.home.example.com:3128";
+	const char *host = starts_with(text, "http://")	   ? text + strlen("http://")
+			   : starts_with(text, "https://") ? text + strlen("https://")
+							   : NULL;
+	const char *at = host ? strrchr(host, '@') : NULL;
+	unsigned port = 1;
+	size_t n;
+
+	if (!host)
+		return words;
+	if (at && !with_user)
+		return "a password must not be written here, where git and backups keep it; put the whole address into "
+		       "a secret: {env: NAME}, {file: PATH} or {command: [PROGRAM, ARGUMENT]}";
+	if (at && (at == host || host + strspn(host, PROXY_USER) != at))
+		return "its name and password may hold letters, digits and . _ ~ ! * + , ; = - alone; write others as "
+		       "%XX, their hexadecimal code";
+	host = at ? at + 1 : host;
+	n = strspn(host, PROXY_HOST);
+	if (!n || n > 253 || *host == '-' || *host == '.')
+		return words;
+	host += n;
+	if (*host == ':') {
+		host++;
+		if (!values_take_number(&host, 65535, &port) || !port)
+			return "a port is a number from 1 to 65535";
+	}
+	host += *host == '/';
+	return *host ? words : NULL;
+}
+
 int value_cidr(const char *s, struct cidr *ret)
 {
 	unsigned prefix;

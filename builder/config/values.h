@@ -29,6 +29,10 @@ const char *value_ssh_key_doubt(const char *line);
 /* NULL, or which other form of a key TEXT is, the content of PATH (NULL = of no file), and what to do. */
 const char *value_ssh_file_fault(const char *text, const char *path);
 
+/* NULL for the address of an HTTP proxy, else why it is none, without a part of it. WITH_USER: "NAME:PASSWORD@" may
+ * stand in it. */
+const char *value_proxy_fault(const char *text, bool with_user);
+
 /* NULL when the N bytes are text in UTF-8 without byte order mark, else what is wrong ("starts with ...") and, for the
  * file PATH (NULL = none), the command that mends it. */
 const char *value_encoding_fault(const char *s, size_t n, const char *path);

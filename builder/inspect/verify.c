@@ -115,6 +115,36 @@ static void check_partuuids(struct verify_ctx *x, struct findings *f, const char
 	}
 }
 
+/* "/dev/mmcblk0p2", "LABEL=RASPIROOT": no base that pibuild knows, but one of the user's own may boot by it. */
+static bool root_device_fits(const char *value, unsigned number)
+{
+	size_t n = strlen(value);
+
+	if (starts_with(value, "LABEL=") || starts_with(value, "UUID="))
+		return true;
+	return starts_with(value, "/dev/") && n && value[n - 1] == (char)('0' + number % 10);
+}
+
+/* The kernel waits for ever for a root file system that is not there, and shows it to nobody without a screen. */
+static void check_root_word(struct verify_ctx *x, struct findings *f, const char *path, const char *text)
+{
+	const struct partition *root = image_root_part(&x->image);
+	const char *want = arena_printf("PARTUUID=%08x-%02u", x->image.disk.id, root->number), *value = NULL;
+	char *line = arena_strndup(text, strcspn(text, "\r\n")), *save = NULL;
+
+	for (char *word = strtok_r(line, " ", &save); word; word = strtok_r(NULL, " ", &save))
+		if (starts_with(word, "root="))
+			value = word + strlen("root="); /* of several the kernel takes the last */
+	x->line->looked++;
+	if (!value)
+		found(x, f, path,
+		      "has no root=%s in its first line, so the kernel would wait for a root file system for ever",
+		      want);
+	else if (strcasecmp(value, want) && !root_device_fits(value, root->number))
+		found(x, f, path, "has root=%s, which is not the root partition of this image (%s)",
+		      clean_text(arena_strdup(value)), want);
+}
+
 static int check_references(struct verify_ctx *x, struct findings *f, struct err *e)
 {
 	static const char *const files[] = { BOOT_DIR "/cmdline.txt", "/etc/fstab" };
@@ -128,6 +158,8 @@ static int check_references(struct verify_ctx *x, struct findings *f, struct err
 			r = found_failure(x, f, files[i], e);
 		else
 			check_partuuids(x, f, files[i], b.s);
+		if (r == 0 && i == 0)
+			check_root_word(x, f, files[i], b.s);
 		if (r < 0)
 			return r;
 	}
@@ -329,7 +361,8 @@ static const struct verify_check checks[] = {
 	{ "root-fs", "e2fsck finds no fault in the root file system", HAS_TABLE, check_root },
 	{ "boot-fs", "fsck.fat finds no fault in the boot partition", HAS_TABLE, verify_boot },
 	{ "listing", "every folder of both partitions can be read", HAS_ROOT | HAS_BOOT, check_listing },
-	{ "references", "cmdline.txt and fstab name partitions of this image", HAS_BOOT | HAS_ROOT, check_references },
+	{ "references", "cmdline.txt and fstab name partitions of this image, and the kernel its root",
+	  HAS_BOOT | HAS_ROOT, check_references },
 	{ "manifest", "there is one on the card, and release.json agrees", HAS_ROOT, check_manifest },
 	{ "files", "what pibuild put there is so still: kind, mode, owner, size, digest", HAS_BOOT | HAS_MANIFEST,
 	  check_files },

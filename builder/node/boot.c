@@ -20,15 +20,14 @@ static bool watches_start(const struct node_ctx *x)
 	return x->config->os.watchdog && x->board->watchdog && starts_with(x->config->os.base, "raspios");
 }
 
-/* What goes into config.txt. */
-struct config_block {
-	const struct board *board;
-	bool watchdog;
-};
-
 struct words {
 	VEC(const char *) v;
 	uint32_t disk_id; /* 0 = the base's */
+};
+
+/* pibuild's part of config.txt. */
+struct block {
+	VEC(const char *) lines;
 };
 
 /* TEXT with every PARTUUID of an MBR naming the disk ID; as it is when that is 0. */
@@ -102,7 +101,7 @@ static int edit_cmdline(const void *arg, const char *old, size_t n, struct strbu
 
 static int edit_config(const void *arg, const char *old, size_t n, struct strbuf *out, struct err *e)
 {
-	const struct config_block *b = arg;
+	const struct block *b = arg;
 	const char *begin = old ? strstr(old, block_begin) : NULL, *end = begin ? strstr(begin, block_end) : NULL;
 
 	if (end) {
@@ -114,15 +113,54 @@ static int edit_config(const void *arg, const char *old, size_t n, struct strbuf
 	}
 	if (out->n && out->s[out->n - 1] != '\n')
 		strbuf_adds(out, "\n");
+	if (!b->lines.n)
+		return 0;
 	strbuf_addf(out, "%s\n", block_begin);
-	vec_foreach (line, &b->board->config_lines)
+	vec_foreach (line, &b->lines)
 		strbuf_addf(out, "%s\n", *line);
-	strbuf_addf(out, "[all]\n%s%s%s\n", b->watchdog ? watchdog_line : "", b->watchdog ? "\n" : "", block_end);
+	strbuf_addf(out, "%s\n", block_end);
 	return 0;
 }
 
+/* The board's lines, which may open a section, then those of cluster.yaml below [all]. */
+static const struct block *config_block(const struct node_ctx *x, const struct boot_config *boot)
+{
+	struct block *b = arena_new(struct block);
+
+	vec_foreach (line, &x->board->config_lines)
+		*vec_push(&b->lines) = *line;
+	*vec_push(&b->lines) = "[all]";
+	if (watches_start(x))
+		*vec_push(&b->lines) = watchdog_line;
+	vec_foreach (line, &boot->config)
+		*vec_push(&b->lines) = *line;
+	if (x->board->wifi && boot->wifi == STATE_OFF)
+		*vec_push(&b->lines) = "dtoverlay=disable-wifi";
+	if (x->board->wifi && boot->bluetooth == STATE_OFF)
+		*vec_push(&b->lines) = "dtoverlay=disable-bt";
+	if (b->lines.n == 1)
+		b->lines.n = 0;
+	return b;
+}
+
+/* The firmware passes over an overlay that it does not find, and tells nobody. */
+static void need_overlays(const struct block *b, struct tree *t)
+{
+	vec_foreach (line, &b->lines) {
+		const char *name = boot_line_overlay(*line);
+
+		if (name)
+			tree_need(
+				t, arena_printf(BOOT_DIR "/overlays/%s.dtbo", name), NULL,
+				arena_printf("boot.config: the base has no overlay %s (there is no overlays/%s.dtbo on "
+					     "its boot partition), so the firmware would pass over %s",
+					     name, name, *line))
+				->suffix = ".dtbo";
+	}
+}
+
 /* Debian's raspi-firmware writes cmdline.txt and config.txt anew with every kernel; these are what it adds to them. */
-static void add_raspi_firmware(const struct board *b, const struct words *w, struct tree *t)
+static void add_raspi_firmware(const struct block *b, const struct words *w, struct tree *t)
 {
 	_cleanup_strbuf_ struct strbuf line = { 0 }, config = { 0 };
 
@@ -130,19 +168,29 @@ static void add_raspi_firmware(const struct board *b, const struct words *w, str
 		strbuf_addf(&line, "%s%s", line.n ? " " : "", *word);
 	strbuf_adds(&line, "\n");
 	tree_add_text(t, "/etc/default/raspi-extra-cmdline", 0644, origin, line.s);
-	if (!b->config_lines.n)
+	if (!b->lines.n)
 		return;
-	vec_foreach (l, &b->config_lines)
+	vec_foreach (l, &b->lines)
 		strbuf_addf(&config, "%s\n", *l);
-	strbuf_adds(&config, "[all]\n");
 	tree_add_text(t, "/etc/default/raspi-firmware-custom", 0644, origin, config.s);
+}
+
+/* Of any node: what is in the layer of a role is there for all of them. */
+static bool words_are_given(const struct config *c)
+{
+	size_t n = c->boot.cmdline.n;
+
+	vec_foreach (node, &c->nodes)
+		n += node->boot.cmdline.n;
+	return n;
 }
 
 int node_add_boot(const struct node_ctx *x, struct tree *t, struct err *e)
 {
-	struct config_block *block = arena_new(struct config_block);
 	struct words *w = arena_new(struct words);
 	_cleanup_strbuf_ struct strbuf what = { 0 };
+	const struct boot_config boot = config_node_boot(x->config, x->node);
+	const struct block *block = config_block(x, &boot);
 	bool debian = streq(x->config->os.base, "debian");
 	struct entry *cmdline;
 
@@ -150,25 +198,27 @@ int node_add_boot(const struct node_ctx *x, struct tree *t, struct err *e)
 		add_disk_id(x, t);
 	w->disk_id = t->disk_id;
 
-	*block = (struct config_block){ x->board, watches_start(x) };
 	vec_foreach (word, &x->board->cmdline)
 		*vec_push(&w->v) = *word;
-	if (block->watchdog)
+	if (watches_start(x))
 		*vec_push(&w->v) = watchdog_word;
 	if (node_uses_wifi(x) && x->config->network.wifi.country)
 		*vec_push(&w->v) = arena_printf("cfg80211.ieee80211_regdom=%s", x->config->network.wifi.country);
+	vec_foreach (word, &boot.cmdline)
+		*vec_push(&w->v) = *word;
 	vec_foreach (word, &w->v)
 		strbuf_addf(&what, "%s%s", what.n ? " " : "adds ", *word);
 	cmdline = tree_add_edit(t, BOOT_DIR "/cmdline.txt", 0755, origin, edit_cmdline, w,
 				what.n ? what.s : "unchanged");
 	/* The same words for every node: once in their layer is cheaper than on every image. Wi-Fi has a word of its
-	 * own, for some nodes only, and a role has one layer; so has a disk id. */
-	if (!x->config->network.wifi.country && !w->disk_id)
+	 * own, for some nodes only, and a role has one layer; so has a disk id, and cluster.yaml. */
+	if (!x->config->network.wifi.country && !w->disk_id && !words_are_given(x->config))
 		cmdline->layer = LAYER_ROLE;
-	if (x->board->config_lines.n || block->watchdog)
+	if (block->lines.n)
 		tree_add_edit(t, BOOT_DIR "/config.txt", 0755, origin, edit_config, block,
-			      arena_printf("block for %s%s", x->board->name, block->watchdog ? ", watchdog" : ""));
+			      arena_printf("block for %s%s", x->board->name, watches_start(x) ? ", watchdog" : ""));
+	need_overlays(block, t);
 	if (debian)
-		add_raspi_firmware(x->board, w, t);
+		add_raspi_firmware(block, w, t);
 	return 0;
 }

@@ -8,6 +8,7 @@
 #include "config/compat.h"
 #include "config/dns01.h"
 #include "node/cluster.h"
+#include "node/proxy.h"
 
 static const char origin[] = "generated: cert-manager";
 
@@ -21,9 +22,25 @@ static const struct {
 } staging = { "letsencrypt-staging", "https://acme-staging-v02.api.letsencrypt.org/directory" },
   production = { "letsencrypt-production", "https://acme-v02.api.letsencrypt.org/directory" };
 
-static void add_values(const struct node_ctx *x, struct tree *t)
+/* Its pods ask Let's Encrypt and the DNS provider. */
+static int set_proxy(const struct node_ctx *x, struct yaml_node *values, struct err *e)
+{
+	struct proxy p;
+	int r = node_proxy(x, &p, e);
+
+	if (r < 0)
+		return r;
+	yaml_set(values, "http_proxy", yaml_str(p.http));
+	yaml_set(values, "https_proxy", yaml_str(p.https));
+	yaml_set(values, "no_proxy", yaml_str(p.none));
+	return 0;
+}
+
+static int add_values(const struct node_ctx *x, struct tree *t, struct err *e)
 {
 	struct yaml_node *values = yaml_map();
+	bool secret = proxy_is_secret(x->config);
+	int r;
 
 	yaml_set_path(values, "crds.enabled", yaml_bool(true));
 	/* The chart's one minute is too short for a Pi that still pulls images. */
@@ -37,7 +54,12 @@ static void add_values(const struct node_ctx *x, struct tree *t)
 				      ? "config.gatewayAPI.enabled"
 				      : "config.enableGatewayAPI",
 			      yaml_bool(true));
-	cluster_add_yaml(t, "/etc/pibuild/cert-manager-values.yaml", 0644, origin, &values, 1, NULL);
+	r = proxy_is_given(x->config) ? set_proxy(x, values, e) : 0;
+	if (r == 0)
+		cluster_add_yaml(t, "/etc/pibuild/cert-manager-values.yaml", secret ? 0600 : 0644, origin, &values, 1,
+				 NULL)
+			->secret = secret;
+	return r;
 }
 
 /* ---- solver and its secret ---- */
@@ -183,11 +205,13 @@ static void add_issuers(const struct node_ctx *x, struct tree *t)
 
 int node_add_cert_manager(const struct node_ctx *x, struct tree *t, struct err *e)
 {
+	int r;
+
 	if (!x->config->cert_manager.enabled || !node_is_first_server(x))
 		return 0;
-	add_values(x, t);
-	if (!x->config->cert_manager.provider)
-		return 0;
+	r = add_values(x, t, e);
+	if (r < 0 || !x->config->cert_manager.provider)
+		return r;
 	add_issuers(x, t);
 	return add_secret(x, t, e);
 }

@@ -27,6 +27,11 @@ static bool on_every_node(const struct node_ctx *x)
 	return true;
 }
 
+static bool sets_eeprom(const struct node_ctx *x)
+{
+	return x->board->eeprom && config_node_boot(x->config, x->node).eeprom.n;
+}
+
 static bool joins(const struct node_ctx *x)
 {
 	return !node_is_first_server(x);
@@ -68,10 +73,18 @@ static const struct step {
 	const char *name;
 	bool (*wanted)(const struct node_ctx *x);
 } steps[] = {
-	{ "preflight", on_every_node },	      { "packages", node_has_packages }, { "restore", restores },
-	{ "find-cluster", finds_cluster },    { "k3s", node_is_first_server },	 { "join", joins },
-	{ "gateway-crds", has_gateway },      { "cni", node_is_first_server },	 { "loadbalancer", has_pools },
-	{ "cert-manager", has_cert_manager }, { "issuers", has_issuers },
+	{ "eeprom", sets_eeprom },
+	{ "preflight", on_every_node },
+	{ "packages", node_has_packages },
+	{ "restore", restores },
+	{ "find-cluster", finds_cluster },
+	{ "k3s", node_is_first_server },
+	{ "join", joins },
+	{ "gateway-crds", has_gateway },
+	{ "cni", node_is_first_server },
+	{ "loadbalancer", has_pools },
+	{ "cert-manager", has_cert_manager },
+	{ "issuers", has_issuers },
 };
 
 static const struct step *step_find(const char *name)
@@ -235,12 +248,18 @@ static void add_facts(const struct node_ctx *x, struct tree *t)
 
 	strbuf_addf(&b, "cluster %s\nnode %s\nrole %s\nfirst %s\ninterface %s\nenvoy %s\nairgap %s\n", c->cluster.name,
 		    x->node->name, role_names[x->node->role], node_is_first_server(x) ? "yes" : "no",
-		    board_lan_interface(x->board, c), cilium_ingress_on(x) || cilium_gateway_on(x) ? "yes" : "no",
-		    c->airgap ? "yes" : "no");
+		    board_lan_interface(x->board, c, x->node),
+		    cilium_ingress_on(x) || cilium_gateway_on(x) ? "yes" : "no", c->airgap ? "yes" : "no");
 	/* Where the images of K3s, of Cilium and cert-manager, and of kube-vip come from. */
 	strbuf_addf(&b, "registries registry-1.docker.io quay.io%s\nmembers", node_has_vip(x) ? " ghcr.io" : "");
 	vec_foreach (n, &c->nodes)
 		strbuf_addf(&b, " %s=%s", n->name, role_names[n->role]);
+	if (c->network.mtu)
+		strbuf_addf(&b, "\nmtu %u", c->network.mtu);
+	if (c->network.ntp.n)
+		strbuf_adds(&b, "\nntp");
+	vec_foreach (server, &c->network.ntp)
+		strbuf_addf(&b, " %s", *server);
 	strbuf_addf(&b, "\naddress %s", x->node->address.set ? ipv4_text(x->node->address.addr, first) : "");
 	strbuf_adds(&b, "\npools");
 	vec_foreach (p, &c->lb.pools)
@@ -337,6 +356,19 @@ static void add_servers(const struct node_ctx *x, struct tree *t)
 	tree_add_text(t, "/etc/pibuild/servers", 0644, origin, b.s);
 }
 
+/* "KEY=VALUE" of each setting: steps/eeprom.sh. */
+static void add_eeprom(const struct node_ctx *x, struct tree *t)
+{
+	const struct boot_config boot = config_node_boot(x->config, x->node);
+	_cleanup_strbuf_ struct strbuf b = { 0 };
+
+	if (!sets_eeprom(x))
+		return;
+	vec_foreach (s, &boot.eeprom)
+		strbuf_addf(&b, "%s=%s\n", s->key, s->value);
+	tree_add_text(t, "/etc/pibuild/eeprom", 0644, origin, b.s);
+}
+
 int node_add_first_boot(const struct node_ctx *x, struct tree *t, struct err *e)
 {
 	struct step_list list;
@@ -350,5 +382,6 @@ int node_add_first_boot(const struct node_ctx *x, struct tree *t, struct err *e)
 	tree_add_dir(t, "/var/lib/pibuild", 0755, origin);
 	add_facts(x, t);
 	add_servers(x, t);
+	add_eeprom(x, t);
 	return add_first_report(x, &list, t, e);
 }

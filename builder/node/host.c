@@ -11,7 +11,7 @@ static int touch(const void *arg, const char *old, size_t n, struct strbuf *out,
 	return 0;
 }
 
-/* Names of the cluster's static nodes resolve without a name server. */
+/* Names of the cluster's static nodes resolve without a name server; so do those of network.hosts. */
 static void add_hosts(const struct node_ctx *x, struct tree *t)
 {
 	_cleanup_strbuf_ struct strbuf b = { 0 };
@@ -27,6 +27,8 @@ static void add_hosts(const struct node_ctx *x, struct tree *t)
 	vec_foreach (n, &x->config->nodes)
 		if (n->address.set && n != x->node)
 			strbuf_addf(&b, "%s\t%s\n", ipv4_text(n->address.addr, ip), n->name);
+	vec_foreach (host, &x->config->network.hosts)
+		strbuf_addf(&b, "%s\t%s\n", ipv4_text(host->addr, ip), host->name);
 	tree_add_text(t, "/etc/hosts", 0644, origin, b.s);
 }
 

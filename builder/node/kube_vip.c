@@ -37,7 +37,7 @@ static struct yaml_node *environment(const struct node_ctx *x)
 
 	add_env(list, "address", ipv4_text(x->config->cluster.vip, ip));
 	add_env(list, "port", arena_printf("%d", K3S_API_PORT));
-	add_env(list, "vip_interface", board_lan_interface(x->board, x->config));
+	add_env(list, "vip_interface", board_lan_interface(x->board, x->config, x->node));
 	node = yaml_append(list, yaml_map());
 	yaml_set(node, "name", yaml_str("vip_nodename"));
 	yaml_set_path(node, "valueFrom.fieldRef.fieldPath", yaml_str("spec.nodeName"));

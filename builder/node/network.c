@@ -17,14 +17,14 @@ struct link {
 
 static struct link address_link(const struct node_ctx *x)
 {
-	const char *name = board_lan_interface(x->board, x->config);
+	const char *name = board_lan_interface(x->board, x->config, x->node);
 
 	return (struct link){ name, node_uses_wifi(x) ? "wifi" : x->config->network.vlan ? "vlan" : "ethernet" };
 }
 
 bool node_uses_wifi(const struct node_ctx *x)
 {
-	return interface_is_wifi(board_lan_interface(x->board, x->config));
+	return interface_is_wifi(board_lan_interface(x->board, x->config, x->node));
 }
 
 static void keyfile_start(struct strbuf *b, const struct node_ctx *x, struct link l)
@@ -60,7 +60,21 @@ static void keyfile_ip(struct strbuf *b, const struct node_ctx *x)
 			strbuf_addf(b, "%s;", ipv4_text(*dns, ip));
 		strbuf_adds(b, "\nignore-auto-dns=true\n");
 	}
+	if (c->network.search_domains.n) {
+		strbuf_adds(b, "dns-search=");
+		vec_foreach (domain, &c->network.search_domains)
+			strbuf_addf(b, "%s;", *domain);
+		strbuf_adds(b, "\n");
+	}
 	strbuf_adds(b, "may-fail=false\n\n[ipv6]\nmethod=auto\naddr-gen-mode=eui64\nignore-auto-dns=true\n");
+}
+
+/* Of a VLAN's own interface and of the one below it alike: the frame with the tag is longer by four bytes, which
+ * drivers and switches allow for. */
+static void keyfile_ethernet(struct strbuf *b, const struct config *c)
+{
+	if (c->network.mtu)
+		strbuf_addf(b, "\n[ethernet]\nmtu=%u\n", c->network.mtu);
 }
 
 static void add_keyfile(struct tree *t, const char *link, const struct strbuf *b)
@@ -80,7 +94,12 @@ static int add_wifi(const struct node_ctx *x, struct strbuf *b, struct err *e)
 		return err_wrap(e, "network.wifi.passphrase");
 	/* powersave 2 is off: an access point drops what is for a station that sleeps, questions for its addresses too.
 	 */
-	strbuf_adds(b, "\n[wifi]\nmode=infrastructure\npowersave=2\nssid=");
+	strbuf_adds(b, "\n[wifi]\nmode=infrastructure\npowersave=2\n");
+	if (c->network.mtu)
+		strbuf_addf(b, "mtu=%u\n", c->network.mtu);
+	if (c->network.wifi.hidden)
+		strbuf_adds(b, "hidden=true\n");
+	strbuf_adds(b, "ssid=");
 	encode_ssid(b, c->network.wifi.ssid);
 	strbuf_adds(b, "\n\n[wifi-security]\nkey-mgmt=wpa-psk\npsk=");
 	if (x->secret_use == SECRET_READ)
@@ -143,14 +162,18 @@ int node_add_network(const struct node_ctx *x, struct tree *t, struct err *e)
 
 	keyfile_start(&b, x, l);
 	if (streq(l.type, "vlan")) {
-		struct link below = { c->network.interface, "ethernet" };
+		struct link below = { config_interface(c, x->node), "ethernet" };
 
-		strbuf_addf(&b, "\n[vlan]\nparent=%s\nid=%u\nflags=1\n", c->network.interface, c->network.vlan);
+		keyfile_ethernet(&b, c);
+		strbuf_addf(&b, "\n[vlan]\nparent=%s\nid=%u\nflags=1\n", below.name, c->network.vlan);
 		keyfile_start(&parent, x, below);
+		keyfile_ethernet(&parent, c);
 		strbuf_adds(&parent, "\n[ipv4]\nmethod=disabled\n\n[ipv6]\nmethod=disabled\n");
 		add_keyfile(t, below.name, &parent);
 	} else if (streq(l.type, "wifi")) {
 		r = add_wifi(x, &b, e);
+	} else {
+		keyfile_ethernet(&b, c);
 	}
 	if (r < 0)
 		return r;

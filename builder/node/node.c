@@ -14,6 +14,8 @@ static const struct {
 	{ "host", node_add_host },
 	{ "access", node_add_access },
 	{ "network", node_add_network },
+	{ "proxy", node_add_proxy },
+	{ "settings", node_add_settings },
 	{ "boot", node_add_boot },
 	{ "healing", node_add_healing },
 	{ "k3s", node_add_k3s },

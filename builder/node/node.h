@@ -71,6 +71,8 @@ bool node_overlays_shipped(const char *dir);
 int node_add_host(const struct node_ctx *x, struct tree *t, struct err *e);	    /* name, hosts, time, locale */
 int node_add_access(const struct node_ctx *x, struct tree *t, struct err *e);	    /* user, keys, sshd, sudo */
 int node_add_network(const struct node_ctx *x, struct tree *t, struct err *e);	    /* keyfiles, DNS, Wi-Fi */
+int node_add_proxy(const struct node_ctx *x, struct tree *t, struct err *e);	    /* K3s's environment */
+int node_add_settings(const struct node_ctx *x, struct tree *t, struct err *e);	    /* sysctl, time servers */
 int node_add_boot(const struct node_ctx *x, struct tree *t, struct err *e);	    /* cmdline.txt, config.txt */
 int node_add_healing(const struct node_ctx *x, struct tree *t, struct err *e);	    /* watchdog, journal, swap */
 int node_add_k3s(const struct node_ctx *x, struct tree *t, struct err *e);	    /* config.yaml, tokens, CA, unit */

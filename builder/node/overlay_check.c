@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
+#include "config/owned.h"
 #include "node/node.h"
 #include "schema/schema.h"
 
@@ -45,12 +46,11 @@ static const char names_node[] = "cluster.yaml names the node", decides_login[] 
 		  holds_k3s[] = "K3s starts with it, and pibuild writes it",
 		  is_pibuilds[] = "that place is pibuild's own", unread[] = "nothing on the card reads it",
 		  one_machine[] = "every card would be the same machine";
-static const char by_hand[] = "there is no key for it yet: change it on the boot partition of the flashed card";
+static const char boot_keys[] = "set boot.config, boot.cmdline, boot.wifi or boot.bluetooth; for one node nodes[].boot";
 
 static const struct owned_path owned_paths[] = {
 	{ "/etc/hostname", names_node, "set nodes[].name" },
-	{ "/etc/hosts", "the cluster's nodes stand in it",
-	  "let the name server of network.nameservers know other names" },
+	{ "/etc/hosts", "the cluster's nodes stand in it", "set network.hosts" },
 	{ "/etc/@(localtime|timezone)", "cluster.yaml decides the time zone", "set access.timezone" },
 	{ "/etc/@(locale.conf|locale.gen|default/locale)", "cluster.yaml decides the locale", "set access.locale" },
 	{ "/etc/default/keyboard", "cluster.yaml decides the keyboard", "set access.keyboard" },
@@ -68,17 +68,19 @@ static const struct owned_path owned_paths[] = {
 	{ "/var/lib/dbus/machine-id", one_machine, "leave it out: each card makes its own at its first boot" },
 	{ "/etc/systemd/system/default.target", decides_boot, "leave it as the base has it" },
 	{ "/usr/@(sbin/init|lib/systemd/systemd)", decides_boot, "leave it as the base has it" },
-	{ "/boot/firmware/@(cmdline|config).txt", decides_boot, by_hand },
-	{ "/boot/@(cmdline|config).txt", "the firmware reads /boot/firmware/ instead", by_hand },
+	{ "/boot/firmware/@(cmdline|config).txt", decides_boot, boot_keys },
+	{ "/boot/@(cmdline|config).txt", "the firmware reads /boot/firmware/ instead", boot_keys },
 	{ BOOT_DIR "/" REPORT_NAME ".*", is_pibuilds, "leave it out" },
 	{ "/boot/firmware/@(kernel*.img|initramfs*|start*.elf|fixup*.dat|bootcode.bin|*.dtb)", decides_boot,
+	  "build from a base that has it: os.base" },
+	{ "/boot/@(vmlinuz|initrd.img|initrd|System.map|config)?(-*)", decides_boot,
 	  "build from a base that has it: os.base" },
 	{ "/boot*/@(ssh|ssh.txt|userconf|userconf.txt|firstrun.sh|custom.toml|wpa_supplicant.conf)", unread,
 	  "set access and network.wifi in cluster.yaml" },
 	{ "/boot/firmware/@(user-data|meta-data|network-config)", "cloud-init is off on the card",
 	  "set access and network in cluster.yaml" },
 	{ "/etc/cloud/*", "cloud-init is off on the card", "set access and network in cluster.yaml" },
-	{ "/etc/default/raspi-@(extra-cmdline|firmware-custom)", decides_boot, by_hand },
+	{ "/etc/default/raspi-@(extra-cmdline|firmware|firmware-custom)", decides_boot, boot_keys },
 	{ "/etc/resolv.conf", decides_network, "set network.nameservers" },
 	{ "/etc/wpa_supplicant/*.conf", unread, "set network.wifi" },
 	{ "/etc/@(dhcpcd.conf|network/interfaces|network/interfaces.d/*|netplan/*)", decides_network,
@@ -91,12 +93,16 @@ static const struct owned_path owned_paths[] = {
 	  "set network in cluster.yaml; give another connection another name" },
 	{ "/var/lib/NetworkManager/*", decides_network, "set network in cluster.yaml" },
 	{ "/etc/rancher/k3s/config.yaml", holds_k3s, "put a file into /etc/rancher/k3s/config.yaml.d/" },
+	{ "/etc/rancher/k3s/config.yaml.d/10-pibuild-*", holds_k3s, "give your file another name there" },
+	{ "/etc/rancher/k3s/k3s.yaml", "K3s writes it at every start", "leave it out; pibuild kubeconfig makes one" },
 	{ "/etc/rancher/node/*", "it is the node's password in its cluster",
 	  "it is in secrets.yaml: pibuild secrets show" },
 	{ "/var/lib/rancher/k3s/server/@(token|agent-token|node-token|tls/*|cred/*|db/*)", holds_k3s,
 	  "it is in secrets.yaml: pibuild secrets show" },
 	{ "/var/lib/rancher/k3s/agent/etc/containerd/@(config|config-v3).toml?(.tmpl)", holds_k3s,
 	  "put a file into /var/lib/rancher/k3s/agent/etc/containerd/config-v3.toml.d/" },
+	{ "/etc/systemd/system/@(k3s|k3s-agent).service.env", holds_k3s,
+	  "set network.proxy; other variables go into /etc/default/k3s or k3s-agent" },
 	{ "/etc/systemd/system/k3s.service", holds_k3s, "put a file into /etc/systemd/system/k3s.service.d/" },
 	{ "/etc/systemd/system/k3s-agent.service", holds_k3s,
 	  "put a file into /etc/systemd/system/k3s-agent.service.d/" },
@@ -109,6 +115,11 @@ static const struct owned_path owned_paths[] = {
 	  "put a file into a folder of that name with .d: pibuild-NAME.timer.d/" },
 	{ "/etc/@(systemd/system.conf.d/90|systemd/journald.conf.d/50|rpi/swap.conf.d/50)-pibuild.conf", is_pibuilds,
 	  "set os, or give your file a name that comes later" },
+	{ "/etc/sysctl.d/60-pibuild.conf", is_pibuilds, "set os.sysctl, or give your file another name there" },
+	{ "/etc/systemd/timesyncd.conf", "it decides where the node has its time from",
+	  "set network.ntp, or put a file into /etc/systemd/timesyncd.conf.d/" },
+	{ "/etc/systemd/timesyncd.conf.d/50-pibuild.conf", is_pibuilds,
+	  "set network.ntp, or give your file another name there" },
 	{ "/etc/systemd/system-preset/00-pibuild.preset", is_pibuilds, "give your file another name there" },
 	{ "/@(etc|usr/lib|usr/share|var/lib)/pibuild?(/*)", is_pibuilds, "choose another place" },
 	{ "/usr/local/bin/*", "pibuild installs that program", "set its version in cluster.yaml: versions" },
@@ -424,6 +435,63 @@ static void overlay_check_content(const struct overlay_check *c, const char *hos
 	}
 }
 
+/* ---- settings that the cluster needs otherwise ---- */
+
+/* The first line of the file HOST, as of sysctl.d(5), that sets what os.sysctl must not; NULL = none. */
+static const char *owned_setting(const char *host, const char **ret_why)
+{
+	_cleanup_free_ char *text = NULL;
+	struct err ignored = { 0 };
+	char *save = NULL;
+	size_t n;
+
+	if (file_read(host, LOOK_LIMIT, &text, &n, &ignored) < 0)
+		return NULL;
+	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		const char *key;
+
+		line += strspn(line, " \t-");
+		key = arena_strndup(line, strcspn(line, " \t=\r"));
+		*ret_why = *key && !strchr("#;", *key) ? owned_sysctl(key) : NULL;
+		if (*ret_why)
+			return key;
+	}
+	return NULL;
+}
+
+/* NetworkManager takes one of two connections of an interface, and which one is a matter of luck. */
+static bool is_second_connection(const char *host, const char *interface)
+{
+	_cleanup_free_ char *text = NULL;
+	struct err ignored = { 0 };
+	size_t n;
+	char *at;
+
+	if (file_read(host, LOOK_LIMIT, &text, &n, &ignored) < 0)
+		return false;
+	at = strstr(text, arena_printf("\ninterface-name=%s", interface));
+	at = at ? at + strlen("\ninterface-name=") + strlen(interface) : NULL;
+	return at && strchr("\r\n", *at) && !strstr(text, "\nautoconnect=false");
+}
+
+static void overlay_check_settings(const struct overlay_check *c, const char *host, const struct entry *n,
+				   const struct node_ctx *x)
+{
+	const char *why, *key, *interface;
+
+	if (starts_with(n->path, "/etc/sysctl.d/") && (key = owned_setting(host, &why)))
+		overlay_fault(c, "%s sets %s: %s; remove that line", host, key, why);
+	if (!starts_with(n->path, "/etc/NetworkManager/system-connections/"))
+		return;
+	interface = board_lan_interface(x->board, x->config, x->node);
+	if (is_second_connection(host, interface))
+		overlay_fault(
+			c,
+			"%s is a second connection of %s, which carries the address of %s by cluster.yaml: only "
+			"one of them would be used; set network in cluster.yaml, or autoconnect=false in that file",
+			host, interface, x->node->name);
+}
+
 /* ---- folders ---- */
 
 static bool node_takes(const struct node_ctx *x, const char *name)
@@ -466,6 +534,8 @@ static void check_folder_of(struct overlay_check *c, const char *name)
 			if (!node_takes(&c->nodes[i], name))
 				continue;
 			check_owned(c, host, n, &c->own[i]);
+			if (n->kind == ENTRY_FILE && c->faults->errors == before)
+				overlay_check_settings(c, host, n, &c->nodes[i]);
 			if (n->kind == ENTRY_SYMLINK && c->faults->errors == before)
 				overlay_check_link(c, host, n, &c->own[i], &users);
 		}

@@ -194,7 +194,7 @@ static void values_devices(struct judge *j, const struct yaml_node *n, const cha
 	const struct config *c = j->x->config;
 
 	for (size_t i = 0; i < c->nodes.n; i++) {
-		const char *name = board_lan_interface(j->x->boards[i], c);
+		const char *name = board_lan_interface(j->x->boards[i], c, &c->nodes.v[i]);
 
 		if (n->type != YAML_MAP && !devices_have(n, name)) {
 			fault_at(

@@ -355,10 +355,15 @@ static void keyed_node(struct reading *l, const struct field *f, const struct ya
 	if (n->type != YAML_MAP)
 		return schema_fault(l, n, path, "must hold keys (name: value), not %s",
 				    n->type == YAML_SEQ ? "a list" : "a single value");
+	if (f->max && n->count > f->max)
+		return schema_fault(l, n, path, "has more than %zu entries", f->max);
 	memcpy(&vec, dst, sizeof(vec));
 	for (size_t i = 0; i < n->count; i++) {
-		char *item = list_add(f, &vec);
+		char *item;
 
+		if (!schema_key_fits(l, f, n->keys[i], path))
+			continue;
+		item = list_add(f, &vec);
 		*(const char **)(item + f->name_at) = n->keys[i]->text;
 		read_item(l, f, n->items[i], schema_path(path, n->keys[i]->text), item);
 	}
@@ -434,8 +439,17 @@ static void list_schema(const struct field *f, json_t *out)
 
 static void keyed_schema(const struct field *f, json_t *out)
 {
+	const struct field name = { .kind = f->names_kind };
+	json_t *names = f->names_kind ? json_object() : NULL;
+
 	json_object_set_new(out, "type", json_string("object"));
 	json_object_set_new(out, "additionalProperties", item_schema(f));
+	if (f->max)
+		json_object_set_new(out, "maxProperties", json_integer((json_int_t)f->max));
+	if (!names)
+		return;
+	schema_json_value(&name, names);
+	json_object_set_new(out, "propertyNames", names);
 }
 
 static void node_schema(const struct field *f, json_t *out)

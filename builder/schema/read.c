@@ -123,6 +123,15 @@ static void schema_text(struct reading *l, const struct field *f, const struct y
 		schema_fault(l, n, path, "%s", why);
 }
 
+bool schema_key_fits(struct reading *l, const struct field *f, const struct yaml_node *key, const char *path)
+{
+	const char *why = f->names_kind ? kind_text_fault(f->names_kind, l, key->text, NULL) : NULL;
+
+	if (why)
+		schema_fault(l, key, path, "the key '%s' cannot be used: %s", shorten(key->text), why);
+	return !why;
+}
+
 void schema_read_value(struct reading *l, const struct field *f, const struct yaml_node *n, const char *path, void *dst)
 {
 	if (f->kind->node)

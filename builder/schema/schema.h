@@ -54,12 +54,13 @@ struct field {
 	const char *help;
 	const char *example; /* YAML */
 
-	const struct field *sub;  /* map, list of maps: fields of it */
-	const struct field *item; /* list of anything else: its item (key unused, offset in the item's memory) */
-	size_t size;		  /* list: of an item in memory */
-	size_t name_at;		  /* keyed: offset of the key in an item's memory, a const char * */
-	size_t max;		  /* items of a list, characters of a text; 0 = no bound */
-	const char *const *names; /* choice, word, flags, constant */
+	const struct field *sub;       /* map, list of maps: fields of it */
+	const struct field *item;      /* list of anything else: its item (key unused, offset in the item's memory) */
+	size_t size;		       /* list: of an item in memory */
+	size_t name_at;		       /* keyed: offset of the key in an item's memory, a const char * */
+	const struct kind *names_kind; /* keyed: what a key has to be; NULL = any text */
+	size_t max;		       /* items of a list or map, characters of a text; 0 = no bound */
+	const char *const *names;      /* choice, word, flags, constant */
 	size_t names_count;
 };
 /* clang-format off */
@@ -96,6 +97,8 @@ const char *kind_text_fault(const struct kind *k, const struct reading *l, const
 /* Reads MAP by TABLE into DST; PATH ("nodes[1]", "" at the top) stands before keys in messages. */
 void schema_read(struct reading *l, const struct field *table, const struct yaml_node *map, const char *path,
 		 void *dst);
+/* KEY, of the map PATH, is one that F's names_kind takes; else a fault. */
+bool schema_key_fits(struct reading *l, const struct field *f, const struct yaml_node *key, const char *path);
 /* One value; N is never an absent one. */
 void schema_read_value(struct reading *l, const struct field *f, const struct yaml_node *n, const char *path,
 		       void *dst);

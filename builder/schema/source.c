@@ -50,7 +50,7 @@ static bool source_word_is_secret(const char *word)
 	};
 	static const char *const words[] = { "passphrase", "password", "passwordHash", "passwd", "secret", "token",
 					     "private",	   "kennwort", "psk",	       "pwd",	 "pw",	   "pin",
-					     "key",	   "auth",     "wifi",	       "wlan",	 "dns01" };
+					     "key",	   "auth",     "wifi",	       "wlan",	 "dns01",  "proxy" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
 		if (strcasestr(word, parts[i]))

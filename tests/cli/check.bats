@@ -662,7 +662,238 @@ cures() {
 @test "a board without Ethernet needs Wi-Fi" {
 	change 's/role: worker, board: rpi5/role: worker, board: zero2w/'
 	change 's/  pools:/  announce: {nodes: all}\n&/; s/  hubble: .*/&\n  ingress: false\n  gatewayAPI: false/'
-	fault 'cluster.yaml:26:38: error: nodes[1].board: Raspberry Pi Zero 2 W has no Ethernet; add network.wifi with ssid, passphrase and country'
+	fault 'cluster.yaml:26:38: error: nodes[1].board: Raspberry Pi Zero 2 W has no Ethernet; add network.wifi with ssid, passphrase and country, or name the interface of its adapter: interface: eth0'
+	change 's/(board: zero2w.*)\}/\1, interface: eth0}/'
+	fine
+}
+
+# ---- what a node's owner sets ----
+
+@test "an interface of one node is judged as that of all is, at its own place" {
+	change 's/(name: w-1.*)\}/\1, interface: wlan0}/'
+	fault 'cluster.yaml:23:81: error: nodes[1].interface: wlan0 needs network.wifi with ssid, passphrase and country'
+	change 's/interface: wlan0/interface: wlan1/'
+	change 's/  gateway: .*/&\n  wifi: {ssid: Home, passphrase: {env: WIFI_PASSPHRASE}, country: DE}/'
+	export WIFI_PASSPHRASE='correct horse'
+	fault "cluster.yaml:24:81: error: nodes[1].interface: the Wi-Fi of a Pi is wlan0, not wlan1"
+	change 's/interface: wlan1/interface: end0/'
+	fault 'cluster.yaml:24:81: error: nodes[1].interface: Raspberry Pi OS calls the Ethernet of every board eth0, so end0 would never come up'
+	change 's/interface: end0/interface: enx0123456789ab/; s/  gateway: .*/&\n  vlan: 20/'
+	fault 'cluster.yaml:25:81: error: nodes[1].interface: the interface would be called enx0123456789ab.20, and Linux allows 15 characters'
+	change 's/interface: enx0123456789ab/interface: eth1/'
+	fine
+	change 's/  pools:/  announce: {interfaces: [eth1.20]}\n&/'
+	fine
+}
+
+@test "packets larger than a node can send are refused or noted" {
+	change 's/  gateway: .*/&\n  mtu: 9000/'
+	fine
+	[ -z "$(grep mtu <<<"$stderr")" ]
+	change 's/(name: w-1.*board: )rpi5/\1rpi4/; s/  hubble: .*/&\n  ingress: false\n  gatewayAPI: false/'
+	note 'cluster.yaml:14:8: note: network.mtu: the Ethernet of w-1 (Raspberry Pi 4) takes no more than 1500 with the kernels that are out, and the first-boot report says so when it stays there; nodes that do not agree lose large packets'
+	change 's/  gateway: .*/&\n  wifi: {ssid: Home, passphrase: {env: WIFI_PASSPHRASE}, country: DE}/'
+	change 's/(name: w-1.*)\}/\1, interface: wlan0}/'
+	export WIFI_PASSPHRASE='correct horse'
+	fault 'cluster.yaml:15:8: error: network.mtu: w-1 is on Wi-Fi, whose frames hold 1500 at most, and every node of the LAN has to use the same; set 1500 or less'
+	change 's/mtu: 9000/mtu: 1279/'
+	fault "cluster.yaml:15:8: error: network.mtu: '1279' cannot be used: the size of the largest packet is a number from 1280 to 9216; Ethernet's own is 1500"
+	change 's/mtu: 1279/mtu: 1280/'
+	fine
+}
+
+@test "a time server that only the cluster would bring up is refused, one that no node has is noted" {
+	change 's/  gateway: .*/&\n  ntp: [192.168.1.70, time.lan]/'
+	fault 'cluster.yaml:14:9: error: network.ntp[0]: 192.168.1.70 lies in the pool 192.168.1.65-192.168.1.127, whose addresses come up only after K3s, which waits for the time; use another server'
+	change 's/192.168.1.70, time/192.168.1.11, time/'
+	note 'cluster.yaml:14:9: note: network.ntp[0]: 192.168.1.11 is cp-1, where no time server runs at first boot; the router often is one'
+	change 's/192.168.1.11, time/192.168.1.1, time/; s/  ntp: .*/&\n  hosts: {time.lan: 192.168.1.80}/'
+	fault 'cluster.yaml:14:22: error: network.ntp[1]: time.lan lies in the pool 192.168.1.65-192.168.1.127, whose addresses come up only after K3s, which waits for the time; use another server'
+}
+
+@test "names of network.hosts: those of nodes and of the system are refused, an endpoint among them needs no name server" {
+	change 's/  gateway: .*/&\n  hosts: {w-1: 192.168.1.12}/'
+	fault 'cluster.yaml:14:16: error: network.hosts: w-1 is a node of this file, whose address nodes[].address says; remove it here'
+	change 's/w-1: 192/localhost: 192/'
+	fault "cluster.yaml:14:11: error: network.hosts: the key 'localhost' cannot be used: the system has an address for this name itself"
+	change 's/localhost: 192/192.168.1.5: 192/'
+	fault "cluster.yaml:14:11: error: network.hosts: the key '192.168.1.5' cannot be used: a name stands before the ':', and its address behind it"
+	change 's/192.168.1.5: 192/NAS: 192/'
+	fault "cluster.yaml:14:11: error: network.hosts: the key 'NAS' cannot be used: give a name such as nas.home.example.com, in lower case, without a dot at the end"
+	change 's/NAS: 192.168.1.12/api.lan: 192.168.1.11/; s/^  podCIDR/  endpoint: api.lan\n&/'
+	fine
+	[ -z "$(grep endpoint <<<"$stderr")" ]
+	change 's/api.lan: 192.168.1.11/api.lan: 192.168.1.12/'
+	fault 'cluster.yaml:4:13: error: cluster.endpoint: api.lan is the worker w-1, where no API listens; use a control-plane node'
+}
+
+@test "lines of config.txt that the card needs as they are, and what no firmware reads, are refused with the reason" {
+	change 's/^access:/boot:\n  config: [dtparam=pciex1_gen=3]\n  cmdline: [quiet]\n&/'
+	fine
+	while IFS='|' read -r text why; do
+		grep -vF "config: [" cluster.yaml | sed '/^boot:/a\  config:\n    - LINE' >one.yaml
+		python3 - one.yaml "$text" <<-'EOP'
+			import json, sys
+			s = open(sys.argv[1]).read()
+			open(sys.argv[1], "w").write(s.replace("LINE", json.dumps(sys.argv[2])))
+		EOP
+		fails 3 "one.yaml:8:7: error: boot.config[0]: '$text' cannot be used: $why" "$PIBUILD" check -c one.yaml
+	done <<-'EOT'
+		kernel=kernel8.img|the base's kernel for the board is the one that Cilium and Envoy run on
+		arm_64bit=0|K3s and the base are arm64
+		initramfs x followkernel|the base's initramfs grows the root file system
+		auto_initramfs=0|the base's initramfs grows
+		os_prefix=x/|the firmware would not find the base's files any more
+		device_tree=x.dtb|the firmware would not find
+		start_x=1|the firmware of the base belongs together
+		kernel_watchdog_timeout=5|set os.watchdog
+		cmdline=other.txt|the root file system and K3s's memory cgroup stand in cmdline.txt; set boot.cmdline
+		program_usb_boot_mode=1|it burns a fuse of the chip, which stays for ever
+		include extra.txt|all of config.txt stands in one file; give its lines here
+		[pi4]|lines go below [all] of this card alone; what one node needs goes into nodes[].boot
+		dtoverlay=disable-wifi|set boot.wifi: false
+		dtoverlay=disable-bt|set boot.bluetooth: false
+		# a comment|comments stay in cluster.yaml
+		dtparam = audio=on|give NAME=VALUE without blanks around either
+		dtparam=a, b|parameters are NAME or NAME=VALUE
+		dtparam=a=1,,b|parameters are NAME or NAME=VALUE
+		dtoverlay=a b|an overlay is loaded by dtoverlay=NAME or dtoverlay=NAME,PARAMETER=VALUE,...
+		dtoverlay=../x|an overlay is loaded by
+		gpu_mem|give NAME=VALUE
+	EOT
+	line=dtoverlay=gpio-fan,$(printf 'x%.0s' {1..79})
+	change "s/dtparam=pciex1_gen=3/'$line'/"
+	fine
+	change "s/$line/${line}y/"
+	fault "cluster.yaml:7:12: error: boot.config[0]: '${line:0:57}...' cannot be used: the firmware reads 98 characters of a line, and this one has 99; parameters of an overlay may go into lines dtparam= that follow it"
+	change "s/'${line}y'/\"a=1\\\\nkernel=x\"/"
+	fault "cluster.yaml:7:12: error: boot.config[0]: 'a=1?kernel=x' cannot be used: it has to be one line of printable ASCII characters"
+}
+
+@test "words of the kernel's command line that the card needs are refused with the reason" {
+	change 's/^access:/boot:\n  cmdline: ["psi=1"]\n&/'
+	fine
+	while IFS='|' read -r text why; do
+		sed "s/psi=1/$text/" cluster.yaml >one.yaml
+		fails 3 "one.yaml:7:13: error: boot.cmdline[0]: '$text' cannot be used: $why" "$PIBUILD" check -c one.yaml
+	done <<-'EOT'
+		root=PARTUUID=1|the card finds, grows and checks its root file system by it
+		rootfstype=ext4|the card finds, grows and checks
+		resize|the card finds, grows and checks
+		init=.bin.sh|systemd has to be the first program
+		cgroup_disable=memory|K3s needs the memory cgroup, of version 2
+		cgroup-disable=memory|K3s needs the memory cgroup, of version 2
+		systemd.unified-cgroup-hierarchy=0|K3s needs the memory cgroup
+		systemd.unit=rescue.target|K3s would not be started
+		emergency|K3s would not be started
+		3|K3s would not be started
+		net.ifnames=1|interfaces are called eth0 and wlan0 here; set nodes[].interface
+		cfg80211.ieee80211_regdom=DE|set network.wifi.country
+		watchdog_disarm=1|set os.watchdog
+		systemd.machine_id=0|every card makes an id of its own
+		ds=nocloud|cloud-init is off on the card
+		pibuild.network=closed|these words are pibuild's own
+		--x|what follows it is for systemd, not for the kernel
+		quiet splash|a blank begins another word; give each as an entry of its own
+	EOT
+	word=$(printf 'x%.0s' {1..190})
+	change "s/\\[\"psi=1\"\\]/[a$word, b$word, c$word, d$word, e$word, f$word]/"
+	run "$PIBUILD" check
+	[ "$status" -eq 3 ]
+	[[ "$output" == *'boot.cmdline: the words for cp-1 have 1152 characters together, and the kernel has room for some 1024'* ]]
+}
+
+@test "a radio that carries a node's address is not switched off, and gpu_mem on a Pi 5 is noted" {
+	export WIFI_PASSPHRASE='correct horse'
+	change 's/  gateway: .*/&\n  wifi: {ssid: Home, passphrase: {env: WIFI_PASSPHRASE}, country: DE}/'
+	change 's/(name: w-1.*)\}/\1, interface: wlan0}/'
+	change 's/^access:/boot: {wifi: false, bluetooth: false}\n&/'
+	fault 'cluster.yaml:6:14: error: boot.wifi: w-1 has its address on Wi-Fi, and would be cut off; remove this, or give nodes[].interface'
+	change 's/interface: wlan0/interface: wlan0, boot: {wifi: true}/'
+	fine
+	change 's/boot: \{wifi: true\}/boot: {wifi: false}/; s/^boot: .*/boot: {config: [gpu_mem=16]}/'
+	fault 'cluster.yaml:25:101: error: nodes[1].boot.wifi: w-1 has its address on Wi-Fi, and would be cut off; remove this, or give nodes[].interface'
+	change 's/, boot: \{wifi: false\}//'
+	note 'cluster.yaml:6:16: note: boot.config: gpu_mem does nothing on cp-1: a Pi 5 gives its GPU what it asks for'
+}
+
+@test "an order of booting has the medium of the card, and boards have a bootloader to set" {
+	change 's/^access:/boot:\n  eeprom: {BOOT_ORDER: [nvme, sd, usb], PSU_MAX_CURRENT: 5000}\n&/'
+	fine
+	while IFS='|' read -r order at why; do
+		sed "s/\[nvme, sd, usb\]/$order/" cluster.yaml >one.yaml
+		fails 3 "one.yaml:7:$at: error: boot.eeprom.BOOT_ORDER$why" "$PIBUILD" check -c one.yaml
+	done <<-'EOT'
+		[nvme, ssd]|31|[1]: must be one of sd, usb, nvme, network and http in the order in which they are tried
+		[sd, usb, sd]|34|[2]: stands there twice
+		[network, http]|24|: has none of sd, usb and nvme, on which the card of a node lies
+		0xf416|24|: must be a list of sd, usb, nvme, network and http
+	EOT
+	change 's/PSU_MAX_CURRENT: 5000/PSU_MAX_CURRENT: much/'
+	fault "cluster.yaml:7:58: error: boot.eeprom.PSU_MAX_CURRENT: 'much' cannot be used: give a number from 0 to 99999"
+	change 's/PSU_MAX_CURRENT: much/PSU_MAX_CURENT: 5000/'
+	fault "cluster.yaml:7:41: error: boot.eeprom: unknown key 'PSU_MAX_CURENT'; did you mean 'PSU_MAX_CURRENT'?"
+	change 's/, PSU_MAX_CURENT: 5000//; s/(name: cp-1.*)board: rpi5/\1board: cm4/; s/  hubble: .*/&\n  ingress: false\n  gatewayAPI: false/'
+	fine
+	change 's/(name: w-1.*)board: rpi5/\1board: cm4/'
+	fault 'cluster.yaml:7:11: error: boot.eeprom: no board of this file has a bootloader that its own system may set; remove this'
+	change 's/^  eeprom: .*/  wifi: true/; s/(name: w-1.*)\}/\1, boot: {eeprom: {PCIE_PROBE: 1}}}/'
+	fault 'cluster.yaml:27:84: error: nodes[1].boot.eeprom: Compute Module 4 has no bootloader that its own system may set; remove this'
+}
+
+@test "a proxy with a password written out is refused and not repeated; by reference it is looked at" {
+	change 's/  gateway: .*/&\n  proxy: {http: "http:\/\/me:hunter2@proxy.lan:3128"}/'
+	fault 'cluster.yaml:14:17: error: network.proxy.http: a password must not be written here, where git and backups keep it; put the whole address into a secret: {env: NAME}, {file: PATH} or {command: [PROGRAM, ARGUMENT]}'
+	[[ "$stderr" != *hunter2* ]]
+	change 's/"http:.*"\}/{env: PROXY}}/'
+	PROXY='http://me:hunter 2@proxy.lan' fails 3 'cluster.yaml:14:17: error: network.proxy.http: the environment variable PROXY holds a blank' "$PIBUILD" check
+	PROXY='http://me:hun"ter@proxy.lan' fails 3 'cluster.yaml:14:17: error: network.proxy.http: the environment variable PROXY is no address of a proxy with a name and password: http://NAME:PASSWORD@HOST:PORT, with %XX for what is no letter' "$PIBUILD" check
+	export PROXY='http://me:hun%22ter@proxy.lan:3128/'
+	fine
+	while IFS='|' read -r text why; do
+		change "s,  proxy: .*,  proxy: {http: $text},"
+		fails 3 "cluster.yaml:14:17: error: network.proxy.http: $why" "$PIBUILD" check
+	done <<-'EOT'
+		proxy.lan:3128|give the address of a proxy such as http://proxy.home.example.com:3128
+		socks5://proxy.lan|give the address of a proxy such as http://
+		http://proxy.lan:0|a port is a number from 1 to 65535
+		http://proxy.lan:70000|a port is a number from 1 to 65535
+		http://proxy.lan/path|give the address of a proxy
+		http://-proxy|give the address of a proxy
+		[http://proxy.lan]|must be a single value
+	EOT
+	change 's,  proxy: .*,  proxy: {http: http://proxy.lan:3128\, noProxy: [.lan\, "a\,b"]},'
+	fault "cluster.yaml:14:56: error: network.proxy.noProxy[1]: 'a,b' cannot be used: give a name, a domain such as .example.com, an address or a network such as 192.168.0.0/16"
+	change 's,"a\,b",192.168.0.0/16,'
+	fine
+	change 's,http: http://proxy.lan:3128\, ,,'
+	fault "cluster.yaml:14:10: error: network.proxy: 'http' is missing: the proxy; by reference when its address holds a name and password"
+}
+
+@test "kernel settings that K3s, the kubelet or Cilium need are refused with who needs them" {
+	change 's/^network:/os:\n  sysctl: {vm.swappiness: 10}\n&/'
+	fine
+	while IFS='|' read -r key why; do
+		sed "s|vm.swappiness|$key|" cluster.yaml >one.yaml
+		fails 3 "one.yaml:12:12: error: os.sysctl: the key '$key' cannot be used: $why" "$PIBUILD" check -c one.yaml
+	done <<-'EOT'
+		net.ipv4.ip_forward|without forwarding no pod reaches another node; K3s and Cilium turn it on
+		net/ipv4/conf/eth0.20/forwarding|without forwarding no pod
+		net.ipv6.conf.all.forwarding|without forwarding no pod
+		net.ipv4.conf.all.rp_filter|Cilium sets it: with another value the kernel drops packets of pods
+		net/ipv4/conf/all/rp_filter|Cilium sets it
+		net.core.bpf_jit_enable|Cilium sets it
+		net.bridge.bridge-nf-call-iptables|K3s sets it at every start
+		vm.overcommit_memory|the kubelet sets it at every start
+		kernel.panic|the kubelet sets it at every start
+		kernel.hostname|nodes[].name is the host name
+		kernel.modules_disabled|Cilium and K3s load modules after it
+		vm..swappiness|a part of it is empty
+		net.ipv4.conf.*.send_redirects|give a name of sysctl such as vm.swappiness, with all or default in the place of
+		swappiness|give a name of sysctl such as vm.swappiness
+	EOT
+	change 's/swappiness: 10/swappiness: "1\\n2"/'
+	fault "cluster.yaml:12:27: error: os.sysctl.vm.swappiness: '1?2' cannot be used: give one line of printable characters, without blanks around it"
 }
 
 # ---- load balancer ----

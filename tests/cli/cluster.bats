@@ -394,11 +394,13 @@ manifests=etc/pibuild/manifests
 
 # ---- the shipped examples ----
 
-# Only what makes the cluster: the rest of a card has tests of its own.
+# cluster_files CARD [PATH]...: only what makes the cluster, and these; the rest of a card has tests of its own.
 cluster_files() {
-	(cd "$1" && find etc/rancher/k3s etc/pibuild etc/systemd/{system,journald}.conf.d etc/rpi var/lib/rancher/k3s/agent/pod-manifests -type f \
+	(cd "$1" && find etc/rancher/k3s etc/pibuild etc/systemd/{system,journald}.conf.d etc/rpi var/lib/rancher/k3s/agent/pod-manifests "${@:2}" -type f \
 		! -name release.json ! -name build-time 2>/dev/null | sort)
 }
+# What the keys of the lab example are for.
+lab_files=(boot/firmware/cmdline.txt boot/firmware/config.txt etc/hosts etc/sysctl.d etc/systemd/timesyncd.conf.d etc/systemd/system/k3s.service.env etc/systemd/system/k3s-agent.service.env etc/NetworkManager/system-connections)
 names_of() {
 	sed -nE 's/.*\{?name: ([a-z0-9-]+), *role:.*/\1/p' "$1"
 }
@@ -407,11 +409,13 @@ names_of() {
 	mkdir .ssh && echo "$example_key" >.ssh/id_ed25519.pub
 	for file in $(example_clusters); do
 		example=$(basename -s .yaml "$file")
+		more=()
+		[ "$example" != lab ] || more=("${lab_files[@]}")
 		for node in $(names_of "$file"); do
 			out=new/$example/$node
 			rm -rf card && "$PIBUILD" render -c "$file" --lock "$top/configs/pibuild.lock" --node "$node" \
 				-o card >/dev/null 2>err || { cat err; return 1; }
-			for path in $(cluster_files card); do
+			for path in $(cluster_files card "${more[@]}"); do
 				mkdir -p "$out/$(dirname "$path")" && cp "card/$path" "$out/$path"
 			done
 		done

@@ -138,7 +138,7 @@ tokens() {
 		correct horse\r\n|has line ends of Windows (CR LF), and the CR would be a part of the secret; remove them: sed -i
 		correct horse\ncorrect horse\n|has more than one line
 		horse\n|is no WPA passphrase: those have 8 to 63 characters, this one has 5
-		0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n|is the key that was computed from the passphrase
+		0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdeg\n|is no WPA passphrase, which has 8 to 63 characters, and no key, which has 64 hexadecimal digits
 	EOT
 	while IFS='|' read -r bytes words; do
 		printf '%b' "$bytes" >wpa
@@ -152,6 +152,7 @@ tokens() {
 		"correct horse"\n|stands in quotes, which will be a part of the passphrase
 		correct horse \n|has blanks around it, which will be a part of the passphrase
 		p&ss;w"ord\x27\\\\x\n|
+		0123456789abcdef0123456789abcdef0123456789ABCDEF0123456789abcdef\n|
 		correct horse\n|
 	EOT
 }

@@ -522,6 +522,61 @@ open_network() {
 	grep -q '^cause registry-1.docker.io, where container images come from, cannot be reached' seen
 }
 
+# proxy_runs [NAME:PASSWORD [HOST...]]: a stand-in for one, its port in $port
+proxy_runs() {
+	rm -f proxy.port proxy.log
+	python3 "$top/tests/lib/proxy.py" proxy.port proxy.log "$@" 3>&- &
+	proxy=$!
+	until [ -s proxy.port ]; do /bin/sleep 0.05; done
+	port=$(cat proxy.port)
+}
+proxy_ends() {
+	kill "$proxy"
+	wait "$proxy" || true
+}
+
+@test "with a proxy registries are asked for through it, with its name and password, and their names are its business" {
+	PROXY=http://127.0.0.1:1 card '  proxy: {http: {env: PROXY}}'
+	open_network
+	rm card/usr/local/bin/bash
+	program getent 'for last; do :; done' '[ "$last" = 127.0.0.1 ] && echo "127.0.0.1 STREAM"'
+	environment=card/etc/systemd/system/k3s.service.env
+	grep -q '^NO_PROXY="localhost,' "$environment"
+	preflight_says 120
+	grep -qx 'cause The proxy 127.0.0.1 cannot be reached (TCP 1)' seen
+
+	proxy_runs 'me:hun"ter2'
+	sed -i "s|127.0.0.1:1\"|127.0.0.1:$port\"|" "$environment"
+	preflight_says 140
+	grep -qx 'cause The proxy 127.0.0.1 wants a name and a password' seen
+	[ "$(sort -u proxy.log)" = '407 registry-1.docker.io:443' ]
+	sed -i "s|http://|http://me:hun%22ter@|" "$environment"
+	preflight_says 160
+	grep -qx 'cause The proxy 127.0.0.1 wants a name and a password, and not these' seen
+	refute grep -r 'ter@\|ter2' card/run log.preflight
+	sed -i "s|hun%22ter@|hun%22ter2@|" "$environment"
+	rm card/tick proxy.log
+	step preflight
+	[ "$(cat proxy.log)" = '200 registry-1.docker.io:443
+200 quay.io:443' ]
+	[ ! -e card/run/pibuild/notes/network ]
+	proxy_ends
+
+	proxy_runs 'me:hun"ter2' registry-1.docker.io
+	sed -i "s|@127.0.0.1:[0-9]*\"|@127.0.0.1:$port\"|" "$environment"
+	preflight_says 180
+	grep -qx 'cause The proxy 127.0.0.1 does not lead to quay.io, where container images come from (it answers 403)' seen
+	proxy_ends
+}
+
+@test "a registry that noProxy names is asked for directly" {
+	card '  proxy: {http: "http://127.0.0.1:1", noProxy: [quay.io, registry-1.docker.io]}'
+	open_network
+	touch card/no-registry
+	preflight_says 120
+	grep -q '^cause registry-1.docker.io, where container images come from, cannot be reached (TCP 443)' seen
+}
+
 @test "with all images on the card nobody asks for registries" {
 	card 'airgap: true'
 	open_network
@@ -570,6 +625,31 @@ open_network() {
 	[ "${up%%.*}" -ge 220 ]
 	[ "${up%%.*}" -le 230 ]
 	grep -q '^cause There is no network time' card/run/pibuild/notes/clock
+}
+
+@test "time servers of cluster.yaml are named when none answers" {
+	card '  ntp: [192.168.1.5, time.lan]'
+	open_network
+	rm card/synchronized
+	tick "$(leap 120 205)"
+	step preflight
+	grep -qx 'cure Look whether the servers of network.ntp answer (UDP 123): 192.168.1.5 time.lan; certificates need the right date' card/run/pibuild/notes/clock
+}
+
+@test "an MTU that the interface did not take, and a kernel setting that there is not, are noted" {
+	card '  mtu: 9000' \
+		'os: {sysctl: {vm.swappiness: 10, net/ipv4/conf/eth0.20/log_martians: 1, net.ipv4.no_such: 1}}'
+	mkdir -p card/proc/sys/vm card/proc/sys/net/ipv4/conf/eth0.20
+	touch card/proc/sys/vm/swappiness card/proc/sys/net/ipv4/conf/eth0.20/log_martians
+	echo 1500 >card/sys/class/net/eth0/mtu
+	step preflight
+	grep -q '^cause eth0 has an MTU of 1500, not of 9000 as network.mtu says' card/run/pibuild/notes/mtu
+	grep -qx 'cause The kernel has no setting net.ipv4.no_such, which os.sysctl of cluster.yaml sets' card/run/pibuild/notes/sysctl
+	echo 9000 >card/sys/class/net/eth0/mtu
+	touch card/proc/sys/net/ipv4/no_such
+	step preflight
+	[ ! -e card/run/pibuild/notes/mtu ]
+	[ ! -e card/run/pibuild/notes/sysctl ]
 }
 
 @test "a kernel with 39 address bits is noted where Envoy is on" {
@@ -767,7 +847,7 @@ own() {
 @test "a worker's card finds its cluster and joins, and has nothing of a server" {
 	NODE=w-1 card
 	[ "$(awk '{ print $1 }' card/etc/pibuild/steps | tr '\n' ' ')" = "preflight find-cluster join " ]
-	[ "$(ls card/usr/lib/pibuild/steps | tr '\n' ' ')" = "find-cluster.sh join.sh preflight.sh " ]
+	[ "$(ls card/usr/lib/pibuild/steps | tr '\n' ' ')" = "eeprom.sh find-cluster.sh join.sh packages.sh preflight.sh " ]
 	[ ! -e card/etc/systemd/system/pibuild-cni.service ]
 }
 
@@ -815,6 +895,124 @@ Joined; waiting until Cilium makes this node Ready" ]
 	refute step join
 	grep -qx 'state failed' seen
 	grep -qx 'cause The cluster knows another node of this name' seen
+}
+
+# --- the bootloader
+
+# bootloader SETTINGS-LINE...: stand-ins for a Pi's bootloader, its tools and a restart. As strict as rpi-eeprom-config of
+# raspberrypi/rpi-eeprom: it takes --apply FILE and nothing else, a file of at most 4076 bytes.
+bootloader() {
+	printf '%s\n' "$@" >card/bootloader
+	: >card/applied
+	program rpi-eeprom-config 'cd "$PIBUILD_ROOT" || exit' '[ $# -gt 0 ] || exec cat bootloader' \
+		'[ $# -eq 2 ] && [ "$1" = --apply ] || { echo "rpi-eeprom-config: error: unrecognized arguments: $*" >&2; exit 2; }' \
+		'[ -f "$2" ] || { echo "ERROR: config file '"'"'$2'"'"' not found" >&2; exit 1; }' \
+		'[ "$(wc -c <"$2")" -le 4076 ] || { echo "ERROR: the file is too large" >&2; exit 1; }' \
+		'[ ! -e broken ] || { echo "UPDATE FAILED" >&2; exit 1; }' 'cp "$2" pending' 'echo once >>applied' \
+		'[ ! -e cut-in-tool ] || { rm cut-in-tool; kill -KILL $(cat step.pid); }'
+	program rpi-eeprom-update '[ "$*" = -l ] || exit 1' 'echo "$PIBUILD_ROOT/pieeprom.bin"'
+	program strings '[ -e "$1" ] && cat "$1"'
+	printf 'BUILD_TIMESTAMP=1746713597\n' >card/pieeprom.bin
+	mkdir -p card/proc/device-tree/chosen/bootloader
+	printf '\x68\x1c\xb9\xa8' >card/proc/device-tree/chosen/bootloader/build-timestamp
+	program findmnt 'echo /dev/mmcblk0p2'
+	program systemctl '[ "$*" = reboot ] || exit 1' 'kill -KILL $(cat "$PIBUILD_ROOT/step.pid")'
+}
+
+# starts: the bootloader takes what was set, then the system starts, and the step with it
+starts() {
+	[ ! -e card/pending ] || [ -e card/deaf ] || mv card/pending card/bootloader
+	rm -rf card/run/pibuild
+	step eeprom
+}
+
+wanted='boot: {eeprom: {BOOT_ORDER: [nvme, sd, usb], PCIE_PROBE: 1}}'
+
+@test "the bootloader is set once, with one restart, and what else it is set to stays" {
+	card "$wanted"
+	bootloader '[all]' BOOT_UART=0 BOOT_ORDER=0xf41 '[gpio4=1]' BOOT_ORDER=0xf2 NET_BOOT_MAX_RETRIES=3
+	[ "$(steps | head -n 2 | tr '\n' ' ')" = 'eeprom preflight ' ]
+	refute starts
+	[ "$(grep ^cause card/run/pibuild/steps/eeprom)" = 'cause The bootloader was set; this machine restarts once' ]
+	starts
+	[ "$(cat card/applied)" = once ]
+	[ "$(cat card/bootloader)" = '[all]
+BOOT_UART=0
+[gpio4=1]
+NET_BOOT_MAX_RETRIES=3
+[all]
+BOOT_ORDER=0xf416
+PCIE_PROBE=1' ]
+	starts
+	[ "$(cat card/applied)" = once ]
+	[ ! -e card/run/pibuild/notes/eeprom ]
+	[ "$(state_of eeprom state)" = "done" ]
+}
+
+@test "a bootloader that is set so already is left alone" {
+	card "$wanted"
+	bootloader BOOT_UART=0 PCIE_PROBE=1 BOOT_ORDER=0xf416
+	starts
+	[ ! -s card/applied ]
+}
+
+@test "power that goes while the bootloader is set, before and after: it converges, and is set no more than it has to be" {
+	card "$wanted"
+	bootloader BOOT_ORDER=0xf41
+	touch card/cut-in-tool # all is staged, and nobody has noted it
+	refute starts
+	[ ! -e card/var/lib/pibuild/eeprom.tried ]
+	starts
+	[ "$(cat card/applied)" = once ]
+	[ ! -e card/run/pibuild/notes/eeprom ]
+
+	bootloader BOOT_ORDER=0xf41
+	touch card/cut-in-tool # and what was staged is lost with the power
+	refute starts
+	rm card/pending
+	refute starts
+	starts
+	[ "$(wc -l <card/applied)" -eq 2 ]
+	[ ! -e card/run/pibuild/notes/eeprom ]
+
+	bootloader BOOT_ORDER=0xf41
+	program systemctl 'exit 0' # noted, and then the power goes in the place of the restart
+	program sleep 'kill -KILL $(cat "$PIBUILD_ROOT/step.pid")'
+	refute starts
+	[ -e card/var/lib/pibuild/eeprom.tried ]
+	starts
+	[ "$(cat card/applied)" = once ]
+	[ ! -e card/var/lib/pibuild/eeprom.tried ]
+}
+
+# not_set TEXT: it was done at once all the same, with this in a note, and nothing was set
+not_set() {
+	starts
+	[ "$(state_of eeprom state)" = "done" ]
+	grep -qxF "cause The bootloader was not set as boot.eeprom says: $1" card/run/pibuild/notes/eeprom || { cat card/run/pibuild/notes/eeprom; return 1; }
+}
+
+@test "a bootloader that cannot be set holds nothing back, and a note says why" {
+	card "$wanted"
+	bootloader BOOT_ORDER=0xf41
+	rm card/usr/local/bin/rpi-eeprom-config
+	PATH=/usr/bin:/bin not_set 'the base has no rpi-eeprom-config'
+	bootloader BOOT_ORDER=0xf41
+	touch card/broken
+	not_set 'UPDATE FAILED'
+	rm card/broken
+	printf '\x7f\x00\x00\x00' >card/proc/device-tree/chosen/bootloader/build-timestamp
+	not_set "the board's bootloader is newer than that of the base's package"
+	bootloader BOOT_ORDER=0xf41
+	program findmnt 'echo /dev/sda2'
+	sed -i 's/BOOT_ORDER=.*/BOOT_ORDER=0xf16/' card/etc/pibuild/eeprom
+	not_set 'BOOT_ORDER lacks the medium that this system runs from'
+	[ ! -s card/applied ]
+	bootloader BOOT_ORDER=0xf41
+	touch card/deaf
+	refute starts
+	not_set 'the board did not take the settings after a restart'
+	[ "$(cat card/applied)" = once ]
 }
 
 # --- units

@@ -104,7 +104,7 @@ quoted() {
 			render
 			connection cp-1 $link >c.json
 			is .ipv4.dns '["9.9.9.9","1.1.1.1"]'
-			is '[.ipv4, .ipv6 | .ignoreAutoDNS, .searches]' '[true,0,true,0]'
+			is '[.ipv4, .ipv6 | .ignoreAutoDNS, .searches]' '[true,[],true,[]]'
 			is .ipv6.dns '[]'
 			rm -r cp-1
 		done
@@ -182,7 +182,7 @@ resolves() {
 		connection $node wlan0 >c.json
 		is .type 802-11-wireless
 		is .interface wlan0
-		is .wifi '{"ssid":"Home","mode":"infrastructure","keyMgmt":"wpa-psk","psk":"correct horse battery","powersave":2}'
+		is .wifi '{"ssid":"Home","mode":"infrastructure","keyMgmt":"wpa-psk","psk":"correct horse battery","powersave":2,"hidden":false,"mtu":0}'
 		[ "$(ls $node/$connections)" = pibuild-wlan0.nmconnection ]
 	done
 	is .ipv4.addresses '["192.168.1.12/24"]'
@@ -235,6 +235,123 @@ print(c["main"]["WirelessEnabled"], c["main"]["NetworkingEnabled"])' w-1/$state)
 		connection cp-1 wlan0 >c.json
 		is .wifi.psk "$psk"
 	done
+}
+
+@test "a key of 64 hexadecimal digits stands where the passphrase does, and a hidden network is asked for by name" {
+	cluster "$lan" "$router" "$dns" 'interface: wlan0' "${wlan/country/hidden: true, country}" -- "$static"
+	WIFI_PASSPHRASE=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef render
+	connection cp-1 wlan0 >c.json
+	is .wifi.psk 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
+	is .wifi.hidden true
+	cluster "$lan" "$router" "$dns" 'interface: wlan0' "$wlan" -- "$static"
+	render
+	connection cp-1 wlan0 >c.json
+	is .wifi.hidden false
+}
+
+@test "an MTU is that of the interface, of a VLAN and of what is below it, and of Wi-Fi" {
+	cluster "$lan" "$router" "$dns" -- "$static"
+	render
+	connection cp-1 eth0 >c.json
+	is .mtu 0
+	cluster "$lan" "$router" "$dns" 'mtu: 9000' -- "$static"
+	render
+	connection cp-1 eth0 >c.json
+	is .mtu 9000
+	grep -qx 'mtu 9000' cp-1/etc/pibuild/node
+	rm -r cp-1
+	cluster "$lan" "$router" "$dns" 'mtu: 9000' 'vlan: 20' -- "$static"
+	render
+	for link in eth0 eth0.20; do
+		connection cp-1 $link >c.json
+		is .mtu 9000
+	done
+	cluster "$lan" "$router" "$dns" 'mtu: 1400' 'interface: wlan0' "$wlan" -- "$static"
+	render
+	connection cp-1 wlan0 >c.json
+	is .wifi.mtu 1400
+}
+
+@test "search domains are the nodes' own, and pods get none" {
+	cluster "$lan" "$router" "$dns" 'searchDomains: [home.example.com, lan]' -- "$static"
+	render
+	connection cp-1 eth0 >c.json
+	is .ipv4.searches '["home.example.com","lan"]'
+	is .ipv6.searches '[]'
+	refute grep -rq 'home.example.com' cp-1/etc/pibuild cp-1/etc/rancher
+}
+
+@test "a node has an interface of its own: an adapter, its VLAN, Wi-Fi among wired nodes, Ethernet on a board without" {
+	cluster "$lan" "$router" "$dns" "$wlan" -- "$static, interface: eth1" \
+		'name: w-1, role: worker, board: rpi5, address: 192.168.1.12/24, interface: wlan0' \
+		'name: w-2, role: worker, board: zero2w, address: 192.168.1.13/24, interface: eth0' \
+		'name: w-3, role: worker, board: rpi5, address: 192.168.1.14/24'
+	for pair in cp-1:eth1 w-1:wlan0 w-2:eth0 w-3:eth0; do
+		render ${pair%:*}
+		[ "$(ls ${pair%:*}/$connections)" = "pibuild-${pair#*:}.nmconnection" ]
+		grep -qx "interface ${pair#*:}" ${pair%:*}/etc/pibuild/node
+	done
+	refute grep -q regdom w-2/boot/firmware/cmdline.txt
+	cluster "$lan" "$router" "$dns" 'vlan: 20' -- "$static, interface: eth1"
+	rm -r cp-1
+	render
+	connection cp-1 eth1.20 >c.json
+	is .vlan.parent eth1
+	[ "$(ls cp-1/$connections | wc -l)" -eq 2 ]
+}
+
+@test "time servers, host names and kernel settings land in the files of the programs that read them" {
+	cluster "$lan" "$router" "$dns" 'ntp: [192.168.1.1, time.lan]' 'hosts: {nas.lan: 192.168.1.5, api.lan: 192.168.1.11}' -- "$static"
+	printf '%s\n' 'os: {sysctl: {vm.swappiness: 10, net.ipv4.tcp_rmem: 4096 87380 6291456, net/ipv4/conf/eth0.20/log_martians: "1"}}' >>cluster.yaml
+	render
+	[ "$(cat cp-1/etc/systemd/timesyncd.conf.d/50-pibuild.conf)" = $'[Time]\nNTP=192.168.1.1 time.lan' ]
+	grep -qx 'ntp 192.168.1.1 time.lan' cp-1/etc/pibuild/node
+	[ "$(tail -n 2 cp-1/etc/hosts)" = $'192.168.1.5\tnas.lan\n192.168.1.11\tapi.lan' ]
+	[ "$(cat cp-1/etc/sysctl.d/60-pibuild.conf)" = $'vm.swappiness = 10\nnet.ipv4.tcp_rmem = 4096 87380 6291456\nnet/ipv4/conf/eth0.20/log_martians = 1' ]
+}
+
+# environment NODE: of its K3s, as lines NAME=VALUE
+environment() {
+	python3 - "$1"/etc/systemd/system/*.service.env <<-'EOT'
+		import shlex, sys
+		assert len(sys.argv) == 2
+		print(*shlex.split(open(sys.argv[1]).read(), posix=True), sep="\n")
+	EOT
+}
+
+@test "a proxy is the environment of K3s, on servers and workers, and what is the cluster's own or on the LAN goes around it" {
+	cluster "$lan" "$router" "$dns" 'hosts: {nas.lan: 192.168.1.5, web.example.com: 192.0.2.1}' \
+		'proxy: {http: http://proxy.lan:3128, noProxy: [.example.net]}' -- "$static" 'name: w-1, role: worker, board: rpi5'
+	printf '%s\n' 'certManager: {email: me@my-domain.org}' >>cluster.yaml
+	sed -i 's/cluster: {name: lab}/cluster: {name: lab, endpoint: api.my-domain.org}/' cluster.yaml
+	none='localhost,127.0.0.0/8,::1,.svc,.cluster.local,10.42.0.0/16,10.43.0.0/16,192.168.1.0/24,api.my-domain.org,cp-1,192.168.1.11,w-1,nas.lan,.example.net'
+	for pair in cp-1:k3s w-1:k3s-agent; do
+		render ${pair%:*}
+		[ "$(environment ${pair%:*})" = "HTTP_PROXY=http://proxy.lan:3128
+HTTPS_PROXY=http://proxy.lan:3128
+NO_PROXY=$none" ]
+		[ "$(stat -c %a ${pair%:*}/etc/systemd/system/${pair#*:}.service.env)" = 600 ]
+	done
+	[ "$(grep _proxy cp-1/etc/pibuild/cert-manager-values.yaml)" = "http_proxy: http://proxy.lan:3128
+https_proxy: http://proxy.lan:3128
+no_proxy: $none" ]
+	[ "$(stat -c %a cp-1/etc/pibuild/cert-manager-values.yaml)" = 644 ]
+}
+
+@test "a proxy with a password is nowhere but in files that are root's alone" {
+	cluster "$lan" "$router" "$dns" 'proxy: {http: http://proxy.lan:3128, https: {env: PROXY}}' -- "$static"
+	printf '%s\n' 'certManager: {email: me@my-domain.org}' >>cluster.yaml
+	export PROXY='http://me:hun%22ter2@proxy.lan:3129'
+	render
+	environment cp-1 | grep -qx 'HTTP_PROXY=http://proxy.lan:3128'
+	environment cp-1 | grep -qxF "HTTPS_PROXY=$PROXY"
+	[ "$(grep -rl 'ter2@proxy' cp-1 | sort)" = 'cp-1/etc/pibuild/cert-manager-values.yaml
+cp-1/etc/systemd/system/k3s.service.env' ]
+	[ "$(grep -rl 'ter2@proxy' cp-1 | xargs stat -c %a | sort -u)" = 600 ]
+	rm -r cp-1
+	"$PIBUILD" render --node cp-1 -o cp-1 >said 2>&1
+	refute grep -rq 'ter2' cp-1 said
+	environment cp-1 | grep -qx 'HTTPS_PROXY=<masked>'
 }
 
 @test "a passphrase from a file loses its line end and nothing else" {

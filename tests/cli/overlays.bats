@@ -61,7 +61,7 @@ check() {
 @test "what decides boot and login, and what pibuild writes, is refused by name with what to do instead" {
 	local row path
 	cat >rows <<-'EOT'
-		etc/hosts|network.nameservers
+		etc/hosts|set network.hosts
 		etc/hostname|nodes[].name
 		etc/localtime|access.timezone
 		etc/timezone|access.timezone
@@ -91,8 +91,12 @@ check() {
 		etc/systemd/system-preset/00-pibuild.preset|another name
 		sbin/init|the card boots by it
 		lib/pibuild/step|choose another place
-		boot/firmware/cmdline.txt|there is no key for it yet
-		boot/firmware/Config.TXT|there is no key for it yet
+		boot/firmware/cmdline.txt|boot.cmdline
+		boot/firmware/Config.TXT|boot.config
+		etc/default/raspi-firmware-custom|boot.config
+		etc/default/raspi-firmware|boot.config
+		boot/vmlinuz-6.12.47+rpt-rpi-v8|os.base
+		boot/initrd.img-6.12.47+rpt-rpi-v8|os.base
 		boot/firmware/kernel8.img|os.base
 		boot/firmware/bcm2712-rpi-5-b.dtb|os.base
 		boot/firmware/userconf.txt|nothing on the card reads it
@@ -108,6 +112,13 @@ check() {
 		etc/NetworkManager/NetworkManager.conf|/etc/NetworkManager/conf.d/
 		etc/NetworkManager/system-connections/pibuild-eth0.nmconnection|network in cluster.yaml
 		etc/rancher/k3s/config.yaml|/etc/rancher/k3s/config.yaml.d/
+		etc/rancher/k3s/config.yaml.d/10-pibuild-join.yaml|another name
+		etc/rancher/k3s/k3s.yaml|pibuild kubeconfig
+		etc/systemd/system/k3s.service.env|network.proxy
+		etc/systemd/system/k3s-agent.service.env|network.proxy
+		etc/systemd/timesyncd.conf|network.ntp
+		etc/systemd/timesyncd.conf.d/50-pibuild.conf|network.ntp
+		etc/sysctl.d/60-pibuild.conf|os.sysctl
 		etc/rancher/node/password|pibuild secrets show
 		var/lib/rancher/k3s/server/token|pibuild secrets show
 		var/lib/rancher/k3s/server/tls/server-ca.key|pibuild secrets show
@@ -138,7 +149,7 @@ check() {
 	check
 	[ "$status" -eq 3 ]
 	refused worker/etc/hostname 'nodes[].name'
-	refused w-1/etc/hosts network.nameservers
+	refused w-1/etc/hosts network.hosts
 	refused cp-1/etc/localtime access.timezone
 	refused common/etc/rancher 'would take the place of the folder /etc/rancher'
 }
@@ -195,6 +206,21 @@ check() {
 	check
 	[ "$status" -eq 0 ]
 	run ! grep -E '^(error|note):.*overlays' <<<"$output"
+}
+
+@test "settings of the kernel that Cilium needs otherwise, and a second connection of a node's interface, are refused; others are not" {
+	put common/etc/sysctl.d/99-mine.conf $'# net.ipv4.ip_forward=0\nvm.swappiness = 1\n-net/ipv4/conf/all/rp_filter = 1\n'
+	put w-1/etc/NetworkManager/system-connections/lan.nmconnection $'[connection]\nid=lan\ninterface-name=eth0\n'
+	check
+	[ "$status" -eq 3 ]
+	grep -qF 'error: ./overlays/common/etc/sysctl.d/99-mine.conf sets net/ipv4/conf/all/rp_filter: Cilium sets it: with another value the kernel drops packets of pods; remove that line' <<<"$output"
+	grep -qF 'error: ./overlays/w-1/etc/NetworkManager/system-connections/lan.nmconnection is a second connection of eth0, which carries the address of w-1 by cluster.yaml: only one of them would be used; set network in cluster.yaml, or autoconnect=false in that file' <<<"$output"
+	[ "$(grep -c '^error:' <<<"$output")" -eq 2 ]
+	put common/etc/sysctl.d/99-mine.conf $'vm.swappiness = 1\n'
+	put w-1/etc/NetworkManager/system-connections/lan.nmconnection $'[connection]\nid=lan\ninterface-name=eth0.7\n'
+	put w-1/etc/NetworkManager/system-connections/old.nmconnection $'[connection]\nid=old\ninterface-name=eth0\nautoconnect=false\n'
+	check
+	[ "$status" -eq 0 ]
 }
 
 @test "a folder that is spelled wrong, and those that a running card mounts over" {

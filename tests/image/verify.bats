@@ -20,8 +20,37 @@ setup_file() {
 	install -m 644 pin overlays/worker/etc/private.d/pin && chmod 700 overlays/worker/etc/private.d
 	install -m 700 pin overlays/worker/etc/script
 	build --node w-1 -o hanging >>stdout 2>>stderr
+	rm -r overlays && every_allowed_overlay
+	build --node w-1 -o allowed >>stdout 2>>stderr
+	rm -r overlays
 	xz -dc "$("$top/scripts/make-base" --kept tiny)" >base.img
 	{ grep -oE '[A-Za-z0-9+/]{40,}' secrets.yaml && echo "$DO_TOKEN"; } | sort -u >values
+}
+
+# put PATH [TEXT]: a file of the user's overlays
+put() {
+	mkdir -p "overlays/$(dirname "$1")"
+	printf '%s\n' "${2:-x}" >"overlays/$1"
+}
+
+# One of each kind that node/overlay_check.c leaves to the user.
+every_allowed_overlay() {
+	put common/etc/sysctl.d/99-k8s.conf 'fs.inotify.max_user_instances=8192'
+	put common/etc/rancher/k3s/config.yaml.d/50-taint.yaml 'node-taint+: []'
+	put common/etc/ssh/sshd_config.d/50-mine.conf 'X11Forwarding no'
+	put common/etc/sudoers.d/20-mine '# nothing'
+	put common/etc/systemd/system/mnt-disk.mount $'[Unit]\nDescription=A disk\n[Mount]\nWhat=/dev/disk/by-label/x\nWhere=/mnt/disk'
+	put common/etc/systemd/system/mine.service $'[Unit]\nDescription=Mine\n[Service]\nExecStart=/usr/local/bin/mine\n[Install]\nWantedBy=multi-user.target'
+	mkdir -p overlays/common/etc/systemd/system/multi-user.target.wants
+	ln -s ../mine.service overlays/common/etc/systemd/system/multi-user.target.wants/mine.service
+	put common/etc/NetworkManager/system-connections/backup.nmconnection $'[connection]\nid=backup\ntype=ethernet\ninterface-name=eth7'
+	put common/etc/systemd/system/k3s-agent.service.d/50-mine.conf $'[Service]\nNice=1'
+	put common/boot/firmware/overlays/mine.dtbo
+	put common/boot/firmware/note.txt
+	put common/usr/local/bin/mine $'#!/bin/sh\n' && chmod 755 overlays/common/usr/local/bin/mine
+	put common/home/pi/.bashrc 'alias k=kubectl'
+	put common/srv/own 'a folder of its own'
+	put w-1/etc/private.d/pin 1234 && chmod 700 overlays/w-1/etc/private.d && chmod 600 overlays/w-1/etc/private.d/pin
 }
 
 setup() {
@@ -168,6 +197,33 @@ flip() {
 	finds references /boot/firmware/cmdline.txt '12345678'
 	finds references /etc/fstab '12345678'
 	only references
+}
+
+# cmdline TEXT: of the copy
+cmdline() {
+	printf '%s\n' "$1" >"$BATS_TEST_TMPDIR/cmdline.txt"
+	mcopy -o -i "$img@@$(part_start "$img" 1)" "$BATS_TEST_TMPDIR/cmdline.txt" ::
+}
+
+@test "a cmdline.txt without root=, with another partition's, or with it in a second line" {
+	line=$(boot_cat "$img" cmdline.txt) id=$(sfdisk --disk-id "$img") id=${id#0x}
+	cmdline "$(sed 's/ root=[^ ]*//' <<<"$line")"
+	judged
+	finds references /boot/firmware/cmdline.txt "has no root=PARTUUID=$id-02 in its first line"
+	cmdline "${line/-02/-01}"
+	judged
+	finds references /boot/firmware/cmdline.txt "has root=PARTUUID=$id-01, which is not the root partition of this image (PARTUUID=$id-02)"
+	cmdline "$line root=/dev/sda1"
+	judged
+	finds references /boot/firmware/cmdline.txt 'has root=/dev/sda1, which is not the root partition of this image'
+	cmdline "$(sed 's/ root=/\nroot=/' <<<"$line")"
+	judged
+	finds references /boot/firmware/cmdline.txt 'has no root=PARTUUID'
+}
+
+@test "what check allows in an overlay, verify holds" {
+	cd "$BATS_FILE_TMPDIR"
+	verify allowed/w-1.img >said || { cat said; return 1; }
 }
 
 @test "damage in the root file system is told in e2fsck's words" {

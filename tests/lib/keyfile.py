@@ -34,7 +34,7 @@ def ip_config(ip):
         "gateway": ip.get_gateway(),
         "dns": [ip.get_dns(i) for i in range(ip.get_num_dns())],
         "ignoreAutoDNS": ip.get_ignore_auto_dns(),
-        "searches": ip.get_num_dns_searches(),
+        "searches": [ip.get_dns_search(i) for i in range(ip.get_num_dns_searches())],
         "mayFail": ip.get_may_fail(),
     }
 
@@ -66,7 +66,12 @@ if wifi:
         "keyMgmt": security.get_key_mgmt(),
         "psk": security.get_psk(),
         "powersave": wifi.get_powersave(),
+        "hidden": wifi.get_hidden(),
+        "mtu": wifi.get_mtu(),
     }
+wired = connection.get_setting_wired()
+if wired:
+    out["mtu"] = wired.get_mtu()
 # Keys nobody knows are ignored in silence: what is written must be what libnm would write.
 again = NM.keyfile_write(connection, NM.KeyfileHandlerFlags.NONE, None, None)
 for group in keyfile.get_groups()[0]:

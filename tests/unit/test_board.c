@@ -107,6 +107,7 @@ static void test_unknown(void)
 
 static void test_interface(void)
 {
+	const struct node_config any = { 0 }, wired = { .interface = "eth1" }, wireless = { .interface = "wlan0" };
 	const struct board *zero, *pi5;
 	struct config c = { 0 };
 	struct err e = { 0 };
@@ -117,12 +118,16 @@ static void test_interface(void)
 		CHECK_ERR(board_load("rpi5", &pi5, &e), 0);
 		c.network.interface = "eth0";
 		c.network.wifi.ssid = "Home";
-		CHECK_STR(board_lan_interface(zero, &c), "wlan0");
-		CHECK_STR(board_lan_interface(pi5, &c), "eth0");
+		CHECK_STR(board_lan_interface(zero, &c, &any), "wlan0");
+		CHECK_STR(board_lan_interface(pi5, &c, &any), "eth0");
 		c.network.vlan = 20;
-		CHECK_STR(board_lan_interface(pi5, &c), "eth0.20");
+		CHECK_STR(board_lan_interface(pi5, &c, &any), "eth0.20");
 		c.network.interface = "wlan0";
-		CHECK_STR(board_lan_interface(pi5, &c), "wlan0");
+		CHECK_STR(board_lan_interface(pi5, &c, &any), "wlan0");
+		CHECK_STR(board_lan_interface(pi5, &c, &wired), "eth1.20");
+		CHECK_STR(board_lan_interface(zero, &c, &wired), "eth1.20");
+		c.network.interface = "eth0";
+		CHECK_STR(board_lan_interface(pi5, &c, &wireless), "wlan0");
 	}
 }
 

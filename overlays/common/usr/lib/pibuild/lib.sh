@@ -60,7 +60,7 @@ publish() {
 
 # What this node is; empty where the card does not say.
 node_name='' node_role='' node_first='' node_interface='' node_address='' node_envoy='' node_airgap=''
-node_registries='' node_pools='' node_issuers='' node_certificates='' node_members='' node_report='' node_podcidr='' node_servicecidr='' node_free=''
+node_mtu='' node_ntp='' node_registries='' node_pools='' node_issuers='' node_certificates='' node_members='' node_report='' node_podcidr='' node_servicecidr='' node_free=''
 # shellcheck disable=SC2034 # for the programs that read this file
 while read -r key value; do
 	case $key in
@@ -68,6 +68,8 @@ while read -r key value; do
 	role) node_role=$value ;;
 	first) node_first=$value ;;
 	interface) node_interface=$value ;;
+	mtu) node_mtu=$value ;; # network.mtu of cluster.yaml; empty where it says nothing
+	ntp) node_ntp=$value ;; # its time servers
 	address) node_address=$value ;; # static; empty with DHCP
 	envoy) node_envoy=$value ;;
 	airgap) node_airgap=$value ;;

@@ -21,21 +21,23 @@ time_synchronized() {
 }
 
 check_clock() {
+	time_out="Let network time out (NTP, UDP 123)"
+	[ -z "$node_ntp" ] || time_out="Look whether the servers of network.ntp answer (UDP 123): $node_ntp"
 	unnote clock
 	! time_synchronized || return 0
 	now=$(date +%s) built=$(cat "$etc/build-time")
 	if [ "$now" -lt "$built" ]; then
 		why "The clock reads $(date -u '+%Y-%m-%d %H:%M') UTC, which is before this card was built; K3s would make certificates that are not valid" \
-			"Let network time out (NTP, UDP 123), or set it by hand: sudo date -s '2026-01-31 12:00'"
+			"$time_out; or set it by hand: sudo date -s '2026-01-31 12:00'"
 		return 1
 	fi
 	if network_closed; then
 		note clock "Not checked against network time: the network is closed"
 	elif [ $((up - begin)) -ge "$sync_limit" ]; then
 		note clock "There is no network time; the clock reads $(date -u '+%Y-%m-%d %H:%M') UTC" \
-			"Let network time out (NTP, UDP 123); certificates need the right date"
+			"$time_out; certificates need the right date"
 	else
-		why "Waiting for network time, $sync_limit seconds at most" "It passes by itself; else let NTP (UDP 123) out"
+		why "Waiting for network time, $sync_limit seconds at most" "It passes by itself; else: $time_out"
 		return 1
 	fi
 }
@@ -84,6 +86,22 @@ check_address_bits() {
 		"Remove kernel=kernel8.img from config.txt on a Pi 5; on a Pi 3 or 4 use os.base: debian, or switch both off"
 }
 
+# Misspelt, or of a module that is not loaded yet when systemd-sysctl runs: it says so to the journal alone.
+check_sysctl() {
+	file=$root/etc/sysctl.d/60-pibuild.conf
+	unnote sysctl
+	[ -r "$file" ] || return 0
+	while read -r key _; do
+		path=$key
+		case ${key#"${key%%[./]*}"} in
+		.*) path=$(printf '%s' "$key" | tr ./ /.) ;; # sysctl.d(5): else dots are no separators
+		esac
+		[ -e "$proc/sys/$path" ] ||
+			note sysctl "The kernel has no setting $key, which os.sysctl of cluster.yaml sets" \
+				"Correct its name; a setting of a kernel module needs that loaded early: its name in a file of /etc/modules-load.d"
+	done <"$file"
+}
+
 mib() {
 	printf '%s\n' $(($1 / 1048576))
 }
@@ -114,7 +132,7 @@ check_card() {
 
 carrier_fault() {
 	if [ ! -d "$sys/class/net/$1" ]; then
-		why "There is no network interface $1" "Set network.interface of cluster.yaml to one that ip link shows"
+		why "There is no network interface $1" "Set network.interface of cluster.yaml, or interface of this node there, to one that ip link shows"
 	elif [ "$(cat "$sys/class/net/$1/carrier" 2>/dev/null)" != 1 ]; then
 		case $1 in
 		wlan*) why "$1 is not connected" "Check the network's name and passphrase, and that it is in reach" ;;
@@ -141,9 +159,43 @@ check_network() {
 	return 1
 }
 
-# Names and registries, for which there is only so much patience.
+# The proxy that K3s goes through, from its environment: sets `proxy_host`, `proxy_port`, `proxy_user` and `no_proxy`; all
+# empty without one.
+find_proxy() {
+	file=$root/etc/systemd/system/$node_unit.service.env proxy='' no_proxy='' proxy_host='' proxy_port='' proxy_user=''
+	[ ! -r "$file" ] || {
+		proxy=$(sed -n 's/^HTTPS_PROXY="\(.*\)"$/\1/p' "$file")
+		no_proxy=$(sed -n 's/^NO_PROXY="\(.*\)"$/\1/p' "$file")
+	}
+	[ -n "$proxy" ] || return 0
+	proxy_port=80 proxy_scheme=${proxy%%://*}
+	[ "$proxy_scheme" = http ] || proxy_port=443
+	proxy_host=${proxy#*://} proxy_host=${proxy_host%/}
+	case $proxy_host in
+	*@*) proxy_user=${proxy_host%@*} proxy_host=${proxy_host##*@} ;;
+	esac
+	case $proxy_host in
+	*:*) proxy_port=${proxy_host##*:} proxy_host=${proxy_host%:*} ;;
+	esac
+}
+
+# proxied HOST: it is asked for through the proxy
+proxied() {
+	[ -n "$proxy_host" ] || return 1
+	case ",$no_proxy," in
+	*,"$1",*) return 1 ;;
+	esac
+}
+
+# Names and registries, for which there is only so much patience. What goes through the proxy is looked up there.
 check_names() {
+	[ -z "$proxy_host" ] || resolves "$proxy_host" || {
+		why "The name of the proxy, $proxy_host, cannot be resolved" \
+			"Check network.proxy of cluster.yaml; a name that no name server knows goes into network.hosts"
+		return 1
+	}
 	for host in $node_registries; do
+		! proxied "$host" || continue
 		resolves "$host" && continue
 		why "The name $host cannot be resolved" \
 			"Check network.nameservers of cluster.yaml, and that the name server runs; now: $(sed -n 's/^nameserver //p' "$root/etc/resolv.conf" | tr '\n' ' ')"
@@ -151,10 +203,50 @@ check_names() {
 	done
 }
 
+# knock HOST PORT
+knock() {
+	# shellcheck disable=SC2016 # for that bash
+	timeout 10 bash -c ': <>"/dev/tcp/$0/$1"' "$1" "$2" 2>/dev/null
+}
+
+# tunnel HOST: prints the status with which the proxy answers. Name and password are in no argument and no environment.
+tunnel() {
+	# shellcheck disable=SC2016 # for that bash
+	printf '%s\n' "$proxy_user" | timeout 20 bash -c '
+		IFS= read -r user
+		exec 3<>"/dev/tcp/$0/$1" || exit
+		[ -z "$user" ] || user="Proxy-Authorization: Basic $(printf "%b" "${user//%/\\x}" | base64 -w 0)\r\n"
+		printf "CONNECT %s:443 HTTP/1.1\r\nHost: %s:443\r\n%b\r\n" "$2" "$2" "$user" >&3
+		read -r _ status _ <&3
+		printf "%s\n" "$status"
+	' "$proxy_host" "$proxy_port" "$1" 2>/dev/null
+}
+
+# through_proxy HOST. To a proxy that speaks TLS only the way is looked at.
+through_proxy() {
+	knock "$proxy_host" "$proxy_port" || {
+		why "The proxy $proxy_host cannot be reached (TCP $proxy_port)" "Check network.proxy of cluster.yaml, and that the proxy runs"
+		return 1
+	}
+	[ "$proxy_scheme" = http ] || return 0
+	status=$(tunnel "$1")
+	case $status in
+	200) return 0 ;;
+	407) why "The proxy $proxy_host wants a name and a password${proxy_user:+, and not these}" \
+		"Give network.proxy in cluster.yaml as a secret that holds http://NAME:PASSWORD@$proxy_host:$proxy_port" ;;
+	*) why "The proxy $proxy_host does not lead to $1, where container images come from (it answers ${status:-nothing})" \
+		"Allow CONNECT to $1:443 there" ;;
+	esac
+	return 1
+}
+
 check_registries() {
 	for host in $node_registries; do
-		# shellcheck disable=SC2016 # for that bash
-		timeout 10 bash -c ': <>"/dev/tcp/$0/443"' "$host" 2>/dev/null && continue
+		if proxied "$host"; then
+			through_proxy "$host" || return
+			continue
+		fi
+		knock "$host" 443 && continue
 		why "$host, where container images come from, cannot be reached (TCP 443)" "Check that the router and a firewall let this node out"
 		return 1
 	done
@@ -259,6 +351,16 @@ check_pools() {
 	done
 }
 
+# What a driver does not take is left out with a line in NetworkManager's journal.
+check_mtu() {
+	unnote mtu
+	[ -n "$node_mtu" ] && [ -r "$sys/class/net/$node_interface/mtu" ] || return 0
+	read -r found <"$sys/class/net/$node_interface/mtu"
+	[ "$found" = "$node_mtu" ] ||
+		note mtu "$node_interface has an MTU of $found, not of $node_mtu as network.mtu says: large packets between nodes get lost" \
+			"The interface may take no more: set network.mtu to what every node of the LAN takes"
+}
+
 # What hangs on addresses and routes alone: looked at once, and again when they change.
 addresses=none
 check_addresses() {
@@ -267,6 +369,7 @@ check_addresses() {
 	check_own_networks || return
 	pods_ask
 	check_pools
+	check_mtu
 	addresses=$found
 }
 
@@ -286,6 +389,7 @@ check_way_out() {
 	fi
 	# With registries of its own, or all images on the card, nobody else has to answer.
 	[ "$node_airgap" != yes ] && [ ! -e "$root/etc/rancher/k3s/registries.yaml" ] || return 0
+	find_proxy
 	if check_names && check_registries; then
 		return 0
 	fi
@@ -302,6 +406,7 @@ finished() {
 	[ -n "$kernel_seen" ] || {
 		check_kernel
 		check_address_bits
+		check_sysctl
 		kernel_seen=yes
 	}
 	check_power
