@@ -127,7 +127,7 @@ static int backup_cmd_get(const struct cmd_options *o, struct backup_place *p, s
 	_cleanup_(outfile_release) struct outfile out = OUTFILE_INIT;
 	char sha256[SHA256_HEX], size[SIZE_TEXT_MAX];
 	struct backup b = { 0 };
-	const char *name, *path;
+	const char *name = NULL, *path;
 	struct stat st;
 	int r = backup_choose(o, p, &name, e);
 

@@ -216,7 +216,8 @@ copies() {
 		sed "s|=/usr/lib/pibuild/|=$PWD/card/usr/lib/pibuild/|" "card/etc/systemd/system/pibuild-backup.$unit" >"pibuild-backup.$unit"
 	done
 	run systemd-analyze verify --man=no --recursive-errors=no ./pibuild-backup.timer ./pibuild-backup.service
-	[ "$status" -eq 0 ] && [ -z "$output" ]
+	[ "$status" -eq 0 ]
+	[ -z "$output" ]
 	systemd-analyze security --offline=true --threshold=60 card/etc/systemd/system/pibuild-backup.service >security || { tail -3 security; return 1; }
 }
 
@@ -258,7 +259,8 @@ copies() {
 	[ "$(cd there && ls lab_*.gz | wc -l)" = 3 ]
 	at $((first_day + 5 * day)) && back_up
 	[ "$(cd there && ls lab_*.gz lab_*.sha256 | wc -l)" = 6 ]
-	[ -e there/notes.txt ] && [ -e there/other_cp-1_20200101T000000Z_v1.36.4-k3s1_sqlite.gz ]
+	[ -e there/notes.txt ]
+	[ -e there/other_cp-1_20200101T000000Z_v1.36.4-k3s1_sqlite.gz ]
 	# a copy that is not complete yet, of an hour ago: another server may be at work on it
 	fresh=lab_cp-2_$(date -u -d "@$((first_day + 6 * day - 3600))" +%Y%m%dT%H%M%SZ)_v1.36.4-k3s1_sqlite.gz
 	touch "there/$fresh"
@@ -495,7 +497,8 @@ ssh_card() {
 	fails 1 "there is no backup $newest of lab that is complete" "$PIBUILD" backup get "$newest" --from there
 	printf x | dd of="there/$first" bs=1 seek=100 conv=notrunc status=none
 	fails 4 "$first is damaged where it lies" "$PIBUILD" backup get "$first" --from there -o out.gz
-	[ ! -e out.gz ] && [ ! -e out.gz.sha256 ]
+	[ ! -e out.gz ]
+	[ ! -e out.gz.sha256 ]
 	rm there/*
 	fails 1 'there is no backup of lab that is complete' "$PIBUILD" backup list --from there
 	sed -i '/^backup:/,/disk/d' cluster.yaml

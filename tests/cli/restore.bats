@@ -185,5 +185,6 @@ said() {
 	grep -q '^# needs: .*restore' card/usr/lib/pibuild/steps/k3s.sh
 	sed "s|=/usr/lib/pibuild/|=$PWD/card/usr/lib/pibuild/|" card/etc/systemd/system/pibuild-restore.service >pibuild-restore.service
 	run systemd-analyze verify --man=no --recursive-errors=no ./pibuild-restore.service
-	[ "$status" -eq 0 ] && [ -z "$output" ]
+	[ "$status" -eq 0 ]
+	[ -z "$output" ]
 }

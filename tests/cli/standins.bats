@@ -340,3 +340,30 @@ condition_is() {
 	says 1 'Error: create: failed to create: namespaces "cert-manager" not found' helm upgrade --install cert-manager chart -n cert-manager --values values.yaml
 	says 0 'STATUS: deployed' helm upgrade --install cert-manager chart -n cert-manager --create-namespace --values values.yaml
 }
+
+@test "k3s etcd-snapshot save and server --cluster-reset: flags, folders, files and configuration that K3s refuses, in its words" {
+	export STANDIN_DATA=$PWD/data
+	mkdir there
+	(umask 077 && printf 'token: K10abc::server:x\ncluster-init: true\n' >config.yaml)
+	fails 1 'etcd database not found in ' k3s etcd-snapshot save
+	mkdir -p data/server/db/etcd/member/wal
+	fails 1 'flag provided but not defined: -keep' k3s etcd-snapshot save --keep 3
+	fails 1 "failed to get etcd-snapshot-dir: stat $PWD/nowhere: no such file or directory" k3s etcd-snapshot save --dir "$PWD/nowhere"
+	k3s etcd-snapshot save --name pibuild --dir "$PWD/there"
+	snapshot=$(ls there/pibuild-*)
+	reset=(k3s server --cluster-reset "--cluster-reset-restore-path=$PWD/$snapshot")
+	fails 1 'etcd: snapshot path does not exist: /nowhere' k3s server --cluster-reset --cluster-reset-restore-path=/nowhere
+	fails 1 'flag provided but not defined: --cluster-rest' k3s server --cluster-rest
+	cp "$snapshot" whole && printf x | dd of="$snapshot" bs=1 seek=600 conv=notrunc status=none
+	fails 1 'expected sha256' "${reset[@]}"
+	cp whole "$snapshot"
+	mkdir config.yaml.d && (umask 077 && echo 'server: "https://192.168.1.12:6443"' >config.yaml.d/10-join.yaml)
+	fails 1 'cannot perform cluster-reset while server URL is set' "${reset[@]}"
+	rm config.yaml.d/10-join.yaml
+	# what came after the snapshot is gone
+	node w-1
+	fails 0 'restart without --cluster-reset flag now' "${reset[@]}"
+	[ -e state/objects/node/_/cp-1 ]
+	[ ! -e state/objects/node/_/w-1 ]
+	[ -e data/server/db/reset-flag ]
+}
