@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 
 #include "archive/archive.h"
+#include "backup/backup.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "config/config.h"
@@ -114,6 +115,21 @@ static void fuzz_report(const uint8_t *data, size_t n)
 		report_verdict(&r, &e);
 		report_done(&r);
 	}
+}
+
+/* A digest file, a name and a schedule: what is taken for one is one. */
+static void fuzz_backup(const uint8_t *data, size_t n)
+{
+	const char *text = arena_strndup((const char *)data, n);
+	struct backup b = { 0 };
+	struct schedule s;
+
+	if (backup_about_parse(text, "input", &b, &e) == 0 &&
+	    (!sha256_valid(b.sha256) || !backup_name_parse(b.is.name, &b.is)))
+		abort();
+	backup_name_parse(text, &b.is);
+	if (!schedule_parse(text, &s) && (!*schedule_calendar(&s) || !schedule_longest_gap(&s)))
+		abort();
 }
 
 /* The first byte says which form the rest has. */
@@ -284,6 +300,7 @@ static const struct {
 	{ "image", fuzz_image },	 { "archive", fuzz_archive },
 	{ "initramfs", fuzz_initramfs }, { "table", fuzz_table },
 	{ "ext4", fuzz_ext4 },		 { "fat", fuzz_fat },
+	{ "backup", fuzz_backup },
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
