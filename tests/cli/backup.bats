@@ -3,10 +3,11 @@
 # Backups: their keys in cluster.yaml, and the program of a rendered card that makes, ships and counts them.
 #
 # S3 is OpenStack Swift's (tests/lib/swift-s3.py), SSH is sshd's, both on loopback, by the curl and sftp of this machine.
-# NFS and disks are mounted by a stand-in that takes what the kernel and mount(8) take: a real mount needs root and a
-# kernel's NFS.
+# NFS is mounted by a stand-in that takes what the kernel and mount(8) take, since a real mount needs a kernel's NFS; disks
+# too, so that all but one test need no root.
 
 load ../lib/first-boot
+load ../lib/disk
 load ../lib/refute
 
 setup() {
@@ -14,6 +15,8 @@ setup() {
 }
 
 teardown() {
+	umount "$BATS_TEST_TMPDIR/card/var/lib/pibuild/backup/place" 2>/dev/null || true
+	detach_all
 	for pid in "$BATS_TEST_TMPDIR"/*.pid; do
 		[ ! -e "$pid" ] || kill "$(cat "$pid")" 2>/dev/null || true
 	done
@@ -321,6 +324,36 @@ copies() {
 	mounts LABEL=OTHER disk
 	refute back_up
 	grep -q "^cause The backup's place, LABEL=BACKUP, cannot be opened: mount: .*can't find LABEL=BACKUP" card/run/pibuild/notes/backup
+}
+
+@test "a real disk, ext4 or FAT, is found by its label, written, and let go" {
+	need_loop
+	local label=PB$((BASHPID % 100000)) kind disks=''
+	backed_up "    disk: $label"
+	for kind in ext4 vfat; do
+		grep -qw "$kind" /proc/filesystems || modprobe -q "$kind" || continue
+		truncate -s 40M "$kind.img"
+		case $kind in
+		ext4) mke2fs -q -t ext4 -L "$label" "$kind.img" ;;
+		vfat) mkfs.fat -F 32 -n "$label" "$kind.img" >/dev/null ;;
+		esac
+		loop=$(attach "$kind.img")
+		udevadm settle 2>/dev/null || true
+		blkid -p "$loop" >/dev/null
+		at $first_day && back_up || { cat log.backup card/var/lib/pibuild/backup/log; return 1; }
+		refute mountpoint -q card/var/lib/pibuild/backup/place
+		mkdir "seen.$kind" && mount -o ro "$loop" "seen.$kind"
+		(cd "seen.$kind" && sha256sum -c --quiet lab_*.sha256) || { umount "seen.$kind"; return 1; }
+		umount "seen.$kind"
+		detach_all && rm "$BATS_TEST_TMPDIR/loops"
+		disks="$disks $kind"
+	done
+	[ -n "$disks" ]
+	# what the kernel says against a disk is what is told
+	head -c 1M /dev/urandom >none.img && truncate -s 40M none.img && loop=$(attach none.img)
+	sed -i "s|^source .*|source $loop|" card/etc/pibuild/backup
+	refute back_up
+	grep -q "^cause The backup's place, $loop, cannot be opened: mount: " card/run/pibuild/notes/backup
 }
 
 # ---- etcd, several servers ----
