@@ -12,7 +12,7 @@ need_qemu() {
 build_node() {
 	ssh-keygen -q -t ed25519 -N '' -f key -C boot-test
 	example_key=$(cat key.pub) write_cluster "${@:2}"
-	SANDBOX="--base bootable" build --node "$1" -o out >stdout 2>stderr || { cat stderr; return 1; }
+	CACHE=${BOOT_CACHE:-$PWD/cache} SANDBOX="--base bootable" build --node "$1" -o out >stdout 2>stderr || { cat stderr; return 1; }
 	judge "out/$1.img"
 }
 

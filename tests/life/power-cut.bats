@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
-# First boot survives power cuts: one point here, at which the disk also loses what was not flushed; `make test-powercut` takes as
-# many as one has time for.
+# First boot survives power cuts, at as many seeded points as `make test-powercut` and `make test-life` have time for; at every second
+# one the disk also loses what was not flushed.
 
 load ../lib/boot
 
