@@ -10,8 +10,8 @@ setup_file() {
 	cd "$BATS_FILE_TMPDIR"
 	mkdir -p home/.ssh && echo "$example_key" >home/.ssh/id_ed25519.pub
 	export HOME=$PWD/home
-	sed '/[{]name: w-1,/d' "$top/configs/lab.yaml" >cluster.yaml
-	build -o out >stdout 2>stderr || { cat stderr; return 1; }
+	cp "$top/configs/lab.yaml" cluster.yaml
+	build --node cp-1 --node w-2 -o out >stdout 2>stderr || { cat stderr; return 1; }
 	xz -dc "$("$top/scripts/make-base" --kept tiny)" >base.img
 }
 
