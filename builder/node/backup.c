@@ -53,6 +53,19 @@ static int add_public_file(struct tree *t, const char *path, const char *file, s
 	return r;
 }
 
+/* PROGRAM, unless PACKAGE brings it before K3s starts. */
+static void backup_need(const struct node_ctx *x, struct tree *t, const char *program, const char *package,
+			const char *what_for)
+{
+	struct text_list packages = config_packages(x->config, x->node);
+
+	vec_foreach (p, &packages.v)
+		if (streq(*p, package))
+			return;
+	tree_need(t, program, NULL,
+		  arena_printf("backup: the base has no %s, %s; add %s to os.packages", program, what_for, package));
+}
+
 /* What curl(1) reads with -K: no key is ever an argument. */
 static int add_s3(const struct node_ctx *x, struct tree *t, struct strbuf *conf, struct err *e)
 {
@@ -79,9 +92,7 @@ static int add_s3(const struct node_ctx *x, struct tree *t, struct strbuf *conf,
 	tree_add_text(t, SECRETS_DIR "/backup.curl", 0600, origin, keys.s)->secret = true;
 	explicit_bzero(keys.s, keys.n);
 	strbuf_addf(conf, "place s3\nendpoint %s\nbucket %s\nregion %s\n", s3->endpoint, s3->bucket, s3->region);
-	tree_need(
-		t, "/usr/bin/curl", NULL,
-		"backup.to.s3: the base has no curl, which backups go to S3 by; add it to the base, or choose another place");
+	backup_need(x, t, "/usr/bin/curl", "curl", "which backups go to S3 by");
 	return 0;
 }
 
@@ -100,9 +111,7 @@ static int add_ssh(const struct node_ctx *x, struct tree *t, struct strbuf *conf
 	tree_add_text(t, SECRETS_DIR "/backup.key", 0600, origin, arena_printf("%.*s\n", (int)n, key))->secret = true;
 	strbuf_addf(conf, "place ssh\nhost %.*s\nport %u\nfolder %s\n", (int)(folder - ssh->to), ssh->to, ssh->port,
 		    folder + 1);
-	tree_need(
-		t, "/usr/bin/sftp", NULL,
-		"backup.to.ssh: the base has no sftp, which backups go over SSH by; add openssh-client to the base, or choose another place");
+	backup_need(x, t, "/usr/bin/sftp", "openssh-client", "which backups go over SSH by");
 	return 0;
 }
 
@@ -157,9 +166,7 @@ int node_add_backup(const struct node_ctx *x, struct tree *t, struct err *e)
 	tree_add_text(t, "/etc/pibuild/backup", 0644, origin, conf.s);
 	add_timer(x, t);
 	if (!etcd)
-		tree_need(
-			t, "/usr/bin/python3", NULL,
-			"backup: the base has no python3, which copies SQLite while K3s writes to it; add it to the base, or set cluster.datastore: etcd");
+		backup_need(x, t, "/usr/bin/python3", "python3", "which copies SQLite while K3s writes to it");
 	return 0;
 }
 

@@ -869,6 +869,32 @@ static void ssid_cases(void)
 	}
 }
 
+/* ---- backups ---- */
+
+static bool backup_needs(const char *cluster, const char *path)
+{
+	struct tree t = { 0 };
+
+	if (node_add_backup(ctx_of(cluster, 0), &t, &error) < 0)
+		CHECK_FAILED("%s", error.msg);
+	vec_foreach (n, &t.needs)
+		if (streq(n->path, path))
+			return true;
+	return false;
+}
+
+static void backup_cases(void)
+{
+	CASE("SQLite is backed up by python3, which the base has or os.packages brings; etcd by K3s")
+	{
+		static const char disk[] = "backup: {to: {disk: BACKUP}}\n";
+
+		CHECK(backup_needs(arena_printf(SINGLE "%s", disk), "/usr/bin/python3"));
+		CHECK(!backup_needs(arena_printf(SINGLE "%sos: {packages: [python3]}\n", disk), "/usr/bin/python3"));
+		CHECK(!backup_needs(arena_printf(THREE "%s", disk), "/usr/bin/python3"));
+	}
+}
+
 int main(void)
 {
 	setenv("PIBUILD_DATA", ".", 0);
@@ -880,5 +906,6 @@ int main(void)
 	values_cases();
 	good_values_cases();
 	ssid_cases();
+	backup_cases();
 	return check_done();
 }
