@@ -9,8 +9,8 @@ load ../lib/boot
 canary=dop_v1_canary0123456789abcdefghijklmnopqrstuvwxyz
 calls='sudo cat /var/lib/rancher/k3s/stand-in/calls'
 
-# Everything that must not change when a node boots again, once the node's object has its last report, which is written there at most every 15 s.
-same='for i in $(seq 40); do sudo grep -q "pibuild.io/report: .done" /var/lib/rancher/k3s/stand-in/objects/node/_/cp-1 && break; sleep 1; done; sudo sh -c "cd / && { find etc var/lib/pibuild var/lib/rancher/k3s/stand-in/objects -type f ! -path etc/machine-id | LC_ALL=C sort | xargs -d \\\\n sha256sum; find etc -type l -printf \"%p %l\\n\" | LC_ALL=C sort; }"'
+# Everything that must not change when a node boots again (the network watchdog notes up to a minute after READY that it was there), once the node's object has its last report, which is written there at most every 15 s.
+same='for i in $(seq 40); do sudo grep -q "pibuild.io/report: .done" /var/lib/rancher/k3s/stand-in/objects/node/_/cp-1 && break; sleep 1; done; sudo sh -c "cd / && { find etc var/lib/pibuild var/lib/rancher/k3s/stand-in/objects -type f ! -path etc/machine-id ! -path var/lib/pibuild/ready | LC_ALL=C sort | xargs -d \\\\n sha256sum; find etc -type l -printf \"%p %l\\n\" | LC_ALL=C sort; }"'
 
 # All but the one for locales, whose program the test base does not have.
 verify='systemd-analyze verify --man=no --recursive-errors=no $(ls /etc/systemd/system/pibuild-*.service | grep -v locale); echo "$?"'
