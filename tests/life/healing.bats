@@ -104,7 +104,7 @@ network_is_there() {
 @test "a port that stopped sending sends again once its link was taken down and up; the report tells of it" {
 	before=$(boot_id)
 	# In the place of the driver, which forgets what it hung upon.
-	on cp-1 'systemd-run --quiet sh -c "ip monitor link | grep -m 1 DOWN && tc qdisc del dev eth0 root"'
+	on cp-1 'systemd-run --quiet sh -c "until grep -q down /sys/class/net/eth0/operstate; do sleep 0.1; done; tc qdisc del dev eth0 root"'
 	freeze_port
 	noted network-watchdog 'its link was reset once and the node restarted 0 times'
 	network_is_there
@@ -126,7 +126,7 @@ network_is_there() {
 
 @test "a node whose systemd hangs is reset by the watchdog, and the report says so; the journal of before is there" {
 	before=$(boot_id)
-	on cp-1 'logger -t healing the last words && journalctl --sync && sync'
+	on cp-1 'echo the last words | systemd-cat -t healing && journalctl --sync && sync'
 	on cp-1 'echo 1 >/sys/fs/cgroup/init.scope/cgroup.freeze'
 	BOUND=120 another_boot "$before"
 	BOUND=90 noted watchdog 'This node hung and its watchdog restarted it: once in a month'
