@@ -123,6 +123,8 @@ int cmd_load_plan(const struct project_options *po, const struct plan_options *s
 	if (r == 0)
 		r = pins_check_locked((*ret)->pins.v, (*ret)->pins.n, e);
 	if (r == 0)
+		r = lock_check_keys(project->set.lock, project->config, e);
+	if (r == 0)
 		r = images_check_locked(&(*ret)->images, e);
 	return r < 0 ? r : images_check_locked(&(*ret)->pulled, e);
 }

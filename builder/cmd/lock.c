@@ -40,15 +40,15 @@ static json_t *version_json(const struct version_line *v)
 
 static int lock_print_json(const struct lock_report *report, struct err *e)
 {
-	json_t *versions = json_array(), *list = json_array(), *images = json_array();
+	json_t *versions = json_array(), *list = json_array(), *images = json_array(), *keys = json_array();
 
 	vec_foreach (v, &report->versions)
 		json_array_append_new(versions, version_json(v));
 	vec_foreach (l, &report->lines)
-		json_array_append_new(l->image ? images : list, line_json(l));
-	return json_print(json_pack("{s:s, s:b, s:b, s:o, s:o, s:o}", "file", report->file, "changed", report->changed,
-				    "written", report->written, "versions", versions, "artifacts", list, "images",
-				    images),
+		json_array_append_new(l->keys ? keys : l->image ? images : list, line_json(l));
+	return json_print(json_pack("{s:s, s:b, s:b, s:o, s:o, s:o, s:o}", "file", report->file, "changed",
+				    report->changed, "written", report->written, "versions", versions, "artifacts",
+				    list, "images", images, "sshKeys", keys),
 			  e);
 }
 

@@ -38,6 +38,8 @@ static int reproduce_load(const struct cmd_options *o, const char *manifest, str
 	if (r == 0)
 		r = pins_check_locked((*ret)->pins.v, (*ret)->pins.n, e);
 	if (r == 0)
+		r = lock_check_keys(project->set.lock, project->config, e);
+	if (r == 0)
 		r = images_check_locked(&(*ret)->images, e);
 	return r < 0 ? r : images_check_locked(&(*ret)->pulled, e);
 }

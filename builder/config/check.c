@@ -334,7 +334,7 @@ static void check_access(const struct check *x)
 	const struct config *c = x->config;
 	const struct yaml_node *keys = yaml_find(c->doc, "access.sshKeys");
 
-	if (c->access.ssh_keys.n || c->access.password_hash || !yaml_get(c->doc, "access"))
+	if (c->access.ssh_keys.n || c->access.github.n || c->access.password_hash || !yaml_get(c->doc, "access"))
 		return;
 	/* What is there but wrong has its own fault. */
 	if (yaml_find(c->doc, "access.passwordHash") || (keys && keys->count) || (keys && keys->type != YAML_SEQ))

@@ -178,6 +178,7 @@ struct config {
 		const char *user;
 		VEC(const char *) ssh_keys;  /* whole lines, validated */
 		VEC(const char *) key_files; /* absolute; those of them that came from files */
+		VEC(const char *) github;    /* users whose keys the lock holds */
 		const char *timezone, *locale, *keyboard;
 		const char *password_hash; /* crypt(5); NULL = no password */
 	} access;

@@ -244,8 +244,8 @@ static const struct field access_fields[] = {
 	{ .key = "sshKeys",
 	  .kind = &kind_ssh_keys,
 	  AT(access.ssh_keys),
-	  .help = "public keys that may log in: lines of a .pub file, or {file: PATH}; ~/.ssh/*.pub takes all there "
-		  "are",
+	  .help = "public keys that may log in: lines of a .pub file, {file: PATH} (~/.ssh/*.pub takes all there "
+		  "are), or {github: USER}, whose keys `pibuild lock` fetches and pins",
 	  .example = "[ {file: ~/.ssh/id_ed25519.pub} ]" },
 	{ .key = "passwordHash",
 	  .kind = &kind_crypt,

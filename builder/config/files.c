@@ -261,22 +261,46 @@ static void keep_key_files(struct config *c, const char *path)
 		*vec_push(&c->access.key_files) = path;
 }
 
+/* A user of GitHub: letters, digits and single '-' between them, at most 39 (GitHub's own rule for new accounts). */
+static const struct kind kind_github_user = {
+	.name = "GitHub user",
+	.pattern = "^[A-Za-z0-9](-?[A-Za-z0-9]){0,38}$",
+	.words = "give the name of a GitHub account, without @ and without https://github.com/",
+};
+
+/* Nothing is fetched here: `pibuild lock` does. */
+static const char *add_github_user(struct reading *l, const struct yaml_node *user)
+{
+	struct config *c = l->root;
+	const char *name, *why = NULL;
+
+	if (user->type != YAML_SCALAR)
+		return kind_github_user.words;
+	why = kind_text_fault(&kind_github_user, l, user->text, &name);
+	if (!why)
+		*vec_push(&c->access.github) = name;
+	return why;
+}
+
 static void key_item(struct reading *l, const struct yaml_node *n, const char *path, struct key_list *keys)
 {
-	const struct yaml_node *file = yaml_get(n, "file");
-	static const char *const names[] = { "file" };
+	const struct yaml_node *file = yaml_get(n, "file"), *github = yaml_get(n, "github");
+	static const char *const names[] = { "file", "github" };
 	const char *why;
 	size_t before = keys->n;
 
 	if (n->type == YAML_SCALAR) {
 		why = add_key(arena_strdup(n->text), keys);
-	} else if (file && file->type == YAML_SCALAR && file->n) {
-		schema_unknown_keys(l, n, path, names, 1);
+	} else if (github && !file && l->root) {
+		schema_unknown_keys(l, n, path, names, ARRAY_SIZE(names));
+		why = add_github_user(l, github);
+	} else if (file && !github && file->type == YAML_SCALAR && file->n) {
+		schema_unknown_keys(l, n, path, names, ARRAY_SIZE(names));
 		why = config_read_keys(config_expand_path(l->dir, file->text), keys);
 		if (!why && l->root) /* init reads answers, of no config yet */
 			keep_key_files(l->root, config_expand_path(l->dir, file->text));
 	} else {
-		why = "give a line of a .pub file, or {file: ~/.ssh/id_ed25519.pub}";
+		why = "give a line of a .pub file, or {file: ~/.ssh/id_ed25519.pub}, or {github: USER}";
 	}
 	/* No text of the entry in the message: it may be a private key. */
 	if (why)
@@ -309,11 +333,15 @@ static void ssh_keys_schema(const struct field *f, json_t *out)
 {
 	json_object_set_new(out, "type", json_string("array"));
 	json_object_set_new(out, "items",
-			    json_pack("{s:[{s:s, s:s, s:s}, {s:s, s:{s:{s:s, s:i}}, s:[s], s:b}]}", "anyOf", "type",
-				      "string", "pattern", "^(ssh-(ed25519|rsa)|ecdsa-|sk-)[^ ]* +AAAA[A-Za-z0-9+/]",
-				      "patternErrorMessage",
-				      "give a line of a .pub file, or {file: ~/.ssh/id_ed25519.pub}", "type", "object",
-				      "properties", "file", "type", "string", "minLength", 1, "required", "file",
+			    json_pack("{s:[{s:s, s:s, s:s}, {s:s, s:{s:{s:s, s:i}}, s:[s], s:b}, "
+				      "{s:s, s:{s:{s:s, s:s, s:s}}, s:[s], s:b}]}",
+				      "anyOf", "type", "string", "pattern",
+				      "^(ssh-(ed25519|rsa)|ecdsa-|sk-)[^ ]* +AAAA[A-Za-z0-9+/]", "patternErrorMessage",
+				      "give a line of a .pub file, or {file: ~/.ssh/id_ed25519.pub}, or {github: USER}",
+				      "type", "object", "properties", "file", "type", "string", "minLength", 1,
+				      "required", "file", "additionalProperties", 0, "type", "object", "properties",
+				      "github", "type", "string", "pattern", kind_github_user.pattern,
+				      "patternErrorMessage", kind_github_user.words, "required", "github",
 				      "additionalProperties", 0));
 }
 

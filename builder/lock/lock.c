@@ -6,6 +6,7 @@
 #include "catalogue/catalogue.h"
 #include "catalogue/url.h"
 #include "catalogue/version.h"
+#include "config/values.h"
 #include "lock/lock.h"
 
 #define AT(member) offsetof(struct lock_entry, member)
@@ -38,6 +39,19 @@ static const struct field image_fields[] = {
 };
 #undef AT
 
+static const struct kind kind_key_line = { .name = "public key", .check = value_ssh_key_fault };
+static const struct field key_item = { .kind = &kind_key_line };
+#define AT(member) offsetof(struct lock_keys, member)
+static const struct field keys_fields[] = {
+	FIELD("", node, AT(where)),
+	FIELD("github", label, AT(user), .flags = REQUIRED, .help = "user"),
+	FIELD("keys", list, AT(keys), .flags = REQUIRED, .item = &key_item, .size = sizeof(const char *),
+	      .max = LOCK_KEYS_MOST),
+	FIELD("source", text, AT(source), .help = "where they were looked up"),
+	{ 0 },
+};
+#undef AT
+
 static const char *check_version(const char *text)
 {
 	return version_valid(text) ? NULL : "an exact version was expected here";
@@ -55,6 +69,7 @@ const struct field lock_fields[] = {
 	      .name_at = offsetof(struct version_pin, name), .help = "those chosen by `pibuild lock`"),
 	FIELD("artifacts", list, AT(entries), .flags = REQUIRED, ITEMS(entry_fields, lock_entry)),
 	FIELD("images", list, AT(images), ITEMS(image_fields, lock_image), .help = "container images, for airgap"),
+	FIELD("sshKeys", list, AT(keys), ITEMS(keys_fields, lock_keys), .help = "of access.sshKeys: {github: USER}"),
 	FIELD(DEBIAN_BASE, lock_debian, AT(debian), .sub = lock_debian_fields),
 	FIELD("packages", list, AT(packages), ITEMS(lock_package_fields, package_set),
 	      .help = "of os.packages and nodes[].packages, by base"),
@@ -78,6 +93,29 @@ const struct lock_image *lock_find_image(const struct lock *l, const char *name,
 	return NULL;
 }
 
+const struct lock_keys *lock_find_keys(const struct lock *l, const char *user)
+{
+	vec_foreach (k, &l->keys)
+		if (strcasecmp(k->user, user) == 0)
+			return k;
+	return NULL;
+}
+
+int lock_check_keys(const struct lock *l, const struct config *c, struct err *e)
+{
+	_cleanup_strbuf_ struct strbuf missing = { 0 };
+
+	vec_foreach (user, &c->access.github)
+		if (!lock_find_keys(l, *user))
+			strbuf_addf(&missing, "%s%s", missing.n ? ", " : "", *user);
+	if (!missing.n)
+		return 0;
+	return err_class(e, CLASS_VERIFY,
+			 "the lock does not pin the keys of access.sshKeys: {github: %s}: run `pibuild lock`, which "
+			 "fetches them",
+			 missing.s);
+}
+
 /* What no single key can tell. */
 static void lock_check_all(const struct lock *l, struct faults *f)
 {
@@ -96,6 +134,10 @@ static void lock_check_all(const struct lock *l, struct faults *f)
 		else if (twin != x)
 			fault_at(f, x->where, "%s:%s is there already, in line %u", x->name, x->tag, twin->where->line);
 	}
+	vec_foreach (x, &l->keys)
+		if (lock_find_keys(l, x->user) != x)
+			fault_at(f, x->where, "the keys of %s are there already, in line %u", x->user,
+				 lock_find_keys(l, x->user)->where->line);
 	if (l->debian)
 		lock_check_debian(l->debian, f);
 	vec_foreach (s, &l->packages)

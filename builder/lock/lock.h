@@ -56,6 +56,14 @@ struct lock_image {
 	const struct yaml_node *for_versions;	  /* list: those of a chart that ask for this tag; NULL = not said */
 	const struct yaml_node *where;
 };
+/* Public keys of a user of GitHub, as they were when they were fetched. */
+struct lock_keys {
+	const char *user;
+	VEC(const char *) keys; /* whole lines of authorized_keys, validated */
+	const char *source;
+	const struct yaml_node *where;
+};
+enum { LOCK_KEYS_MOST = 64 };
 struct lock {
 	bool built;			  /* what one image was built by: every entry is in force */
 	const char *path;		  /* NULL: an empty lock */
@@ -63,6 +71,7 @@ struct lock {
 	VEC(struct version_pin) versions; /* chosen by `lock`; may be none, as in the shipped lock */
 	VEC(struct lock_entry) entries;
 	VEC(struct lock_image) images;
+	VEC(struct lock_keys) keys;
 	const struct debian_lock *debian; /* NULL: no packages for os.base: debian */
 	VEC(struct package_set) packages;
 };
@@ -73,6 +82,10 @@ int lock_load(const char *file, const struct config *c, struct lock **ret, struc
 const char *lock_path_beside(const struct config *c);
 const struct lock_entry *lock_find(const struct lock *l, const char *name, const char *version);
 const struct lock_image *lock_find_image(const struct lock *l, const char *name, const char *tag);
+
+const struct lock_keys *lock_find_keys(const struct lock *l, const char *user);
+/* Class VERIFY (a stale lock), naming every user of C whose keys L does not have. */
+int lock_check_keys(const struct lock *l, const struct config *c, struct err *e);
 
 int lock_load_file(const char *path, struct lock **ret, struct err *e);
 int lock_load_shipped(struct lock **ret, struct err *e);

@@ -43,6 +43,7 @@ struct lock_line {
 	struct lock_entry entry;
 	const char *from;		  /* the version in force before */
 	const char *for_version;	  /* of the chart that asks for this image; NULL = the tag is the version */
+	const struct lock_keys *keys;	  /* of a user of GitHub: sha256 stands for them; else NULL */
 	const struct debian_lock *debian; /* the base of packages: sha256 stands for them all; else NULL */
 	const struct package_set
 		*packages; /* what a list of packages comes to: sha256 stands for them all; else NULL */

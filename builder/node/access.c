@@ -177,7 +177,16 @@ static struct entry *owned(struct entry *n)
 	return n;
 }
 
-static void add_home(const struct config *c, struct tree *t)
+/* A build has made sure that they are there. */
+static void add_user_keys(const struct lock *lock, const char *user, struct strbuf *out)
+{
+	const struct lock_keys *known = lock_find_keys(lock, user);
+
+	for (size_t i = 0; known && i < known->keys.n; i++)
+		strbuf_addf(out, "%s\n", known->keys.v[i]);
+}
+
+static void add_home(const struct config *c, const struct lock *lock, struct tree *t)
 {
 	static const char *const skeleton[] = { ".bashrc", ".profile", ".bash_logout" };
 	const char *home = arena_printf("/home/%s", c->access.user);
@@ -192,10 +201,12 @@ static void add_home(const struct config *c, struct tree *t)
 					"from /etc/skel"));
 		n->edit_from = arena_printf("/etc/skel/%s", skeleton[i]);
 	}
-	if (!c->access.ssh_keys.n)
-		return;
 	vec_foreach (key, &c->access.ssh_keys)
 		strbuf_addf(&keys, "%s\n", *key);
+	vec_foreach (user, &c->access.github)
+		add_user_keys(lock, *user, &keys);
+	if (!keys.n)
+		return;
 	owned(tree_add_dir(t, arena_printf("%s/.ssh", home), 0700, origin));
 	owned(tree_add_text(t, arena_printf("%s/.ssh/authorized_keys", home), 0600, origin, keys.s));
 }
@@ -212,7 +223,7 @@ int node_add_access(const struct node_ctx *x, struct tree *t, struct err *e)
 		tree_add_edit(t, f->path, f->mode, origin, edit_account, a, arena_printf("user %s", c->access.user))
 			->secret = f->secret;
 	}
-	add_home(c, t);
+	add_home(c, x->set.lock, t);
 
 	/* First value wins in sshd: 00 comes before what cloud-init or an image builder left. */
 	tree_add_text(t, "/etc/ssh/sshd_config.d/00-pibuild.conf", 0644, origin,

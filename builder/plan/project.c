@@ -161,13 +161,41 @@ static void check_birth(struct project *p)
 	birth_check(cards, p->config, &p->faults);
 }
 
+/* What one image was built by says nothing of keys: those are still the lock's. */
+static int take_keys(struct project *p, const struct project_options *o, const struct lock *built, struct err *e)
+{
+	struct lock *with_keys = arena_new(struct lock), *lock;
+	int r = 0;
+
+	*with_keys = *built;
+	if (p->config->access.github.n)
+		r = lock_load(o->lock, p->config, &lock, e);
+	if (r == 0 && p->config->access.github.n)
+		memcpy(&with_keys->keys, &lock->keys, sizeof(lock->keys));
+	p->set.lock = with_keys;
+	return r;
+}
+
+/* A build needs them; whoever only looks is told. */
+static void note_missing_keys(struct project *p)
+{
+	vec_foreach (user, &p->config->access.github)
+		if (!lock_find_keys(p->set.lock, *user))
+			note_key(
+				&p->faults, p->config, "access.sshKeys",
+				"access.sshKeys: the keys of the GitHub user %s are not in %s; `pibuild lock` fetches them",
+				*user, str_or(p->set.lock->path, "the lock"));
+}
+
 static int take_lock(struct project *p, const struct project_options *o, const struct lock *built, struct err *e)
 {
 	struct lock *lock;
 	int r;
 
 	if (built) {
-		p->set.lock = built;
+		r = take_keys(p, o, built, e);
+		if (r < 0)
+			return r;
 		p->epoch = built->time;
 		take_versions(p->config, p->set.catalogue, built);
 		return 0;
@@ -213,6 +241,7 @@ static int plan_project_load(const struct project_options *o, const struct lock 
 	if (r < 0)
 		return r;
 	load_errors = p->faults.errors;
+	note_missing_keys(p);
 	project_check_versions(p);
 	if (o->policy != SECRETS_UNUSED)
 		config_check_secrets(p->config, &p->faults);

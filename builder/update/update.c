@@ -95,6 +95,8 @@ int lock_check(const struct release_set *set, struct lock_report *ret, struct er
 		r = debian_check_lock(set, vec_push(&ret->lines), e);
 	if (r == 0)
 		r = packages_check_lock(set, ret, e);
+	if (r == 0)
+		keys_check(set, ret);
 	if (r < 0)
 		return r;
 	vec_foreach (line, &ret->lines)
@@ -143,12 +145,13 @@ static bool is_forced(const struct lock_options *o, const char *name, const char
 
 static int update_check_names(const struct catalogue *cat, const struct lock_options *o, struct err *e)
 {
-	const size_t all = 2 + cat->artifacts.n + cat->images.n + cat->versions.n;
+	const size_t all = 3 + cat->artifacts.n + cat->images.n + cat->versions.n;
 	const char **known = arena_alloc(all * sizeof(*known) + 1);
 	size_t n = 0;
 
 	known[n++] = DEBIAN_BASE;
 	known[n++] = PACKAGES_NAME;
+	known[n++] = "sshKeys";
 	vec_foreach (a, &cat->artifacts)
 		known[n++] = a->name;
 	vec_foreach (i, &cat->images)
@@ -387,6 +390,19 @@ static struct yaml_node *image_yaml(const struct lock_line *line)
 	return m;
 }
 
+static struct yaml_node *keys_yaml(const struct lock_keys *k)
+{
+	struct yaml_node *m = yaml_map(), *list;
+
+	yaml_set(m, "github", yaml_str(k->user));
+	list = yaml_set(m, "keys", yaml_seq());
+	vec_foreach (key, &k->keys)
+		yaml_append(list, yaml_str(*key));
+	if (k->source)
+		yaml_set(m, "source", yaml_str(k->source));
+	return m;
+}
+
 static struct yaml_node *entry_yaml(const struct lock_entry *x)
 {
 	struct yaml_node *m = yaml_map(), *raw;
@@ -415,11 +431,13 @@ static int write_lock(const struct update *x, struct err *e)
 		"  versions  what is used unless cluster.yaml says otherwise; `pibuild lock --update` moves them\n"
 		"  source    who states the digest; pibuild verifies every download against it all the same\n"
 		"  raw       of a compressed base: size and digest of the decompressed image\n"
+		"  sshKeys   of users of GitHub, as they were; `pibuild lock --update sshKeys` looks anew\n"
 		"  debian    the packages of os.base: debian, as apt resolved them from Debian's signed archive\n"
 		"  packages  what os.packages comes to on this base, as apt resolved it from the base's own archives";
 	_cleanup_strbuf_ struct strbuf out = { 0 };
 	const struct lock_options *o = x->options;
-	struct yaml_node *doc = yaml_map(), *list, *images = yaml_seq(), *packages = yaml_seq(), *versions;
+	struct yaml_node *doc = yaml_map(), *list, *images = yaml_seq(), *packages = yaml_seq(), *keys = yaml_seq(),
+			 *versions;
 	const struct debian_lock *debian = x->old->lock->debian; /* kept for a config that asks for it */
 
 	yaml_set(doc, "apiVersion", yaml_str("pibuild/v1"));
@@ -434,11 +452,17 @@ static int write_lock(const struct update *x, struct err *e)
 			debian = line->debian;
 		else if (line->packages)
 			yaml_append(packages, lock_packages_yaml(line->packages));
+		else if (line->keys && line->change != LOCK_REMOVED)
+			yaml_append(keys, keys_yaml(line->keys));
+		else if (line->keys)
+			continue;
 		else if (line->change != LOCK_REMOVED)
 			yaml_append(line->image ? images : list,
 				    line->image ? image_yaml(line) : entry_yaml(&line->entry));
 	if (images->count)
 		yaml_set(doc, "images", images);
+	if (keys->count)
+		yaml_set(doc, "sshKeys", keys);
 	if (debian)
 		yaml_set(doc, DEBIAN_BASE, lock_debian_yaml(debian));
 	if (packages->count)
@@ -451,7 +475,7 @@ static void add_removed_line(struct lock_report *ret, size_t n, struct lock_line
 {
 	for (size_t i = 0; i < n; i++)
 		if (streq(ret->lines.v[i].entry.name, gone.entry.name) &&
-		    streq(ret->lines.v[i].entry.version, gone.entry.version))
+		    (gone.keys || streq(ret->lines.v[i].entry.version, gone.entry.version)))
 			return;
 	/* Its successor says that it is gone. */
 	for (size_t i = 0; i < n; i++)
@@ -469,6 +493,8 @@ static void add_removed(const struct lock *old, struct lock_report *ret)
 
 	vec_foreach (x, &old->entries)
 		add_removed_line(ret, n, (struct lock_line){ .entry = *x });
+	vec_foreach (x, &old->keys)
+		add_removed_line(ret, n, keys_line(x, LOCK_REMOVED));
 	vec_foreach (x, &old->images)
 		add_removed_line(ret, n,
 				 (struct lock_line){ .image = true,
@@ -560,6 +586,8 @@ int lock_update(const struct release_set *old, const struct lock_options *o, str
 				       vec_push(&ret->lines), e);
 	if (r == 0)
 		r = update_packages(&x, e);
+	if (r == 0)
+		r = keys_update(old, o, is_forced(o, "sshKeys", "sshKeys"), ret, e);
 	if (r < 0)
 		return r;
 	if (streq(old->lock->path, o->file))

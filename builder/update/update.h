@@ -26,4 +26,12 @@ int lock_update(const struct release_set *old, const struct lock_options *o, str
 /* What is MISSING or EDITED in the lock; KEPT otherwise. Class VERIFY, naming them, when there is any. */
 int lock_check(const struct release_set *set, struct lock_report *ret, struct err *e);
 
+/* ---- keys.c: access.sshKeys: {github: USER} ---- */
+
+struct lock_line keys_line(const struct lock_keys *k, enum lock_change change);
+/* Lines of the config's users, of which those are looked up that OLD does not have; with ALL every one. */
+int keys_update(const struct release_set *old, const struct lock_options *o, bool all, struct lock_report *ret,
+		struct err *e);
+void keys_check(const struct release_set *set, struct lock_report *ret);
+
 #endif

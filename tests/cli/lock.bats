@@ -4,6 +4,7 @@
 # shellcheck disable=SC2154,SC2034 # set by the library, used by it
 
 load ../lib/faults
+load ../lib/refute
 
 setup_file() {
 	start_fault_server
@@ -161,7 +162,7 @@ served() {
 @test "lock --check finds a digest that is none, with its line" {
 	lock
 	sed -i 's/sha256: .*/sha256: abc/' pibuild.lock
-	fails 4 'pibuild.lock:17:11: '"artifacts[0].sha256: 'abc' cannot be used: give 64 hexadecimal digits in lower case" lock --check
+	fails 4 'pibuild.lock:19:11: '"artifacts[0].sha256: 'abc' cannot be used: give 64 hexadecimal digits in lower case" lock --check
 	fails 3 'give 64 hexadecimal digits in lower case' lock
 }
 
@@ -282,4 +283,104 @@ no_lock() {
 	"$PIBUILD" lock --check
 	echo 'versions: {k3s: v1.35.8+k3s1, cilium: 1.19.6, gatewayAPI: v1.4.1}' >>cluster.yaml
 	"$PIBUILD" lock --check
+}
+
+# ---- access.sshKeys: {github: USER} ----
+
+# github USER...: of the cluster, beside the key that is there; GitHub is the server of this file.
+github() {
+	local user
+	for user; do sed -i "s/^  sshKeys:/&\n    - {github: $user}/" cluster.yaml; done
+	PIBUILD_MIRRORS="$PIBUILD_MIRRORS$(printf '\n- {from: "https://github.com/", to: "https://127.0.0.1:%s/ok/%s/", caFile: "%s"}' "$port" "$token" "$faults/ca.pem")"
+}
+
+# public_key: a line as GitHub gives it out, without a comment
+public_key() {
+	rm -f k k.pub && ssh-keygen -q -t ed25519 -N '' -f k && cut -d' ' -f1,2 k.pub
+}
+
+@test "keys of a GitHub user are fetched when locking, pinned, and on the card without a network" {
+	one=$(public_key) two=$(public_key)
+	printf '%s\n%s\r\n' "$one" "$two" | served me.keys
+	lock
+	github me
+	fails 0 'cluster.yaml:7:5: note: access.sshKeys: the keys of the GitHub user me are not in' "$PIBUILD" check
+	fails 4 'the lock does not pin the keys of access.sshKeys: {github: me}: run `pibuild lock`, which fetches them' "$PIBUILD" build --offline
+	lock >out
+	grep -q '^added *github:me *2 keys .*  https://github.com/me.keys$' out
+	lock --check
+	unset PIBUILD_MIRRORS
+	lock --offline >out
+	grep -q '^kept *github:me *2 keys ' out
+	run "$PIBUILD" check
+	[[ "$output" != *GitHub* ]]
+	"$PIBUILD" render --node cp-1 -o card >/dev/null 2>&1
+	[ "$(cat card/home/pi/.ssh/authorized_keys)" = "$example_key
+$one me@github
+$two me@github" ]
+	ssh-keygen -l -f card/home/pi/.ssh/authorized_keys
+}
+
+@test "keys that GitHub gives out anew are taken by --update sshKeys alone, and leave with their user" {
+	public_key | served me.keys
+	github me
+	lock
+	before=$(sed -n '/^sshKeys/,$p' pibuild.lock)
+	public_key | served me.keys
+	lock
+	[ "$(sed -n '/^sshKeys/,$p' pibuild.lock)" = "$before" ]
+	lock --update thing
+	[ "$(sed -n '/^sshKeys/,$p' pibuild.lock)" = "$before" ]
+	lock --update sshKeys >out
+	grep -q '^updated *github:me *1 key ' out
+	[ "$(sed -n '/^sshKeys/,$p' pibuild.lock)" != "$before" ]
+	lock --update sshKeys >out
+	grep -q '^confirmed *github:me ' out
+	lock --json | jq -e '.sshKeys == [{name: "github:me", version: "1 key", state: "kept", url: .sshKeys[0].url, sha256: .sshKeys[0].sha256, source: "https://github.com/me.keys"}]'
+	sed -i '/github: me/d' cluster.yaml
+	lock >out
+	grep -q '^removed *github:me ' out
+	refute grep -q github.com/me pibuild.lock
+}
+
+@test "what is no key, none at all, too many or too much is refused with the address, and nothing is written" {
+	github me
+	while IFS='|' read -r text why; do
+		printf "$text" | served me.keys
+		fails 4 "https://github.com/me.keys$why" "$PIBUILD" lock
+		[ ! -e pibuild.lock ]
+	done <<-'EOT'
+		| has no key: nobody could log in by it
+		ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPwZTlbrajQbcil\n|: line 1 is no key that may log in: the key is cut off or damaged
+		<html>nothing</html>\n|: line 1 is no key that may log in:
+		ssh-dss AAAAB3NzaC1kc3M\n|: line 1 is no key that may log in:
+	EOT
+	key=$(public_key)
+	for _ in $(seq 65); do echo "$key"; done | served me.keys
+	fails 4 'https://github.com/me.keys has more than 64 keys' "$PIBUILD" lock
+	head -c 70000 /dev/zero | tr '\0' x | served me.keys
+	fails 1 'looking up the keys of me at GitHub' "$PIBUILD" lock
+	while IFS='|' read -r user why; do
+		sed "s|github: me|github: $user|" cluster.yaml >one.yaml
+		fails 3 "one.yaml:7:7: error: access.sshKeys[0]: $why" "$PIBUILD" check -c one.yaml
+	done <<-'EOT'
+		"@me"|give the name of a GitHub account, without @ and without https://github.com/
+		../me|give the name of a GitHub account
+		me-|give the name of a GitHub account
+		[me]|give the name of a GitHub account
+		me, file: k.pub|give a line of a .pub file, or {file: ~/.ssh/id_ed25519.pub}, or {github: USER}
+	EOT
+}
+
+@test "a key in the lock that is none, or a user who is there twice, is a fault with its line" {
+	public_key | served me.keys
+	github me
+	lock
+	cp pibuild.lock good
+	sed -i 's/ssh-ed25519 AAAA[^ ]*/ssh-ed25519 AAAAC3Nza/' pibuild.lock
+	fails 4 'sshKeys[0].keys[0]: ' lock --check
+	sed '/^sshKeys:/,$p' good >pibuild.lock
+	sed -n '/^sshKeys:/,$p' good | sed 1d >again
+	cat good again >pibuild.lock
+	fails 4 'the keys of me are there already, in line' lock --check
 }
