@@ -53,7 +53,7 @@ static int keys_look_up(const char *user, const struct lock_keys *known, const s
 			struct lock_line *line, struct err *e)
 {
 	struct texts texts = { 0 };
-	struct lock_keys *found;
+	struct lock_keys *found = NULL;
 	int r;
 
 	texts_want(&texts, arena_printf("keys of %s", user), arena_printf("https://github.com/%s.keys", user),
