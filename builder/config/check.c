@@ -329,6 +329,64 @@ static void check_datastore(const struct check *x)
 			  servers, servers - 1, servers - 1, servers + 1);
 }
 
+/* ---- taints ---- */
+
+static void check_taint_servers(const struct check *x)
+{
+	const struct config *c = x->config;
+
+	if (config_taints_servers(c) && config_first_server(c) && !config_count_role(c, ROLE_COUNT) &&
+	    !config_count_role(c, ROLE_WORKER))
+		fault_key(x->faults, c, "cluster.taintServers",
+			  "cluster.taintServers: there is no worker, so no pod of yours would find a node; add one, or "
+			  "write auto");
+}
+
+static void check_taint_twins(const struct check *x)
+{
+	const struct config *c = x->config;
+
+	vec_foreach (n, &c->nodes) {
+		for (size_t b = 1; b < n->taints.n; b++) {
+			const struct node_taint *t = &n->taints.v[b];
+
+			for (size_t a = 0; t->key && a < b; a++)
+				if (n->taints.v[a].key && streq(n->taints.v[a].key, t->key) &&
+				    streq(n->taints.v[a].effect, t->effect))
+					fault_key(
+						x->faults, c, arena_printf("%s[%zu]", node_key(c, n, "taints"), b),
+						"%s[%zu]: a node has one taint %s with the effect %s, and taints[%zu] "
+						"is it; remove one",
+						node_key(c, n, "taints"), b, t->key, t->effect, a);
+		}
+	}
+}
+
+static bool keeps_pods_off(const struct config *c, const struct node_config *n)
+{
+	vec_foreach (t, &n->taints)
+		if (t->key && !streq(t->effect, "PreferNoSchedule"))
+			return true;
+	return n->role == ROLE_CONTROL_PLANE && config_taints_servers(c);
+}
+
+static void check_taints_leave_room(const struct check *x)
+{
+	const struct config *c = x->config;
+	const struct node_config *first = NULL;
+
+	vec_foreach (n, &c->nodes) {
+		if (!keeps_pods_off(c, n))
+			return;
+		first = first || !n->taints.n ? first : n;
+	}
+	if (first)
+		fault_key(x->faults, c, node_key(c, first, "taints"),
+			  "%s: every node keeps pods off that do not tolerate its taints, so CoreDNS, Hubble and "
+			  "cert-manager would stay Pending; leave one without",
+			  node_key(c, first, "taints"));
+}
+
 static void check_access(const struct check *x)
 {
 	const struct config *c = x->config;
@@ -747,6 +805,40 @@ static void check_mirrors(const struct check *x)
 				  "mirrors[%zu]: from and to are the same address", (size_t)(m - c->mirrors.v));
 }
 
+/* ---- K3s's own keys ---- */
+
+static void check_disabled(const struct check *x)
+{
+	const struct config *c = x->config;
+
+	for (size_t i = 0; i < c->k3s.disable.n; i++)
+		if (c->k3s.disable.v[i] && streq(c->k3s.disable.v[i], "coredns"))
+			note_key(
+				x->faults, c, arena_printf("k3s.disable[%zu]", i),
+				"k3s.disable[%zu]: without coredns no pod resolves a name, Hubble's and cert-manager's "
+				"among them, until you bring another name server for the cluster",
+				i);
+}
+
+static void check_cluster_dns(const struct check *x)
+{
+	const struct config *c = x->config;
+
+	vec_foreach (s, &c->k3s.server) {
+		const struct yaml_node *addr = s->value->type == YAML_SEQ && s->value->count ? s->value->items[0]
+											     : NULL;
+		uint32_t ip;
+
+		if (!streq(s->key, "cluster-dns") || !addr || value_ipv4(addr->text, &ip) < 0)
+			continue;
+		if (c->cluster.service_cidr.set && !cidr_has(c->cluster.service_cidr, ip))
+			fault_key(x->faults, c, "k3s.server.cluster-dns",
+				  "k3s.server.cluster-dns: %s lies outside cluster.serviceCIDR %s, so no service could "
+				  "have it; take one inside",
+				  addr->text, cidr_text(c->cluster.service_cidr));
+	}
+}
+
 /* ---- versions ---- */
 
 /* At the side of the pair that the file pins. */
@@ -788,6 +880,9 @@ void config_check_secrets(const struct config *c, struct faults *f)
 	probe(&x, "network.wifi.passphrase", &c->network.wifi.passphrase);
 	probe(&x, "network.proxy.http", &c->network.proxy.http.secret);
 	probe(&x, "network.proxy.https", &c->network.proxy.https.secret);
+	vec_foreach (a, &c->registries.auth)
+		probe(&x, arena_printf("registries.auth[%zu].password", (size_t)(a - c->registries.auth.v)),
+		      &a->password);
 	vec_foreach (v, &c->cert_manager.dns01)
 		probe(&x, arena_printf("certManager.dns01.%s", v->key), &v->secret);
 	probe(&x, "backup.to.s3.accessKey", &c->backup.s3.access_key);
@@ -805,6 +900,9 @@ static const struct {
 	{ "endpoint", check_endpoint },
 	{ "VIP", check_vip },
 	{ "datastore", check_datastore },
+	{ "tainted servers", check_taint_servers },
+	{ "taints of one name", check_taint_twins },
+	{ "nodes for pods", check_taints_leave_room },
 	{ "addresses", check_addresses },
 	{ "gateway", check_gateway },
 	{ "static addresses", check_static_needs },
@@ -824,6 +922,10 @@ static const struct {
 	{ "signature key", check_signature_key },
 	{ "swap", check_swap },
 	{ "mirrors", check_mirrors },
+	{ "what K3s leaves out", check_disabled },
+	{ "K3s's DNS", check_cluster_dns },
+	{ "kubelet", check_kubelet },
+	{ "registries", check_registries },
 	{ "versions", config_check_versions },
 	{ "values file", check_values_file },
 	{ "access", check_access },

@@ -16,6 +16,10 @@ struct check {
 void check_values_file(const struct check *x);
 /* Time zone, locale, keyboard and country against the lists of config/names.h. */
 void check_names(const struct check *x);
+/* Fields for the kubelet that it would end at, or that this K3s does not read. */
+void check_kubelet(const struct check *x);
+/* Mirrors and accounts of registries that contradict each other, or that this K3s cannot use. */
+void check_registries(const struct check *x);
 /* Zones for which the issuers will never get a certificate. */
 void check_zones(const struct check *x);
 

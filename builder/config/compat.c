@@ -48,6 +48,24 @@ static bool at_least(const char *version, unsigned minor)
 	return value_semver(version, &v) == 0 && (v.major > 1 || (v.major == 1 && v.minor >= minor));
 }
 
+bool compat_k3s_kubelet_dropins(const char *k3s)
+{
+	return at_least(k3s, 32);
+}
+
+bool compat_k3s_shares_images(const char *k3s)
+{
+	static const struct semver since[] = { { 1, 29, 12 }, { 1, 30, 8 }, { 1, 31, 4 } };
+	struct semver v;
+
+	if (value_semver(k3s, &v) < 0)
+		return true;
+	for (size_t i = 0; i < ARRAY_SIZE(since); i++)
+		if (v.major == 1 && v.minor == since[i].minor)
+			return v.patch >= since[i].patch;
+	return at_least(k3s, 32);
+}
+
 bool compat_k3s_master_label(const char *k3s)
 {
 	return !at_least(k3s, 34);

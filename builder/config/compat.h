@@ -27,6 +27,11 @@ struct cilium_compat {
 const struct cilium_compat *compat_cilium(const char *version);
 #define COMPAT_CILIUM_RANGE "1.17 to 1.20"
 
+/* Its kubelet reads drop-ins of agent/etc/kubelet.conf.d (k3s-io/k3s pkg/daemons/agent/agent.go). */
+bool compat_k3s_kubelet_dropins(const char *k3s);
+/* Its nodes can give each other images (embedded-registry, out of its trial since December 2024: docs.k3s.io
+ * installation/registry-mirror). */
+bool compat_k3s_shares_images(const char *k3s);
 /* Nodes carry node-role.kubernetes.io/master. */
 bool compat_k3s_master_label(const char *k3s);
 /*

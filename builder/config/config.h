@@ -60,6 +60,7 @@ struct secret_ref {
 	enum secret_form {
 		SECRET_TOKEN,
 		SECRET_PASSPHRASE,
+		SECRET_PASSWORD,
 		SECRET_BASE64,
 		SECRET_JSON,
 		SECRET_SSH_KEY,
@@ -97,6 +98,17 @@ struct boot_config {
 	VEC(struct eeprom_setting) eeprom;
 };
 
+struct node_label {
+	const char *key, *value;
+};
+struct node_labels {
+	struct node_label *v;
+	size_t n, cap;
+};
+struct node_taint {
+	const char *key, *value, *effect; /* value "" = none */
+};
+
 struct node_config {
 	const char *name;
 	enum role role;
@@ -106,6 +118,8 @@ struct node_config {
 	VEC(const char *) packages; /* of Debian, beside those of os.packages */
 	const char *interface;	    /* NULL = network.interface */
 	struct boot_config boot;    /* of this node alone */
+	struct node_labels labels;
+	VEC(struct node_taint) taints;
 };
 
 /* The address of a proxy: as it is, or a secret when it holds a name and password. */
@@ -133,6 +147,17 @@ struct mirror {
 	const char *ca_file;   /* absolute; NULL = the system's */
 };
 
+/* Where containerd asks for the images of a registry before the registry itself. */
+struct registry_mirror {
+	const char *from;     /* "docker.io", or "*" */
+	VEC(const char *) to; /* https URLs */
+	const char *ca_file;  /* absolute; NULL = the system's */
+};
+struct registry_auth {
+	const char *registry, *username;
+	struct secret_ref password;
+};
+
 struct version_pin {
 	const char *name, *version;
 };
@@ -142,6 +167,17 @@ struct dns01_value {
 	const char *key;  /* "accessToken" */
 	const char *text; /* NULL when it is a secret */
 	struct secret_ref secret;
+};
+
+/* A key of K3s's own configuration file, as K3s is to read it: what pibuild writes for a list is kept, and this added.
+ */
+struct k3s_setting {
+	const char *key;
+	const struct yaml_node *value; /* a scalar, or a list of texts */
+};
+struct k3s_settings {
+	struct k3s_setting *v;
+	size_t n, cap;
 };
 
 struct config {
@@ -158,6 +194,7 @@ struct config {
 		uint32_t vip;	      /* that servers take over from each other; 0 = none */
 		struct cidr pod_cidr, service_cidr;
 		enum datastore datastore;
+		enum tristate taint_servers;
 	} cluster;
 	struct {
 		const char *base;	    /* a name of config_base_named(), absolute path or https URL */
@@ -209,6 +246,17 @@ struct config {
 		VEC(const char *) interfaces; /* none: where the nodes have their addresses */
 		enum announce nodes;
 	} lb;
+	struct {
+		bool share; /* nodes give each other images */
+		VEC(struct registry_mirror) mirrors;
+		VEC(struct registry_auth) auth;
+	} registries;
+	struct {
+		struct k3s_settings server, agent; /* of servers, of workers */
+		const struct yaml_node *kubelet;   /* a map, as the kubelet is to read it; NULL = none */
+		bool secrets_encryption;	   /* of a new cluster; see plan/birth.h for one that is there */
+		VEC(const char *) disable;	   /* what K3s brings along and is not wanted */
+	} k3s;
 	struct {
 		const char *values_file;	/* absolute; NULL = none */
 		const struct yaml_node *values; /* parsed values_file; NULL = none */
@@ -292,6 +340,8 @@ unsigned config_count_role(const struct config *c, enum role role);
 bool config_uses_etcd(const struct config *c);
 /* Where backups go; NOWHERE without `backup`. */
 enum backup_place_kind config_backup_place(const struct config *c);
+/* Servers are kept free of workloads: when that is asked for. */
+bool config_taints_servers(const struct config *c);
 #define K3S_API_PORT 6443
 /* What a K3s client dials: endpoint, else the VIP, else the first server's address, else its name. */
 const char *config_api_host(const struct config *c);

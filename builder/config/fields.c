@@ -4,12 +4,15 @@
 
 #include "config/config.h"
 #include "config/kinds.h"
+#include "config/labels.h"
 
-#define AT(member)     .offset = offsetof(struct config, member)
-#define NODE(member)   .offset = offsetof(struct node_config, member)
-#define POOL(member)   .offset = offsetof(struct pool, member)
-#define MIRROR(member) .offset = offsetof(struct mirror, member)
-#define BOOT(member)   .offset = offsetof(struct boot_config, member)
+#define AT(member)		.offset = offsetof(struct config, member)
+#define NODE(member)		.offset = offsetof(struct node_config, member)
+#define POOL(member)		.offset = offsetof(struct pool, member)
+#define MIRROR(member)		.offset = offsetof(struct mirror, member)
+#define REGISTRY_MIRROR(member) .offset = offsetof(struct registry_mirror, member)
+#define REGISTRY_AUTH(member)	.offset = offsetof(struct registry_auth, member)
+#define BOOT(member)		.offset = offsetof(struct boot_config, member)
 
 const char *const role_names[ROLE_COUNT] = { "control-plane", "worker" };
 static const char *const datastore_names[DATASTORE_COUNT] = { "auto", "sqlite", "etcd" };
@@ -27,6 +30,13 @@ static const struct field host_item = { .kind = &kind_host };
 static const struct field search_item = { .kind = &kind_search_domain };
 static const struct field host_address_item = { .kind = &kind_ip, .offset = offsetof(struct host_name, addr) };
 static const struct field sysctl_item = { .kind = &kind_sysctl_value, .offset = offsetof(struct sysctl, value) };
+#define K3S_COMPONENTS "coredns, local-storage, metrics-server, runtimes"
+/* DisableItems of k3s-io/k3s pkg/cli/cmds/stage.go. */
+static const char *const k3s_components[] = { "coredns",  "local-storage", "metrics-server",
+					      "runtimes", "servicelb",	   "traefik" };
+static const struct field component_item = { .kind = &kind_word, NAMES(k3s_components) };
+static const struct field registry_url_item = { .kind = &kind_registry_url };
+static const struct field taint_item = { .kind = &kind_taint };
 
 static const struct field cluster_fields[] = {
 	{ .key = "name",
@@ -67,6 +77,13 @@ static const struct field cluster_fields[] = {
 	  NAMES(datastore_names),
 	  .help = "where servers keep the cluster's state; auto takes sqlite for one server and etcd for more",
 	  .example = "etcd" },
+	{ .key = "taintServers",
+	  .kind = &kind_tristate,
+	  AT(cluster.taint_servers),
+	  .def = "auto",
+	  .help = "keep servers free of workloads, by the taint " TAINT_SERVER ":NoSchedule; auto leaves them open, as "
+		  "small clusters want it",
+	  .example = "true" },
 	{ 0 },
 };
 
@@ -458,6 +475,111 @@ static const struct field lb_fields[] = {
 	{ 0 },
 };
 
+static const struct field k3s_fields[] = {
+	{ .key = "server",
+	  .kind = &kind_k3s_server,
+	  AT(k3s.server),
+	  .help = "keys of K3s's configuration file for servers, each of which runs an agent too: any that `k3s server` "
+		  "takes and pibuild does not own; lists are added to what pibuild writes",
+	  .example = "{etcd-expose-metrics: true, kube-apiserver-arg: [event-ttl=2h]}" },
+	{ .key = "agent",
+	  .kind = &kind_k3s_agent,
+	  AT(k3s.agent),
+	  .help = "the same for workers: any that `k3s agent` takes",
+	  .example = "{kubelet-arg: [v=2]}" },
+	{ .key = "kubelet",
+	  .kind = &kind_kubelet,
+	  AT(k3s.kubelet),
+	  .help = "fields of KubeletConfiguration, for every node, over pibuild's: a graceful shutdown of 60s, 20s of them "
+		  "for critical pods, and memory reserved for K3s by the board's RAM",
+	  .example = "{maxPods: 60, systemReserved: {memory: 512Mi}}" },
+	{ .key = "secretsEncryption",
+	  .kind = &kind_bool,
+	  AT(k3s.secrets_encryption),
+	  .def = "true",
+	  .help = "Secrets are encrypted in the datastore; a cluster keeps what it was started with, and one whose cards do "
+		  "not say was started without",
+	  .example = "false" },
+	{ .key = "disable",
+	  .kind = &kind_list,
+	  AT(k3s.disable),
+	  .item = &component_item,
+	  .size = sizeof(const char *),
+	  .help = "what K3s brings along and is not wanted: " K3S_COMPONENTS
+		  "; servicelb and traefik are off in any case",
+	  .example = "[metrics-server]" },
+	{ 0 },
+};
+
+static const struct field registry_mirror_fields[] = {
+	{ .key = "from",
+	  .kind = &kind_registry_or_all,
+	  REGISTRY_MIRROR(from),
+	  .flags = REQUIRED,
+	  .help = "the registry as it stands before an image's name; '*' is every one without a line of its own",
+	  .example = "docker.io" },
+	{ .key = "to",
+	  .kind = &kind_list,
+	  REGISTRY_MIRROR(to),
+	  .flags = REQUIRED,
+	  .item = &registry_url_item,
+	  .size = sizeof(const char *),
+	  .help = "what is asked instead, in this order; the registry itself comes last",
+	  .example = "[\"https://mirror.gcr.io\"]" },
+	{ .key = "caFile",
+	  .kind = &kind_ca_file,
+	  REGISTRY_MIRROR(ca_file),
+	  .def_text = "the system's",
+	  .help = "certificates these are trusted by, PEM; copied onto the cards",
+	  .example = "lan-ca.pem" },
+	{ 0 },
+};
+
+static const struct field registry_auth_fields[] = {
+	{ .key = "registry",
+	  .kind = &kind_registry,
+	  REGISTRY_AUTH(registry),
+	  .flags = REQUIRED,
+	  .help = "the registry, or the host of a mirror",
+	  .example = "docker.io" },
+	{ .key = "username",
+	  .kind = &kind_account,
+	  REGISTRY_AUTH(username),
+	  .flags = REQUIRED,
+	  .help = "the account there",
+	  .example = "me" },
+	{ .key = "password",
+	  .kind = &kind_password,
+	  REGISTRY_AUTH(password),
+	  .flags = REQUIRED,
+	  .help = "its password or, better, a token that may only read, by reference; it is on every card",
+	  .example = "{env: DOCKERHUB_TOKEN}" },
+	{ 0 },
+};
+
+static const struct field registries_fields[] = {
+	{ .key = "share",
+	  .kind = &kind_bool,
+	  AT(registries.share),
+	  .def = "false",
+	  .help = "nodes give each other images: one download for all (K3s's embedded registry, TCP 5001 and 6443 between "
+		  "nodes)",
+	  .example = "true" },
+	{ .key = "mirrors",
+	  .kind = &kind_list,
+	  AT(registries.mirrors),
+	  .sub = registry_mirror_fields,
+	  .size = sizeof(struct registry_mirror),
+	  .help = "what nodes ask for images instead of a registry" },
+	{ .key = "auth",
+	  .kind = &kind_list,
+	  AT(registries.auth),
+	  .sub = registry_auth_fields,
+	  .size = sizeof(struct registry_auth),
+	  .help = "accounts at registries, against limits of anonymous downloads and for private images" },
+	{ 0 },
+};
+
 static const struct field hubble_fields[] = {
 	{ .key = "relay",
 	  .kind = &kind_bool,
@@ -737,6 +859,19 @@ static const struct field node_fields[] = {
 	  .sub = boot_fields,
 	  .help = "what this node alone is told at boot: its lines and words come after those of boot, its switches "
 		  "before them" },
+	{ .key = "labels",
+	  .kind = &kind_labels,
+	  NODE(labels),
+	  .help = "labels of the node, for nodeSelector and affinity; changed and removed ones follow in the cluster, those "
+		  "that others gave stay",
+	  .example = "{radio: zigbee, topology.kubernetes.io/zone: cellar}" },
+	{ .key = "taints",
+	  .kind = &kind_list,
+	  NODE(taints),
+	  .item = &taint_item,
+	  .size = sizeof(struct node_taint),
+	  .help = "taints of the node: only pods that tolerate them go there; they follow as labels do",
+	  .example = "[\"dedicated=storage:NoSchedule\"]" },
 	{ 0 },
 };
 
@@ -768,6 +903,11 @@ const struct field config_fields[] = {
 	  .kind = &kind_map,
 	  .sub = lb_fields,
 	  .help = "addresses for Services of type LoadBalancer" },
+	{ .key = "registries",
+	  .kind = &kind_map,
+	  .sub = registries_fields,
+	  .help = "where nodes get container images from; for pibuild's own downloads see mirrors" },
+	{ .key = "k3s", .kind = &kind_map, .sub = k3s_fields, .help = "K3s as you want it" },
 	{ .key = "cilium", .kind = &kind_map, .sub = cilium_fields, .help = "the cluster's network" },
 	{ .key = "certManager",
 	  .kind = &kind_map,

@@ -462,6 +462,20 @@ const struct kind kind_ssh_private_key = {
 	.schema = secret_schema,
 	.secret = true,
 };
+
+static void password_node(struct reading *l, const struct field *f, const struct yaml_node *n, const char *path,
+			  void *dst)
+{
+	secret_node(l, f, n, path, dst);
+	((struct secret_ref *)dst)->form = SECRET_PASSWORD;
+}
+
+const struct kind kind_password = {
+	.name = "secret",
+	.node = password_node,
+	.schema = secret_schema,
+	.secret = true,
+};
 const struct kind kind_passphrase = {
 	.name = "secret",
 	.node = passphrase_node,

@@ -18,6 +18,8 @@ extern const struct kind kind_base, kind_values_file, kind_key_file, kind_ca_fil
 extern const struct kind kind_config_line, kind_cmdline_word, kind_switch;
 extern const struct kind kind_eeprom, kind_boot_order, kind_eeprom_switch, kind_eeprom_number;
 extern const struct kind kind_no_proxy, kind_proxy;
+extern const struct kind kind_registry, kind_registry_or_all, kind_registry_url, kind_account, kind_password;
+extern const struct kind kind_k3s_server, kind_k3s_agent, kind_kubelet, kind_labels, kind_taint;
 extern const struct kind kind_secret, kind_passphrase, kind_ssh_keys, kind_dns01, kind_issuers, kind_versions;
 
 enum { PACKAGES_MAX = 64 };

@@ -38,6 +38,11 @@ bool config_uses_etcd(const struct config *c)
 	       (c->cluster.datastore == DATASTORE_AUTO && config_count_role(c, ROLE_CONTROL_PLANE) > 1);
 }
 
+bool config_taints_servers(const struct config *c)
+{
+	return c->cluster.taint_servers == STATE_ON;
+}
+
 const char *config_api_host(const struct config *c)
 {
 	const struct node_config *first = config_first_server(c);

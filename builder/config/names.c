@@ -5,9 +5,10 @@
 #include "base/file.h"
 
 static const char *const list_files[NAME_LIST_COUNT] = {
-	[NAMES_TIMEZONES] = "configs/names/timezones.txt", [NAMES_LOCALES] = "configs/names/locales.txt",
-	[NAMES_KEYBOARDS] = "configs/names/keyboards.txt", [NAMES_COUNTRIES] = "configs/names/countries.txt",
-	[NAMES_DOMAINS] = "configs/names/domains.txt",
+	[NAMES_TIMEZONES] = "configs/names/timezones.txt",	 [NAMES_LOCALES] = "configs/names/locales.txt",
+	[NAMES_KEYBOARDS] = "configs/names/keyboards.txt",	 [NAMES_COUNTRIES] = "configs/names/countries.txt",
+	[NAMES_DOMAINS] = "configs/names/domains.txt",		 [NAMES_K3S_KEYS] = "configs/names/k3s-keys.txt",
+	[NAMES_KUBELET_KEYS] = "configs/names/kubelet-keys.txt",
 };
 
 struct names {
@@ -58,6 +59,16 @@ int names_find(enum name_list list, const char *name, const struct name **ret, s
 		if (streq(n->name, name))
 			*ret = n;
 	return 0;
+}
+
+int names_all(enum name_list list, const struct name **ret, size_t *ret_n, struct err *e)
+{
+	struct names *names;
+	int r = names_load(list, &names, e);
+
+	*ret = names->v.v;
+	*ret_n = names->v.n;
+	return r;
 }
 
 static const char *last_part(const char *name)

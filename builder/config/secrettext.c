@@ -39,9 +39,9 @@ static bool is_quote(char c)
 static const char *passphrase_doubt(const char *s, size_t n)
 {
 	if (is_quote(s[0]) && s[n - 1] == s[0])
-		return "stands in quotes, which will be a part of the passphrase; remove them if they are none";
+		return "stands in quotes, which will be a part of it; remove them if they are none";
 	if (isblank((unsigned char)s[0]) || isblank((unsigned char)s[n - 1]))
-		return "has blanks around it, which will be a part of the passphrase; remove them if they are none";
+		return "has blanks around it, which will be a part of it; remove them if they are none";
 	return NULL;
 }
 
@@ -92,6 +92,7 @@ static const char *ssh_key_fault(const char *s, size_t n)
 static const struct form forms[SECRET_FORM_COUNT] = {
 	[SECRET_TOKEN] = { 0 },
 	[SECRET_PASSPHRASE] = { .any_print = true, .fault = passphrase_fault, .doubt = passphrase_doubt },
+	[SECRET_PASSWORD] = { .any_print = true, .doubt = passphrase_doubt },
 	[SECRET_BASE64] = { .doubt = base64_doubt },
 	[SECRET_JSON] = { .lines = true, .doubt = json_doubt },
 	[SECRET_SSH_KEY] = { .lines = true, .fault = ssh_key_fault },

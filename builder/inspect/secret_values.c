@@ -69,6 +69,24 @@ static void from_k3s(struct values *v, const char *from, const char *text, size_
 	}
 }
 
+/* configs.HOST.auth.password of registries.yaml; the account's name is no secret. */
+static void from_registries(struct values *v, const char *from, const char *text, size_t n)
+{
+	const struct yaml_node *configs;
+	struct err ignored = { 0 };
+	struct yaml_node *doc;
+
+	if (yaml_parse(from, text, n, &doc, &ignored) < 0)
+		return;
+	configs = yaml_get(doc, "configs");
+	for (size_t i = 0; configs && configs->type == YAML_MAP && i < configs->count; i++) {
+		const struct yaml_node *password = yaml_find(configs->items[i], "auth.password");
+
+		if (password && password->type == YAML_SCALAR)
+			add_value(v, from, password->text, password->n);
+	}
+}
+
 /* A Kubernetes Secret. */
 static void from_secret(struct values *v, const char *from, const char *text, size_t n)
 {
@@ -147,6 +165,7 @@ static const struct {
 	void (*take)(struct values *v, const char *from, const char *text, size_t n);
 } kinds[] = {
 	{ "/etc/rancher/k3s/config.yaml", "", from_k3s },
+	{ "/etc/rancher/k3s/registries.yaml", "", from_registries },
 	{ "/etc/rancher/node/password", "", from_text },
 	{ "/var/lib/rancher/k3s/server/tls/", ".key", from_pem },
 	{ "/etc/pibuild/secrets/", ".yaml", from_secret },

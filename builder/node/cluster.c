@@ -4,6 +4,7 @@
 #include <stdarg.h>
 
 #include "config/compat.h"
+#include "config/labels.h"
 
 const char *cluster_version(const struct node_ctx *x, const char *key)
 {
@@ -40,6 +41,32 @@ bool cilium_ingress_on(const struct node_ctx *x)
 bool cilium_gateway_on(const struct node_ctx *x)
 {
 	return feature_on(x, x->config->cilium.gateway_api);
+}
+
+/* ---- labels and taints ---- */
+
+struct key_list cluster_labels(const struct node_config *n, const struct board *board, bool registered)
+{
+	struct key_list list = { 0 };
+
+	*vec_push(&list) = arena_printf("pibuild/board=%s", board->name);
+	if (n->role == ROLE_WORKER && !registered)
+		*vec_push(&list) = LABEL_WORKER "=true";
+	vec_foreach (l, &n->labels)
+		if (!registered || label_kubelet_may_set(l->key))
+			*vec_push(&list) = arena_printf("%s=%s", l->key, l->value);
+	return list;
+}
+
+struct key_list cluster_taints(const struct config *c, const struct node_config *n)
+{
+	struct key_list list = { 0 };
+
+	if (n->role == ROLE_CONTROL_PLANE && config_taints_servers(c))
+		*vec_push(&list) = TAINT_SERVER ":NoSchedule";
+	vec_foreach (t, &n->taints)
+		*vec_push(&list) = arena_printf("%s%s%s:%s", t->key, *t->value ? "=" : "", t->value, t->effect);
+	return list;
 }
 
 uint64_t cluster_pool_size(const struct config *c)

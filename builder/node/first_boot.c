@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "config/address_plan.h"
+#include "config/registries.h"
 #include "node/cluster.h"
 
 static const char origin[] = "generated: first boot";
@@ -85,6 +86,7 @@ static const struct step {
 	{ "loadbalancer", has_pools },
 	{ "cert-manager", has_cert_manager },
 	{ "issuers", has_issuers },
+	{ "nodes", node_is_first_server },
 };
 
 static const struct step *step_find(const char *name)
@@ -238,6 +240,30 @@ static int add_step_table(const struct step_list *list, struct tree *t, struct e
 
 /* ---- /etc/pibuild/node ---- */
 
+/* Where images come from: " HOST" each, or " HOST:PORT,HOST" of mirrors. */
+static void add_registries(const struct node_ctx *x, struct strbuf *b)
+{
+	static const struct {
+		const char *name, *host;
+		bool (*wanted)(const struct node_ctx *x);
+	} registries[] = {
+		{ "docker.io", "registry-1.docker.io", on_every_node }, /* K3s */
+		{ "quay.io", "quay.io", on_every_node },		/* Cilium, cert-manager */
+		{ "ghcr.io", "ghcr.io", node_has_vip },			/* kube-vip */
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(registries); i++) {
+		const struct registry_mirror *m = registry_mirror_of(x->config, registries[i].name);
+
+		if (!registries[i].wanted(x))
+			continue;
+		if (!m)
+			strbuf_addf(b, " %s", registries[i].host);
+		for (size_t k = 0; m && k < m->to.n; k++)
+			strbuf_addf(b, "%s%s", k ? "," : " ", registry_host(m->to.v[k]));
+	}
+}
+
 /* Values are names, numbers and addresses that the schema has checked: no blanks but those between them. */
 static void add_facts(const struct node_ctx *x, struct tree *t)
 {
@@ -250,8 +276,9 @@ static void add_facts(const struct node_ctx *x, struct tree *t)
 		    x->node->name, role_names[x->node->role], node_is_first_server(x) ? "yes" : "no",
 		    board_lan_interface(x->board, c, x->node),
 		    cilium_ingress_on(x) || cilium_gateway_on(x) ? "yes" : "no", c->airgap ? "yes" : "no");
-	/* Where the images of K3s, of Cilium and cert-manager, and of kube-vip come from. */
-	strbuf_addf(&b, "registries registry-1.docker.io quay.io%s\nmembers", node_has_vip(x) ? " ghcr.io" : "");
+	strbuf_adds(&b, "registries");
+	add_registries(x, &b);
+	strbuf_addf(&b, "\nmirrors %s\nmembers", registries_given(c) ? "yes" : "no");
 	vec_foreach (n, &c->nodes)
 		strbuf_addf(&b, " %s=%s", n->name, role_names[n->role]);
 	if (c->network.mtu)
@@ -369,6 +396,26 @@ static void add_eeprom(const struct node_ctx *x, struct tree *t)
 	tree_add_text(t, "/etc/pibuild/eeprom", 0644, origin, b.s);
 }
 
+/* "NODE label KEY=VALUE" or "NODE taint KEY=VALUE:EFFECT", of all nodes: steps/nodes.sh. */
+static void add_nodes(const struct node_ctx *x, struct tree *t)
+{
+	const struct config *c = x->config;
+	_cleanup_strbuf_ struct strbuf b = { 0 };
+
+	if (!node_is_first_server(x))
+		return;
+	vec_foreach (n, &c->nodes) {
+		const struct key_list labels = cluster_labels(n, x->boards[n - c->nodes.v], false);
+		const struct key_list taints = cluster_taints(c, n);
+
+		vec_foreach (l, &labels)
+			strbuf_addf(&b, "%s label %s\n", n->name, *l);
+		vec_foreach (l, &taints)
+			strbuf_addf(&b, "%s taint %s\n", n->name, *l);
+	}
+	tree_add_text(t, "/etc/pibuild/nodes", 0644, origin, b.s);
+}
+
 int node_add_first_boot(const struct node_ctx *x, struct tree *t, struct err *e)
 {
 	struct step_list list;
@@ -383,5 +430,6 @@ int node_add_first_boot(const struct node_ctx *x, struct tree *t, struct err *e)
 	add_facts(x, t);
 	add_servers(x, t);
 	add_eeprom(x, t);
+	add_nodes(x, t);
 	return add_first_report(x, &list, t, e);
 }

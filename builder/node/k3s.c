@@ -44,10 +44,26 @@ static struct yaml_node *k3s_server_names(const struct config *c)
 	return seq;
 }
 
+/* The user's own keys, in their order: one that is a list goes on from what is there. */
+static void add_settings(struct yaml_node *doc, const struct k3s_settings *settings)
+{
+	vec_foreach (s, settings) {
+		struct yaml_node *seq = s->value->type == YAML_SEQ ? yaml_get(doc, s->key) : NULL;
+
+		if (!seq && s->value->type == YAML_SEQ)
+			seq = yaml_set(doc, s->key, yaml_seq());
+		for (size_t i = 0; seq && i < s->value->count; i++)
+			add_once(seq, s->value->items[i]->text);
+		if (!seq)
+			yaml_set(doc, s->key, unconst(s->value));
+	}
+}
+
 /* Depends on nothing of the node, so that servers agree: K3s refuses one that does not. */
 static void set_shared(struct yaml_node *doc, const struct node_ctx *x)
 {
 	const struct config *c = x->config;
+	struct yaml_node *disable;
 
 	yaml_set(doc, "cluster-cidr", yaml_str(cidr_text(c->cluster.pod_cidr)));
 	yaml_set(doc, "service-cidr", yaml_str(cidr_text(c->cluster.service_cidr)));
@@ -55,8 +71,14 @@ static void set_shared(struct yaml_node *doc, const struct node_ctx *x)
 	yaml_set(doc, "flannel-backend", yaml_str("none"));
 	yaml_set(doc, "disable-network-policy", yaml_bool(true));
 	yaml_set(doc, "disable-kube-proxy", yaml_bool(true));
-	yaml_set(doc, "disable", cluster_strings("servicelb", "traefik", NULL));
+	disable = yaml_set(doc, "disable", cluster_strings("servicelb", "traefik", NULL));
+	vec_foreach (name, &c->k3s.disable)
+		add_once(disable, *name);
+	if (c->k3s.secrets_encryption)
+		yaml_set(doc, "secrets-encryption", yaml_bool(true));
 	yaml_set(doc, "tls-san", k3s_server_names(c));
+	if (c->registries.share)
+		yaml_set(doc, "embedded-registry", yaml_bool(true));
 	yaml_set(doc, "token", yaml_str(x->secrets->server_token));
 	/* Bare here: a server takes the K10 form of an agent token for the password itself. */
 	yaml_set(doc, "agent-token", yaml_str(x->secrets->agent_password));
@@ -68,16 +90,28 @@ static void set_server(struct yaml_node *doc, const struct node_ctx *x)
 	yaml_set(doc, "write-kubeconfig-mode", yaml_str("0600"));
 }
 
+static struct yaml_node *k3s_texts(struct key_list list)
+{
+	struct yaml_node *seq = yaml_seq();
+
+	vec_foreach (s, &list)
+		yaml_append(seq, yaml_str(*s));
+	return seq;
+}
+
 static void set_node(struct yaml_node *doc, const struct node_ctx *x)
 {
+	const struct key_list taints = cluster_taints(x->config, x->node);
 	char ip[IPV4_TEXT];
 
 	yaml_set(doc, "node-name", yaml_str(x->node->name));
 	if (x->node->address.set)
 		yaml_set(doc, "node-ip", yaml_str(ipv4_text(x->node->address.addr, ip)));
 	yaml_set(doc, "resolv-conf", yaml_str(node_pod_resolv_conf(x->config)));
-	/* Nothing below node-role.kubernetes.io: a node may not give itself a role. */
-	yaml_set(doc, "node-label", cluster_strings(arena_printf("pibuild/board=%s", x->board->name), NULL));
+	/* Those of its first registration; what it may not give itself, and what changes, comes by steps/nodes.sh. */
+	yaml_set(doc, "node-label", k3s_texts(cluster_labels(x->node, x->board, true)));
+	if (taints.n)
+		yaml_set(doc, "node-taint", k3s_texts(taints));
 }
 
 /* Neither server nor cluster-init: which of them holds is found on the card (steps/find-cluster.sh), beside this file.
@@ -90,8 +124,10 @@ static void add_config(const struct node_ctx *x, struct tree *t)
 	set_node(doc, x);
 	if (x->node->role == ROLE_WORKER) {
 		yaml_set(doc, "token", yaml_str(x->secrets->agent_token));
+		add_settings(doc, &x->config->k3s.agent);
 	} else {
 		set_server(doc, x);
+		add_settings(doc, &x->config->k3s.server);
 	}
 	tree_add_dir(t, "/etc/rancher", 0755, origin);
 	tree_add_dir(t, "/etc/rancher/k3s", 0755, origin);

@@ -20,6 +20,8 @@ static const struct {
 	{ "healing", node_add_healing },
 	{ "k3s", node_add_k3s },
 	{ "kube-vip", node_add_kube_vip },
+	{ "kubelet", node_add_kubelet },
+	{ "registries", node_add_registries },
 	{ "cilium", node_add_cilium },
 	{ "cert-manager", node_add_cert_manager },
 	{ "packages", node_add_packages },

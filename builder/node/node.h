@@ -77,6 +77,8 @@ int node_add_boot(const struct node_ctx *x, struct tree *t, struct err *e);	    
 int node_add_healing(const struct node_ctx *x, struct tree *t, struct err *e);	    /* watchdog, journal, swap */
 int node_add_k3s(const struct node_ctx *x, struct tree *t, struct err *e);	    /* config.yaml, tokens, CA, unit */
 int node_add_kube_vip(const struct node_ctx *x, struct tree *t, struct err *e);	    /* servers: the VIP's pod */
+int node_add_kubelet(const struct node_ctx *x, struct tree *t, struct err *e);	    /* its configuration, shutdown */
+int node_add_registries(const struct node_ctx *x, struct tree *t, struct err *e);   /* mirrors, accounts */
 int node_add_cilium(const struct node_ctx *x, struct tree *t, struct err *e);	    /* values, pools, L2 policy */
 int node_add_cert_manager(const struct node_ctx *x, struct tree *t, struct err *e); /* values, issuers */
 int node_add_packages(const struct node_ctx *x, struct tree *t, struct err *e);	    /* of Debian, and their files */

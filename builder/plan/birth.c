@@ -89,14 +89,40 @@ static const char *datastore(const struct config *c)
 	return config_uses_etcd(c) ? "etcd" : "sqlite";
 }
 
+static const char *secrets_encryption(const struct config *c)
+{
+	return c->k3s.secrets_encryption ? "true" : "false";
+}
+
+#define ENCRYPTION "k3s.secretsEncryption"
+
 static const struct {
 	const char *key; /* of cluster.yaml */
 	const char *(*value)(const struct config *c);
+	const char *before; /* that of cards from before this was kept; NULL = not known */
 } facts[] = {
-	{ "cluster.podCIDR", pod_cidr },
-	{ "cluster.serviceCIDR", service_cidr },
-	{ "cluster.datastore", datastore },
+	{ "cluster.podCIDR", pod_cidr, NULL },
+	{ "cluster.serviceCIDR", service_cidr, NULL },
+	{ "cluster.datastore", datastore, NULL },
+	{ ENCRYPTION, secrets_encryption, "false" },
 };
+
+/* What CARD, of which there is one, says of fact I; "" = nothing. */
+static const char *fact_of_card(const json_t *card, size_t i)
+{
+	const char *was = safe_of(json_object_get(card, "born"), facts[i].key);
+
+	return *was ? was : str_or(facts[i].before, "");
+}
+
+void birth_settle(const json_t *cards, struct config *c)
+{
+	const json_t *card = birth_card(cards, c);
+
+	for (size_t i = 0; card && i < ARRAY_SIZE(facts); i++)
+		if (streq(facts[i].key, ENCRYPTION) && !yaml_find(c->doc, ENCRYPTION))
+			c->k3s.secrets_encryption = streq(fact_of_card(card, i), "true");
+}
 
 json_t *birth_facts(const struct config *c)
 {
@@ -109,11 +135,11 @@ json_t *birth_facts(const struct config *c)
 
 void birth_check(const json_t *cards, const struct config *c, struct faults *f)
 {
-	const json_t *card = birth_card(cards, c), *born = json_object_get(card, "born");
+	const json_t *card = birth_card(cards, c);
 	const struct node_config *first = config_first_server(c);
 
-	for (size_t i = 0; first && i < ARRAY_SIZE(facts); i++) {
-		const char *was = safe_of(born, facts[i].key), *now = facts[i].value(c);
+	for (size_t i = 0; first && card && i < ARRAY_SIZE(facts); i++) {
+		const char *was = fact_of_card(card, i), *now = facts[i].value(c);
 
 		if (!*was || streq(was, now))
 			continue;

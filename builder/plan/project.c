@@ -158,6 +158,7 @@ static void check_birth(struct project *p)
 {
 	_cleanup_json_ json_t *cards = flashed_read(p->config->dir);
 
+	birth_settle(cards, p->config);
 	birth_check(cards, p->config, &p->faults);
 }
 

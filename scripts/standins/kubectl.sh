@@ -19,6 +19,7 @@ annotate_flags='overwrite all all-namespaces A:all-namespaces selector= l:select
 label_flags=$annotate_flags
 drain_flags='ignore-daemonsets delete-emptydir-data force timeout@ grace-period= selector= l:selector pod-selector= disable-eviction skip-wait-for-delete-timeout= chunk-size= dry-run='
 cordon_flags='selector= l:selector dry-run='
+taint_flags='overwrite all selector= l:selector field-manager= output= o:output dry-run= validate='
 version_flags='client output= o:output'
 cluster_info_flags='output= o:output'
 
@@ -80,7 +81,7 @@ unreachable() {
 			die "error: error validating \"$file\": error validating data: failed to download openapi: $(refused "/openapi/v2?timeout=${flag_request_timeout:-32s}"); if you choose to ignore these errors, turn validation off with --validate=false"
 		done
 		;;
-	get | wait | delete | annotate | label | rollout | drain | cordon | uncordon)
+	get | wait | delete | annotate | label | taint | rollout | drain | cordon | uncordon)
 		row="E0101 00:00:00.000000       1 memcache.go:265] \"Unhandled Error\" err=\"couldn't get current server API group list: Get \\\"https://$server/api?timeout=${flag_request_timeout:-32s}\\\": dial tcp $server: connect: connection refused\""
 		[ -n "$flag_raw" ] || printf '%s\n' "$row" "$row" "$row" "$row" >&2
 		;;
@@ -833,38 +834,149 @@ kubectl_create() {
 	echo "namespace/$2 created"
 }
 
-# kubectl_mark PART DONE KIND NAME KEY=VALUE: one annotation or label of one object
-kubectl_mark() {
-	part=$1 done=$2
-	shift 2
+# one_object KIND NAME ... or KIND/NAME ...: sets `path` and `named`, and `taken` to how many words that were
+one_object() {
+	taken=2
 	case ${1:-} in
-	*/*) set -- "${1%%/*}" "${1#*/}" "${2:-}" ;;
+	*/*)
+		taken=1
+		set -- "${1%%/*}" "${1#*/}"
+		;;
 	esac
-	find_objects "$1" "$2"
+	named=${2:-}
+	find_objects "$1" "$named"
 	tell_missing
-	VALUE=${3#*=} awk -v part="$part" -v key="${3%%=*}" -v overwrite="$flag_overwrite" '
-		{ line[NR] = $0 }
+	path=${paths%"$newline"}
+}
+
+# kubectl_mark PART KIND NAME KEY=VALUE|KEY-...: annotations or labels of one object (kubectl pkg/cmd/label, annotate)
+kubectl_mark() {
+	part=$1
+	shift
+	one_object "$@"
+	shift "$taken"
+	for pair in "$@"; do
+		case $part:$pair in
+		labels:*=*=*) die "error: invalid label spec: $pair" ;;
+		labels:*=*)
+			printf '%s\n' "${pair#*=}" | grep -qxE '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?' ||
+				die "error: invalid label value: \"$pair\": a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
+			;;
+		*:*=* | *:*-) ;;
+		labels:*) die "error: unknown label spec: $pair" ;;
+		*) die "error: all resources must be specified before annotation changes: $pair" ;;
+		esac
+	done
+	printf '%s\n' "$@" >"$path.tmp.words.$$"
+	told=$(awk -v part="$part" -v overwrite="$flag_overwrite" -v out="$path.tmp.mark.$$" '
+		function plain(text) { if (text ~ /^"/) { text = substr(text, 2, length(text) - 2); gsub(/\\"/, "\"", text); gsub(/\\\\/, "\\", text) } return text }
+		function quoted(text) { gsub(/\\/, "&&", text); gsub(/"/, "\\\"", text); return "\"" text "\"" }
+		NR == FNR {
+			at = index($0, "=")
+			if (at) { key[++n] = substr($0, 1, at - 1); want[key[n]] = substr($0, at + 1) }
+			else drop[++dropped] = substr($0, 1, length($0) - 1)
+			next
+		}
+		{ line[++m] = $0 }
 		/^[^ ]/ { section = "" }
-		$0 == "metadata:" { metadata = NR }
+		$0 == "metadata:" { metadata = m }
 		/^  [^ ]/ { section = $0 }
-		section == "  " part ":" && /^  [^ ]/ { head = NR }
-		section == "  " part ":" && index($0, "    " key ": ") == 1 { old = NR }
+		section == "  " part ":" && /^  [^ ]/ { head = m }
+		section == "  " part ":" && /^    [^ ]/ { at = index($0, ": "); k = plain(substr($0, 5, at - 5)); row[k] = m; value[k] = plain(substr($0, at + 2)) }
 		END {
-			value = ENVIRON["VALUE"]
-			gsub(/\\/, "\\\\", value); gsub(/"/, "\\\"", value)
-			row = "    " key ": \"" value "\""
-			if (old && line[old] != row && overwrite != "true") exit 4
-			for (i = 1; i <= NR; i++) {
-				if (i != old) print line[i]
-				if (i == head || (!head && i == metadata)) { if (!head) print "  " part ":"; print row }
+			for (i = 1; i <= n; i++) {
+				k = key[i]
+				if (k in row && value[k] == want[k]) continue
+				if (k in row && overwrite != "true") { print "\047" k "\047 already has a value (" value[k] "), and --overwrite is false"; exit 4 }
+				added++
+				if (k in row) line[row[k]] = "    " k ": " quoted(want[k])
+				else fresh = fresh "    " k ": " quoted(want[k]) "\n"
 			}
-		}' "${paths%"$newline"}" >"${paths%"$newline"}.tmp.mark.$$" || {
-		rm "${paths%"$newline"}.tmp.mark.$$"
-		die "error: --overwrite is false but found the following declared ${part%s}(s): '${3%%=*}' already has a value"
+			for (i = 1; i <= dropped; i++) {
+				if (drop[i] in row) { removed++; gone[row[drop[i]]] = 1 }
+				else if (part == "labels") print "label \"" drop[i] "\" not found."
+			}
+			for (i = 1; i <= m; i++) {
+				if (!(i in gone)) print line[i] > out
+				if (fresh != "" && (i == head || (!head && i == metadata))) printf("%s%s", (head ? "" : "  " part ":\n"), fresh) > out
+			}
+			if (part == "annotations") print "annotated"
+			else print added && removed ? "modified" : added ? "labeled" : removed ? "unlabeled" : "not labeled"
+		}' "$path.tmp.words.$$" "$path") || {
+		rm -f "$path".tmp.*."$$"
+		die "error: $told"
 	}
-	store "${paths%"$newline"}" <"${paths%"$newline"}.tmp.mark.$$"
-	rm "${paths%"$newline"}.tmp.mark.$$"
-	echo "$stored/$2 $done"
+	tail -n +2 "$path.tmp.mark.$$" | store "$path" "$(head -n 1 "$path.tmp.mark.$$")"
+	rm -f "$path".tmp.*."$$"
+	printf '%s\n' "$told" | sed "\$s|^|$stored/$named |"
+}
+
+# kubectl_taint node NAME TAINT...: as kubectl pkg/cmd/taint does it, words included
+kubectl_taint() {
+	one_object "$@"
+	[ "$stored" = node ] || die "error: invalid resource type $1, only node types are supported"
+	shift "$taken"
+	for taint in "$@"; do
+		bare=${taint%-}
+		case $taint in
+		*:*:*) taint_usage "invalid taint spec: $bare" ;;
+		*:NoSchedule | *:PreferNoSchedule | *:NoExecute | *:NoSchedule- | *:PreferNoSchedule- | *:NoExecute-) ;;
+		*:*) taint_usage "invalid taint effect: ${bare##*:}, unsupported taint effect" ;;
+		*-) ;;
+		*) taint_usage "invalid taint spec: $taint" ;;
+		esac
+	done
+	printf '%s\n' "$@" >"$path.tmp.words.$$"
+	told=$(awk -v overwrite="$flag_overwrite" -v out="$path.tmp.mark.$$" -v node="$named" '
+		function take(spec, into,    at) { # sets key, effect and value
+			effect = ""
+			if (at = index(spec, ":")) { effect = substr(spec, at + 1); spec = substr(spec, 1, at - 1) }
+			value = ""
+			if (at = index(spec, "=")) { value = substr(spec, at + 1); spec = substr(spec, 1, at - 1) }
+			key = spec
+		}
+		function write(key, value, effect) { printf("  - effect: %s\n    key: %s\n%s", effect, key, (value == "" ? "" : "    value: \"" value "\"\n")) > out }
+		NR == FNR {
+			take($0 ~ /-$/ ? substr($0, 1, length($0) - 1) : $0)
+			if ($0 ~ /-$/) { gone_key[++gones] = key; gone_effect[gones] = effect }
+			else { n++; new_key[n] = key; new_effect[n] = effect; new_value[n] = value }
+			next
+		}
+		/^[^ ]/ { part = $0; inside = 0 }
+		part == "spec:" && /^  [^ -]/ { inside = $0 == "  taints:" }
+		part == "spec:" && inside && /^  - / { o++; sub(/^  - /, "    ") ; old_value[o] = "" }
+		part == "spec:" && inside && /^    (key|value|effect): / { text = $2; gsub(/"/, "", text); if ($1 == "key:") old_key[o] = text; if ($1 == "value:") old_value[o] = text; if ($1 == "effect:") old_effect[o] = text }
+		part == "spec:" && inside { next }
+		$0 != "spec:" { if (part == "spec:") rest = rest $0 "\n"; else line[++m] = $0 }
+		END {
+			for (i = 1; i <= n; i++) for (j = 1; j <= o; j++) if (new_key[i] == old_key[j] && new_effect[i] == old_effect[j]) {
+				if (overwrite != "true") { print "node " node " already has " new_key[i] " taint(s) with same effect(s) and --overwrite is false"; exit 4 }
+				replaced[j] = 1
+			}
+			for (j = 1; j <= o; j++) if (!(j in replaced)) { n++; new_key[n] = old_key[j]; new_effect[n] = old_effect[j]; new_value[n] = old_value[j] }
+			for (i = 1; i <= gones; i++) {
+				hit = 0
+				for (j = 1; j <= n; j++) if (new_key[j] == gone_key[i] && (gone_effect[i] == "" || new_effect[j] == gone_effect[i])) { hit = 1; dropped[j] = 1 }
+				if (!hit) { print "taint \"" gone_key[i] (gone_effect[i] == "" ? "" : ":" gone_effect[i]) "\" not found"; exit 4 }
+			}
+			for (i = 1; i <= m; i++) print line[i] > out
+			for (j = 1; j <= n; j++) if (!(j in dropped)) left++
+			if (left || rest != "") printf("spec:\n%s", rest) > out
+			if (left) print "  taints:" > out
+			for (j = 1; j <= n; j++) if (!(j in dropped)) write(new_key[j], new_value[j], new_effect[j])
+			print (overwrite == "true" ? "modified" : (n > o) ? "tainted" : "untainted")
+		}' "$path.tmp.words.$$" "$path") || {
+		rm -f "$path".tmp.*."$$"
+		die "error: $told"
+	}
+	tail -n +2 "$path.tmp.mark.$$" | store "$path" "$(head -n 1 "$path.tmp.mark.$$")"
+	rm -f "$path".tmp.*."$$"
+	echo "node/$named $told"
+}
+
+taint_usage() {
+	die "error: $1
+See 'kubectl taint -h' for help and examples"
 }
 
 # kubectl_cordon NODE: whether pods may come is a file beside the Node, which holds one value a line anyway
@@ -971,7 +1083,9 @@ verb_flags() {
 	wait) flags=$wait_flags ;;
 	delete) flags=$delete_flags ;;
 	create) flags=$create_flags ;;
-	annotate | label) flags=$annotate_flags ;;
+	annotate) flags=$annotate_flags ;;
+	label) flags=$label_flags ;;
+	taint) flags=$taint_flags ;;
 	drain) flags=$drain_flags ;;
 	cordon | uncordon) flags=$cordon_flags ;;
 	version) flags=$version_flags ;;
@@ -983,7 +1097,7 @@ verb_flags() {
 		*) flags='' ;;
 		esac
 		;;
-	describe | logs | exec | edit | patch | replace | scale | diff | explain | run | expose | taint | top | \
+	describe | logs | exec | edit | patch | replace | scale | diff | explain | run | expose | top | \
 		certificate | debug | events | port-forward | proxy | cp | auth | attach | set | autoscale | kustomize | completion | api-resources | \
 		api-versions | config | kuberc | plugin) die "kubectl stand-in: $verb is not supported" ;;
 	*) die "error: unknown command \"$verb\" for \"kubectl\"" ;;
@@ -1030,9 +1144,16 @@ See 'kubectl create -h' for help and examples"
 	drain:1 | cordon:1 | uncordon:1) die "error: USAGE: $verb NODE [flags]
 See '$command -h' for help and examples" ;;
 	annotate:* | label:*)
-		case "$*" in
-		*=*) ;;
+		case "$* " in
+		*=* | *'- '*) ;;
 		*) die "error: at least one $(echo "$verb" | sed 's/annotate/annotation/') update is required" ;;
+		esac
+		;;
+	taint:*)
+		case "$* " in
+		*=* | *:* | *'- '*) [ $# -gt 2 ] || die "error: at least one resource name must be specified since 'all' parameter is not set" ;;
+		taint\ ) die "error: one or more resources must be specified as <resource> <name>" ;;
+		*) die "error: at least one taint update is required" ;;
 		esac
 		;;
 	rollout:1) die "Manage the rollout of one or many resources." ;;
@@ -1099,8 +1220,9 @@ kubectl() {
 	delete) kubectl_delete "$@" ;;
 	create) kubectl_create "$@" ;;
 	rollout) kubectl_rollout "$@" ;;
-	annotate) kubectl_mark annotations annotated "$@" ;;
-	label) kubectl_mark labels labeled "$@" ;;
+	annotate) kubectl_mark annotations "$@" ;;
+	label) kubectl_mark labels "$@" ;;
+	taint) kubectl_taint "$@" ;;
 	cordon | uncordon) kubectl_cordon "$@" ;;
 	drain) kubectl_drain "$@" ;;
 	version) echo "Server Version: $version" ;;

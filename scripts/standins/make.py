@@ -52,9 +52,18 @@ def read(name):
         return file.read()
 
 
+def k3s_flags(command):
+    """What `k3s COMMAND` takes, "NAME:KIND" each, between blanks: from the list that pibuild checks by."""
+    with open(os.path.join(HERE, "../../configs/names/k3s-keys.txt"), encoding="ascii") as file:
+        rows = [line.split() for line in file if not line.startswith("#")]
+    return "".join(f" {name}:{kind}" for name, scope, kind, *_ in rows if scope in (command, "both")) + " "
+
+
 def program(name, version, size=0):
     """A stand-in program: the script of that name with its version put in, padded after `exit 0`."""
     text = read(name).replace(b"@VERSION@", version.encode())
+    for command in "server", "agent":
+        text = text.replace(f"@{command.upper()}_FLAGS@".encode(), k3s_flags(command).encode())
     text = re.sub(rb"# shellcheck source=(\w+\.sh)\n.*\n", lambda part: read(part[1].decode()).split(b"\n\n", 1)[1], text)
     missing = max(0, size - len(text))
     return text + random.Random(name + version).randbytes(missing // 2) + b"\0" * (missing - missing // 2)

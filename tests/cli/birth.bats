@@ -31,6 +31,29 @@ born='cluster: "lab", starts: true, born: {"cluster.podCIDR": "10.42.0.0/16", "c
 	"$PIBUILD" check
 }
 
+# encrypted: what a server of this cluster would be told
+encrypted() {
+	rm -rf card
+	"$PIBUILD" render --node cp-1 -o card >/dev/null && grep '^secrets-encryption' card/etc/rancher/k3s/config.yaml
+}
+
+@test "a new cluster encrypts its Secrets, one that is there goes on as it was started, and a change is a fault" {
+	[ "$(encrypted)" = 'secrets-encryption: true' ]
+	line cp-1 "${born%\}}, \"k3s.secretsEncryption\": \"true\"}"
+	[ "$(encrypted)" = 'secrets-encryption: true' ]
+	sed -i 's/^access:/k3s: {secretsEncryption: false}\n&/' cluster.yaml
+	fails 3 "k3s.secretsEncryption: lab was started with true (card of cp-1, 2026-11-01T10:00:00Z), and a running cluster cannot change to false: write true again" "$PIBUILD" check
+	# cards from before it was kept
+	line cp-1 "$born"
+	"$PIBUILD" check
+	sed -i '/^k3s:/d' cluster.yaml
+	[ "$(encrypted)" = '' ]
+	sed -i 's/^access:/k3s: {secretsEncryption: true}\n&/' cluster.yaml
+	fails 3 "k3s.secretsEncryption: lab was started with false" "$PIBUILD" check
+	rm flashed.jsonl
+	"$PIBUILD" check
+}
+
 @test "another cluster's cards, cards of workers and writings that did not end are no birth" {
 	line cp-1 "${born//\"lab\"/\"other\"}"
 	line w-1 'cluster: "lab", starts: false'

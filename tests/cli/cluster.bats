@@ -15,7 +15,7 @@ setup() {
 	cd "$BATS_TEST_TMPDIR"
 	unset PIBUILD_MIRRORS PIBUILD_LOCK
 	export HOME=$BATS_TEST_TMPDIR
-	export DO_TOKEN=dop_v1_token WIFI_PASSPHRASE=correct-horse AZURE_CLIENT_SECRET=x AWS_SECRET_ACCESS_KEY=x
+	export DO_TOKEN=dop_v1_token WIFI_PASSPHRASE=correct-horse DOCKERHUB_TOKEN=dckr_pat_x AZURE_CLIENT_SECRET=x AWS_SECRET_ACCESS_KEY=x
 }
 
 # cluster NODES... [-- LINE...]: a cluster.yaml of nodes "role:board", then more lines.
@@ -396,7 +396,7 @@ manifests=etc/pibuild/manifests
 
 # cluster_files CARD [PATH]...: only what makes the cluster, and these; the rest of a card has tests of its own.
 cluster_files() {
-	(cd "$1" && find etc/rancher/k3s etc/pibuild etc/systemd/{system,journald}.conf.d etc/rpi var/lib/rancher/k3s/agent/pod-manifests "${@:2}" -type f \
+	(cd "$1" && find etc/rancher/k3s etc/pibuild etc/systemd/{system,journald}.conf.d etc/rpi var/lib/rancher/k3s/agent/{pod-manifests,etc/kubelet.conf.d} "${@:2}" -type f \
 		! -name release.json ! -name build-time 2>/dev/null | sort)
 }
 # What the keys of the lab example are for.

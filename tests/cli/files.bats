@@ -149,8 +149,8 @@ tokens() {
 			[ -z "$stderr" ] || { echo "$stderr"; return 1; }
 		fi
 	done <<-'EOT'
-		"correct horse"\n|stands in quotes, which will be a part of the passphrase
-		correct horse \n|has blanks around it, which will be a part of the passphrase
+		"correct horse"\n|stands in quotes, which will be a part of it
+		correct horse \n|has blanks around it, which will be a part of it
 		p&ss;w"ord\x27\\\\x\n|
 		0123456789abcdef0123456789abcdef0123456789ABCDEF0123456789abcdef\n|
 		correct horse\n|

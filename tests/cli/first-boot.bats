@@ -1089,7 +1089,7 @@ noted() {
 }
 
 @test "READY tells of a certificate that was asked for and is not issued, with what holds it up, until it is" {
-	# All but the last step as a card without one has taken them.
+	# All but the last steps as a card without one has taken them.
 	after cert-manager
 	mkdir taken && mv card/{state,run,ready,proc,var} card/etc/rancher/k3s/k3s.yaml taken/
 	card "${with_certificates[@]}" '  wildcard: true'
@@ -1097,6 +1097,7 @@ noted() {
 	grep -qx 'certificates wildcard-home.my-domain.org' card/etc/pibuild/node
 	issuing False '' 'Issuing certificate as Secret does not exist'
 	step issuers
+	step nodes
 	report
 	[ "$(jq -r .state card/run/pibuild/status.json)" = "done" ]
 	[ "$(noted)" = 'The certificate wildcard-home.my-domain.org is not issued yet: Issuing certificate as Secret does not exist' ]

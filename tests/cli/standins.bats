@@ -37,6 +37,9 @@ kubectl_words() {
 		1 | kubectl wait node/x | error: unrecognized condition: []
 		1 | kubectl wait --for=bogus node/y | error: unrecognized condition: "bogus"
 		1 | kubectl annotate node x | error: at least one annotation update is required
+		1 | kubectl label node x | error: at least one label update is required
+		1 | kubectl taint node x | error: at least one taint update is required
+		1 | kubectl taint | error: one or more resources must be specified as <resource> <name>
 		1 | kubectl delete | error: You must provide one or more resources by argument or filename.
 		1 | kubectl rollout restart | error: required resource not specified
 		1 | kubectl drain | error: USAGE: drain NODE [flags]\nSee 'kubectl drain -h' for help and examples
@@ -54,6 +57,7 @@ kubectl_words() {
 		1 | kubectl --kubeconfig closed.yaml --request-timeout=5s apply -f object.yaml | /openapi/v2?timeout=5s": dial tcp 127.0.0.1:6499: connect: connection refused
 		1 | kubectl --kubeconfig closed.yaml wait --for=condition=Ready node/x --timeout=2s | The connection to the server 127.0.0.1:6499 was refused
 		1 | kubectl --kubeconfig closed.yaml delete secret x | The connection to the server 127.0.0.1:6499 was refused
+		1 | kubectl --kubeconfig closed.yaml label node x a=b | The connection to the server 127.0.0.1:6499 was refused
 		1 | kubectl --kubeconfig closed.yaml annotate node x a=b | The connection to the server 127.0.0.1:6499 was refused
 		1 | kubectl --kubeconfig closed.yaml create namespace x | The connection to the server 127.0.0.1:6499 was refused
 		1 | kubectl --kubeconfig closed.yaml rollout status deploy/x | The connection to the server 127.0.0.1:6499 was refused
@@ -158,6 +162,47 @@ nobody_listens() {
 	EOT
 	run cilium status --bogus
 	[[ "$output" != *Error* ]]
+}
+
+@test "kubectl: labels, annotations and taints of a node, in the real words" {
+	node w-1
+	words_table <<-'EOT'
+		0 | kubectl label node w-1 a=b c=d | node/w-1 labeled
+		0 | kubectl label node/w-1 a=b | node/w-1 not labeled
+		1 | kubectl label node w-1 a=x | error: 'a' already has a value (b), and --overwrite is false
+		0 | kubectl label --overwrite node w-1 a=x c- | node/w-1 modified
+		0 | kubectl label node w-1 c- | label "c" not found.\nnode/w-1 not labeled
+		0 | kubectl label node w-1 a- | node/w-1 unlabeled
+		1 | kubectl label node w-1 a=b_ | error: invalid label value: "a=b_": a valid label must be an empty string
+		1 | kubectl label node w-1 a=b=c | error: invalid label spec: a=b=c
+		1 | kubectl label node w-2 a=b | Error from server (NotFound): nodes "w-2" not found
+		0 | kubectl annotate node w-1 x/y=a,b=c | node/w-1 annotated
+		1 | kubectl annotate node w-1 x/y=z | error: 'x/y' already has a value (a,b=c), and --overwrite is false
+		0 | kubectl taint node w-1 a=b:NoSchedule c:NoExecute | node/w-1 tainted
+		1 | kubectl taint node w-1 a=x:NoSchedule | error: node w-1 already has a taint(s) with same effect(s) and --overwrite is false
+		0 | kubectl taint --overwrite node w-1 a=x:NoSchedule c:NoExecute- | node/w-1 modified
+		1 | kubectl taint node w-1 c:NoExecute- | error: taint "c:NoExecute" not found
+		1 | kubectl taint node w-1 a=b:Never | error: invalid taint effect: Never, unsupported taint effect\nSee 'kubectl taint -h' for help and examples
+		1 | kubectl taint node w-1 a:b:NoSchedule | error: invalid taint spec: a:b:NoSchedule
+		1 | kubectl taint node w-1 a=b | error: invalid taint spec: a=b
+	EOT
+	[ "$(kubectl get node w-1 -o 'jsonpath={.metadata.labels}{.metadata.labels.a}|{.metadata.annotations.x/y}|{.spec.taints[*].key}={.spec.taints[*].value}:{.spec.taints[*].effect}')" = '{}|a,b=c|a=x:NoSchedule' ]
+	kubectl taint node w-1 a-
+	[ "$(kubectl get node w-1 -o 'jsonpath={.spec.taints[*].key}')" = '' ]
+}
+
+@test "k3s: keys it does not know, values of another kind and labels a kubelet may not set stop it" {
+	local line want
+	while IFS='|' read -r line want; do
+		printf 'node-name: cp-1\ntoken: x\n%b\n' "$line" >config.yaml
+		chmod 600 config.yaml
+		says 1 "$want" timeout 20 k3s server
+	done <<-'EOT'
+		etcd-expose-metric: true|flag provided but not defined: -etcd-expose-metric
+		debug: "yes"|invalid boolean value "yes" for flag -debug
+		v: much|invalid number value much for flag -v
+		node-label:\n- node-role.kubernetes.io/worker=true|failed to validate kubelet flags: unknown 'kubernetes.io' or 'k8s.io' labels specified with --node-labels: [node-role.kubernetes.io/worker]
+	EOT
 }
 
 @test "kubectl: kinds and names that the API does not have" {

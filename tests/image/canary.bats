@@ -10,6 +10,7 @@ load ../lib/refute
 wifi_canary=wifiCanary7Q2xVb9LmZ4tRk8WpNc3Hs
 dns_canary=dnsCanaryK3v8Xw1Rz6Tq9Yb4Lm7Jd2Fg
 backup_canary=backupCanary5Rt8Yp2Wq9Zx4Vn7Kd1Hs
+registry_canary=registryCanary8Hn4Wc6Zq2Xv9Rt5Kb3Lm
 hash_canary=zxdHWSoVJ0cSFUmAAJWBfyzOBQJIW8rw7PyL8mZgr91GNOihXyTfPclGxp1hqXIRM77FWQMFwsT1ZDCAfk
 
 canaries() {
@@ -29,6 +30,8 @@ write_canary_cluster() {
 		  gateway: 192.168.1.1
 		  nameservers: [192.168.1.1]
 		  wifi: {ssid: Home, passphrase: {file: wifi}, country: DE}
+		registries:
+		  auth: [{registry: docker.io, username: me, password: {file: registry}}]
 		certManager:
 		  email: me@my-domain.org
 		  dns01: {provider: digitalocean, accessToken: {env: DO_TOKEN}}
@@ -42,6 +45,7 @@ write_canary_cluster() {
 		  - {name: w-2, role: worker, board: zero2w, address: 192.168.1.15/24}
 	EOT
 	echo "$wifi_canary" >wifi
+	echo "$registry_canary" >registry
 }
 
 setup_file() {
@@ -55,7 +59,7 @@ setup_file() {
 		sandbox -- strace -f -v -s 65535 -o trace -e trace=execve,open,openat,creat -e signal=none \
 			"$PIBUILD" -v --json --progress plain --cache cache >talk/build 2>talk/build.err
 	)
-	canaries list secrets.yaml "wifi=$wifi_canary" "dns=$dns_canary" "backup=$backup_canary" "hash=$hash_canary" >list
+	canaries list secrets.yaml "wifi=$wifi_canary" "dns=$dns_canary" "registry=$registry_canary" "backup=$backup_canary" "hash=$hash_canary" >list
 }
 
 setup() {
@@ -95,9 +99,9 @@ talks() {
 }
 
 @test "the search itself: every secret is found, in every form, in names too" {
-	canaries find list secrets.yaml wifi cluster.yaml | sed 's/^[^ ]* //; s/\.[0-9]* / /; s/ .*//' | sort -u >seen
+	canaries find list secrets.yaml wifi registry cluster.yaml | sed 's/^[^ ]* //; s/\.[0-9]* / /; s/ .*//' | sort -u >seen
 	printf '%s\n' admin ca.{client,etcdPeer,etcdServer,requestHeader,server} hash password.{cp-{1,2,3},w-{1,2}} service \
-		token.{agent,server} wifi | sort | diff - seen
+		registry token.{agent,server} wifi | sort | diff - seen
 	[ "$(awk 'length($2) < 24' list)" = '' ]
 	mkdir "$BATS_TEST_TMPDIR/bin" && cd "$BATS_TEST_TMPDIR"
 	printf 'x%s' $dns_canary | base64 -w0 >one
@@ -133,7 +137,7 @@ talks() {
 }
 
 @test "a lock made for this cluster holds none" {
-	cp -r cluster.yaml wifi "$BATS_TEST_TMPDIR" && cd "$BATS_TEST_TMPDIR"
+	cp -r cluster.yaml wifi registry "$BATS_TEST_TMPDIR" && cd "$BATS_TEST_TMPDIR"
 	sandbox -- env -u PIBUILD_LOCK "$PIBUILD" lock --progress none >/dev/null 2>&1
 	grep -q sha256 pibuild.lock
 	clean pibuild.lock
@@ -155,31 +159,32 @@ talks() {
 
 tls=/var/lib/rancher/k3s/server/tls
 config=/etc/rancher/k3s/config.yaml
+registry=registry=/etc/rancher/k3s/registries.yaml
 
-@test "the first server has tokens, the CA set, its password, the DNS token and the key of backups, each in one private file" {
+@test "the first server has tokens, the CA set, its password, the DNS token, the registry's and the key of backups, each in one private file" {
 	holds cp-1 "token.server=$config" "token.agent=$config" password.cp-1=/etc/rancher/node/password \
 		"ca.server=$tls/server-ca.key" "ca.client=$tls/client-ca.key" "ca.requestHeader=$tls/request-header-ca.key" \
 		"ca.etcdServer=$tls/etcd/server-ca.key" "ca.etcdPeer=$tls/etcd/peer-ca.key" "service=$tls/service.key" \
 		admin=/etc/pibuild/secrets/admin.key dns=/etc/pibuild/secrets/dns01.yaml backup=/etc/pibuild/secrets/backup.curl \
-		hash=/etc/shadow
+		"$registry" hash=/etc/shadow
 	private cp-1
 }
 
-@test "a further server has the tokens, what they are worth, its own password and the key of backups, no CA key and no DNS token" {
+@test "a further server has the tokens, what they are worth, its own password, the registry's and the key of backups, no CA key and no DNS token" {
 	for node in cp-2 cp-3; do
 		holds $node "token.server=$config" "token.agent=$config" password.$node=/etc/rancher/node/password \
-			admin=/etc/pibuild/secrets/admin.key backup=/etc/pibuild/secrets/backup.curl hash=/etc/shadow
+			admin=/etc/pibuild/secrets/admin.key backup=/etc/pibuild/secrets/backup.curl "$registry" hash=/etc/shadow
 		private $node
 	done
 }
 
 @test "a worker has the agent token and its own password: no server token, no CA key, no admin key" {
-	holds w-1 "token.agent=$config" password.w-1=/etc/rancher/node/password hash=/etc/shadow
+	holds w-1 "token.agent=$config" password.w-1=/etc/rancher/node/password "$registry" hash=/etc/shadow
 	private w-1
 }
 
 @test "only a node on Wi-Fi has the passphrase" {
-	holds w-2 "token.agent=$config" password.w-2=/etc/rancher/node/password hash=/etc/shadow \
+	holds w-2 "token.agent=$config" password.w-2=/etc/rancher/node/password "$registry" hash=/etc/shadow \
 		wifi=/etc/NetworkManager/system-connections/pibuild-wlan0.nmconnection
 	private w-2
 }
@@ -223,7 +228,7 @@ config=/etc/rancher/k3s/config.yaml
 
 @test "a build that fails while it writes says none and leaves none behind" {
 	cd "$BATS_TEST_TMPDIR"
-	cp -p "$BATS_FILE_TMPDIR"/{cluster.yaml,secrets.yaml,wifi} .
+	cp -p "$BATS_FILE_TMPDIR"/{cluster.yaml,secrets.yaml,wifi,registry} .
 	mkdir talk cache && cp -r "$BATS_FILE_TMPDIR/cache/objects" cache/
 	failed=0
 	for n in 1 2 3 4 7 8; do
@@ -241,7 +246,7 @@ config=/etc/rancher/k3s/config.yaml
 
 @test "a damaged secrets file is complained about without a word of it" {
 	cd "$BATS_TEST_TMPDIR"
-	cp "$BATS_FILE_TMPDIR"/{cluster.yaml,wifi} .
+	cp "$BATS_FILE_TMPDIR"/{cluster.yaml,wifi,registry} .
 	mkdir talk
 	cut -d' ' -f2 "$BATS_FILE_TMPDIR/list" >values
 	grep -nFf values "$BATS_FILE_TMPDIR/secrets.yaml" | cut -d: -f1 >lines
@@ -259,7 +264,7 @@ config=/etc/rancher/k3s/config.yaml
 
 @test "a secret in the wrong place of cluster.yaml is refused and not repeated" {
 	cd "$BATS_TEST_TMPDIR"
-	cp "$BATS_FILE_TMPDIR"/wifi .
+	cp "$BATS_FILE_TMPDIR"/{wifi,registry} .
 	mkdir talk
 	wrong() {
 		write_canary_cluster
@@ -274,6 +279,8 @@ config=/etc/rancher/k3s/config.yaml
 	wrong "s/{env: DO_TOKEN}/[$dns_canary]/"
 	wrong "s/{env: DO_TOKEN}/{env: $dns_canary-}/"
 	wrong "s/{env: DO_TOKEN}/{env: DO_TOKEN, value: $dns_canary}/"
+	wrong "s/{file: registry}/$registry_canary/"
+	wrong "s/{file: registry}/{env: $registry_canary-}/"
 	wrong "s/{file: wifi}/$wifi_canary/"
 	wrong "s/{file: wifi}/{command: $wifi_canary}/"
 	wrong "s/passwordHash: .*/passwordHash: $dns_canary/"
@@ -289,7 +296,7 @@ config=/etc/rancher/k3s/config.yaml
 
 @test "a secret that cannot be used, or whose command fails, is not repeated" {
 	cd "$BATS_TEST_TMPDIR"
-	cp -p "$BATS_FILE_TMPDIR"/{cluster.yaml,secrets.yaml} .
+	cp -p "$BATS_FILE_TMPDIR"/{cluster.yaml,secrets.yaml,registry} .
 	mkdir talk
 	for wifi in "$wifi_canary$wifi_canary$wifi_canary" "$wifi_canary"$'\n'"$wifi_canary" "$wifi_canary"$'\r' $'\xff'"$wifi_canary"; do
 		printf '%s\n' "$wifi" >wifi

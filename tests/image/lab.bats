@@ -9,7 +9,7 @@ load ../lib/refute
 setup_file() {
 	cd "$BATS_FILE_TMPDIR"
 	mkdir -p home/.ssh && echo "$example_key" >home/.ssh/id_ed25519.pub
-	export HOME=$PWD/home
+	export HOME=$PWD/home DOCKERHUB_TOKEN=dckr_pat_canary
 	cp "$top/configs/lab.yaml" cluster.yaml
 	build --node cp-1 --node w-2 -o out >stdout 2>stderr || { cat stderr; return 1; }
 	xz -dc "$("$top/scripts/make-base" --kept tiny)" >base.img
@@ -17,7 +17,7 @@ setup_file() {
 
 setup() {
 	cd "$BATS_FILE_TMPDIR"
-	export HOME=$PWD/home
+	export HOME=$PWD/home DOCKERHUB_TOKEN=dckr_pat_canary
 }
 
 @test "no tool finds a fault in the images of the lab, verify neither" {

@@ -60,7 +60,7 @@ publish() {
 
 # What this node is; empty where the card does not say.
 node_name='' node_role='' node_first='' node_interface='' node_address='' node_envoy='' node_airgap=''
-node_mtu='' node_ntp='' node_registries='' node_pools='' node_issuers='' node_certificates='' node_members='' node_report='' node_podcidr='' node_servicecidr='' node_free=''
+node_mtu='' node_ntp='' node_registries='' node_mirrors='' node_pools='' node_issuers='' node_certificates='' node_members='' node_report='' node_podcidr='' node_servicecidr='' node_free=''
 # shellcheck disable=SC2034 # for the programs that read this file
 while read -r key value; do
 	case $key in
@@ -73,7 +73,8 @@ while read -r key value; do
 	address) node_address=$value ;; # static; empty with DHCP
 	envoy) node_envoy=$value ;;
 	airgap) node_airgap=$value ;;
-	registries) node_registries=$value ;;
+	registries) node_registries=$value ;; # where images come from: HOST[:PORT], or several that will do, with commas
+	mirrors) node_mirrors=$value ;;       # cluster.yaml says so itself
 	pools) node_pools=$value ;;
 	podcidr) node_podcidr=$value ;;
 	servicecidr) node_servicecidr=$value ;;

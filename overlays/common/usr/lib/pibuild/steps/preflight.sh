@@ -179,28 +179,50 @@ find_proxy() {
 	esac
 }
 
-# proxied HOST: it is asked for through the proxy
-proxied() {
-	[ -n "$proxy_host" ] || return 1
-	case ",$no_proxy," in
-	*,"$1",*) return 1 ;;
-	esac
+# in_network ADDRESS ADDRESS/BITS, both IPv4
+in_network() {
+	awk -v one="$1" -v net="$2" '
+		function number(text, part) {
+			return split(text, part, ".") == 4 && text !~ /[^0-9.]/ ? ((part[1] * 256 + part[2]) * 256 + part[3]) * 256 + part[4] : -1
+		}
+		BEGIN {
+			split(net, half, "/")
+			size = 2 ^ (32 - half[2])
+			exit !(number(one) >= 0 && number(half[1]) >= 0 && int(number(one) / size) == int(number(half[1]) / size))
+		}'
 }
 
-# Names and registries, for which there is only so much patience. What goes through the proxy is looked up there.
-check_names() {
-	[ -z "$proxy_host" ] || resolves "$proxy_host" || {
-		why "The name of the proxy, $proxy_host, cannot be resolved" \
-			"Check network.proxy of cluster.yaml; a name that no name server knows goes into network.hosts"
-		return 1
-	}
-	for host in $node_registries; do
-		! proxied "$host" || continue
-		resolves "$host" && continue
+# proxied HOST: it is asked for through the proxy. NO_PROXY as Go reads it (golang.org/x/net/http/httpproxy).
+proxied() {
+	[ -n "$proxy_host" ] || return 1
+	for none in $(printf '%s\n' "$no_proxy" | tr , ' '); do
+		none=${none#'*'}
+		case $none in
+		*/*) ! in_network "$1" "$none" || return 1 ;;
+		*) case $1 in
+			"$none" | *".${none#.}") return 1 ;;
+			esac ;;
+		esac
+	done
+}
+
+# reaches HOST[:PORT], where images come from; for that there is only so much patience. What goes through the proxy is
+# looked up there.
+reaches() {
+	host=${1%:*} port=${1##*:}
+	[ "$host" != "$1" ] || port=443
+	if proxied "$host"; then
+		through_proxy "$host" "$port"
+		return
+	fi
+	resolves "$host" || {
 		why "The name $host cannot be resolved" \
 			"Check network.nameservers of cluster.yaml, and that the name server runs; now: $(sed -n 's/^nameserver //p' "$root/etc/resolv.conf" | tr '\n' ' ')"
 		return 1
-	done
+	}
+	knock "$host" "$port" && return 0
+	why "$host, where container images come from, cannot be reached (TCP $port)" "Check that the router and a firewall let this node out"
+	return 1
 }
 
 # knock HOST PORT
@@ -209,47 +231,51 @@ knock() {
 	timeout 10 bash -c ': <>"/dev/tcp/$0/$1"' "$1" "$2" 2>/dev/null
 }
 
-# tunnel HOST: prints the status with which the proxy answers. Name and password are in no argument and no environment.
+# tunnel HOST PORT: prints the status with which the proxy answers. Name and password are in no argument and no environment.
 tunnel() {
 	# shellcheck disable=SC2016 # for that bash
 	printf '%s\n' "$proxy_user" | timeout 20 bash -c '
 		IFS= read -r user
 		exec 3<>"/dev/tcp/$0/$1" || exit
 		[ -z "$user" ] || user="Proxy-Authorization: Basic $(printf "%b" "${user//%/\\x}" | base64 -w 0)\r\n"
-		printf "CONNECT %s:443 HTTP/1.1\r\nHost: %s:443\r\n%b\r\n" "$2" "$2" "$user" >&3
+		printf "CONNECT %s HTTP/1.1\r\nHost: %s\r\n%b\r\n" "$2" "$2" "$user" >&3
 		read -r _ status _ <&3
 		printf "%s\n" "$status"
-	' "$proxy_host" "$proxy_port" "$1" 2>/dev/null
+	' "$proxy_host" "$proxy_port" "$1:$2" 2>/dev/null
 }
 
-# through_proxy HOST. To a proxy that speaks TLS only the way is looked at.
+# through_proxy HOST PORT. To a proxy that speaks TLS only the way is looked at.
 through_proxy() {
 	knock "$proxy_host" "$proxy_port" || {
 		why "The proxy $proxy_host cannot be reached (TCP $proxy_port)" "Check network.proxy of cluster.yaml, and that the proxy runs"
 		return 1
 	}
 	[ "$proxy_scheme" = http ] || return 0
-	status=$(tunnel "$1")
+	status=$(tunnel "$1" "$2")
 	case $status in
 	200) return 0 ;;
 	407) why "The proxy $proxy_host wants a name and a password${proxy_user:+, and not these}" \
 		"Give network.proxy in cluster.yaml as a secret that holds http://NAME:PASSWORD@$proxy_host:$proxy_port" ;;
 	*) why "The proxy $proxy_host does not lead to $1, where container images come from (it answers ${status:-nothing})" \
-		"Allow CONNECT to $1:443 there" ;;
+		"Allow CONNECT to $1:$2 there" ;;
 	esac
 	return 1
 }
 
+# One of those that have the same images will do.
 check_registries() {
-	for host in $node_registries; do
-		if proxied "$host"; then
-			through_proxy "$host" || return
-			continue
-		fi
-		knock "$host" 443 && continue
-		why "$host, where container images come from, cannot be reached (TCP 443)" "Check that the router and a firewall let this node out"
+	[ -z "$proxy_host" ] || resolves "$proxy_host" || {
+		why "The name of the proxy, $proxy_host, cannot be resolved" \
+			"Check network.proxy of cluster.yaml; a name that no name server knows goes into network.hosts"
+		return 1
+	}
+	for same in $node_registries; do
+		for one in $(printf '%s\n' "$same" | tr , ' '); do
+			! reaches "$one" || continue 2
+		done
 		return 1
 	done
+	why ''
 }
 
 # With name servers from DHCP the kubelet reads a file that is made here.
@@ -387,10 +413,11 @@ check_way_out() {
 		note network "Name service and registries were not checked: the network is closed"
 		return 0
 	fi
-	# With registries of its own, or all images on the card, nobody else has to answer.
-	[ "$node_airgap" != yes ] && [ ! -e "$root/etc/rancher/k3s/registries.yaml" ] || return 0
+	# With all images on the card, or an overlay's registries of which nothing is known here, nobody else has to answer.
+	[ "$node_airgap" != yes ] || return 0
+	[ "$node_mirrors" = yes ] || [ ! -e "$root/etc/rancher/k3s/registries.yaml" ] || return 0
 	find_proxy
-	if check_names && check_registries; then
+	if check_registries; then
 		return 0
 	fi
 	[ $((up - begin)) -ge "$patience" ] || return 1

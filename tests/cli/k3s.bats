@@ -1,0 +1,274 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# The k3s section: K3s's own keys, taken by name and kind, refused where pibuild owns them, and where they end up.
+
+bats_require_minimum_version 1.5.0
+load ../lib/image
+load ../lib/refute
+
+setup() {
+	cd "$BATS_TEST_TMPDIR"
+	unset PIBUILD_MIRRORS PIBUILD_LOCK
+}
+
+# cluster [LINE...]: three servers and a worker, then these lines.
+cluster() {
+	cat >cluster.yaml <<-EOT
+		apiVersion: pibuild/v1
+		cluster: {name: lab}
+		access: {user: pi, sshKeys: ['$example_key']}
+		network: {subnet: 192.168.1.0/24, gateway: 192.168.1.1, nameservers: [192.168.1.1], dhcpRange: 192.168.1.200-192.168.1.250}
+		nodes:
+		  - {name: cp-1, role: control-plane, board: rpi5, address: 192.168.1.11/24}
+		  - {name: cp-2, role: control-plane, board: rpi5, address: 192.168.1.12/24}
+		  - {name: cp-3, role: control-plane, board: rpi4, address: 192.168.1.13/24}
+		  - {name: w-1, role: worker, board: rpi5, address: 192.168.1.14/24}
+	EOT
+	[ $# -eq 0 ] || printf '%s\n' "$@" >>cluster.yaml
+}
+
+# refused TEXT LINE...: check ends 3 with one fault that says so
+refused() {
+	cluster "${@:2}"
+	run --separate-stderr "$PIBUILD" check
+	[ "$status" -eq 3 ] || { echo "exit $status: ${*:2}: $stderr"; return 1; }
+	[[ "$stderr" == *"error: $1"* ]] || { printf 'not said: %s\n%s\n' "$1" "$stderr"; return 1; }
+	grep -q 'cluster.yaml: 1 fault, nothing was done' <<<"$stderr" || { echo "$stderr"; return 1; }
+}
+
+# rendered NODE: its tree in ./card-NODE
+rendered() {
+	"$PIBUILD" render --node "$1" -o "card-$1" >/dev/null 2>err || { cat err; return 1; }
+}
+
+# value NODE KEY: of its config.yaml, as JSON, read by PyYAML
+value() {
+	python3 -c 'import json, sys, yaml; print(json.dumps(yaml.safe_load(open(sys.argv[1])).get(sys.argv[2])))' \
+		"card-$1/etc/rancher/k3s/config.yaml" "$2"
+}
+
+@test "keys of K3s land in its configuration file with their kinds, on the nodes of their role alone" {
+	cluster 'k3s:' '  server: {etcd-expose-metrics: true, etcd-snapshot-retention: 9, etcd-snapshot-reconcile-interval: 15m,' \
+		'    service-node-port-range: 30000-31000, vmodule: "0644"}' '  agent: {debug: true}'
+	for node in cp-1 w-1; do rendered $node; done
+	[ "$(value cp-1 etcd-expose-metrics)" = true ]
+	[ "$(value cp-1 etcd-snapshot-retention)" = 9 ]
+	[ "$(value cp-1 etcd-snapshot-reconcile-interval)" = '"15m"' ]
+	[ "$(value cp-1 service-node-port-range)" = '"30000-31000"' ]
+	[ "$(value cp-1 vmodule)" = '"0644"' ]
+	[ "$(value cp-1 debug)" = null ]
+	[ "$(value w-1 debug)" = true ]
+	[ "$(value w-1 etcd-expose-metrics)" = null ]
+}
+
+@test "a list goes on from what pibuild writes, whether it is written as a list or as one value" {
+	cluster 'k3s:' '  server: {tls-san: [lab.lan, cp-1], kubelet-arg: v=2}' '  agent: {kubelet-arg: [v=3, "x,y=z"]}'
+	for node in cp-1 w-1; do rendered $node; done
+	[ "$(value cp-1 tls-san | jq -r 'join(" ")')" = '192.168.1.11 cp-1 192.168.1.12 cp-2 192.168.1.13 cp-3 lab.lan' ]
+	[ "$(value cp-1 kubelet-arg)" = '["v=2"]' ]
+	[ "$(value w-1 kubelet-arg)" = '["v=3", "x,y=z"]' ]
+}
+
+@test "all servers get the same but what is their own" {
+	cluster 'k3s: {server: {cluster-dns: 10.43.0.53, kube-apiserver-arg: [event-ttl=2h], tls-san: [b, a]}}'
+	for node in cp-1 cp-2 cp-3; do
+		rendered $node
+		grep -v -e '^node-' -e '^- pibuild/board' "card-$node/etc/rancher/k3s/config.yaml" >"shared-$node"
+	done
+	cmp shared-cp-1 shared-cp-2
+	cmp shared-cp-1 shared-cp-3
+	grep -q '^- event-ttl=2h$' shared-cp-1
+}
+
+@test "every key that pibuild owns is refused with the reason and what to do instead, and is one of K3s" {
+	sed -n '/^} owned_keys/,/^};/p' "$top/builder/config/k3s_keys.c" | sed -n 's/^\t{ "\([a-z0-9-]*\)", NULL,.*/\1/p' >owned
+	[ "$(wc -l <owned)" -gt 50 ]
+	while read -r key; do
+		command=server
+		grep -q "^$key agent " "$top/configs/names/k3s-keys.txt" && command=agent
+		grep -q "^$key " "$top/configs/names/k3s-keys.txt" || { echo "K3s has no $key"; return 1; }
+		refused "k3s.$command.$key: cannot be set here: " "k3s: {$command: {$key: x}}" || return 1
+		[[ "$stderr" == *": cannot be set here: "*"; "* ]]
+	done <owned
+	refused 'k3s.server.cluster-cidr: cannot be set here: Cilium has to know it too; set cluster.podCIDR' 'k3s: {server: {cluster-cidr: 10.1.0.0/16}}'
+	refused 'k3s.server.egress-selector-mode: cannot be set here: it finds no pod' 'k3s: {server: {egress-selector-mode: pod}}'
+	cluster 'k3s: {server: {egress-selector-mode: cluster}}'
+	"$PIBUILD" check -q
+}
+
+@test "a secret among K3s's keys is refused and not repeated" {
+	refused 'k3s.server.etcd-s3-secret-key: cannot be set here: a secret must not be written here' 'k3s: {server: {etcd-s3-secret-key: s3cr3tCanary}}'
+	[[ "$stderr" != *s3cr3tCanary* ]]
+	refused 'k3s.agent.token: cannot be set here' 'k3s: {agent: {token: s3cr3tCanary}}'
+	[[ "$stderr" != *s3cr3tCanary* ]]
+}
+
+@test "a key that K3s does not have names the nearest one that may be set" {
+	refused "k3s.server.etcd-expose-metric: \`k3s server\` has no such key; did you mean 'etcd-expose-metrics'?" 'k3s: {server: {etcd-expose-metric: true}}'
+	refused 'k3s.server.foo: `k3s server` has no such key; ' 'k3s: {server: {foo: true}}'
+	[[ "$stderr" == *configs/names/k3s-keys.txt* ]]
+	refused 'k3s.agent.etcd-expose-metrics: only `k3s server` takes it, so it belongs below k3s.server' 'k3s: {agent: {etcd-expose-metrics: true}}'
+	refused "k3s.server.tls-san+: lists are added to here in any case: write it without the '+'" 'k3s: {server: {tls-san+: [x]}}'
+}
+
+@test "a value of another kind than K3s takes is refused with its line" {
+	refused "k3s.server.debug: 'yes' is no boolean here; write true or false" 'k3s: {server: {debug: yes}}'
+	refused 'k3s.server.debug: must be true or false, without quotes' 'k3s: {server: {debug: "true"}}'
+	refused "k3s.server.v: 'much' cannot be used: give a whole number" 'k3s: {server: {v: much}}'
+	refused "k3s.server.etcd-s3-timeout: '5' cannot be used: give a time such as 30s, 5m or 1h30m" 'k3s: {server: {etcd-s3-timeout: 5}}'
+	refused 'k3s.server.vmodule: must be a single value (text), not a list' 'k3s: {server: {vmodule: [a]}}'
+	refused 'k3s.server.tls-san[0]: must be a single value (text), not a map' 'k3s: {server: {tls-san: [{a: b}]}}'
+	refused 'k3s.server.tls-san: must be a list' 'k3s: {server: {tls-san: {a: b}}}'
+	refused 'k3s.server.vmodule: has no value' 'k3s: {server: {vmodule: }}'
+	refused "k3s.server.vmodule: 'a?b' cannot be used: it holds a line end or another control character" 'k3s: {server: {vmodule: "a\nb"}}'
+	refused 'k3s.server: must hold keys of K3s (name: value), not a list' 'k3s: {server: [debug]}'
+}
+
+@test "a cluster-dns outside the network of services is refused" {
+	refused "k3s.server.cluster-dns: 10.99.0.10 lies outside cluster.serviceCIDR 10.43.0.0/16, so no service could have it; take one inside" \
+		'k3s: {server: {cluster-dns: 10.99.0.10}}'
+}
+
+@test "keys that K3s itself calls deprecated or experimental are noted" {
+	cluster 'k3s: {server: {helm-job-image: x, supervisor-metrics: true}}'
+	run --separate-stderr "$PIBUILD" check
+	[ "$status" -eq 0 ]
+	[[ "$stderr" == *'note: k3s.server.helm-job-image: K3s calls this key deprecated: a later version may not take it'* ]]
+	[[ "$stderr" == *'note: k3s.server.supervisor-metrics: K3s calls this key experimental'* ]]
+}
+
+@test "what K3s brings along is left out on all servers by name; a word it does not know is refused" {
+	cluster 'k3s: {disable: [metrics-server, traefik]}'
+	for node in cp-1 cp-2; do
+		rendered $node
+		[ "$(value $node disable)" = '["servicelb", "traefik", "metrics-server"]' ]
+	done
+	refused "k3s.disable[0]: 'metric-server' cannot be used: write 'metrics-server'" 'k3s: {disable: [metric-server]}'
+	cluster 'k3s: {disable: [coredns]}'
+	run --separate-stderr "$PIBUILD" check
+	[ "$status" -eq 0 ]
+	[[ "$stderr" == *'note: k3s.disable[0]: without coredns no pod resolves a name'* ]]
+}
+
+# kubelet NODE EXPRESSION: of its kubelet's drop-in, as JSON
+kubelet() {
+	python3 -c 'import json, sys, yaml; print(json.dumps(yaml.safe_load(open(sys.argv[1]))))' "card-$1/var/lib/rancher/k3s/agent/etc/kubelet.conf.d/10-pibuild.conf" | jq -c "$2"
+}
+
+@test "the kubelet of every node ends its pods before a shutdown, and leaves memory to K3s by role and board" {
+	cluster
+	sed -i -e '/cp-1/s/}/, memory: 2GiB}/' -e '/cp-2/s/}/, memory: 16GiB}/' -e '/w-1/s/rpi5/rpi3/' cluster.yaml
+	for node in cp-1 cp-2 cp-3 w-1; do rendered $node; done
+	[ "$(kubelet cp-1 .)" = '{"apiVersion":"kubelet.config.k8s.io/v1beta1","kind":"KubeletConfiguration","shutdownGracePeriod":"60s","shutdownGracePeriodCriticalPods":"20s","systemReserved":{"memory":"512Mi"}}' ]
+	[ "$(kubelet cp-2 .systemReserved.memory)" = '"1Gi"' ]
+	[ "$(kubelet cp-3 .systemReserved.memory)" = '"512Mi"' ]
+	[ "$(kubelet w-1 .systemReserved.memory)" = '"160Mi"' ]
+	grep -qx 'InhibitDelayMaxSec=60' card-w-1/etc/systemd/logind.conf.d/50-pibuild.conf
+	grep -qx 'fs.inotify.max_user_instances = 8192' card-w-1/etc/sysctl.d/50-pibuild.conf
+	[ "$(stat -c %a card-cp-1/var/lib/rancher/k3s/agent/etc/kubelet.conf.d/10-pibuild.conf)" = 600 ]
+}
+
+@test "fields for the kubelet go over pibuild's, with the kinds that it reads" {
+	cluster 'k3s:' '  kubelet: {maxPods: 60, podPidsLimit: -1, memoryThrottlingFactor: 0.8, systemReserved: {cpu: 1, memory: 2Gi}, shutdownGracePeriod: 1m30s,' \
+		'    featureGates: {NodeSwap: true}, evictionHard: {memory.available: 5%}, reservedSystemCPUs: 0, logging: {verbosity: 3}, allowedUnsafeSysctls: [a.b]}'
+	rendered w-1
+	[ "$(kubelet w-1 '[.maxPods, .podPidsLimit, .memoryThrottlingFactor, .systemReserved, .featureGates, .evictionHard, .reservedSystemCPUs, .logging, .allowedUnsafeSysctls]')" = \
+		'[60,-1,0.8,{"memory":"2Gi","cpu":"1"},{"NodeSwap":true},{"memory.available":"5%"},"0",{"verbosity":3},["a.b"]]' ]
+	[ "$(kubelet w-1 '[.shutdownGracePeriod, .shutdownGracePeriodCriticalPods]')" = '["1m30s","20s"]' ]
+	grep -qx 'InhibitDelayMaxSec=90' card-w-1/etc/systemd/logind.conf.d/50-pibuild.conf
+	cluster 'k3s: {kubelet: {shutdownGracePeriod: 0s}}'
+	rm -r card-w-1 && rendered w-1
+	[ "$(kubelet w-1 '[.shutdownGracePeriod, .shutdownGracePeriodCriticalPods]')" = '["0s","0s"]' ]
+	[ ! -e card-w-1/etc/systemd/logind.conf.d ]
+	cluster 'k3s: {kubelet: {shutdownGracePeriodByPodPriority: [{priority: 0, shutdownGracePeriodSeconds: 10}]}}'
+	rm -r card-w-1 && rendered w-1
+	[ "$(kubelet w-1 'has("shutdownGracePeriod")')" = false ]
+}
+
+@test "fields that the kubelet does not know, wants otherwise, or that are K3s's are refused" {
+	refused "k3s.kubelet.maxPod: KubeletConfiguration has no such field; did you mean 'maxPods'?" 'k3s: {kubelet: {maxPod: 1}}'
+	refused 'k3s.kubelet.zzz: KubeletConfiguration has no such field; ' 'k3s: {kubelet: {zzz: 1}}'
+	refused 'k3s.kubelet.maxPods: must be a number, without quotes' 'k3s: {kubelet: {maxPods: "60"}}'
+	refused "k3s.kubelet.shutdownGracePeriod: '60' cannot be used: give a time such as 30s" 'k3s: {kubelet: {shutdownGracePeriod: 60}}'
+	refused "k3s.kubelet.featureGates.NodeSwap: 'yes' is no boolean here" 'k3s: {kubelet: {featureGates: {NodeSwap: yes}}}'
+	refused 'k3s.kubelet.systemReserved: must hold keys (name: value)' 'k3s: {kubelet: {systemReserved: 300Mi}}'
+	refused 'k3s.kubelet.logging: must be a map or a list' 'k3s: {kubelet: {logging: text}}'
+	refused 'k3s.kubelet.kind: cannot be set here: pibuild writes it; leave it out' 'k3s: {kubelet: {kind: KubeletConfiguration}}'
+	refused 'k3s.kubelet.registerWithTaints: cannot be set here: every node would have the same; set nodes[].taints' 'k3s: {kubelet: {registerWithTaints: []}}'
+	refused 'k3s.kubelet: of a shutdownGracePeriod of 10s, 20s are for critical pods' 'k3s: {kubelet: {shutdownGracePeriod: 10s, shutdownGracePeriodCriticalPods: 20s}}'
+	refused 'k3s.kubelet.maxPods: a node has addresses for some 250 pods' 'k3s: {kubelet: {maxPods: 300}}'
+	sed -n '/^} owned_fields/,/^};/p' "$top/builder/config/kubelet_keys.c" | sed -n 's/^\t{ "\([A-Za-z]*\)",.*/\1/p' | grep -vx -e apiVersion -e kind >owned
+	[ "$(wc -l <owned)" -gt 15 ]
+	cut -d' ' -f1 "$top/configs/names/kubelet-keys.txt" | grep -cxf owned | grep -qx "$(wc -l <owned)"
+}
+
+@test "protect-kernel-defaults brings what the kernel has to be set to" {
+	cluster 'k3s: {agent: {protect-kernel-defaults: true}, server: {protect-kernel-defaults: false}}'
+	rendered w-1 && rendered cp-1
+	grep -qx 'vm.overcommit_memory = 1' card-w-1/etc/sysctl.d/90-kubelet.conf
+	[ ! -e card-cp-1/etc/sysctl.d/90-kubelet.conf ]
+}
+
+# A tree of K3s in small, with all its ways to write a flag down.
+k3s_tree() {
+	mkdir -p k3s/pkg/cli/cmds
+	printf 'module k3s\n\nrequire (\n\tk8s.io/kubernetes v1.99.1\n)\n' >k3s/go.mod
+	cat >k3s/pkg/cli/cmds/agent.go <<-'EOT'
+		package cmds
+		var (
+			DebugFlag = &cli.BoolFlag{
+				Name:  "debug",
+				Usage: "(logging) a brace { in a text",
+			}
+			Labels = &cli.StringSliceFlag{
+				Name: "node-label",
+			}
+		)
+		func NewAgentCommand() *cli.Command {
+			return &cli.Command{
+				Flags: []cli.Flag{
+					DebugFlag,
+					// Experimental flags
+					Labels,
+					&cli.IntFlag{
+						Hidden: true,
+						Name:   "port",
+					},
+				},
+			}
+		}
+	EOT
+	cat >k3s/pkg/cli/cmds/server.go <<-'EOT'
+		package cmds
+		var ServerFlags = []cli.Flag{
+			DebugFlag,
+			&cli.DurationFlag{
+				Name:  "wait",
+				Usage: "(deprecated) how long",
+			},
+			&cli.StringFlag{
+				Name:  "place",
+				Usage: "(experimental/db) where",
+			},
+			Labels,
+		}
+	EOT
+}
+
+@test "scripts/make-k3s-keys reads the flags of both commands out of K3s's source, with kinds and marks" {
+	k3s_tree
+	mkdir -p copy/scripts copy/configs/names && cp "$top/scripts/make-k3s-keys" copy/scripts/
+	copy/scripts/make-k3s-keys k3s
+	diff copy/configs/names/k3s-keys.txt - <<-'EOT'
+		# Made by scripts/make-k3s-keys from k3s-io/k3s with Kubernetes v1.99.1
+		# a key, the command that takes it (server, agent, both), its kind, and whether K3s calls it experimental, deprecated or hides it
+		debug both boolean
+		node-label both list
+		place server text experimental
+		port agent number hidden
+		wait server duration deprecated
+	EOT
+	copy/scripts/make-k3s-keys --check k3s
+	sed -i 's/IntFlag/PathFlag/' k3s/pkg/cli/cmds/agent.go
+	refute copy/scripts/make-k3s-keys --check k3s
+}
