@@ -25,9 +25,9 @@ differs() {
 # The digit that the medium of the root file system has in BOOT_ORDER; empty when it is none of them.
 own_medium() {
 	case $(findmnt -no SOURCE "$root/") in
-	/dev/mmcblk*) echo 1 ;;
-	/dev/sd*) echo 4 ;;
-	/dev/nvme*) echo 6 ;;
+	/dev/mmcblk*) printf '1\n' ;;
+	/dev/sd*) printf '4\n' ;;
+	/dev/nvme*) printf '6\n' ;;
 	esac
 }
 
