@@ -65,3 +65,16 @@ dtoverlay=disable-bt
 	write_cluster 'boot: {config: ["dtoverlay=DWC2"]}'
 	build --node w-1 -o two >stdout 2>stderr || { cat stderr; return 1; } # a FAT does not tell capitals
 }
+
+@test "a proxy's password is in files of root alone: verify finds it nowhere else, and nothing beside the images tells it" {
+	mkdir -p proxy && cd proxy
+	export PROXY='http://me:hun%22ter2canary@proxy.lan:3129'
+	write_cluster '  proxy: {http: {env: PROXY}}' 'certManager: {email: me@my-domain.org}'
+	CACHE=$BATS_FILE_TMPDIR/cache build -o out >stdout 2>stderr || { cat stderr; return 1; }
+	for image in out/*.img; do
+		"$PIBUILD" verify "$image" >said 2>&1 || { cat said; return 1; }
+	done
+	refute grep -rq ter2canary out/*.json stdout stderr said
+	root_cat out/cp-1.img /etc/systemd/system/k3s.service.env | grep -qF ter2canary
+	[ "$(root_mode out/cp-1.img /etc/pibuild/cert-manager-values.yaml)" = 0600 ]
+}
