@@ -24,6 +24,8 @@
 #       budget         a disruption budget keeps the pod NAMESPACE/NAME that the file names where it is
 #       gateway        Cilium's operator found no definitions of the Gateway API at its start, until it is started anew
 #       hook           the pod of Cilium's certgen hook waits, with the reason in the file
+#       quorum         too few members of etcd answer
+#       member         a member cannot be taken out of etcd
 #       conditions     a line "KIND NAME TYPE STATUS MESSAGE" each: what a controller says instead of what it would
 
 # Busybox has its own sed, awk and so on and starts no program for them: on an emulated machine a fifth of the time.
@@ -36,6 +38,7 @@ fi
 # shellcheck disable=SC2034 # `ready` and others are for the programs
 state=${STANDIN_STATE:-/var/lib/rancher/k3s/stand-in}
 ready=${STANDIN_READY:-/run/k3s-stand-in.ready}
+view=${STANDIN_VIEW:-/run/k3s-stand-in.view} # what a server knows of the others (members.sh)
 read -r now _ <"${STANDIN_PROC:-/proc}/uptime"
 
 newline='
@@ -310,6 +313,13 @@ cilium_pod() {
 
 # --- what the controllers of a real cluster would make of it
 
+# unheard NODE: nothing was heard of it for as long as makes it Unknown
+unheard() {
+	[ -e "$view/heard/$1" ] || return 1
+	read -r last <"$view/heard/$1" || return 1
+	[ $((${now%.*} - last)) -ge 50 ]
+}
+
 # look_at_nodes: sets `nodes`, `alive` (names), `servers` (how many are alive)
 look_at_nodes() {
 	nodes=' ' alive=' ' servers=0
@@ -323,6 +333,7 @@ look_at_nodes() {
 		case " $text " in
 		*" $name "*) continue ;;
 		esac
+		! unheard "$name" || continue
 		alive="$alive$name "
 		while read -r line; do
 			case $line in
@@ -365,11 +376,23 @@ agent_runs() {
 # Where a kubeconfig leads to a machine by HTTP, its stand-in of k3s does the work: commands change no file of the
 # caller, as the real ones do not.
 
+# balanced: an agent's servers, by its load balancer's file
+balancer=/var/lib/rancher/k3s/agent/etc/k3s-agent-load-balancer.json
+balanced() {
+	[ ! -e "$balancer" ] || sed 's/.*\[//; s/[],"}]/ /g' "$balancer"
+}
+
 # call_server HOST:PORT: stdin is the body (what is wanted, who asks, arguments); output and exit status are the answer's.
+# On an agent 127.0.0.1:6444 is the first of its servers that answers.
 call_server() {
-	answer=$(busybox wget -q -T 900 -O - --post-data="$(cat)" "http://$1/cgi-bin/k3s" 2>/dev/null) || unreachable
-	printf '%s\n' "$answer" | sed 1d
-	return "$(printf '%s\n' "$answer" | sed -n '1s/^exit //p')"
+	body=$(cat) targets=$1
+	[ "$1" != 127.0.0.1:6444 ] || targets=$(balanced)
+	for target in $targets; do
+		answer=$(busybox wget -q -T "${patience:-900}" -O - --post-data="$body" "http://$target/cgi-bin/k3s" 2>/dev/null) || continue
+		printf '%s\n' "$answer" | sed 1d
+		return "$(printf '%s\n' "$answer" | sed -n '1s/^exit //p')"
+	done
+	unreachable
 }
 
 # read_kubeconfig: sets `server` (host and port) and `token`; without a file clients take localhost:8080
@@ -400,6 +423,11 @@ forward() {
 		printf '%s\n' "$@"
 	} | call_server "$server" || status=$?
 	exit "$status"
+}
+
+# no_quorum: too few members of etcd answer
+no_quorum() {
+	fault quorum || [ -e "$view/lost" ]
 }
 
 api_up() {

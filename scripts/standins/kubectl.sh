@@ -38,7 +38,7 @@ See '$command --help' for usage."
 # is_here: the API is on this machine, and questions can be answered from its files. Over HTTP one takes an emulator
 # seconds, and first boot asks dozens.
 is_here() {
-	[ ! -e "$state/faults/kubectl-get" ] && [ "$scheme:${server%:*}" = http:127.0.0.1 ]
+	[ ! -e "$state/faults/kubectl-get" ] && [ "$scheme:$server" = "http:127.0.0.1:$port" ]
 }
 
 # user: sets `user`, who the token says it is
@@ -784,7 +784,13 @@ leaves() {
 		echo "node \"$1\" deleted"
 		die "error: timed out waiting for the condition on nodes/$1"
 	}
-	rm -f "$state/members/$1"
+	rm -f "$state/members/$1" "$state/cordoned/$1" "$state/objects/pod/kube-system/cilium-$1"
+	[ -e "$state/objects/pod/kube-system/cilium-operator-$1" ] || return 0
+	rm "$state/objects/pod/kube-system/cilium-operator-$1"
+	look_at_nodes
+	for other in $alive; do
+		[ "$other" = "$1" ] || { cilium_pod cilium-operator "cilium-operator-$other" "$other" && return; }
+	done
 }
 
 kubectl_delete() {
@@ -1181,9 +1187,15 @@ need_kubectl_api() {
 	get | wait) is_here || forward kubectl "$@" ;;
 	*) forward kubectl "$@" ;;
 	esac
+	[ -z "${STANDIN_LOCAL:-}" ] || [ -e "$ready" ] || die "Error from server (ServiceUnavailable): the server is currently unable to handle the request"
 	api_up || unreachable
 	[ "$flag_raw" != /cacerts ] || return 0
-	! fault quorum || die "Error from server: etcdserver: request timed out"
+	case $flag_raw in
+	/readyz* | /livez* | /healthz*)
+		! no_quorum || die "Error from server (InternalError): an error on the server (\"[+]ping ok\\n[+]log ok\\n[-]etcd failed: reason withheld\\n[-]etcd-readiness failed: reason withheld\\n[+]informer-sync ok\\n[+]shutdown ok\\nreadyz check failed\") has prevented the request from succeeding"
+		;;
+	*) ! no_quorum || die "Error from server: etcdserver: request timed out" ;;
+	esac
 	user
 }
 

@@ -37,12 +37,12 @@ teardown() {
 }
 
 @test "a worker without its server waits and says for whom" {
-	BOUND=300 told w-1 find-cluster=waiting 'No server of the cluster answers at TCP 6443: cp-1 at 192.168.1.11'
+	BOUND=600 told w-1 find-cluster=waiting 'No server of the cluster answers at TCP 6443: cp-1 at 192.168.1.11'
 }
 
 @test "once the server is there, the worker joins with the agent token only" {
 	plug cp-1 up
-	BOUND=300 told w-1 'done'
+	BOUND=600 told w-1 'done'
 	[ -z "$(on w-1 'find /var/lib/rancher/k3s/server -type f 2>&1 | grep "^/"')" ]
 	on w-1 'grep -q "^token: .*::node:" /etc/rancher/k3s/config.yaml'
 	on w-1 'ping -c 1 -W 5 192.168.1.11'
@@ -59,7 +59,7 @@ teardown() {
 }
 
 @test "the first server's own steps are done" {
-	BOUND=200 told cp-1 cni=done
+	BOUND=600 told cp-1 cni=done
 }
 
 @test "the first server shows every node, and those that are not there" {

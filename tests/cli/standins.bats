@@ -4,6 +4,7 @@
 # programs (any version that still says it so): the tables that need no server are held against them too.
 
 load ../lib/standins
+load ../lib/refute
 
 setup() {
 	cd "$BATS_TEST_TMPDIR"
@@ -411,4 +412,85 @@ condition_is() {
 	[ -e state/objects/node/_/cp-1 ]
 	[ ! -e state/objects/node/_/w-1 ]
 	[ -e data/server/db/reset-flag ]
+}
+
+# etcd_member: k3s here has started a cluster with etcd, of which it is the only member
+etcd_member() {
+	printf 'node-name: cp-1\nnode-ip: "192.168.1.11"\ntoken: K10abc::server:sesame\nagent-token: "worker"\ncluster-init: true\n' >config.yaml
+	chmod 600 config.yaml
+	export STANDIN_VIEW=$PWD/view STANDIN_TLS=$PWD/tls
+	mkdir view view/there view/heard tls
+	echo 'the CA' >tls/server-ca.crt
+	timeout 20 k3s server >log 2>&1 || true
+	[ -d state/server/db/etcd/member/wal ]
+	grep -qE '^192\.168\.1\.11 cp-1-[0-9a-f]{8}$' state/members/cp-1
+}
+
+# asked WORD WHO TEXT: as another machine asks by HTTP; what is answered, and its status
+asked() {
+	local body=$1$'\n'$2$'\n'$3$'\n' reply code
+	reply=$(CONTENT_LENGTH=${#body} k3s stand-in-request <<<"$body") || return
+	reply=${reply#*$'\r\n\r\n'} code=${reply%%$'\n'*}
+	printf '%s\n' "${reply#*$'\n'}"
+	return "${code#exit }"
+}
+
+@test "k3s: who is let in as a member of etcd, and what the others are told" {
+	etcd_member
+	words_table <<-'EOT'
+		0 | asked cacerts - - | 743de95d43ac96ce
+		1 | asked join server:wrong "cp-2 pw2 server 192.168.1.12 cp-2-aaaaaaaa" | not authorized
+		1 | asked join node:worker "cp-2 pw2 server 192.168.1.12 cp-2-aaaaaaaa" | not authorized
+		0 | asked join server:sesame "cp-2 pw2 server 192.168.1.12 cp-2-aaaaaaaa" | cp-2 joined as server
+		0 | grep -qx 192.168.1.12 state/members/cp-2 |
+		0 | asked join server:sesame "cp-2 pw2 server 192.168.1.12 cp-2-aaaaaaaa" | cp-2 joined as server
+		0 | asked join server:sesame "cp-2 pw2 server 192.168.1.12 cp-2-bbbbbbbb" | cp-2 joined as server
+		1 | asked join server:sesame "cp-2 pw2 server 192.168.1.22 cp-2-bbbbbbbb" | etcd cluster join failed: duplicate node name found, please use a unique name for this node
+		1 | asked join server:sesame "cp-3 pw3 server 192.168.1.13 cp-3-aaaaaaaa" | etcdserver: too many learner members in cluster
+		1 | asked join server:sesame "cp-2 other server 192.168.1.12 cp-2-aaaaaaaa" | Node password rejected, duplicate hostname or contents of '/etc/rancher/node/password' may not match server node-passwd entry
+		1 | asked promote server:wrong "cp-2 192.168.1.12 cp-2-aaaaaaaa" | not authorized
+		0 | asked promote server:sesame "cp-2 192.168.1.12 cp-2-aaaaaaaa" |
+		0 | kubectl get node cp-2 -o 'jsonpath={.status.addresses[0].address}' | 192.168.1.12
+		0 | asked join server:sesame "cp-2 pw2 server 192.168.1.12 cp-2-aaaaaaaa" | cp-2 joined as server
+		1 | asked join server:sesame "cp-2 pw2 server 192.168.1.12 cp-2-bbbbbbbb" | etcd cluster join failed: duplicate node name found, please use a unique name for this node
+		1 | asked join server:sesame "cp-3 pw3 server 192.168.1.13 cp-3-aaaaaaaa" | etcdserver: unhealthy cluster
+		0 | touch view/there/cp-2 |
+		0 | asked join server:sesame "cp-3 pw3 server 192.168.1.13 cp-3-aaaaaaaa" | cp-3 joined as server
+		0 | asked join node:worker "w-1 pww agent 192.168.1.21" | w-1 joined as agent
+		0 | kubectl delete node cp-2 | node "cp-2" deleted
+		1 | test -e state/members/cp-2 |
+		1 | asked promote server:sesame "cp-2 192.168.1.12 cp-2-aaaaaaaa" | this server is a not a member of the etcd cluster. Found [cp-1 cp-3 ], expect: cp-2-aaaaaaaa
+	EOT
+	[ "$(cat state/revision)" -ge 6 ]
+}
+
+@test "k3s: with too few members of etcd the API has no answers, and who leads elsewhere changes nothing here" {
+	etcd_member
+	: >view/lost
+	words_table <<-'EOT'
+		1 | kubectl get nodes | Error from server: etcdserver: request timed out
+		1 | kubectl get --raw /readyz | Error from server (InternalError): an error on the server ("[+]ping ok\\n[+]log ok\\n[-]etcd failed: reason withheld
+		0 | kubectl get --raw /cacerts | the CA
+		1 | asked join server:sesame "cp-2 pw2 server 192.168.1.12 cp-2-aaaaaaaa" | Error from server: etcdserver: request timed out
+		0 | asked cacerts - - |
+		0 | rm view/lost |
+		1 | asked kubectl nobody "get\nnodes" | error: You must be logged in to the server (Unauthorized)
+		0 | rm ready |
+		1 | asked kubectl admin $'get\nnodes' | Error from server (ServiceUnavailable): the server is currently unable to handle the request
+	EOT
+	echo '192.168.1.12 cp-2-aaaaaaaa' >state/members/cp-2
+	echo cp-2 >state/leader
+	says 1 'Error from server: etcdserver: leader changed' asked join node:worker 'w-1 pww agent 192.168.1.21'
+	refute test -e state/objects/node/_/w-1
+}
+
+@test "a node that nobody heard of for 50 seconds is Unknown" {
+	cilium install --chart-directory chart --values values.yaml
+	later 2
+	export STANDIN_VIEW=$PWD/view
+	mkdir -p view/heard
+	echo 60 >view/heard/cp-1
+	condition_is Ready node/cp-1 True
+	echo 52 >view/heard/cp-1
+	condition_is Ready node/cp-1 Unknown
 }
