@@ -51,9 +51,11 @@ import time
 
 SHELL = "systemd.debug_shell=hvc0"
 # What makes an emulated machine slow and is not what is tested: address space games of the kernel, security modules, waiting
-# for RCU; and the serial port's terminal, whose size systemd asks for again and again.
+# for RCU; and the serial port's terminal, whose size systemd asks for again and again. Where several share two processors,
+# systemd's 90 seconds for a disk to appear are not much.
 QUICK = ("nokaslr kpti=off mitigations=off apparmor=0 audit=0 rcupdate.rcu_expedited=1 quiet "
-         "TERM=dumb systemd.log_color=no systemd.show_status=no systemd.getty_auto=no")
+         "TERM=dumb systemd.log_color=no systemd.show_status=no systemd.getty_auto=no "
+         "systemd.default_device_timeout_sec=900")
 SECTOR = 512
 
 
