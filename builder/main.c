@@ -226,8 +226,7 @@ static void complain(const struct err *e)
 	faults_print_source(e);
 	if (caller_name() && e->code == -EACCES)
 		log_info(
-			"under sudo this runs as %s, and as root for disks alone: `sudo chown -R %s FOLDER` takes back "
-			"what an earlier run left to root",
+			"under sudo this runs as %s, and as root for disks alone: `sudo chown -R %s FOLDER` takes back what an earlier run left to root",
 			caller_name(), caller_name());
 }
 

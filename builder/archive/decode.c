@@ -82,10 +82,10 @@ static int judge_xz(const struct decode *d, const struct input *in, lzma_ret ret
 
 	switch (ret) {
 	case LZMA_MEMLIMIT_ERROR: /* lzma_memusage() does not know the need of the threaded decoder */
-		return err_set(e, -ENOMEM,
-			       "%s needs more than the limit of %s of memory to unpack; compress it with a smaller "
-			       "dictionary (xz -6)",
-			       d->name, size_text(d->memory, limit));
+		return err_set(
+			e, -ENOMEM,
+			"%s needs more than the limit of %s of memory to unpack; compress it with a smaller dictionary (xz -6)",
+			d->name, size_text(d->memory, limit));
 	case LZMA_MEM_ERROR:
 		return err_set(e, -ENOMEM, "there is not enough memory to unpack %s", d->name);
 	case LZMA_BUF_ERROR:
@@ -321,8 +321,8 @@ static int choose(const struct decode *d, decode_fn *ret, struct err *e)
 		return err_set(e, -ENODATA, "%s is empty", d->name);
 	for (size_t i = 0; i < ARRAY_SIZE(foreign); i++)
 		if (starts_with(head, foreign[i].magic))
-			return err_set(e, -EINVAL, "%s is a %s file; pibuild reads .img as it is or with one of: %s", d->name,
-				       foreign[i].name, codec_suffixes());
+			return err_set(e, -EINVAL, "%s is a %s file; pibuild reads .img as it is or with one of: %s",
+				       d->name, foreign[i].name, codec_suffixes());
 	codec = codec_of_head(head, (size_t)n);
 	*ret = codec == CODEC_COUNT ? decode_raw : decoders[codec];
 	return 0;

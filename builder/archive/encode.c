@@ -17,7 +17,7 @@ static const uint64_t job_size = 8 * MIB, memory = 200 * MIB;
 /* zstd states no need for several threads: at this level a job takes 8 MiB in and as much out, its tables 24 MiB. */
 static const uint64_t zst_thread_memory = 48 * MIB;
 
-struct stream {
+struct encode_stream {
 	struct encode *x;
 	unsigned char *in, *out; /* CHUNK bytes each */
 	uint64_t at;		 /* raw bytes read */
@@ -25,7 +25,7 @@ struct stream {
 };
 
 /* The next bytes of the image; 0 = its end. */
-static int next_in(struct stream *s, size_t *ret_n, struct err *e)
+static int next_in(struct encode_stream *s, size_t *ret_n, struct err *e)
 {
 	size_t n = (size_t)MIN(s->x->size - s->at, (uint64_t)CHUNK);
 	int r = s->x->read(s->x->read_arg, s->in, n, s->at);
@@ -40,7 +40,7 @@ static int next_in(struct stream *s, size_t *ret_n, struct err *e)
 	return sig_check(e);
 }
 
-static int put_out(struct stream *s, size_t n, struct err *e)
+static int put_out(struct encode_stream *s, size_t n, struct err *e)
 {
 	int r = write_all(s->x->out, s->out, n);
 
@@ -55,7 +55,7 @@ static unsigned cores(void)
 
 /* ---- xz ---- */
 
-static int run_xz(struct stream *s, lzma_stream *xz, struct err *e)
+static int run_xz(struct encode_stream *s, lzma_stream *xz, struct err *e)
 {
 	lzma_ret ret = LZMA_OK;
 	int r = 0;
@@ -81,7 +81,7 @@ static int run_xz(struct stream *s, lzma_stream *xz, struct err *e)
 	return r;
 }
 
-static int encode_xz(struct stream *s, struct err *e)
+static int encode_xz(struct encode_stream *s, struct err *e)
 {
 	lzma_stream xz = LZMA_STREAM_INIT;
 	lzma_mt mt = { .threads = cores(),
@@ -102,13 +102,13 @@ static int encode_xz(struct stream *s, struct err *e)
 
 /* ---- zstd ---- */
 
-static int zst_fault(const struct stream *s, size_t code, struct err *e)
+static int zst_fault(const struct encode_stream *s, size_t code, struct err *e)
 {
 	return err_set(e, -EIO, "libzstd cannot compress %s: %s", s->x->name, ZSTD_getErrorName(code));
 }
 
 /* One piece of input until it is taken in, or with END until all is out. */
-static int push_zst(struct stream *s, ZSTD_CCtx *z, size_t n, bool end, struct err *e)
+static int push_zst(struct encode_stream *s, ZSTD_CCtx *z, size_t n, bool end, struct err *e)
 {
 	ZSTD_inBuffer in = { s->in, n, 0 };
 	size_t left;
@@ -127,7 +127,7 @@ static int push_zst(struct stream *s, ZSTD_CCtx *z, size_t n, bool end, struct e
 	return r;
 }
 
-static int run_zst(struct stream *s, ZSTD_CCtx *z, struct err *e)
+static int run_zst(struct encode_stream *s, ZSTD_CCtx *z, struct err *e)
 {
 	int r = 0;
 
@@ -141,7 +141,7 @@ static int run_zst(struct stream *s, ZSTD_CCtx *z, struct err *e)
 	return r;
 }
 
-static int encode_zst(struct stream *s, struct err *e)
+static int encode_zst(struct encode_stream *s, struct err *e)
 {
 	const struct {
 		ZSTD_cParameter p;
@@ -170,9 +170,9 @@ static int encode_zst(struct stream *s, struct err *e)
 
 int encode_image(struct encode *x, struct err *e)
 {
-	static int (*const run[ENCODE_KIND_COUNT])(struct stream *, struct err *) = { encode_xz, encode_zst };
+	static int (*const run[ENCODE_KIND_COUNT])(struct encode_stream *, struct err *) = { encode_xz, encode_zst };
 	_cleanup_free_ unsigned char *in = xmalloc(CHUNK), *out = xmalloc(CHUNK);
-	struct stream s = { .x = x, .in = in, .out = out };
+	struct encode_stream s = { .x = x, .in = in, .out = out };
 	int r;
 
 	sha256_init(&s.raw);

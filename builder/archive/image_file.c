@@ -27,9 +27,10 @@ static int unpack(const char *path, int in, uint64_t size, int *ret_fd, struct e
 	d.progress_arg = task_begin("decode", path_base(path), size);
 	r = decode_image(&d, e);
 	task_end(d.progress_arg, r < 0 ? "failed" : NULL);
-	if (r == 0)
-		*ret_fd = take_fd(&out);
-	return r;
+	if (r < 0)
+		return r;
+	*ret_fd = take_fd(&out);
+	return 0;
 }
 
 int image_file_open(const char *path, int *ret_fd, struct err *e)

@@ -9,18 +9,18 @@
 enum { MAX_ENTRIES = 100000 };
 static const int64_t max_unpacked = 2 * GIB;
 
-struct reader {
+struct initramfs_reader {
 	struct input in;
 	struct archive *a;
 };
 
-static void reader_done(struct reader *r)
+static void reader_done(struct initramfs_reader *r)
 {
 	archive_read_free(r->a);
 	input_done(&r->in);
 }
 
-static int reader_start(struct reader *r, int fd, const char *name, struct err *e)
+static int reader_start(struct initramfs_reader *r, int fd, const char *name, struct err *e)
 {
 	input_init(&r->in, fd, name);
 	r->a = archive_read_new();
@@ -36,7 +36,7 @@ static int reader_start(struct reader *r, int fd, const char *name, struct err *
 
 int initramfs_walk(int fd, const char *name, void (*fn)(void *arg, const char *path), void *arg, struct err *e)
 {
-	_cleanup_(reader_done) struct reader r = { .in.fd = -1 };
+	_cleanup_(reader_done) struct initramfs_reader r = { .in.fd = -1 };
 	struct archive_entry *entry;
 	unsigned entries = 0;
 	int code = reader_start(&r, fd, name, e);

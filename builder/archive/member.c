@@ -97,10 +97,10 @@ static int next_entry(struct member *m, struct archive_entry **entry, const char
 		return input_archive_error(&m->in, m->a, e);
 	*ret_path = clean_path(archive_entry_pathname(*entry));
 	if (!*ret_path)
-		return err_set(e, -EBADMSG,
-			       "%s is refused: it holds a name that is absolute, too long, climbs with '..' or has odd "
-			       "characters",
-			       m->in.name);
+		return err_set(
+			e, -EBADMSG,
+			"%s is refused: it holds a name that is absolute, too long, climbs with '..' or has odd characters",
+			m->in.name);
 	return judge_size(m, *entry, *ret_path, e);
 }
 
@@ -181,21 +181,21 @@ void member_close(struct member *m)
 /* ---- a whole sub-tree ---- */
 
 /* A path of the sub-tree that was met. */
-struct place {
+struct member_place {
 	const char *path;
 	bool dir;
 };
 
-struct walk {
+struct member_walk {
 	struct member *m;
 	const char *below;
 	unpack_fn fn;
 	void *arg;
-	void *places; /* tsearch(3) tree of struct place, on the arena */
+	void *places; /* tsearch(3) tree of struct member_place, on the arena */
 };
 
 /* PATH relative to the sub-tree, or NULL when it is not in it. */
-static const char *relative(const struct walk *w, const char *path)
+static const char *relative(const struct member_walk *w, const char *path)
 {
 	size_t n = strlen(w->below);
 
@@ -229,21 +229,21 @@ static bool link_stays(const char *path, const char *target)
 
 static int place_by_path(const void *a, const void *b)
 {
-	return strcmp(((const struct place *)a)->path, ((const struct place *)b)->path);
+	return strcmp(((const struct member_place *)a)->path, ((const struct member_place *)b)->path);
 }
 
 /* False when it is there already, unless both are folders. */
-static bool take_place(struct walk *w, const char *path, bool dir)
+static bool take_place(struct member_walk *w, const char *path, bool dir)
 {
-	struct place *p = arena_new(struct place), **there;
+	struct member_place *p = arena_new(struct member_place), **there;
 
-	*p = (struct place){ path, dir };
+	*p = (struct member_place){ path, dir };
 	there = tsearch(p, &w->places, place_by_path);
 	return there && (*there == p || ((*there)->dir && dir));
 }
 
 /* Each part of the path before the last must be a folder, never a link of the archive; nothing may come twice. */
-static int judge_place(struct walk *w, const char *path, bool dir, struct err *e)
+static int judge_place(struct member_walk *w, const char *path, bool dir, struct err *e)
 {
 	for (const char *slash = strchr(path, '/'); slash; slash = strchr(slash + 1, '/'))
 		if (!take_place(w, arena_strndup(path, (size_t)(slash - path)), true))
@@ -254,7 +254,7 @@ static int judge_place(struct walk *w, const char *path, bool dir, struct err *e
 	return 0;
 }
 
-static int walk_entry(struct walk *w, struct archive_entry *entry, const char *path, struct err *e)
+static int walk_entry(struct member_walk *w, struct archive_entry *entry, const char *path, struct err *e)
 {
 	struct unpack_entry u = { .path = path, .mode = archive_entry_perm(entry) & 0777 };
 	unsigned type = archive_entry_hardlink(entry) ? 0 : archive_entry_filetype(entry);
@@ -281,7 +281,7 @@ static int walk_entry(struct walk *w, struct archive_entry *entry, const char *p
 	}
 }
 
-static int walk_all(struct walk *w, struct err *e)
+static int walk_all(struct member_walk *w, struct err *e)
 {
 	struct archive_entry *entry;
 	const char *path, *inside;
@@ -311,7 +311,7 @@ int unpack_walk(int fd, const char *archive_name, const char *below, unpack_fn f
 		struct err *e)
 {
 	struct member *m = xcalloc(1, sizeof(*m));
-	struct walk w = { .m = m, .below = below, .fn = fn, .arg = arg };
+	struct member_walk w = { .m = m, .below = below, .fn = fn, .arg = arg };
 	int r = member_start(fd, archive_name, m, e);
 
 	if (r == 0)

@@ -127,8 +127,9 @@ int backup_open(const char *file, struct backup *ret, struct err *e)
 				 file);
 	ret->size = (uint64_t)st.st_size;
 	r = backup_read_about(file, ret, e);
-	if (r == 0)
-		r = sha256_fd(fd, file, sha256, e);
+	if (r < 0)
+		return r;
+	r = sha256_fd(fd, file, sha256, e);
 	if (r < 0)
 		return r;
 	if (!streq(sha256, ret->sha256))

@@ -150,9 +150,9 @@ static int take_block(struct cow *c, uint64_t block)
 	if (is_changed(c, block))
 		return 0;
 	r = pread_all(c->file, buf, n, at);
-	if (r == 0)
-		r = pwrite_all(c->changes, buf, n, at);
-	return r;
+	if (r < 0)
+		return r;
+	return pwrite_all(c->changes, buf, n, at);
 }
 
 int cow_write(struct cow *c, const void *buf, size_t n, uint64_t offset)

@@ -64,7 +64,8 @@ int data_path(const char *name, const char **ret, struct err *e)
 	const char *dir;
 	int r = data_folder(&dir, e);
 
-	if (r == 0)
-		*ret = path_join(dir, name);
-	return r;
+	if (r < 0)
+		return r;
+	*ret = path_join(dir, name);
+	return 0;
 }

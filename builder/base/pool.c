@@ -7,19 +7,19 @@
 
 #include "base/sig.h"
 
-struct slot {
+struct pool_slot {
 	char *buf;
 	struct pool_item item;
 	enum { SLOT_FREE, SLOT_TAKEN, SLOT_READY, SLOT_BUSY } state;
 };
 
-struct pool {
+struct worker_pool {
 	struct pool_kind kind;
 	pthread_t threads[POOL_WORKERS_MAX];
 	unsigned n_threads;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	struct slot slots[POOL_SLOTS_MAX]; /* used in turn */
+	struct pool_slot slots[POOL_SLOTS_MAX]; /* used in turn */
 	unsigned next_in, next_out;
 	bool ending, failed;
 	struct err failure;
@@ -27,12 +27,12 @@ struct pool {
 	char *memory;
 };
 
-static size_t memory_size(const struct pool *p)
+static size_t memory_size(const struct worker_pool *p)
 {
 	return p->kind.slots * p->kind.size;
 }
 
-static void pool_fail(struct pool *p, const struct err *e)
+static void pool_fail(struct worker_pool *p, const struct err *e)
 {
 	if (!p->failed)
 		p->failure = *e;
@@ -41,11 +41,11 @@ static void pool_fail(struct pool *p, const struct err *e)
 
 static void *pool_worker(void *arg)
 {
-	struct pool *p = arg;
+	struct worker_pool *p = arg;
 
 	pthread_mutex_lock(&p->lock);
 	for (;;) {
-		struct slot *s = &p->slots[p->next_out % p->kind.slots];
+		struct pool_slot *s = &p->slots[p->next_out % p->kind.slots];
 		struct err e = { 0 };
 		int r = 0;
 
@@ -71,9 +71,9 @@ static void *pool_worker(void *arg)
 	return NULL;
 }
 
-int pool_start(struct pool **ret, const struct pool_kind *kind, void *arg, struct err *e)
+int pool_start(struct worker_pool **ret, const struct pool_kind *kind, void *arg, struct err *e)
 {
-	struct pool *p = xcalloc(1, sizeof(*p));
+	struct worker_pool *p = xcalloc(1, sizeof(*p));
 	struct err ignored;
 	int r = 0;
 
@@ -100,9 +100,9 @@ int pool_start(struct pool **ret, const struct pool_kind *kind, void *arg, struc
 	return 0;
 }
 
-void *pool_take(struct pool *p)
+void *pool_take(struct worker_pool *p)
 {
-	struct slot *s = &p->slots[p->next_in % p->kind.slots];
+	struct pool_slot *s = &p->slots[p->next_in % p->kind.slots];
 	struct err e = { 0 };
 	void *buf = NULL;
 
@@ -119,9 +119,9 @@ void *pool_take(struct pool *p)
 	return buf;
 }
 
-void pool_give(struct pool *p, struct pool_item item)
+void pool_give(struct worker_pool *p, struct pool_item item)
 {
-	struct slot *s = &p->slots[p->next_in % p->kind.slots];
+	struct pool_slot *s = &p->slots[p->next_in % p->kind.slots];
 
 	pthread_mutex_lock(&p->lock);
 	s->item = item;
@@ -131,7 +131,7 @@ void pool_give(struct pool *p, struct pool_item item)
 	pthread_mutex_unlock(&p->lock);
 }
 
-int pool_finish(struct pool *p, struct err *e)
+int pool_finish(struct worker_pool *p, struct err *e)
 {
 	int r = 0;
 

@@ -30,13 +30,13 @@ struct pool_kind {
 	pool_fn work;
 };
 
-struct pool;
-int pool_start(struct pool **ret, const struct pool_kind *kind, void *arg, struct err *e);
+struct worker_pool;
+int pool_start(struct worker_pool **ret, const struct pool_kind *kind, void *arg, struct err *e);
 /* NULL once a worker failed or a signal came: pool_finish() has the reason. */
-void *pool_take(struct pool *p);
+void *pool_take(struct worker_pool *p);
 /* Hands the buffer that was taken last to the workers. */
-void pool_give(struct pool *p, struct pool_item item);
+void pool_give(struct worker_pool *p, struct pool_item item);
 /* Frees P. */
-int pool_finish(struct pool *p, struct err *e);
+int pool_finish(struct worker_pool *p, struct err *e);
 
 #endif

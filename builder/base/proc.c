@@ -120,10 +120,12 @@ static int child_start(struct child *c, const char *path, const struct proc *p, 
 	_cleanup_close_ int in = -1, out = -1, err = -1;
 	int r = p->input ? make_pipe(&c->in, &in, true, e) : 0;
 
-	if (r == 0)
-		r = make_pipe(&c->out, &out, false, e);
-	if (r == 0)
-		r = make_pipe(&c->err, &err, false, e);
+	if (r < 0)
+		return r;
+	r = make_pipe(&c->out, &out, false, e);
+	if (r < 0)
+		return r;
+	r = make_pipe(&c->err, &err, false, e);
 	if (r < 0)
 		return r;
 	return spawn_start(&c->program,

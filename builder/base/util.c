@@ -282,10 +282,10 @@ int source_date_epoch(int64_t fallback, int64_t *ret, struct err *e)
 	errno = 0;
 	*ret = strtoll(text, &end, 10);
 	if (errno || *end || *ret <= 0 || *ret > UINT32_MAX)
-		return err_class(e, CLASS_USAGE,
-				 "SOURCE_DATE_EPOCH is '%s': it must be seconds since 1970, from 1 to %u; unset it to "
-				 "use the lock's time",
-				 text, UINT32_MAX);
+		return err_class(
+			e, CLASS_USAGE,
+			"SOURCE_DATE_EPOCH is '%s': it must be seconds since 1970, from 1 to %u; unset it to use the lock's time",
+			text, UINT32_MAX);
 	return 0;
 }
 

@@ -11,7 +11,7 @@ enum { ALIGN = 4096 };
 static const size_t hole = 64 * KIB; /* zero runs shorter than this are written */
 
 struct writer {
-	struct pool *pool;
+	struct worker_pool *pool;
 	int fds[WRITER_MAX_FILES];
 	unsigned n_fds;
 	writer_fn fn; /* instead of files */

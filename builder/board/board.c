@@ -175,8 +175,9 @@ int board_load(const char *name, const struct board **ret, struct err *e)
 	if (i == n)
 		return unknown_board(name, names, n, e);
 	r = data_path(arena_printf("boards/%s.yaml", name), &path, e);
-	if (r == 0)
-		r = board_read_board(path, b, e);
+	if (r < 0)
+		return r;
+	r = board_read_board(path, b, e);
 	if (r < 0)
 		return r;
 	b->name = names[i];

@@ -7,16 +7,16 @@
 #define MIN_SERVER (2 * GIB)
 #define MIN_WORKER (512 * MIB)
 
-struct machine {
+struct board_machine {
 	const struct node_config *node;
 	const struct board *board;
 	const char *key; /* "nodes[0]" */
 };
 
-struct check {
+struct board_check {
 	const struct config *config;
 	struct faults *faults;
-	VEC(struct machine) machines; /* nodes whose board is known */
+	VEC(struct board_machine) machines; /* nodes whose board is known */
 };
 
 static const char *base_name(const struct config *c)
@@ -26,17 +26,16 @@ static const char *base_name(const struct config *c)
 
 /* ---- one machine at a time ---- */
 
-static void check_kernel(struct check *x, const struct machine *m)
+static void check_kernel(struct board_check *x, const struct board_machine *m)
 {
 	if (!board_kernel_for(m->board, x->config->os.base))
-		fault_key(x->faults, x->config, arena_printf("%s.board", m->key),
-			  "%s.board: %s does not boot with os.base: %s, whose kernel does not know this board; use "
-			  "os.base: raspios, or "
-			  "another board",
-			  m->key, m->board->title, base_name(x->config));
+		fault_key(
+			x->faults, x->config, arena_printf("%s.board", m->key),
+			"%s.board: %s does not boot with os.base: %s, whose kernel does not know this board; use os.base: raspios, or another board",
+			m->key, m->board->title, base_name(x->config));
 }
 
-static void check_memory(struct check *x, const struct machine *m)
+static void check_memory(struct board_check *x, const struct board_machine *m)
 {
 	uint64_t memory = m->node->memory ? m->node->memory : board_max_memory(m->board);
 	uint64_t least = m->node->role == ROLE_CONTROL_PLANE ? MIN_SERVER : MIN_WORKER;
@@ -60,17 +59,17 @@ static void check_memory(struct check *x, const struct machine *m)
 			m->board->title, m->node->memory ? "" : "at most ", size_text(memory, b));
 }
 
-static void check_link(struct check *x, const struct machine *m)
+static void check_link(struct board_check *x, const struct board_machine *m)
 {
 	const struct config *c = x->config;
 	const char *key = arena_printf("%s.board", m->key), *interface = config_interface(c, m->node);
 	bool own = m->node->interface != NULL; /* an adapter at its USB port, for all anybody knows */
 
 	if (!m->board->nic && !own && !c->network.wifi.ssid && !yaml_find(c->doc, "network.wifi"))
-		fault_key(x->faults, c, key,
-			  "%s: %s has no Ethernet; add network.wifi with ssid, passphrase and country, or name the "
-			  "interface of its adapter: interface: eth0",
-			  key, m->board->title);
+		fault_key(
+			x->faults, c, key,
+			"%s: %s has no Ethernet; add network.wifi with ssid, passphrase and country, or name the interface of its adapter: interface: eth0",
+			key, m->board->title);
 	else if (!m->board->wifi && interface_is_wifi(interface))
 		fault_key(x->faults, c, key, "%s: %s has no Wi-Fi, and %s is %s", key, m->board->title,
 			  own ? arena_printf("%s.interface", m->key) : "network.interface", interface);
@@ -81,7 +80,7 @@ static void check_link(struct check *x, const struct machine *m)
  * 1500", issue 2660), brcmfmac none. */
 enum { ETHERNET_MTU = 1500 };
 
-static void check_frames(struct check *x, const struct machine *m)
+static void check_frames(struct board_check *x, const struct board_machine *m)
 {
 	const struct config *c = x->config;
 	unsigned mtu = c->network.mtu;
@@ -89,20 +88,19 @@ static void check_frames(struct check *x, const struct machine *m)
 	if (mtu <= ETHERNET_MTU)
 		return;
 	if (interface_is_wifi(board_lan_interface(m->board, c, m->node)))
-		fault_key(x->faults, c, "network.mtu",
-			  "network.mtu: %s is on Wi-Fi, whose frames hold %d at most, and every node of the LAN has to "
-			  "use the same; set %d or less",
-			  str_or(m->node->name, m->key), ETHERNET_MTU, ETHERNET_MTU);
+		fault_key(
+			x->faults, c, "network.mtu",
+			"network.mtu: %s is on Wi-Fi, whose frames hold %d at most, and every node of the LAN has to use the same; set %d or less",
+			str_or(m->node->name, m->key), ETHERNET_MTU, ETHERNET_MTU);
 	else if (!m->node->interface && !streq(m->board->soc, "bcm2712") && !streq(m->board->soc, "virt"))
 		note_key(
 			x->faults, c, "network.mtu",
-			"network.mtu: the Ethernet of %s (%s) takes no more than %d with the kernels that are out, and "
-			"the first-boot report says so when it stays there; nodes that do not agree lose large packets",
+			"network.mtu: the Ethernet of %s (%s) takes no more than %d with the kernels that are out, and the first-boot report says so when it stays there; nodes that do not agree lose large packets",
 			str_or(m->node->name, m->key), m->board->title, ETHERNET_MTU);
 }
 
 /* Of boot, or of the node's own. */
-static const char *boot_key(const struct check *x, const struct machine *m, const char *key)
+static const char *boot_key(const struct board_check *x, const struct board_machine *m, const char *key)
 {
 	const char *own = arena_printf("%s.boot.%s", m->key, key);
 
@@ -121,7 +119,7 @@ static bool has_line(const struct boot_config *boot, const char *start)
 /* arm64's COMMAND_LINE_SIZE is 2048, of which base and device tree have their part. */
 enum { CMDLINE_LIMIT = 1024 };
 
-static void check_boot(struct check *x, const struct machine *m)
+static void check_boot(struct board_check *x, const struct board_machine *m)
 {
 	const struct config *c = x->config;
 	const struct boot_config boot = config_node_boot(c, m->node);
@@ -150,7 +148,7 @@ static void check_boot(struct check *x, const struct machine *m)
  * raspberrypi/linux pull 7340 went into rpi-6.18.y on 2026-05-08 (cilium/cilium issue 43198). */
 static const char macb_watched[] = "2026-06-18";
 
-static void check_port_stalls(struct check *x)
+static void check_port_stalls(struct board_check *x)
 {
 	const char *date = NULL;
 
@@ -164,8 +162,7 @@ static void check_port_stalls(struct check *x)
 			continue;
 		note_key(
 			x->faults, x->config, "versions.raspios",
-			"versions.raspios: the network port of %s can stop sending for good with the kernel of %s, and the "
-			"first that looks after it is that of %s (raspberrypi/linux issue 7339)%s",
+			"versions.raspios: the network port of %s can stop sending for good with the kernel of %s, and the first that looks after it is that of %s (raspberrypi/linux issue 7339)%s",
 			m->board->title, date, macb_watched,
 			x->config->os.network_watchdog == NETWORK_WATCHDOG_AUTO
 				? "; until then os.networkWatchdog takes the link down and up"
@@ -174,7 +171,7 @@ static void check_port_stalls(struct check *x)
 	}
 }
 
-static void check_machines(struct check *x)
+static void check_machines(struct board_check *x)
 {
 	vec_foreach (m, &x->machines) {
 		check_kernel(x, m);
@@ -187,7 +184,7 @@ static void check_machines(struct check *x)
 
 /* ---- the cluster as a whole ---- */
 
-static void check_interface_name(struct check *x)
+static void check_interface_name(struct board_check *x)
 {
 	const struct config *c = x->config;
 	const char *base = streq(c->os.base, "debian") ? "the Debian of os.base" : "Raspberry Pi OS";
@@ -207,7 +204,7 @@ static void check_interface_name(struct check *x)
 	}
 }
 
-static void check_unused_wifi(struct check *x)
+static void check_unused_wifi(struct board_check *x)
 {
 	const struct config *c = x->config;
 
@@ -216,12 +213,12 @@ static void check_unused_wifi(struct check *x)
 	vec_foreach (m, &x->machines)
 		if (starts_with(board_lan_interface(m->board, c, m->node), "wlan"))
 			return;
-	note_key(x->faults, c, "network.wifi",
-		 "network.wifi: every node has Ethernet and uses it; for Wi-Fi on all nodes set network.interface: "
-		 "wlan0");
+	note_key(
+		x->faults, c, "network.wifi",
+		"network.wifi: every node has Ethernet and uses it; for Wi-Fi on all nodes set network.interface: wlan0");
 }
 
-static void check_gpu_memory(struct check *x)
+static void check_gpu_memory(struct board_check *x)
 {
 	vec_foreach (m, &x->machines) {
 		const struct boot_config boot = config_node_boot(x->config, m->node);
@@ -236,7 +233,7 @@ static void check_gpu_memory(struct check *x)
 }
 
 /* Of all nodes: those without are passed over, but some board has to have it. */
-static void check_eeprom(struct check *x)
+static void check_eeprom(struct board_check *x)
 {
 	if (!x->config->boot.eeprom.n || !x->machines.n)
 		return;
@@ -247,7 +244,7 @@ static void check_eeprom(struct check *x)
 		  "boot.eeprom: no board of this file has a bootloader that its own system may set; remove this");
 }
 
-static const struct machine *machine_on(const struct check *x, const char *interface)
+static const struct board_machine *machine_on(const struct board_check *x, const char *interface)
 {
 	vec_foreach (m, &x->machines)
 		if (streq(interface, board_lan_interface(m->board, x->config, m->node)))
@@ -256,7 +253,7 @@ static const struct machine *machine_on(const struct check *x, const char *inter
 }
 
 /* One whose address is on a VLAN of that interface, or NULL. */
-static const struct machine *machine_above(const struct check *x, const char *interface)
+static const struct board_machine *machine_above(const struct board_check *x, const char *interface)
 {
 	const struct config *c = x->config;
 
@@ -268,29 +265,29 @@ static const struct machine *machine_above(const struct check *x, const char *in
 }
 
 /* An interface that was asked for, and that no announcing node has its address on. */
-static void fault_announce_interface(struct check *x, const char *name, const char *key)
+static void fault_announce_interface(struct board_check *x, const char *name, const char *key)
 {
 	const struct config *c = x->config;
-	const struct machine *first = &x->machines.v[0], *owner = machine_on(x, name), *above = machine_above(x, name);
+	const struct board_machine *first = &x->machines.v[0], *owner = machine_on(x, name),
+				   *above = machine_above(x, name);
 
 	if (above)
-		fault_key(x->faults, c, key,
-			  "%s: %s carries no address, because network.vlan: %u puts it on %s; nobody would answer for "
-			  "service addresses: write %s",
-			  key, name, c->network.vlan, config_lan_interface(c, above->node),
-			  config_lan_interface(c, above->node));
+		fault_key(
+			x->faults, c, key,
+			"%s: %s carries no address, because network.vlan: %u puts it on %s; nobody would answer for service addresses: write %s",
+			key, name, c->network.vlan, config_lan_interface(c, above->node),
+			config_lan_interface(c, above->node));
 	else if (owner)
 		fault_key(
 			x->faults, c, key,
-			"%s: %s is only on %s, a server, and loadBalancer.announce.nodes: %s lets the workers answer; "
-			"set nodes: all, or remove %s",
+			"%s: %s is only on %s, a server, and loadBalancer.announce.nodes: %s lets the workers answer; set nodes: all, or remove %s",
 			key, name, str_or(owner->node->name, "one"), announce_names[c->lb.nodes], name);
 	else
-		fault_key(x->faults, c, key,
-			  "%s: no node has %s (%s is on %s), so nobody would answer for service addresses; write the "
-			  "interface of your nodes, or remove interfaces",
-			  key, name, str_or(first->node->name, "the first"),
-			  board_lan_interface(first->board, c, first->node));
+		fault_key(
+			x->faults, c, key,
+			"%s: no node has %s (%s is on %s), so nobody would answer for service addresses; write the interface of your nodes, or remove interfaces",
+			key, name, str_or(first->node->name, "the first"),
+			board_lan_interface(first->board, c, first->node));
 }
 
 static bool announces_on(const struct announcers *a, const char *interface)
@@ -301,7 +298,7 @@ static bool announces_on(const struct announcers *a, const char *interface)
 	return false;
 }
 
-static void note_announce_wifi(struct check *x, const struct announcers *a)
+static void note_announce_wifi(struct board_check *x, const struct announcers *a)
 {
 	_cleanup_strbuf_ struct strbuf names = { 0 };
 
@@ -309,14 +306,13 @@ static void note_announce_wifi(struct check *x, const struct announcers *a)
 		if (interface_is_wifi(i->interface))
 			strbuf_addf(&names, "%s%s", names.n ? ", " : "", str_or(i->node->name, "a node"));
 	if (names.n)
-		note_key(x->faults, x->config, "loadBalancer",
-			 "loadBalancer: service addresses are answered for over Wi-Fi (%s): wlan0 is set to "
-			 "promiscuous mode there, without which a Pi's Wi-Fi answers for its own address alone; some "
-			 "access points drop such answers all the same, a node on Ethernet is surer",
-			 names.s);
+		note_key(
+			x->faults, x->config, "loadBalancer",
+			"loadBalancer: service addresses are answered for over Wi-Fi (%s): wlan0 is set to promiscuous mode there, without which a Pi's Wi-Fi answers for its own address alone; some access points drop such answers all the same, a node on Ethernet is surer",
+			names.s);
 }
 
-static void check_announce(struct check *x)
+static void check_announce(struct board_check *x)
 {
 	const struct config *c = x->config;
 	VEC(const struct board *) boards = { 0 };
@@ -334,14 +330,14 @@ static void check_announce(struct check *x)
 			fault_announce_interface(x, name, arena_printf("loadBalancer.announce.interfaces[%zu]", i));
 	}
 	if (!a.list.n && c->lb.nodes == ANNOUNCE_WORKERS && !config_count_role(c, ROLE_WORKER))
-		fault_key(x->faults, c, "loadBalancer.announce.nodes",
-			  "loadBalancer.announce.nodes: there is no worker, so no node would ever answer for a service "
-			  "address, and nothing would report it; use auto or all");
+		fault_key(
+			x->faults, c, "loadBalancer.announce.nodes",
+			"loadBalancer.announce.nodes: there is no worker, so no node would ever answer for a service address, and nothing would report it; use auto or all");
 	note_announce_wifi(x, &a);
 }
 
 /* The first node whose kernel has too few address bits, or NULL. */
-static const struct machine *without_envoy(const struct check *x)
+static const struct board_machine *without_envoy(const struct board_check *x)
 {
 	vec_foreach (m, &x->machines)
 		if (board_kernel_for(m->board, x->config->os.base) && !board_runs_envoy(m->board, x->config->os.base))
@@ -350,7 +346,7 @@ static const struct machine *without_envoy(const struct check *x)
 }
 
 /* os.base is one for all: Debian is a cure only when every board boots it. */
-static bool debian_cures(const struct check *x)
+static bool debian_cures(const struct board_check *x)
 {
 	vec_foreach (m, &x->machines)
 		if (!board_runs_envoy(m->board, "debian"))
@@ -358,22 +354,22 @@ static bool debian_cures(const struct check *x)
 	return true;
 }
 
-static void envoy_feature(struct check *x, const struct machine *m, const char *key, enum tristate state)
+static void envoy_feature(struct board_check *x, const struct board_machine *m, const char *key, enum tristate state)
 {
 	const struct board_kernel *k = board_kernel_for(m->board, x->config->os.base);
 	const char *cure = debian_cures(x) ? "set os.base: debian, or " : "";
 
 	if (state == STATE_ON)
-		fault_key(x->faults, x->config, key,
-			  "%s: Envoy would crash on %s: %s boots %s with %u address bits, and Envoy needs more; "
-			  "%sset %s: false",
-			  key, str_or(m->node->name, "a node"), m->board->title, k->file, k->address_bits, cure, key);
+		fault_key(
+			x->faults, x->config, key,
+			"%s: Envoy would crash on %s: %s boots %s with %u address bits, and Envoy needs more; %sset %s: false",
+			key, str_or(m->node->name, "a node"), m->board->title, k->file, k->address_bits, cure, key);
 }
 
-static void check_envoy(struct check *x)
+static void check_envoy(struct board_check *x)
 {
 	const struct config *c = x->config;
-	const struct machine *m = without_envoy(x);
+	const struct board_machine *m = without_envoy(x);
 	bool ingress = c->cilium.ingress == STATE_AUTO, gateway = c->cilium.gateway_api == STATE_AUTO;
 
 	if (!m)
@@ -391,10 +387,10 @@ static void check_envoy(struct check *x)
 			 debian_cures(x) ? "; with os.base: debian it does" : "");
 }
 
-static void check_load_boards(struct check *x)
+static void check_load_boards(struct board_check *x)
 {
 	vec_foreach (n, &x->config->nodes) {
-		struct machine m = { .node = n };
+		struct board_machine m = { .node = n };
 		struct err e = { 0 };
 
 		m.key = arena_printf("nodes[%zu]", (size_t)(n - x->config->nodes.v));
@@ -409,7 +405,7 @@ static void check_load_boards(struct check *x)
 
 static const struct {
 	const char *name;
-	void (*run)(struct check *x);
+	void (*run)(struct board_check *x);
 } checks[] = {
 	{ "boards", check_load_boards },
 	{ "machines", check_machines },
@@ -424,7 +420,7 @@ static const struct {
 
 void cluster_check(const struct config *c, const struct cluster_versions *v, struct faults *f)
 {
-	struct check x = { .config = c, .faults = f };
+	struct board_check x = { .config = c, .faults = f };
 
 	config_check(c, v, f);
 	for (size_t i = 0; i < ARRAY_SIZE(checks); i++) {

@@ -43,9 +43,10 @@ static int prepare(const struct entry *n, const struct cache *c, struct prepared
 	*a = (struct prepared_artifact){ .entry = n, .fd = -1 };
 	if (n->source == SOURCE_IMAGES) {
 		r = image_archive_open(c, n->images, &a->archive, e);
-		if (r == 0)
-			a->size = image_archive_size(a->archive);
-		return r;
+		if (r < 0)
+			return r;
+		a->size = image_archive_size(a->archive);
+		return 0;
 	}
 	r = cache_object(c, &n->pin, &a->fd, e);
 	if (r < 0)
@@ -56,9 +57,10 @@ static int prepare(const struct entry *n, const struct cache *c, struct prepared
 	if (artifact->install.as != INSTALL_MEMBER)
 		return 0;
 	r = member_open(a->fd, n->pin.name, artifact->install.member, &a->member, e);
-	if (r == 0)
-		a->size = member_size(a->member);
-	return r;
+	if (r < 0)
+		return r;
+	a->size = member_size(a->member);
+	return 0;
 }
 
 int prepare_artifacts(const struct tree *t, const struct cache *c, struct prepared **ret, struct err *e)
@@ -155,8 +157,7 @@ static int check_digest(const struct card_writer *t, const struct pin *pin, cons
 	cache_evict(t->cache, pin);
 	return err_class(
 		e, CLASS_VERIFY,
-		"%s %s in the cache is damaged (sha256 %s, expected %s): it was thrown away; run the same command "
-		"again to download it anew",
+		"%s %s in the cache is damaged (sha256 %s, expected %s): it was thrown away; run the same command again to download it anew",
 		pin->name, pin->version, actual, pin->sha256);
 }
 
@@ -322,8 +323,9 @@ static int apply_unpack(const struct card_writer *t, const struct entry *n, stru
 	char archive[SHA256_HEX] = "";
 	int r = ext4_mkdir(t->image->root, n->path, &m, e);
 
-	if (r == 0)
-		r = unpack_walk(a->fd, n->pin.name, n->pin.artifact->install.member, unpack_one, &x, archive, e);
+	if (r < 0)
+		return r;
+	r = unpack_walk(a->fd, n->pin.name, n->pin.artifact->install.member, unpack_one, &x, archive, e);
 	return r < 0 ? r : check_digest(t, &n->pin, archive, e);
 }
 

@@ -22,12 +22,15 @@ static int stamp_entries(const struct card_writer *w, const struct build *b, con
 	int r = apply_layer(w, &n->tree, LAYER_NODE, NULL, records, e);
 
 	records_merge(records);
-	if (r == 0)
-		r = look_needs(w->image, &n->tree, e);
-	if (r == 0)
-		r = look_links(w->image->root, records, e);
-	if (r == 0)
-		r = manifest_write(b, w->image->root, n->layer, n, records, ret_manifest, e);
+	if (r < 0)
+		return r;
+	r = look_needs(w->image, &n->tree, e);
+	if (r < 0)
+		return r;
+	r = look_links(w->image->root, records, e);
+	if (r < 0)
+		return r;
+	r = manifest_write(b, w->image->root, n->layer, n, records, ret_manifest, e);
 	return r < 0 ? r : image_write_fs(w->image, e);
 }
 
@@ -44,10 +47,12 @@ static int stamp(const struct build *b, const struct node_plan *n, int layer, st
 		r = image_open_cow(c, &ret->image, e);
 	if (r == 0 && n->generic)
 		return manifest_read(&ret->image, &ret->manifest, e);
-	if (r == 0)
-		r = stamp_disk_id(c, n->tree.disk_id, e);
-	if (r == 0)
-		r = image_open_fs(&ret->image, IMAGE_ROOT | IMAGE_BOOT | IMAGE_WRITE, b->plan->project->epoch, e);
+	if (r < 0)
+		return r;
+	r = stamp_disk_id(c, n->tree.disk_id, e);
+	if (r < 0)
+		return r;
+	r = image_open_fs(&ret->image, IMAGE_ROOT | IMAGE_BOOT | IMAGE_WRITE, b->plan->project->epoch, e);
 	if (r < 0)
 		return r;
 	w.task = task_begin("stamp", n->name, 0);

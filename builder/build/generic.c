@@ -37,10 +37,10 @@ static int generic_parse(struct generic *g, struct err *e)
 		return err_class(e, CLASS_VERIFY, "%s: its %s is damaged", name, MANIFEST_PATH);
 	node = generic_text(g->manifest, "node");
 	if (*node)
-		return err_class(e, CLASS_USAGE,
-				 "%s is the image of the node %s already: flash it without --node, or make generic "
-				 "ones with `pibuild build --generic`",
-				 name, node);
+		return err_class(
+			e, CLASS_USAGE,
+			"%s is the image of the node %s already: flash it without --node, or make generic ones with `pibuild build --generic`",
+			name, node);
 	return 0;
 }
 
@@ -113,8 +113,8 @@ int generic_check(const struct generic *g, const struct plan *p, const struct no
 	compare_artifacts(&b, g, &n->tree);
 	if (json_integer_value(json_object_get(g->manifest, "time")) != (json_int_t)p->project->epoch)
 		strbuf_addf(&b, "%sthe time of the lock", b.n ? "; " : "");
-	return err_class(e, CLASS_CONFIG,
-			 "%s was not built from what %s asks for (%s); build it again, or use the lock and the "
-			 "cluster.yaml it came from",
-			 name, n->name, b.n ? b.s : "files that pibuild ships or your overlays differ");
+	return err_class(
+		e, CLASS_CONFIG,
+		"%s was not built from what %s asks for (%s); build it again, or use the lock and the cluster.yaml it came from",
+		name, n->name, b.n ? b.s : "files that pibuild ships or your overlays differ");
 }

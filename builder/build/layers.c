@@ -213,8 +213,9 @@ static int make_base(const struct build *b, struct outfile *kept, struct outfile
 	_cleanup_(cow_closep) struct cow *image = NULL;
 	int r = cow_open_direct(kept->fd, base_label(&b->plan->base), &image, e);
 
-	if (r == 0)
-		r = debian_make(b->cache, &b->plan->base, image, e);
+	if (r < 0)
+		return r;
+	r = debian_make(b->cache, &b->plan->base, image, e);
 	return r < 0 ? r : clone_sparse(kept->fd, out->fd, "the base", NULL, e);
 }
 
@@ -242,8 +243,9 @@ static int base_into(const struct build *b, struct outfile *out, struct err *e)
 		r = make_base(b, &kept, out, e);
 	else if (r == 0)
 		r = decode_base(b, (int[]){ out->fd, kept.fd }, 2, e);
-	if (r == 0)
-		r = layer_check_base(out, base_label(&b->plan->base), e);
+	if (r < 0)
+		return r;
+	r = layer_check_base(out, base_label(&b->plan->base), e);
 	return r < 0 ? r : layer_publish(b, key, &kept, &none, e);
 }
 
@@ -302,10 +304,12 @@ static int write_payload(const struct card_writer *w, const struct build *b, con
 	int r = apply_layer(w, &l->for_node->tree, LAYER_ROLE, p, records, e);
 
 	records_merge(records);
-	if (r == 0)
-		r = manifest_write(b, w->image->root, l, NULL, records, &manifest, e);
-	if (r == 0)
-		r = image_write_fs(w->image, e);
+	if (r < 0)
+		return r;
+	r = manifest_write(b, w->image->root, l, NULL, records, &manifest, e);
+	if (r < 0)
+		return r;
+	r = image_write_fs(w->image, e);
 	return r < 0 ? r : ext4_check(&root, e);
 }
 
@@ -317,12 +321,15 @@ static int fill_layer(const struct build *b, const struct layer_plan *l, const s
 	struct card_writer w = { .image = &m, .cache = b->cache };
 	int r = layer_image(out, arena_printf("the %s layer", l->label), &m, e);
 
-	if (r == 0)
-		r = prepare_artifacts(&l->for_node->tree, b->cache, &p, e);
-	if (r == 0)
-		r = make_room(b, l, &m, p, e);
-	if (r == 0)
-		r = image_open_fs(&m, IMAGE_ROOT | IMAGE_BOOT | IMAGE_WRITE, b->plan->project->epoch, e);
+	if (r < 0)
+		return r;
+	r = prepare_artifacts(&l->for_node->tree, b->cache, &p, e);
+	if (r < 0)
+		return r;
+	r = make_room(b, l, &m, p, e);
+	if (r < 0)
+		return r;
+	r = image_open_fs(&m, IMAGE_ROOT | IMAGE_BOOT | IMAGE_WRITE, b->plan->project->epoch, e);
 	if (r < 0)
 		return r;
 	w.task = task_begin("payload", l->label, 0);
@@ -346,11 +353,14 @@ int layer_get(const struct build *b, const struct layer_plan *l, int *ret_fd, st
 	if (r < 0)
 		return r;
 	r = base_into(b, &out, e);
-	if (r == 0)
-		r = fill_layer(b, l, &out, records, e);
-	if (r == 0)
-		r = layer_publish(b, l->key, &out, records, e);
-	if (r == 0)
-		*ret_fd = take_fd(&out.fd);
-	return r;
+	if (r < 0)
+		return r;
+	r = fill_layer(b, l, &out, records, e);
+	if (r < 0)
+		return r;
+	r = layer_publish(b, l->key, &out, records, e);
+	if (r < 0)
+		return r;
+	*ret_fd = take_fd(&out.fd);
+	return 0;
 }

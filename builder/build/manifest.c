@@ -89,9 +89,11 @@ int manifest_read(struct disk_image *m, const char **ret, struct err *e)
 	_cleanup_strbuf_ struct strbuf text = { 0 };
 	int r = image_open_fs(m, IMAGE_ROOT, 1, e);
 
-	if (r == 0)
-		r = ext4_read(m->root, MANIFEST_PATH, MANIFEST_LIMIT, &text, e);
-	if (r == 0)
-		*ret = arena_strndup(text.s, text.n);
-	return r;
+	if (r < 0)
+		return r;
+	r = ext4_read(m->root, MANIFEST_PATH, MANIFEST_LIMIT, &text, e);
+	if (r < 0)
+		return r;
+	*ret = arena_strndup(text.s, text.n);
+	return 0;
 }

@@ -156,12 +156,15 @@ static int publish(struct output *o, struct err *e)
 	_cleanup_(companions_done) struct companions c;
 	int r = companions_make(&s, &c, e);
 
-	if (r == 0)
-		r = companions_remove(o->path, e);
-	if (r == 0)
-		r = outfile_publish(&o->file, e);
-	if (r == 0)
-		r = image_remove_others(o->path, e);
+	if (r < 0)
+		return r;
+	r = companions_remove(o->path, e);
+	if (r < 0)
+		return r;
+	r = outfile_publish(&o->file, e);
+	if (r < 0)
+		return r;
+	r = image_remove_others(o->path, e);
 	return r < 0 ? r : companions_publish(&c, e);
 }
 

@@ -35,9 +35,9 @@ static const char *default_dir(struct err *e)
 		if (v && *v && (i == 0 || *v == '/'))
 			return arena_printf("%s%s", v, vars[i][1]);
 	}
-	err_class(e, CLASS_HOST,
-		  "where to keep downloads? Neither PIBUILD_CACHE, XDG_CACHE_HOME nor HOME is set; give a folder with "
-		  "--cache DIR");
+	err_class(
+		e, CLASS_HOST,
+		"where to keep downloads? Neither PIBUILD_CACHE, XDG_CACHE_HOME nor HOME is set; give a folder with --cache DIR");
 	return NULL;
 }
 
@@ -48,10 +48,10 @@ static int check_ours(int fd, const char *dir, struct err *e)
 	if (fstat(fd, &st) < 0)
 		return err_errno(e, -errno, "cannot look at the cache %s", dir);
 	if (st.st_uid != geteuid())
-		return err_class(e, CLASS_HOST,
-				 "the cache %s belongs to another user (uid %u, you are %u); give one of your own with "
-				 "--cache DIR",
-				 dir, st.st_uid, geteuid());
+		return err_class(
+			e, CLASS_HOST,
+			"the cache %s belongs to another user (uid %u, you are %u); give one of your own with --cache DIR",
+			dir, st.st_uid, geteuid());
 	return 0;
 }
 
@@ -96,9 +96,10 @@ static int open_folder(const char *dir, int *ret_fd, struct err *e)
 	if (fd < 0)
 		return err_errno(e, -errno, "cannot open the cache %s; give another with --cache DIR", dir);
 	r = check_ours(fd, dir, e);
-	if (r == 0)
-		*ret_fd = take_fd(&fd);
-	return r;
+	if (r < 0)
+		return r;
+	*ret_fd = take_fd(&fd);
+	return 0;
 }
 
 int cache_peek(const char *dir, struct cache *ret, struct err *e)
@@ -110,9 +111,10 @@ int cache_peek(const char *dir, struct cache *ret, struct err *e)
 	if (!dir)
 		return e->code;
 	r = open_folder(dir, &ret->fd, e);
-	if (r == 0)
-		ret->dir = dir;
-	return r;
+	if (r < 0)
+		return r;
+	ret->dir = dir;
+	return 0;
 }
 
 int cache_open(const char *dir, struct cache *ret, struct err *e)

@@ -90,7 +90,8 @@ const struct field catalogue_fields[] = {
 	      .size = sizeof(struct version_pin), .name_at = offsetof(struct version_pin, name),
 	      .help = "the set that was tested"),
 	FIELD("artifacts", list, AT(artifacts), .flags = REQUIRED, ITEMS(artifact_fields, artifact)),
-	FIELD("images", list, AT(images), ITEMS(image_fields, image), .help = "container images, for airgap and cluster.vip"),
+	FIELD("images", list, AT(images), ITEMS(image_fields, image),
+	      .help = "container images, for airgap and cluster.vip"),
 	FIELD("channels", keyed, AT(channels), ITEMS(channel_fields, channel), .name_at = offsetof(struct channel, key),
 	      .help = "where upstream says what is stable"),
 	{ 0 },
@@ -213,8 +214,9 @@ int catalogue_load(struct catalogue **ret, struct err *e)
 	struct reading l = { .faults = &f };
 	int r = data_path("configs/catalogue.yaml", &c->path, e);
 
-	if (r == 0)
-		r = schema_load(&l, c->path, catalogue_fields, c, e);
+	if (r < 0)
+		return r;
+	r = schema_load(&l, c->path, catalogue_fields, c, e);
 	if (r < 0)
 		return r;
 	if (!f.errors)

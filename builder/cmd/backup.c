@@ -26,8 +26,9 @@ static int backup_load(const struct cmd_options *o, struct backup_place *p, stru
 	struct config *c;
 	int r = config_require_file(o->config, "nothing says where backups lie", e);
 
-	if (r == 0)
-		r = config_load(o->config, &c, &f, e);
+	if (r < 0)
+		return r;
+	r = config_load(o->config, &c, &f, e);
 	if (r < 0)
 		return r;
 	faults_print(&f);
@@ -131,8 +132,9 @@ static int backup_cmd_get(const struct cmd_options *o, struct backup_place *p, s
 	struct stat st;
 	int r = backup_choose(o, p, &name, e);
 
-	if (r == 0)
-		r = backup_get_about(p, name, &b, e);
+	if (r < 0)
+		return r;
+	r = backup_get_about(p, name, &b, e);
 	if (r < 0)
 		return r;
 	path = o->out_given ? o->out : name;
@@ -147,10 +149,12 @@ static int backup_cmd_get(const struct cmd_options *o, struct backup_place *p, s
 			      b.sha256);
 	if (r == 0 && fstat(out.fd, &st) < 0)
 		r = err_errno(e, -errno, "%s", path);
-	if (r == 0)
-		r = outfile_publish(&out, e);
-	if (r == 0)
-		r = file_publish(arena_printf("%s%s", path, BACKUP_DIGEST_SUFFIX), b.about, strlen(b.about), 0600, e);
+	if (r < 0)
+		return r;
+	r = outfile_publish(&out, e);
+	if (r < 0)
+		return r;
+	r = file_publish(arena_printf("%s%s", path, BACKUP_DIGEST_SUFFIX), b.about, strlen(b.about), 0600, e);
 	if (r < 0)
 		return r;
 	printf("%s\t%s, of %s\n", path, size_text((uint64_t)st.st_size, size), utc_text(b.is.time));
@@ -170,8 +174,9 @@ static int cmd_backup(const struct cmd_options *o, struct err *e)
 	if (r == 0 && !get && !streq(o->args.v[0], "list"))
 		r = err_class(e, CLASS_USAGE, "backup does list or get, not '%s': usage: pibuild %s", o->args.v[0],
 			      usage);
-	if (r == 0)
-		r = backup_load(o, &p, e);
+	if (r < 0)
+		return r;
+	r = backup_load(o, &p, e);
 	if (r < 0)
 		return r;
 	return get ? backup_cmd_get(o, &p, e) : backup_cmd_list(o, &p, e);

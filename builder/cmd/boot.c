@@ -159,12 +159,11 @@ static void announce(const struct machine *m, const struct machine_want *want)
 		 want->open ? "this machine's" : "closed (--open opens it)");
 	log_info("127.0.0.1 port %u is its SSH, port %u the Kubernetes API", m->ssh_port, m->api_port);
 	if (streq(m->board, "virt"))
-		log_info("board virt is this machine: all of the node runs here, only slower; a Pi's image has a "
-			 "kernel and firmware part of its own, which this says nothing about");
+		log_info(
+			"board virt is this machine: all of the node runs here, only slower; a Pi's image has a kernel and firmware part of its own, which this says nothing about");
 	else
 		log_info(
-			"of %s QEMU shows the system, first boot and the cluster; it cannot show what is the Pi's own: "
-			"firmware and config.txt, device tree, GPIO and LEDs, Wi-Fi, SD card, speed",
+			"of %s QEMU shows the system, first boot and the cluster; it cannot show what is the Pi's own: firmware and config.txt, device tree, GPIO and LEDs, Wi-Fi, SD card, speed",
 			*m->board ? arena_printf("board %s", m->board) : "the image");
 }
 
@@ -293,8 +292,9 @@ static int boot_run(struct machine *m, const struct wait *w, const char *log, bo
 {
 	int r = machine_start(m, e), command = 0;
 
-	if (r == 0)
-		r = follow(m, w, e);
+	if (r < 0)
+		return r;
+	r = follow(m, w, e);
 	if (r < 0)
 		return r;
 	if (w->command)
@@ -330,10 +330,12 @@ static int cmd_boot(const struct cmd_options *o, struct err *e)
 	const char *log;
 	int r = read_want(o, &want, e);
 
-	if (r == 0)
-		r = read_wait(o, &w, e);
-	if (r == 0)
-		r = machine_prepare(&want, &m, e);
+	if (r < 0)
+		return r;
+	r = read_wait(o, &w, e);
+	if (r < 0)
+		return r;
+	r = machine_prepare(&want, &m, e);
 	if (r < 0)
 		return r;
 	if (boot_opt.dry_run) {

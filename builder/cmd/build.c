@@ -73,10 +73,10 @@ static void build_next(const struct cmd_options *o, const struct build *b, doubl
 
 	if (!o->json)
 		log_info("%zu %s in %s, after %.1f s", n, n == 1 ? "image" : "images", o->out, seconds);
-	cmd_next(o,
-		 "`pibuild verify %s` proves %s, `pibuild devices` finds the card, `sudo pibuild flash %s%s DISK` "
-		 "writes it",
-		 image, n == 1 ? "it" : "the first of them", image, first->generic ? " --node NAME" : "");
+	cmd_next(
+		o,
+		"`pibuild verify %s` proves %s, `pibuild devices` finds the card, `sudo pibuild flash %s%s DISK` writes it",
+		image, n == 1 ? "it" : "the first of them", image, first->generic ? " --node NAME" : "");
 }
 
 static int choose_form(const struct cmd_options *o, struct build *b, struct err *e)
@@ -101,27 +101,33 @@ static int build(const struct cmd_options *o, const struct plan *p, double begun
 	if (r == 0 && build_opt.sign)
 		r = sign_key_open(build_opt.sign, &key, e);
 	b.key = key;
-	if (r == 0)
-		r = build_check_host(&b, e);
-	if (r == 0)
-		build_expect(&b, EXPECT_IMAGES);
-	if (r == 0)
-		r = fetch_all(cache, p->pins.v, p->pins.n, &p->images, &f, e);
-	if (r == 0)
-		r = build_run(&b, e);
-	if (r == 0)
-		r = build_print_images(&b, o->json, e);
-	if (r == 0)
-		build_next(o, &b, now_seconds() - begun);
-	return r;
+	if (r < 0)
+		return r;
+	r = build_check_host(&b, e);
+	if (r < 0)
+		return r;
+	build_expect(&b, EXPECT_IMAGES);
+	if (r < 0)
+		return r;
+	r = fetch_all(cache, p->pins.v, p->pins.n, &p->images, &f, e);
+	if (r < 0)
+		return r;
+	r = build_run(&b, e);
+	if (r < 0)
+		return r;
+	r = build_print_images(&b, o->json, e);
+	if (r < 0)
+		return r;
+	build_next(o, &b, now_seconds() - begun);
+	return 0;
 }
 
 static int reproduce(const struct cmd_options *o, struct err *e)
 {
 	if (o->role || build_opt.sha256 || build_opt.sign || build_opt.compress)
-		return err_class(e, CLASS_USAGE,
-				 "--reproduce writes nothing and is of one node: leave out --role, --sha256, --sign "
-				 "and --compress");
+		return err_class(
+			e, CLASS_USAGE,
+			"--reproduce writes nothing and is of one node: leave out --role, --sha256, --sign and --compress");
 	return cmd_reproduce(o, build_opt.reproduce, e);
 }
 
@@ -141,14 +147,18 @@ static int cmd_build(const struct cmd_options *o, struct err *e)
 
 	if (r == 0 && build_opt.reproduce)
 		return reproduce(o, e);
-	if (r == 0)
-		r = cmd_check_selection(o, e);
-	if (r == 0)
-		r = cmd_load_plan(&po, &so, &plan, e);
-	if (r == 0)
-		r = check_output(o->out, e);
-	if (r == 0)
-		r = cache_open(o->cache, &cache, e);
+	if (r < 0)
+		return r;
+	r = cmd_check_selection(o, e);
+	if (r < 0)
+		return r;
+	r = cmd_load_plan(&po, &so, &plan, e);
+	if (r < 0)
+		return r;
+	r = check_output(o->out, e);
+	if (r < 0)
+		return r;
+	r = cache_open(o->cache, &cache, e);
 	return r < 0 ? r : build(o, plan, begun, &cache, e);
 }
 

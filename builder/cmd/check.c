@@ -34,10 +34,10 @@ static bool cmd_check_images(const struct release_set *set, struct faults *f)
 			fault_key(f, c, key, "%s", e.msg);
 		if (e.code || p.sha256)
 			continue;
-		note_key(f, c, key,
-			 "%s: the lock has no digest of the container image %s; run `pibuild lock` before the first "
-			 "build",
-			 key, image_ref(&p));
+		note_key(
+			f, c, key,
+			"%s: the lock has no digest of the container image %s; run `pibuild lock` before the first build",
+			key, image_ref(&p));
 		stale = true;
 	}
 	return stale;
@@ -126,8 +126,9 @@ static int cmd_check(const struct cmd_options *o, struct err *e)
 	struct faults f = { 0 };
 	int r = cmd_args(o, 0, 0, "check [-c FILE]", e), stale = 0;
 
-	if (r == 0)
-		r = stale = check_all(o, &p, &f, e);
+	if (r < 0)
+		return r;
+	r = stale = check_all(o, &p, &f, e);
 	if (r < 0)
 		return r;
 	r = 0;

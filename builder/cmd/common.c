@@ -118,14 +118,18 @@ int cmd_load_plan(const struct project_options *po, const struct plan_options *s
 	struct project *project;
 	int r = project_load_valid(po, &project, e);
 
-	if (r == 0)
-		r = plan_make(project, so, ret, e);
-	if (r == 0)
-		r = pins_check_locked((*ret)->pins.v, (*ret)->pins.n, e);
-	if (r == 0)
-		r = lock_check_keys(project->set.lock, project->config, e);
-	if (r == 0)
-		r = images_check_locked(&(*ret)->images, e);
+	if (r < 0)
+		return r;
+	r = plan_make(project, so, ret, e);
+	if (r < 0)
+		return r;
+	r = pins_check_locked((*ret)->pins.v, (*ret)->pins.n, e);
+	if (r < 0)
+		return r;
+	r = lock_check_keys(project->set.lock, project->config, e);
+	if (r < 0)
+		return r;
+	r = images_check_locked(&(*ret)->images, e);
 	return r < 0 ? r : images_check_locked(&(*ret)->pulled, e);
 }
 

@@ -54,8 +54,9 @@ static int cmd_devices(const struct cmd_options *o, struct err *e)
 	json_t *list;
 	int r = cmd_args(o, 0, 0, "devices [--json]", e);
 
-	if (r == 0)
-		r = devices_scan(&host_real, &all, e);
+	if (r < 0)
+		return r;
+	r = devices_scan(&host_real, &all, e);
 	if (r < 0)
 		return r;
 	list = json_array();

@@ -58,8 +58,9 @@ static int pair_folders(const char *a, const char *b, struct pairs *ret, struct 
 	struct pairs other = { 0 };
 	int r = add_folder(a, b, ret, e);
 
-	if (r == 0)
-		r = add_folder(b, a, &other, e);
+	if (r < 0)
+		return r;
+	r = add_folder(b, a, &other, e);
 	if (r < 0)
 		return r;
 	vec_foreach (x, &other.v)

@@ -14,21 +14,21 @@
 enum verdict { FINE, MISSING, WARNING };
 static const char *const verdict_names[] = { "ok", "missing", "warning" };
 
-struct finding {
+struct doctor_line {
 	enum verdict verdict;
 	const char *what, *detail, *cure;
 };
-struct findings {
-	VEC(struct finding) v;
+struct doctor_lines {
+	VEC(struct doctor_line) v;
 	VEC(const char *) packages;
 };
 
-static void find(struct findings *f, enum verdict v, const char *what, const char *detail, const char *cure)
+static void find(struct doctor_lines *f, enum verdict v, const char *what, const char *detail, const char *cure)
 {
-	*vec_push(&f->v) = (struct finding){ v, what, detail, cure };
+	*vec_push(&f->v) = (struct doctor_line){ v, what, detail, cure };
 }
 
-static void check_tools(struct findings *f)
+static void check_tools(struct doctor_lines *f)
 {
 	for (size_t i = 0; i < proc_tools_count; i++) {
 		const struct proc_tool *t = &proc_tools[i];
@@ -48,7 +48,7 @@ static void check_tools(struct findings *f)
 	}
 }
 
-static void check_arm64(struct findings *f)
+static void check_arm64(struct doctor_lines *f)
 {
 	bool runs = debian_runs_arm64();
 
@@ -57,7 +57,7 @@ static void check_arm64(struct findings *f)
 	     runs ? "" : "sudo apt-get install arch-test qemu-user-static binfmt-support");
 }
 
-static void check_space(struct findings *f, const char *what, const char *path, uint64_t want)
+static void check_space(struct doctor_lines *f, const char *what, const char *path, uint64_t want)
 {
 	char have[SIZE_TEXT_MAX], need[SIZE_TEXT_MAX];
 	struct err ignored = { 0 };
@@ -72,7 +72,7 @@ static void check_space(struct findings *f, const char *what, const char *path, 
 			     : "");
 }
 
-static void check_data(struct findings *f)
+static void check_data(struct doctor_lines *f)
 {
 	struct err e = { 0 };
 	const char *path;
@@ -83,7 +83,7 @@ static void check_data(struct findings *f)
 		find(f, FINE, "data folder", path_dir(path_dir(path)), "");
 }
 
-static json_t *doctor_findings_json(const struct findings *f)
+static json_t *doctor_findings_json(const struct doctor_lines *f)
 {
 	json_t *a = json_array();
 
@@ -93,7 +93,7 @@ static json_t *doctor_findings_json(const struct findings *f)
 	return a;
 }
 
-static int verdict(const struct findings *f, struct err *e)
+static int verdict(const struct doctor_lines *f, struct err *e)
 {
 	_cleanup_strbuf_ struct strbuf packages = { 0 };
 	_cleanup_strbuf_ struct strbuf missing = { 0 };
@@ -109,7 +109,7 @@ static int verdict(const struct findings *f, struct err *e)
 			 str_or(packages.s, ""));
 }
 
-static void doctor_next(const struct cmd_options *o, const struct findings *f)
+static void doctor_next(const struct cmd_options *o, const struct doctor_lines *f)
 {
 	bool described = o->config || access("cluster.yaml", F_OK) == 0;
 	size_t warnings = 0;
@@ -130,7 +130,7 @@ static void doctor_next(const struct cmd_options *o, const struct findings *f)
 static int cmd_doctor(const struct cmd_options *o, struct err *e)
 {
 	_cleanup_(cache_close) struct cache cache = { .fd = -1 };
-	struct findings f = { 0 };
+	struct doctor_lines f = { 0 };
 	struct err no_cache = { 0 };
 	struct utsname u;
 	int r = cmd_args(o, 0, 0, "doctor [--json]", e);
@@ -154,11 +154,13 @@ static int cmd_doctor(const struct cmd_options *o, struct err *e)
 		vec_foreach (x, &f.v)
 			printf("%-8s %-22s %s%s%s\n", verdict_names[x->verdict], x->what, x->detail,
 			       *x->cure ? "  -> " : "", x->cure);
-	if (r == 0)
-		r = verdict(&f, e);
-	if (r == 0)
-		doctor_next(o, &f);
-	return r;
+	if (r < 0)
+		return r;
+	r = verdict(&f, e);
+	if (r < 0)
+		return r;
+	doctor_next(o, &f);
+	return 0;
 }
 
 const struct command doctor_command = {

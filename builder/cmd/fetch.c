@@ -91,12 +91,15 @@ static int cmd_fetch(const struct cmd_options *o, struct err *e)
 	struct plan *plan = NULL;
 	int r = cmd_args(o, 0, 0, "fetch [--node NAME]... [--role ROLE]", e);
 
-	if (r == 0)
-		r = project_load_valid(&po, &project, e);
-	if (r == 0)
-		r = plan_make(project, &so, &plan, e);
-	if (r == 0)
-		r = cache_open(o->cache, &cache, e);
+	if (r < 0)
+		return r;
+	r = project_load_valid(&po, &project, e);
+	if (r < 0)
+		return r;
+	r = plan_make(project, &so, &plan, e);
+	if (r < 0)
+		return r;
+	r = cache_open(o->cache, &cache, e);
 	return r < 0 ? r : fetch(o, plan, &cache, e);
 }
 

@@ -49,7 +49,7 @@ struct card {
 	struct device device;
 	struct card_identity holds; /* now, before it is written */
 	const char *given_up;	    /* node that was named: its card may go; NULL = none */
-	struct source source;
+	struct flash_source source;
 	struct flash flash;
 	pthread_t thread;
 	bool started;
@@ -159,10 +159,12 @@ static int plan_nodes(struct session *s, struct err *e)
 
 	restore = (struct node_restore){ s->backup.path, s->backup.size, s->backup.sha256, s->backup.about };
 	so.restore = flash_opt.restore ? &restore : NULL;
-	if (r == 0)
-		r = cmd_load_plan(&po, &so, &plan, e);
-	if (r == 0)
-		r = cache_open(o->cache, &s->cache, e);
+	if (r < 0)
+		return r;
+	r = cmd_load_plan(&po, &so, &plan, e);
+	if (r < 0)
+		return r;
+	r = cache_open(o->cache, &s->cache, e);
 	if (r < 0)
 		return r;
 	s->plan = plan;
@@ -187,10 +189,10 @@ static int check_order(const struct cmd_options *o, struct err *e)
 
 	if (flash_opt.all || !image || !is_kind(disk, S_IFBLK) || !is_kind(image, S_IFREG))
 		return 0;
-	return err_class(e, CLASS_USAGE,
-			 "%s is a disk and %s a file: the image comes first: pibuild flash %s%s%s %s; nothing was "
-			 "written",
-			 disk, image, image, o->nodes.n ? " --node " : "", o->nodes.n ? o->nodes.v[0] : "", disk);
+	return err_class(
+		e, CLASS_USAGE,
+		"%s is a disk and %s a file: the image comes first: pibuild flash %s%s%s %s; nothing was written", disk,
+		image, image, o->nodes.n ? " --node " : "", o->nodes.n ? o->nodes.v[0] : "", disk);
 }
 
 /* Before anything is made: a name mistyped, or /dev/sdX as the examples have it. */
@@ -213,9 +215,9 @@ static int check_usage(const struct cmd_options *o, struct err *e)
 		return err_class(e, CLASS_USAGE,
 				 "--update keeps what is on the disk, --discard drops it: give one of them");
 	if (flash_opt.new_cluster && !flash_opt.all && !o->nodes.n)
-		return err_class(e, CLASS_USAGE,
-				 "--start-new-cluster is for a card that is made from cluster.yaml: pibuild flash "
-				 "--start-new-cluster --node NAME DISK, with the name of the first server");
+		return err_class(
+			e, CLASS_USAGE,
+			"--start-new-cluster is for a card that is made from cluster.yaml: pibuild flash --start-new-cluster --node NAME DISK, with the name of the first server");
 	if (flash_opt.restore && !o->nodes.n)
 		return err_class(
 			e, CLASS_USAGE,
@@ -255,12 +257,12 @@ static int flash_add_nodes(struct session *s, struct err *e)
 	if (o->args.n > s->plan->nodes.n)
 		return err_class(e, CLASS_USAGE, "%zu disks for %zu nodes", o->args.n, s->plan->nodes.n);
 	if (o->args.n < s->plan->nodes.n && (o->yes || !cmd_has_terminal()))
-		return err_class(e, CLASS_REFUSED, "%zu nodes need %zu disks, and there are %zu: %s", s->plan->nodes.n,
-				 s->plan->nodes.n, o->args.n,
-				 cmd_has_terminal()
-					 ? "with --yes nobody is asked for the next card; give a disk for each, "
-					   "or go node by node with --node"
-					 : "there is no terminal to ask for the next card on");
+		return err_class(
+			e, CLASS_REFUSED, "%zu nodes need %zu disks, and there are %zu: %s", s->plan->nodes.n,
+			s->plan->nodes.n, o->args.n,
+			cmd_has_terminal()
+				? "with --yes nobody is asked for the next card; give a disk for each, or go node by node with --node"
+				: "there is no terminal to ask for the next card on");
 	vec_foreach (n, &s->plan->nodes)
 		add_card(s, (*n)->node->name, o->args.v[i++ % o->args.n])->node = *n;
 	return 0;
@@ -294,8 +296,9 @@ static int stamp_generic(const struct build *b, const struct card *c, struct bui
 	_cleanup_(generic_close) struct generic g = { 0 };
 	int r = generic_open(c->image, &g, e);
 
-	if (r == 0)
-		r = generic_check(&g, b->plan, c->node, e);
+	if (r < 0)
+		return r;
+	r = generic_check(&g, b->plan, c->node, e);
 	return r < 0 ? r : build_node_onto(b, c->node, &g, ret, e);
 }
 
@@ -333,12 +336,15 @@ static int find_device(struct card *c, struct err *e)
 	struct devices all;
 	int r = devices_scan(&host_real, &all, e);
 
-	if (r == 0)
-		r = guard_find(&host_real, &all, c->disk, &d, e);
-	if (r == 0)
-		r = guard_check(d, 0, e);
-	if (r == 0)
-		r = check_right(d, e);
+	if (r < 0)
+		return r;
+	r = guard_find(&host_real, &all, c->disk, &d, e);
+	if (r < 0)
+		return r;
+	r = guard_check(d, 0, e);
+	if (r < 0)
+		return r;
+	r = check_right(d, e);
 	if (r < 0)
 		return r;
 	c->device = *d;
@@ -436,10 +442,10 @@ static const char *joins_text(const struct session *s, const struct card *c)
 	if (c->right != BIRTH_JOINS || c->node->node != first_server(s))
 		return NULL;
 	card = birth_card(s->flashed, s->plan->project->config);
-	return arena_printf("a card of %s that starts %s was written %s: this one joins it through another server; if "
-			    "%s never ran or is gone, flash with --start-new-cluster",
-			    json_string_value(json_object_get(card, "node")), c->cluster,
-			    json_string_value(json_object_get(card, "time")), c->cluster);
+	return arena_printf(
+		"a card of %s that starts %s was written %s: this one joins it through another server; if %s never ran or is gone, flash with --start-new-cluster",
+		json_string_value(json_object_get(card, "node")), c->cluster,
+		json_string_value(json_object_get(card, "time")), c->cluster);
 }
 
 /* What must be typed: the name of the node that goes, or whose cluster goes, the serial of what might be a disk of this
@@ -475,8 +481,7 @@ static int flash_ask(const struct session *s, const struct card *c, struct err *
 		fprintf(stderr, "  Note: %s.\n", joins);
 	if (wanted == c->holds.node && holds_cluster(c))
 		fprintf(stderr,
-			"  The cluster %s is on it and nowhere else: its objects, Secrets and volumes go. Type %s to "
-			"go on: ",
+			"  The cluster %s is on it and nowhere else: its objects, Secrets and volumes go. Type %s to go on: ",
 			c->cluster, wanted);
 	else if (wanted == c->holds.node)
 		fprintf(stderr, "  It is the card of another node. Type %s to give it up and go on: ", wanted);
@@ -675,9 +680,7 @@ static int look_at_next(const struct session *s, struct card *c, const char *ans
 		c->given_up = w->name;
 	else
 		fprintf(stderr,
-			"  %s still holds %s, written a moment ago: take it out and put in the next card. To give it "
-			"up, "
-			"type %s.\n",
+			"  %s still holds %s, written a moment ago: take it out and put in the next card. To give it up, type %s.\n",
 			c->disk, w->name, w->name);
 	return c->given_up != NULL;
 }
@@ -784,10 +787,10 @@ static void flash_next(const struct session *s)
 		cmd_next(s->o, "power the Pi on; its card says how far it came: `pibuild status %s`",
 			 shell_word(first->disk));
 	else
-		cmd_next(s->o,
-			 "`pibuild kubeconfig -o ~/.kube/%s` for kubectl, power the %s on, and read how far %s came "
-			 "with `pibuild-status` there",
-			 first->cluster, n == 1 ? "Pi" : "Pis", n == 1 ? "it" : "they");
+		cmd_next(
+			s->o,
+			"`pibuild kubeconfig -o ~/.kube/%s` for kubectl, power the %s on, and read how far %s came with `pibuild-status` there",
+			first->cluster, n == 1 ? "Pi" : "Pis", n == 1 ? "it" : "they");
 }
 
 static int cmd_flash(const struct cmd_options *o, struct err *e)
@@ -808,9 +811,10 @@ static int cmd_flash(const struct cmd_options *o, struct err *e)
 			r = p;
 		}
 	}
-	if (r == 0)
-		flash_next(&s);
-	return r;
+	if (r < 0)
+		return r;
+	flash_next(&s);
+	return 0;
 }
 
 const struct command flash_command = {

@@ -87,9 +87,10 @@ static int cmd_help(const struct cmd_options *o, struct err *e)
 
 	if (r == 0 && o->args.n)
 		r = command_get(o->args.v[0], &c, e);
-	if (r == 0)
-		help_print(c);
-	return r;
+	if (r < 0)
+		return r;
+	help_print(c);
+	return 0;
 }
 
 /* The shipped lock's time is that of the set of versions that was tested together; "" when it cannot be read. */
@@ -121,9 +122,10 @@ static int cmd_version(const struct cmd_options *o, struct err *e)
 {
 	int r = cmd_args(o, 0, 0, "version", e);
 
-	if (r == 0)
-		version_print();
-	return r;
+	if (r < 0)
+		return r;
+	version_print();
+	return 0;
 }
 
 const struct command help_command = {

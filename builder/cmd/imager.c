@@ -226,8 +226,9 @@ static int cmd_imager(const struct cmd_options *o, struct err *e)
 
 	manifest = json_pack("{s:{s:o}, s:o}", "imager", "devices", devices, "os_list", systems);
 	r = cmd_args(o, 0, 0, "imager [--dir PATH | --base-url URL] [-o DIR]", e);
-	if (r == 0)
-		r = config_load(o->config, &c, &f, e);
+	if (r < 0)
+		return r;
+	r = config_load(o->config, &c, &f, e);
 	if (r < 0)
 		return r;
 	faults_print(&f);

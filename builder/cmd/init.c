@@ -514,8 +514,7 @@ static int refuse_existing(const struct cmd_options *o, const char *path, struct
 		alike = o->config ? NULL : config_alike();
 		return alike ? err_class(
 				       e, CLASS_REFUSED,
-				       "%s is there, and would be forgotten beside a cluster.yaml: rename it, or write "
-				       "another with -c FILE",
+				       "%s is there, and would be forgotten beside a cluster.yaml: rename it, or write another with -c FILE",
 				       clean_text(arena_strdup(alike)))
 			     : 0;
 	}
@@ -550,8 +549,9 @@ static int write_config(const struct cmd_options *o, const char *path, const str
 	if (r < 0)
 		return err_errno(e, r, "cannot write %s", path);
 	r = init_check_text(o, outfile_tmp_path(&out), path, e);
-	if (r == 0)
-		r = init_gitignore(path, e);
+	if (r < 0)
+		return r;
+	r = init_gitignore(path, e);
 	return r < 0 ? r : outfile_publish(&out, e);
 }
 
@@ -607,8 +607,9 @@ static int cmd_init(const struct cmd_options *o, struct err *e)
 	if (r == 0 && (o->out_given || streq(path, "-")))
 		r = err_class(e, CLASS_USAGE, "init writes one file: name it with -c FILE, not with %s",
 			      o->out_given ? "-o" : "-c -");
-	if (r == 0)
-		r = refuse_existing(o, path, e);
+	if (r < 0)
+		return r;
+	r = refuse_existing(o, path, e);
 	if (r < 0)
 		return r;
 	if (!o->yes && isatty(STDIN_FILENO) && isatty(STDERR_FILENO))

@@ -177,8 +177,7 @@ static const struct section {
 	  "    zones: [home.my-domain.org]" },
 	{ "nodes", nodes,
 	  "One image for each. Control-plane nodes run the API and also take workloads; the first one starts the\n"
-	  "cluster. Without address a node uses DHCP. memory: 4GiB when a board has less than the largest of its "
-	  "kind." },
+	  "cluster. Without address a node uses DHCP. memory: 4GiB when a board has less than the largest of its kind." },
 };
 
 /* Where editors with the YAML language server find what `pibuild schema` prints. It takes an address up to a blank. */
@@ -202,10 +201,10 @@ int init_config_text(const struct init_cluster *c, struct strbuf *out, struct er
 	struct yaml_node *head = yaml_map();
 
 	if (!nodes(c))
-		return err_class(e, CLASS_USAGE,
-				 "%s has too few free addresses for %u nodes: give a lower --address, a smaller "
-				 "--pool, or another --subnet",
-				 cidr_text(c->subnet), c->servers + c->workers);
+		return err_class(
+			e, CLASS_USAGE,
+			"%s has too few free addresses for %u nodes: give a lower --address, a smaller --pool, or another --subnet",
+			cidr_text(c->subnet), c->servers + c->workers);
 	yaml_set(head, "apiVersion", yaml_str("pibuild/v1"));
 	yaml_emit(head, schema_line() ? arena_printf("%s\n%s", schema_line(), heading) : heading, out);
 	for (size_t i = 0; i < ARRAY_SIZE(sections); i++) {

@@ -15,14 +15,16 @@ static int kubeconfig_load(const struct cmd_options *o, struct config **ret_c, s
 	struct faults f = { 0 };
 	int r = cmd_require_cluster(o, e);
 
-	if (r == 0)
-		r = config_load(o->config, ret_c, &f, e);
+	if (r < 0)
+		return r;
+	r = config_load(o->config, ret_c, &f, e);
 	if (r < 0)
 		return r;
 	faults_print(&f);
 	r = faults_verdict(&f, (*ret_c)->path, e);
-	if (r == 0)
-		r = secrets_load(cmd_secrets_path(o, *ret_c), ret_s, e);
+	if (r < 0)
+		return r;
+	r = secrets_load(cmd_secrets_path(o, *ret_c), ret_s, e);
 	return r < 0 ? r : secrets_check_cluster(*ret_s, *ret_c, e);
 }
 
@@ -83,9 +85,9 @@ static void tell_name(const struct config *c)
 	const struct node_config *first = config_first_server(c);
 
 	if (!c->cluster.endpoint && !c->cluster.vip && first && !first->address.set)
-		log_info("%s has no fixed address: this machine must be able to resolve the name '%s' (or give the "
-			 "node an address, or set cluster.endpoint)",
-			 first->name, config_api_host(c));
+		log_info(
+			"%s has no fixed address: this machine must be able to resolve the name '%s' (or give the node an address, or set cluster.endpoint)",
+			first->name, config_api_host(c));
 }
 
 /* A kubeconfig of several clusters, ~/.kube/config above all, is not ours to replace. */
@@ -105,8 +107,7 @@ static int check_replaceable(const char *path, const char *cluster, struct err *
 	}
 	return err_class(
 		e, CLASS_REFUSED,
-		"%s is there already and is not a kubeconfig of the cluster %s alone: write to another file, and "
-		"name both in KUBECONFIG (KUBECONFIG=%s:FILE)",
+		"%s is there already and is not a kubeconfig of the cluster %s alone: write to another file, and name both in KUBECONFIG (KUBECONFIG=%s:FILE)",
 		path, cluster, path);
 }
 
@@ -136,8 +137,9 @@ static int cmd_kubeconfig(const struct cmd_options *o, struct err *e)
 		r = kubeconfig_load(o, &c, &s, e);
 	if (r == 0 && o->out_given)
 		r = check_replaceable(o->out, c->cluster.name, e);
-	if (r == 0)
-		r = check_expiry(s, day, e);
+	if (r < 0)
+		return r;
+	r = check_expiry(s, day, e);
 	if (r < 0)
 		return r;
 	yaml_emit(kubeconfig(c, s), NULL, &text);

@@ -111,10 +111,12 @@ static int load_inputs(const struct cmd_options *o, const char *lock_file, struc
 	set->config = config;
 	faults_print(&faults);
 	r = faults_verdict(&faults, config->path, e);
-	if (r == 0)
-		r = config_add_env_mirrors(config, e);
-	if (r == 0)
-		r = catalogue_load(&catalogue, e);
+	if (r < 0)
+		return r;
+	r = config_add_env_mirrors(config, e);
+	if (r < 0)
+		return r;
+	r = catalogue_load(&catalogue, e);
 	if (r < 0)
 		return r;
 	set->catalogue = catalogue;
@@ -162,10 +164,12 @@ static int cmd_lock_update(const struct cmd_options *o, struct err *e)
 	int r = o->lock || lock_opt.dry_run ? 0
 					    : config_require_file(o->config, "a lock of its own lies beside one", e);
 
-	if (r == 0)
-		r = load_inputs(o, from, &set, e);
-	if (r == 0)
-		r = source_date_epoch(time(NULL), &lo.time, e);
+	if (r < 0)
+		return r;
+	r = load_inputs(o, from, &set, e);
+	if (r < 0)
+		return r;
+	r = source_date_epoch(time(NULL), &lo.time, e);
 	if (r < 0)
 		return r;
 	lo.file = o->lock ? o->lock : lock_path_beside(set.config);

@@ -64,10 +64,10 @@ static int refuse_last_server(const struct removal *x, struct err *e)
 			left += n->role == ROLE_CONTROL_PLANE && n != x->node;
 	if (!is_server(x) || left)
 		return 0;
-	return err_class(e, CLASS_REFUSED,
-			 "%s is the only server of %s, and there is no cluster without one: add servers first, or if "
-			 "the cluster is to end, power its machines off",
-			 x->name, x->config->cluster.name);
+	return err_class(
+		e, CLASS_REFUSED,
+		"%s is the only server of %s, and there is no cluster without one: add servers first, or if the cluster is to end, power its machines off",
+		x->name, x->config->cluster.name);
 }
 
 static int check_quorum(const struct removal *x, struct err *e)
@@ -80,10 +80,10 @@ static int check_quorum(const struct removal *x, struct err *e)
 	vec_foreach (n, &x->live.nodes)
 		if (n->member && !n->ready && n != x->it)
 			strbuf_addf(&away, "%s%s", away.n ? ", " : "", n->name);
-	return err_class(e, CLASS_REFUSED,
-			 "without %s etcd would have %u members of which %u %s ready, and more than half have to be, "
-			 "or the cluster stops: power %s on first, or remove what is gone for good instead",
-			 x->name, rest.others, rest.ready, rest.ready == 1 ? "is" : "are", away.s);
+	return err_class(
+		e, CLASS_REFUSED,
+		"without %s etcd would have %u members of which %u %s ready, and more than half have to be, or the cluster stops: power %s on first, or remove what is gone for good instead",
+		x->name, rest.others, rest.ready, rest.ready == 1 ? "is" : "are", away.s);
 }
 
 static int unknown_node(const struct removal *x, struct err *e)
@@ -150,10 +150,10 @@ static int drain(const struct removal *x, struct err *e)
 		*e = (struct err){ 0 };
 		return 0;
 	}
-	return err_set(e, r,
-		       "%s is not drained and takes no more pods: %s. Mend that and run this again, give it up with "
-		       "--force, or on %s let it go on: sudo k3s kubectl uncordon %s",
-		       x->name, arena_strdup(e->msg), x->live.server.node, x->name);
+	return err_set(
+		e, r,
+		"%s is not drained and takes no more pods: %s. Mend that and run this again, give it up with --force, or on %s let it go on: sudo k3s kubectl uncordon %s",
+		x->name, arena_strdup(e->msg), x->live.server.node, x->name);
 }
 
 /* So that it does not come back by itself. True when it did stop. */
@@ -241,9 +241,9 @@ static void tell_file(const struct removal *x)
 		log_info("%s:%u: %s still stands there: take it out, or the next build makes its card again", c->path,
 			 config_node(c, arena_printf("nodes[%zu]", (size_t)(x->node - c->nodes.v)))->line, x->name);
 	if (is_server(x) && left && left % 2 == 0)
-		log_warning("%u servers are left, and etcd on %u survives no more failures than on %u: add one, or "
-			    "remove one more",
-			    left, left, left - 1);
+		log_warning(
+			"%u servers are left, and etcd on %u survives no more failures than on %u: add one, or remove one more",
+			left, left, left - 1);
 }
 
 /* ---- the command ---- */
@@ -254,8 +254,9 @@ static int removal_load(struct removal *x, struct err *e)
 	struct config *c;
 	int r = config_require_file(x->o->config, "there is no cluster to take a node from", e);
 
-	if (r == 0)
-		r = config_load(x->o->config, &c, &f, e);
+	if (r < 0)
+		return r;
+	r = config_load(x->o->config, &c, &f, e);
 	if (r < 0)
 		return r;
 	faults_print(&f);
@@ -274,20 +275,24 @@ static int removal_run(struct removal *x, struct err *e)
 {
 	int r = refuse_last_server(x, e);
 
-	if (r == 0)
-		r = cluster_find(x->config, x->name, x->cards, &x->live, e);
+	if (r < 0)
+		return r;
+	r = cluster_find(x->config, x->name, x->cards, &x->live, e);
 	if (r < 0)
 		return r;
 	x->it = cluster_node(&x->live, x->name);
 	if (!x->it)
 		return x->node || has_cards(x) ? 0 : unknown_node(x, e);
 	r = refuse_last_server(x, e);
-	if (r == 0)
-		r = check_quorum(x, e);
-	if (r == 0)
-		r = confirm_removal(x, e);
-	if (r == 0)
-		r = drain(x, e);
+	if (r < 0)
+		return r;
+	r = check_quorum(x, e);
+	if (r < 0)
+		return r;
+	r = confirm_removal(x, e);
+	if (r < 0)
+		return r;
+	r = drain(x, e);
 	return r < 0 ? r : take_out(x, e);
 }
 
@@ -296,8 +301,9 @@ static int node_remove(const struct cmd_options *o, struct err *e)
 	_cleanup_(removal_done) struct removal x = { .o = o, .name = o->args.v[1] };
 	int r = removal_load(&x, e);
 
-	if (r == 0)
-		r = removal_run(&x, e);
+	if (r < 0)
+		return r;
+	r = removal_run(&x, e);
 	if (r < 0)
 		return r;
 	if (!x.it)

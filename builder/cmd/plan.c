@@ -93,12 +93,15 @@ static int cmd_plan(const struct cmd_options *o, struct err *e)
 	if (r == 0 && plan_opt.batch && !plan_opt.matrix)
 		r = err_class(e, CLASS_USAGE, "--batch goes with --matrix: plan --matrix github --batch %u",
 			      plan_opt.batch);
-	if (r == 0)
-		r = cmd_check_selection(o, e);
-	if (r == 0)
-		r = project_load_valid(&po, &project, e);
-	if (r == 0)
-		r = plan_make(project, &so, &plan, e);
+	if (r < 0)
+		return r;
+	r = cmd_check_selection(o, e);
+	if (r < 0)
+		return r;
+	r = project_load_valid(&po, &project, e);
+	if (r < 0)
+		return r;
+	r = plan_make(project, &so, &plan, e);
 	if (r < 0)
 		return r;
 	if (plan_opt.matrix)

@@ -134,12 +134,15 @@ static int cmd_render(const struct cmd_options *o, struct err *e)
 	const char *dir;
 	int r = cmd_args(o, 0, 0, "render --node NAME [-o DIR]", e);
 
-	if (r == 0)
-		r = project_load_valid(&po, &project, e);
-	if (r == 0)
-		r = one_node(o, project->config, &so, e);
-	if (r == 0)
-		r = plan_make(project, &so, &plan, e);
+	if (r < 0)
+		return r;
+	r = project_load_valid(&po, &project, e);
+	if (r < 0)
+		return r;
+	r = one_node(o, project->config, &so, e);
+	if (r < 0)
+		return r;
+	r = plan_make(project, &so, &plan, e);
 	if (r < 0)
 		return r;
 	if (render_opt.show_secrets && !project->secrets_real)

@@ -21,26 +21,30 @@ static int reproduce_load(const struct cmd_options *o, const char *manifest, str
 	const char *node;
 	int r = reproduce_lock(manifest, &built, &node, e);
 
-	if (r == 0)
-		r = check_node(o, manifest, node, e);
-	if (r == 0)
-		r = project_load_built(&po, built, &project, e);
+	if (r < 0)
+		return r;
+	r = check_node(o, manifest, node, e);
+	if (r < 0)
+		return r;
+	r = project_load_built(&po, built, &project, e);
 	if (r < 0)
 		return r;
 	if (!project->secrets_real)
 		return err_class(
 			e, CLASS_CONFIG,
-			"there are no secrets beside %s: the image can only be built again with those it was built "
-			"with; name them with --secrets",
+			"there are no secrets beside %s: the image can only be built again with those it was built with; name them with --secrets",
 			project->config->path);
 	so.nodes = &node;
 	r = plan_make(project, &so, ret, e);
-	if (r == 0)
-		r = pins_check_locked((*ret)->pins.v, (*ret)->pins.n, e);
-	if (r == 0)
-		r = lock_check_keys(project->set.lock, project->config, e);
-	if (r == 0)
-		r = images_check_locked(&(*ret)->images, e);
+	if (r < 0)
+		return r;
+	r = pins_check_locked((*ret)->pins.v, (*ret)->pins.n, e);
+	if (r < 0)
+		return r;
+	r = lock_check_keys(project->set.lock, project->config, e);
+	if (r < 0)
+		return r;
+	r = images_check_locked(&(*ret)->images, e);
 	return r < 0 ? r : images_check_locked(&(*ret)->pulled, e);
 }
 
@@ -68,8 +72,9 @@ int cmd_reproduce(const struct cmd_options *o, const char *manifest, struct err 
 	struct plan *plan = NULL;
 	int r = reproduce_load(o, manifest, &plan, e);
 
-	if (r == 0)
-		r = cache_open(o->cache, &cache, e);
+	if (r < 0)
+		return r;
+	r = cache_open(o->cache, &cache, e);
 	if (r < 0)
 		return r;
 	const struct fetch_options fetch = { plan->project->config, o->offline, o->jobs };

@@ -39,11 +39,13 @@ static int find_secrets(const struct cmd_options *o, const char **ret, struct er
 		return 0;
 	}
 	r = cmd_require_cluster(o, e);
-	if (r == 0)
-		r = config_load(o->config, &c, &f, e);
-	if (r == 0)
-		*ret = cmd_secrets_path(o, c);
-	return r;
+	if (r < 0)
+		return r;
+	r = config_load(o->config, &c, &f, e);
+	if (r < 0)
+		return r;
+	*ret = cmd_secrets_path(o, c);
+	return 0;
 }
 
 /* ---- new ---- */
@@ -54,8 +56,9 @@ static int secrets_new(const struct cmd_options *o, struct err *e)
 	const char *path;
 	int r = config_require_file(o->config, "there are no nodes to make secrets for", e);
 
-	if (r == 0)
-		r = load_config(o, &c, e);
+	if (r < 0)
+		return r;
+	r = load_config(o, &c, e);
 	if (r < 0)
 		return r;
 	path = cmd_secrets_path(o, c);
@@ -168,15 +171,16 @@ static int secrets_rotate_what(const struct cmd_options *o, struct err *e)
 		return unknown_kind(what, e);
 	r = kind->of_node ? cmd_args(o, 3, 3, "secrets rotate node NAME", e)
 			  : cmd_args(o, 2, 2, "secrets rotate WHAT", e);
-	if (r == 0)
-		r = find_secrets(o, &path, e);
+	if (r < 0)
+		return r;
+	r = find_secrets(o, &path, e);
 	if (r < 0)
 		return r;
 	if (kind->reflash && !o->yes)
-		return err_class(e, CLASS_REFUSED,
-				 "replacing %s makes it another cluster: every card has to be flashed again and no old "
-				 "one joins a new one; say --yes to go on",
-				 kind->help);
+		return err_class(
+			e, CLASS_REFUSED,
+			"replacing %s makes it another cluster: every card has to be flashed again and no old one joins a new one; say --yes to go on",
+			kind->help);
 	if (kind->of_node)
 		node = o->args.v[2];
 	r = secrets_rotate(path, kind, node, &backup, e);

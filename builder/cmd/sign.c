@@ -21,12 +21,14 @@ static int new_key(const struct cmd_options *o, struct err *e)
 
 	if (r == 0 && sign_opt.key)
 		r = err_class(e, CLASS_USAGE, "--new-key makes a key and signs nothing: leave out --key");
-	if (r == 0)
-		r = sign_new_key(sign_opt.new_key, e);
-	if (r == 0)
-		log_info("made %s, which signs: keep it private; and %s.pub, which checks: give it to everybody",
-			 sign_opt.new_key, sign_opt.new_key);
-	return r;
+	if (r < 0)
+		return r;
+	r = sign_new_key(sign_opt.new_key, e);
+	if (r < 0)
+		return r;
+	log_info("made %s, which signs: keep it private; and %s.pub, which checks: give it to everybody",
+		 sign_opt.new_key, sign_opt.new_key);
+	return 0;
 }
 
 static int cmd_sign(const struct cmd_options *o, struct err *e)

@@ -8,8 +8,9 @@ static int cmd_status(const struct cmd_options *o, struct err *e)
 	_cleanup_(report_done) struct report report = { 0 };
 	int r = cmd_args(o, 1, 1, "status DEVICE|DIR|FILE [--json]", e);
 
-	if (r == 0)
-		r = report_find(o->args.v[0], &report, e);
+	if (r < 0)
+		return r;
+	r = report_find(o->args.v[0], &report, e);
 	if (r < 0)
 		return r;
 	if (o->json)

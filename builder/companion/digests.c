@@ -77,7 +77,7 @@ void digester_end(struct digester *d)
 
 /* ---- an image with changes ---- */
 
-struct update {
+struct digest_update {
 	const struct cow *cow;
 	struct digests *d;
 	char *piece;
@@ -87,7 +87,7 @@ struct update {
 
 static int read_again(void *arg, uint64_t start, uint64_t end)
 {
-	struct update *u = arg;
+	struct digest_update *u = arg;
 	int r = sig_check(u->e);
 
 	for (uint64_t i = MAX(start / DIGEST_PIECE, u->next); i * DIGEST_PIECE < end && r == 0; i++) {
@@ -103,7 +103,7 @@ static int read_again(void *arg, uint64_t start, uint64_t end)
 int digests_update(const struct digests *d, const struct cow *c, struct digests *ret, struct err *e)
 {
 	_cleanup_free_ char *piece = xmalloc(DIGEST_PIECE);
-	struct update u = { .cow = c, .d = ret, .piece = piece, .e = e };
+	struct digest_update u = { .cow = c, .d = ret, .piece = piece, .e = e };
 
 	digests_init(ret, d->size);
 	if (d->n)

@@ -57,9 +57,10 @@ int seal_write(const struct subject *s, struct companions *c, struct strbuf *out
 	unsigned char sig[SIGNATURE_SIZE];
 	int r = sign_make(s->key, sums->s, sums->n, sig, e);
 
-	if (r == 0)
-		strbuf_add(out, sig, sizeof(sig));
-	return r;
+	if (r < 0)
+		return r;
+	strbuf_add(out, sig, sizeof(sig));
+	return 0;
 }
 
 void seal_check(struct look *l)

@@ -72,7 +72,7 @@ static int read_companions(struct look *l, struct err *e)
 
 /* ---- the image ---- */
 
-struct reader {
+struct range_reader {
 	struct look *look;
 	struct bmap_check map;
 	struct sha256 raw;
@@ -81,7 +81,7 @@ struct reader {
 
 static int reader_see(void *arg, const void *buf, size_t n, uint64_t offset)
 {
-	struct reader *r = arg;
+	struct range_reader *r = arg;
 	struct err interrupted;
 
 	if (r->hash)
@@ -91,7 +91,7 @@ static int reader_see(void *arg, const void *buf, size_t n, uint64_t offset)
 	return sig_check(&interrupted);
 }
 
-static int read_packed(struct look *l, struct reader *reader, int fd, struct task *t, struct err *e)
+static int read_packed(struct look *l, struct range_reader *reader, int fd, struct task *t, struct err *e)
 {
 	struct decode d = { .in = fd,
 			    .name = l->image,
@@ -110,7 +110,7 @@ static int read_packed(struct look *l, struct reader *reader, int fd, struct tas
 	return 0;
 }
 
-static int read_raw(struct look *l, struct reader *reader, int fd, uint64_t size, struct task *t, struct err *e)
+static int read_raw(struct look *l, struct range_reader *reader, int fd, uint64_t size, struct task *t, struct err *e)
 {
 	_cleanup_free_ char *buf = xmalloc(MIB);
 	int r = 0;
@@ -146,9 +146,9 @@ static void read_card(struct look *l, int fd)
 static int pass_image(struct look *l, struct err *e)
 {
 	_cleanup_close_ int fd = open(l->image, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	struct reader reader = { .look = l,
-				 .map = { .map = &l->map, .where = l->image, .findings = l->f },
-				 .hash = l->always_hash || l->files.v[COMPANION_SUMS].s };
+	struct range_reader reader = { .look = l,
+				       .map = { .map = &l->map, .where = l->image, .findings = l->f },
+				       .hash = l->always_hash || l->files.v[COMPANION_SUMS].s };
 	const struct decode d = { .in = fd, .name = l->image };
 	struct stat st;
 	struct task *t;

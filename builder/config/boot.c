@@ -73,8 +73,7 @@ static const char *check_config_line(const char *line)
 		return "comments stay in cluster.yaml";
 	if (n > CONFIG_LINE_LIMIT)
 		return arena_printf(
-			"the firmware reads %d characters of a line, and this one has %zu; parameters of an "
-			"overlay may go into lines dtparam= that follow it",
+			"the firmware reads %d characters of a line, and this one has %zu; parameters of an overlay may go into lines dtparam= that follow it",
 			CONFIG_LINE_LIMIT, n);
 	if (line[name] == ':' && isdigit((unsigned char)line[name + 1]))
 		name += 2;
@@ -154,8 +153,7 @@ static char medium_digit(const struct yaml_node *n)
 }
 
 static const char media_words[] =
-	"a list of sd, usb, nvme, network and http in the order in which they are tried, such as "
-	"[nvme, sd, usb]";
+	"a list of sd, usb, nvme, network and http in the order in which they are tried, such as [nvme, sd, usb]";
 
 static void boot_order_node(struct reading *l, const struct field *f, const struct yaml_node *n, const char *path,
 			    void *dst)

@@ -58,9 +58,9 @@ static void check_servers(const struct check *x)
 	if (nodes && nodes->type == YAML_SEQ && !nodes->count)
 		fault_key(x->faults, c, "nodes", "nodes: there is no node; add at least one with role: control-plane");
 	else if (c->nodes.n && !config_first_server(c))
-		fault_key(x->faults, c, "nodes",
-			  "nodes: no node has role: control-plane, so there would be no API to join; make one of them "
-			  "a server");
+		fault_key(
+			x->faults, c, "nodes",
+			"nodes: no node has role: control-plane, so there would be no API to join; make one of them a server");
 }
 
 static void check_duplicate_nodes(const struct check *x)
@@ -93,11 +93,10 @@ static void check_first_server(const struct check *x)
 	if (config_is_given(x, node_key(c, first, "address")) || config_is_given(x, "cluster.endpoint") ||
 	    config_is_given(x, "cluster.vip"))
 		return;
-	fault_key(x->faults, c, node_key(c, first, "name"),
-		  "nodes[%zu]: the first server is on DHCP, so the other nodes would not know where to join; give it "
-		  "an address, "
-		  "or set cluster.endpoint to a name that always leads to it",
-		  (size_t)(first - c->nodes.v));
+	fault_key(
+		x->faults, c, node_key(c, first, "name"),
+		"nodes[%zu]: the first server is on DHCP, so the other nodes would not know where to join; give it an address, or set cluster.endpoint to a name that always leads to it",
+		(size_t)(first - c->nodes.v));
 }
 
 static bool is_loopback(uint32_t addr)
@@ -135,8 +134,7 @@ static void check_endpoint_name(const struct check *x)
 	if (ends_with(name, ".local") || streq(name, "local"))
 		fault_key(
 			x->faults, c, "cluster.endpoint",
-			"cluster.endpoint: %s is a name of mDNS, which K3s does not ask, so no node would join; %s, or "
-			"use a name that your name server knows",
+			"cluster.endpoint: %s is a name of mDNS, which K3s does not ask, so no node would join; %s, or use a name that your name server knows",
 			name,
 			first && first->address.set
 				? arena_printf("write %s", TEXT_OF(first->address.addr))
@@ -165,15 +163,15 @@ static void check_endpoint_address(const struct check *x, uint32_t addr)
 				text, str_or(n->name, "of the cluster"));
 	vec_foreach (p, &c->lb.pools)
 		if (check_range_has(p->range, addr))
-			fault_key(x->faults, c, "cluster.endpoint",
-				  "cluster.endpoint: %s lies in the pool %s, whose addresses come up only after nodes "
-				  "have joined; use another",
-				  text, range_text(p->range));
+			fault_key(
+				x->faults, c, "cluster.endpoint",
+				"cluster.endpoint: %s lies in the pool %s, whose addresses come up only after nodes have joined; use another",
+				text, range_text(p->range));
 	if (check_range_has(c->network.dhcp_range, addr))
-		fault_key(x->faults, c, "cluster.endpoint",
-			  "cluster.endpoint: %s lies in network.dhcpRange %s, so the router may give it to another "
-			  "machine; use one outside",
-			  text, range_text(c->network.dhcp_range));
+		fault_key(
+			x->faults, c, "cluster.endpoint",
+			"cluster.endpoint: %s lies in network.dhcpRange %s, so the router may give it to another machine; use one outside",
+			text, range_text(c->network.dhcp_range));
 	if (is_loopback(addr))
 		fault_key(x->faults, c, "cluster.endpoint",
 			  "cluster.endpoint: %s is every machine itself; use the address of a server", text);
@@ -204,8 +202,7 @@ static void check_endpoint_vip(const struct check *x, uint32_t addr)
 	if (addr || endpoint_is_server(c, addr))
 		fault_key(
 			x->faults, c, "cluster.endpoint",
-			"cluster.endpoint: %s is not cluster.vip %s, so kubeconfig would go past it: remove endpoint, "
-			"or use a name that your name server leads to %s",
+			"cluster.endpoint: %s is not cluster.vip %s, so kubeconfig would go past it: remove endpoint, or use a name that your name server leads to %s",
 			c->cluster.endpoint, vip, vip);
 	else
 		note_key(x->faults, c, "cluster.endpoint",
@@ -270,17 +267,17 @@ static void check_vip_servers(const struct check *x)
 	const char *vip = TEXT_OF(c->cluster.vip);
 
 	if (config_count_role(c, ROLE_CONTROL_PLANE) == 1)
-		note_key(x->faults, c, "cluster.vip",
-			 "cluster.vip: there is one server, so nobody takes %s over from it; with cluster.datastore: "
-			 "etcd two more can be added",
-			 vip);
+		note_key(
+			x->faults, c, "cluster.vip",
+			"cluster.vip: there is one server, so nobody takes %s over from it; with cluster.datastore: etcd two more can be added",
+			vip);
 	/* K3s then looks for one on its interface at every start, and the VIP is there too. */
 	vec_foreach (n, &c->nodes)
 		if (n->role == ROLE_CONTROL_PLANE && !n->address.set)
-			note_key(x->faults, c, node_key(c, n, "name"),
-				 "%s: a server on DHCP may take cluster.vip %s for its own address while it holds it; "
-				 "give %s one",
-				 node_key(c, n, "name"), vip, str_or(n->name, "it"));
+			note_key(
+				x->faults, c, node_key(c, n, "name"),
+				"%s: a server on DHCP may take cluster.vip %s for its own address while it holds it; give %s one",
+				node_key(c, n, "name"), vip, str_or(n->name, "it"));
 }
 
 static void check_vip(const struct check *x)
@@ -294,15 +291,15 @@ static void check_vip(const struct check *x)
 		return;
 	taken = vip_taken(c);
 	if (!lan.set && !config_is_given(x, "network.subnet"))
-		fault_key(x->faults, c, "cluster.vip",
-			  "cluster.vip: network.subnet is missing, and without it nobody can tell whether %s is an "
-			  "address of your LAN; give it",
-			  TEXT_OF(vip));
+		fault_key(
+			x->faults, c, "cluster.vip",
+			"cluster.vip: network.subnet is missing, and without it nobody can tell whether %s is an address of your LAN; give it",
+			TEXT_OF(vip));
 	else if (lan.set && !cidr_has(lan, vip))
-		fault_key(x->faults, c, "cluster.vip",
-			  "cluster.vip: %s lies outside network.subnet %s, where no machine would find it; use a free "
-			  "address inside",
-			  TEXT_OF(vip), cidr_text(lan));
+		fault_key(
+			x->faults, c, "cluster.vip",
+			"cluster.vip: %s lies outside network.subnet %s, where no machine would find it; use a free address inside",
+			TEXT_OF(vip), cidr_text(lan));
 	else if (lan.set && lan.prefix < 31 && (vip == cidr_first(lan) || vip == cidr_last(lan)))
 		fault_key(x->faults, c, "cluster.vip", "cluster.vip: %s is the %s address of %s; use a free one",
 			  TEXT_OF(vip), vip == cidr_first(lan) ? "network" : "broadcast", cidr_text(lan));
@@ -318,15 +315,15 @@ static void check_datastore(const struct check *x)
 	unsigned servers = config_count_role(c, ROLE_CONTROL_PLANE);
 
 	if (servers > 1 && c->cluster.datastore == DATASTORE_SQLITE)
-		fault_key(x->faults, c, "cluster.datastore",
-			  "cluster.datastore: sqlite lives on one server and cannot be shared by %u; use etcd, or one "
-			  "server",
-			  servers);
+		fault_key(
+			x->faults, c, "cluster.datastore",
+			"cluster.datastore: sqlite lives on one server and cannot be shared by %u; use etcd, or one server",
+			servers);
 	else if (config_uses_etcd(c) && servers && servers % 2 == 0)
-		fault_key(x->faults, c, "nodes",
-			  "nodes: %u servers with etcd survive no more failures than %u, and a split stops both "
-			  "halves; use %u or %u",
-			  servers, servers - 1, servers - 1, servers + 1);
+		fault_key(
+			x->faults, c, "nodes",
+			"nodes: %u servers with etcd survive no more failures than %u, and a split stops both halves; use %u or %u",
+			servers, servers - 1, servers - 1, servers + 1);
 }
 
 /* ---- taints ---- */
@@ -337,9 +334,9 @@ static void check_taint_servers(const struct check *x)
 
 	if (config_taints_servers(c) && config_first_server(c) && !config_count_role(c, ROLE_COUNT) &&
 	    !config_count_role(c, ROLE_WORKER))
-		fault_key(x->faults, c, "cluster.taintServers",
-			  "cluster.taintServers: there is no worker, so no pod of yours would find a node; add one, or "
-			  "write auto");
+		fault_key(
+			x->faults, c, "cluster.taintServers",
+			"cluster.taintServers: there is no worker, so no pod of yours would find a node; add one, or write auto");
 }
 
 static void check_taint_twins(const struct check *x)
@@ -355,8 +352,7 @@ static void check_taint_twins(const struct check *x)
 				    streq(n->taints.v[a].effect, t->effect))
 					fault_key(
 						x->faults, c, arena_printf("%s[%zu]", node_key(c, n, "taints"), b),
-						"%s[%zu]: a node has one taint %s with the effect %s, and taints[%zu] "
-						"is it; remove one",
+						"%s[%zu]: a node has one taint %s with the effect %s, and taints[%zu] is it; remove one",
 						node_key(c, n, "taints"), b, t->key, t->effect, a);
 		}
 	}
@@ -381,10 +377,10 @@ static void check_taints_leave_room(const struct check *x)
 		first = first || !n->taints.n ? first : n;
 	}
 	if (first)
-		fault_key(x->faults, c, node_key(c, first, "taints"),
-			  "%s: every node keeps pods off that do not tolerate its taints, so CoreDNS, Hubble and "
-			  "cert-manager would stay Pending; leave one without",
-			  node_key(c, first, "taints"));
+		fault_key(
+			x->faults, c, node_key(c, first, "taints"),
+			"%s: every node keeps pods off that do not tolerate its taints, so CoreDNS, Hubble and cert-manager would stay Pending; leave one without",
+			node_key(c, first, "taints"));
 }
 
 static void check_access(const struct check *x)
@@ -417,15 +413,15 @@ static void check_addresses(const struct check *x)
 			fault_key(x->faults, c, key, "%s: %s lies outside network.subnet %s; the node would be cut off",
 				  key, TEXT_OF(n->address.addr), cidr_text(lan));
 		else if (n->address.prefix != lan.prefix)
-			fault_key(x->faults, c, key,
-				  "%s: /%u does not fit network.subnet %s; the node would take other nodes for far "
-				  "away: use %s/%u",
-				  key, n->address.prefix, cidr_text(lan), TEXT_OF(n->address.addr), lan.prefix);
+			fault_key(
+				x->faults, c, key,
+				"%s: /%u does not fit network.subnet %s; the node would take other nodes for far away: use %s/%u",
+				key, n->address.prefix, cidr_text(lan), TEXT_OF(n->address.addr), lan.prefix);
 		if (check_range_has(c->network.dhcp_range, n->address.addr))
-			fault_key(x->faults, c, key,
-				  "%s: %s lies in network.dhcpRange %s, so the router may give it to another machine; "
-				  "use one outside",
-				  key, TEXT_OF(n->address.addr), range_text(c->network.dhcp_range));
+			fault_key(
+				x->faults, c, key,
+				"%s: %s lies in network.dhcpRange %s, so the router may give it to another machine; use one outside",
+				key, TEXT_OF(n->address.addr), range_text(c->network.dhcp_range));
 	}
 }
 
@@ -461,19 +457,17 @@ static void check_static_needs(const struct check *x)
 	if (n == c->nodes.v + c->nodes.n)
 		return;
 	if (!c->network.gateway && !config_is_given(x, "network.gateway"))
-		fault_key(x->faults, c, "network",
-			  "network.gateway is missing: %s has a static address and would have no way to the internet; "
-			  "K3s does not "
-			  "start without a default route",
-			  str_or(n->name, "a node"));
+		fault_key(
+			x->faults, c, "network",
+			"network.gateway is missing: %s has a static address and would have no way to the internet; K3s does not start without a default route",
+			str_or(n->name, "a node"));
 	/* What is there but wrong has its own fault. */
 	if (!c->network.nameservers.n && !(servers && (servers->count || servers->type != YAML_SEQ)) &&
 	    !faults_key_meant(x->faults, "network.nameservers"))
-		fault_key(x->faults, c, "network",
-			  "network.nameservers is missing: %s has a static address and would resolve no name; your "
-			  "router's address "
-			  "usually does",
-			  str_or(n->name, "a node"));
+		fault_key(
+			x->faults, c, "network",
+			"network.nameservers is missing: %s has a static address and would resolve no name; your router's address usually does",
+			str_or(n->name, "a node"));
 }
 
 static void check_nameservers(const struct check *x)
@@ -486,10 +480,10 @@ static void check_nameservers(const struct check *x)
 	for (size_t i = 0; i < c->network.nameservers.n; i++)
 		vec_foreach (n, &c->nodes)
 			if (n->address.set && n->address.addr == c->network.nameservers.v[i])
-				note_key(x->faults, c, arena_printf("network.nameservers[%zu]", i),
-					 "network.nameservers[%zu]: %s is %s, where no name server runs at first boot, "
-					 "and a node needs names to fetch images; put your router's address here",
-					 i, TEXT_OF(n->address.addr), str_or(n->name, "a node"));
+				note_key(
+					x->faults, c, arena_printf("network.nameservers[%zu]", i),
+					"network.nameservers[%zu]: %s is %s, where no name server runs at first boot, and a node needs names to fetch images; put your router's address here",
+					i, TEXT_OF(n->address.addr), str_or(n->name, "a node"));
 }
 
 static void check_dhcp_range(const struct check *x)
@@ -512,9 +506,9 @@ static void check_dhcp_range_given(const struct check *x)
 	vec_foreach (n, &c->nodes)
 		fixed |= n->address.set;
 	if (fixed && !config_is_given(x, "network.dhcpRange"))
-		note_key(x->faults, c, "network",
-			 "network.dhcpRange is not given: nobody can tell whether your router hands out addresses of "
-			 "nodes or pools; its web page shows the range, FIRST-LAST");
+		note_key(
+			x->faults, c, "network",
+			"network.dhcpRange is not given: nobody can tell whether your router hands out addresses of nodes or pools; its web page shows the range, FIRST-LAST");
 }
 
 /* One place of cluster.yaml that names an interface, KEY. */
@@ -562,10 +556,10 @@ static void check_ntp(const struct check *x)
 			continue;
 		vec_foreach (p, &c->lb.pools)
 			if (check_range_has(p->range, addr))
-				fault_key(x->faults, c, key,
-					  "%s: %s lies in the pool %s, whose addresses come up only after K3s, which "
-					  "waits for the time; use another server",
-					  key, name, range_text(p->range));
+				fault_key(
+					x->faults, c, key,
+					"%s: %s lies in the pool %s, whose addresses come up only after K3s, which waits for the time; use another server",
+					key, name, range_text(p->range));
 		vec_foreach (n, &c->nodes)
 			if (n->address.set && n->address.addr == addr)
 				note_key(
@@ -585,8 +579,7 @@ static void check_host_names(const struct check *x)
 			if (n->name && streq(n->name, host->name))
 				fault_at(
 					x->faults, yaml_get(map, host->name),
-					"network.hosts: %s is a node of this file, whose address nodes[].address says; "
-					"remove it here",
+					"network.hosts: %s is a node of this file, whose address nodes[].address says; remove it here",
 					host->name);
 }
 
@@ -630,11 +623,11 @@ static void check_cluster_networks(const struct check *x)
 	cluster_network(x, "cluster.podCIDR", c->cluster.pod_cidr, 0);
 	cluster_network(x, "cluster.serviceCIDR", c->cluster.service_cidr, 1);
 	if (cidrs_overlap(c->cluster.pod_cidr, c->cluster.service_cidr))
-		fault_key(x->faults, c, key,
-			  "cluster.podCIDR %s and cluster.serviceCIDR %s overlap; pods and services would get the same "
-			  "addresses.%s",
-			  cidr_text(c->cluster.pod_cidr), cidr_text(c->cluster.service_cidr),
-			  another_network(c, key, streq(key, "cluster.podCIDR") ? 0 : 1));
+		fault_key(
+			x->faults, c, key,
+			"cluster.podCIDR %s and cluster.serviceCIDR %s overlap; pods and services would get the same addresses.%s",
+			cidr_text(c->cluster.pod_cidr), cidr_text(c->cluster.service_cidr),
+			another_network(c, key, streq(key, "cluster.podCIDR") ? 0 : 1));
 }
 
 static void check_cluster_sizes(const struct check *x)
@@ -643,10 +636,10 @@ static void check_cluster_sizes(const struct check *x)
 	struct cidr pods = c->cluster.pod_cidr, services = c->cluster.service_cidr;
 
 	if (pods.set && (pods.prefix > 24 || c->nodes.n > (1u << (24 - pods.prefix))))
-		fault_key(x->faults, c, "cluster.podCIDR",
-			  "cluster.podCIDR: each node takes a /24 for its pods, and %s has room for %u of the %zu "
-			  "nodes; use a /16",
-			  cidr_text(pods), pods.prefix > 24 ? 0 : 1u << (24 - pods.prefix), c->nodes.n);
+		fault_key(
+			x->faults, c, "cluster.podCIDR",
+			"cluster.podCIDR: each node takes a /24 for its pods, and %s has room for %u of the %zu nodes; use a /16",
+			cidr_text(pods), pods.prefix > 24 ? 0 : 1u << (24 - pods.prefix), c->nodes.n);
 	if (services.set && (services.prefix < 12 || services.prefix > 28))
 		fault_key(x->faults, c, "cluster.serviceCIDR",
 			  "cluster.serviceCIDR: Kubernetes takes networks from /12 to /28 here, not /%u; use a /16",
@@ -671,15 +664,15 @@ static void check_pool(const struct check *x, const struct pool *p)
 			  range_text(p->range), p->range.first == cidr_first(lan) ? "network" : "broadcast",
 			  cidr_text(lan));
 	if (ranges_overlap(p->range, c->network.dhcp_range))
-		fault_key(x->faults, c, key,
-			  "%s: %s overlaps network.dhcpRange %s; the router would give service addresses to other "
-			  "machines",
-			  key, range_text(p->range), range_text(c->network.dhcp_range));
+		fault_key(
+			x->faults, c, key,
+			"%s: %s overlaps network.dhcpRange %s; the router would give service addresses to other machines",
+			key, range_text(p->range), range_text(c->network.dhcp_range));
 	if (check_range_has(p->range, c->network.gateway))
-		fault_key(x->faults, c, key,
-			  "%s: %s includes the gateway %s; a service that got it would take the whole LAN off the "
-			  "internet",
-			  key, range_text(p->range), TEXT_OF(c->network.gateway));
+		fault_key(
+			x->faults, c, key,
+			"%s: %s includes the gateway %s; a service that got it would take the whole LAN off the internet",
+			key, range_text(p->range), TEXT_OF(c->network.gateway));
 	for (size_t i = 0; i < c->network.nameservers.n; i++)
 		if (check_range_has(p->range, c->network.nameservers.v[i]) &&
 		    c->network.nameservers.v[i] != c->network.gateway)
@@ -714,11 +707,11 @@ static void check_pool_pairs(const struct check *x)
 				fault_key(x->faults, c, pool_key(c, b),
 					  "loadBalancer.pools: the name '%s' is used twice", b->name);
 			if (ranges_overlap(a->range, b->range))
-				fault_key(x->faults, c, pool_key(c, b),
-					  "%s: %s overlaps the pool %s (%s); Cilium would stop giving out addresses of "
-					  "one",
-					  pool_key(c, b), range_text(b->range), str_or(a->name, "before"),
-					  range_text(a->range));
+				fault_key(
+					x->faults, c, pool_key(c, b),
+					"%s: %s overlaps the pool %s (%s); Cilium would stop giving out addresses of one",
+					pool_key(c, b), range_text(b->range), str_or(a->name, "before"),
+					range_text(a->range));
 		}
 	}
 }
@@ -730,10 +723,9 @@ static void check_hubble(const struct check *x)
 	const struct config *c = x->config;
 
 	if (c->cilium.hubble_ui && !c->cilium.hubble_relay)
-		fault_key(x->faults, c, "cilium.hubble.relay",
-			  "cilium.hubble: the UI talks to the relay, and Cilium's chart refuses one without the other; "
-			  "set relay: true "
-			  "or ui: false");
+		fault_key(
+			x->faults, c, "cilium.hubble.relay",
+			"cilium.hubble: the UI talks to the relay, and Cilium's chart refuses one without the other; set relay: true or ui: false");
 }
 
 static void check_cert_manager(const struct check *x)
@@ -744,9 +736,9 @@ static void check_cert_manager(const struct check *x)
 	if (!c->cert_manager.enabled)
 		return;
 	if (!dns01 && (c->cert_manager.staging || c->cert_manager.production))
-		fault_key(x->faults, c, "certManager.issuers",
-			  "certManager.issuers: an issuer must prove that a domain is yours; add dns01 with your DNS "
-			  "provider");
+		fault_key(
+			x->faults, c, "certManager.issuers",
+			"certManager.issuers: an issuer must prove that a domain is yours; add dns01 with your DNS provider");
 	if (!dns01 && c->cert_manager.zones.n)
 		fault_key(x->faults, c, "certManager.zones",
 			  "certManager.zones: no issuer would serve them; add dns01");
@@ -763,9 +755,9 @@ static void check_base(const struct check *x)
 		return;
 	shipped = config_base_named(c->os.base);
 	if (!shipped && !c->os.sha256 && !yaml_find(c->doc, "os.sha256"))
-		fault_key(x->faults, c, "os.base",
-			  "os.sha256 is missing: an image of your own is used only when its digest is known (sha256sum "
-			  "FILE)");
+		fault_key(
+			x->faults, c, "os.base",
+			"os.sha256 is missing: an image of your own is used only when its digest is known (sha256sum FILE)");
 	if (shipped && c->os.sha256)
 		fault_key(x->faults, c, "os.sha256",
 			  "os.sha256: %s is pinned by the lock; remove this, or give a path or URL as base",
@@ -777,9 +769,9 @@ static void check_signature_key(const struct check *x)
 	const struct config *c = x->config;
 
 	if (c->os.signature_key && c->os.base && (c->os.base[0] == '/' || streq(c->os.base, "debian")))
-		fault_key(x->faults, c, "os.signatureKey",
-			  "os.signatureKey: a signature lies beside what is downloaded; os.sha256 alone vouches for an "
-			  "image of your own");
+		fault_key(
+			x->faults, c, "os.signatureKey",
+			"os.signatureKey: a signature lies beside what is downloaded; os.sha256 alone vouches for an image of your own");
 }
 
 /* The default asks for what the base can. */
@@ -815,8 +807,7 @@ static void check_disabled(const struct check *x)
 		if (c->k3s.disable.v[i] && streq(c->k3s.disable.v[i], "coredns"))
 			note_key(
 				x->faults, c, arena_printf("k3s.disable[%zu]", i),
-				"k3s.disable[%zu]: without coredns no pod resolves a name, Hubble's and cert-manager's "
-				"among them, until you bring another name server for the cluster",
+				"k3s.disable[%zu]: without coredns no pod resolves a name, Hubble's and cert-manager's among them, until you bring another name server for the cluster",
 				i);
 }
 
@@ -832,10 +823,10 @@ static void check_cluster_dns(const struct check *x)
 		if (!streq(s->key, "cluster-dns") || !addr || value_ipv4(addr->text, &ip) < 0)
 			continue;
 		if (c->cluster.service_cidr.set && !cidr_has(c->cluster.service_cidr, ip))
-			fault_key(x->faults, c, "k3s.server.cluster-dns",
-				  "k3s.server.cluster-dns: %s lies outside cluster.serviceCIDR %s, so no service could "
-				  "have it; take one inside",
-				  addr->text, cidr_text(c->cluster.service_cidr));
+			fault_key(
+				x->faults, c, "k3s.server.cluster-dns",
+				"k3s.server.cluster-dns: %s lies outside cluster.serviceCIDR %s, so no service could have it; take one inside",
+				addr->text, cidr_text(c->cluster.service_cidr));
 	}
 }
 

@@ -34,10 +34,10 @@ static void name_replaced(const struct check *x, const char *key, enum name_list
 	if (list == NAMES_TIMEZONES && has_moved_zones(x->config))
 		return;
 	if (list == NAMES_COUNTRIES && streq(instead, "world"))
-		note_key(x->faults, x->config, key,
-			 "%s: Linux knows no Wi-Fi rules of %s and keeps to those that hold everywhere, with fewer "
-			 "channels",
-			 key, value);
+		note_key(
+			x->faults, x->config, key,
+			"%s: Linux knows no Wi-Fi rules of %s and keeps to those that hold everywhere, with fewer channels",
+			key, value);
 	else
 		fault_key(x->faults, x->config, key, "%s: '%s' %s; write %s", key, value, why[list], instead);
 }

@@ -16,9 +16,7 @@ typedef void (*value_check)(const struct check *x, const struct yaml_node *n, co
 static void service_host(const struct check *x, const struct yaml_node *n, const char *path)
 {
 	if (yaml_is(n, "auto"))
-		FAULT("auto reads a ConfigMap that only kubeadm makes; on K3s the agents would dial a host called "
-		      "'auto', or the "
-		      "install stops. Remove it: pibuild sets 127.0.0.1");
+		FAULT("auto reads a ConfigMap that only kubeadm makes; on K3s the agents would dial a host called 'auto', or the install stops. Remove it: pibuild sets 127.0.0.1");
 	else if (!yaml_is(n, "127.0.0.1"))
 		NOTE("every node would depend on this one address; K3s has the API on 127.0.0.1:6444 of every node");
 }
@@ -35,15 +33,13 @@ static void service_port(const struct check *x, const struct yaml_node *n, const
 static void kube_proxy(const struct check *x, const struct yaml_node *n, const char *path)
 {
 	if (!yaml_is(n, "true"))
-		FAULT("must be true: K3s runs without kube-proxy here, so nothing else would serve ClusterIPs. Remove "
-		      "it");
+		FAULT("must be true: K3s runs without kube-proxy here, so nothing else would serve ClusterIPs. Remove it");
 }
 
 static void healthz(const struct check *x, const struct yaml_node *n, const char *path)
 {
 	if (n->type == YAML_SCALAR && ends_with(n->text, ":10250"))
-		FAULT("port 10250 belongs to the kubelet, so the agent could not bind it; kube-proxy's health port is "
-		      "10256");
+		FAULT("port 10250 belongs to the kubelet, so the agent could not bind it; kube-proxy's health port is 10256");
 }
 
 /* ---- keys that do nothing ---- */
@@ -60,8 +56,7 @@ static void refused(const struct check *x, const struct yaml_node *n, const char
 
 static void in_cluster_yaml(const struct check *x, const struct yaml_node *n, const char *path)
 {
-	FAULT("set %s in cluster.yaml instead: more than this value depends on it (CRDs, GatewayClass, the Envoy of "
-	      "every board)",
+	FAULT("set %s in cluster.yaml instead: more than this value depends on it (CRDs, GatewayClass, the Envoy of every board)",
 	      starts_with(path, "gatewayAPI") ? "cilium.gatewayAPI" : "cilium.ingress");
 }
 
@@ -75,8 +70,7 @@ static void cluster_name(const struct check *x, const struct yaml_node *n, const
 static void section(const struct check *x, const struct yaml_node *n, const char *path)
 {
 	if (n->type != YAML_MAP)
-		FAULT("must hold keys below it; with the indentation lost, Cilium's chart dies with 'nil pointer "
-		      "evaluating interface'");
+		FAULT("must hold keys below it; with the indentation lost, Cilium's chart dies with 'nil pointer evaluating interface'");
 }
 
 /* ---- addresses ---- */
@@ -99,8 +93,7 @@ static void pod_cidrs(const struct check *x, const struct yaml_node *n, const ch
 
 static void devices(const struct check *x, const struct yaml_node *n, const char *path)
 {
-	NOTE("Cilium finds the interfaces itself; a fixed list breaks nodes whose interface has another name (end0, "
-	     "wlan0, USB)");
+	NOTE("Cilium finds the interfaces itself; a fixed list breaks nodes whose interface has another name (end0, wlan0, USB)");
 }
 
 static void vlan_bypass(const struct check *x, const struct yaml_node *n, const char *path)
@@ -114,8 +107,7 @@ static void vlan_bypass(const struct check *x, const struct yaml_node *n, const 
 static void tunnel_protocol(const struct check *x, const struct yaml_node *n, const char *path)
 {
 	if (yaml_is(n, "geneve") && !streq(x->config->os.base, "debian"))
-		FAULT("the kernels of Raspberry Pi OS have no geneve, so pods of different nodes would not reach each "
-		      "other; use vxlan");
+		FAULT("the kernels of Raspberry Pi OS have no geneve, so pods of different nodes would not reach each other; use vxlan");
 }
 
 /* ---- operator ---- */
@@ -127,8 +119,7 @@ static void replicas(const struct check *x, const struct yaml_node *n, const cha
 	if (yaml_value(n).kind != YAML_INT || value_unsigned(yaml_word(n), &v) < 0 || !v)
 		FAULT("must be a number of 1 or more, without quotes: the chart's schema refuses text");
 	else if (v > servers && servers)
-		FAULT("%u replicas need %u control-plane nodes and there %s %u: the rest would stay Pending, and every "
-		      "wait for it fails",
+		FAULT("%u replicas need %u control-plane nodes and there %s %u: the rest would stay Pending, and every wait for it fails",
 		      v, v, servers == 1 ? "is" : "are", servers);
 }
 
@@ -136,9 +127,7 @@ static void master_label(const struct check *x, const struct yaml_node *n, const
 {
 	if (!x->versions->k3s || compat_k3s_master_label(x->versions->k3s))
 		return;
-	FAULT("K3s has not set the label node-role.kubernetes.io/master since 1.34, so this matches no node and the "
-	      "pods stay "
-	      "Pending; use node-role.kubernetes.io/control-plane: \"true\"");
+	FAULT("K3s has not set the label node-role.kubernetes.io/master since 1.34, so this matches no node and the pods stay Pending; use node-role.kubernetes.io/control-plane: \"true\"");
 }
 
 /* Every place in the values where the label is selected on. */
@@ -159,8 +148,7 @@ static void find_master_label(const struct check *x, const struct yaml_node *n, 
 static void l2_enabled(const struct check *x, const struct yaml_node *n, const char *path)
 {
 	if (yaml_is(n, "false") && x->config->lb.pools.n)
-		FAULT("cluster.yaml has address pools, and without announcements nobody on the LAN would find them; "
-		      "remove it");
+		FAULT("cluster.yaml has address pools, and without announcements nobody on the LAN would find them; remove it");
 }
 
 static uint64_t lease(const struct check *x, const char *key, uint64_t fallback)
@@ -185,13 +173,10 @@ static void l2_timing(const struct check *x, const struct yaml_node *n, const ch
 	if (duration < 1000)
 		FAULT("leaseDuration must be at least 1s");
 	else if (duration <= deadline)
-		FAULT("leaseDuration (%.1fs) must be longer than leaseRenewDeadline (%.1fs), or addresses jump between "
-		      "nodes for ever",
+		FAULT("leaseDuration (%.1fs) must be longer than leaseRenewDeadline (%.1fs), or addresses jump between nodes for ever",
 		      (double)duration / 1000, (double)deadline / 1000);
 	else if (deadline * 10 < retry * 12)
-		FAULT("leaseRenewDeadline (%.1fs) must be at least 1.2 times leaseRetryPeriod (%.1fs), or the agent "
-		      "does not start "
-		      "announcing",
+		FAULT("leaseRenewDeadline (%.1fs) must be at least 1.2 times leaseRetryPeriod (%.1fs), or the agent does not start announcing",
 		      (double)deadline / 1000, (double)retry / 1000);
 }
 
@@ -202,16 +187,14 @@ static void l7_proxy(const struct check *x, const struct yaml_node *n, const cha
 	const struct config *c = x->config;
 
 	if (yaml_is(n, "false") && (c->cilium.ingress == STATE_ON || c->cilium.gateway_api == STATE_ON))
-		FAULT("Cilium's chart refuses ingress and Gateway API without the L7 proxy, and cluster.yaml asks for "
-		      "%s",
+		FAULT("Cilium's chart refuses ingress and Gateway API without the L7 proxy, and cluster.yaml asks for %s",
 		      c->cilium.ingress == STATE_ON ? "cilium.ingress" : "cilium.gatewayAPI");
 }
 
 static void ingress_mode(const struct check *x, const struct yaml_node *n, const char *path)
 {
 	if (yaml_is(n, "dedicated"))
-		NOTE("each Ingress takes an address of its own from the pool, besides the one of the shared service; "
-		     "shared takes one");
+		NOTE("each Ingress takes an address of its own from the pool, besides the one of the shared service; shared takes one");
 	else if (!yaml_is(n, "shared"))
 		FAULT("must be shared or dedicated");
 }
@@ -219,9 +202,7 @@ static void ingress_mode(const struct check *x, const struct yaml_node *n, const
 static void traffic_policy(const struct check *x, const struct yaml_node *n, const char *path)
 {
 	if (yaml_is(n, "Local"))
-		FAULT("with L2 announcements the address of a Local service can be announced by a node that drops its "
-		      "traffic, or by "
-		      "none; keep Cluster");
+		FAULT("with L2 announcements the address of a Local service can be announced by a node that drops its traffic, or by none; keep Cluster");
 	else if (!yaml_is(n, "Cluster"))
 		FAULT("must be Cluster");
 }
@@ -231,8 +212,7 @@ static void traffic_policy(const struct check *x, const struct yaml_node *n, con
 static void hubble_off(const struct check *x, const struct yaml_node *n, const char *path)
 {
 	if (yaml_is(n, "false") && (x->config->cilium.hubble_relay || x->config->cilium.hubble_ui))
-		FAULT("Cilium's chart refuses the relay without Hubble; set hubble: {relay: false, ui: false} in "
-		      "cluster.yaml");
+		FAULT("Cilium's chart refuses the relay without Hubble; set hubble: {relay: false, ui: false} in cluster.yaml");
 }
 
 static void hubble_part(const struct check *x, const struct yaml_node *n, const char *path)
@@ -243,8 +223,7 @@ static void hubble_part(const struct check *x, const struct yaml_node *n, const 
 static void hubble_tls(const struct check *x, const struct yaml_node *n, const char *path)
 {
 	if (yaml_is(n, "helm"))
-		NOTE("certificates made by helm are never renewed: the relay stops after 365 days; cronJob renews "
-		     "them");
+		NOTE("certificates made by helm are never renewed: the relay stops after 365 days; cronJob renews them");
 	else if (yaml_is(n, "certmanager"))
 		FAULT("cert-manager runs only once the network does, which waits for these certificates; use cronJob");
 }

@@ -45,17 +45,16 @@ static void check_zones_check_domain(const struct check *x, const char *key, con
 			continue;
 		fault_key(
 			x->faults, x->config, key,
-			"%s: Let's Encrypt never issues a certificate for %s: '%s' %s; use a domain of your own, whose "
-			"names may lead to private addresses",
+			"%s: Let's Encrypt never issues a certificate for %s: '%s' %s; use a domain of your own, whose names may lead to private addresses",
 			key, domain, reserved[i].domain, reserved[i].why);
 		return;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(documentation); i++)
 		if (is_below(domain, documentation[i]))
-			note_key(x->faults, x->config, key,
-				 "%s: %s is set aside for documentation, and nobody can prove that it is theirs; put "
-				 "your own domain here",
-				 key, documentation[i]);
+			note_key(
+				x->faults, x->config, key,
+				"%s: %s is set aside for documentation, and nobody can prove that it is theirs; put your own domain here",
+				key, documentation[i]);
 	if (names_find(NAMES_DOMAINS, top, &known, &e) < 0 || names_find(NAMES_DOMAINS, domain, &suffix, &e) < 0)
 		fault_key(x->faults, x->config, key, "%s: %s", key, e.msg);
 	else if (suffix)
@@ -64,10 +63,10 @@ static void check_zones_check_domain(const struct check *x, const char *key, con
 			"%s: under %s a registry gives out domains, so it is nobody's own, and Let's Encrypt issues no certificate for *.%s; write your own domain below it",
 			key, domain, domain);
 	else if (!known)
-		note_key(x->faults, x->config, key,
-			 "%s: '.%s' was no top-level domain of the internet when this pibuild was made; if it still is "
-			 "none, Let's Encrypt never issues a certificate for %s",
-			 key, top, domain);
+		note_key(
+			x->faults, x->config, key,
+			"%s: '.%s' was no top-level domain of the internet when this pibuild was made; if it still is none, Let's Encrypt never issues a certificate for %s",
+			key, top, domain);
 }
 
 /* An account's contact has to be in a domain of the internet, too. */

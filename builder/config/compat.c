@@ -101,24 +101,25 @@ static void add_misfit(struct misfits *ret, struct misfit x)
 static void judge_gateway_api(const struct cluster_versions *v, const struct cilium_compat *k, struct misfits *ret)
 {
 	if (v->gateway_api && !gateway_fits(k, v->gateway_api))
-		add_misfit(ret, (struct misfit){
-					.key = "gatewayAPI",
-					.other = "cilium",
-					.why = arena_printf("Cilium %s does not work with the Gateway API CRDs %s: its "
-							    "operator crashes or leaves the Gateway API off without a "
-							    "word; set versions.gatewayAPI: %s",
-							    v->cilium, v->gateway_api, k->gateway_api),
-				});
+		add_misfit(
+			ret,
+			(struct misfit){
+				.key = "gatewayAPI",
+				.other = "cilium",
+				.why = arena_printf(
+					"Cilium %s does not work with the Gateway API CRDs %s: its operator crashes or leaves the Gateway API off without a word; set versions.gatewayAPI: %s",
+					v->cilium, v->gateway_api, k->gateway_api),
+			});
 	if (v->k3s && compat_k3s_gateway_crds(v->k3s) && k->gateway_minor < 6)
-		add_misfit(ret,
-			   (struct misfit){
-				   .key = "k3s",
-				   .other = "cilium",
-				   .why = arena_printf("K3s %s brings Gateway API CRDs of its own (v1.6), with which "
-						       "the operator of Cilium %s crashes; use Cilium 1.20 or set "
-						       "cilium.gatewayAPI: false",
-						       v->k3s, v->cilium),
-			   });
+		add_misfit(
+			ret,
+			(struct misfit){
+				.key = "k3s",
+				.other = "cilium",
+				.why = arena_printf(
+					"K3s %s brings Gateway API CRDs of its own (v1.6), with which the operator of Cilium %s crashes; use Cilium 1.20 or set cilium.gatewayAPI: false",
+					v->k3s, v->cilium),
+			});
 }
 
 static void judge_kubernetes(const char *k3s, const char *key, const char *what, struct kubernetes_range tested,
@@ -160,13 +161,14 @@ static void judge_cert_manager(const struct cluster_versions *v, struct misfits 
 	struct semver version;
 
 	if (!compat_cert_manager_crds(v->cert_manager))
-		add_misfit(ret,
-			   (struct misfit){
-				   .key = "certManager",
-				   .why = arena_printf("the chart of %s does not know the values pibuild writes; use "
-						       "v1.15 or later",
-						       v->cert_manager),
-			   });
+		add_misfit(
+			ret,
+			(struct misfit){
+				.key = "certManager",
+				.why = arena_printf(
+					"the chart of %s does not know the values pibuild writes; use v1.15 or later",
+					v->cert_manager),
+			});
 	if (!v->k3s || value_semver(v->cert_manager, &version) < 0 || version.major != 1)
 		return;
 	for (size_t i = 0; i < ARRAY_SIZE(cert_manager); i++)

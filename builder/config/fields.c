@@ -55,8 +55,7 @@ static const struct field cluster_fields[] = {
 	  .kind = &kind_ip,
 	  AT(cluster.vip),
 	  .def_text = "none",
-	  .help = "a free address of your LAN for the API: one server has it, and another takes it over when that one "
-		  "is gone (kube-vip)",
+	  .help = "a free address of your LAN for the API: one server has it, and another takes it over when that one is gone (kube-vip)",
 	  .example = "192.168.1.10" },
 	{ .key = "podCIDR",
 	  .kind = &kind_network,
@@ -81,8 +80,8 @@ static const struct field cluster_fields[] = {
 	  .kind = &kind_tristate,
 	  AT(cluster.taint_servers),
 	  .def = "auto",
-	  .help = "keep servers free of workloads, by the taint " TAINT_SERVER ":NoSchedule; auto leaves them open, as "
-		  "small clusters want it",
+	  .help = "keep servers free of workloads, by the taint " TAINT_SERVER
+		  ":NoSchedule; auto leaves them open, as small clusters want it",
 	  .example = "true" },
 	{ 0 },
 };
@@ -93,8 +92,7 @@ static const struct field journal_fields[] = {
 	  AT(os.journal.storage),
 	  .def = "persistent",
 	  NAMES(journal_storage_names),
-	  .help = "persistent keeps the journal on the card, so that what was before a restart can be read; volatile "
-		  "keeps it in memory",
+	  .help = "persistent keeps the journal on the card, so that what was before a restart can be read; volatile keeps it in memory",
 	  .example = "volatile" },
 	{ .key = "max",
 	  .kind = &kind_journal_size,
@@ -110,8 +108,7 @@ static const struct field os_fields[] = {
 	  .kind = &kind_base,
 	  AT(os.base),
 	  .def = "raspios",
-	  .help = "the system the images start from: raspios (Raspberry Pi OS Lite, arm64; trixie), raspios-bookworm "
-		  "(its release before), debian, or an image of your own",
+	  .help = "the system the images start from: raspios (Raspberry Pi OS Lite, arm64; trixie), raspios-bookworm (its release before), debian, or an image of your own",
 	  .example = "raspios" },
 	{ .key = "sha256",
 	  .kind = &kind_sha256,
@@ -143,8 +140,7 @@ static const struct field os_fields[] = {
 	  AT(os.network_watchdog),
 	  .def = "auto",
 	  NAMES(network_watchdog_names),
-	  .help = "auto takes down and up a network port that stopped sending, and restarts the node when that does not "
-		  "help; never in a first boot",
+	  .help = "auto takes down and up a network port that stopped sending, and restarts the node when that does not help; never in a first boot",
 	  .example = "off" },
 	{ .key = "journal", .kind = &kind_map, .sub = journal_fields, .help = "the nodes' journal" },
 	{ .key = "swap",
@@ -152,8 +148,7 @@ static const struct field os_fields[] = {
 	  AT(os.swap),
 	  .def = "zram",
 	  NAMES(swap_names),
-	  .help = "zram swaps into compressed memory, never onto the card, where the base can: Raspberry Pi OS trixie; off "
-		  "swaps nowhere",
+	  .help = "zram swaps into compressed memory, never onto the card, where the base can: Raspberry Pi OS trixie; off swaps nowhere",
 	  .example = "off" },
 	{ .key = "sysctl",
 	  .kind = &kind_keyed,
@@ -246,8 +241,7 @@ static const struct field boot_fields[] = {
 	  BOOT(eeprom),
 	  .sub = eeprom_fields,
 	  .def_text = "as the board has it",
-	  .help = "settings of the bootloader of a Pi 4, 400, 5, 500 or CM5: set once, before K3s starts, with one "
-		  "restart; the bootloader becomes that of the base's package" },
+	  .help = "settings of the bootloader of a Pi 4, 400, 5, 500 or CM5: set once, before K3s starts, with one restart; the bootloader becomes that of the base's package" },
 	{ 0 },
 };
 
@@ -261,16 +255,15 @@ static const struct field access_fields[] = {
 	{ .key = "sshKeys",
 	  .kind = &kind_ssh_keys,
 	  AT(access.ssh_keys),
-	  .help = "public keys that may log in: lines of a .pub file, {file: PATH} (~/.ssh/*.pub takes all there "
-		  "are), or {github: USER}, whose keys `pibuild lock` fetches and pins",
+	  .help = "public keys that may log in: lines of a .pub file, {file: PATH} (~/.ssh/*.pub takes all there are), or {github: USER}, whose keys `pibuild lock` fetches and pins",
 	  .example = "[ {file: ~/.ssh/id_ed25519.pub} ]" },
 	{ .key = "passwordHash",
 	  .kind = &kind_crypt,
 	  AT(access.password_hash),
 	  .def_text = "no password",
 	  .help = "password for the console and sudo as `openssl passwd -6` prints it; SSH takes keys only",
-	  .example = "'$6$yourOwnSalt$xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
-		     "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'" },
+	  .example =
+		  "'$6$yourOwnSalt$xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'" },
 	{ .key = "timezone",
 	  .kind = &kind_timezone,
 	  AT(access.timezone),
@@ -303,8 +296,7 @@ static const struct field wifi_fields[] = {
 	  .kind = &kind_passphrase,
 	  AT(network.wifi.passphrase),
 	  .flags = REQUIRED,
-	  .help = "WPA passphrase of 8 to 63 characters, or the key of 64 hexadecimal digits that wpa_passphrase "
-		  "makes of it and the name, by reference",
+	  .help = "WPA passphrase of 8 to 63 characters, or the key of 64 hexadecimal digits that wpa_passphrase makes of it and the name, by reference",
 	  .example = "{env: WIFI_PASSPHRASE}" },
 	{ .key = "country",
 	  .kind = &kind_country,
@@ -479,8 +471,7 @@ static const struct field k3s_fields[] = {
 	{ .key = "server",
 	  .kind = &kind_k3s_server,
 	  AT(k3s.server),
-	  .help = "keys of K3s's configuration file for servers, each of which runs an agent too: any that `k3s server` "
-		  "takes and pibuild does not own; lists are added to what pibuild writes",
+	  .help = "keys of K3s's configuration file for servers, each of which runs an agent too: any that `k3s server` takes and pibuild does not own; lists are added to what pibuild writes",
 	  .example = "{etcd-expose-metrics: true, kube-apiserver-arg: [event-ttl=2h]}" },
 	{ .key = "agent",
 	  .kind = &kind_k3s_agent,
@@ -490,15 +481,13 @@ static const struct field k3s_fields[] = {
 	{ .key = "kubelet",
 	  .kind = &kind_kubelet,
 	  AT(k3s.kubelet),
-	  .help = "fields of KubeletConfiguration, for every node, over pibuild's: a graceful shutdown of 60s, 20s of them "
-		  "for critical pods, and memory reserved for K3s by the board's RAM",
+	  .help = "fields of KubeletConfiguration, for every node, over pibuild's: a graceful shutdown of 60s, 20s of them for critical pods, and memory reserved for K3s by the board's RAM",
 	  .example = "{maxPods: 60, systemReserved: {memory: 512Mi}}" },
 	{ .key = "secretsEncryption",
 	  .kind = &kind_bool,
 	  AT(k3s.secrets_encryption),
 	  .def = "true",
-	  .help = "Secrets are encrypted in the datastore; a cluster keeps what it was started with, and one whose cards do "
-		  "not say was started without",
+	  .help = "Secrets are encrypted in the datastore; a cluster keeps what it was started with, and one whose cards do not say was started without",
 	  .example = "false" },
 	{ .key = "disable",
 	  .kind = &kind_list,
@@ -562,8 +551,7 @@ static const struct field registries_fields[] = {
 	  .kind = &kind_bool,
 	  AT(registries.share),
 	  .def = "false",
-	  .help = "nodes give each other images: one download for all (K3s's embedded registry, TCP 5001 and 6443 between "
-		  "nodes)",
+	  .help = "nodes give each other images: one download for all (K3s's embedded registry, TCP 5001 and 6443 between nodes)",
 	  .example = "true" },
 	{ .key = "mirrors",
 	  .kind = &kind_list,
@@ -818,8 +806,7 @@ static const struct field node_fields[] = {
 	  NODE(role),
 	  .flags = REQUIRED,
 	  NAMES(role_names),
-	  .help = "control-plane nodes run the API and also take workloads; the first one of the file starts the "
-		  "cluster",
+	  .help = "control-plane nodes run the API and also take workloads; the first one of the file starts the cluster",
 	  .example = "control-plane" },
 	{ .key = "board",
 	  .kind = &kind_board,
@@ -857,13 +844,11 @@ static const struct field node_fields[] = {
 	  .kind = &kind_map,
 	  NODE(boot),
 	  .sub = boot_fields,
-	  .help = "what this node alone is told at boot: its lines and words come after those of boot, its switches "
-		  "before them" },
+	  .help = "what this node alone is told at boot: its lines and words come after those of boot, its switches before them" },
 	{ .key = "labels",
 	  .kind = &kind_labels,
 	  NODE(labels),
-	  .help = "labels of the node, for nodeSelector and affinity; changed and removed ones follow in the cluster, those "
-		  "that others gave stay",
+	  .help = "labels of the node, for nodeSelector and affinity; changed and removed ones follow in the cluster, those that others gave stay",
 	  .example = "{radio: zigbee, topology.kubernetes.io/zone: cellar}" },
 	{ .key = "taints",
 	  .kind = &kind_list,

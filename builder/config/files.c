@@ -141,8 +141,7 @@ static const char *parse_key_file(const struct reading *l, const char *text, voi
 		return arena_strdup(e.msg);
 	/* Every packet of OpenPGP starts with the highest bit set. */
 	if (!n || !((unsigned char)*key & 0x80))
-		return "the file holds no OpenPGP key in binary form; `gpg --export KEY >FILE` or `gpg --dearmor FILE` "
-		       "makes one";
+		return "the file holds no OpenPGP key in binary form; `gpg --export KEY >FILE` or `gpg --dearmor FILE` makes one";
 	*(const char **)dst = path;
 	return NULL;
 }
@@ -202,10 +201,11 @@ static const char *read_key_files(const char *pattern, struct key_list *keys)
 			vec_foreach (k, &of_file)
 				*vec_push(keys) = *k;
 	}
-	return keys->n > before ? NULL
-				: arena_printf("no file %s holds a public key; make one with `ssh-keygen -t ed25519`, "
-					       "or answer `pibuild init`, which offers to",
-					       pattern);
+	return keys->n > before
+		       ? NULL
+		       : arena_printf(
+				 "no file %s holds a public key; make one with `ssh-keygen -t ed25519`, or answer `pibuild init`, which offers to",
+				 pattern);
 }
 
 static const char *missing_key(const char *path)
@@ -332,17 +332,17 @@ static void ssh_keys_node(struct reading *l, const struct field *f, const struct
 static void ssh_keys_schema(const struct field *f, json_t *out)
 {
 	json_object_set_new(out, "type", json_string("array"));
-	json_object_set_new(out, "items",
-			    json_pack("{s:[{s:s, s:s, s:s}, {s:s, s:{s:{s:s, s:i}}, s:[s], s:b}, "
-				      "{s:s, s:{s:{s:s, s:s, s:s}}, s:[s], s:b}]}",
-				      "anyOf", "type", "string", "pattern",
-				      "^(ssh-(ed25519|rsa)|ecdsa-|sk-)[^ ]* +AAAA[A-Za-z0-9+/]", "patternErrorMessage",
-				      "give a line of a .pub file, or {file: ~/.ssh/id_ed25519.pub}, or {github: USER}",
-				      "type", "object", "properties", "file", "type", "string", "minLength", 1,
-				      "required", "file", "additionalProperties", 0, "type", "object", "properties",
-				      "github", "type", "string", "pattern", kind_github_user.pattern,
-				      "patternErrorMessage", kind_github_user.words, "required", "github",
-				      "additionalProperties", 0));
+	json_object_set_new(
+		out, "items",
+		json_pack(
+			"{s:[{s:s, s:s, s:s}, {s:s, s:{s:{s:s, s:i}}, s:[s], s:b}, {s:s, s:{s:{s:s, s:s, s:s}}, s:[s], s:b}]}",
+			"anyOf", "type", "string", "pattern", "^(ssh-(ed25519|rsa)|ecdsa-|sk-)[^ ]* +AAAA[A-Za-z0-9+/]",
+			"patternErrorMessage",
+			"give a line of a .pub file, or {file: ~/.ssh/id_ed25519.pub}, or {github: USER}", "type",
+			"object", "properties", "file", "type", "string", "minLength", 1, "required", "file",
+			"additionalProperties", 0, "type", "object", "properties", "github", "type", "string",
+			"pattern", kind_github_user.pattern, "patternErrorMessage", kind_github_user.words, "required",
+			"github", "additionalProperties", 0));
 }
 
 const struct kind kind_ssh_keys = { .name = "list of keys", .node = ssh_keys_node, .schema = ssh_keys_schema };
@@ -354,8 +354,7 @@ const struct kind kind_ssh_keys = { .name = "list of keys", .node = ssh_keys_nod
 static const char *secret_env(const struct reading *l, const struct yaml_node *n, struct secret_ref *ref)
 {
 	if (n->type != YAML_SCALAR || !n->n ||
-	    strspn(n->text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-			    "0123456789_") != n->n ||
+	    strspn(n->text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_") != n->n ||
 	    isdigit((unsigned char)n->text[0]))
 		return "env takes the name of an environment variable, such as DO_TOKEN";
 	ref->kind = SECRET_ENV;
@@ -383,8 +382,7 @@ static const char *secret_command(const struct reading *l, const struct yaml_nod
 			*vec_push(&argv) = n->items[i]->text;
 	}
 	if (!ok)
-		return "command takes a list: the program and its arguments, such as [pass, show, dns/token]; no shell "
-		       "runs";
+		return "command takes a list: the program and its arguments, such as [pass, show, dns/token]; no shell runs";
 	if (strchr(argv.v[0], '/'))
 		argv.v[0] = config_expand_path(l->dir, argv.v[0]);
 	*vec_push(&argv) = NULL;

@@ -106,8 +106,7 @@ static const char *check_ssid(const char *text)
 static const char *check_crypt(const char *text)
 {
 	return starts_with(text, "$6$saltsalt$qFmFH.bQmmtXzyBY0s9v7Oicd2z4XSIecDzlB5KiA2/")
-		       ? "this is the hash of the word 'password', from an example; make your own with: openssl passwd "
-			 "-6"
+		       ? "this is the hash of the word 'password', from an example; make your own with: openssl passwd -6"
 		       : NULL;
 }
 
@@ -156,8 +155,8 @@ const struct kind kind_search_domain = {
 const struct kind kind_domain = {
 	.name = "domain",
 	.pattern = "^(" LABEL "[.])+[a-z]([a-z0-9-]{0,61}[a-z0-9])$",
-	.words = "give a domain such as home.example.com, in lower case, without '*.' before it and without a dot at "
-		 "the end",
+	.words =
+		"give a domain such as home.example.com, in lower case, without '*.' before it and without a dot at the end",
 	.check = kinds_check_domain,
 };
 const struct kind kind_user = {
@@ -222,10 +221,8 @@ const struct kind kind_url_prefix = {
 };
 const struct kind kind_crypt = {
 	.name = "password hash",
-	.pattern = "^[$](6[$](rounds=[0-9]+[$])?[./A-Za-z0-9]{1,16}[$][./A-Za-z0-9]{86}|"
-		   "5[$](rounds=[0-9]+[$])?[./A-Za-z0-9]{1,16}[$][./A-Za-z0-9]{43}|"
-		   "g?y[$][./A-Za-z0-9]+[$][./A-Za-z0-9]{1,86}[$][./A-Za-z0-9]{43}|"
-		   "2[aby][$][0-9]{2}[$][./A-Za-z0-9]{53})$",
+	.pattern =
+		"^[$](6[$](rounds=[0-9]+[$])?[./A-Za-z0-9]{1,16}[$][./A-Za-z0-9]{86}|5[$](rounds=[0-9]+[$])?[./A-Za-z0-9]{1,16}[$][./A-Za-z0-9]{43}|g?y[$][./A-Za-z0-9]+[$][./A-Za-z0-9]{1,86}[$][./A-Za-z0-9]{43}|2[aby][$][0-9]{2}[$][./A-Za-z0-9]{53})$",
 	.words = "this is no password hash; make one with: openssl passwd -6   (and put it in single quotes)",
 	.check = check_crypt,
 	.secret = true,

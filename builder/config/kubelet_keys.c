@@ -246,26 +246,22 @@ void check_kubelet(const struct check *x)
 	if (x->versions->k3s && !compat_k3s_kubelet_dropins(x->versions->k3s))
 		fault_key(
 			x->faults, c, "k3s.kubelet",
-			"k3s.kubelet: K3s %s does not read it; take 1.32 or later, or pass kubelet-arg below k3s.server "
-			"and k3s.agent",
+			"k3s.kubelet: K3s %s does not read it; take 1.32 or later, or pass kubelet-arg below k3s.server and k3s.agent",
 			x->versions->k3s);
 	if (grace.critical > grace.all)
-		fault_key(x->faults, c, "k3s.kubelet",
-			  "k3s.kubelet: of a shutdownGracePeriod of %llus, %llus are for critical pods "
-			  "(shutdownGracePeriodCriticalPods), and the kubelet ends when they are more; make them "
-			  "fewer",
-			  (unsigned long long)grace.all / 1000, (unsigned long long)grace.critical / 1000);
+		fault_key(
+			x->faults, c, "k3s.kubelet",
+			"k3s.kubelet: of a shutdownGracePeriod of %llus, %llus are for critical pods (shutdownGracePeriodCriticalPods), and the kubelet ends when they are more; make them fewer",
+			(unsigned long long)grace.all / 1000, (unsigned long long)grace.critical / 1000);
 	if (yaml_get(c->k3s.kubelet, "shutdownGracePeriodByPodPriority") &&
 	    yaml_get(c->k3s.kubelet, "shutdownGracePeriod"))
 		fault_key(
 			x->faults, c, "k3s.kubelet.shutdownGracePeriodByPodPriority",
-			"k3s.kubelet.shutdownGracePeriodByPodPriority: the kubelet takes this or shutdownGracePeriod; "
-			"remove one");
+			"k3s.kubelet.shutdownGracePeriodByPodPriority: the kubelet takes this or shutdownGracePeriod; remove one");
 	pods = yaml_get(c->k3s.kubelet, "maxPods");
 	if (pods && value_unsigned(pods->text, &most) == 0 && most > MOST_PODS)
 		fault_key(
 			x->faults, c, "k3s.kubelet.maxPods",
-			"k3s.kubelet.maxPods: a node has addresses for some %d pods, a /24 of cluster.podCIDR; %u would "
-			"wait for one",
+			"k3s.kubelet.maxPods: a node has addresses for some %d pods, a /24 of cluster.podCIDR; %u would wait for one",
 			MOST_PODS, most);
 }

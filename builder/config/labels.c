@@ -29,8 +29,7 @@ static const struct kind kind_label_value = {
 	.name = "value of a label",
 	.pattern = "^(" WORD ")?$",
 	.words =
-		"the value of a label is up to 63 letters, digits, '.', '_' and '-', with a letter or digit at both ends; "
-		"'' for an empty one",
+		"the value of a label is up to 63 letters, digits, '.', '_' and '-', with a letter or digit at both ends; '' for an empty one",
 	.blank = true,
 };
 

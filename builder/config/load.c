@@ -204,10 +204,10 @@ static int config_refuse_foreign(const struct config *c, const struct yaml_node 
 			is = config_foreign[i].is, instead = config_foreign[i].instead;
 	if (!is)
 		return 0;
-	return err_at(e, CLASS_CONFIG, c->path, 0, 0,
-		      "this seems to be %s, which describes no cluster for pibuild: %s; `pibuild init` writes a "
-		      "cluster.yaml, from your answers",
-		      is, instead);
+	return err_at(
+		e, CLASS_CONFIG, c->path, 0, 0,
+		"this seems to be %s, which describes no cluster for pibuild: %s; `pibuild init` writes a cluster.yaml, from your answers",
+		is, instead);
 }
 
 /* What cannot be read as one document may be several manifests. */
@@ -249,8 +249,8 @@ int config_load(const char *path, struct config **ret, struct faults *f, struct 
 	if (r < 0)
 		return r;
 	if (place.is_default)
-		log_warning("no cluster.yaml here: taking the shipped default, one rpi5 on DHCP; `pibuild init` writes "
-			    "your own");
+		log_warning(
+			"no cluster.yaml here: taking the shipped default, one rpi5 on DHCP; `pibuild init` writes your own");
 	c->path = place.path;
 	c->is_default = place.is_default;
 	c->dir = l.dir = place.dir;

@@ -11,16 +11,16 @@ static const char *const list_files[NAME_LIST_COUNT] = {
 	[NAMES_KUBELET_KEYS] = "configs/names/kubelet-keys.txt",
 };
 
-struct names {
+struct listed_names {
 	const char *path;
 	VEC(struct name) v;
 };
 
-static struct names lists[NAME_LIST_COUNT]; /* each is read once */
+static struct listed_names lists[NAME_LIST_COUNT]; /* each is read once */
 
-static int names_load(enum name_list list, struct names **ret, struct err *e)
+static int names_load(enum name_list list, struct listed_names **ret, struct err *e)
 {
-	struct names *names = &lists[list];
+	struct listed_names *names = &lists[list];
 	_cleanup_free_ char *text = NULL;
 	char *save = NULL;
 	size_t n;
@@ -30,8 +30,9 @@ static int names_load(enum name_list list, struct names **ret, struct err *e)
 	if (names->v.n)
 		return 0;
 	r = data_path(list_files[list], &names->path, e);
-	if (r == 0)
-		r = file_read(names->path, MIB, &text, &n, e);
+	if (r < 0)
+		return r;
+	r = file_read(names->path, MIB, &text, &n, e);
 	if (r < 0)
 		return r;
 	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
@@ -49,7 +50,7 @@ static int names_load(enum name_list list, struct names **ret, struct err *e)
 
 int names_find(enum name_list list, const char *name, const struct name **ret, struct err *e)
 {
-	struct names *names;
+	struct listed_names *names;
 	int r = names_load(list, &names, e);
 
 	*ret = NULL;
@@ -63,7 +64,7 @@ int names_find(enum name_list list, const char *name, const struct name **ret, s
 
 int names_all(enum name_list list, const struct name **ret, size_t *ret_n, struct err *e)
 {
-	struct names *names;
+	struct listed_names *names;
 	int r = names_load(list, &names, e);
 
 	*ret = names->v.v;
@@ -79,7 +80,7 @@ static const char *last_part(const char *name)
 }
 
 /* The name, or that part of one, with the letters of NAME in whatever case. */
-static const char *same_letters(const struct names *names, const char *name, const char *(*part)(const char *name))
+static const char *same_letters(const struct listed_names *names, const char *name, const char *(*part)(const char *name))
 {
 	vec_foreach (n, &names->v)
 		if (!strcasecmp(part(n->name), name))
@@ -94,7 +95,7 @@ static const char *whole(const char *name)
 
 const char *names_nearest(enum name_list list, const char *name)
 {
-	const struct names *names = &lists[list];
+	const struct listed_names *names = &lists[list];
 	_cleanup_free_ const char **words = xcalloc(names->v.n + 1, sizeof(*words));
 	const char *found = same_letters(names, name, whole);
 	size_t count = 0;

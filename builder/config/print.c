@@ -99,12 +99,9 @@ void config_print_reference(void)
 {
 	puts("<!-- Made by `pibuild schema --reference`; a test keeps it so. -->\n"
 	     "# Reference of cluster.yaml\n\n"
-	     "Every key, its value, its default and what it means. `pibuild schema` prints the same as JSON Schema "
-	     "for\n"
-	     "editors. Relative paths start at the folder of the file. Only `true` and `false` are booleans. A secret "
-	     "is\n"
-	     "never written into the file but referenced: `{env: NAME}`, `{file: PATH}` or `{command: [PROGRAM, "
-	     "ARGUMENT]}`;\n"
+	     "Every key, its value, its default and what it means. `pibuild schema` prints the same as JSON Schema for\n"
+	     "editors. Relative paths start at the folder of the file. Only `true` and `false` are booleans. A secret is\n"
+	     "never written into the file but referenced: `{env: NAME}`, `{file: PATH}` or `{command: [PROGRAM, ARGUMENT]}`;\n"
 	     "the command is run without a shell, when an image is built.\n\n"
 	     "| key | value | default | meaning |\n"
 	     "|---|---|---|---|");

@@ -37,15 +37,15 @@ static const char *check_account(const char *text)
 const struct kind kind_registry = {
 	.name = "registry",
 	.pattern = "^" HOST PORT "$",
-	.words = "give the registry as it stands before an image's name, such as docker.io or registry.lan:5000, "
-		 "without https:// and without a path",
+	.words =
+		"give the registry as it stands before an image's name, such as docker.io or registry.lan:5000, without https:// and without a path",
 	.check = check_registry,
 };
 const struct kind kind_registry_or_all = {
 	.name = "registry, or *",
 	.pattern = "^([*]|" HOST PORT ")$",
-	.words = "give the registry as it stands before an image's name, such as docker.io or registry.lan:5000, "
-		 "without https:// and without a path; '*' is every other one",
+	.words =
+		"give the registry as it stands before an image's name, such as docker.io or registry.lan:5000, without https:// and without a path; '*' is every other one",
 	.check = check_registry,
 };
 const struct kind kind_registry_url = {

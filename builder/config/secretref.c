@@ -19,12 +19,12 @@
 #define MAX_SECRET (64 * KIB)
 #define TIMEOUT	   60 /* seconds */
 
-struct text {
+struct secret_text {
 	char s[MAX_SECRET + 1];
 	size_t n;
 };
 
-static void secretref_wipe(struct text **t)
+static void secretref_wipe(struct secret_text **t)
 {
 	explicit_bzero(*t, sizeof(**t));
 	free(*t);
@@ -50,7 +50,7 @@ static int open_file(const char *path, int *ret_fd, struct err *e)
 	return 0;
 }
 
-static int read_file(const char *path, struct text *t, struct err *e)
+static int read_file(const char *path, struct secret_text *t, struct err *e)
 {
 	_cleanup_close_ int fd = -1;
 	int r = open_file(path, &fd, e);
@@ -98,7 +98,7 @@ static int secretref_start(const char *const *argv, struct spawned *program, int
 }
 
 /* 0 at the end of its output. */
-static int collect(int fd, const char *name, double deadline, struct text *t, struct err *e)
+static int collect(int fd, const char *name, double deadline, struct secret_text *t, struct err *e)
 {
 	for (;;) {
 		struct pollfd p = { .fd = fd, .events = POLLIN };
@@ -124,7 +124,7 @@ static int collect(int fd, const char *name, double deadline, struct text *t, st
 	}
 }
 
-static int secretref_run_command(const char *const *argv, struct text *t, struct err *e)
+static int secretref_run_command(const char *const *argv, struct secret_text *t, struct err *e)
 {
 	double deadline = now_seconds() + TIMEOUT;
 	_cleanup_(spawn_done) struct spawned program = { 0 };
@@ -152,7 +152,7 @@ static int secretref_run_command(const char *const *argv, struct text *t, struct
 
 /* ---- both together ---- */
 
-static int read_secret(const struct secret_ref *ref, struct text *t, struct err *e)
+static int read_secret(const struct secret_ref *ref, struct secret_text *t, struct err *e)
 {
 	const char *value;
 
@@ -186,7 +186,7 @@ static const char *subject(const struct secret_ref *ref)
 	return arena_printf("%s %s", words[ref->kind], ref->name);
 }
 
-static int check_secret(const struct secret_ref *ref, struct text *t, struct err *e)
+static int check_secret(const struct secret_ref *ref, struct secret_text *t, struct err *e)
 {
 	const char *why;
 
@@ -205,7 +205,7 @@ static int check_secret(const struct secret_ref *ref, struct text *t, struct err
 
 int secret_resolve(const struct secret_ref *ref, enum secret_use use, const char **ret, size_t *ret_n, struct err *e)
 {
-	_cleanup_(secretref_wipe) struct text *t = xcalloc(1, sizeof(*t));
+	_cleanup_(secretref_wipe) struct secret_text *t = xcalloc(1, sizeof(*t));
 	int r = 0;
 
 	if (use == SECRET_SKIP || (use == SECRET_PROBE && ref->kind == SECRET_COMMAND)) {
@@ -214,8 +214,9 @@ int secret_resolve(const struct secret_ref *ref, enum secret_use use, const char
 		return 0;
 	}
 	r = read_secret(ref, t, e);
-	if (r == 0)
-		r = check_secret(ref, t, e);
+	if (r < 0)
+		return r;
+	r = check_secret(ref, t, e);
 	if (r < 0)
 		return r;
 	*ret = use == SECRET_PROBE ? "" : arena_strndup(t->s, t->n);

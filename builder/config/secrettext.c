@@ -60,17 +60,14 @@ static const char *base64_doubt(const char *s, size_t n)
 	size_t digits = strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/");
 
 	return n % 4 || digits + 2 < n || digits + strspn(s + digits, "=") != n
-		       ? "is no base64, as a TSIG key is; give what stands behind `secret` in the server's file, "
-			 "without "
-			 "the quotes"
+		       ? "is no base64, as a TSIG key is; give what stands behind `secret` in the server's file, without the quotes"
 		       : NULL;
 }
 
 static const char *proxy_fault(const char *s, size_t n)
 {
 	return value_proxy_fault(arena_strndup(s, n), true)
-		       ? "is no address of a proxy with a name and password: http://NAME:PASSWORD@HOST:PORT, with "
-			 "%XX for what is no letter, digit or one of . _ ~ ! * + , ; = -"
+		       ? "is no address of a proxy with a name and password: http://NAME:PASSWORD@HOST:PORT, with %XX for what is no letter, digit or one of . _ ~ ! * + , ; = -"
 		       : NULL;
 }
 
@@ -146,9 +143,7 @@ static const char *token_fault(const char *s, size_t n)
 		return "has quotes around the secret, which would be a part of it; remove them";
 	for (size_t i = 0; i < n; i++)
 		if ((unsigned char)s[i] >= 0x80)
-			return "holds a character that is not ASCII, perhaps a blank or a quote that only looks like "
-			       "one; no "
-			       "such secret has any: copy it anew";
+			return "holds a character that is not ASCII, perhaps a blank or a quote that only looks like one; no such secret has any: copy it anew";
 	return memchr(s, ' ', n) ? "holds a blank, which no such secret has; give nothing but the secret itself" : NULL;
 }
 

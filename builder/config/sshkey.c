@@ -86,10 +86,9 @@ static const char *example_fault(const unsigned char *blob, size_t n)
 	sha256_bytes(blob, n, sha256);
 	for (size_t i = 0; i < ARRAY_SIZE(example_keys); i++)
 		if (streq(sha256, example_keys[i].sha256))
-			return arena_printf("this is no key of yours but that of an example of pibuild (%s), whose "
-					    "owner could log in; give your own: {file: ~/.ssh/id_ed25519.pub}, made "
-					    "by `ssh-keygen -t ed25519`",
-					    example_keys[i].whose);
+			return arena_printf(
+				"this is no key of yours but that of an example of pibuild (%s), whose owner could log in; give your own: {file: ~/.ssh/id_ed25519.pub}, made by `ssh-keygen -t ed25519`",
+				example_keys[i].whose);
 	return NULL;
 }
 
@@ -148,8 +147,7 @@ static const char *part_fault(const struct key_type *k, enum part part, struct b
 		return *ret_bits >= RSA_REFUSED
 			       ? NULL
 			       : arena_printf(
-					 "sshd refuses RSA keys below %d bits, and this one has %zu; make a new one: "
-					 "ssh-keygen -t ed25519",
+					 "sshd refuses RSA keys below %d bits, and this one has %zu; make a new one: ssh-keygen -t ed25519",
 					 RSA_REFUSED, *ret_bits);
 	case PART_ANY:
 	case PART_END:
@@ -243,8 +241,7 @@ static const char *start_fault(const char *line)
 
 	for (size_t i = 0; i < n; i++)
 		if ((unsigned char)line[i] >= 0x80)
-			return "a character that is not ASCII stands at the start, perhaps a byte order mark or a "
-			       "blank that only looks like one; copy the line of the .pub file anew";
+			return "a character that is not ASCII stands at the start, perhaps a byte order mark or a blank that only looks like one; copy the line of the .pub file anew";
 	if (*line && strchr("\"'`", *line))
 		return "the key stands in quotes; remove them";
 	if (starts_with(line, "AAAA"))
@@ -252,9 +249,7 @@ static const char *start_fault(const char *line)
 	if (starts_with(line, "ssh-dss"))
 		return "DSA keys are no longer accepted by OpenSSH; make a new one: ssh-keygen -t ed25519";
 	if (memmem(line, n, "-cert-v01@openssh.com", 21))
-		return "this is a certificate, which runs out and needs an authority that the nodes know; give the key "
-		       "it "
-		       "was made for: the .pub file without -cert in its name";
+		return "this is a certificate, which runs out and needs an authority that the nodes know; give the key it was made for: the .pub file without -cert in its name";
 	for (const char *p = line + n; *p; p += strcspn(p, " \t")) {
 		const struct key_type *k;
 
@@ -262,8 +257,7 @@ static const char *start_fault(const char *line)
 		k = type_at(p);
 		if (k)
 			return arena_printf(
-				"something stands before '%s': options such as command= or from=, which pibuild "
-				"does not put on a card, or a host name; give the line from '%s' on",
+				"something stands before '%s': options such as command= or from=, which pibuild does not put on a card, or a host name; give the line from '%s' on",
 				k->type, k->type);
 	}
 	if (starts_with(line, "~/") || ends_with(line, ".pub"))
@@ -304,7 +298,7 @@ const char *value_ssh_key_doubt(const char *line)
 
 	if (sshkey_line_fault(line, &bits) || !bits || bits >= RSA_WEAK)
 		return NULL;
-	return arena_printf("an RSA key of %zu bits is weak, and sshd may refuse it after an upgrade; make a new one: "
-			    "ssh-keygen -t ed25519",
-			    bits);
+	return arena_printf(
+		"an RSA key of %zu bits is weak, and sshd may refuse it after an upgrade; make a new one: ssh-keygen -t ed25519",
+		bits);
 }

@@ -65,11 +65,9 @@ const char *value_proxy_fault(const char *text, bool with_user)
 	if (!host)
 		return words;
 	if (at && !with_user)
-		return "a password must not be written here, where git and backups keep it; put the whole address into "
-		       "a secret: {env: NAME}, {file: PATH} or {command: [PROGRAM, ARGUMENT]}";
+		return "a password must not be written here, where git and backups keep it; put the whole address into a secret: {env: NAME}, {file: PATH} or {command: [PROGRAM, ARGUMENT]}";
 	if (at && (at == host || host + strspn(host, PROXY_USER) != at))
-		return "its name and password may hold letters, digits and . _ ~ ! * + , ; = - alone; write others as "
-		       "%XX, their hexadecimal code";
+		return "its name and password may hold letters, digits and . _ ~ ! * + , ; = - alone; write others as %XX, their hexadecimal code";
 	host = at ? at + 1 : host;
 	n = strspn(host, PROXY_HOST);
 	if (!n || n > 253 || *host == '-' || *host == '.')

@@ -94,9 +94,10 @@ int sha256_fd(int fd, const char *name, char hex[SHA256_HEX], struct err *e)
 
 	sha256_init(&s);
 	r = sha256_add_fd(&s, fd, UINT64_MAX, name, e);
-	if (r == 0)
-		sha256_final(&s, hex);
-	return r;
+	if (r < 0)
+		return r;
+	sha256_final(&s, hex);
+	return 0;
 }
 
 bool sha256_valid(const char *hex)

@@ -135,11 +135,13 @@ static int make_pair(const struct cert_form *form, X509 *issuer, EVP_PKEY *issue
 	if (!key || !cert || !fill_cert(cert, key, form, issuer, issuer_key))
 		return pki_fault(e, arena_printf("cannot make the certificate %s", form->common_name));
 	r = cert_pem(cert, &made.cert, e);
-	if (r == 0)
-		r = key_pem(key, &made.key, e);
-	if (r == 0)
-		*ret = made;
-	return r;
+	if (r < 0)
+		return r;
+	r = key_pem(key, &made.key, e);
+	if (r < 0)
+		return r;
+	*ret = made;
+	return 0;
 }
 
 int pki_make_ca(const char *common_name, struct pki_time valid, struct key_pair *ret, struct err *e)
@@ -157,8 +159,9 @@ int pki_make_client(const struct key_pair *ca, const char *common_name, const ch
 	_cleanup_x509_ X509 *issuer = NULL;
 	int r = pki_parse_cert(ca->cert, &issuer, e);
 
-	if (r == 0)
-		r = pki_parse_key(ca->key, &issuer_key, e);
+	if (r < 0)
+		return r;
+	r = pki_parse_key(ca->key, &issuer_key, e);
 	return r < 0 ? r : make_pair(&form, issuer, issuer_key, ret, e);
 }
 

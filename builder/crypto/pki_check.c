@@ -73,8 +73,9 @@ static int parse_pair(const struct key_pair *pair, X509 **ret_cert, struct err *
 	_cleanup_pkey_ EVP_PKEY *key = NULL;
 	int r = pki_parse_cert(pair->cert, &cert, e);
 
-	if (r == 0)
-		r = pki_parse_key(pair->key, &key, e);
+	if (r < 0)
+		return r;
+	r = pki_parse_key(pair->key, &key, e);
 	if (r < 0)
 		return r;
 	if (!X509_check_private_key(cert, key)) {
@@ -191,8 +192,8 @@ static const struct rule ca_rules[] = {
 	{ is_ca, "the certificate is no CA (basicConstraints critical, CA:TRUE)" },
 	{ may_sign, "the CA may not sign certificates (keyUsage keyCertSign)" },
 	{ has_no_usage, "the CA has an extended key usage; K3s then takes another hash of it on some nodes" },
-	{ has_key_ids, "SubjectKeyId or AuthorityKeyId is missing or they differ; K3s would make all certificates anew "
-		       "at every start" },
+	{ has_key_ids,
+	  "SubjectKeyId or AuthorityKeyId is missing or they differ; K3s would make all certificates anew at every start" },
 	{ is_self_signed, "the CA is not self-signed, or its signature is wrong" },
 };
 
@@ -244,12 +245,15 @@ int pki_check_client(const struct key_pair *client, const struct key_pair *ca, c
 	_cleanup_x509_ X509 *cert = NULL, *issuer = NULL;
 	int r = parse_pair(client, &cert, e);
 
-	if (r == 0)
-		r = pki_parse_cert(ca->cert, &issuer, e);
-	if (r == 0)
-		r = check_rules(cert, client_rules, ARRAY_SIZE(client_rules), e);
-	if (r == 0)
-		r = pki_check_names(cert, common_name, organization, e);
+	if (r < 0)
+		return r;
+	r = pki_parse_cert(ca->cert, &issuer, e);
+	if (r < 0)
+		return r;
+	r = check_rules(cert, client_rules, ARRAY_SIZE(client_rules), e);
+	if (r < 0)
+		return r;
+	r = pki_check_names(cert, common_name, organization, e);
 	return r < 0 ? r : check_issuer(cert, issuer, e);
 }
 

@@ -49,10 +49,10 @@ static int sign_check_private(int fd, const char *path, struct err *e)
 	if (!S_ISREG(st.st_mode))
 		return err_class(e, CLASS_CONFIG, "the key %s is no regular file", path);
 	if (st.st_mode & 077)
-		return err_class(e, CLASS_REFUSED,
-				 "the key %s can be read by others: chmod 600 %s, and make a new key if anybody else "
-				 "uses this machine",
-				 path, path);
+		return err_class(
+			e, CLASS_REFUSED,
+			"the key %s can be read by others: chmod 600 %s, and make a new key if anybody else uses this machine",
+			path, path);
 	return 0;
 }
 
@@ -68,16 +68,17 @@ int sign_key_open(const char *path, struct sign_key **ret, struct err *e)
 	if (fd < 0)
 		return err_class(e, CLASS_CONFIG, "the key %s cannot be read: %s", path, strerror(errno));
 	r = sign_check_private(fd, path, e);
-	if (r == 0)
-		r = file_read_fd(fd, path, KEY_LIMIT, &text, &n, e);
+	if (r < 0)
+		return r;
+	r = file_read_fd(fd, path, KEY_LIMIT, &text, &n, e);
 	if (r < 0)
 		return r;
 	if (strstr(text, "ENCRYPTED")) {
 		free(text);
-		return err_class(e, CLASS_CONFIG,
-				 "the key %s is encrypted, and pibuild asks for no passphrase: decrypt it with "
-				 "`openssl pkey -in %s -out FILE` into a FILE that only you can read",
-				 path, path);
+		return err_class(
+			e, CLASS_CONFIG,
+			"the key %s is encrypted, and pibuild asks for no passphrase: decrypt it with `openssl pkey -in %s -out FILE` into a FILE that only you can read",
+			path, path);
 	}
 	b = BIO_new_mem_buf(text, (int)n);
 	pkey = b ? PEM_read_bio_PrivateKey(b, NULL, sign_no_passphrase, NULL) : NULL;
@@ -128,10 +129,10 @@ int sign_new_key(const char *path, struct err *e)
 
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
 		if (access(files[i], F_OK) == 0 || errno != ENOENT)
-			return err_class(e, CLASS_REFUSED,
-					 "%s is there already; what was signed with it could no longer be checked: "
-					 "choose another name",
-					 files[i]);
+			return err_class(
+				e, CLASS_REFUSED,
+				"%s is there already; what was signed with it could no longer be checked: choose another name",
+				files[i]);
 	pkey = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
 	if (!pkey)
 		return pki_fault(e, "cannot make an Ed25519 key");

@@ -125,18 +125,18 @@ static int apt_make_folder(const struct apt *a, struct err *e)
 	return file_publish(path_join(a->dir, "apt.conf"), apt_conf, strlen(apt_conf), 0600, e);
 }
 
-struct words {
+struct apt_words {
 	VEC(const char *) v;
 };
 
-static void words_add(struct words *w, const char *const *words)
+static void words_add(struct apt_words *w, const char *const *words)
 {
 	for (; *words; words++)
 		*vec_push(&w->v) = *words;
 }
 
 /* What every call of apt-get begins with: where all it reads and writes lies. */
-static void begin_command(const struct apt *a, struct words *w)
+static void begin_command(const struct apt *a, struct apt_words *w)
 {
 	const char *const words[] = {
 		"apt-get",
@@ -168,7 +168,7 @@ static void begin_command(const struct apt *a, struct words *w)
 
 static int apt_update(const struct apt *a, struct err *e)
 {
-	struct words w = { 0 };
+	struct apt_words w = { 0 };
 	int r;
 
 	begin_command(a, &w);
@@ -180,7 +180,7 @@ static int apt_update(const struct apt *a, struct err *e)
 
 static int apt_ask(const struct apt *a, struct strbuf *out, struct err *e)
 {
-	struct words w = { 0 };
+	struct apt_words w = { 0 };
 
 	begin_command(a, &w);
 	words_add(&w, (const char *const[]){ "-y", "--print-uris", "install", NULL });

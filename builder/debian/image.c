@@ -13,8 +13,8 @@
 enum { BLOCK = 4096, SECTOR = 512 };
 static const uint64_t boot_start = 8 * MIB, boot_size = 512 * MIB, root_step = 4 * MIB;
 /* As Raspberry Pi OS has them, named one by one: hosts differ in defaults. */
-static const char ext4_features[] = "none,has_journal,ext_attr,resize_inode,dir_index,filetype,extent,flex_bg,sparse_"
-				    "super,large_file,dir_nlink,extra_isize,metadata_csum";
+static const char ext4_features[] =
+	"none,has_journal,ext_attr,resize_inode,dir_index,filetype,extent,flex_bg,sparse_super,large_file,dir_nlink,extra_isize,metadata_csum";
 
 struct draft {
 	struct disk_image image;

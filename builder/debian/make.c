@@ -45,27 +45,29 @@ int debian_check_host(struct err *e)
 
 /* ---- what mmdebstrap's hooks find beside themselves ---- */
 
-struct work {
+struct debian_work {
 	const char *dir;
 	const struct cache *cache;
 	const struct pin *pin;
 	int64_t epoch;
 };
 
-static int write_file(const struct work *w, const char *name, const char *text, size_t n, mode_t mode, struct err *e)
+static int write_file(const struct debian_work *w, const char *name, const char *text, size_t n, mode_t mode,
+		      struct err *e)
 {
 	return file_publish(path_join(w->dir, name), text, n, mode, e);
 }
 
-static int copy_data_file(const struct work *w, const char *name, struct err *e)
+static int copy_data_file(const struct debian_work *w, const char *name, struct err *e)
 {
 	_cleanup_free_ char *text = NULL;
 	const char *path;
 	size_t n = 0;
 	int r = data_path(arena_printf("configs/debian/%s", name), &path, e);
 
-	if (r == 0)
-		r = file_read(path, MIB, &text, &n, e);
+	if (r < 0)
+		return r;
+	r = file_read(path, MIB, &text, &n, e);
 	return r < 0 ? r : write_file(w, name, text, n, 0755, e);
 }
 
@@ -99,7 +101,7 @@ static const char *deb_name(const struct pin *p)
 	return arena_printf("debs/%s_%.*s%%3a%s.deb", p->name, (int)(colon - p->version), p->version, colon + 1);
 }
 
-static int copy_package(const struct work *w, const struct pin *p, struct err *e)
+static int copy_package(const struct debian_work *w, const struct pin *p, struct err *e)
 {
 	_cleanup_close_ int in = -1, out = -1;
 	const char *path = path_join(w->dir, deb_name(p));
@@ -122,7 +124,7 @@ static int copy_package(const struct work *w, const struct pin *p, struct err *e
 }
 
 /* The packages asked for by name; the rest came as dependencies. */
-static int write_wanted(const struct work *w, struct err *e)
+static int write_wanted(const struct debian_work *w, struct err *e)
 {
 	_cleanup_strbuf_ struct strbuf names = { 0 };
 	struct debian_recipe *recipe;
@@ -138,7 +140,7 @@ static int write_wanted(const struct work *w, struct err *e)
 	return write_file(w, "wanted", names.s, names.n, 0644, e);
 }
 
-static int fill_work(const struct work *w, struct err *e)
+static int fill_work(const struct debian_work *w, struct err *e)
 {
 	const char *debs = path_join(w->dir, "debs");
 	const char *id = arena_printf("%08x\n", debian_disk_id(w->pin->sha256));
@@ -165,7 +167,7 @@ static int fill_work(const struct work *w, struct err *e)
 /* Without a mirror and an update: all packages are in the work folder, and dpkg alone puts them in. Root has mmdebstrap
  * mount into the folder it works in: namespaces of its own keep that from the host, and let nothing outlive it, as what
  * is mounted there must be gone before the work folder is removed. Others get theirs from mmdebstrap. */
-static int run_mmdebstrap(const struct work *w, const char *tar, struct err *e)
+static int run_mmdebstrap(const struct debian_work *w, const char *tar, struct err *e)
 {
 	const char *const argv[] = {
 		"unshare",
@@ -201,15 +203,16 @@ static int run_mmdebstrap(const struct work *w, const char *tar, struct err *e)
 	return r;
 }
 
-static int make_in(const struct work *w, struct cow *image, struct err *e)
+static int make_in(const struct debian_work *w, struct cow *image, struct err *e)
 {
 	const char *tar = path_join(w->dir, "root.tar");
 	_cleanup_close_ int fd = -1;
 	struct task *t;
 	int r = fill_work(w, e);
 
-	if (r == 0)
-		r = run_mmdebstrap(w, tar, e);
+	if (r < 0)
+		return r;
+	r = run_mmdebstrap(w, tar, e);
 	if (r < 0)
 		return r;
 	fd = open(tar, O_RDONLY | O_CLOEXEC);
@@ -224,14 +227,15 @@ static int make_in(const struct work *w, struct cow *image, struct err *e)
 int debian_make(const struct cache *c, const struct pin *pin, struct cow *image, struct err *e)
 {
 	char want[SIZE_TEXT_MAX], have[SIZE_TEXT_MAX];
-	struct work w = { .cache = c, .pin = pin, .epoch = pin->packages.time };
+	struct debian_work w = { .cache = c, .pin = pin, .epoch = pin->packages.time };
 	struct err left = { 0 };
 	uint64_t room;
 	/* Not in the cache: its folder is nobody else's, and mmdebstrap's namespace has other users. */
 	int r = debian_check_host(e);
 
-	if (r == 0)
-		r = temp_dir("debian", &w.dir, e);
+	if (r < 0)
+		return r;
+	r = temp_dir("debian", &w.dir, e);
 	if (r < 0)
 		return r;
 	r = free_space(w.dir, &room, e);
@@ -240,9 +244,9 @@ int debian_make(const struct cache *c, const struct pin *pin, struct cow *image,
 			    "making the Debian base needs %s in %s, which has %s free; make room or set TMPDIR",
 			    size_text(room_needed, want), path_dir(w.dir), size_text(room, have));
 	if (r == 0) {
-		log_info("making the base of debian %s from %zu packages; that takes minutes, many where arm64 is "
-			 "emulated, and is kept in the cache",
-			 pin->version, pin->packages.n);
+		log_info(
+			"making the base of debian %s from %zu packages; that takes minutes, many where arm64 is emulated, and is kept in the cache",
+			pin->version, pin->packages.n);
 		r = make_in(&w, image, e);
 		if (r < 0 && !err_interrupted(e))
 			r = err_wrap(e, "the base of debian %s", pin->version);

@@ -53,13 +53,16 @@ int debian_recipe_load(struct debian_recipe **ret, struct err *e)
 	const char *path;
 	int r = data_path("configs/debian/base.yaml", &path, e);
 
-	if (r == 0)
-		r = schema_load(&l, path, debian_recipe_fields, recipe, e);
-	if (r == 0)
-		r = faults_failure(&f, e);
-	if (r == 0)
-		*ret = recipe;
-	return r;
+	if (r < 0)
+		return r;
+	r = schema_load(&l, path, debian_recipe_fields, recipe, e);
+	if (r < 0)
+		return r;
+	r = faults_failure(&f, e);
+	if (r < 0)
+		return r;
+	*ret = recipe;
+	return 0;
 }
 
 /* ---- lock: check and update ---- */

@@ -142,9 +142,10 @@ static int table_describe(const struct table *t, struct disk *ret, struct err *e
 	free(id);
 	fdisk_unref_table(list);
 	fdisk_free_iter(it);
-	if (r == 0)
-		*ret = d;
-	return r;
+	if (r < 0)
+		return r;
+	*ret = d;
+	return 0;
 }
 
 int disk_read(const struct cow *image, struct disk *ret, struct err *e)
@@ -261,9 +262,11 @@ int disk_grow_last(struct cow *image, struct disk *d, uint64_t new_size, struct 
 		return err_set(e, -EINVAL, "%s: partition %u cannot get a size of %llu bytes", cow_name(image),
 			       last->number, (unsigned long long)new_size);
 	r = cow_resize(image, last->start + new_size, e);
-	if (r == 0)
-		r = table_open(&t, image, false, e);
-	if (r == 0)
-		r = table_resize(&t, last->number, new_size, e);
+	if (r < 0)
+		return r;
+	r = table_open(&t, image, false, e);
+	if (r < 0)
+		return r;
+	r = table_resize(&t, last->number, new_size, e);
 	return r < 0 ? r : table_describe(&t, d, e);
 }

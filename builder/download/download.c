@@ -382,9 +382,10 @@ static int take_up(struct download *d, struct err *e)
 	if (!d->size || d->part.n == d->size) {
 		if (matches_so_far(d)) {
 			r = part_publish(&d->part, d->sha256, e);
-			if (r == 0)
-				download_end(d, DOWNLOAD_FINISHED, "was complete");
-			return r;
+			if (r < 0)
+				return r;
+			download_end(d, DOWNLOAD_FINISHED, "was complete");
+			return 0;
 		}
 		if (d->size)
 			return restart(d, e);

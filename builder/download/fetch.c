@@ -145,9 +145,10 @@ static int add_download(struct fetcher *f, const char *url, const struct downloa
 	d->told = &f->told;
 	d->part = (struct part)PART_INIT;
 	r = url_sources(f->options->config, url, &d->sources, e);
-	if (r == 0)
-		*vec_push(&f->downloads) = d;
-	return r;
+	if (r < 0)
+		return r;
+	*vec_push(&f->downloads) = d;
+	return 0;
 }
 
 static int run_all(struct fetcher *f, struct err *e)
@@ -198,9 +199,10 @@ int texts_fetch(struct texts *t, const struct fetch_options *o, struct err *e)
 {
 	int r = fetch_texts(t->list.v + t->fetched, t->list.n - t->fetched, o, e);
 
-	if (r == 0)
-		t->fetched = t->list.n;
-	return r;
+	if (r < 0)
+		return r;
+	t->fetched = t->list.n;
+	return 0;
 }
 
 void texts_done(struct texts *t)
@@ -238,10 +240,10 @@ static int fetch_check_room(const struct fetcher *f, const struct cache *c, stru
 		need += (*d)->size;
 	if (need <= have)
 		return 0;
-	return err_set(e, -ENOSPC,
-		       "the downloads need %s, the cache %s has room for %s; make room or give another folder with "
-		       "--cache DIR",
-		       size_text(need, need_text), c->dir, size_text(have, have_text));
+	return err_set(
+		e, -ENOSPC,
+		"the downloads need %s, the cache %s has room for %s; make room or give another folder with --cache DIR",
+		size_text(need, need_text), c->dir, size_text(have, have_text));
 }
 
 static bool is_queued(const struct fetcher *f, const char *sha256)
@@ -388,7 +390,8 @@ int fetch_all(const struct cache *c, const struct pin *pins, size_t n, const str
 		r = check_offline(&f, c, e);
 	else if (r == 0)
 		r = fetch_check_room(&f, c, e);
-	if (r == 0)
-		r = run_all(&f, e);
+	if (r < 0)
+		return r;
+	r = run_all(&f, e);
 	return r < 0 ? r : check_signatures(c, pins, n, o, e);
 }

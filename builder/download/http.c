@@ -92,11 +92,11 @@ static void explain_certificate(const struct request *q, struct http_result *r)
 			 "its certificate %s, or the clock of this machine is wrong: it says %s; check that first",
 			 verify == CERT_EXPIRED ? "has expired" : "is not valid yet", this_clock(clock));
 	else if (verify == CERT_NO_ISSUER || (verify >= CERT_SELF_SIGNED && verify <= CERT_UNVERIFIABLE))
-		snprintf(r->why, sizeof(r->why),
-			 "its certificate is of an unknown CA%s%s; if the server is yours, name its CA with caFile "
-			 "under `mirrors`",
-			 q->from->ca_file ? " (not the one in " : "",
-			 q->from->ca_file ? arena_printf("%s)", q->from->ca_file) : "");
+		snprintf(
+			r->why, sizeof(r->why),
+			"its certificate is of an unknown CA%s%s; if the server is yours, name its CA with caFile under `mirrors`",
+			q->from->ca_file ? " (not the one in " : "",
+			q->from->ca_file ? arena_printf("%s)", q->from->ca_file) : "");
 	else
 		snprintf(r->why, sizeof(r->why), "its certificate is not accepted: %s", q->error);
 }

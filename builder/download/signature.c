@@ -33,9 +33,10 @@ int signature_known(const struct cache *c, const struct pin *pin, const char *ke
 	const char *name;
 	int r = seal_name(pin, key, &name, e);
 
-	if (r == 0)
-		*ret = faccessat(c->fd, name, F_OK, 0) == 0;
-	return r;
+	if (r < 0)
+		return r;
+	*ret = faccessat(c->fd, name, F_OK, 0) == 0;
+	return 0;
 }
 
 static int keep(const struct cache *c, const char *name, struct err *e)

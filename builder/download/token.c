@@ -124,9 +124,10 @@ static int find_realm(const struct tokens *t, const struct source *from, const c
 	if (streq(url_host(url), url_host(from->url)))
 		return 0;
 	r = url_sources(t->config, url, &s, e);
-	if (r == 0)
-		*ret = s.list.v[0];
-	return r;
+	if (r < 0)
+		return r;
+	*ret = s.list.v[0];
+	return 0;
 }
 
 int token_ask(struct tokens *t, struct http *http, const struct token_ask *ask, struct err *e)

@@ -68,13 +68,13 @@ static int device_by_name(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-struct names {
+struct device_names {
 	VEC(const char *) v;
 };
 
-static struct names list(const char *path)
+static struct device_names list(const char *path)
 {
-	struct names names = { 0 };
+	struct device_names names = { 0 };
 	DIR *d = opendir(path);
 	struct dirent *x;
 
@@ -90,22 +90,22 @@ static struct names list(const char *path)
 
 /* ---- all that lies on one disk: itself, its partitions, and what holds them, up to the top ---- */
 
-struct part {
+struct device_part {
 	const char *name;  /* "sda1", "dm-0" */
 	const char *alias; /* name in /dev/mapper; "" = none */
 	dev_t devno;
 };
-struct tree {
-	VEC(struct part) v;
+struct device_tree {
+	VEC(struct device_part) v;
 	const char *holder;
 };
 
-static void add_tree(struct tree *t, const char *dir, const char *name, unsigned depth)
+static void add_tree(struct device_tree *t, const char *dir, const char *name, unsigned depth)
 {
-	struct names below = list(dir), holders = list(path_join(dir, "holders"));
+	struct device_names below = list(dir), holders = list(path_join(dir, "holders"));
 	const char *alias = attribute(dir, "dm/name");
 
-	*vec_push(&t->v) = (struct part){ name, alias, device_number(dir) };
+	*vec_push(&t->v) = (struct device_part){ name, alias, device_number(dir) };
 	vec_foreach (x, &holders.v) {
 		const char *held = path_join(dir, arena_printf("holders/%s", *x));
 
@@ -121,7 +121,7 @@ static void add_tree(struct tree *t, const char *dir, const char *name, unsigned
 }
 
 /* By number, or, for filesystems that number themselves (btrfs), by the name they were mounted from. */
-static const struct part *find_part(const struct tree *t, dev_t devno, const char *source)
+static const struct device_part *find_part(const struct device_tree *t, dev_t devno, const char *source)
 {
 	const char *name = strchr(source, '/') ? path_base(source) : "";
 
@@ -212,10 +212,10 @@ static bool is_system_mount(const char *at)
 	return starts_with(at, "/boot/") || starts_with(at, "/home/") || starts_with(at, "/var/");
 }
 
-static void find_uses(struct device *d, const struct tree *t, const struct tables *tables)
+static void find_uses(struct device *d, const struct device_tree *t, const struct tables *tables)
 {
 	_cleanup_strbuf_ struct strbuf mounts = { 0 };
-	const struct part *p;
+	const struct device_part *p;
 
 	vec_foreach (m, &tables->mounts) {
 		p = find_part(t, m->devno, m->source);
@@ -331,11 +331,11 @@ static const char *udev_text(const char *name)
 	return clean_text(s);
 }
 
-static const char *find_labels(const struct host *h, const struct tree *t)
+static const char *find_labels(const struct host *h, const struct device_tree *t)
 {
 	_cleanup_strbuf_ struct strbuf labels = { 0 };
 	const char *dir = path_join(h->dev, "disk/by-label");
-	struct names names = list(dir);
+	struct device_names names = list(dir);
 
 	vec_foreach (x, &names.v) {
 		const char *name = link_base(dir, *x);
@@ -360,7 +360,7 @@ static bool is_no_disk(const char *name)
 static void device_describe(const struct host *h, const char *name, const struct tables *tables, struct device *d)
 {
 	const char *dir = path_join(h->sys, arena_printf("block/%s", name));
-	struct tree tree = { 0 };
+	struct device_tree tree = { 0 };
 	char *node = arena_strdup(name);
 
 	for (char *s = node; *s; s++) /* "cciss!c0d0" */
@@ -405,7 +405,7 @@ int devices_scan(const struct host *h, struct devices *ret, struct err *e)
 	struct tables tables = { 0 };
 	struct devices all = { 0 };
 	const char *dir = path_join(h->sys, "block");
-	struct names names = list(dir);
+	struct device_names names = list(dir);
 	int r;
 
 	if (access(dir, R_OK | X_OK) < 0)

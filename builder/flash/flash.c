@@ -25,10 +25,10 @@ static size_t count_wanted(const struct work *w, const struct piece **first)
 
 static int judge_disk(const struct work *w, size_t bad, const struct piece *first, struct err *e)
 {
-	return err_class(e, CLASS_VERIFY,
-			 "%s does not give back what was written, at byte %llu and %zu more places, also after %d "
-			 "tries: the card or its reader is broken",
-			 w->target->device->path, (unsigned long long)first->offset, bad - 1, ROUNDS);
+	return err_class(
+		e, CLASS_VERIFY,
+		"%s does not give back what was written, at byte %llu and %zu more places, also after %d tries: the card or its reader is broken",
+		w->target->device->path, (unsigned long long)first->offset, bad - 1, ROUNDS);
 }
 
 /* Everything but the first MiB, until it reads back as it should. */
@@ -43,8 +43,9 @@ static int write_and_verify(struct work *w, struct err *e)
 		if (r == 0 && round == 0) /* with UPDATE too: all of it */
 			pieces_want(&w->pieces, true);
 		head_of(w)->wanted = false;
-		if (r == 0)
-			r = verify_pass(w, "verify", e);
+		if (r < 0)
+			return r;
+		r = verify_pass(w, "verify", e);
 		if (r < 0)
 			return r;
 		bad = count_wanted(w, &first);
@@ -93,8 +94,9 @@ static int compare_disk(struct work *w, struct err *e)
 	const struct piece *first;
 	int r = w->flash->source->image ? 0 : hash_pass(w, e);
 
-	if (r == 0)
-		r = verify_pass(w, "compare", e);
+	if (r < 0)
+		return r;
+	r = verify_pass(w, "compare", e);
 	if (r < 0)
 		return r;
 	w->flash->result.unchanged = count_wanted(w, &first) == 0;
@@ -136,9 +138,10 @@ static int flash_work_run(struct work *w, struct err *e)
 		r = compare_disk(w, e);
 	if (r == 0 && !f->result.unchanged)
 		r = overwrite(w, e);
-	if (r == 0)
-		sum_digests(w);
-	return r;
+	if (r < 0)
+		return r;
+	sum_digests(w);
+	return 0;
 }
 
 int flash_run(struct flash *f, struct err *e)
@@ -147,7 +150,8 @@ int flash_run(struct flash *f, struct err *e)
 	struct work w = { .flash = f, .target = &t, .lock = PTHREAD_MUTEX_INITIALIZER };
 	int r = guard_check(f->device, f->source->size, e);
 
-	if (r == 0)
-		r = target_open(&t, f->device, e);
+	if (r < 0)
+		return r;
+	r = target_open(&t, f->device, e);
 	return r < 0 ? r : flash_work_run(&w, e);
 }

@@ -29,7 +29,7 @@ enum { PIECE = 1024 * 1024 };
 
 /* ---- source.c: where the bytes come from ---- */
 
-struct source {
+struct flash_source {
 	const char *name;
 	uint64_t size;	   /* bytes of the image; whole sectors */
 	struct cow *image; /* NULL = compressed, in FD */
@@ -39,15 +39,15 @@ struct source {
 
 /* Opens an image: raw, or .xz, .gz, .zst told by its first bytes. A compressed one is decoded once, to nowhere: its
  * size, and that it is whole, are known before a disk is touched. */
-int source_open(const char *path, struct source *ret, struct err *e);
+int source_open(const char *path, struct flash_source *ret, struct err *e);
 /* Takes over an image with changes. */
-int source_cow(struct cow *image, struct source *ret, struct err *e);
+int source_cow(struct cow *image, struct flash_source *ret, struct err *e);
 /* -ESTALE when the file was written to since it was opened. */
-int source_check(const struct source *s, struct err *e);
-void source_close(struct source *s);
+int source_check(const struct flash_source *s, struct err *e);
+void source_close(struct flash_source *s);
 
 /* What of the image must be on the disk, in order; the first MiB always. On the arena. */
-int source_ranges(const struct source *s, struct ranges *ret, struct err *e);
+int source_ranges(const struct flash_source *s, struct ranges *ret, struct err *e);
 
 /* ---- flash.c ---- */
 
@@ -66,7 +66,7 @@ struct flash_result {
 };
 
 struct flash {
-	const struct source *source;
+	const struct flash_source *source;
 	const struct device *device;			 /* as it was shown to the user */
 	const char *name;				 /* what it becomes, for people: "cp-1" */
 	void (*begun)(const struct flash *f, void *arg); /* before the first write; may be NULL */

@@ -14,7 +14,7 @@ static const uint64_t largest_image = 1024 * GIB;
 /* Skipping less than this costs more in requests than it saves. */
 static const uint64_t smallest_gap = 64 * KIB;
 
-static int source_check_image(const struct source *s, const unsigned char sector[SECTOR], struct err *e)
+static int source_check_image(const struct flash_source *s, const unsigned char sector[SECTOR], struct err *e)
 {
 	if (s->size < PIECE || sector[510] != 0x55 || sector[511] != 0xaa)
 		return err_set(e, -EINVAL, "%s is no disk image: it has no boot sector", s->name);
@@ -38,7 +38,7 @@ static int take_measure(void *arg, const void *buf, size_t n, uint64_t offset)
 	return sig_check(&ignored);
 }
 
-static int measure(struct source *s, uint64_t compressed, struct err *e)
+static int measure(struct flash_source *s, uint64_t compressed, struct err *e)
 {
 	struct measure m = { 0 };
 	struct decode d = { .in = s->fd,
@@ -56,7 +56,7 @@ static int measure(struct source *s, uint64_t compressed, struct err *e)
 	return r < 0 ? r : source_check_image(s, m.sector, e);
 }
 
-static int64_t mtime_of(const struct source *s)
+static int64_t mtime_of(const struct flash_source *s)
 {
 	struct stat st;
 
@@ -65,19 +65,19 @@ static int64_t mtime_of(const struct source *s)
 	return (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
 }
 
-int source_check(const struct source *s, struct err *e)
+int source_check(const struct flash_source *s, struct err *e)
 {
 	if (mtime_of(s) == s->mtime)
 		return 0;
 	return err_set(e, -ESTALE, "%s changed while it was flashed: run the command again", s->name);
 }
 
-int source_cow(struct cow *image, struct source *ret, struct err *e)
+int source_cow(struct cow *image, struct flash_source *ret, struct err *e)
 {
 	unsigned char sector[SECTOR] = { 0 };
 	int r;
 
-	*ret = (struct source){ .name = cow_name(image), .size = cow_size(image), .image = image, .fd = -1 };
+	*ret = (struct flash_source){ .name = cow_name(image), .size = cow_size(image), .image = image, .fd = -1 };
 	ret->mtime = mtime_of(ret);
 	r = cow_read(image, sector, sizeof(sector), 0);
 	if (r < 0 && r != -ENODATA)
@@ -85,7 +85,7 @@ int source_cow(struct cow *image, struct source *ret, struct err *e)
 	return source_check_image(ret, sector, e);
 }
 
-int source_open(const char *path, struct source *ret, struct err *e)
+int source_open(const char *path, struct flash_source *ret, struct err *e)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	struct decode d = { .in = fd, .name = path };
@@ -94,7 +94,7 @@ int source_open(const char *path, struct source *ret, struct err *e)
 	bool raw = false;
 	int r;
 
-	*ret = (struct source){ .name = path, .fd = -1 };
+	*ret = (struct flash_source){ .name = path, .fd = -1 };
 	if (fd < 0)
 		return err_errno(e, -errno, "cannot open the image %s", path);
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
@@ -111,7 +111,7 @@ int source_open(const char *path, struct source *ret, struct err *e)
 	return measure(ret, (uint64_t)st.st_size, e);
 }
 
-void source_close(struct source *s)
+void source_close(struct flash_source *s)
 {
 	cow_closep(&s->image);
 	closep(&s->fd);
@@ -150,7 +150,7 @@ static int see_hole(void *arg, uint64_t start, uint64_t end)
 	return 0;
 }
 
-int source_ranges(const struct source *s, struct ranges *ret, struct err *e)
+int source_ranges(const struct flash_source *s, struct ranges *ret, struct err *e)
 {
 	struct ranges free = { 0 };
 	struct skip skip = { .free = &free, .needed = ret };

@@ -22,10 +22,10 @@ static int refuse_open(const char *path, int code, struct err *e)
 {
 	switch (code) {
 	case EBUSY:
-		return err_class(e, CLASS_REFUSED,
-				 "%s is in use: something on this machine (or in a container) has it mounted or holds "
-				 "it; nothing was written",
-				 path);
+		return err_class(
+			e, CLASS_REFUSED,
+			"%s is in use: something on this machine (or in a container) has it mounted or holds it; nothing was written",
+			path);
 	case EROFS:
 		return err_class(e, CLASS_REFUSED, "%s is read-only; nothing was written", path);
 	case ELOOP:
@@ -64,12 +64,15 @@ static int check_open(int fd, const struct device *asked, struct err *e)
 	struct device now;
 	int r = describe_open(fd, asked, &now, e);
 
-	if (r == 0)
-		r = guard_same(asked, &now, e);
-	if (r == 0)
-		r = guard_check(&now, 0, e);
-	if (r == 0)
-		r = devices_scan(&host_real, &all, e);
+	if (r < 0)
+		return r;
+	r = guard_same(asked, &now, e);
+	if (r < 0)
+		return r;
+	r = guard_check(&now, 0, e);
+	if (r < 0)
+		return r;
+	r = devices_scan(&host_real, &all, e);
 	if (r < 0)
 		return r;
 	vec_foreach (d, &all.v) {
@@ -189,10 +192,12 @@ static int write_start(const struct target *t, const void *data, const char *sha
 	char found[SHA256_HEX];
 	int r = target_write(t, data, n, 0, e);
 
-	if (r == 0)
-		r = target_flush(t, e);
-	if (r == 0)
-		r = target_read(t, buf, n, 0, e);
+	if (r < 0)
+		return r;
+	r = target_flush(t, e);
+	if (r < 0)
+		return r;
+	r = target_read(t, buf, n, 0, e);
 	if (r < 0)
 		return r;
 	sha256_bytes(buf, n, found);
@@ -243,10 +248,10 @@ static int look_for(const struct target *t, const char *mark, char *buf, uint64_
 
 	if (r < 0 || memcmp(buf, mark, COW_BLOCK) != 0)
 		return r;
-	return err_class(e, CLASS_VERIFY,
-			 "%s lies about its size: what was written at byte %llu, its end, stands at byte %llu; it is a "
-			 "counterfeit and loses data",
-			 t->device->path, (unsigned long long)(t->device->size - COW_BLOCK), (unsigned long long)at);
+	return err_class(
+		e, CLASS_VERIFY,
+		"%s lies about its size: what was written at byte %llu, its end, stands at byte %llu; it is a counterfeit and loses data",
+		t->device->path, (unsigned long long)(t->device->size - COW_BLOCK), (unsigned long long)at);
 }
 
 /* Where false capacities put it: their true size is a power of two or a small fraction of the claim. */
@@ -283,10 +288,10 @@ int target_probe(const struct target *t, uint64_t from, struct err *e)
 	if (r == 0)
 		r = target_read(t, buf, COW_BLOCK, at, e);
 	if (r == 0 && memcmp(buf, mark, COW_BLOCK) != 0)
-		r = err_class(e, CLASS_VERIFY,
-			      "%s does not keep what is written at byte %llu, its end: it lies about its size or is "
-			      "broken",
-			      t->device->path, (unsigned long long)at);
+		r = err_class(
+			e, CLASS_VERIFY,
+			"%s does not keep what is written at byte %llu, its end: it lies about its size or is broken",
+			t->device->path, (unsigned long long)at);
 	return r < 0 ? r : look_everywhere(t, mark, buf, e);
 }
 

@@ -11,7 +11,7 @@
  * written. BUF is what the disk gave back. */
 static int compare_piece(const struct work *w, const void *buf, void *spare, struct piece *p, bool *ret, struct err *e)
 {
-	const struct source *s = w->flash->source;
+	const struct flash_source *s = w->flash->source;
 	char sha256[SHA256_HEX];
 	int r;
 
@@ -40,8 +40,9 @@ static int check_piece(void *arg, char *buf, const struct pool_item *item, struc
 	bool same = false;
 	int r = target_read(w->target, buf, p->n, p->offset, e);
 
-	if (r == 0)
-		r = compare_piece(w, buf, buf + PIECE, p, &same, e);
+	if (r < 0)
+		return r;
+	r = compare_piece(w, buf, buf + PIECE, p, &same, e);
 	if (r < 0)
 		return r;
 	p->wanted = !same;
@@ -54,7 +55,7 @@ static int check_piece(void *arg, char *buf, const struct pool_item *item, struc
 
 static int verify_work_run(struct work *w, struct err *e)
 {
-	struct pool *pool;
+	struct worker_pool *pool;
 	int r = pool_start(&pool, FLASH_POOL(check_piece), w, e);
 
 	if (r < 0)

@@ -52,7 +52,7 @@ static int put_piece(void *arg, char *buf, const struct pool_item *item, struct 
 }
 
 /* -EIO without a message when the pool has the reason. */
-static int give(struct pool *pool, const struct work *w, struct piece *p, const void *data, struct err *e)
+static int give(struct worker_pool *pool, const struct work *w, struct piece *p, const void *data, struct err *e)
 {
 	char *buf = pool_take(pool);
 	int r = 0;
@@ -72,9 +72,9 @@ static int give(struct pool *pool, const struct work *w, struct piece *p, const 
 	return 0;
 }
 
-struct stream {
+struct flash_stream {
 	struct work *work;
-	struct pool *pool;
+	struct worker_pool *pool;
 	size_t next; /* piece */
 	struct err failure;
 };
@@ -82,7 +82,7 @@ struct stream {
 /* Pieces of a compressed image follow each other without a gap, and no buffer ends within one but the last. */
 static int take_decoded(void *arg, const void *buf, size_t n, uint64_t offset)
 {
-	struct stream *s = arg;
+	struct flash_stream *s = arg;
 	struct pieces *p = &s->work->pieces;
 	int r = 0;
 
@@ -95,10 +95,10 @@ static int take_decoded(void *arg, const void *buf, size_t n, uint64_t offset)
 	return r;
 }
 
-static int give_decoded(struct work *w, struct pool *pool, struct err *e)
+static int give_decoded(struct work *w, struct worker_pool *pool, struct err *e)
 {
-	const struct source *source = w->flash->source;
-	struct stream s = { .work = w, .pool = pool };
+	const struct flash_source *source = w->flash->source;
+	struct flash_stream s = { .work = w, .pool = pool };
 	struct decode d = {
 		.in = source->fd, .name = source->name, .write = take_decoded, .write_arg = &s, .max_size = source->size
 	};
@@ -114,7 +114,7 @@ static int give_decoded(struct work *w, struct pool *pool, struct err *e)
 	return r;
 }
 
-static int give_all(struct work *w, struct pool *pool, struct err *e)
+static int give_all(struct work *w, struct worker_pool *pool, struct err *e)
 {
 	int r = w->flash->source->image ? 0 : give_decoded(w, pool, e);
 
@@ -130,7 +130,7 @@ static int give_all(struct work *w, struct pool *pool, struct err *e)
 static int write_work_run(struct work *w, struct err *e)
 {
 	struct err failure = { 0 };
-	struct pool *pool;
+	struct worker_pool *pool;
 	int r = pool_start(&pool, FLASH_POOL(put_piece), w, e), finished;
 
 	if (r < 0)

@@ -143,8 +143,9 @@ static int ext4_load(struct ext4 *x, const struct fs_place *at, unsigned flags, 
 	if (flags & EXT4_LOOK)
 		return 0;
 	r = check_features(x, e);
-	if (r == 0)
-		r = check_state(x, at->length, e);
+	if (r < 0)
+		return r;
+	r = check_state(x, at->length, e);
 	if (r < 0)
 		return r;
 	c = ext2fs_check_desc(x->fs);

@@ -91,16 +91,18 @@ int dir_create(struct ext4 *x, const struct spot *at, const struct fs_meta *m, c
 	ext2_ino_t ino;
 	int r = inode_create(x, at->dir, S_IFDIR, m, NULL, path, &ino, e);
 
-	if (r == 0)
-		r = entry_add(x, at, ino, S_IFDIR, path, e);
-	if (r == 0)
-		*ret = ino;
-	return r;
+	if (r < 0)
+		return r;
+	r = entry_add(x, at, ino, S_IFDIR, path, e);
+	if (r < 0)
+		return r;
+	*ret = ino;
+	return 0;
 }
 
 /* ---- reading ---- */
 
-struct reading {
+struct dir_reading {
 	struct dir_list *list;
 	uint32_t max_ino;
 	bool damaged;
@@ -109,7 +111,7 @@ struct reading {
 static int add_item(ext2_ino_t dir, int entry, struct ext2_dir_entry *d, int offset, int blocksize, char *buf,
 		    void *arg)
 {
-	struct reading *l = arg;
+	struct dir_reading *l = arg;
 	struct dir_list *list = l->list;
 	size_t n = (size_t)ext2fs_dirent_name_len(d);
 
@@ -136,7 +138,7 @@ static int dir_item_by_name(const void *a, const void *b)
 
 int dir_read(struct ext4 *x, ext2_ino_t dir, const char *path, struct dir_list *ret, struct err *e)
 {
-	struct reading l = { ret, x->fs->super->s_inodes_count, false };
+	struct dir_reading l = { ret, x->fs->super->s_inodes_count, false };
 	errcode_t c = ext2fs_dir_iterate2(x->fs, dir, 0, NULL, add_item, &l);
 
 	if (c)

@@ -251,11 +251,13 @@ int inode_create(struct ext4 *x, ext2_ino_t parent, unsigned type, const struct 
 		r = add_target(x, ino, &inode, src, path, e);
 	else if (r == 0)
 		r = inode_add_content(x, ino, &inode, src, path, e);
-	if (r == 0)
-		r = inode_write(x, ino, &inode, path, e);
-	if (r == 0)
-		*ret = ino;
-	return r;
+	if (r < 0)
+		return r;
+	r = inode_write(x, ino, &inode, path, e);
+	if (r < 0)
+		return r;
+	*ret = ino;
+	return 0;
 }
 
 /* ---- freeing ---- */

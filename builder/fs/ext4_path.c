@@ -39,7 +39,7 @@ int symlink_target(struct ext4 *x, ext2_ino_t ino, inode_t *inode, const char *p
 }
 
 /* A path being walked: where we are and what is left to do. */
-struct walk {
+struct path_walk {
 	const char *path; /* as asked for, for messages */
 	ext2_ino_t at;
 	struct strbuf rest;
@@ -48,13 +48,13 @@ struct walk {
 	struct spot *spot;
 };
 
-static void walk_done(struct walk *w)
+static void walk_done(struct path_walk *w)
 {
 	strbuf_done(&w->rest);
 }
 
 /* The next component into spot->name; false at the end. */
-static int next_component(struct walk *w, struct err *e)
+static int next_component(struct path_walk *w, struct err *e)
 {
 	const char *s = w->rest.s + w->done;
 	size_t n;
@@ -71,12 +71,12 @@ static int next_component(struct walk *w, struct err *e)
 	return n > 0;
 }
 
-static bool is_last(const struct walk *w)
+static bool is_last(const struct path_walk *w)
 {
 	return w->rest.s[w->done + strspn(w->rest.s + w->done, "/")] == '\0';
 }
 
-static int lookup(struct ext4 *x, const struct walk *w, ext2_ino_t *ret, struct err *e)
+static int lookup(struct ext4 *x, const struct path_walk *w, ext2_ino_t *ret, struct err *e)
 {
 	const char *name = w->spot->name;
 	errcode_t c = ext2fs_lookup(x->fs, w->at, name, (int)strlen(name), NULL, ret);
@@ -92,7 +92,7 @@ static int lookup(struct ext4 *x, const struct walk *w, ext2_ino_t *ret, struct 
 	return 0;
 }
 
-static int path_follow(struct ext4 *x, struct walk *w, ext2_ino_t ino, inode_t *inode, struct err *e)
+static int path_follow(struct ext4 *x, struct path_walk *w, ext2_ino_t ino, inode_t *inode, struct err *e)
 {
 	struct strbuf target = { 0 };
 	int r;
@@ -113,7 +113,7 @@ static int path_follow(struct ext4 *x, struct walk *w, ext2_ino_t ino, inode_t *
 	return r;
 }
 
-static int path_missing(struct ext4 *x, struct walk *w, unsigned flags, struct err *e)
+static int path_missing(struct ext4 *x, struct path_walk *w, unsigned flags, struct err *e)
 {
 	static const struct fs_meta plain = { 0755, 0, 0 };
 
@@ -123,7 +123,7 @@ static int path_missing(struct ext4 *x, struct walk *w, unsigned flags, struct e
 }
 
 /* One component: 1 to go on, 0 when the spot is found. */
-static int step(struct ext4 *x, struct walk *w, unsigned flags, struct err *e)
+static int step(struct ext4 *x, struct path_walk *w, unsigned flags, struct err *e)
 {
 	bool last = is_last(w);
 	ext2_ino_t ino;
@@ -155,7 +155,7 @@ static int step(struct ext4 *x, struct walk *w, unsigned flags, struct err *e)
 	return 1;
 }
 
-static int path_walk(struct ext4 *x, struct walk *w, unsigned flags, struct err *e)
+static int path_walk(struct ext4 *x, struct path_walk *w, unsigned flags, struct err *e)
 {
 	int r;
 
@@ -179,7 +179,7 @@ static int path_walk(struct ext4 *x, struct walk *w, unsigned flags, struct err 
 
 int path_resolve(struct ext4 *x, const char *path, unsigned flags, struct spot *ret, struct err *e)
 {
-	_cleanup_(walk_done) struct walk w = { .path = path, .at = EXT2_ROOT_INO, .spot = ret };
+	_cleanup_(walk_done) struct path_walk w = { .path = path, .at = EXT2_ROOT_INO, .spot = ret };
 
 	if (path[0] != '/')
 		return err_set(e, -EINVAL, "%s: is not an absolute path", path);

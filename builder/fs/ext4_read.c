@@ -43,9 +43,10 @@ int ext4_stat(struct ext4 *x, const char *path, struct fs_stat *ret, struct err 
 	inode_t inode;
 	int r = find_inode(x, path, 0, &s, &inode, e);
 
-	if (r == 0)
-		*ret = stat_of(s.ino, &inode);
-	return r;
+	if (r < 0)
+		return r;
+	*ret = stat_of(s.ino, &inode);
+	return 0;
 }
 
 bool ext4_exists(struct ext4 *x, const char *path)
@@ -139,9 +140,10 @@ int ext4_digest(struct ext4 *x, const char *path, char sha256[SHA256_HEX], struc
 		return r;
 	sha256_init(&sha);
 	r = read_content(x, path, s.ino, &inode, to_digest, &sha, e);
-	if (r == 0)
-		sha256_final(&sha, sha256);
-	return r;
+	if (r < 0)
+		return r;
+	sha256_final(&sha, sha256);
+	return 0;
 }
 
 /* The next N bytes of an open file, all of them. */
@@ -183,8 +185,9 @@ int ext4_equal(struct ext4 *a, const char *path_a, struct ext4 *b, const char *p
 	errcode_t c;
 	int r = find_inode(a, path_a, 0, &s, &i, e);
 
-	if (r == 0)
-		r = find_inode(b, path_b, 0, &t, &j, e);
+	if (r < 0)
+		return r;
+	r = find_inode(b, path_b, 0, &t, &j, e);
 	if (r < 0)
 		return r;
 	if (EXT2_I_SIZE(&i) != EXT2_I_SIZE(&j))

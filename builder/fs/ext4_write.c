@@ -32,8 +32,9 @@ static int put(struct ext4 *x, const char *path, unsigned type, const struct fs_
 		r = ext4_refuse_folder(x, &s, path, e);
 	if (r == 0 && s.ino)
 		r = inode_drop(x, s.ino, path, e);
-	if (r == 0)
-		r = inode_create(x, s.dir, type, m, src, path, &ino, e);
+	if (r < 0)
+		return r;
+	r = inode_create(x, s.dir, type, m, src, path, &ino, e);
 	if (r < 0)
 		return r;
 	return s.ino ? entry_swap(x, &s, ino, type, path, e) : entry_add(x, &s, ino, type, path, e);
@@ -107,8 +108,9 @@ int ext4_hardlink(struct ext4 *x, const char *path, const char *existing, struct
 	r = inode_write(x, from.ino, &inode, existing, e);
 	if (r == 0 && !to.ino)
 		return entry_add(x, &to, from.ino, inode.i_mode, path, e);
-	if (r == 0)
-		r = inode_drop(x, to.ino, path, e);
+	if (r < 0)
+		return r;
+	r = inode_drop(x, to.ino, path, e);
 	return r < 0 ? r : entry_swap(x, &to, from.ino, inode.i_mode, path, e);
 }
 
@@ -165,9 +167,11 @@ int ext4_remove(struct ext4 *x, const char *path, struct err *e)
 	}
 	if (r == 0 && !s.name[0])
 		r = err_set(e, -EBUSY, "%s: cannot be removed", path);
-	if (r == 0)
-		r = inode_read(x, s.ino, &inode, path, e);
-	if (r == 0)
-		r = drop_tree(x, s.ino, path, 0, e);
+	if (r < 0)
+		return r;
+	r = inode_read(x, s.ino, &inode, path, e);
+	if (r < 0)
+		return r;
+	r = drop_tree(x, s.ino, path, 0, e);
 	return r < 0 ? r : entry_remove(x, &s, S_ISDIR(inode.i_mode), path, e);
 }

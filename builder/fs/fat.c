@@ -106,7 +106,7 @@ static int find_file(struct fat *f, const char *path, struct fat_file *ret, stru
 
 /* ---- reading ---- */
 
-struct reading {
+struct fat_reading {
 	struct fat *f;
 	unsigned char *buf; /* MIB */
 	int (*take)(void *arg, const void *data, size_t n, struct err *e);
@@ -115,7 +115,7 @@ struct reading {
 
 static int read_run(void *arg, uint64_t at, size_t n, struct err *e)
 {
-	struct reading *x = arg;
+	struct fat_reading *x = arg;
 	int r = fat_get(x->f, x->buf, n, at, e);
 
 	return r < 0 ? r : x->take(x->arg, x->buf, n, e);
@@ -134,7 +134,7 @@ static int fat_read_file(struct fat *f, const char *path, uint64_t limit,
 	if (x.size > limit)
 		return err_set(e, -EFBIG, "boot partition: %s has %s, more than the limit of %s", path,
 			       size_text(x.size, have), size_text(limit, most));
-	return fat_chain_runs(f, x.first, x.size, read_run, &(struct reading){ f, buf, take, arg }, e);
+	return fat_chain_runs(f, x.first, x.size, read_run, &(struct fat_reading){ f, buf, take, arg }, e);
 }
 
 static int fat_take_text(void *arg, const void *data, size_t n, struct err *e)
@@ -287,8 +287,9 @@ int fat_write(struct fat *f, const char *path, const void *data, size_t n, struc
 	bool there;
 	int r = fat_check_name(path, e);
 
-	if (r == 0)
-		r = find_dir(f, path, true, &dir, e);
+	if (r < 0)
+		return r;
+	r = find_dir(f, path, true, &dir, e);
 	if (r < 0)
 		return r;
 	there = fat_dir_find(f, &dir, name, &x);

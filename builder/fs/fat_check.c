@@ -51,8 +51,9 @@ int fat_check(const struct fs_place *at, struct err *e)
 	if (!proc_find(argv[0])) /* says what is missing, before anything is copied */
 		return proc_run(&(struct proc){ .argv = argv }, e);
 	r = temp_file(&copy, e);
-	if (r == 0)
-		r = copy_partition(at, copy, e);
+	if (r < 0)
+		return r;
+	r = copy_partition(at, copy, e);
 	if (r < 0)
 		return r;
 	fsck.file_fd = copy;

@@ -237,8 +237,9 @@ static int dir_grow(struct fat *f, struct fat_dir *d, struct err *e)
 		last = next;
 		r = fat_next(f, last, &next, e);
 	}
-	if (r == 0)
-		r = fat_chain_add(f, last, 1, &ignored, e);
+	if (r < 0)
+		return r;
+	r = fat_chain_add(f, last, 1, &ignored, e);
 	if (r < 0)
 		return r;
 	d->slots = xrealloc(d->slots, d->n + f->cluster);

@@ -225,8 +225,9 @@ int fat_chain_drop(struct fat *f, uint32_t first, struct err *e)
 		if (first < FAT_FIRST_CLUSTER || first >= f->end || entry_of(f, first) == 0)
 			return fat_damaged(e, "a file has a cluster that is free");
 		r = fat_next(f, first, &next, e);
-		if (r == 0)
-			r = zero_cluster(f, first, e);
+		if (r < 0)
+			return r;
+		r = zero_cluster(f, first, e);
 		if (r < 0)
 			return r;
 		entry_set(f, first, 0);

@@ -14,10 +14,12 @@ int image_open(const char *path, unsigned flags, struct disk_image *ret, struct 
 	struct cow *c;
 	int fd, r = image_file_open(path, &fd, e);
 
-	if (r == 0)
-		r = cow_open(fd, path, &c, e);
-	if (r == 0)
-		r = image_open_cow(c, ret, e);
+	if (r < 0)
+		return r;
+	r = cow_open(fd, path, &c, e);
+	if (r < 0)
+		return r;
+	r = image_open_cow(c, ret, e);
 	return r < 0 ? r : image_open_fs(ret, flags, 1, e);
 }
 

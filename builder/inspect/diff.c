@@ -71,9 +71,10 @@ static int unified(const char *path, const struct strbuf *a, const struct strbuf
 				     .output = &out,
 				     .ok_codes = 1 << 1 },
 		     e);
-	if (r == 0)
-		*ret = arena_strdup(str_or(out.s, ""));
-	return r;
+	if (r < 0)
+		return r;
+	*ret = arena_strdup(str_or(out.s, ""));
+	return 0;
 }
 
 static int diff_add_text(struct side *a, struct side *b, struct change *c, struct err *e)
@@ -111,9 +112,10 @@ static int read_target(struct side *s, const char *path, const char **ret, struc
 	_cleanup_strbuf_ struct strbuf b = { 0 };
 	int r = ext4_readlink(s->image.root, path, &b, e);
 
-	if (r == 0)
-		*ret = clean_text(arena_strdup(b.s));
-	return r;
+	if (r < 0)
+		return r;
+	*ret = clean_text(arena_strdup(b.s));
+	return 0;
 }
 
 /* ---- files ---- */
@@ -270,8 +272,9 @@ int image_diff(struct image_diff *d, unsigned flags, struct err *e)
 	_cleanup_(side_done) struct side a = { 0 }, b = { 0 };
 	int r = side_open(d->a, &a, e);
 
-	if (r == 0)
-		r = side_open(d->b, &b, e);
+	if (r < 0)
+		return r;
+	r = side_open(d->b, &b, e);
 	if (r < 0)
 		return r;
 	compare_layout(d, &a.image.disk, &b.image.disk);

@@ -25,8 +25,9 @@ int files_list(struct disk_image *c, unsigned flags, struct listing *ret, struct
 	size_t n, first;
 	int r = ext4_walk(c->root, "/", add_seen, ret, e);
 
-	if (r == 0)
-		r = fat_list(c->boot, &boot, &n, e);
+	if (r < 0)
+		return r;
+	r = fat_list(c->boot, &boot, &n, e);
 	if (r < 0)
 		return r;
 	first = ret->v.n;

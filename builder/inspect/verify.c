@@ -343,9 +343,7 @@ static int check_fresh(struct verify_ctx *x, struct findings *f, struct err *e)
 			found(x, f, file->path, "%s", wrong);
 		if (!booted && starts_with(file->path, stamps)) {
 			found(x, f, file->path,
-			      "is a stamp of first boot: this card has run, and verify is for images as they were "
-			      "built; "
-			      "`pibuild status` tells how a card is doing");
+			      "is a stamp of first boot: this card has run, and verify is for images as they were built; `pibuild status` tells how a card is doing");
 			booted = true;
 		}
 	}

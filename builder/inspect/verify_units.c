@@ -163,8 +163,7 @@ static void check_needs(struct verify_ctx *x, struct findings *f, const char *pa
 	for (char *unit = strtok_r(units, " \t", &save); unit; unit = strtok_r(NULL, " \t", &save))
 		if (retries(x, unit))
 			found(x, f, path,
-			      "requires %s, a oneshot that retries: its first failure would be final for this unit; "
-			      "use Wants= and wait",
+			      "requires %s, a oneshot that retries: its first failure would be final for this unit; use Wants= and wait",
 			      clean_text(arena_strdup(unit)));
 }
 

@@ -71,8 +71,8 @@ int images_check_locked(const struct images *images, struct err *e)
 			strbuf_addf(&missing, "%s%s", missing.n ? ", " : "", image_ref(&images->v.v[i]));
 	if (!missing.n)
 		return 0;
-	return err_class(e, CLASS_VERIFY,
-			 "the lock does not pin the container images %s: run `pibuild lock`, which asks their "
-			 "registries for the digests",
-			 missing.s);
+	return err_class(
+		e, CLASS_VERIFY,
+		"the lock does not pin the container images %s: run `pibuild lock`, which asks their registries for the digests",
+		missing.s);
 }

@@ -110,10 +110,10 @@ int lock_check_keys(const struct lock *l, const struct config *c, struct err *e)
 			strbuf_addf(&missing, "%s%s", missing.n ? ", " : "", *user);
 	if (!missing.n)
 		return 0;
-	return err_class(e, CLASS_VERIFY,
-			 "the lock does not pin the keys of access.sshKeys: {github: %s}: run `pibuild lock`, which "
-			 "fetches them",
-			 missing.s);
+	return err_class(
+		e, CLASS_VERIFY,
+		"the lock does not pin the keys of access.sshKeys: {github: %s}: run `pibuild lock`, which fetches them",
+		missing.s);
 }
 
 /* What no single key can tell. */

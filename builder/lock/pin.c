@@ -101,9 +101,10 @@ int artifact_pin_base(const struct release_set *set, struct pin *ret, struct err
 		return err_class(e, CLASS_CONFIG, "os.base: %s needs os.sha256: what `sha256sum FILE` prints", base);
 	p.version = arena_strndup(p.sha256, 12);
 	r = base[0] == '/' ? pin_base_file(base, &p, e) : pin_base_url(base, &p, e);
-	if (r == 0)
-		*ret = p;
-	return r;
+	if (r < 0)
+		return r;
+	*ret = p;
+	return 0;
 }
 
 int pins_check_locked(const struct pin *pins, size_t n, struct err *e)
@@ -115,8 +116,8 @@ int pins_check_locked(const struct pin *pins, size_t n, struct err *e)
 			strbuf_addf(&missing, "%s%s %s", missing.n ? ", " : "", pins[i].name, pins[i].version);
 	if (!missing.n)
 		return 0;
-	return err_class(e, CLASS_VERIFY,
-			 "the lock does not pin %s: run `pibuild lock`, which looks the digests up from upstream's own "
-			 "checksum files",
-			 missing.s);
+	return err_class(
+		e, CLASS_VERIFY,
+		"the lock does not pin %s: run `pibuild lock`, which looks the digests up from upstream's own checksum files",
+		missing.s);
 }

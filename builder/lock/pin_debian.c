@@ -45,9 +45,10 @@ static int base_digest(const struct debian_lock *l, char hex[SHA256_HEX], struct
 	}
 	for (size_t i = 0; r == 0 && debian_files[i]; i++)
 		r = hash_file(&s, debian_files[i], e);
-	if (r == 0)
-		sha256_final(&s, hex);
-	return r;
+	if (r < 0)
+		return r;
+	sha256_final(&s, hex);
+	return 0;
 }
 
 static const struct pin *debian_package_pins(const struct debian_lock *l)

@@ -48,9 +48,10 @@ static int add_public_file(struct tree *t, const char *path, const char *file, s
 	size_t n;
 	int r = file_read(file, PUBLIC_FILE_LIMIT, &text, &n, e);
 
-	if (r == 0)
-		tree_add_file(t, path, 0644, origin, text, n);
-	return r;
+	if (r < 0)
+		return r;
+	tree_add_file(t, path, 0644, origin, text, n);
+	return 0;
 }
 
 /* PROGRAM, unless PACKAGE brings it before K3s starts. */
@@ -103,8 +104,9 @@ static int add_ssh(const struct node_ctx *x, struct tree *t, struct strbuf *conf
 	size_t n;
 	int r = backup_secret(x, "ssh.key", &ssh->key, &key, &n, e);
 
-	if (r == 0)
-		r = add_public_file(t, "/etc/pibuild/backup-known_hosts", ssh->known_hosts, e);
+	if (r < 0)
+		return r;
+	r = add_public_file(t, "/etc/pibuild/backup-known_hosts", ssh->known_hosts, e);
 	if (r < 0)
 		return r;
 	/* ssh(1) takes no key whose last line has no end. */

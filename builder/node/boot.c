@@ -20,7 +20,7 @@ static bool watches_start(const struct node_ctx *x)
 	return x->config->os.watchdog && x->board->watchdog && starts_with(x->config->os.base, "raspios");
 }
 
-struct words {
+struct kernel_words {
 	VEC(const char *) v;
 	uint32_t disk_id; /* 0 = the base's */
 };
@@ -85,7 +85,7 @@ static bool has_word(const char *line, size_t n, const char *word)
 
 static int edit_cmdline(const void *arg, const char *old, size_t n, struct strbuf *out, struct err *e)
 {
-	const struct words *w = arg;
+	const struct kernel_words *w = arg;
 	size_t len = old ? strcspn(old, "\r\n") : 0;
 
 	while (len && old[len - 1] == ' ')
@@ -152,15 +152,15 @@ static void need_overlays(const struct block *b, struct tree *t)
 		if (name)
 			tree_need(
 				t, arena_printf(BOOT_DIR "/overlays/%s.dtbo", name), NULL,
-				arena_printf("boot.config: the base has no overlay %s (there is no overlays/%s.dtbo on "
-					     "its boot partition), so the firmware would pass over %s",
-					     name, name, *line))
+				arena_printf(
+					"boot.config: the base has no overlay %s (there is no overlays/%s.dtbo on its boot partition), so the firmware would pass over %s",
+					name, name, *line))
 				->suffix = ".dtbo";
 	}
 }
 
 /* Debian's raspi-firmware writes cmdline.txt and config.txt anew with every kernel; these are what it adds to them. */
-static void add_raspi_firmware(const struct block *b, const struct words *w, struct tree *t)
+static void add_raspi_firmware(const struct block *b, const struct kernel_words *w, struct tree *t)
 {
 	_cleanup_strbuf_ struct strbuf line = { 0 }, config = { 0 };
 
@@ -187,7 +187,7 @@ static bool words_are_given(const struct config *c)
 
 int node_add_boot(const struct node_ctx *x, struct tree *t, struct err *e)
 {
-	struct words *w = arena_new(struct words);
+	struct kernel_words *w = arena_new(struct kernel_words);
 	_cleanup_strbuf_ struct strbuf what = { 0 };
 	const struct boot_config boot = config_node_boot(x->config, x->node);
 	const struct block *block = config_block(x, &boot);

@@ -55,11 +55,11 @@ static int add_values(const struct node_ctx *x, struct tree *t, struct err *e)
 				      : "config.enableGatewayAPI",
 			      yaml_bool(true));
 	r = proxy_is_given(x->config) ? set_proxy(x, values, e) : 0;
-	if (r == 0)
-		cluster_add_yaml(t, "/etc/pibuild/cert-manager-values.yaml", secret ? 0600 : 0644, origin, &values, 1,
-				 NULL)
-			->secret = secret;
-	return r;
+	if (r < 0)
+		return r;
+	cluster_add_yaml(t, "/etc/pibuild/cert-manager-values.yaml", secret ? 0600 : 0644, origin, &values, 1, NULL)
+		->secret = secret;
+	return 0;
 }
 
 /* ---- solver and its secret ---- */

@@ -60,8 +60,9 @@ int chart_keys_load(const char *version, struct chart_keys *ret, struct err *e)
 	size_t n;
 	int r = data_path("configs/cilium-values-keys.txt", &path, e);
 
-	if (r == 0)
-		r = file_read(path, MIB, &text, &n, e);
+	if (r < 0)
+		return r;
+	r = file_read(path, MIB, &text, &n, e);
 	if (r < 0)
 		return r;
 	minor = nearest_minor(text, minor_of(version));

@@ -226,8 +226,9 @@ static int add_step_table(const struct step_list *list, struct tree *t, struct e
 	size_t n;
 	int r = data_path("overlays/step.service", &path, e);
 
-	if (r == 0)
-		r = file_read(path, STEP_FILE_LIMIT, &template, &n, e);
+	if (r < 0)
+		return r;
+	r = file_read(path, STEP_FILE_LIMIT, &template, &n, e);
 	if (r < 0)
 		return r;
 	for (const struct step_facts *s = list->rows; s < list->rows + list->n; s++) {
@@ -421,8 +422,9 @@ int node_add_first_boot(const struct node_ctx *x, struct tree *t, struct err *e)
 	struct step_list list;
 	int r = read_steps(x, t, &list, e);
 
-	if (r == 0)
-		r = add_step_table(&list, t, e);
+	if (r < 0)
+		return r;
+	r = add_step_table(&list, t, e);
 	if (r < 0)
 		return r;
 	tree_add_dir(t, "/etc/pibuild", 0755, origin);

@@ -332,13 +332,13 @@ static void overlay_check_link(const struct overlay_check *c, const char *host, 
 
 /* ---- what is in a file ---- */
 
-struct look {
+struct overlay_look {
 	const char *s;
 	size_t n;
 	bool text, crlf, script, bom, utf16;
 };
 
-static bool overlay_look_at(const char *host, char buf[LOOK_LIMIT + 1], struct look *ret)
+static bool overlay_look_at(const char *host, char buf[LOOK_LIMIT + 1], struct overlay_look *ret)
 {
 	_cleanup_close_ int fd = open(host, O_RDONLY | O_CLOEXEC);
 	ssize_t n = fd < 0 ? -1 : read(fd, buf, LOOK_LIMIT);
@@ -347,7 +347,7 @@ static bool overlay_look_at(const char *host, char buf[LOOK_LIMIT + 1], struct l
 	if (n <= 0)
 		return false;
 	buf[n] = '\0';
-	*ret = (struct look){ .n = (size_t)n };
+	*ret = (struct overlay_look){ .n = (size_t)n };
 	ret->utf16 = n > 1 && (!memcmp(s, "\xff\xfe", 2) || !memcmp(s, "\xfe\xff", 2));
 	ret->bom = n > 2 && !memcmp(s, "\xef\xbb\xbf", 3);
 	s += ret->bom ? 3 : 0;
@@ -409,7 +409,7 @@ static void overlay_check_content(const struct overlay_check *c, const char *hos
 {
 	static char buf[LOOK_LIMIT + 1];
 	const char *name = path_base(n->path);
-	struct look look;
+	struct overlay_look look;
 
 	if (wants_unit(n->path)) {
 		overlay_fault(c, "%s is a file, and systemd follows only links there: ln -sf ../%s %s", host, name,
@@ -489,8 +489,7 @@ static void overlay_check_settings(const struct overlay_check *c, const char *ho
 	if (is_second_connection(host, interface))
 		overlay_fault(
 			c,
-			"%s is a second connection of %s, which carries the address of %s by cluster.yaml: only "
-			"one of them would be used; set network in cluster.yaml, or autoconnect=false in that file",
+			"%s is a second connection of %s, which carries the address of %s by cluster.yaml: only one of them would be used; set network in cluster.yaml, or autoconnect=false in that file",
 			host, interface, x->node->name);
 }
 

@@ -20,7 +20,7 @@
 enum { TAR_BLOCK = 512 };
 
 /* SIZE bytes: from memory, of a blob, or zeros when it has neither. */
-struct piece {
+struct archive_piece {
 	const char *bytes;
 	const char *sha256;
 	uint64_t size;
@@ -28,7 +28,7 @@ struct piece {
 
 struct image_archive {
 	const struct cache *cache;
-	VEC(struct piece) pieces;
+	VEC(struct archive_piece) pieces;
 	uint64_t size;
 
 	size_t at; /* the piece being read */
@@ -39,7 +39,7 @@ struct image_archive {
 
 /* ---- tar ---- */
 
-static void add_piece(struct image_archive *a, struct piece p)
+static void add_piece(struct image_archive *a, struct archive_piece p)
 {
 	if (p.size)
 		*vec_push(&a->pieces) = p;
@@ -67,16 +67,16 @@ static char *tar_header(const char *name, uint64_t size)
 	return h;
 }
 
-static void add_member(struct image_archive *a, const char *name, struct piece content)
+static void add_member(struct image_archive *a, const char *name, struct archive_piece content)
 {
-	add_piece(a, (struct piece){ .bytes = tar_header(name, content.size), .size = TAR_BLOCK });
+	add_piece(a, (struct archive_piece){ .bytes = tar_header(name, content.size), .size = TAR_BLOCK });
 	add_piece(a, content);
-	add_piece(a, (struct piece){ .size = (TAR_BLOCK - content.size % TAR_BLOCK) % TAR_BLOCK });
+	add_piece(a, (struct archive_piece){ .size = (TAR_BLOCK - content.size % TAR_BLOCK) % TAR_BLOCK });
 }
 
 static void add_text(struct image_archive *a, const char *name, const char *text)
 {
-	add_member(a, name, (struct piece){ .bytes = text, .size = strlen(text) });
+	add_member(a, name, (struct archive_piece){ .bytes = text, .size = strlen(text) });
 }
 
 /* ---- layout ---- */
@@ -139,9 +139,9 @@ static int image_archive_lay_out(struct image_archive *a, struct contents *all, 
 		if (i && streq(b->sha256, b[-1].sha256))
 			continue;
 		add_member(a, arena_printf("blobs/sha256/%s", b->sha256),
-			   (struct piece){ .sha256 = b->sha256, .size = b->size });
+			   (struct archive_piece){ .sha256 = b->sha256, .size = b->size });
 	}
-	add_piece(a, (struct piece){ .size = 2 * TAR_BLOCK });
+	add_piece(a, (struct archive_piece){ .size = 2 * TAR_BLOCK });
 	return 0;
 }
 
@@ -155,11 +155,13 @@ int image_archive_open(const struct cache *c, const struct images *images, struc
 	*a = (struct image_archive){ .cache = c, .fd = -1 };
 	for (size_t i = 0; r == 0 && i < images->v.n; i++)
 		r = image_archive_add_image(c, &images->v.v[i], &all, e);
-	if (r == 0)
-		r = image_archive_lay_out(a, &all, e);
-	if (r == 0)
-		*ret = a;
-	return r;
+	if (r < 0)
+		return r;
+	r = image_archive_lay_out(a, &all, e);
+	if (r < 0)
+		return r;
+	*ret = a;
+	return 0;
 }
 
 uint64_t image_archive_size(const struct image_archive *a)
@@ -179,13 +181,13 @@ void image_archive_close(struct image_archive *a)
 static int damaged(const struct image_archive *a, const char *sha256, const char *why, struct err *e)
 {
 	cache_evict(a->cache, &(struct pin){ .sha256 = sha256 });
-	return err_class(e, CLASS_VERIFY,
-			 "a part of a container image in the cache is damaged (%s, expected sha256 %s): it was thrown "
-			 "away; run the same command again to download it anew",
-			 why, sha256);
+	return err_class(
+		e, CLASS_VERIFY,
+		"a part of a container image in the cache is damaged (%s, expected sha256 %s): it was thrown away; run the same command again to download it anew",
+		why, sha256);
 }
 
-static int open_blob(struct image_archive *a, const struct piece *p, struct err *e)
+static int open_blob(struct image_archive *a, const struct archive_piece *p, struct err *e)
 {
 	struct stat st;
 	int r = cache_object(a->cache, &(struct pin){ .sha256 = p->sha256 }, &a->fd, e);
@@ -203,7 +205,7 @@ static int open_blob(struct image_archive *a, const struct piece *p, struct err 
 	return 0;
 }
 
-static int close_blob(struct image_archive *a, const struct piece *p, struct err *e)
+static int close_blob(struct image_archive *a, const struct archive_piece *p, struct err *e)
 {
 	char sha256[SHA256_HEX];
 
@@ -213,7 +215,7 @@ static int close_blob(struct image_archive *a, const struct piece *p, struct err
 	return streq(sha256, p->sha256) ? 0 : damaged(a, p->sha256, arena_printf("sha256 %s", sha256), e);
 }
 
-static ssize_t read_blob(struct image_archive *a, const struct piece *p, void *buf, size_t n, struct err *e)
+static ssize_t read_blob(struct image_archive *a, const struct archive_piece *p, void *buf, size_t n, struct err *e)
 {
 	int r = a->fd < 0 ? open_blob(a, p, e) : 0;
 
@@ -233,7 +235,7 @@ static ssize_t read_blob(struct image_archive *a, const struct piece *p, void *b
 ssize_t image_archive_read(void *arg, void *buf, size_t n, struct err *e)
 {
 	struct image_archive *a = arg;
-	const struct piece *p = &a->pieces.v[a->at];
+	const struct archive_piece *p = &a->pieces.v[a->at];
 	ssize_t r;
 
 	if (a->at == a->pieces.n || n == 0)

@@ -164,8 +164,9 @@ static int oci_read_document(const struct cache *c, const char *name, const stru
 	size_t n;
 	int r = cache_object(c, &object, &fd, e);
 
-	if (r == 0)
-		r = file_read_fd(fd, name, OCI_MAX_DOCUMENT, &text, &n, e);
+	if (r < 0)
+		return r;
+	r = file_read_fd(fd, name, OCI_MAX_DOCUMENT, &text, &n, e);
 	if (r < 0)
 		return r;
 	sha256_bytes(text, n, sha256);

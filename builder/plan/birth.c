@@ -143,12 +143,11 @@ void birth_check(const json_t *cards, const struct config *c, struct faults *f)
 
 		if (!*was || streq(was, now))
 			continue;
-		fault_key(f, c, facts[i].key,
-			  "%s: %s was started with %s (card of %s, %s), and a running cluster cannot change to %s: "
-			  "write %s again, or start anew and lose what is in it: `pibuild flash --start-new-cluster "
-			  "--node %s DISK`, then the cards of all other nodes",
-			  facts[i].key, c->cluster.name, was, safe_of(card, "node"), safe_of(card, "time"), now, was,
-			  first->name);
+		fault_key(
+			f, c, facts[i].key,
+			"%s: %s was started with %s (card of %s, %s), and a running cluster cannot change to %s: write %s again, or start anew and lose what is in it: `pibuild flash --start-new-cluster --node %s DISK`, then the cards of all other nodes",
+			facts[i].key, c->cluster.name, was, safe_of(card, "node"), safe_of(card, "time"), now, was,
+			first->name);
 	}
 }
 

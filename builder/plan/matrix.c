@@ -154,10 +154,10 @@ static int make_batches(const struct plan *p, const struct engine *engine, size_
 	size_t least = smallest(p, engine);
 
 	if (!least)
-		return err_class(e, CLASS_USAGE,
-				 "%zu nodes do not fit into a matrix of %s, which takes %zu jobs; make several, with "
-				 "--role or --node",
-				 p->nodes.n, engine->name, engine->max_jobs);
+		return err_class(
+			e, CLASS_USAGE,
+			"%zu nodes do not fit into a matrix of %s, which takes %zu jobs; make several, with --role or --node",
+			p->nodes.n, engine->name, engine->max_jobs);
 	if (size && size < least)
 		return err_class(e, CLASS_USAGE,
 				 "--batch %zu makes %zu jobs, and a matrix of %s takes %zu; use --batch %zu or more",

@@ -293,9 +293,10 @@ int plan_make(const struct project *project, const struct plan_options *o, struc
 		return err_class(e, CLASS_USAGE, "%s has no node with the role %s%s", project->config->path,
 				 str_or(o->role, "asked for"), o->n_nodes ? " among those that --node names" : "");
 	r = o->generic ? plan_generic(p, o, e) : 0;
-	if (r == 0)
-		*ret = p;
-	return r;
+	if (r < 0)
+		return r;
+	*ret = p;
+	return 0;
 }
 
 void plan_cache_key(const struct plan *p, char key[SHA256_HEX])

@@ -32,16 +32,15 @@ static int create_secrets(const struct project *p, const char *path, const char 
 	if (trace)
 		return err_class(
 			e, CLASS_REFUSED,
-			"%s is missing, and %s was made with it: other secrets would make cards that %s does not let "
-			"in; put the file back from your backup, or, when it is lost, start anew: `pibuild secrets "
-			"new`, then flash every card, the first server's with --start-new-cluster",
+			"%s is missing, and %s was made with it: other secrets would make cards that %s does not let in; put the file back from your backup, or, when it is lost, start anew: `pibuild secrets new`, then flash every card, the first server's with --start-new-cluster",
 			path, trace, p->config->cluster.name);
 	r = secrets_create(path, p->config, e);
-	if (r == 0)
-		log_info("made %s: the keys and tokens of this cluster; keep it safe and out of git, the same file "
-			 "gives the same images",
-			 path);
-	return r;
+	if (r < 0)
+		return r;
+	log_info(
+		"made %s: the keys and tokens of this cluster; keep it safe and out of git, the same file gives the same images",
+		path);
+	return 0;
 }
 
 /* A build makes what is missing; whoever only looks is told. */
@@ -237,8 +236,9 @@ static int plan_project_load(const struct project_options *o, const struct lock 
 	if (r == 0)
 		r = catalogue_load(&catalogue, e);
 	p->set = (struct release_set){ .catalogue = catalogue, .config = p->config };
-	if (r == 0)
-		r = take_lock(p, o, built, e);
+	if (r < 0)
+		return r;
+	r = take_lock(p, o, built, e);
 	if (r < 0)
 		return r;
 	load_errors = p->faults.errors;
@@ -276,9 +276,10 @@ int project_load_built(const struct project_options *o, const struct lock *built
 		return r;
 	faults_print(&p->faults);
 	r = faults_verdict(&p->faults, p->config->path, e);
-	if (r == 0)
-		*ret = p;
-	return r;
+	if (r < 0)
+		return r;
+	*ret = p;
+	return 0;
 }
 
 int project_load_valid(const struct project_options *o, struct project **ret, struct err *e)

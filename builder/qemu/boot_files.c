@@ -11,14 +11,14 @@
 
 enum { TEXT_LIMIT = 1024 * 1024 };
 
-struct names {
+struct boot_names {
 	const char *kernel, *initramfs;
 };
 
 /* "kernel=NAME" and "initramfs NAME followkernel", outside of sections or under [all]. */
-static struct names read_config(char *text)
+static struct boot_names read_config(char *text)
 {
-	struct names names = { "kernel8.img", "initramfs8" };
+	struct boot_names names = { "kernel8.img", "initramfs8" };
 	bool for_all = true;
 	char *save = NULL, *end;
 
@@ -38,7 +38,7 @@ static struct names read_config(char *text)
 	return names;
 }
 
-static int read_names(struct fat *boot, struct names *ret, struct err *e)
+static int read_names(struct fat *boot, struct boot_names *ret, struct err *e)
 {
 	_cleanup_strbuf_ struct strbuf config = { 0 };
 	int r = fat_read(boot, "config.txt", TEXT_LIMIT, &config, e);
@@ -48,19 +48,21 @@ static int read_names(struct fat *boot, struct names *ret, struct err *e)
 		*e = (struct err){ 0 };
 		r = 0;
 	}
-	if (r == 0)
-		*ret = read_config(config.s);
-	return r;
+	if (r < 0)
+		return r;
+	*ret = read_config(config.s);
+	return 0;
 }
 
 int boot_files_extract(struct fat *boot, const char *dir, struct boot_files *ret, struct err *e)
 {
 	_cleanup_strbuf_ struct strbuf cmdline = { 0 };
-	struct names names = { 0 };
+	struct boot_names names = { 0 };
 	int r = read_names(boot, &names, e);
 
-	if (r == 0)
-		r = fat_read(boot, "cmdline.txt", TEXT_LIMIT, &cmdline, e);
+	if (r < 0)
+		return r;
+	r = fat_read(boot, "cmdline.txt", TEXT_LIMIT, &cmdline, e);
 	if (r < 0)
 		return r;
 	ret->cmdline = arena_strndup(cmdline.s, strcspn(cmdline.s, "\r\n"));

@@ -76,13 +76,13 @@ static void take_address(const struct keyfile *k, struct network *n)
 		n->gateway = 0;
 }
 
-struct paths {
+struct network_paths {
 	VEC(const char *) v;
 };
 
 static int add_connection(void *arg, const char *path, const struct fs_stat *st, struct err *e)
 {
-	struct paths *list = arg;
+	struct network_paths *list = arg;
 
 	if (S_ISREG(st->mode) && ends_with(path, ".nmconnection"))
 		*vec_push(&list->v) = arena_strdup(path);
@@ -92,7 +92,7 @@ static int add_connection(void *arg, const char *path, const struct fs_stat *st,
 /* The first connection with an address wins; one that is only the link below a VLAN has none at all. */
 int network_read(struct ext4 *root, struct network *ret, struct err *e)
 {
-	struct paths list = { 0 };
+	struct network_paths list = { 0 };
 	int r = ext4_exists(root, connections) ? ext4_walk(root, connections, add_connection, &list, e) : 0;
 
 	for (size_t i = 0; r == 0 && i < list.v.n && !ret->node.set; i++) {

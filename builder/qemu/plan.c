@@ -128,8 +128,9 @@ static int read_kept_boot(const struct machine *m, const struct partition *p, st
 	if (r == 0)
 		r = cow_open_path(copy, false, &image, e);
 	at.image = image;
-	if (r == 0)
-		r = fat_open(&at, FAT_READ, &fat, e);
+	if (r < 0)
+		return r;
+	r = fat_open(&at, FAT_READ, &fat, e);
 	return r < 0 ? r : boot_files_extract(fat, m->dir, boot, e);
 }
 
@@ -159,17 +160,20 @@ static int read_machine_image(struct machine *m, struct boot_files *boot, struct
 		r = read_kept_boot(m, image_boot_part(&image), boot, e);
 	else if (r == 0 && (r = image_open_fs(&image, IMAGE_BOOT, 1, e)) == 0)
 		r = boot_files_extract(image.boot, m->dir, boot, e);
-	if (r == 0)
-		r = image_open_fs(&image, IMAGE_ROOT, 1, e);
+	if (r < 0)
+		return r;
+	r = image_open_fs(&image, IMAGE_ROOT, 1, e);
 	if (r < 0)
 		return r;
 	m->board = read_image_board(image.root);
 	r = kernel_check(image.root, boot, m->board, e);
-	if (r == 0)
-		r = network_read(image.root, &m->network, e);
-	if (r == 0)
-		network_derive(&m->network);
-	return r;
+	if (r < 0)
+		return r;
+	r = network_read(image.root, &m->network, e);
+	if (r < 0)
+		return r;
+	network_derive(&m->network);
+	return 0;
 }
 
 /* ---- the command line ---- */
@@ -220,10 +224,10 @@ static int need_tools(struct err *e)
 {
 	if (proc_find("qemu-system-aarch64") && proc_find("qemu-img"))
 		return 0;
-	return err_class(e, CLASS_HOST,
-			 "%s is not installed; QEMU is in the packages qemu-system-arm and qemu-utils: "
-			 "sudo apt-get install qemu-system-arm qemu-utils",
-			 proc_find("qemu-img") ? "qemu-system-aarch64" : "qemu-img");
+	return err_class(
+		e, CLASS_HOST,
+		"%s is not installed; QEMU is in the packages qemu-system-arm and qemu-utils: sudo apt-get install qemu-system-arm qemu-utils",
+		proc_find("qemu-img") ? "qemu-system-aarch64" : "qemu-img");
 }
 
 int machine_prepare(const struct machine_want *want, struct machine *m, struct err *e)
@@ -231,14 +235,18 @@ int machine_prepare(const struct machine_want *want, struct machine *m, struct e
 	struct boot_files boot = { 0 };
 	int r = need_tools(e);
 
-	if (r == 0)
-		r = make_dir(m, e);
-	if (r == 0)
-		r = choose_disk(want, m, e);
-	if (r == 0)
-		r = choose_ports(want, m, e);
-	if (r == 0)
-		r = read_machine_image(m, &boot, e);
+	if (r < 0)
+		return r;
+	r = make_dir(m, e);
+	if (r < 0)
+		return r;
+	r = choose_disk(want, m, e);
+	if (r < 0)
+		return r;
+	r = choose_ports(want, m, e);
+	if (r < 0)
+		return r;
+	r = read_machine_image(m, &boot, e);
 	if (r < 0)
 		return r;
 	make_argv(want, m, &boot);

@@ -120,13 +120,16 @@ int machine_start(struct machine *m, struct err *e)
 {
 	int r = make_disk(m, e);
 
-	if (r == 0)
-		r = spawn_qemu(m, e);
-	if (r == 0)
-		r = wait_until_up(m, e);
-	if (r == 0)
-		remove_files(m);
-	return r;
+	if (r < 0)
+		return r;
+	r = spawn_qemu(m, e);
+	if (r < 0)
+		return r;
+	r = wait_until_up(m, e);
+	if (r < 0)
+		return r;
+	remove_files(m);
+	return 0;
 }
 
 bool machine_power_off(struct machine *m)

@@ -6,11 +6,8 @@
 #include "config/values.h"
 
 /* NAME|address|server|member|ready and a line's end for each. */
-static const char nodes_path[] = "jsonpath={range .items[*]}{.metadata.name}{\"|\"}"
-				 "{.status.addresses[?(@.type==\"InternalIP\")].address}{\"|\"}"
-				 "{.metadata.labels.node-role\\.kubernetes\\.io/control-plane}{\"|\"}"
-				 "{.metadata.labels.node-role\\.kubernetes\\.io/etcd}{\"|\"}"
-				 "{.status.conditions[?(@.type==\"Ready\")].status}{\"\\n\"}{end}";
+static const char nodes_path[] =
+	"jsonpath={range .items[*]}{.metadata.name}{\"|\"}{.status.addresses[?(@.type==\"InternalIP\")].address}{\"|\"}{.metadata.labels.node-role\\.kubernetes\\.io/control-plane}{\"|\"}{.metadata.labels.node-role\\.kubernetes\\.io/etcd}{\"|\"}{.status.conditions[?(@.type==\"Ready\")].status}{\"\\n\"}{end}";
 
 enum { ASK_SECONDS = 45 };
 

@@ -133,26 +133,25 @@ static const char *const *ssh_argv(const struct remote *r, const struct remote_c
 static int no_connection(const struct remote *r, const char *said, struct err *e)
 {
 	if (strstr(said, "HOST IDENTIFICATION HAS CHANGED") || strstr(said, "Host key verification failed"))
-		return err_set(e, -EKEYREJECTED,
-			       "%s (%s) shows another SSH host key than its card did before: another machine may have "
-			       "its address; if you know why, such as a card that was not made by `pibuild flash`, "
-			       "forget the old key: `ssh-keygen -f %s -R %s`",
-			       r->node, r->host, shell_word(path_join(r->dir, KNOWN_HOSTS_FILE)), r->pin);
+		return err_set(
+			e, -EKEYREJECTED,
+			"%s (%s) shows another SSH host key than its card did before: another machine may have its address; if you know why, such as a card that was not made by `pibuild flash`, forget the old key: `ssh-keygen -f %s -R %s`",
+			r->node, r->host, shell_word(path_join(r->dir, KNOWN_HOSTS_FILE)), r->pin);
 	if (strstr(said, "Permission denied"))
-		return err_set(e, -EACCES,
-			       "%s (%s) lets %s not in from here: the private key of one of access.sshKeys has to be "
-			       "on this machine, and one with a passphrase in an agent (ssh-add)",
-			       r->node, r->host, r->user);
+		return err_set(
+			e, -EACCES,
+			"%s (%s) lets %s not in from here: the private key of one of access.sshKeys has to be on this machine, and one with a passphrase in an agent (ssh-add)",
+			r->node, r->host, r->user);
 	return err_set(e, -EHOSTUNREACH, "%s (%s) does not answer on SSH: %s", r->node, r->host, said);
 }
 
 static int command_failed(const struct remote *r, const struct remote_call *call, const char *said, struct err *e)
 {
 	if (call->root && strstr(said, "sudo: a password is required"))
-		return err_set(e, -EACCES,
-			       "on %s sudo asks %s for a password (access.passwordHash is set), and nobody is there to "
-			       "type it: without passwordHash cards let sudo pass",
-			       r->node, r->user);
+		return err_set(
+			e, -EACCES,
+			"on %s sudo asks %s for a password (access.passwordHash is set), and nobody is there to type it: without passwordHash cards let sudo pass",
+			r->node, r->user);
 	return err_set(e, -EIO, "on %s `%s` failed: %s", r->node, command_text(call),
 		       *said ? said : "it did not say why");
 }

@@ -83,8 +83,7 @@ static const char *schema_slip(const struct yaml_node *n)
 	size_t len = strlen(n->text);
 
 	if (starts_with(n->text, typographic) && ends_with(arena_strndup(n->text, len - 1), typographic))
-		return "these quotes are typographic ones, from a word processor or web page, and part of the text to "
-		       "YAML; write ' or \", or none";
+		return "these quotes are typographic ones, from a word processor or web page, and part of the text to YAML; write ' or \", or none";
 	if (n->plain && len > 1 && n->text[len - 1] == ',')
 		return "the ',' at its end is part of the value here; remove it";
 	return NULL;

@@ -33,7 +33,7 @@ const struct secret_cert secret_certs[SECRET_CERT_COUNT] = {
 	{ "admin", "admin certificate", NULL, offsetof(struct secrets, admin) },
 };
 
-static const struct value {
+static const struct secret_row {
 	const char *key;
 	size_t offset; /* of the const char * */
 } values[] = {
@@ -42,7 +42,7 @@ static const struct value {
 	{ "serviceAccountKey", offsetof(struct secrets, service_key) },
 };
 
-static const char **value_at(const struct secrets *s, const struct value *v)
+static const char **value_at(const struct secrets *s, const struct secret_row *v)
 {
 	return (const char **)((char *)unconst(s) + v->offset);
 }
@@ -60,8 +60,7 @@ static const char *password_fault(const char *p)
 	if (strstr(p, "::"))
 		return "must not hold '::', which separates the parts of a token";
 	if (strlen(p) == 23 && strspn(p, lower) == 6 && p[6] == '.' && strspn(p + 7, lower) == 16)
-		return "has the form of a bootstrap token (6 characters, a dot, 16 characters), and K3s would take it "
-		       "for one";
+		return "has the form of a bootstrap token (6 characters, a dot, 16 characters), and K3s would take it for one";
 	if (strspn(p, letters) != strlen(p))
 		return "may hold letters, digits and - . _ ~ + / = only";
 	if (strlen(p) < 16 || strlen(p) > 256)

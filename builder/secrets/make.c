@@ -45,8 +45,9 @@ int secrets_make_cas(struct secrets *s, struct err *e)
 
 		r = pki_make_ca(name, valid, secrets_pair(s, &secret_certs[i]), e);
 	}
-	if (r == 0)
-		r = pki_make_rsa_key(&s->service_key, e);
+	if (r < 0)
+		return r;
+	r = pki_make_rsa_key(&s->service_key, e);
 	return r < 0 ? r : secrets_make_admin(s, e);
 }
 

@@ -62,26 +62,24 @@ static int change_all(struct secrets *s, const char *node, struct err *e)
 const struct secret_kind secret_kinds[] = {
 	{ .name = "server-token",
 	  .help = "the token servers join with",
-	  .after = "a running cluster encrypts its bootstrap data with the old token: run `k3s token rotate` on one "
-		   "server with the old and the new one, then put the new one into /etc/rancher/k3s/config.yaml of "
-		   "every server and restart k3s there, one server after another",
+	  .after =
+		  "a running cluster encrypts its bootstrap data with the old token: run `k3s token rotate` on one server with the old and the new one, then put the new one into /etc/rancher/k3s/config.yaml of every server and restart k3s there, one server after another",
 	  .change = change_server_token },
 	{ .name = "agent-token",
 	  .help = "the token workers join with",
-	  .after = "a running cluster: put the new one into /etc/rancher/k3s/config.yaml of every server (agent-token, "
-		   "only what follows ::node:) and restart k3s there, then whole into the same file of every worker "
-		   "(token) and restart k3s-agent; or flash the cards again",
+	  .after =
+		  "a running cluster: put the new one into /etc/rancher/k3s/config.yaml of every server (agent-token, only what follows ::node:) and restart k3s there, then whole into the same file of every worker (token) and restart k3s-agent; or flash the cards again",
 	  .change = change_agent_token },
 	{ .name = "admin",
 	  .help = "the admin's client certificate",
-	  .after = "run `pibuild kubeconfig` again; the old certificate works until it runs out, for certificates "
-		   "cannot be called back: if it leaked, rotate ca",
+	  .after =
+		  "run `pibuild kubeconfig` again; the old certificate works until it runs out, for certificates cannot be called back: if it leaked, rotate ca",
 	  .change = change_admin },
 	{ .name = "node",
 	  .of_node = true,
 	  .help = "the password of one node",
-	  .after = "a running cluster remembers the old one: run `kubectl -n kube-system delete secret "
-		   "NAME.node-password.k3s`, then flash the node's card again",
+	  .after =
+		  "a running cluster remembers the old one: run `kubectl -n kube-system delete secret NAME.node-password.k3s`, then flash the node's card again",
 	  .change = change_node },
 	{ .name = "ca",
 	  .reflash = true,
@@ -117,14 +115,18 @@ int secrets_rotate(const char *path, const struct secret_kind *kind, const char 
 	size_t n;
 	int r = store_lock(path, &lock, e);
 
-	if (r == 0)
-		r = store_read(path, &old, &n, e);
-	if (r == 0)
-		r = secrets_parse(path, old, n, &s, e);
-	if (r == 0)
-		r = kind->change(s, node, e);
-	if (r == 0)
-		r = back_up(path, old, n, ret_backup, e);
+	if (r < 0)
+		return r;
+	r = store_read(path, &old, &n, e);
+	if (r < 0)
+		return r;
+	r = secrets_parse(path, old, n, &s, e);
+	if (r < 0)
+		return r;
+	r = kind->change(s, node, e);
+	if (r < 0)
+		return r;
+	r = back_up(path, old, n, ret_backup, e);
 	if (r < 0)
 		return r;
 	new = secrets_text(s);

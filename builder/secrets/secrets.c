@@ -63,11 +63,13 @@ int secrets_load(const char *path, struct secrets **ret, struct err *e)
 	struct secrets *s;
 	int r = read_secrets(path, &s, e);
 
-	if (r == 0)
-		r = warn_of_clock(s, e);
-	if (r == 0)
-		*ret = s;
-	return r;
+	if (r < 0)
+		return r;
+	r = warn_of_clock(s, e);
+	if (r < 0)
+		return r;
+	*ret = s;
+	return 0;
 }
 
 /* ---- writing ---- */
@@ -92,10 +94,10 @@ static int secrets_add_nodes(struct secrets *s, const struct config *c, struct s
 
 static int replacing(const char *path, struct err *e)
 {
-	return err_class(e, CLASS_REFUSED,
-			 "%s is there already: making new secrets would lock out every card made with it; "
-			 "`pibuild secrets rotate` replaces parts of it and keeps a copy",
-			 path);
+	return err_class(
+		e, CLASS_REFUSED,
+		"%s is there already: making new secrets would lock out every card made with it; `pibuild secrets rotate` replaces parts of it and keeps a copy",
+		path);
 }
 
 int secrets_create(const char *path, const struct config *c, struct err *e)
@@ -108,12 +110,15 @@ int secrets_create(const char *path, const struct config *c, struct err *e)
 	if (access(path, F_OK) == 0)
 		return replacing(path, e);
 	r = secrets_make_password(&s.server_password, e);
-	if (r == 0)
-		r = secrets_make_password(&s.agent_password, e);
-	if (r == 0)
-		r = secrets_make_cas(&s, e);
-	if (r == 0)
-		r = secrets_add_nodes(&s, c, &added, e);
+	if (r < 0)
+		return r;
+	r = secrets_make_password(&s.agent_password, e);
+	if (r < 0)
+		return r;
+	r = secrets_make_cas(&s, e);
+	if (r < 0)
+		return r;
+	r = secrets_add_nodes(&s, c, &added, e);
 	if (r < 0)
 		return r;
 	text = secrets_text(&s);
@@ -137,8 +142,9 @@ int secrets_complete(struct secrets *s, const struct config *c, struct err *e)
 	if (complete)
 		return 0;
 	r = store_lock(s->path, &lock, e);
-	if (r == 0)
-		r = read_secrets(s->path, &now, e); /* another build may have been here */
+	if (r < 0)
+		return r;
+	r = read_secrets(s->path, &now, e); /* another build may have been here */
 	if (r == 0)
 		r = secrets_add_nodes(now, c, &added, e);
 	if (r < 0)
@@ -148,19 +154,20 @@ int secrets_complete(struct secrets *s, const struct config *c, struct err *e)
 		return 0;
 	text = secrets_text(s);
 	r = store_replace(s->path, text, strlen(text), e);
-	if (r == 0)
-		log_info("%s: made a password for %s", s->path, added.s);
-	return r;
+	if (r < 0)
+		return r;
+	log_info("%s: made a password for %s", s->path, added.s);
+	return 0;
 }
 
 int secrets_check_cluster(const struct secrets *s, const struct config *c, struct err *e)
 {
 	if (!c->is_default || !s->nodes.n || secrets_node_password(s, c->nodes.v[0].name))
 		return 0;
-	return err_class(e, CLASS_CONFIG,
-			 "there is no cluster.yaml here, and %s belongs to a cluster with the node %s: name that "
-			 "cluster's file with `-c FILE`",
-			 s->path, s->nodes.v[0].node);
+	return err_class(
+		e, CLASS_CONFIG,
+		"there is no cluster.yaml here, and %s belongs to a cluster with the node %s: name that cluster's file with `-c FILE`",
+		s->path, s->nodes.v[0].node);
 }
 
 /* ---- without a file ---- */

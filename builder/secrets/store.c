@@ -30,14 +30,12 @@ static int store_check_private(const char *path, const struct stat *st, struct e
 	if (!is_own(st->st_uid))
 		return err_class(
 			e, CLASS_REFUSED,
-			"%s belongs to the user with id %u, not to you: whoever owns it knows the cluster's keys; "
-			"take it over with chown, or make your own with `pibuild secrets new`",
+			"%s belongs to the user with id %u, not to you: whoever owns it knows the cluster's keys; take it over with chown, or make your own with `pibuild secrets new`",
 			path, (unsigned)st->st_uid);
 	if (st->st_mode & 077)
 		return err_class(
 			e, CLASS_REFUSED,
-			"%s can be read by others (mode %04o): run `chmod 600 %s`; if someone may have read it, "
-			"`pibuild secrets rotate all` makes every secret anew",
+			"%s can be read by others (mode %04o): run `chmod 600 %s`; if someone may have read it, `pibuild secrets rotate all` makes every secret anew",
 			path, (unsigned)st->st_mode & 07777, path);
 	return 0;
 }

@@ -17,7 +17,7 @@ static const char on_root[] = "/etc/pibuild/release.json"; /* what makes a card 
 
 /* ---- a folder ---- */
 
-static const struct place {
+static const struct report_place {
 	const char *path, *second;
 } places[] = {
 	{ REPORT_JSON, REPORT_COPY },					/* boot partition */
@@ -104,7 +104,7 @@ static int find_in_dir(int dir, const char *path, struct report *ret, struct err
 	struct err ignored = { 0 };
 
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
-		const struct place *p = &places[i];
+		const struct report_place *p = &places[i];
 		int r = read_below(dir, path, p->path, ret, e);
 
 		if (r < 0 && e->class == CLASS_VERIFY && p->second &&

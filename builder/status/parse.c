@@ -114,10 +114,7 @@ json_t *report_schema(void)
 {
 	/* What report_check() asks of the state. */
 	static const char rule[] =
-		"[{\"if\":{\"properties\":{\"steps\":{\"contains\":{\"properties\":{\"state\":{\"const\":\"failed\"}}}}"
-		"}},\"then\":{\"properties\":{\"state\":{\"const\":\"failed\"}}},\"else\":{\"if\":{\"properties\":{"
-		"\"steps\":{\"items\":{\"properties\":{\"state\":{\"const\":\"done\"}}}}}},\"then\":{\"properties\":{"
-		"\"state\":{\"const\":\"done\"}}},\"else\":{\"properties\":{\"state\":{\"const\":\"working\"}}}}}]";
+		"[{\"if\":{\"properties\":{\"steps\":{\"contains\":{\"properties\":{\"state\":{\"const\":\"failed\"}}}}}},\"then\":{\"properties\":{\"state\":{\"const\":\"failed\"}}},\"else\":{\"if\":{\"properties\":{\"steps\":{\"items\":{\"properties\":{\"state\":{\"const\":\"done\"}}}}}},\"then\":{\"properties\":{\"state\":{\"const\":\"done\"}}},\"else\":{\"properties\":{\"state\":{\"const\":\"working\"}}}}}]";
 	json_t *schema = schema_json_file(report_fields, "status", "First-boot report of pibuild",
 					  "status.json on the node, pibuild-status.json on the boot partition");
 
@@ -154,10 +151,10 @@ int report_parse(const char *text, size_t n, const char *name, struct report *re
 		return err_class(e, CLASS_VERIFY, "%s: is too long for a report: more than 256 KiB", name);
 	json = json_loadb(text, n, JSON_REJECT_DUPLICATES, &why);
 	if (!json)
-		return err_class(e, CLASS_VERIFY,
-				 "%s: is no report, or one cut off by a loss of power (line %d, column %d: %s); power "
-				 "the node on again, it writes a new one",
-				 name, why.line, why.column, clean_text(why.text));
+		return err_class(
+			e, CLASS_VERIFY,
+			"%s: is no report, or one cut off by a loss of power (line %d, column %d: %s); power the node on again, it writes a new one",
+			name, why.line, why.column, clean_text(why.text));
 	report_clean(json);
 	schema_read(&l, report_fields, yaml_of_json(json), "", &report);
 	if (!f.errors)

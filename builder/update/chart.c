@@ -54,17 +54,18 @@ int chart_image_tag(const struct lock_entry *locked, const struct strbuf *body, 
 	if (!streq(found, locked->sha256))
 		return err_class(e, CLASS_VERIFY, "%s: expected %s, its sha256 is %s", label, locked->sha256, found);
 	r = read_values(label, body, chart, &text, e);
-	if (r == 0)
-		r = yaml_parse(arena_printf("%s: values.yaml", label), str_or(text.s, ""), text.n, &values, e);
+	if (r < 0)
+		return r;
+	r = yaml_parse(arena_printf("%s: values.yaml", label), str_or(text.s, ""), text.n, &values, e);
 	if (r < 0)
 		return r;
 	repository = text_at(values, image->values, "repository");
 	tag = text_at(values, image->values, "tag");
 	if (!streq(repository, image->name) || !image_tag_valid(tag))
-		return err_class(e, CLASS_VERIFY,
-				 "%s asks for the image '%s:%s' at %s of its values, the catalogue for %s; this "
-				 "pibuild does not know how that version is built",
-				 label, repository, tag, image->values, image->name);
+		return err_class(
+			e, CLASS_VERIFY,
+			"%s asks for the image '%s:%s' at %s of its values, the catalogue for %s; this pibuild does not know how that version is built",
+			label, repository, tag, image->values, image->name);
 	*ret = tag;
 	return 0;
 }

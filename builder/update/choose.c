@@ -13,7 +13,7 @@ const char *const version_state_names[VERSION_STATE_COUNT] = {
 	[VERSION_UPDATED] = "updated", [VERSION_HELD] = "held",
 };
 
-struct slot {
+struct version_slot {
 	struct version_line line;
 	const struct channel *channel; /* NULL = none */
 	bool asked;		       /* its channel is to be looked at */
@@ -24,7 +24,7 @@ struct slot {
 struct chooser {
 	const struct release_set *old;
 	const struct lock_options *options;
-	VEC(struct slot) slots;
+	VEC(struct version_slot) slots;
 };
 
 struct version_request version_request_of(const char *word)
@@ -76,7 +76,7 @@ static bool is_asked(const struct chooser *x, const char *key)
 	return o->update && !o->n_names;
 }
 
-static struct slot *find_slot(const struct chooser *x, const char *key)
+static struct version_slot *find_slot(const struct chooser *x, const char *key)
 {
 	vec_foreach (s, &x->slots)
 		if (streq(s->line.key, key))
@@ -93,7 +93,7 @@ static void add_slot(struct chooser *x, const char *key, const struct channel *c
 		return;
 	vec_foreach (v, &x->old->config->versions)
 		pinned |= streq(v->name, key);
-	*vec_push(&x->slots) = (struct slot){
+	*vec_push(&x->slots) = (struct version_slot){
 		.line = { .key = key, .state = pinned ? VERSION_PINNED : VERSION_KEPT, .from = version, .to = version },
 		.channel = channel,
 		.asked = channel && is_asked(x, key),
@@ -108,8 +108,9 @@ static void add_slots(struct chooser *x)
 		if (!find_slot(x, v->name))
 			add_slot(x, v->name, NULL);
 	vec_foreach (s, &x->slots) {
-		const struct slot *leader = s->channel && s->channel->follows ? find_slot(x, s->channel->follows)
-									      : NULL;
+		const struct version_slot *leader = s->channel && s->channel->follows
+							    ? find_slot(x, s->channel->follows)
+							    : NULL;
 
 		s->asked |= leader && leader->asked && s->line.state != VERSION_PINNED;
 	}
@@ -120,7 +121,7 @@ static void add_slots(struct chooser *x)
 static int apply_request(struct chooser *x, const struct version_request *request, struct err *e)
 {
 	const char *key = choose_key_of(x->old->catalogue, request->name), *to = request->version, *like;
-	struct slot *s = key ? find_slot(x, key) : NULL;
+	struct version_slot *s = key ? find_slot(x, key) : NULL;
 	bool good;
 
 	if (!s)
@@ -163,7 +164,7 @@ static int fetch_releases(struct chooser *x, struct texts *texts, struct err *e)
 	return r < 0 ? err_wrap(e, "looking up releases") : 0;
 }
 
-static int read_source(const struct chooser *x, const struct slot *s, const struct release_source *from,
+static int read_source(const struct chooser *x, const struct version_slot *s, const struct release_source *from,
 		       const struct text *t, struct releases *ret, struct err *e)
 {
 	return channel_read(from, base_of(x, s->line.key), catalogue_version(x->old->catalogue, s->line.key),
@@ -171,7 +172,7 @@ static int read_source(const struct chooser *x, const struct slot *s, const stru
 }
 
 /* What the channel calls the newest, then what is older. */
-static int read_releases(const struct chooser *x, struct slot *s, const struct texts *texts, struct err *e)
+static int read_releases(const struct chooser *x, struct version_slot *s, const struct texts *texts, struct err *e)
 {
 	struct releases others = { 0 };
 	int r = read_source(x, s, &s->channel->newest, &texts->list.v[s->newest_text], &s->releases, e);
@@ -218,7 +219,7 @@ static struct misfits choose_judge(const struct chooser *x, const char *key, con
 }
 
 /* Why S cannot be at VERSION, or NULL. */
-static const char *misfit_of(const struct chooser *x, const struct slot *s, const char *version, bool untested)
+static const char *misfit_of(const struct chooser *x, const struct version_slot *s, const char *version, bool untested)
 {
 	const struct misfits misfits = choose_judge(x, s->line.key, version);
 
@@ -230,7 +231,7 @@ static const char *misfit_of(const struct chooser *x, const struct slot *s, cons
 }
 
 /* ... and going there from where it is would be no good either. */
-static const char *fault_of(const struct chooser *x, const struct slot *s, const char *version)
+static const char *fault_of(const struct chooser *x, const struct version_slot *s, const char *version)
 {
 	const char *from = s->line.from, *why = NULL;
 
@@ -244,7 +245,7 @@ static const char *fault_of(const struct chooser *x, const struct slot *s, const
 	return why;
 }
 
-static void decide(struct chooser *x, struct slot *s)
+static void decide(struct chooser *x, struct version_slot *s)
 {
 	struct version_line *line = &s->line;
 	bool stays = !misfit_of(x, s, line->from, false);
@@ -329,8 +330,9 @@ int choose_versions(const struct release_set *old, const struct lock_options *o,
 		if (r == 0)
 			decide(&x, s);
 	}
-	if (r == 0)
-		r = judge_all(&x, e);
+	if (r < 0)
+		return r;
+	r = judge_all(&x, e);
 	if (r < 0)
 		return r;
 	ret->lock = *old->lock;

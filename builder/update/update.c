@@ -93,10 +93,12 @@ int lock_check(const struct release_set *set, struct lock_report *ret, struct er
 	r = update_check_images(set, ret, e);
 	if (r == 0 && streq(set->config->os.base, DEBIAN_BASE))
 		r = debian_check_lock(set, vec_push(&ret->lines), e);
-	if (r == 0)
-		r = packages_check_lock(set, ret, e);
-	if (r == 0)
-		keys_check(set, ret);
+	if (r < 0)
+		return r;
+	r = packages_check_lock(set, ret, e);
+	if (r < 0)
+		return r;
+	keys_check(set, ret);
 	if (r < 0)
 		return r;
 	vec_foreach (line, &ret->lines)
@@ -426,8 +428,7 @@ static struct yaml_node *entry_yaml(const struct lock_entry *x)
 static int write_lock(const struct update *x, struct err *e)
 {
 	static const char comment[] =
-		"Pins every download by digest. Made by `pibuild lock`; keep it beside cluster.yaml and in version "
-		"control.\n"
+		"Pins every download by digest. Made by `pibuild lock`; keep it beside cluster.yaml and in version control.\n"
 		"  versions  what is used unless cluster.yaml says otherwise; `pibuild lock --update` moves them\n"
 		"  source    who states the digest; pibuild verifies every download against it all the same\n"
 		"  raw       of a compressed base: size and digest of the decompressed image\n"
@@ -573,8 +574,9 @@ int lock_update(const struct release_set *old, const struct lock_options *o, str
 	struct lock *shipped;
 	int r = update_check_names(old->catalogue, o, e);
 
-	if (r == 0)
-		r = lock_load_shipped(&shipped, e);
+	if (r < 0)
+		return r;
+	r = lock_load_shipped(&shipped, e);
 	if (r < 0)
 		return r;
 	x.shipped = shipped;
@@ -584,10 +586,12 @@ int lock_update(const struct release_set *old, const struct lock_options *o, str
 	if (r == 0 && streq(old->config->os.base, DEBIAN_BASE))
 		r = debian_update_lock(&x.set, o->time, o->fetch.offline, is_forced(o, DEBIAN_BASE, DEBIAN_BASE),
 				       vec_push(&ret->lines), e);
-	if (r == 0)
-		r = update_packages(&x, e);
-	if (r == 0)
-		r = keys_update(old, o, is_forced(o, "sshKeys", "sshKeys"), ret, e);
+	if (r < 0)
+		return r;
+	r = update_packages(&x, e);
+	if (r < 0)
+		return r;
+	r = keys_update(old, o, is_forced(o, "sshKeys", "sshKeys"), ret, e);
 	if (r < 0)
 		return r;
 	if (streq(old->lock->path, o->file))

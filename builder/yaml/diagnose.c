@@ -114,9 +114,9 @@ static bool diagnose_indent(const struct yaml_line *above, const struct yaml_lin
 		return false;
 	*d = (struct yaml_diagnosis){
 		l->number, l->indent + 1,
-		arena_printf("this line is indented deeper than line %u, whose key has a value already; keys of one "
-			     "section start in one column",
-			     above->number)
+		arena_printf(
+			"this line is indented deeper than line %u, whose key has a value already; keys of one section start in one column",
+			above->number)
 	};
 	return true;
 }

@@ -63,8 +63,7 @@ static const char *translate(const char *problem)
 		const char *libyaml, *words;
 	} table[] = {
 		{ "mapping values are not allowed",
-		  "a ':' stands where no key can be: check the indentation of this line and the one above, and put "
-		  "quotes around text that holds ': '" },
+		  "a ':' stands where no key can be: check the indentation of this line and the one above, and put quotes around text that holds ': '" },
 		{ "did not find expected key", "expected a key here: the indentation does not fit the lines above" },
 		{ "could not find expected ':'", "a key without ':' after it (or a quote that is never closed)" },
 		{ "did not find expected '-' indicator",
