@@ -299,6 +299,19 @@ double now_seconds(void)
 
 static const char utc_form[] = "%Y-%m-%dT%H:%M:%SZ";
 
+const char *percent_encoded(const char *text, const char *kept)
+{
+	_cleanup_strbuf_ struct strbuf out = { 0 };
+
+	for (const char *p = text; *p; p++)
+		if ((*p >= '0' && *p <= '9') || (*p >= 'A' && *p <= 'Z') || (*p >= 'a' && *p <= 'z') ||
+		    strchr(kept, *p))
+			strbuf_add(&out, p, 1);
+		else
+			strbuf_addf(&out, "%%%02X", (unsigned char)*p);
+	return arena_strdup(str_or(out.s, ""));
+}
+
 const char *utc_text(int64_t t)
 {
 	time_t when = (time_t)t;

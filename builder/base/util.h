@@ -130,6 +130,10 @@ void strbuf_done(struct strbuf *b);
 /* "1.2 GiB", "71.4 MiB", "12 B". Returns BUF. */
 #define SIZE_TEXT_MAX 32
 char *size_text(uint64_t bytes, char buf[SIZE_TEXT_MAX]);
+/* TEXT with all but ASCII letters, digits and the characters in KEPT as %XX (RFC 3986), on the arena. UNRESERVED is
+ * what that calls so beside letters and digits. */
+#define UNRESERVED "-._~"
+const char *percent_encoded(const char *text, const char *kept);
 /* Seconds since 1970 as "2026-10-07T00:00:00Z", on the arena, and back; false when S is written otherwise. */
 const char *utc_text(int64_t t);
 bool utc_parse(const char *s, int64_t *ret);

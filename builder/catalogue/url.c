@@ -41,20 +41,6 @@ const char *url_host(const char *url)
 	return arena_strndup(authority, strcspn(authority, "/?"));
 }
 
-static void add_encoded(struct strbuf *out, const char *s)
-{
-	for (; *s; s++) {
-		char c = *s;
-		bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-			     strchr("-._~", c);
-
-		if (plain)
-			strbuf_add(out, &c, 1);
-		else
-			strbuf_addf(out, "%%%02X", (unsigned char)c);
-	}
-}
-
 const char *expand_version(const char *template, const char *version, bool encode)
 {
 	_cleanup_strbuf_ struct strbuf out = { 0 };
@@ -62,10 +48,7 @@ const char *expand_version(const char *template, const char *version, bool encod
 
 	while ((at = strstr(template, version_mark))) {
 		strbuf_add(&out, template, (size_t)(at - template));
-		if (encode)
-			add_encoded(&out, version);
-		else
-			strbuf_adds(&out, version);
+		strbuf_adds(&out, encode ? percent_encoded(version, UNRESERVED) : version);
 		template = at + strlen(version_mark);
 	}
 	strbuf_adds(&out, template);

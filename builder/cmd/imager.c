@@ -32,16 +32,6 @@ static const char picture[] = "icons/cat_raspberry_pi_os.png";
 
 /* ---- where the images are ---- */
 
-static void add_encoded(struct strbuf *out, const char *text, const char *kept)
-{
-	for (const unsigned char *p = (const unsigned char *)text; *p; p++)
-		if ((*p >= '0' && *p <= '9') || (*p >= 'A' && *p <= 'Z') || (*p >= 'a' && *p <= 'z') ||
-		    strchr(kept, *p))
-			strbuf_addf(out, "%c", *p);
-		else
-			strbuf_addf(out, "%%%02X", *p);
-}
-
 static bool has_drive(const char *path)
 {
 	return ((path[0] >= 'A' && path[0] <= 'Z') || (path[0] >= 'a' && path[0] <= 'z')) && path[1] == ':' &&
@@ -51,8 +41,8 @@ static bool has_drive(const char *path)
 /* "file:///C:/homelab/out" of 'C:\homelab\out', "file://nas/out" of '\\nas\out'; NULL when PATH is not a whole one. */
 static const char *folder_url(const char *path)
 {
-	_cleanup_strbuf_ struct strbuf out = { 0 };
 	char *slashes = arena_strdup(path);
+	const char *scheme;
 
 	if (has_drive(path) || starts_with(path, "\\\\"))
 		for (char *p = slashes; (p = strchr(p, '\\'));)
@@ -61,9 +51,8 @@ static const char *folder_url(const char *path)
 		return NULL;
 	for (size_t n = strlen(slashes); n > 1 && slashes[n - 1] == '/'; n--)
 		slashes[n - 1] = '\0';
-	strbuf_adds(&out, has_drive(slashes) ? "file:///" : starts_with(slashes, "//") ? "file:" : "file://");
-	add_encoded(&out, slashes, "/:-._~");
-	return arena_strdup(out.s);
+	scheme = has_drive(slashes) ? "file:///" : starts_with(slashes, "//") ? "file:" : "file://";
+	return arena_printf("%s%s", scheme, percent_encoded(slashes, "/:" UNRESERVED));
 }
 
 /* What every image's URL begins with, without the last slash. */
@@ -102,7 +91,7 @@ struct image_facts {
 	int64_t time; /* of the build */
 };
 
-static int add_piece(void *arg, const void *data, size_t n, uint64_t offset)
+static int hash_piece(void *arg, const void *data, size_t n, uint64_t offset)
 {
 	sha256_update(arg, data, n);
 	return 0;
@@ -111,7 +100,7 @@ static int add_piece(void *arg, const void *data, size_t n, uint64_t offset)
 static int hash_raw(int fd, const char *path, struct image_facts *ret, struct err *e)
 {
 	_cleanup_(sha256_done) struct sha256 s;
-	struct decode d = { .in = fd, .name = path, .write = add_piece, .write_arg = &s, .max_size = UINT64_MAX };
+	struct decode d = { .in = fd, .name = path, .write = hash_piece, .write_arg = &s, .max_size = UINT64_MAX };
 	int r;
 
 	sha256_init(&s);
@@ -124,8 +113,8 @@ static int hash_raw(int fd, const char *path, struct image_facts *ret, struct er
 }
 
 /* Class CONFIG when the image is another's: Imager would write it onto this node's card. */
-static int check_manifest(const char *image, const struct config *c, const struct node_config *n, int64_t *ret_time,
-			  struct err *e)
+static int imager_check_manifest(const char *image, const struct config *c, const struct node_config *n,
+				 int64_t *ret_time, struct err *e)
 {
 	const char *path = companion_path(image, COMPANION_MANIFEST);
 	_cleanup_json_ json_t *j = json_load_file(path, 0, NULL);
@@ -152,7 +141,7 @@ static int look_at(const char *image, const struct config *c, const struct node_
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return err_errno(e, -errno, "cannot read %s", image);
 	ret->size = (uint64_t)st.st_size;
-	r = check_manifest(image, c, n, &ret->time, e);
+	r = imager_check_manifest(image, c, n, &ret->time, e);
 	return r < 0 ? r : hash_raw(fd, image, ret, e);
 }
 
@@ -173,12 +162,11 @@ static json_t *device(const struct node_config *n)
 static json_t *system_of(const struct config *c, const struct node_config *n, const char *image, const char *url,
 			 const struct image_facts *f)
 {
-	_cleanup_strbuf_ struct strbuf name = { 0 };
+	const char *name = percent_encoded(path_base(image), UNRESERVED);
 
-	add_encoded(&name, path_base(image), "-._~");
 	return json_pack("{s:o, s:s, s:s, s:o, s:I, s:s, s:I, s:o, s:[s], s:s}", "name",
 			 json_sprintf("%s of %s", n->name, c->cluster.name), "description", about(n), "icon", picture,
-			 "url", json_sprintf("%s/%s", url, name.s), "extract_size", (json_int_t)f->raw_size,
+			 "url", json_sprintf("%s/%s", url, name), "extract_size", (json_int_t)f->raw_size,
 			 "extract_sha256", f->raw_sha256, "image_download_size", (json_int_t)f->size, "release_date",
 			 json_sprintf("%.10s", utc_text(f->time)), "devices", n->name, "init_format", "none");
 }

@@ -183,16 +183,12 @@ static const struct section {
 /* Where editors with the YAML language server find what `pibuild schema` prints. It takes an address up to a blank. */
 static const char *schema_line(void)
 {
-	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.~/-";
-	_cleanup_strbuf_ struct strbuf url = { 0 };
 	struct err ignored = { 0 };
 	const char *path;
 
 	if (data_path("docs/cluster.schema.json", &path, &ignored) < 0 || access(path, R_OK) < 0)
 		return NULL;
-	for (; *path; path++)
-		strbuf_addf(&url, strchr(plain, *path) ? "%c" : "%%%02X", (unsigned char)*path);
-	return arena_printf("yaml-language-server: $schema=file://%s", url.s);
+	return arena_printf("yaml-language-server: $schema=file://%s", percent_encoded(path, "/" UNRESERVED));
 }
 
 int init_config_text(const struct init_cluster *c, struct strbuf *out, struct err *e)
@@ -227,7 +223,7 @@ int init_config_text(const struct init_cluster *c, struct strbuf *out, struct er
 
 #define MAX_IGNORE_FILE (1 * MIB)
 
-static bool has_line(const char *text, const char *line)
+static bool init_has_line(const char *text, const char *line)
 {
 	size_t n = strlen(line);
 
@@ -255,7 +251,7 @@ int init_gitignore(const char *config, struct err *e)
 	if (n && old[n - 1] != '\n')
 		strbuf_adds(&add, "\n");
 	for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
-		if (!has_line(old, lines[i]))
+		if (!init_has_line(old, lines[i]))
 			strbuf_addf(&add, "%s\n", lines[i]);
 	/* A line that has no end yet is no reason to write. */
 	if (add.n < 2)

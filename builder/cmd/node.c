@@ -86,7 +86,7 @@ static int check_quorum(const struct removal *x, struct err *e)
 		x->name, rest.others, rest.ready, rest.ready == 1 ? "is" : "are", away.s);
 }
 
-static int unknown_node(const struct removal *x, struct err *e)
+static int node_unknown(const struct removal *x, struct err *e)
 {
 	_cleanup_strbuf_ struct strbuf list = { 0 };
 	VEC(const char *) names = { 0 };
@@ -124,7 +124,7 @@ static int confirm_removal(const struct removal *x, struct err *e)
 
 /* ---- the steps ---- */
 
-static int drain(const struct removal *x, struct err *e)
+static int node_drain(const struct removal *x, struct err *e)
 {
 	unsigned seconds = node_opt.timeout ? node_opt.timeout : DRAIN_SECONDS;
 	const char *const words[] = { "drain",
@@ -282,7 +282,7 @@ static int removal_run(struct removal *x, struct err *e)
 		return r;
 	x->it = cluster_node(&x->live, x->name);
 	if (!x->it)
-		return x->node || has_cards(x) ? 0 : unknown_node(x, e);
+		return x->node || has_cards(x) ? 0 : node_unknown(x, e);
 	r = refuse_last_server(x, e);
 	if (r < 0)
 		return r;
@@ -292,7 +292,7 @@ static int removal_run(struct removal *x, struct err *e)
 	r = confirm_removal(x, e);
 	if (r < 0)
 		return r;
-	r = drain(x, e);
+	r = node_drain(x, e);
 	return r < 0 ? r : take_out(x, e);
 }
 

@@ -110,19 +110,6 @@ static void sbom_add_images(struct sbom *b, const struct images *images, const c
 
 /* ---- Debian packages ---- */
 
-/* Percent-encoded as a package URL wants it. */
-static const char *encoded(const char *text)
-{
-	_cleanup_strbuf_ struct strbuf out = { 0 };
-
-	for (const char *p = text; *p; p++)
-		if (strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_~", *p))
-			strbuf_add(&out, p, 1);
-		else
-			strbuf_addf(&out, "%%%02X", (unsigned char)*p);
-	return arena_strdup(str_or(out.s, ""));
-}
-
 /* "Name <mail>" as SPDX writes it: "Person: Name (mail)". */
 static const char *supplier_of(const struct package *p)
 {
@@ -139,7 +126,7 @@ static const char *supplier_of(const struct package *p)
 	return arena_printf("Person: %.*s (%.*s)", (int)n, p->maintainer, (int)(close - open - 1), open + 1);
 }
 
-static int add_packages(struct sbom *b, struct disk_image *image, struct err *e)
+static int sbom_add_packages(struct sbom *b, struct disk_image *image, struct err *e)
 {
 	struct packages all = { 0 };
 	size_t k = 0;
@@ -149,8 +136,10 @@ static int add_packages(struct sbom *b, struct disk_image *image, struct err *e)
 		const struct item i = { .id = id_of("Deb", k++, p->name),
 					.name = p->name,
 					.version = p->version,
-					.purl = arena_printf("pkg:deb/debian/%s@%s?arch=%s", encoded(p->name),
-							     encoded(p->version), encoded(p->arch)),
+					.purl = arena_printf("pkg:deb/debian/%s@%s?arch=%s",
+							     percent_encoded(p->name, UNRESERVED),
+							     percent_encoded(p->version, UNRESERVED),
+							     percent_encoded(p->arch, UNRESERVED)),
 					.supplier = supplier_of(p) };
 
 		sbom_add(b, &i);
@@ -173,7 +162,7 @@ int sbom_write(const struct subject *s, struct companions *c, struct strbuf *out
 	sbom_add_artifacts(&b, s->node);
 	sbom_add_images(&b, &s->plan->images, "CONTAINS");
 	sbom_add_images(&b, &s->plan->pulled, "DEPENDS_ON");
-	r = add_packages(&b, s->raw, e);
+	r = sbom_add_packages(&b, s->raw, e);
 	doc = json_pack("{s:s, s:s, s:s, s:s, s:s, s:{s:s, s:[s]}, s:o, s:o}", "spdxVersion", "SPDX-2.3", "dataLicense",
 			"CC0-1.0", "SPDXID", "SPDXRef-DOCUMENT", "name", node, "documentNamespace",
 			namespace_of(&c->v[COMPANION_MANIFEST]), "creationInfo", "created",

@@ -80,7 +80,8 @@ static const char *last_part(const char *name)
 }
 
 /* The name, or that part of one, with the letters of NAME in whatever case. */
-static const char *same_letters(const struct listed_names *names, const char *name, const char *(*part)(const char *name))
+static const char *same_letters(const struct listed_names *names, const char *name,
+				const char *(*part)(const char *name))
 {
 	vec_foreach (n, &names->v)
 		if (!strcasecmp(part(n->name), name))

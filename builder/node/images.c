@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * airgap: the container images of Cilium, cert-manager and kube-vip, in one archive that K3s imports before the kubelet starts.
- * Every node holds all of them: which pod runs where is decided later. K3s's own images come as an artifact.
+ * airgap: the container images of Cilium, cert-manager and kube-vip, in one archive that K3s imports before the kubelet
+ * starts. Every node holds all of them: which pod runs where is decided later. K3s's own images come as an artifact.
  */
 #include "node/cluster.h"
 

@@ -47,7 +47,7 @@ static const struct package_file {
 	{ "multipath-tools", "/etc/multipath/conf.d/pibuild.conf", 0644, multipath_blacklist },
 };
 
-static bool is_wanted(const struct text_list *wanted, const char *name)
+static bool package_is_wanted(const struct text_list *wanted, const char *name)
 {
 	vec_foreach (w, &wanted->v)
 		if (streq(*w, name))
@@ -72,7 +72,7 @@ int node_add_packages(const struct node_ctx *x, struct tree *t, struct err *e)
 	for (size_t i = 0; i < ARRAY_SIZE(package_files); i++) {
 		const struct package_file *f = &package_files[i];
 
-		if (is_wanted(&wanted, f->package))
+		if (package_is_wanted(&wanted, f->package))
 			tree_add_text(t, f->path, f->mode, origin, f->text(x));
 	}
 	if (!node_has_packages(x))

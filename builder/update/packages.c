@@ -40,7 +40,7 @@ static struct package_lists lists_of(const struct config *c)
 }
 
 /* One digest for the list: what changed in it changes it. */
-static const char *set_digest(const struct package_set *s)
+static const char *package_set_digest(const struct package_set *s)
 {
 	char hex[SHA256_HEX];
 	struct sha256 sum;
@@ -74,7 +74,7 @@ static struct lock_line *add_set_line(struct lock_report *ret, enum lock_change 
 		.packages = s,
 		.entry = { .name = PACKAGES_NAME,
 			   .version = joined(wanted),
-			   .sha256 = s ? set_digest(s) : NULL,
+			   .sha256 = s ? package_set_digest(s) : NULL,
 			   .source = base },
 	};
 	return line;
@@ -177,7 +177,7 @@ int packages_update_lock(const struct release_set *set, const struct pin *base, 
 		return err_wrap(e, "packages for %s", name);
 	for (size_t i = 0; i < lists.v.n; i++) {
 		const struct package_set *old = lock_package_set(set->lock, name, &lists.v.v[i]);
-		bool same = old && streq(set_digest(old), set_digest(&sets[i]));
+		bool same = old && streq(package_set_digest(old), package_set_digest(&sets[i]));
 
 		add_set_line(ret,
 			     !old   ? LOCK_ADDED
