@@ -225,7 +225,7 @@ static void test_ranges(void)
 {
 	CASE("an image without a partition table is needed whole")
 	{
-		struct source s = { .name = path, .fd = -1 };
+		struct flash_source s = { .name = path, .fd = -1 };
 		struct ranges r;
 
 		sh("rm -f '%s'; truncate -s 8M '%s'", path, path);
@@ -237,7 +237,7 @@ static void test_ranges(void)
 	}
 	CASE("holes that ext4 uses are needed, holes it calls free are not")
 	{
-		struct source s = { .name = path, .fd = -1 };
+		struct flash_source s = { .name = path, .fd = -1 };
 		struct ranges r;
 		struct seen free_blocks = { 0 };
 		struct ext4 *fs;

@@ -226,8 +226,10 @@ static void archive(const char *dir)
 	if (cache_open(dir, &cache, &e) < 0)
 		CHECK_FAILED("%s", e.msg);
 	layer = put(dir, big, BIG);
-	*vec_push(&images.v) = (struct image_pin){ "a.b/c", "v1", put_image(dir, "config 1", big, BIG) };
-	*vec_push(&images.v) = (struct image_pin){ "a.b/d", "v2", put_image(dir, "config 2", big, BIG) };
+	*vec_push(&images.v) =
+		(struct image_pin){ .name = "a.b/c", .tag = "v1", .sha256 = put_image(dir, "config 1", big, BIG) };
+	*vec_push(&images.v) =
+		(struct image_pin){ .name = "a.b/d", .tag = "v2", .sha256 = put_image(dir, "config 2", big, BIG) };
 	CASE("the archive has the size it says, whatever the steps it is read in")
 	{
 		one = slurp(&cache, &images, 1000, &n, &e);
