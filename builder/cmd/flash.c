@@ -15,6 +15,7 @@
 #include "build/build.h"
 #include "cmd/cmd.h"
 #include "flash/flash.h"
+#include "config/born.h"
 #include "plan/birth.h"
 #include "plan/flashed.h"
 
@@ -170,7 +171,7 @@ static int plan_nodes(struct session *s, struct err *e)
 	s->plan = plan;
 	s->project_dir = plan->project->config->dir;
 	s->flashed = flashed_read(s->project_dir);
-	s->facts = birth_facts(plan->project->config);
+	s->facts = born_json(plan->project->config);
 	r = check_starter(s, e);
 	return r < 0 ? r : check_backup_fits(s, e);
 }
@@ -562,10 +563,23 @@ static void record_begun(const struct flash *f, void *arg)
 		log_debug("not recorded: %s", e.msg); /* it is said when the card is done */
 }
 
+/* What an image file brought along, as it lies on the card now; NULL = it does not say. The caller's. */
+static json_t *born_on_card(const struct card *c)
+{
+	struct card_identity id;
+
+	card_identify(c->device.path, &id);
+	return id.state == CARD_NODE && id.born ? json_loads(id.born, 0, NULL) : NULL;
+}
+
 static void record_done(const struct session *s, const struct card *c)
 {
-	const struct flashed_line x = record_of(s, c);
+	_cleanup_json_ json_t *born = c->node ? NULL : born_on_card(c);
+	struct flashed_line x = record_of(s, c);
 	struct err e = { 0 };
+
+	if (born)
+		x.born = born;
 
 	if (x.dir && flashed_add(&x, c->flash.result.sha256, &e) < 0)
 		log_warning("the card is good, but it could not be recorded: %s", e.msg);

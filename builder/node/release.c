@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "base/json.h"
+#include "config/born.h"
 #include "node/node.h"
 
 static json_t *release_pin(const struct pin *p)
@@ -41,6 +42,8 @@ int node_add_release(const struct node_ctx *x, struct tree *t, struct err *e)
 		      x->config->cluster.name, "node", x->node->name, "role", role_names[x->node->role], "board",
 		      x->board->name, "pibuild", PIBUILD_VERSION, "time", (json_int_t)x->epoch, "base",
 		      release_pin(&base), "artifacts", artifacts, "images", release_images(t));
+	if (j && x->node->role == ROLE_CONTROL_PLANE)
+		json_object_set_new(j, "born", born_json(x->config));
 	text = j ? json_dumps(j, JSON_INDENT(2)) : NULL;
 	if (!text)
 		return err_set(e, -ENOMEM, "cannot write release.json");

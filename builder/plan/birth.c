@@ -2,6 +2,7 @@
 #include "plan/birth.h"
 
 #include "base/file.h"
+#include "config/born.h"
 #include "plan/flashed.h"
 
 static const char origin[] = "generated: birth";
@@ -74,63 +75,21 @@ void birth_mark(struct node_plan *n, enum birth_right right)
 
 /* ---- what a cluster is born with ---- */
 
-static const char *pod_cidr(const struct config *c)
-{
-	return cidr_text(c->cluster.pod_cidr);
-}
-
-static const char *service_cidr(const struct config *c)
-{
-	return cidr_text(c->cluster.service_cidr);
-}
-
-static const char *datastore(const struct config *c)
-{
-	return config_uses_etcd(c) ? "etcd" : "sqlite";
-}
-
-static const char *secrets_encryption(const struct config *c)
-{
-	return c->k3s.secrets_encryption ? "true" : "false";
-}
-
-#define ENCRYPTION "k3s.secretsEncryption"
-
-static const struct {
-	const char *key; /* of cluster.yaml */
-	const char *(*value)(const struct config *c);
-	const char *before; /* that of cards from before this was kept; NULL = not known */
-} facts[] = {
-	{ "cluster.podCIDR", pod_cidr, NULL },
-	{ "cluster.serviceCIDR", service_cidr, NULL },
-	{ "cluster.datastore", datastore, NULL },
-	{ ENCRYPTION, secrets_encryption, "false" },
-};
-
 /* What CARD, of which there is one, says of fact I; "" = nothing. */
 static const char *fact_of_card(const json_t *card, size_t i)
 {
-	const char *was = safe_of(json_object_get(card, "born"), facts[i].key);
+	const char *was = safe_of(json_object_get(card, "born"), born_facts[i].key);
 
-	return *was ? was : str_or(facts[i].before, "");
+	return *was ? was : str_or(born_facts[i].before, "");
 }
 
 void birth_settle(const json_t *cards, struct config *c)
 {
 	const json_t *card = birth_card(cards, c);
 
-	for (size_t i = 0; card && i < ARRAY_SIZE(facts); i++)
-		if (streq(facts[i].key, ENCRYPTION) && !yaml_find(c->doc, ENCRYPTION))
+	for (size_t i = 0; card && i < born_facts_count; i++)
+		if (streq(born_facts[i].key, BORN_ENCRYPTION) && !yaml_find(c->doc, BORN_ENCRYPTION))
 			c->k3s.secrets_encryption = streq(fact_of_card(card, i), "true");
-}
-
-json_t *birth_facts(const struct config *c)
-{
-	json_t *j = json_object();
-
-	for (size_t i = 0; i < ARRAY_SIZE(facts); i++)
-		json_object_set_new(j, facts[i].key, json_string(facts[i].value(c)));
-	return j;
 }
 
 void birth_check(const json_t *cards, const struct config *c, struct faults *f)
@@ -138,15 +97,15 @@ void birth_check(const json_t *cards, const struct config *c, struct faults *f)
 	const json_t *card = birth_card(cards, c);
 	const struct node_config *first = config_first_server(c);
 
-	for (size_t i = 0; first && card && i < ARRAY_SIZE(facts); i++) {
-		const char *was = fact_of_card(card, i), *now = facts[i].value(c);
+	for (size_t i = 0; first && card && i < born_facts_count; i++) {
+		const char *was = fact_of_card(card, i), *now = born_facts[i].value(c);
 
 		if (!*was || streq(was, now))
 			continue;
 		fault_key(
-			f, c, facts[i].key,
+			f, c, born_facts[i].key,
 			"%s: %s was started with %s (card of %s, %s), and a running cluster cannot change to %s: write %s again, or start anew and lose what is in it: `pibuild flash --start-new-cluster --node %s DISK`, then the cards of all other nodes",
-			facts[i].key, c->cluster.name, was, safe_of(card, "node"), safe_of(card, "time"), now, was,
+			born_facts[i].key, c->cluster.name, was, safe_of(card, "node"), safe_of(card, "time"), now, was,
 			first->name);
 	}
 }

@@ -23,8 +23,6 @@ void birth_mark(struct node_plan *n, enum birth_right right);
 
 /* The latest card that may have started the cluster C; NULL = none. Borrowed. */
 const json_t *birth_card(const json_t *cards, const struct config *c);
-/* "10.42.0.0/16" and so on by the keys of cluster.yaml: what a cluster is born with. The caller's. */
-json_t *birth_facts(const struct config *c);
 /* What C does not say is as the cluster was born, if there is one. */
 void birth_settle(const json_t *cards, struct config *c);
 /* A fault for each of them that is not as the cluster's cards have it. */

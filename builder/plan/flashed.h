@@ -25,7 +25,8 @@ struct flashed_line {
 	const char *serial, *model, *disk;
 	uint64_t size;
 	const char *cluster; /* "" = not known */
-	json_t *born;	     /* what the cluster is born with, of a card that may start it; NULL = it may not */
+	json_t *born;	     /* what the cluster is born with, of a card that may start it; NULL = it may not, or, not
+				planned, it does not say */
 	bool planned;	     /* whether it may is known: it was made from cluster.yaml, not from an image file */
 };
 /* The line of a card whose writing begins (SHA256 is NULL), or has ended. */

@@ -66,6 +66,15 @@ static bool is_only_server(struct ext4 *root)
 	return servers == 1;
 }
 
+/* The text of J's member "born", an object; NULL without one. */
+static const char *born_text(const json_t *j)
+{
+	const json_t *born = json_object_get(j, "born");
+	_cleanup_free_ char *text = json_is_object(born) ? json_dumps(born, JSON_COMPACT) : NULL;
+
+	return text ? arena_strdup(text) : NULL;
+}
+
 static void read_release(int fd, const char *path, struct card_identity *ret)
 {
 	_cleanup_(image_close) struct disk_image m = { 0 };
@@ -89,6 +98,7 @@ static void read_release(int fd, const char *path, struct card_identity *ret)
 			!file_says(m.root, "/etc/machine-id", "uninitialized"),
 			file_says(m.root, "/etc/pibuild/birth", "yes"),
 			is_only_server(m.root),
+			born_text(j),
 		};
 }
 

@@ -22,6 +22,7 @@ struct card_identity {
 	bool booted;		    /* of NODE */
 	bool may_start;		    /* of NODE: it may start its cluster (/etc/pibuild/birth) */
 	bool only_server;	    /* of NODE: the cluster is on this card and nowhere else */
+	const char *born;	    /* of a server: what its cluster is born with, JSON; NULL = not said */
 };
 
 /* Whether FD is a disk or an image whose writing did not end; then RET is set. */

@@ -118,3 +118,16 @@ boots() {
 	boots
 	card cp-1 2>&1 | grep 'the cluster lab is on .* and nowhere else'
 }
+
+@test "a card that an image file was written to says what its cluster is born with, as one made by flash does" {
+	xz -T0 -0 -c out/cp-1.img >"$BATS_TEST_TMPDIR/cp-1.img.xz"
+	for image in out/cp-1.img "$BATS_TEST_TMPDIR/cp-1.img.xz"; do
+		rm -rf flashed.jsonl "$BATS_TEST_TMPDIR/card"
+		sandbox -- "$PIBUILD" --progress none flash "$image" --yes --serial "$(identity "$loop")" "$loop" >/dev/null
+		jq -es 'last | .born["k3s.secretsEncryption"] == "true" and .born["cluster.datastore"] == "etcd" and (has("starts") | not)' flashed.jsonl
+		# Nothing of the cluster changes by that.
+		"$PIBUILD" render --node cp-1 -o "$BATS_TEST_TMPDIR/card" >said 2>&1 || { cat said; return 1; }
+		root_cat "$loop" /etc/rancher/k3s/config.yaml | grep -q '^secrets-encryption: true'
+		grep -q '^secrets-encryption: true' "$BATS_TEST_TMPDIR/card/etc/rancher/k3s/config.yaml"
+	done
+}
