@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # pibuild boot without a boot: what QEMU is told, and what becomes of what its console says. QEMU is a stand-in; a real
-# one boots real images in tests/boot.
+# one boots real images in tests/boot and tests/life.
 # slow: it builds images and waits for the stand-in's console.
 
 load ../lib/image
