@@ -9,10 +9,11 @@
 # change taints (kubernetes/kubernetes plugin/pkg/admission/noderestriction). So the first server does it for all, at every
 # start: what others gave stays, what pibuild gave before and cluster.yaml has no longer is taken away (nodes.awk).
 #
+# Nobody waits for a node that has not joined, which may be dead: pibuild-nodes-late.timer has this step taken again for it.
+#
 # No server-side apply: it would make Nodes that are not there, leave labels that the kubelet gave too, and own all taints
 # of a node, those of Kubernetes' controllers among them, for they are a list without keys (k8s.io/api core/v1 NodeSpec).
 
-patience=300 # seconds that nodes of cluster.yaml are waited for
 list=$etc/nodes
 
 # node_facts: sets `found` to a line per Node, as nodes.awk wants it, and `keys`
@@ -57,12 +58,6 @@ finished() {
 	set_nodes || return 1
 	unnote nodes
 	[ -n "$missing" ] || return 0
-	uptime
-	if ! network_closed && [ $((up - begin)) -lt "$patience" ]; then
-		why "Not in the cluster yet:$missing" "Power them on; nobody waits longer than $patience seconds for them"
-		return 1
-	fi
 	note nodes "Not in the cluster yet, and so without role and labels:$missing" \
-		"Power them on; once they have joined: sudo /usr/lib/pibuild/step nodes"
-	why ''
+		"Power them on; they are given theirs some minutes after they have joined"
 }
