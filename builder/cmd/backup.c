@@ -22,17 +22,12 @@ static const struct option backup_options[] = {
 /* cluster.yaml as far as it says where backups lie. */
 static int backup_load(const struct cmd_options *o, struct backup_place *p, struct err *e)
 {
-	struct faults f = { 0 };
 	struct config *c;
 	int r = config_require_file(o->config, "nothing says where backups lie", e);
 
 	if (r < 0)
 		return r;
-	r = config_load(o->config, &c, &f, e);
-	if (r < 0)
-		return r;
-	faults_print(&f);
-	r = faults_verdict(&f, c->path, e);
+	r = cmd_load_config(o, &c, e);
 	return r < 0 ? r : backup_place_open(p, c, backup_opt.from, e);
 }
 

@@ -140,6 +140,10 @@ struct plan_options cmd_plan_options(const struct cmd_options *o, enum secret_us
 int cmd_check_selection(const struct cmd_options *o, struct err *e);
 
 /* A valid project, the plan of what SO selects, and a lock that pins all of it. */
+/* All that P needs is pinned by the lock; class VERIFY, with what is not. */
+int cmd_check_locked(const struct plan *p, struct err *e);
+/* The cluster of -c without faults; notes and faults are printed. */
+int cmd_load_config(const struct cmd_options *o, struct config **ret, struct err *e);
 int cmd_load_plan(const struct project_options *po, const struct plan_options *so, struct plan **ret, struct err *e);
 
 /* Folder of the project: of -c, else this one when it has a cluster.yaml; NULL = none. */

@@ -113,6 +113,30 @@ int cmd_check_selection(const struct cmd_options *o, struct err *e)
 	return 0;
 }
 
+int cmd_check_locked(const struct plan *p, struct err *e)
+{
+	int r = pins_check_locked(p->pins.v, p->pins.n, e);
+
+	if (r < 0)
+		return r;
+	r = lock_check_keys(p->project->set.lock, p->project->config, e);
+	if (r < 0)
+		return r;
+	r = images_check_locked(&p->images, e);
+	return r < 0 ? r : images_check_locked(&p->pulled, e);
+}
+
+int cmd_load_config(const struct cmd_options *o, struct config **ret, struct err *e)
+{
+	struct faults f = { 0 };
+	int r = config_load(o->config, ret, &f, e);
+
+	if (r < 0)
+		return r;
+	faults_print(&f);
+	return faults_verdict(&f, (*ret)->path, e);
+}
+
 int cmd_load_plan(const struct project_options *po, const struct plan_options *so, struct plan **ret, struct err *e)
 {
 	struct project *project;
@@ -121,16 +145,7 @@ int cmd_load_plan(const struct project_options *po, const struct plan_options *s
 	if (r < 0)
 		return r;
 	r = plan_make(project, so, ret, e);
-	if (r < 0)
-		return r;
-	r = pins_check_locked((*ret)->pins.v, (*ret)->pins.n, e);
-	if (r < 0)
-		return r;
-	r = lock_check_keys(project->set.lock, project->config, e);
-	if (r < 0)
-		return r;
-	r = images_check_locked(&(*ret)->images, e);
-	return r < 0 ? r : images_check_locked(&(*ret)->pulled, e);
+	return r < 0 ? r : cmd_check_locked(*ret, e);
 }
 
 bool cmd_has_terminal(void)

@@ -207,7 +207,6 @@ static int cmd_imager(const struct cmd_options *o, struct err *e)
 {
 	_cleanup_json_ json_t *manifest = NULL;
 	json_t *devices = json_array(), *systems = json_array();
-	struct faults f = { 0 };
 	struct config *c;
 	const char *url, *path;
 	int r;
@@ -216,11 +215,7 @@ static int cmd_imager(const struct cmd_options *o, struct err *e)
 	r = cmd_args(o, 0, 0, "imager [--dir PATH | --base-url URL] [-o DIR]", e);
 	if (r < 0)
 		return r;
-	r = config_load(o->config, &c, &f, e);
-	if (r < 0)
-		return r;
-	faults_print(&f);
-	r = faults_verdict(&f, c->path, e);
+	r = cmd_load_config(o, &c, e);
 	if (r == 0)
 		r = images_at(o, &url, e);
 	for (size_t i = 0; r == 0 && i < c->nodes.n; i++)

@@ -12,16 +12,11 @@
 
 static int kubeconfig_load(const struct cmd_options *o, struct config **ret_c, struct secrets **ret_s, struct err *e)
 {
-	struct faults f = { 0 };
 	int r = cmd_require_cluster(o, e);
 
 	if (r < 0)
 		return r;
-	r = config_load(o->config, ret_c, &f, e);
-	if (r < 0)
-		return r;
-	faults_print(&f);
-	r = faults_verdict(&f, (*ret_c)->path, e);
+	r = cmd_load_config(o, ret_c, e);
 	if (r < 0)
 		return r;
 	r = secrets_load(cmd_secrets_path(o, *ret_c), ret_s, e);

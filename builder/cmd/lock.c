@@ -100,19 +100,14 @@ static int print_report(const struct cmd_options *o, const struct lock_report *r
 
 static int load_inputs(const struct cmd_options *o, const char *lock_file, struct release_set *set, struct err *e)
 {
-	struct faults faults = { 0 };
 	struct catalogue *catalogue;
 	struct config *config;
 	struct lock *lock;
-	int r = config_load(o->config, &config, &faults, e);
+	int r = cmd_load_config(o, &config, e);
 
 	if (r < 0)
 		return r;
 	set->config = config;
-	faults_print(&faults);
-	r = faults_verdict(&faults, config->path, e);
-	if (r < 0)
-		return r;
 	r = config_add_env_mirrors(config, e);
 	if (r < 0)
 		return r;

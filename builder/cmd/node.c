@@ -250,17 +250,12 @@ static void tell_file(const struct removal *x)
 
 static int removal_load(struct removal *x, struct err *e)
 {
-	struct faults f = { 0 };
 	struct config *c;
 	int r = config_require_file(x->o->config, "there is no cluster to take a node from", e);
 
 	if (r < 0)
 		return r;
-	r = config_load(x->o->config, &c, &f, e);
-	if (r < 0)
-		return r;
-	faults_print(&f);
-	r = faults_verdict(&f, c->path, e);
+	r = cmd_load_config(x->o, &c, e);
 	if (r < 0)
 		return r;
 	x->config = c;

@@ -36,16 +36,7 @@ static int reproduce_load(const struct cmd_options *o, const char *manifest, str
 			project->config->path);
 	so.nodes = &node;
 	r = plan_make(project, &so, ret, e);
-	if (r < 0)
-		return r;
-	r = pins_check_locked((*ret)->pins.v, (*ret)->pins.n, e);
-	if (r < 0)
-		return r;
-	r = lock_check_keys(project->set.lock, project->config, e);
-	if (r < 0)
-		return r;
-	r = images_check_locked(&(*ret)->images, e);
-	return r < 0 ? r : images_check_locked(&(*ret)->pulled, e);
+	return r < 0 ? r : cmd_check_locked(*ret, e);
 }
 
 static int reproduce_print(const struct cmd_options *o, const struct plan *p, const char *what,

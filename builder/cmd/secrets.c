@@ -16,17 +16,6 @@ static const struct option secrets_options[] = {
 	CMD_OPTION_YES("do not ask"),
 };
 
-static int load_config(const struct cmd_options *o, struct config **ret, struct err *e)
-{
-	struct faults f = { 0 };
-	int r = config_load(o->config, ret, &f, e);
-
-	if (r < 0)
-		return r;
-	faults_print(&f);
-	return faults_verdict(&f, (*ret)->path, e);
-}
-
 /* Show and rotate need to know where the file is, not what the cluster looks like. */
 static int find_secrets(const struct cmd_options *o, const char **ret, struct err *e)
 {
@@ -58,7 +47,7 @@ static int secrets_new(const struct cmd_options *o, struct err *e)
 
 	if (r < 0)
 		return r;
-	r = load_config(o, &c, e);
+	r = cmd_load_config(o, &c, e);
 	if (r < 0)
 		return r;
 	path = cmd_secrets_path(o, c);
