@@ -12,6 +12,7 @@
 	X(fetch)                                                                                                       \
 	X(secrets)                                                                                                     \
 	X(kubeconfig)                                                                                                  \
+	X(ca)                                                                                                          \
 	X(inspect)                                                                                                     \
 	X(sign)                                                                                                        \
 	X(verify)                                                                                                      \
@@ -38,7 +39,7 @@ const struct option common_options[] = {
 	{ "config", 'c', OPT_TEXT, NULL, "FILE",
 	  "the cluster; - is stdin ($PIBUILD_CONFIG, cluster.yaml, else one rpi5 on DHCP)", CMD_SHARED(config),
 	  "@file" },
-	{ "out", 'o', OPT_TEXT, NULL, "PATH", "where results go: a folder (out), for kubeconfig a file",
+	{ "out", 'o', OPT_TEXT, NULL, "PATH", "where results go: a folder (out), for kubeconfig and ca a file",
 	  CMD_SHARED(out), "@file" },
 	{ "lock", 0, OPT_TEXT, NULL, "FILE", "pinned versions (pibuild.lock beside the config, else the shipped)",
 	  CMD_SHARED(lock), "@file" },

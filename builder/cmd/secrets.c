@@ -75,18 +75,20 @@ static json_t *cert_json(const struct cmd_options *o, const struct key_pair *pai
 
 static int show_json(const struct cmd_options *o, const struct secrets *s, const struct pki_cert *certs, struct err *e)
 {
-	json_t *cas = json_object(), *nodes = json_object();
+	json_t *cas = json_object(), *nodes = json_object(), *issuer_ca = NULL;
 
 	for (size_t i = 0; i < SECRET_CA_COUNT; i++)
 		json_object_set_new(cas, strchr(secret_certs[i].key, '.') + 1,
 				    cert_json(o, secrets_pair(s, &secret_certs[i]), &certs[i]));
+	if (s->issuer_ca.cert)
+		issuer_ca = cert_json(o, &s->issuer_ca, &certs[SECRET_ISSUER_CA]);
 	vec_foreach (n, &s->nodes)
 		json_object_set_new(nodes, n->node, json_string(shown(o, n->password)));
-	return json_print(json_pack("{s:s, s:s, s:s, s:{s:s, s:s}, s:o, s:o, s:s, s:o}", "file", s->path, "created",
-				    utc_text(s->created), "caHash", s->ca_hash, "tokens", "server",
+	return json_print(json_pack("{s:s, s:s, s:s, s:{s:s, s:s}, s:o, s:o, s:o*, s:s, s:o}", "file", s->path,
+				    "created", utc_text(s->created), "caHash", s->ca_hash, "tokens", "server",
 				    shown(o, s->server_token), "agent", shown(o, s->agent_token), "ca", cas, "admin",
-				    cert_json(o, &s->admin, &certs[SECRET_CA_COUNT]), "serviceAccountKey",
-				    shown(o, s->service_key), "nodes", nodes),
+				    cert_json(o, &s->admin, &certs[SECRET_ADMIN]), "issuerCA", issuer_ca,
+				    "serviceAccountKey", shown(o, s->service_key), "nodes", nodes),
 			  e);
 }
 
@@ -95,6 +97,8 @@ static int show_text(const struct cmd_options *o, const struct secrets *s, const
 	printf("file: %s\ncreated: %s\nCA hash: %s\n\nserver token: %s\nagent token: %s\n", s->path,
 	       utc_text(s->created), s->ca_hash, shown(o, s->server_token), shown(o, s->agent_token));
 	for (size_t i = 0; i < SECRET_CERT_COUNT; i++) {
+		if (!secrets_pair(s, &secret_certs[i])->cert)
+			continue;
 		printf("\n%s: %s\n  valid: %s to %s\n  sha256: %s\n  key: %s\n", secret_certs[i].title,
 		       certs[i].common_name, utc_text(certs[i].valid.from), utc_text(certs[i].valid.to),
 		       certs[i].sha256, secrets_opt.show_secrets ? "" : SECRETS_MASK);
@@ -119,7 +123,9 @@ static int secrets_show(const struct cmd_options *o, struct err *e)
 	if (r == 0)
 		r = secrets_load(path, &s, e);
 	for (size_t i = 0; i < SECRET_CERT_COUNT && r == 0; i++)
-		r = pki_read_cert(secrets_pair(s, &secret_certs[i])->cert, &certs[i], e);
+		r = !secrets_pair(s, &secret_certs[i])->cert
+			    ? 0
+			    : pki_read_cert(secrets_pair(s, &secret_certs[i])->cert, &certs[i], e);
 	if (r < 0)
 		return r;
 	return o->json ? show_json(o, s, certs, e) : show_text(o, s, certs);

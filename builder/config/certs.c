@@ -5,13 +5,22 @@
 
 /* ---- issuers ---- */
 
-static const char *const issuer_names[] = { "letsencrypt-staging", "letsencrypt-production" };
+const char *const issuer_names[ISSUER_COUNT] = { "letsencrypt-staging", "letsencrypt-production", "ca" };
+
+enum issuer config_default_issuer(const struct config *c)
+{
+	static const enum issuer best_first[] = { ISSUER_PRODUCTION, ISSUER_CA, ISSUER_STAGING };
+
+	for (size_t i = 0; i < ARRAY_SIZE(best_first); i++)
+		if (c->cert_manager.issuers[best_first[i]])
+			return best_first[i];
+	return ISSUER_COUNT;
+}
 
 static void issuers_node(struct reading *l, const struct field *f, const struct yaml_node *n, const char *path,
 			 void *dst)
 {
 	struct config *c = l->root;
-	bool *wanted[] = { &c->cert_manager.staging, &c->cert_manager.production };
 
 	if (n->type != YAML_SEQ) {
 		schema_fault(l, n, path, "must be a list, such as [letsencrypt-staging, letsencrypt-production]");
@@ -21,21 +30,25 @@ static void issuers_node(struct reading *l, const struct field *f, const struct 
 		const struct yaml_node *item = n->items[i];
 		size_t k;
 
-		for (k = 0; k < ARRAY_SIZE(issuer_names); k++)
+		for (k = 0; k < ISSUER_COUNT; k++)
 			if (item->type == YAML_SCALAR && streq(item->text, issuer_names[k]))
 				break;
-		if (k == ARRAY_SIZE(issuer_names))
+		if (k == ISSUER_COUNT)
 			schema_fault(l, item, arena_printf("%s[%zu]", path, i),
-				     "must be letsencrypt-staging or letsencrypt-production");
+				     "must be letsencrypt-staging, letsencrypt-production or ca");
 		else
-			*wanted[k] = true;
+			c->cert_manager.issuers[k] = true;
 	}
 }
 
 static void issuers_schema(const struct field *f, json_t *out)
 {
+	json_t *names = json_array();
+
 	json_object_set_new(out, "type", json_string("array"));
-	json_object_set_new(out, "items", json_pack("{s:[s, s]}", "enum", issuer_names[0], issuer_names[1]));
+	for (size_t i = 0; i < ISSUER_COUNT; i++)
+		json_array_append_new(names, json_string(issuer_names[i]));
+	json_object_set_new(out, "items", json_pack("{s:o}", "enum", names));
 }
 
 const struct kind kind_issuers = { .name = "list", .node = issuers_node, .schema = issuers_schema };

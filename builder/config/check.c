@@ -735,13 +735,18 @@ static void check_cert_manager(const struct check *x)
 
 	if (!c->cert_manager.enabled)
 		return;
-	if (!dns01 && (c->cert_manager.staging || c->cert_manager.production))
+	if (!dns01 && (c->cert_manager.issuers[ISSUER_STAGING] || c->cert_manager.issuers[ISSUER_PRODUCTION]))
 		fault_key(
 			x->faults, c, "certManager.issuers",
-			"certManager.issuers: an issuer must prove that a domain is yours; add dns01 with your DNS provider");
-	if (!dns01 && c->cert_manager.zones.n)
-		fault_key(x->faults, c, "certManager.zones",
-			  "certManager.zones: no issuer would serve them; add dns01");
+			"certManager.issuers: Let's Encrypt wants proof that a domain is yours; add dns01 with your DNS provider, or take [ca], a CA of your own");
+	if (!dns01 && c->cert_manager.zones.n && config_default_issuer(c) == ISSUER_COUNT)
+		fault_key(
+			x->faults, c, "certManager.zones",
+			"certManager.zones: no issuer would serve them; add dns01, or issuers: [ca] for a CA of your own");
+	if (c->cert_manager.issuers[ISSUER_CA] && !c->cert_manager.zones.n && !config_is_given(x, "certManager.zones"))
+		fault_key(
+			x->faults, c, "certManager.issuers",
+			"certManager.issuers: ca signs for names below certManager.zones alone, so that it can do no harm elsewhere; add zones, such as [home.arpa]");
 	if (c->cert_manager.wildcard && !c->cert_manager.zones.n)
 		fault_key(x->faults, c, "certManager.wildcard", "certManager.wildcard: for which domains? add zones");
 }

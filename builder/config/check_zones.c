@@ -6,51 +6,52 @@
 /* Set aside for ever, by IANA's registry of special-use domain names, ICANN, or use: each with all below it. */
 static const struct {
 	const char *domain, *why;
+	bool unasked; /* no machine asks a name server for it, not even one's own */
 } reserved[] = {
-	{ "local", "is for names found by multicast (RFC 6762)" },
-	{ "localhost", "is every machine itself (RFC 6761)" },
-	{ "test", "is for tests (RFC 6761)" },
-	{ "example", "is for examples (RFC 6761)" },
-	{ "invalid", "is for names that must not exist (RFC 6761)" },
-	{ "onion", "is Tor's (RFC 7686)" },
-	{ "alt", "is for other name systems than DNS (RFC 9476)" },
-	{ "arpa", "is for the internet's own machinery and, with home.arpa (RFC 8375), for private networks" },
-	{ "internal", "is for private networks (ICANN, 2024)" },
-	{ "lan", "is for private networks (RFC 6762, appendix G)" },
-	{ "home", "is for private networks (RFC 6762, appendix G; ICANN will never delegate it)" },
-	{ "corp", "is for private networks (RFC 6762, appendix G; ICANN will never delegate it)" },
-	{ "mail", "is used by private networks (ICANN will never delegate it)" },
-	{ "intranet", "is for private networks (RFC 6762, appendix G)" },
-	{ "private", "is for private networks (RFC 6762, appendix G)" },
-	{ "localdomain", "is used by private networks alone" },
-	{ "fritz.box", "belongs to the maker of the FRITZ!Box, who lets nobody prove it" },
+	{ "local", "is for names found by multicast (RFC 6762)", true },
+	{ "localhost", "is every machine itself (RFC 6761)", true },
+	{ "test", "is for tests (RFC 6761)", false },
+	{ "example", "is for examples (RFC 6761)", false },
+	{ "invalid", "is for names that must not exist (RFC 6761)", true },
+	{ "onion", "is Tor's (RFC 7686)", true },
+	{ "alt", "is for other name systems than DNS (RFC 9476)", true },
+	{ "arpa", "is for the internet's own machinery and, with home.arpa (RFC 8375), for private networks", false },
+	{ "internal", "is for private networks (ICANN, 2024)", false },
+	{ "lan", "is for private networks (RFC 6762, appendix G)", false },
+	{ "home", "is for private networks (RFC 6762, appendix G; ICANN will never delegate it)", false },
+	{ "corp", "is for private networks (RFC 6762, appendix G; ICANN will never delegate it)", false },
+	{ "mail", "is used by private networks (ICANN will never delegate it)", false },
+	{ "intranet", "is for private networks (RFC 6762, appendix G)", false },
+	{ "private", "is for private networks (RFC 6762, appendix G)", false },
+	{ "localdomain", "is used by private networks alone", false },
+	{ "fritz.box", "belongs to the maker of the FRITZ!Box, who lets nobody prove it", false },
 };
 static const char *const documentation[] = { "example.com", "example.org", "example.net" };
 
-static bool is_below(const char *name, const char *domain)
+bool name_is_below(const char *name, const char *domain)
 {
 	size_t n = strlen(name), m = strlen(domain);
 
 	return ends_with(name, domain) && (n == m || name[n - m - 1] == '.');
 }
 
-static void check_zones_check_domain(const struct check *x, const char *key, const char *domain)
+static void check_public_zone(const struct check *x, const char *key, const char *domain)
 {
 	const char *last = strrchr(domain, '.'), *top = last ? last + 1 : domain;
 	const struct name *known, *suffix;
 	struct err e = { 0 };
 
 	for (size_t i = 0; i < ARRAY_SIZE(reserved); i++) {
-		if (!is_below(domain, reserved[i].domain))
+		if (!name_is_below(domain, reserved[i].domain))
 			continue;
 		fault_key(
 			x->faults, x->config, key,
-			"%s: Let's Encrypt never issues a certificate for %s: '%s' %s; use a domain of your own, whose names may lead to private addresses",
+			"%s: Let's Encrypt never issues a certificate for %s: '%s' %s; use a domain of your own, whose names may lead to private addresses, or issuers: [ca], a CA of your own",
 			key, domain, reserved[i].domain, reserved[i].why);
 		return;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(documentation); i++)
-		if (is_below(domain, documentation[i]))
+		if (name_is_below(domain, documentation[i]))
 			note_key(
 				x->faults, x->config, key,
 				"%s: %s is set aside for documentation, and nobody can prove that it is theirs; put your own domain here",
@@ -69,6 +70,30 @@ static void check_zones_check_domain(const struct check *x, const char *key, con
 			key, top, domain);
 }
 
+/* What only the cluster's own CA signs for. */
+static void check_private_zone(const struct check *x, const char *key, const char *zone)
+{
+	const struct name *suffix;
+	struct err e = { 0 };
+	bool private = false;
+
+	for (size_t i = 0; i < ARRAY_SIZE(reserved); i++) {
+		private |= name_is_below(zone, reserved[i].domain);
+		if (reserved[i].unasked && name_is_below(zone, reserved[i].domain))
+			note_key(
+				x->faults, x->config, key,
+				"%s: '%s' %s: machines ask no name server for names below it, so that nobody finds them; take home.arpa or .internal",
+				key, reserved[i].domain, reserved[i].why);
+	}
+	if (names_find(NAMES_DOMAINS, zone, &suffix, &e) < 0)
+		fault_key(x->faults, x->config, key, "%s: %s", key, e.msg);
+	else if (suffix && !private)
+		fault_key(
+			x->faults, x->config, key,
+			"%s: a CA for all of %s could sign for everybody's names there, and your devices would believe it; write your own domain below it",
+			key, zone);
+}
+
 /* An account's contact has to be in a domain of the internet, too. */
 static void check_email_domain(const struct check *x)
 {
@@ -76,9 +101,9 @@ static void check_email_domain(const struct check *x)
 	bool refused = false;
 
 	for (size_t i = 0; domain && i < ARRAY_SIZE(reserved); i++)
-		refused |= is_below(domain, reserved[i].domain);
+		refused |= name_is_below(domain, reserved[i].domain);
 	for (size_t i = 0; domain && i < ARRAY_SIZE(documentation); i++)
-		refused |= is_below(domain, documentation[i]);
+		refused |= name_is_below(domain, documentation[i]);
 	if (refused)
 		note_key(x->faults, x->config, "certManager.email",
 			 "certManager.email: Let's Encrypt refuses accounts of %s; put your own address here", domain);
@@ -91,10 +116,12 @@ void check_zones(const struct check *x)
 	if (c->cert_manager.enabled)
 		check_email_domain(x);
 
-	if (!c->cert_manager.staging && !c->cert_manager.production)
-		return;
-	for (size_t i = 0; i < c->cert_manager.zones.n; i++)
-		if (c->cert_manager.zones.v[i])
-			check_zones_check_domain(x, arena_printf("certManager.zones[%zu]", i),
-						 c->cert_manager.zones.v[i]);
+	for (size_t i = 0; i < c->cert_manager.zones.n; i++) {
+		const char *zone = c->cert_manager.zones.v[i], *key = arena_printf("certManager.zones[%zu]", i);
+
+		if (zone && (c->cert_manager.issuers[ISSUER_STAGING] || c->cert_manager.issuers[ISSUER_PRODUCTION]))
+			check_public_zone(x, key, zone);
+		else if (zone && c->cert_manager.issuers[ISSUER_CA])
+			check_private_zone(x, key, zone);
+	}
 }

@@ -83,6 +83,8 @@ enum network_watchdog { NETWORK_WATCHDOG_AUTO, NETWORK_WATCHDOG_OFF, NETWORK_WAT
 enum journal_storage { JOURNAL_PERSISTENT, JOURNAL_VOLATILE, JOURNAL_STORAGE_COUNT };
 enum swap { SWAP_ZRAM, SWAP_OFF, SWAP_COUNT };
 enum backup_place_kind { BACKUP_NOWHERE, BACKUP_S3, BACKUP_NFS, BACKUP_SSH, BACKUP_DISK, BACKUP_PLACE_COUNT };
+enum issuer { ISSUER_STAGING, ISSUER_PRODUCTION, ISSUER_CA, ISSUER_COUNT };
+extern const char *const issuer_names[ISSUER_COUNT]; /* of ClusterIssuers: "letsencrypt-staging", ..., "ca" */
 enum tristate { STATE_AUTO, STATE_OFF, STATE_ON, STATE_COUNT }; /* auto | false | true */
 
 /* A setting of the bootloader: "BOOT_ORDER", "0xf416". */
@@ -264,10 +266,10 @@ struct config {
 		enum tristate ingress, gateway_api;
 	} cilium;
 	struct {
-		bool enabled;		  /* the section is there */
-		const char *email;	  /* NULL = none */
-		bool staging, production; /* issuers asked for */
-		const char *provider;	  /* NULL = no dns01 */
+		bool enabled;		    /* the section is there */
+		const char *email;	    /* NULL = none */
+		bool issuers[ISSUER_COUNT]; /* asked for */
+		const char *provider;	    /* NULL = no dns01 */
 		VEC(struct dns01_value) dns01;
 		VEC(const char *) zones;
 		bool wildcard; /* a wildcard Certificate per zone */
@@ -340,6 +342,11 @@ unsigned config_count_role(const struct config *c, enum role role);
 bool config_uses_etcd(const struct config *c);
 /* Where backups go; NOWHERE without `backup`. */
 enum backup_place_kind config_backup_place(const struct config *c);
+/* NAME is DOMAIN or lies below it. */
+bool name_is_below(const char *name, const char *domain);
+/* The issuer that certificates come from when nothing else is said: production, else the CA, else staging, which no
+ * browser trusts; ISSUER_COUNT when there is none. */
+enum issuer config_default_issuer(const struct config *c);
 /* Servers are kept free of workloads: when that is asked for. */
 bool config_taints_servers(const struct config *c);
 #define K3S_API_PORT 6443

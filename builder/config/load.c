@@ -151,7 +151,7 @@ static void derive(struct config *c)
 	c->cert_manager.enabled = yaml_get(c->doc, "certManager") != NULL;
 	c->backup.enabled = config_backup_place(c) != BACKUP_NOWHERE;
 	if (c->cert_manager.provider && !yaml_find(c->doc, "certManager.issuers"))
-		c->cert_manager.staging = c->cert_manager.production = true;
+		c->cert_manager.issuers[ISSUER_STAGING] = c->cert_manager.issuers[ISSUER_PRODUCTION] = true;
 }
 
 /* ---- loading ---- */

@@ -64,6 +64,16 @@ static const struct extension ca_extensions[] = {
 	{ NID_undef, NULL },
 };
 
+/* And the name constraints. */
+static const struct extension zone_ca_extensions[] = {
+	{ NID_subject_key_identifier, "hash" },
+	{ NID_authority_key_identifier, "keyid:always" },
+	{ NID_basic_constraints, "critical,CA:TRUE,pathlen:0" },
+	{ NID_key_usage, "critical,keyCertSign,cRLSign" },
+	{ NID_ext_key_usage, "serverAuth,clientAuth" },
+	{ NID_undef, NULL },
+};
+
 static const struct extension client_extensions[] = {
 	{ NID_authority_key_identifier, "keyid:always" },
 	{ NID_basic_constraints, "critical,CA:FALSE" },
@@ -148,6 +158,23 @@ int pki_make_ca(const char *common_name, struct pki_time valid, struct key_pair 
 {
 	struct cert_form form = { .common_name = common_name, .valid = valid, .extensions = ca_extensions };
 
+	return make_pair(&form, NULL, NULL, ret, e);
+}
+
+int pki_make_zone_ca(const char *common_name, const char *const *zones, size_t n, struct pki_time valid,
+		     struct key_pair *ret, struct err *e)
+{
+	_cleanup_strbuf_ struct strbuf constraints = { 0 };
+	struct extension extensions[ARRAY_SIZE(zone_ca_extensions) + 1];
+	struct cert_form form = { .common_name = common_name, .valid = valid, .extensions = extensions };
+
+	strbuf_adds(&constraints, "critical");
+	for (size_t i = 0; i < n; i++)
+		strbuf_addf(&constraints, ",permitted;DNS:%s", zones[i]);
+	/* A kind of name that is not spoken of is permitted: no address at all. */
+	strbuf_adds(&constraints, ",excluded;IP:0.0.0.0/0.0.0.0,excluded;IP:0:0:0:0:0:0:0:0/0:0:0:0:0:0:0:0");
+	extensions[0] = (struct extension){ NID_name_constraints, constraints.s };
+	memcpy(extensions + 1, zone_ca_extensions, sizeof(zone_ca_extensions));
 	return make_pair(&form, NULL, NULL, ret, e);
 }
 

@@ -31,6 +31,13 @@ int pki_make_ca(const char *common_name, struct pki_time valid, struct key_pair 
 int pki_make_client(const struct key_pair *ca, const char *common_name, const char *organization, struct pki_time valid,
 		    struct key_pair *ret, struct err *e);
 int pki_make_rsa_key(const char **ret_pem, struct err *e);
+/*
+ * A CA that people tell their devices to trust. It signs for servers and clients whose DNS names are one of the N ZONES
+ * (host names, checked) or lie below one, for no address, and for no further CA. The name constraints are critical (RFC
+ * 5280, 4.2.1.10); the extended key usage keeps it from code and mail on systems that ask a root what it is for.
+ */
+int pki_make_zone_ca(const char *common_name, const char *const *zones, size_t n, struct pki_time valid,
+		     struct key_pair *ret, struct err *e);
 
 /* ---- judging what came from a file ---- */
 
@@ -39,6 +46,10 @@ int pki_check_ca(const struct key_pair *ca, struct err *e);
 /* A client certificate with these names, signed by CA and valid within its time, and the key that fits it. */
 int pki_check_client(const struct key_pair *client, const struct key_pair *ca, const char *common_name,
 		     const char *organization, struct err *e);
+/* Exactly one certificate that is a CA of pki_make_zone_ca(), and the key that fits it. */
+int pki_check_zone_ca(const struct key_pair *ca, struct err *e);
+/* The zones of such a certificate in its order, NULL at the end, on the arena. */
+int pki_read_zones(const char *pem, const char *const **ret, struct err *e);
 /* A private RSA key of 2048 bits or more. */
 int pki_check_rsa_key(const char *pem, struct err *e);
 

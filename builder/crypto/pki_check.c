@@ -197,6 +197,20 @@ static const struct rule ca_rules[] = {
 	{ is_self_signed, "the CA is not self-signed, or its signature is wrong" },
 };
 
+static bool has_name_constraints(X509 *cert)
+{
+	return is_critical(cert, NID_name_constraints);
+}
+
+static const struct rule zone_ca_rules[] = {
+	{ has_lifetime, "the certificate ends before it begins" },
+	{ is_ca, "the certificate is no CA (basicConstraints critical, CA:TRUE)" },
+	{ may_sign, "the CA may not sign certificates (keyUsage keyCertSign)" },
+	{ has_name_constraints,
+	  "the CA has no critical name constraints: whoever has its key could sign for every name of the internet" },
+	{ is_self_signed, "the CA is not self-signed, or its signature is wrong" },
+};
+
 static const struct rule client_rules[] = {
 	{ has_lifetime, "the certificate ends before it begins" },
 	{ is_for_clients, "the certificate is not for clients (extendedKeyUsage clientAuth)" },
@@ -216,6 +230,53 @@ int pki_check_ca(const struct key_pair *ca, struct err *e)
 	int r = parse_pair(ca, &cert, e);
 
 	return r < 0 ? r : check_rules(cert, ca_rules, ARRAY_SIZE(ca_rules), e);
+}
+
+int pki_check_zone_ca(const struct key_pair *ca, struct err *e)
+{
+	_cleanup_x509_ X509 *cert = NULL;
+	const char *const *zones;
+	int r = parse_pair(ca, &cert, e);
+
+	if (r == 0)
+		r = check_rules(cert, zone_ca_rules, ARRAY_SIZE(zone_ca_rules), e);
+	if (r == 0)
+		r = pki_read_zones(ca->cert, &zones, e);
+	if (r < 0)
+		return r;
+	return *zones ? 0 : err_set(e, -EINVAL, "the CA's name constraints permit no zone");
+}
+
+static const char *dns_name(const GENERAL_SUBTREE *tree)
+{
+	const ASN1_STRING *name = tree->base->d.dNSName;
+
+	if (tree->base->type != GEN_DNS)
+		return NULL;
+	return arena_strndup((const char *)ASN1_STRING_get0_data(name), (size_t)ASN1_STRING_length(name));
+}
+
+int pki_read_zones(const char *pem, const char *const **ret, struct err *e)
+{
+	_cleanup_x509_ X509 *cert = NULL;
+	NAME_CONSTRAINTS *constraints;
+	VEC(const char *) zones = { 0 };
+	int r = pki_parse_cert(pem, &cert, e);
+
+	if (r < 0)
+		return r;
+	constraints = X509_get_ext_d2i(cert, NID_name_constraints, NULL, NULL);
+	for (int i = 0; constraints && i < sk_GENERAL_SUBTREE_num(constraints->permittedSubtrees); i++) {
+		const char *zone = dns_name(sk_GENERAL_SUBTREE_value(constraints->permittedSubtrees, i));
+
+		if (zone)
+			*vec_push(&zones) = zone;
+	}
+	NAME_CONSTRAINTS_free(constraints);
+	ERR_clear_error();
+	*vec_push(&zones) = NULL;
+	*ret = zones.v;
+	return 0;
 }
 
 static int pki_check_names(const X509 *cert, const char *common_name, const char *organization, struct err *e)

@@ -87,7 +87,9 @@ static void from_registries(struct values *v, const char *from, const char *text
 	}
 }
 
-/* A Kubernetes Secret. */
+static void from_pem(struct values *v, const char *from, const char *text, size_t n);
+
+/* A Kubernetes Secret; in one for TLS a certificate stands beside the key. */
 static void from_secret(struct values *v, const char *from, const char *text, size_t n)
 {
 	static const char *const maps[] = { "stringData", "data" };
@@ -100,7 +102,9 @@ static void from_secret(struct values *v, const char *from, const char *text, si
 		const struct yaml_node *map = yaml_get(doc, maps[i]);
 
 		for (size_t k = 0; map && map->type == YAML_MAP && k < map->count; k++)
-			if (map->items[k]->type == YAML_SCALAR)
+			if (map->items[k]->type == YAML_SCALAR && starts_with(map->items[k]->text, "-----BEGIN "))
+				from_pem(v, from, map->items[k]->text, map->items[k]->n);
+			else if (map->items[k]->type == YAML_SCALAR)
 				each_line(v, from, map->items[k]->text, map->items[k]->n, add_value);
 	}
 }

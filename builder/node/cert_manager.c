@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the first server needs to install cert-manager: values of the chart, Let's Encrypt issuers that prove a domain
- * by DNS, and the provider's secret. Which key lands where: config/dns01.c. CRD fields: cert-manager v1.21.1.
+ * by DNS, and the provider's secret; the issuer `ca` and its CA. Which key lands where: config/dns01.c. CRD fields:
+ * cert-manager v1.21.1. The secret of an issuer of kind CA holds tls.crt and tls.key (cert-manager/cert-manager
+ * pkg/issuer/ca/setup.go).
  */
 #include <errno.h>
 
@@ -14,13 +16,14 @@ static const char origin[] = "generated: cert-manager";
 
 #define NAMESPACE   "cert-manager" /* secrets of ClusterIssuers are looked for here */
 #define SECRET_NAME "dns01"
+#define CA_SECRET   "issuer-ca"
 /* Not `default`: the key of a wildcard is not for every workload there. */
 #define CERTIFICATE_NAMESPACE "kube-system"
 
-static const struct {
-	const char *name, *server;
-} staging = { "letsencrypt-staging", "https://acme-staging-v02.api.letsencrypt.org/directory" },
-  production = { "letsencrypt-production", "https://acme-v02.api.letsencrypt.org/directory" };
+static const char *const acme_servers[ISSUER_COUNT] = {
+	[ISSUER_STAGING] = "https://acme-staging-v02.api.letsencrypt.org/directory",
+	[ISSUER_PRODUCTION] = "https://acme-v02.api.letsencrypt.org/directory",
+};
 
 /* Its pods ask Let's Encrypt and the DNS provider. */
 static int set_proxy(const struct node_ctx *x, struct yaml_node *values, struct err *e)
@@ -128,14 +131,35 @@ static int add_secret(const struct node_ctx *x, struct tree *t, struct err *e)
 	return 0;
 }
 
+/* The file of secrets may be older than the wish for a CA: a build completes it first. */
+static void add_ca_secret(const struct node_ctx *x, struct tree *t)
+{
+	struct yaml_node *doc = cluster_object("v1", "Secret", CA_SECRET, NAMESPACE), *data;
+	const struct key_pair *ca = x->secrets->issuer_ca.cert ? &x->secrets->issuer_ca : &secrets_masked()->issuer_ca;
+
+	if (!x->config->cert_manager.issuers[ISSUER_CA])
+		return;
+	yaml_set(doc, "type", yaml_str("kubernetes.io/tls"));
+	data = yaml_set(doc, "stringData", yaml_map());
+	yaml_set(data, "tls.crt", yaml_str(ca->cert));
+	yaml_set(data, "tls.key", yaml_str(ca->key));
+	tree_add_dir(t, "/etc/pibuild/secrets", 0700, origin);
+	cluster_add_yaml(t, "/etc/pibuild/secrets/" CA_SECRET ".yaml", 0600, origin, &doc, 1, NULL)->secret = true;
+}
+
 /* ---- issuers and certificates ---- */
 
-static struct yaml_node *issuer(const struct node_ctx *x, const char *name, const char *server)
+static struct yaml_node *issuer(const struct node_ctx *x, enum issuer which)
 {
-	struct yaml_node *doc = cluster_object("cert-manager.io/v1", "ClusterIssuer", name, NULL);
-	struct yaml_node *acme = yaml_set_path(doc, "spec.acme", yaml_map());
+	const char *name = issuer_names[which];
+	struct yaml_node *doc = cluster_object("cert-manager.io/v1", "ClusterIssuer", name, NULL), *acme;
 
-	yaml_set(acme, "server", yaml_str(server));
+	if (which == ISSUER_CA) {
+		yaml_set_path(doc, "spec.ca.secretName", yaml_str(CA_SECRET));
+		return doc;
+	}
+	acme = yaml_set_path(doc, "spec.acme", yaml_map());
+	yaml_set(acme, "server", yaml_str(acme_servers[which]));
 	if (x->config->cert_manager.email)
 		yaml_set(acme, "email", yaml_str(x->config->cert_manager.email));
 	if (compat_cert_manager_profile(cluster_version(x, "certManager")))
@@ -155,23 +179,28 @@ static struct yaml_node *wildcard(const struct config *c, const char *zone)
 	const char *name = wildcard_name(zone);
 	struct yaml_node *doc = cluster_object("cert-manager.io/v1", "Certificate", name, CERTIFICATE_NAMESPACE);
 	struct yaml_node *spec = yaml_set(doc, "spec", yaml_map());
+	enum issuer issuer = config_default_issuer(c);
 
 	yaml_set(spec, "secretName", yaml_str(name));
 	yaml_set_path(spec, "issuerRef.kind", yaml_str("ClusterIssuer"));
-	yaml_set_path(spec, "issuerRef.name", yaml_str(c->cert_manager.production ? production.name : staging.name));
+	yaml_set_path(spec, "issuerRef.name", yaml_str(issuer_names[issuer]));
 	yaml_set(spec, "dnsNames", cluster_strings(zone, arena_printf("*.%s", zone), NULL));
+	/* Let's Encrypt adds it itself; Apple's systems trust no certificate of a server without it
+	 * (support.apple.com/103769). */
+	if (issuer == ISSUER_CA)
+		yaml_set(spec, "usages", cluster_strings("digital signature", "key encipherment", "server auth", NULL));
 	return doc;
 }
 
 const char *const *cert_manager_issuers(const struct config *c)
 {
-	const char **names = arena_alloc(3 * sizeof(*names));
+	const char **names = arena_alloc((ISSUER_COUNT + 1) * sizeof(*names));
 	size_t n = 0;
 
-	if (c->cert_manager.provider && c->cert_manager.staging)
-		names[n++] = staging.name;
-	if (c->cert_manager.provider && c->cert_manager.production)
-		names[n++] = production.name;
+	for (size_t i = 0; i < ISSUER_COUNT; i++)
+		if (c->cert_manager.issuers[i] && (i == ISSUER_CA || c->cert_manager.provider))
+			names[n++] = issuer_names[i];
+	names[n] = NULL;
 	return names;
 }
 
@@ -192,10 +221,9 @@ static void add_issuers(const struct node_ctx *x, struct tree *t)
 	const struct config *c = x->config;
 	VEC(struct yaml_node *) docs = { 0 };
 
-	if (c->cert_manager.staging)
-		*vec_push(&docs) = issuer(x, staging.name, staging.server);
-	if (c->cert_manager.production)
-		*vec_push(&docs) = issuer(x, production.name, production.server);
+	for (enum issuer i = 0; i < ISSUER_COUNT; i++)
+		if (c->cert_manager.issuers[i])
+			*vec_push(&docs) = issuer(x, i);
 	if (c->cert_manager.wildcard && docs.n)
 		vec_foreach (z, &c->cert_manager.zones)
 			*vec_push(&docs) = wildcard(c, *z);
@@ -210,8 +238,9 @@ int node_add_cert_manager(const struct node_ctx *x, struct tree *t, struct err *
 	if (!x->config->cert_manager.enabled || !node_is_first_server(x))
 		return 0;
 	r = add_values(x, t, e);
-	if (r < 0 || !x->config->cert_manager.provider)
+	if (r < 0)
 		return r;
 	add_issuers(x, t);
-	return add_secret(x, t, e);
+	add_ca_secret(x, t);
+	return x->config->cert_manager.provider ? add_secret(x, t, e) : 0;
 }

@@ -54,6 +54,21 @@ static void note_new_nodes(struct project *p, const struct secrets *s)
 				 n->name);
 }
 
+/* What a CA may sign for is part of its certificate. */
+static void check_issuer_ca(struct project *p, const struct secrets *s)
+{
+	const struct config *c = p->config;
+	const char *fault = secrets_zone_fault(s, c);
+
+	if (fault)
+		fault_key(&p->faults, c, "certManager.zones", "%s", fault);
+	else if (c->cert_manager.issuers[ISSUER_CA] && !s->issuer_ca.cert)
+		note_key(
+			&p->faults, c, "certManager.issuers",
+			"%s has no CA for the issuer ca yet: the next `pibuild build`, `flash` or `pibuild ca` makes it",
+			s->path);
+}
+
 static int load_secrets(struct project *p, const struct project_options *o, struct err *e)
 {
 	const char *path = secrets_path(o->secrets, p->config);
@@ -73,6 +88,7 @@ static int load_secrets(struct project *p, const struct project_options *o, stru
 	if (r < 0)
 		return r;
 	note_new_nodes(p, s);
+	check_issuer_ca(p, s);
 	p->secrets = s;
 	p->secrets_real = true;
 	return 0;

@@ -14,7 +14,7 @@
 #define TIME_FORM   "%Y-%m-%dT%H:%M:%SZ"
 
 static const char comment[] =
-	"The secrets of one cluster, made by pibuild: K3s certificate authorities, tokens, admin certificate, node\n"
+	"The secrets of one cluster, made by pibuild: certificate authorities, tokens, admin certificate, node\n"
 	"passwords. Whoever reads this file owns the cluster.\n"
 	"\n"
 	"- Keep it private (mode 0600) and out of git; CI gets it as a file from its secret store.\n"
@@ -24,13 +24,14 @@ static const char comment[] =
 	"  replaces parts of it.";
 
 const struct secret_cert secret_certs[SECRET_CERT_COUNT] = {
-	{ "ca.server", "server CA", "k3s-server-ca", offsetof(struct secrets, server_ca) },
-	{ "ca.client", "client CA", "k3s-client-ca", offsetof(struct secrets, client_ca) },
-	{ "ca.requestHeader", "request header CA", "k3s-request-header-ca",
-	  offsetof(struct secrets, request_header_ca) },
-	{ "ca.etcdServer", "etcd server CA", "k3s-etcd-server-ca", offsetof(struct secrets, etcd_server_ca) },
-	{ "ca.etcdPeer", "etcd peer CA", "k3s-etcd-peer-ca", offsetof(struct secrets, etcd_peer_ca) },
-	{ "admin", "admin certificate", NULL, offsetof(struct secrets, admin) },
+	{ "ca.server", "server CA", "k3s-server-ca", offsetof(struct secrets, server_ca), "ca" },
+	{ "ca.client", "client CA", "k3s-client-ca", offsetof(struct secrets, client_ca), "ca" },
+	{ "ca.requestHeader", "request header CA", "k3s-request-header-ca", offsetof(struct secrets, request_header_ca),
+	  "ca" },
+	{ "ca.etcdServer", "etcd server CA", "k3s-etcd-server-ca", offsetof(struct secrets, etcd_server_ca), "ca" },
+	{ "ca.etcdPeer", "etcd peer CA", "k3s-etcd-peer-ca", offsetof(struct secrets, etcd_peer_ca), "ca" },
+	{ "admin", "admin certificate", NULL, offsetof(struct secrets, admin), "admin" },
+	{ "issuerCA", "CA of the issuer ca", NULL, offsetof(struct secrets, issuer_ca), "issuer-ca" },
 };
 
 static const struct secret_row {
@@ -108,6 +109,7 @@ const struct field secrets_fields[] = {
 	FIELD("serviceAccountKey", secret_text, AT(service_key), .flags = REQUIRED),
 	FIELD("ca", map, 0, .flags = REQUIRED, .sub = ca_fields),
 	FIELD("admin", pair, AT(admin), .flags = REQUIRED, .sub = pair_fields),
+	FIELD("issuerCA", pair, AT(issuer_ca), .sub = pair_fields),
 	FIELD("nodes", keyed, AT(nodes), .flags = REQUIRED, .item = &node_password,
 	      .size = sizeof(struct node_password), .name_at = offsetof(struct node_password, node)),
 	{ 0 },
@@ -116,6 +118,17 @@ const struct field secrets_fields[] = {
 
 /* ---- what the keys are worth ---- */
 
+static int check_cert(const struct secrets *s, size_t i, struct err *e)
+{
+	const struct key_pair *pair = secrets_pair(s, &secret_certs[i]);
+
+	if (i < SECRET_CA_COUNT)
+		return pki_check_ca(pair, e);
+	if (i == SECRET_ADMIN)
+		return pki_check_client(pair, &s->client_ca, ADMIN_COMMON_NAME, ADMIN_ORGANIZATION, e);
+	return pki_check_zone_ca(pair, e);
+}
+
 static void check_worth(const struct secrets *s, const struct yaml_node *doc, struct faults *f)
 {
 	struct err e = { 0 };
@@ -123,15 +136,9 @@ static void check_worth(const struct secrets *s, const struct yaml_node *doc, st
 	if (streq(s->server_password, s->agent_password))
 		fault_at(f, yaml_find(doc, "tokens.agent"),
 			 "tokens.agent: equals the server token, so that every worker could act as a server");
-	for (size_t i = 0; i < SECRET_CERT_COUNT; i++) {
-		const struct key_pair *pair = secrets_pair(s, &secret_certs[i]);
-		int r = secret_certs[i].common_name
-				? pki_check_ca(pair, &e)
-				: pki_check_client(pair, &s->client_ca, ADMIN_COMMON_NAME, ADMIN_ORGANIZATION, &e);
-
-		if (r < 0)
+	for (size_t i = 0; i < SECRET_CERT_COUNT; i++)
+		if (secrets_pair(s, &secret_certs[i])->cert && check_cert(s, i, &e) < 0)
 			fault_at(f, yaml_find(doc, secret_certs[i].key), "%s: %s", secret_certs[i].key, e.msg);
-	}
 	if (pki_check_rsa_key(s->service_key, &e) < 0)
 		fault_at(f, yaml_find(doc, "serviceAccountKey"), "serviceAccountKey: %s", e.msg);
 }
@@ -186,6 +193,8 @@ char *secrets_text(const struct secrets *s)
 	for (size_t i = 0; i < SECRET_CERT_COUNT; i++) {
 		const struct key_pair *pair = secrets_pair(s, &secret_certs[i]);
 
+		if (!pair->cert)
+			continue;
 		yaml_set_path(doc, arena_printf("%s.cert", secret_certs[i].key), yaml_str(pair->cert));
 		yaml_set_path(doc, arena_printf("%s.key", secret_certs[i].key), yaml_str(pair->key));
 	}

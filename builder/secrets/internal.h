@@ -23,6 +23,8 @@ int secrets_make_password(const char **ret, struct err *e);
 /* The five CAs, the service account key, and the admin that goes with them; sets `created`. */
 int secrets_make_cas(struct secrets *s, struct err *e);
 int secrets_make_admin(struct secrets *s, struct err *e);
+/* For the zones of certManager. */
+int secrets_make_issuer_ca(struct secrets *s, const struct config *c, struct err *e);
 
 /* ---- secrets.c ---- */
 

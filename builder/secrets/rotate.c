@@ -39,6 +39,16 @@ static int change_node(struct secrets *s, const char *node, struct err *e)
 	return n ? secrets_make_password(&n->password, e) : unknown_node(s, node, e);
 }
 
+/* It is made for the zones of cluster.yaml, which this command need not know. */
+static int change_issuer_ca(struct secrets *s, const char *node, struct err *e)
+{
+	if (!s->issuer_ca.cert)
+		return err_class(e, CLASS_USAGE, "%s holds no CA of an issuer; certManager.issuers: [ca] asks for one",
+				 s->path);
+	s->issuer_ca = (struct key_pair){ 0 };
+	return 0;
+}
+
 static int change_ca(struct secrets *s, const char *node, struct err *e)
 {
 	return secrets_make_cas(s, e);
@@ -48,6 +58,7 @@ static int change_all(struct secrets *s, const char *node, struct err *e)
 {
 	int r = change_server_token(s, NULL, e);
 
+	s->issuer_ca = (struct key_pair){ 0 };
 	if (r == 0)
 		r = change_agent_token(s, NULL, e);
 	for (size_t i = 0; i < s->nodes.n && r == 0; i++)
@@ -81,6 +92,11 @@ const struct secret_kind secret_kinds[] = {
 	  .after =
 		  "a running cluster remembers the old one: run `kubectl -n kube-system delete secret NAME.node-password.k3s`, then flash the node's card again",
 	  .change = change_node },
+	{ .name = "issuer-ca",
+	  .help = "the CA that certificates of the issuer ca come from",
+	  .after =
+		  "`pibuild ca` or the next build makes the new one, for the zones that cluster.yaml has then; every device has to be told to trust it, and a running cluster signs with the old one until the first server's card is flashed again",
+	  .change = change_issuer_ca },
 	{ .name = "ca",
 	  .reflash = true,
 	  .help = "the certificate authorities, the service account key and the admin's certificate",

@@ -44,13 +44,16 @@ static int warn_of_clock(const struct secrets *s, struct err *e)
 	for (size_t i = 0; i < SECRET_CERT_COUNT; i++) {
 		const struct secret_cert *c = &secret_certs[i];
 		struct pki_cert cert;
-		int r = pki_read_cert(secrets_pair(s, c)->cert, &cert, e);
+		int r;
 
+		if (!secrets_pair(s, c)->cert)
+			continue;
+		r = pki_read_cert(secrets_pair(s, c)->cert, &cert, e);
 		if (r < 0)
 			return r;
 		if (now > cert.valid.to)
 			log_warning("%s: the %s has run out; see `pibuild secrets rotate %s`", s->path, c->title,
-				    c->common_name ? "ca" : "admin");
+				    c->rotate);
 		else if (now < cert.valid.from)
 			log_warning("%s: the %s is not valid yet; is the clock of this machine right?", s->path,
 				    c->title);
@@ -92,6 +95,21 @@ static int secrets_add_nodes(struct secrets *s, const struct config *c, struct s
 	return 0;
 }
 
+static bool wants_issuer_ca(const struct secrets *s, const struct config *c)
+{
+	return c->cert_manager.issuers[ISSUER_CA] && c->cert_manager.zones.n && !s->issuer_ca.cert;
+}
+
+static int secrets_add_issuer_ca(struct secrets *s, const struct config *c, struct err *e)
+{
+	int r;
+
+	if (!wants_issuer_ca(s, c))
+		return 0;
+	r = secrets_make_issuer_ca(s, c, e);
+	return r < 0 ? r : 1;
+}
+
 static int replacing(const char *path, struct err *e)
 {
 	return err_class(
@@ -119,6 +137,8 @@ int secrets_create(const char *path, const struct config *c, struct err *e)
 	if (r < 0)
 		return r;
 	r = secrets_add_nodes(&s, c, &added, e);
+	if (r == 0)
+		r = secrets_add_issuer_ca(&s, c, e);
 	if (r < 0)
 		return r;
 	text = secrets_text(&s);
@@ -133,9 +153,9 @@ int secrets_complete(struct secrets *s, const struct config *c, struct err *e)
 	_cleanup_(store_forget) char *text = NULL;
 	_cleanup_strbuf_ struct strbuf added = { 0 };
 	_cleanup_close_ int lock = -1;
-	bool complete = true;
+	bool complete = !wants_issuer_ca(s, c);
 	struct secrets *now;
-	int r;
+	int r, made = 0;
 
 	vec_foreach (n, &c->nodes)
 		complete &= secrets_find_node(s, n->name) != NULL;
@@ -147,17 +167,44 @@ int secrets_complete(struct secrets *s, const struct config *c, struct err *e)
 	r = read_secrets(s->path, &now, e); /* another build may have been here */
 	if (r == 0)
 		r = secrets_add_nodes(now, c, &added, e);
+	if (r == 0)
+		r = made = secrets_add_issuer_ca(now, c, e);
 	if (r < 0)
 		return r;
 	*s = *now;
-	if (!added.n)
+	if (!added.n && !made)
 		return 0;
 	text = secrets_text(s);
 	r = store_replace(s->path, text, strlen(text), e);
 	if (r < 0)
 		return r;
-	log_info("%s: made a password for %s", s->path, added.s);
+	if (added.n)
+		log_info("%s: made a password for %s", s->path, added.s);
+	if (made)
+		log_info("%s: made the CA of the issuer ca; `pibuild ca` prints its certificate and how to trust it",
+			 s->path);
 	return 0;
+}
+
+const char *secrets_zone_fault(const struct secrets *s, const struct config *c)
+{
+	const char *const *own = NULL;
+	struct err ignored = { 0 };
+
+	if (!s->issuer_ca.cert || !c->cert_manager.issuers[ISSUER_CA] ||
+	    pki_read_zones(s->issuer_ca.cert, &own, &ignored) < 0)
+		return NULL;
+	vec_foreach (zone, &c->cert_manager.zones) {
+		const char *const *o = own;
+
+		while (*o && !name_is_below(*zone, *o))
+			o++;
+		if (!*o)
+			return arena_printf(
+				"certManager.zones: the CA in %s was made before %s was among the zones, and may not sign for it: `pibuild secrets rotate issuer-ca` drops it, the next build makes one for all zones, and every device has to be told to trust that one",
+				s->path, *zone);
+	}
+	return NULL;
 }
 
 int secrets_check_cluster(const struct secrets *s, const struct config *c, struct err *e)
@@ -188,6 +235,7 @@ const struct secrets *secrets_masked(void)
 		.etcd_peer_ca = MASKED_PAIR("etcd peer CA"),
 		.service_key = "<masked: service account key>\n",
 		.admin = MASKED_PAIR("admin"),
+		.issuer_ca = MASKED_PAIR("CA of the issuer ca"),
 		.server_password = SECRETS_MASK,
 		.agent_password = SECRETS_MASK,
 		.server_token = "K10" SECRETS_MASK "::server:" SECRETS_MASK,

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * secrets.yaml: all randomness of a cluster, made once, so that builds repeat. K3s CA set, tokens, service account
- * key, admin client certificate, one node password per node. 0600 from its first byte; refused when group or others
- * can read it. Rules of tokens and CA files: k3s pkg/clientaccess/token.go, contrib/util/generate-custom-ca-certs.sh.
+ * key, admin client certificate, one node password per node, with `certManager.issuers: [ca]` that issuer's CA. 0600
+ * from its first byte; refused when group or others can read it. Rules of tokens and CA files: k3s
+ * pkg/clientaccess/token.go, contrib/util/generate-custom-ca-certs.sh.
  *
  * Who may get what on a card: the first server the CA set, all servers the server token, those with etcd the admin's
  * certificate, which that token is worth, workers only the agent token, each node its own password.
@@ -30,6 +31,7 @@ struct secrets {
 	struct key_pair server_ca, client_ca, request_header_ca, etcd_server_ca, etcd_peer_ca;
 	const char *service_key;		      /* PKCS#1 PEM */
 	struct key_pair admin;			      /* CN=system:admin, O=system:masters, by client_ca */
+	struct key_pair issuer_ca;		      /* of certManager.issuers: [ca]; NULLs: none */
 	const char *server_password, *agent_password; /* bare */
 	/* derived: K10<sha256 of server_ca.cert>::server:<password> and ::node:<password> */
 	const char *server_token, *agent_token;
@@ -38,14 +40,15 @@ struct secrets {
 	VEC(struct node_password) nodes;
 };
 
-/* The certificates of the file, the five CAs first, the admin's last. */
+/* The certificates of the file, K3s's five CAs first, then the admin's, then what is not in every file. */
 struct secret_cert {
 	const char *key;	 /* "ca.server": of the file */
 	const char *title;	 /* "server CA" */
-	const char *common_name; /* of a CA, before "@<created>"; NULL for the admin */
+	const char *common_name; /* of K3s's CAs, before "@<created>"; NULL for the others */
 	size_t offset;		 /* of the struct key_pair */
+	const char *rotate;	 /* which of `secrets rotate` replaces it */
 };
-enum { SECRET_CA_COUNT = 5, SECRET_CERT_COUNT };
+enum { SECRET_CA_COUNT = 5, SECRET_ADMIN = SECRET_CA_COUNT, SECRET_ISSUER_CA, SECRET_CERT_COUNT };
 extern const struct secret_cert secret_certs[SECRET_CERT_COUNT];
 static inline struct key_pair *secrets_pair(const struct secrets *s, const struct secret_cert *c)
 {
@@ -64,10 +67,13 @@ int secrets_load(const char *path, struct secrets **ret, struct err *e);
 int secrets_check_cluster(const struct secrets *s, const struct config *c, struct err *e);
 /* Makes a new file for the nodes of C; never replaces one (class REFUSED). */
 int secrets_create(const char *path, const struct config *c, struct err *e);
-/* Adds passwords for nodes of C that have none and writes the file; says so in the log. */
+/* Adds what C wants and the file lacks, passwords of nodes and the issuer's CA, and writes it; says so in the log. */
 int secrets_complete(struct secrets *s, const struct config *c, struct err *e);
 /* The node's password, or NULL. */
 const char *secrets_node_password(const struct secrets *s, const char *node);
+
+/* What to say when the issuer's CA may not sign for one of certManager.zones; NULL when it may, or there is none. */
+const char *secrets_zone_fault(const struct secrets *s, const struct config *c);
 
 /* Stand-ins of the right form for `render` and `plan` without a secrets file: every value is "<masked>"-like text,
  * every node has a password. */

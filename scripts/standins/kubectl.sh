@@ -120,7 +120,7 @@ Secret type:string data:base64 stringData:strings immutable:boolean
 CiliumLoadBalancerIPPool spec.blocks[].cidr:string spec.blocks[].start:string spec.blocks[].stop:string spec.allowFirstLastIPs:Yes|No spec.disabled:boolean spec.serviceSelector:selector
 CiliumL2AnnouncementPolicy spec.interfaces[]:string spec.externalIPs:boolean spec.loadBalancerIPs:boolean spec.nodeSelector:selector spec.serviceSelector:selector
 GatewayClass spec.controllerName:string! spec.description:string spec.parametersRef:any
-ClusterIssuer spec.acme.server:string! spec.acme.email:string spec.acme.profile:string spec.acme.preferredChain:string spec.acme.privateKeySecretRef.name:string! spec.acme.privateKeySecretRef.key:string spec.acme.solvers[].selector.dnsZones[]:string spec.acme.solvers[].selector.dnsNames[]:string spec.acme.solvers[].selector.matchLabels:strings spec.acme.solvers[].dns01.cnameStrategy:None|Follow spec.acme.solvers[].dns01.digitalocean:any spec.acme.solvers[].dns01.cloudflare:any spec.acme.solvers[].dns01.route53:any spec.acme.solvers[].dns01.azureDNS:any spec.acme.solvers[].dns01.cloudDNS:any spec.acme.solvers[].dns01.rfc2136:any spec.acme.solvers[].dns01.acmeDNS:any spec.acme.solvers[].dns01.akamai:any spec.acme.solvers[].dns01.webhook:any spec.acme.solvers[].http01:any spec.selfSigned:any spec.ca:any spec.vault:any spec.venafi:any
+ClusterIssuer spec.acme.server:string! spec.acme.email:string spec.acme.profile:string spec.acme.preferredChain:string spec.acme.privateKeySecretRef.name:string! spec.acme.privateKeySecretRef.key:string spec.acme.solvers[].selector.dnsZones[]:string spec.acme.solvers[].selector.dnsNames[]:string spec.acme.solvers[].selector.matchLabels:strings spec.acme.solvers[].dns01.cnameStrategy:None|Follow spec.acme.solvers[].dns01.digitalocean:any spec.acme.solvers[].dns01.cloudflare:any spec.acme.solvers[].dns01.route53:any spec.acme.solvers[].dns01.azureDNS:any spec.acme.solvers[].dns01.cloudDNS:any spec.acme.solvers[].dns01.rfc2136:any spec.acme.solvers[].dns01.acmeDNS:any spec.acme.solvers[].dns01.akamai:any spec.acme.solvers[].dns01.webhook:any spec.acme.solvers[].http01:any spec.selfSigned:any spec.ca.secretName:string! spec.ca.crlDistributionPoints[]:string spec.ca.ocspServers[]:string spec.ca.issuingCertificateURLs[]:string spec.vault:any spec.venafi:any
 Certificate spec.secretName:string! spec.issuerRef.name:string! spec.issuerRef.kind:string spec.issuerRef.group:string spec.dnsNames[]:string spec.ipAddresses[]:string spec.commonName:string spec.duration:string spec.renewBefore:string spec.usages[]:string spec.isCA:boolean spec.privateKey:any spec.secretTemplate:any spec.revisionHistoryLimit:integer
 '
 
@@ -206,7 +206,7 @@ documents() {
 				above = want
 				sub(/\.[^.]*$/, "", above)
 				# A part that is optional is needed only where its owner is.
-				if (!((declaration, want) in is_there) && (above !~ /\.acme/ || (declaration, above) in is_there)) return "invalid|" want ": Required value"
+				if (!((declaration, want) in is_there) && (above !~ /\.(acme|ca)/ || (declaration, above) in is_there)) return "invalid|" want ": Required value"
 			}
 			return ""
 		}
@@ -445,6 +445,10 @@ settled_paths() {
 			[ "$running" -gt 0 ] || continue
 			;;
 		node) agent_runs || continue ;;
+		clusterissuer) # of kind CA: not before its secret is there
+			secret=$(sed -n 's/^ *secretName: //p' "$path")
+			[ -z "$secret" ] || [ -e "$state/objects/secret/cert-manager/$secret" ] || continue
+			;;
 		pod)
 			case $path in
 			*/cilium-operator-*) ;;
@@ -509,7 +513,13 @@ answer() {
 					done = 1
 				}
 				if (done) continue
-				if (kind == "node" && !alive) condition(root, "Ready", "Unknown", "NodeStatusUnknown", "Kubelet stopped posting node status.")
+				# cert-manager pkg/issuer/ca/setup.go
+				secret = value[under(root, "spec.ca.secretName")]
+				if (kind == "clusterissuer" && secret != "") {
+					if (index(ENVIRON["SETTLED"], "\n" file "\n")) condition(root, "Ready", "True", "KeyPairVerified", "Signing CA verified")
+					else condition(root, "Ready", "False", "ErrGetKeyPair", "Error getting keypair for CA issuer: secret \"" secret "\" not found")
+				}
+				else if (kind == "node" && !alive) condition(root, "Ready", "Unknown", "NodeStatusUnknown", "Kubelet stopped posting node status.")
 				else if (index(ENVIRON["SETTLED"], "\n" file "\n") && alive) condition(root, parts[2], parts[6], parts[7], parts[8])
 				else condition(root, parts[2], parts[3], parts[4], parts[5])
 			}

@@ -329,7 +329,7 @@ fine() {
 
 @test "a misspelt issuer is refused" {
 	add 'certManager: {issuers: [letsencrypt]}'
-	fault 'cluster.yaml:24:25: error: certManager.issuers[0]: must be letsencrypt-staging or letsencrypt-production'
+	fault 'cluster.yaml:24:25: error: certManager.issuers[0]: must be letsencrypt-staging, letsencrypt-production or ca'
 }
 
 # ---- versions ----
@@ -1010,12 +1010,25 @@ wifi_worker() {
 
 @test "issuers without DNS-01 are refused" {
 	add 'certManager: {issuers: [letsencrypt-production]}'
-	fault 'cluster.yaml:24:24: error: certManager.issuers: an issuer must prove that a domain is yours; add dns01 with your DNS provider'
+	fault 'cluster.yaml:24:24: error: certManager.issuers: Let'\''s Encrypt wants proof that a domain is yours; add dns01 with your DNS provider, or take [ca], a CA of your own'
 }
 
 @test "zones without DNS-01 are refused" {
 	add 'certManager: {zones: [home.example.com]}'
-	fault 'cluster.yaml:24:22: error: certManager.zones: no issuer would serve them; add dns01'
+	fault 'cluster.yaml:24:22: error: certManager.zones: no issuer would serve them; add dns01, or issuers: [ca] for a CA of your own'
+}
+
+@test "a CA of the cluster's own needs zones, takes private ones, and no registry's" {
+	add 'certManager: {issuers: [ca]}'
+	fault 'cluster.yaml:24:24: error: certManager.issuers: ca signs for names below certManager.zones alone, so that it can do no harm elsewhere; add zones, such as [home.arpa]'
+	for zone in home.arpa lab.internal home.lan home.example.com; do
+		change "s/^certManager.*/certManager: {issuers: [ca], zones: [$zone]}/"
+		fine
+	done
+	change 's/^certManager.*/certManager: {issuers: [ca], zones: [home.local]}/'
+	note "cluster.yaml:24:38: note: certManager.zones[0]: 'local' is for names found by multicast (RFC 6762): machines ask no name server for names below it, so that nobody finds them; take home.arpa or .internal"
+	change 's/^certManager.*/certManager: {issuers: [ca], zones: [co.uk]}/'
+	fault "cluster.yaml:24:38: error: certManager.zones[0]: a CA for all of co.uk could sign for everybody's names there, and your devices would believe it; write your own domain below it"
 }
 
 @test "a wildcard without zones is refused" {

@@ -352,6 +352,25 @@ cure c state done' ]
 	[ ! -e card/run/pibuild/notes/dns01 ]
 }
 
+@test "the CA that the cluster has lost is taken from the card as long as it is there, else a note, and what its issuer says is told" {
+	card 'certManager: {issuers: [ca], zones: [home.arpa]}'
+	mkdir -p card/run/pibuild/notes
+	local answers='ask() { case $* in *"get secret issuer-ca"*) cat secret; [ ! -s secret ] ;; *issuer\ ca*) cat issuer ;; *) echo "True x" ;; esac; }'
+	echo 'Error from server (NotFound): secrets "issuer-ca" not found' >secret
+	echo 'False Error getting keypair for CA issuer: secret "issuer-ca" not found' >issuer
+	in_lib "$answers" '. "$PIBUILD_ROOT/usr/lib/pibuild/steps/issuers.sh"' 'finished; echo $? >code'
+	[ "$(cat code)" = 2 ]
+	in_lib "$answers" '. "$PIBUILD_ROOT/usr/lib/pibuild/steps/issuers.sh"' 'cleanup'
+	[ ! -e card/etc/pibuild/secrets/issuer-ca.yaml ]
+	in_lib "$answers" '. "$PIBUILD_ROOT/usr/lib/pibuild/steps/issuers.sh"' 'finished || printf "%s\n" "$cause" "$cure" >told'
+	grep -q '^cause The cluster has lost the key of its CA' card/run/pibuild/notes/issuer-ca
+	printf '%s\n' 'Issuer ca is not ready yet: Error getting keypair for CA issuer: secret "issuer-ca" not found' 'See why: kubectl describe clusterissuer ca' | diff told -
+	: >secret
+	echo 'True Signing CA verified' >issuer
+	in_lib "$answers" '. "$PIBUILD_ROOT/usr/lib/pibuild/steps/issuers.sh"' 'finished'
+	[ ! -e card/run/pibuild/notes/issuer-ca ]
+}
+
 # --- Cilium: what it brought, and what of it is elsewhere
 
 # pod NAME NODE LABEL READY [REASON [MESSAGE]]: a line as kubectl answers; -- is nothing

@@ -36,6 +36,7 @@ write_canary_cluster() {
 		  email: me@my-domain.org
 		  dns01: {provider: digitalocean, accessToken: {env: DO_TOKEN}}
 		  zones: [home.my-domain.org]
+		  issuers: [letsencrypt-production, ca]
 		backup: {to: {s3: {endpoint: 'https://nas.my-domain.org', bucket: homelab, accessKey: {env: BACKUP_ID}, secretKey: {env: BACKUP_KEY}}}}
 		nodes:
 		  - {name: cp-1, role: control-plane, board: rpi5, address: 192.168.1.11/24}
@@ -100,7 +101,7 @@ talks() {
 
 @test "the search itself: every secret is found, in every form, in names too" {
 	canaries find list secrets.yaml wifi registry cluster.yaml | sed 's/^[^ ]* //; s/\.[0-9]* / /; s/ .*//' | sort -u >seen
-	printf '%s\n' admin ca.{client,etcdPeer,etcdServer,requestHeader,server} hash password.{cp-{1,2,3},w-{1,2}} service \
+	printf '%s\n' admin ca.{client,etcdPeer,etcdServer,requestHeader,server} hash issuer-ca password.{cp-{1,2,3},w-{1,2}} service \
 		registry token.{agent,server} wifi | sort | diff - seen
 	[ "$(awk 'length($2) < 24' list)" = '' ]
 	mkdir "$BATS_TEST_TMPDIR/bin" && cd "$BATS_TEST_TMPDIR"
@@ -165,7 +166,7 @@ registry=registry=/etc/rancher/k3s/registries.yaml
 	holds cp-1 "token.server=$config" "token.agent=$config" password.cp-1=/etc/rancher/node/password \
 		"ca.server=$tls/server-ca.key" "ca.client=$tls/client-ca.key" "ca.requestHeader=$tls/request-header-ca.key" \
 		"ca.etcdServer=$tls/etcd/server-ca.key" "ca.etcdPeer=$tls/etcd/peer-ca.key" "service=$tls/service.key" \
-		admin=/etc/pibuild/secrets/admin.key dns=/etc/pibuild/secrets/dns01.yaml backup=/etc/pibuild/secrets/backup.curl \
+		admin=/etc/pibuild/secrets/admin.key dns=/etc/pibuild/secrets/dns01.yaml issuer-ca=/etc/pibuild/secrets/issuer-ca.yaml backup=/etc/pibuild/secrets/backup.curl \
 		"$registry" hash=/etc/shadow
 	private cp-1
 }

@@ -33,6 +33,8 @@ def secrets(path):
         yield from pieces(f"ca.{ca}", pair["key"])
     yield from pieces("admin", doc["admin"]["key"])
     yield from pieces("service", doc["serviceAccountKey"])
+    if "issuerCA" in doc:
+        yield from pieces("issuer-ca", doc["issuerCA"]["key"])
     for node, password in doc["nodes"].items():
         yield f"password.{node}", password
 

@@ -476,7 +476,8 @@ static void test_load(void)
 		CHECK_INT(c->versions.n, 2);
 		CHECK_STR(c->versions.v[1].name, "cilium");
 		CHECK_STR(c->versions.v[1].version, "1.19.6");
-		CHECK(c->cert_manager.enabled && c->cert_manager.staging && c->cert_manager.production);
+		CHECK(c->cert_manager.enabled && c->cert_manager.issuers[ISSUER_STAGING] &&
+		      c->cert_manager.issuers[ISSUER_PRODUCTION]);
 		CHECK_STR(c->cert_manager.provider, "rfc2136");
 		CHECK_INT(c->cert_manager.dns01.n, 4); /* the algorithm's default is there */
 		CHECK_STR(c->cert_manager.dns01.v[3].key, "tsigSecret");

@@ -468,14 +468,15 @@ static void test_complete(void)
 /* What each kind changes; everything else must stay. */
 static const struct {
 	const char *kind, *node;
-	const char *prefixes[6];
+	const char *prefixes[7];
 } rotations[] = {
 	{ "server-token", NULL, { "tokens.server" } },
 	{ "agent-token", NULL, { "tokens.agent" } },
 	{ "admin", NULL, { "admin." } },
 	{ "node", "w-1", { "nodes.w-1" } },
+	{ "issuer-ca", NULL, { "issuerCA." } },
 	{ "ca", NULL, { "ca.", "admin.", "serviceAccountKey" } },
-	{ "all", NULL, { "tokens.", "nodes.", "ca.", "admin.", "serviceAccountKey" } },
+	{ "all", NULL, { "tokens.", "nodes.", "ca.", "admin.", "serviceAccountKey", "issuerCA." } },
 };
 
 static bool is_changed_by(size_t row, const char *key)
@@ -494,14 +495,40 @@ static const struct secret_kind *kind_named(const char *name)
 	abort();
 }
 
+/* The issuer's CA, which not every file has. */
+static void complete_with_ca(void)
+{
+	struct config *c = cluster("cp-1", "w-1");
+	struct secrets *s;
+
+	c->cluster.name = "lab";
+	c->cert_manager.issuers[ISSUER_CA] = true;
+	*vec_push(&c->cert_manager.zones) = "home.arpa";
+	CHECK_ERR(secrets_load(path, &s, &e), 0);
+	CHECK_ERR(secrets_complete(s, c, &e), 0);
+	CHECK_STR(load_fault(), "");
+}
+
+static const char *text_of(struct yaml_node *doc, const char *key)
+{
+	const struct yaml_node *n = yaml_find(doc, key);
+
+	return n ? n->text : "";
+}
+
 static void test_rotate(void)
 {
+	static const char *const ca_keys[] = { "issuerCA.cert", "issuerCA.key" };
+
 	CASE("each rotation changes its part, keeps the rest and the old file")
 	for (size_t i = 0; i < ARRAY_SIZE(rotations); i++) {
-		_cleanup_free_ char *before = content(path), *kept = NULL;
-		struct yaml_node *old = parsed(path), *new;
+		_cleanup_free_ char *before = NULL, *kept = NULL;
+		struct yaml_node *old, *new;
 		const char *backup = NULL;
 
+		complete_with_ca();
+		before = content(path);
+		old = parsed(path);
 		CHECK_ERR(secrets_rotate(path, kind_named(rotations[i].kind), rotations[i].node, &backup, &e), 0);
 		CHECK_STR(load_fault(), "");
 		CHECK_INT(mode_of(path), 0600);
@@ -509,11 +536,11 @@ static void test_rotate(void)
 		kept = content(backup);
 		CHECK_STR(kept, before);
 		new = parsed(path);
-		for (size_t k = 0; k < ARRAY_SIZE(all_keys); k++) {
-			const char *a = yaml_find(old, all_keys[k])->text, *b = yaml_find(new, all_keys[k])->text;
+		for (size_t k = 0; k < ARRAY_SIZE(all_keys) + ARRAY_SIZE(ca_keys); k++) {
+			const char *key = k < ARRAY_SIZE(all_keys) ? all_keys[k] : ca_keys[k - ARRAY_SIZE(all_keys)];
 
-			if (streq(a, b) == is_changed_by(i, all_keys[k]))
-				CHECK_FAILED("%s by %s", all_keys[k], rotations[i].kind);
+			if (streq(text_of(old, key), text_of(new, key)) == is_changed_by(i, key))
+				CHECK_FAILED("%s by %s", key, rotations[i].kind);
 		}
 	}
 	CASE("every kind is tested")

@@ -5,11 +5,11 @@
 # needs: cert-manager
 # bound: 600
 #
-# Issuers, certificates, and the secret that proves the zone is yours. The secret is on the card only until the cluster
-# has it.
+# Issuers, certificates, and their secrets: what proves that the zone is yours, and the cluster's own CA. Secrets are on
+# the card only until the cluster has them.
 
 issuers=$etc/manifests/issuers.yaml
-secret=$etc/secrets/dns01.yaml
+secrets='dns01 issuer-ca'
 
 inputs() {
 	printf '%s\n' "$issuers"
@@ -20,18 +20,25 @@ ready() {
 }
 
 apply() {
-	[ ! -e "$secret" ] || apply_files "$secret" || return
+	for secret in $secrets; do
+		[ ! -e "$etc/secrets/$secret.yaml" ] || apply_files "$etc/secrets/$secret.yaml" || return
+	done
 	apply_files "$issuers"
 }
 
 finished() {
 	whole -f "$issuers" || return
+	for secret in $secrets; do
+		check_secret || return
+	done
 	for issuer in $node_issuers; do
 		found=$(ask get clusterissuer "$issuer" -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status} {.status.conditions[?(@.type=="Ready")].message}' 2>&1)
 		case $found in
 		"True "*) ;;
 		"False "* | "Unknown "* | ' ' | '')
-			why "Issuer $issuer is not ready yet: ${found#* }" "It registers with Let's Encrypt: this needs the internet, and an e-mail address that exists"
+			remedy="It registers with Let's Encrypt: this needs the internet, and an e-mail address that exists"
+			[ "$issuer" != ca ] || remedy="See why: kubectl describe clusterissuer ca"
+			why "Issuer $issuer is not ready yet: ${found#* }" "$remedy"
 			return 1
 			;;
 		*)
@@ -42,27 +49,32 @@ finished() {
 	done
 	# They need minutes and the DNS of others: the report looks after them from here on.
 	certificates || true
-	check_secret
 }
 
-# The issuers are Ready without it, and no certificate comes; the card has not had it since the cluster took it.
+# Most issuers are Ready without it, and no certificate comes; the card has not had it since the cluster took it.
 check_secret() {
-	unnote dns01
-	grep -q '^ *name: dns01$' "$issuers" || return 0
-	found=$(ask -n cert-manager get secret dns01 -o name 2>&1) && return 0
+	unnote "$secret"
+	grep -qE "^ *(name|secretName): $secret\$" "$issuers" || return 0
+	found=$(ask -n cert-manager get secret "$secret" -o name 2>&1) && return 0
 	case $found in
 	*NotFound*) ;;
 	*) return 0 ;;
 	esac
-	[ ! -e "$secret" ] || return 2
-	note dns01 "The cluster has lost the secret that proves the zones are yours, and so has this card: no certificate is made or renewed" \
+	[ ! -e "$etc/secrets/$secret.yaml" ] || return 2
+	what="secret that proves the zones are yours"
+	[ "$secret" = dns01 ] || what="key of its CA for certificates"
+	note "$secret" "The cluster has lost the $what, and so has this card: no certificate is made or renewed" \
 		"Build and flash this node's card again"
 }
 
-# Overwritten first; a card may keep old blocks all the same, so a lost card means new keys at the DNS provider.
+# Overwritten first; a card may keep old blocks all the same, so a lost card means new keys at the DNS provider, and
+# `pibuild secrets rotate issuer-ca`.
 cleanup() {
-	[ -e "$secret" ] || return 0
-	shred --iterations=1 --zero --remove=unlink "$secret"
-	sync "${secret%/*}"
-	say "issuers: removed $secret, which the cluster holds now"
+	for secret in $secrets; do
+		staged=$etc/secrets/$secret.yaml
+		[ -e "$staged" ] || continue
+		shred --iterations=1 --zero --remove=unlink "$staged"
+		sync "${staged%/*}"
+		say "issuers: removed $staged, which the cluster holds now"
+	done
 }
