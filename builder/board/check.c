@@ -171,6 +171,16 @@ static void check_port_stalls(struct board_check *x)
 	}
 }
 
+static void check_data_disk(struct board_check *x, const struct board_machine *m)
+{
+	const char *key = arena_printf("%s.data.device", m->key);
+
+	if (m->node->data.device && streq(m->node->data.device, "nvme") && !m->board->pcie)
+		fault_key(x->faults, x->config, key,
+			  "%s: %s has no PCIe, so there is no NVMe disk; use usb for one in an enclosure", key,
+			  m->board->title);
+}
+
 static void check_machines(struct board_check *x)
 {
 	vec_foreach (m, &x->machines) {
@@ -179,6 +189,7 @@ static void check_machines(struct board_check *x)
 		check_link(x, m);
 		check_frames(x, m);
 		check_boot(x, m);
+		check_data_disk(x, m);
 	}
 }
 

@@ -449,6 +449,16 @@ static const char *joins_text(const struct session *s, const struct card *c)
 		json_string_value(json_object_get(card, "time")), c->cluster);
 }
 
+/* What is on the data disk is what the node goes on with, whatever the card says. */
+static const char *data_disk_text(const struct session *s, const struct card *c)
+{
+	return starts_anew(s, c) && !flash_opt.restore
+		       ? arena_printf(
+				 "the data disk of %s is not touched, and %s goes on with a cluster that is on it; to start anew it has to be empty or another one",
+				 c->name, c->name)
+		       : arena_printf("what %s has on its data disk is kept, and it goes on with it", c->name);
+}
+
 /* What must be typed: the name of the node that goes, or whose cluster goes, the serial of what might be a disk of this
  * machine, else yes. A node's card is no disk of this machine, so its name is enough. */
 static const char *wanted_answer(const struct card *c)
@@ -480,6 +490,8 @@ static int flash_ask(const struct session *s, const struct card *c, struct err *
 	show_device(s, c);
 	if (joins)
 		fprintf(stderr, "  Note: %s.\n", joins);
+	if (c->node && config_keeps_state(c->node->node))
+		fprintf(stderr, "  Note: %s.\n", data_disk_text(s, c));
 	if (wanted == c->holds.node && holds_cluster(c))
 		fprintf(stderr,
 			"  The cluster %s is on it and nowhere else: its objects, Secrets and volumes go. Type %s to go on: ",
@@ -512,6 +524,8 @@ static int confirm(const struct session *s, const struct card *c, struct err *e)
 		r = guard_check(&c->device, c->source.size, e);
 	if (r < 0 || !s->o->yes)
 		return r < 0 ? r : flash_ask(s, c, e);
+	if (c->node && config_keeps_state(c->node->node))
+		log_info("%s", data_disk_text(s, c));
 	/* The serial says which disk is meant; what goes with it is said all the same. */
 	if (holds_text(s, c))
 		log_info("%s holds %s; it becomes %s", c->device.path, holds_text(s, c), c->name);

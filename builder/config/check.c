@@ -886,6 +886,26 @@ void config_check_secrets(const struct config *c, struct faults *f)
 	probe(&x, "backup.to.ssh.key", &c->backup.ssh.key);
 }
 
+/* A name of /dev/disk/by-id is that of one disk. */
+static void check_data_twins(const struct check *x)
+{
+	const struct config *c = x->config;
+
+	for (size_t b = 1; b < c->nodes.n; b++) {
+		const char *device = c->nodes.v[b].data.device, *key = node_key(c, &c->nodes.v[b], "data.device");
+
+		if (!device || !starts_with(device, "by-id/"))
+			continue;
+		for (size_t a = 0; a < b; a++)
+			if (c->nodes.v[a].data.device && streq(c->nodes.v[a].data.device, device))
+				fault_key(
+					x->faults, c, key,
+					"%s: %s is the data disk of nodes[%zu] already, and a disk is in one machine; "
+					"look on each node: ls /dev/disk/by-id",
+					key, device, a);
+	}
+}
+
 static const struct {
 	const char *name;
 	void (*run)(const struct check *x);
@@ -928,6 +948,7 @@ static const struct {
 	{ "names", check_names },
 	{ "zones", check_zones },
 	{ "backup", check_backup },
+	{ "data disks", check_data_twins },
 };
 
 void config_check(const struct config *c, const struct cluster_versions *v, struct faults *f)

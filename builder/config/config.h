@@ -111,6 +111,13 @@ struct node_taint {
 	const char *key, *value, *effect; /* value "" = none */
 };
 
+/* A disk of a node that is kept when its card is made anew. */
+struct node_data {
+	const char *device; /* "nvme", "usb" or "by-id/NAME"; NULL = none */
+	const char *mount;  /* one of data_mounts */
+};
+extern const char *const data_mounts[]; /* the first is all of K3s's; ends at NULL */
+
 struct node_config {
 	const char *name;
 	enum role role;
@@ -122,6 +129,7 @@ struct node_config {
 	struct boot_config boot;    /* of this node alone */
 	struct node_labels labels;
 	VEC(struct node_taint) taints;
+	struct node_data data;
 };
 
 /* The address of a proxy: as it is, or a secret when it holds a name and password. */
@@ -358,6 +366,8 @@ const struct yaml_node *config_node(const struct config *c, const char *key);
 /* Interface of N (NULL = of nodes that name none) on the LAN: "eth0"; with a VLAN "eth0.20". */
 const char *config_interface(const struct config *c, const struct node_config *n);
 const char *config_lan_interface(const struct config *c, const struct node_config *n);
+/* What K3s knows, the cluster's state too, is on the data disk of N. */
+bool config_keeps_state(const struct node_config *n);
 /* What holds for N: lines and words of all nodes, then its own; its own radios and settings before those of all. */
 struct boot_config config_node_boot(const struct config *c, const struct node_config *n);
 /* "disk" of the line "dtoverlay=disk,size=1"; NULL for what loads no overlay. */

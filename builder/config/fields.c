@@ -794,6 +794,27 @@ static const struct field version_fields[] = {
 	{ 0 },
 };
 
+/* Below the first one lies all that K3s keeps; the others are where volumes lie: K3s's own (k3s-io/k3s
+ * pkg/cli/cmds/server.go, default-local-storage-path) and Longhorn's (longhorn/longhorn-manager types/types.go). */
+const char *const data_mounts[] = { "/var/lib/rancher", "/var/lib/rancher/k3s/storage", "/var/lib/longhorn", NULL };
+static const struct field data_fields[] = {
+	{ .key = "device",
+	  .kind = &kind_data_device,
+	  NODE(data.device),
+	  .flags = REQUIRED,
+	  .help = "the disk: the one at NVMe or at USB besides the card's, or one of several by its name in /dev/disk/by-id; it is formatted when it is empty, and only then",
+	  .example = "nvme" },
+	{ .key = "mount",
+	  .kind = &kind_word,
+	  NODE(data.mount),
+	  .def = "/var/lib/rancher",
+	  .names = data_mounts,
+	  .names_count = ARRAY_SIZE(data_mounts) - 1,
+	  .help = "what lies on it: /var/lib/rancher is all that K3s keeps, the cluster's state, images and local volumes; the other two hold volumes alone, K3s's and Longhorn's",
+	  .example = "/var/lib/rancher" },
+	{ 0 },
+};
+
 static const struct field node_fields[] = {
 	{ .key = "name",
 	  .kind = &kind_node_name,
@@ -857,6 +878,10 @@ static const struct field node_fields[] = {
 	  .size = sizeof(struct node_taint),
 	  .help = "taints of the node: only pods that tolerate them go there; they follow as labels do",
 	  .example = "[\"dedicated=storage:NoSchedule\"]" },
+	{ .key = "data",
+	  .kind = &kind_map,
+	  .sub = data_fields,
+	  .help = "a disk of this node that is kept when its card is made anew: a server then goes on with the cluster it held" },
 	{ 0 },
 };
 

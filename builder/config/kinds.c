@@ -179,6 +179,21 @@ const struct kind kind_package = {
 	.words = "give a package of Debian by its name alone: lower-case letters, digits, '+', '-' and '.'",
 	.check = check_package,
 };
+static const char *check_data_device(const char *text)
+{
+	const char *part = strstr(text, "-part");
+
+	if (part && part[5] && strspn(part + 5, "0123456789") == strlen(part + 5))
+		return "this is a partition, and a data disk is taken whole; leave out the end";
+	return NULL;
+}
+/* Names of /dev/disk/by-id hold what udev leaves in them (systemd src/shared/udev-util.c, udev_replace_chars). */
+const struct kind kind_data_device = {
+	.name = "disk",
+	.pattern = "^(nvme|usb|by-id/[A-Za-z0-9][A-Za-z0-9#+.:=@_-]{0,199})$",
+	.words = "give nvme, usb, or by-id/NAME with a name that ls /dev/disk/by-id shows on the node",
+	.check = check_data_device,
+};
 const struct kind kind_timezone = {
 	.name = "time zone",
 	.pattern = "^[A-Za-z][A-Za-z0-9_+-]{0,31}(/[A-Za-z0-9_+-]{1,31}){0,2}$",

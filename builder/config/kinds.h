@@ -7,7 +7,7 @@
 
 extern const struct kind kind_cluster_name, kind_node_name, kind_host, kind_domain, kind_user, kind_timezone,
 	kind_locale, kind_keyboard, kind_interface, kind_ssid, kind_country, kind_email, kind_url_prefix, kind_crypt,
-	kind_board, kind_package;
+	kind_board, kind_package, kind_data_device;
 extern const struct kind kind_version_k3s, kind_version_plain, kind_version_v, kind_version_date, kind_version_suite;
 extern const struct kind kind_network, kind_address, kind_ip, kind_range, kind_memory, kind_journal_size, kind_vlan,
 	kind_mtu, kind_tristate;

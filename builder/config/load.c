@@ -32,6 +32,11 @@ enum backup_place_kind config_backup_place(const struct config *c)
 	return c->backup.disk ? BACKUP_DISK : BACKUP_NOWHERE;
 }
 
+bool config_keeps_state(const struct node_config *n)
+{
+	return n->data.device && streq(n->data.mount, data_mounts[0]);
+}
+
 bool config_uses_etcd(const struct config *c)
 {
 	return c->cluster.datastore == DATASTORE_ETCD ||

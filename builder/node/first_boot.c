@@ -77,6 +77,7 @@ static const struct step {
 	{ "eeprom", sets_eeprom },
 	{ "preflight", on_every_node },
 	{ "packages", node_has_packages },
+	{ "data", node_has_data_disk }, /* from here on K3s's folders are where they stay */
 	{ "restore", restores },
 	{ "find-cluster", finds_cluster },
 	{ "k3s", node_is_first_server },

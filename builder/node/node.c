@@ -25,6 +25,7 @@ static const struct {
 	{ "cilium", node_add_cilium },
 	{ "cert-manager", node_add_cert_manager },
 	{ "packages", node_add_packages },
+	{ "data disk", node_add_data_disk },
 	{ "images", node_add_images },
 	{ "backup", node_add_backup },
 	{ "restore", node_add_restore },

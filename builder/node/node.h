@@ -82,12 +82,16 @@ int node_add_registries(const struct node_ctx *x, struct tree *t, struct err *e)
 int node_add_cilium(const struct node_ctx *x, struct tree *t, struct err *e);	    /* values, pools, L2 policy */
 int node_add_cert_manager(const struct node_ctx *x, struct tree *t, struct err *e); /* values, issuers */
 int node_add_packages(const struct node_ctx *x, struct tree *t, struct err *e);	    /* of Debian, and their files */
+int node_add_data_disk(const struct node_ctx *x, struct tree *t, struct err *e);    /* what outlives the card */
 int node_add_images(const struct node_ctx *x, struct tree *t, struct err *e);	    /* airgap: what pods run */
 int node_add_backup(const struct node_ctx *x, struct tree *t, struct err *e);	    /* where to, keys, timer */
 int node_add_restore(const struct node_ctx *x, struct tree *t, struct err *e);	    /* a backup to start from */
 int node_add_first_boot(const struct node_ctx *x, struct tree *t, struct err *e);   /* steps, their units, report */
 int node_add_units(const struct node_ctx *x, struct tree *t, struct err *e);	    /* presets, enabled links */
 int node_add_release(const struct node_ctx *x, struct tree *t, struct err *e);	    /* /etc/pibuild/release.json */
+
+/* A disk of its own keeps what this node has when its card is made anew. */
+bool node_has_data_disk(const struct node_ctx *x);
 
 /* First boot installs packages on this node. */
 bool node_has_packages(const struct node_ctx *x);

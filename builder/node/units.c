@@ -101,6 +101,10 @@ int node_add_units(const struct node_ctx *x, struct tree *t, struct err *e)
 		strbuf_addf(&preset, "enable %s\n", BACKUP_TIMER);
 		link_unit(t, "timers.target", BACKUP_TIMER, local);
 	}
+	if (node_has_data_disk(x)) {
+		strbuf_adds(&preset, "enable fstrim.timer\n");
+		link_unit(t, "timers.target", "fstrim.timer", vendor);
+	}
 	tree_add_text(t, "/etc/systemd/system-preset/00-pibuild.preset", 0644, origin, preset.s);
 	return 0;
 }

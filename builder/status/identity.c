@@ -66,6 +66,16 @@ static bool is_only_server(struct ext4 *root)
 	return servers == 1;
 }
 
+/* The node has a data disk for all of K3s's (node/data_disk.c). */
+static bool keeps_state_elsewhere(struct ext4 *root)
+{
+	_cleanup_strbuf_ struct strbuf text = { 0 };
+	struct err ignored = { 0 };
+
+	return ext4_read(root, "/etc/pibuild/data", WORD_LIMIT, &text, &ignored) == 0 && text.n &&
+	       strstr(text.s, "\nmount /var/lib/rancher\n");
+}
+
 /* The text of J's member "born", an object; NULL without one. */
 static const char *born_text(const json_t *j)
 {
@@ -97,7 +107,7 @@ static void read_release(int fd, const char *path, struct card_identity *ret)
 			/* systemd puts the machine's own there at its first boot: machine-id(5). */
 			!file_says(m.root, "/etc/machine-id", "uninitialized"),
 			file_says(m.root, "/etc/pibuild/birth", "yes"),
-			is_only_server(m.root),
+			is_only_server(m.root) && !keeps_state_elsewhere(m.root),
 			born_text(j),
 		};
 }

@@ -209,7 +209,7 @@ k3s_runs() {
 	found=$(systemctl show -p ActiveState --value "$1.service") restarts=$(systemctl show -p NRestarts --value "$1.service")
 	[ "$found" != active ] || return 0
 	explain "K3s ends again and again" <<-EOT
-		$(journalctl -b -o cat -n 100 -u "$1.service" | grep -iE 'fatal|error|fail|rejected|mismatch|match' | tail -n 20)
+		$(journalctl -b -o cat -n 100 -u "$1.service" | grep -iE 'fatal|error|fail|rejected|mismatch|match|removed from the cluster' | tail -n 20)
 	EOT
 	# A line or two of complaint belongs to every start.
 	[ -n "$sure" ] || [ "${restarts:-0}" -ge 2 ] ||

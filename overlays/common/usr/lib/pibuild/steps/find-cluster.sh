@@ -2,7 +2,7 @@
 # shellcheck shell=sh disable=SC2154,SC2034
 #
 # title: A server to join, or a cluster to start
-# needs: preflight restore
+# needs: preflight data restore
 # bound: 600
 #
 # K3s starts a cluster of its own where it has no member of etcd and is told no server (k3s-io/k3s pkg/etcd/etcd.go,
@@ -36,7 +36,9 @@ decide() {
 
 member() {
 	if [ "$node_role" = control-plane ]; then
-		[ -e "$rancher/server/db/etcd/member/wal" ]
+		# K3s puts the tombstone there when others removed this member, and moves it all away at its next start
+		# (k3s-io/k3s pkg/executor/embed/etcd.go, pkg/etcd/etcd.go).
+		[ -e "$rancher/server/db/etcd/member/wal" ] && [ ! -e "$rancher/server/db/etcd/tombstone" ]
 	else
 		[ -e "$stamps/join.done" ] && [ -s "$dropin" ]
 	fi && printf 'yes\n' || printf 'no\n'

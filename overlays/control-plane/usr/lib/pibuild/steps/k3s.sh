@@ -2,7 +2,7 @@
 # shellcheck shell=sh disable=SC2154,SC2034
 #
 # title: K3s and its API
-# needs: preflight restore find-cluster
+# needs: preflight data restore find-cluster
 # bound: 900
 #
 # The first server: its API is ready, and knows this node.

@@ -2,7 +2,7 @@
 # shellcheck shell=sh disable=SC2154,SC2034
 #
 # title: The cluster from a backup
-# needs: preflight packages
+# needs: preflight packages data
 # bound: 1800
 #
 # Only on a card that was flashed with --restore. Before K3s starts for the first time its datastore is made from the
