@@ -1,4 +1,4 @@
-# pibuild: make | make demo | make test | make test-fast | make test-powercut | make test-life | make test-debian | make test-upstream | make fuzz | make lint | make install | make uninstall | make clean
+# pibuild: make | make demo | make test | make test-fast | make test-faults | make test-powercut | make test-life | make test-debian | make test-upstream | make fuzz | make lint | make install | make uninstall | make clean
 #
 #   V=1 shows commands          SAN=1 address and undefined-behaviour sanitizers      COV=1 coverage
 #   CC=gcc|clang  WERROR=1      T=pattern picks test files                            PREFIX=, DESTDIR= for install
@@ -32,7 +32,7 @@ ALL_LD   = -pthread -pie $(if $(SAN),-fsanitize=address$(comma)undefined,-Wl,-z$
 LIB_SRC  := $(filter-out builder/main.c,$(wildcard builder/*.c builder/*/*.c))
 LIB_OBJ  := $(LIB_SRC:%.c=$(B)/%.o)
 UNIT_BIN := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
-C_FILES   = $(wildcard builder/*.[ch] builder/*/*.[ch] tests/unit/*.[ch] tests/fuzz/*.c)
+C_FILES   = $(wildcard builder/*.[ch] builder/*/*.[ch] tests/unit/*.[ch] tests/fuzz/*.c tests/faults/*.c)
 
 all: $(B)/pibuild
 
@@ -92,7 +92,16 @@ test: deps
 test-fast: deps
 	@$(MAKE) --no-print-directory -j$$(nproc) test-programs
 	@scripts/run-tests --fast --build $(B) $(T)
-test-programs: all $(UNIT_BIN)
+test-programs: all $(UNIT_BIN) $(B)/tests/faults/fault.so
+$(B)/tests/faults/fault.so: tests/faults/fault.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu17 -O2 -g -Wall -Wextra -fno-builtin -shared -fPIC -o $@ $<
+
+# Commands with one call of the C library that fails, is cut short, or kills: make test-faults POINTS=2000 SEED=1 T=build
+test-faults: deps
+	@$(MAKE) --no-print-directory -j$$(nproc) all $(B)/tests/faults/fault.so
+	scripts/sandbox -- tests/faults/run $(B)/pibuild $(B)/tests/faults/fault.so --points $(if $(filter file,$(origin POINTS)),2000,$(POINTS)) \
+	  --seed $(SEED) $(if $(T),--case $(T))
 
 # Power cuts at seeded points of first boot, two machines at a time: make test-powercut POINTS=40 SEED=1
 POINTS  ?= 40
@@ -197,7 +206,7 @@ check-editor: all
 clean:
 	rm -rf build build-*
 
-.PHONY: all deps demo bench test test-fast test-powercut test-life test-repeat test-debian test-upstream test-programs fuzz lint install uninstall deb check-deb check-container check-sbom check-editor clean
+.PHONY: all deps demo bench test test-fast test-faults test-powercut test-life test-repeat test-debian test-upstream test-programs fuzz lint install uninstall deb check-deb check-container check-sbom check-editor clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 -include $(shell find $(B)/builder $(B)/tests -type f -name '*.d' 2>/dev/null)

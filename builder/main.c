@@ -284,7 +284,8 @@ static void occupy_standard_fds(void)
 {
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
 		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDONLY) != fd)
-			_exit(CLASS_FAILED);
+			sig_die("stdin, stdout or stderr is closed, and /dev/null could not take its place: ",
+				strerrordesc_np(errno));
 }
 
 int main(int argc, char **argv)

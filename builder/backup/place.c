@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "backup/place.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 
@@ -21,15 +20,13 @@ struct backup_place_ops {
 
 static int folder_list(struct backup_place *p, struct strbuf *out, struct err *e)
 {
-	DIR *dir = opendir(p->dir);
-	struct dirent *d;
+	const char *const *names;
+	size_t n;
+	int r = folder_names(p->dir, &names, &n, e);
 
-	if (!dir)
-		return err_errno(e, -errno, "cannot open the folder %s", p->dir);
-	while ((d = readdir(dir)))
-		strbuf_addf(out, "%s\n", d->d_name);
-	closedir(dir);
-	return 0;
+	for (size_t i = 0; r == 0 && i < n; i++)
+		strbuf_addf(out, "%s\n", names[i]);
+	return r;
 }
 
 static int folder_get(struct backup_place *p, const char *name, int fd, struct err *e)

@@ -69,6 +69,13 @@ int err_class(struct err *e, enum exit_class class, const char *fmt, ...)
 	return e->code;
 }
 
+int err_of_config(struct err *e)
+{
+	if (!err_is_machines(e) && !err_interrupted(e) && e->code != -EIO)
+		e->class = CLASS_CONFIG;
+	return e->code;
+}
+
 int err_at(struct err *e, enum exit_class class, const char *file, unsigned line, unsigned col, const char *fmt, ...)
 {
 	char place[512];

@@ -12,6 +12,8 @@
 #ifndef BASE_ERR_H
 #define BASE_ERR_H
 
+#include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 enum exit_class {
@@ -49,16 +51,26 @@ int err_class(struct err *e, enum exit_class class, const char *fmt, ...) __attr
 int err_at(struct err *e, enum exit_class class, const char *file, unsigned line, unsigned col, const char *fmt, ...)
 	__attribute__((format(printf, 6, 7)));
 
+/* Of a file that could not be read: class CONFIG, unless its errno speaks of the machine (no memory or descriptors
+ * left, a read error): that is no fault of what stands in the file. Returns the code that is there. */
+int err_of_config(struct err *e);
+
 /* Puts "context: " before the message that is there. Returns the code that is there. */
 int err_wrap(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Puts TO for every FROM in the message: a temporary file is named by what the user knows. Returns the code. */
 int err_rename(struct err *e, const char *from, const char *to);
 
+/* True when the errno speaks of the machine, and nobody's file or image is at fault: no memory, no descriptors. */
+static inline bool err_is_machines(const struct err *e)
+{
+	return e->code == -ENOMEM || e->code == -EMFILE || e->code == -ENFILE || e->code == -EAGAIN;
+}
+
 /* True when the failure is the user's own interruption (Ctrl-C, SIGTERM). */
 static inline int err_interrupted(const struct err *e)
 {
-	return e->code == -4; /* -EINTR */
+	return e->code == -EINTR;
 }
 
 #endif

@@ -321,6 +321,35 @@ int file_read(const char *path, size_t limit, char **ret_buf, size_t *ret_n, str
 	return file_read_fd(fd, path, limit, ret_buf, ret_n, e);
 }
 
+static int compare_text(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+int folder_names(const char *path, const char *const **ret, size_t *ret_n, struct err *e)
+{
+	VEC(const char *) names = { 0 };
+	DIR *dir = opendir(path);
+	struct dirent *d;
+	int r;
+
+	if (!dir)
+		return err_errno(e, -errno, "cannot list %s", path);
+	/* Its end and an error look alike but for errno. */
+	while (errno = 0, (d = readdir(dir)))
+		if (!streq(d->d_name, ".") && !streq(d->d_name, ".."))
+			*vec_push(&names) = arena_strdup(d->d_name);
+	r = -errno;
+	closedir(dir);
+	if (r < 0)
+		return err_errno(e, r, "cannot list %s", path);
+	if (names.n)
+		qsort(names.v, names.n, sizeof(*names.v), compare_text);
+	*ret = names.v;
+	*ret_n = names.n;
+	return 0;
+}
+
 static char *temp_template(const char *what)
 {
 	const char *base = getenv("TMPDIR");

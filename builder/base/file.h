@@ -58,6 +58,9 @@ int pread_all(int fd, void *data, size_t n, uint64_t offset);	     /* 0, -errno,
 /* mkdir -p with MODE for the folders it makes. */
 int make_dirs(const char *path, mode_t mode, struct err *e);
 
+/* What is in a folder, sorted, without "." and "..", on the arena. */
+int folder_names(const char *path, const char *const **ret, size_t *ret_n, struct err *e);
+
 /* Removes PATH and all below, following no symbolic link; missing is fine. */
 int remove_tree(const char *path, struct err *e);
 

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stddef.h>
 #include <string.h>
+#include <unistd.h>
 
 static volatile sig_atomic_t caught;
 
@@ -13,6 +14,43 @@ static void on_signal(int n)
 	caught = n;
 }
 
+void sig_die(const char *what, const char *detail)
+{
+	const char *const parts[] = { "pibuild: error: ", what, detail, "\n" };
+	ssize_t n = 0;
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]) && n >= 0; i++)
+		n = write(STDERR_FILENO, parts[i], strlen(parts[i]));
+	_exit(CLASS_FAILED);
+}
+
+#ifndef PIBUILD_SANITIZED /* which have more to say of a crash */
+
+static void on_crash(int n)
+{
+	sig_die("crashed by a fault of pibuild or of a library, not of what you wrote; nothing unfinished has a final name. Run it again; where it crashes again, report it with the command and all it said: SIG",
+		sigabbrev_np(n));
+}
+
+/* On a stack of its own, as the other may be what ran out. */
+static void catch_crashes(void)
+{
+	static const int crashes[] = { SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL };
+	static char stack[64 * 1024];
+	const stack_t own = { .ss_sp = stack, .ss_size = sizeof(stack) };
+	struct sigaction a = { .sa_handler = on_crash, .sa_flags = SA_ONSTACK | (int)SA_RESETHAND };
+
+	sigaltstack(&own, NULL);
+	for (size_t i = 0; i < sizeof(crashes) / sizeof(crashes[0]); i++)
+		sigaction(crashes[i], &a, NULL);
+}
+
+#else
+static void catch_crashes(void)
+{
+}
+#endif
+
 void sig_install(void)
 {
 	static const int stop[] = { SIGINT, SIGTERM, SIGHUP };
@@ -20,6 +58,7 @@ void sig_install(void)
 
 	for (size_t i = 0; i < sizeof(stop) / sizeof(stop[0]); i++)
 		sigaction(stop[i], &a, NULL);
+	catch_crashes();
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
 }

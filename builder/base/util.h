@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Memory, cleanup attributes and small macros. Out of memory ends the program with one line, so no
- * allocation needs a check. What lives as long as the run comes from the arena and is never freed.
+ * Memory, cleanup attributes and small macros. Out of memory ends the program with one line, so no allocation, a
+ * library's neither, needs a check (memory.c). What lives as long as the run comes from the arena and is never freed.
  */
 #ifndef BASE_UTIL_H
 #define BASE_UTIL_H
@@ -51,7 +51,7 @@ void *xcalloc(size_t n, size_t size);
 void *xrealloc(void *p, size_t n);
 char *xstrdup(const char *s);
 char *xasprintf(const char *fmt, ...) _printf_(1, 2);
-/* For what libraries could not get: the one line that the functions above end the program with. */
+/* The one line that the program ends with; for libraries that tell it in a way of their own. */
 _Noreturn void out_of_memory(void);
 
 /* The arena of the run: zeroed memory, freed by nobody until arena_done() at exit. Thread safe. */

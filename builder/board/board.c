@@ -2,7 +2,6 @@
 #include "board/board.h"
 
 #include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
 #include <stddef.h>
 
@@ -72,22 +71,21 @@ static int compare_names(const void *a, const void *b)
 int board_names(const char *const **ret, size_t *ret_n, struct err *e)
 {
 	VEC(const char *) names = { 0 };
-	struct dirent *d;
+	const char *const *files;
 	const char *path;
-	DIR *dir;
+	size_t n;
 	int r = data_path("boards", &path, e);
 
 	if (r < 0)
 		return r;
-	dir = opendir(path);
-	if (!dir)
-		return err_errno(e, -errno, "cannot read the boards in %s", path);
-	while ((d = readdir(dir)))
-		if (d->d_name[0] != '.' && ends_with(d->d_name, ".yaml"))
-			*vec_push(&names) = arena_strndup(d->d_name, strlen(d->d_name) - strlen(".yaml"));
-	closedir(dir);
+	r = folder_names(path, &files, &n, e);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < n; i++)
+		if (files[i][0] != '.' && ends_with(files[i], ".yaml"))
+			*vec_push(&names) = arena_strndup(files[i], strlen(files[i]) - strlen(".yaml"));
 	if (names.n)
-		qsort(names.v, names.n, sizeof(*names.v), compare_names);
+		qsort(names.v, names.n, sizeof(*names.v), compare_names); /* not as with ".yaml" behind them */
 	*ret = names.v;
 	*ret_n = names.n;
 	return 0;

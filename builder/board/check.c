@@ -407,10 +407,10 @@ static void check_load_boards(struct board_check *x)
 		m.key = arena_printf("nodes[%zu]", (size_t)(n - x->config->nodes.v));
 		if (!n->board)
 			continue;
-		if (board_load(n->board, &m.board, &e) < 0)
-			fault_key(x->faults, x->config, arena_printf("%s.board", m.key), "%s.board: %s", m.key, e.msg);
-		else
+		if (board_load(n->board, &m.board, &e) == 0)
 			*vec_push(&x->machines) = m;
+		else if (!faults_machine(x->faults, &e))
+			fault_key(x->faults, x->config, arena_printf("%s.board", m.key), "%s.board: %s", m.key, e.msg);
 	}
 }
 

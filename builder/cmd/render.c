@@ -77,7 +77,7 @@ static bool folder_empty(const char *dir)
 	for (int i = 0; i < n; i++)
 		free(names[i]);
 	free(names);
-	return n <= 2;
+	return n < 0 ? errno == ENOENT : n <= 2;
 }
 
 static const char *supplied_by(const struct entry *n)

@@ -103,7 +103,7 @@ static int read_packed(struct look *l, struct range_reader *reader, int fd, stru
 	int r = decode_image(&d, e);
 
 	memcpy(l->sha256, d.sha256, SHA256_HEX);
-	if (r == -EINTR || r == -ENOMEM)
+	if (r < 0 && (err_interrupted(e) || err_is_machines(e)))
 		return r;
 	if (r < 0)
 		finding_add(l->f, "image", l->image, "%s", e->msg);

@@ -56,9 +56,10 @@ static void check_public_zone(const struct check *x, const char *key, const char
 				x->faults, x->config, key,
 				"%s: %s is set aside for documentation, and nobody can prove that it is theirs; put your own domain here",
 				key, documentation[i]);
-	if (names_find(NAMES_DOMAINS, top, &known, &e) < 0 || names_find(NAMES_DOMAINS, domain, &suffix, &e) < 0)
-		fault_key(x->faults, x->config, key, "%s: %s", key, e.msg);
-	else if (suffix)
+	if (names_find(NAMES_DOMAINS, top, &known, &e) < 0 || names_find(NAMES_DOMAINS, domain, &suffix, &e) < 0) {
+		if (!faults_machine(x->faults, &e))
+			fault_key(x->faults, x->config, key, "%s: %s", key, e.msg);
+	} else if (suffix)
 		note_key(
 			x->faults, x->config, key,
 			"%s: under %s a registry gives out domains, so it is nobody's own, and Let's Encrypt issues no certificate for *.%s; write your own domain below it",

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Kinds that name files or secrets: paths are relative to the file they stand in, and are looked at right away. */
 #include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fnmatch.h>
 #include <limits.h>
@@ -167,33 +166,38 @@ static const char *add_key(char *line, struct key_list *keys)
 	return why;
 }
 
-static int compare_paths(const void *a, const void *b)
+/* Some of them for all would leave people out: -ENOENT or that the folder cannot be read. */
+static int list_key_files(const char *pattern, struct key_list *ret, struct err *e)
 {
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
+	const char *const *names;
+	size_t n;
+	int r = folder_names(path_dir(pattern), &names, &n, e);
+
+	for (size_t i = 0; r == 0 && i < n; i++)
+		if (fnmatch(path_base(pattern), names[i], FNM_PERIOD) == 0)
+			*vec_push(ret) = path_join(path_dir(pattern), names[i]);
+	return r;
 }
 
 struct key_list config_key_files(const char *pattern)
 {
 	struct key_list files = { 0 };
-	DIR *dir = opendir(path_dir(pattern));
-	struct dirent *d;
+	struct err ignored;
 
-	while (dir && (d = readdir(dir)))
-		if (fnmatch(path_base(pattern), d->d_name, FNM_PERIOD) == 0)
-			*vec_push(&files) = path_join(path_dir(pattern), d->d_name);
-	if (dir)
-		closedir(dir);
-	if (files.n)
-		qsort(files.v, files.n, sizeof(*files.v), compare_paths);
+	list_key_files(pattern, &files, &ignored);
 	return files;
 }
 
 /* Of every file that holds keys alone: certificates of keys (*-cert.pub) end so too. */
 static const char *read_key_files(const char *pattern, struct key_list *keys)
 {
-	struct key_list files = config_key_files(pattern);
+	struct key_list files = { 0 };
 	size_t before = keys->n;
+	struct err e;
+	int r = list_key_files(pattern, &files, &e);
 
+	if (r < 0 && r != -ENOENT)
+		return arena_strdup(e.msg);
 	vec_foreach (f, &files) {
 		struct key_list of_file = { 0 };
 

@@ -2,7 +2,6 @@
 #include "flash/device.h"
 
 #include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <sys/stat.h>
@@ -63,28 +62,23 @@ static const char *link_base(const char *dir, const char *name)
 	return arena_strdup(path_base(target));
 }
 
-static int device_by_name(const void *a, const void *b)
-{
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 struct device_names {
 	VEC(const char *) v;
+	bool unknown; /* it is there and cannot be read */
 };
 
 static struct device_names list(const char *path)
 {
 	struct device_names names = { 0 };
-	DIR *d = opendir(path);
-	struct dirent *x;
+	const char *const *all;
+	struct err ignored;
+	size_t n;
+	int r = folder_names(path, &all, &n, &ignored);
 
-	while (d && (x = readdir(d)))
-		if (x->d_name[0] != '.')
-			*vec_push(&names.v) = arena_strdup(x->d_name);
-	if (d)
-		closedir(d);
-	if (names.v.n)
-		qsort(names.v.v, names.v.n, sizeof(*names.v.v), device_by_name);
+	for (size_t i = 0; r == 0 && i < n; i++)
+		if (all[i][0] != '.')
+			*vec_push(&names.v) = all[i];
+	names.unknown = r < 0 && r != -ENOENT && r != -ENOTDIR;
 	return names;
 }
 
@@ -106,6 +100,8 @@ static void add_tree(struct device_tree *t, const char *dir, const char *name, u
 	const char *alias = attribute(dir, "dm/name");
 
 	*vec_push(&t->v) = (struct device_part){ name, alias, device_number(dir) };
+	if (below.unknown || holders.unknown) /* so it may be anybody's */
+		t->holder = arena_printf("something that %s does not tell", dir);
 	vec_foreach (x, &holders.v) {
 		const char *held = path_join(dir, arena_printf("holders/%s", *x));
 

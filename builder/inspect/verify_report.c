@@ -8,7 +8,7 @@ enum { TEXT_COLUMN = 26 };
 
 int found_failure(struct verify_ctx *x, struct findings *f, const char *where, struct err *e)
 {
-	if (e->class == CLASS_HOST || err_interrupted(e))
+	if (e->class == CLASS_HOST || err_interrupted(e) || err_is_machines(e))
 		return e->code;
 	found(x, f, where, "%s", clean_text(e->msg));
 	*e = (struct err){ 0 };

@@ -4,8 +4,8 @@
  * they are looked up in a list. Rules on single values that need no board are in config/check_values.c; those here need
  * topology, boards, or what pibuild generated.
  */
-#include <dirent.h>
 
+#include "base/file.h"
 #include "config/values.h"
 #include "node/chart_keys.h"
 #include "node/cluster.h"
@@ -289,13 +289,14 @@ static bool file_has_secret(const char *path, const char *name)
 static bool overlay_has_secret(const struct judge *j, const char *layer, const char *name)
 {
 	const char *folder = arena_printf("%s/%s/" MANIFESTS, j->x->user_overlays, layer);
-	DIR *d = opendir(folder);
+	const char *const *files;
 	bool found = false;
+	struct err ignored;
+	size_t n;
+	int r = folder_names(folder, &files, &n, &ignored);
 
-	for (struct dirent *e = d ? readdir(d) : NULL; e && !found; e = readdir(d))
-		found = *e->d_name != '.' && file_has_secret(arena_printf("%s/%s", folder, e->d_name), name);
-	if (d)
-		closedir(d);
+	for (size_t i = 0; r == 0 && i < n && !found; i++)
+		found = *files[i] != '.' && file_has_secret(arena_printf("%s/%s", folder, files[i]), name);
 	return found;
 }
 

@@ -120,6 +120,15 @@ void faults_add_failure(struct faults *f, const struct err *e)
 	fault_at(f, &where, "%.*s%s", (int)e->at.begin, e->msg, e->msg + e->at.end);
 }
 
+bool faults_machine(struct faults *f, const struct err *e)
+{
+	if (!err_is_machines(e) && e->code != -EIO && e->class != CLASS_HOST)
+		return false;
+	f->machine = *e;
+	f->errors++;
+	return true;
+}
+
 int faults_failure(const struct faults *f, struct err *e)
 {
 	for (const struct fault **p = faults_sorted(f); *p; p++)
@@ -138,6 +147,10 @@ void faults_print_source(const struct err *e)
 
 int faults_verdict(const struct faults *f, const char *path, struct err *e)
 {
+	if (f->machine.code) {
+		*e = f->machine;
+		return e->code;
+	}
 	if (!f->errors)
 		return 0;
 	return err_class(e, CLASS_CONFIG, "%s: %zu %s, nothing was done", path, f->errors,

@@ -20,6 +20,7 @@ struct faults {
 	VEC(struct fault) list;
 	size_t errors;
 	VEC(const char *) meant_keys; /* see faults_key_meant() */
+	struct err machine;	      /* see faults_machine() */
 };
 /* At a node of a document (NULL = no position). */
 _printf_(4, 0) void fault_add(struct faults *f, const struct yaml_node *where, bool note, const char *fmt, va_list ap);
@@ -34,13 +35,16 @@ void faults_print(const struct faults *f);
 bool faults_key_meant(const struct faults *f, const char *key);
 /* What cannot be read at all ends a load with one message; here it is a fault like the others. */
 void faults_add_failure(struct faults *f, const struct err *e);
+/* True when E speaks of the machine, not of what was written: no memory or descriptors, a read error, something that is
+ * not installed. The verdict then is this, whatever else there is. */
+bool faults_machine(struct faults *f, const struct err *e);
 /* For loads that end with the first of their errors, in the order of the file: 0, or class CONFIG. */
 int faults_failure(const struct faults *f, struct err *e);
 /* The line that a message is about, once the message was printed. */
 void faults_print_source(const struct err *e);
 /* In that order, NULL at the end, on the arena. */
 const struct fault **faults_sorted(const struct faults *f);
-/* 0, or class CONFIG with "N faults in FILE" when there is any error. */
+/* 0, or class CONFIG with "N faults in FILE" when there is any error; or what the machine could not do. */
 int faults_verdict(const struct faults *f, const char *path, struct err *e);
 
 #endif

@@ -52,9 +52,8 @@ int store_read(const char *path, char **ret_text, size_t *ret_n, struct err *e)
 		return -ENOENT;
 	}
 	if (fd < 0 || fstat(fd, &st) < 0) {
-		r = err_errno(e, -errno, "cannot open %s", path);
-		e->class = CLASS_CONFIG;
-		return r;
+		err_errno(e, -errno, "cannot open %s", path);
+		return err_of_config(e);
 	}
 	r = store_check_private(path, &st, e);
 	return r < 0 ? r : file_read_fd(fd, path, MAX_FILE, ret_text, ret_n, e);

@@ -421,10 +421,8 @@ int yaml_read(const char *path, int fd, const char **ret, size_t *ret_n, struct 
 
 	if (r == -EFBIG)
 		return err_class(e, CLASS_CONFIG, "%s: larger than 1 MiB; this is no configuration file", path);
-	if (r < 0) {
-		e->class = CLASS_CONFIG;
-		return r;
-	}
+	if (r < 0)
+		return err_of_config(e);
 	*ret = arena_strndup(text, *ret_n);
 	return 0;
 }
@@ -479,9 +477,7 @@ int yaml_load_all(const char *path, size_t limit, struct yaml_node ***ret, size_
 	size_t n;
 	int r = file_read(path, limit, &text, &n, e);
 
-	if (r < 0) {
-		e->class = CLASS_CONFIG;
-		return r;
-	}
+	if (r < 0)
+		return err_of_config(e);
 	return yaml_parse_all(path, text, n, ret, ret_n, e);
 }

@@ -1,0 +1,31 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# Calls of the C library that fail, and how the program ends then. A sample of `make test-faults`.
+
+load ../lib/image
+
+fault_object() {
+	object=${PIBUILD%/*}/tests/faults/fault.so
+	[ -e "$object" ] || skip "make $object"
+}
+
+@test "no failing call and no kill ends in wrong bytes, without words, or with the blame on what is good" {
+	fault_object
+	run sandbox -- "$top/tests/faults/run" "$PIBUILD" "$object" --points "${POINTS:-30}" --seed "${SEED:-1}"
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[[ "$output" == *" points, 0 went wrong" ]]
+}
+
+@test "memory's end and a crash are told in words, with exit code 1" {
+	fault_object
+	cd "$BATS_TEST_TMPDIR"
+	write_cluster
+	fault() { FAULT_FILE=fault LD_PRELOAD=$object fails 1 "$1" "$PIBUILD" check; }
+	# kind alloc, fails (1) with ENOMEM from the 10000th on
+	python3 -c 'import struct; open("fault", "wb").write(struct.pack("=IIIIQII36Q", 0, 1, 12, 1, 10000, *[0] * 38))'
+	fault 'out of memory'
+	# the program gets (3) a SIGSEGV at the fifth open
+	python3 -c 'import struct; open("fault", "wb").write(struct.pack("=IIIIQII36Q", 1, 3, 11, 0, 5, *[0] * 38))'
+	fault 'SIGSEGV'
+}
