@@ -43,6 +43,27 @@ static bool cmd_check_images(const struct release_set *set, struct faults *f)
 	return stale;
 }
 
+static bool cmd_check_apps(const struct release_set *set, struct faults *f)
+{
+	struct app_pins pins = { 0 };
+	bool stale = false;
+
+	/* What is wrong in the file may be what an app is made of. */
+	if (!f->errors)
+		pins = app_pins(set);
+	vec_foreach (p, &pins.v) {
+		const char *key = arena_printf("apps[%zu]", (size_t)(p->app - set->config->apps.v));
+
+		if (p->pin.sha256)
+			continue;
+		note_key(f, set->config, key,
+			 "%s: the lock has no digest of %s%s%s; run `pibuild lock` before the first build", key,
+			 p->from, p->version ? " " : "", str_or(p->version, ""));
+		stale = true;
+	}
+	return stale;
+}
+
 static bool check_lock(const struct release_set *set, struct faults *f)
 {
 	const struct config *c = set->config;
@@ -53,6 +74,7 @@ static bool check_lock(const struct release_set *set, struct faults *f)
 			continue;
 		stale |= check_pin(set, a, f);
 	}
+	stale |= cmd_check_apps(set, f);
 	return cmd_check_images(set, f) || stale;
 }
 

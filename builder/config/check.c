@@ -869,6 +869,21 @@ static void probe(const struct check *x, const char *key, const struct secret_re
 		fault_key(x->faults, x->config, key, "%s: %s", key, e.msg);
 }
 
+static void probe_apps(const struct check *x)
+{
+	vec_foreach (a, &x->config->apps) {
+		const char *key = arena_printf("apps[%zu]", (size_t)(a - x->config->apps.v));
+
+		vec_foreach (v, &a->secret_values)
+			probe(x, arena_printf("%s.secretValues", key), &v->secret);
+		vec_foreach (s, &a->secrets)
+			vec_foreach (d, &s->data)
+				probe(x,
+				      arena_printf("%s.secrets[%zu].data.%s", key, (size_t)(s - a->secrets.v), d->key),
+				      &d->secret);
+	}
+}
+
 void config_check_secrets(const struct config *c, struct faults *f)
 {
 	const struct check x = { .config = c, .faults = f };
@@ -881,6 +896,7 @@ void config_check_secrets(const struct config *c, struct faults *f)
 		      &a->password);
 	vec_foreach (v, &c->cert_manager.dns01)
 		probe(&x, arena_printf("certManager.dns01.%s", v->key), &v->secret);
+	probe_apps(&x);
 	probe(&x, "backup.to.s3.accessKey", &c->backup.s3.access_key);
 	probe(&x, "backup.to.s3.secretKey", &c->backup.s3.secret_key);
 	probe(&x, "backup.to.ssh.key", &c->backup.ssh.key);
@@ -949,6 +965,7 @@ static const struct {
 	{ "zones", check_zones },
 	{ "backup", check_backup },
 	{ "data disks", check_data_twins },
+	{ "apps", check_apps },
 };
 
 void config_check(const struct config *c, const struct cluster_versions *v, struct faults *f)

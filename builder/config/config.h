@@ -65,6 +65,7 @@ struct secret_ref {
 		SECRET_JSON,
 		SECRET_SSH_KEY,
 		SECRET_PROXY,
+		SECRET_TEXT, /* any, also of several lines */
 		SECRET_FORM_COUNT
 	} form;
 };
@@ -190,6 +191,40 @@ struct k3s_settings {
 	size_t n, cap;
 };
 
+enum app_apply { APP_ONCE, APP_ALWAYS, APP_APPLY_COUNT };
+/* A value of a chart by its path ("grafana.adminPassword"), or a key of a Secret. */
+struct app_secret_value {
+	const char *key;
+	struct secret_ref secret;
+};
+/* A Secret of Kubernetes, made in the app's namespace before the app. */
+struct app_secret {
+	const char *name;
+	VEC(struct app_secret_value) data;
+};
+struct app_values {
+	const char *path;		/* absolute; NULL = none */
+	const struct yaml_node *values; /* what is in it */
+};
+/* One of `apps`: a chart or manifests. */
+struct app {
+	const char *name;
+	struct {
+		const char *repo; /* "https://charts.longhorn.io"; NULL = oci, or no chart */
+		const char *oci;  /* "ghcr.io/fluxcd-community/charts/flux2"; NULL = repo, or no chart */
+		const char *name; /* in the repository; NULL with oci */
+		const char *version;
+	} chart;
+	VEC(const char *) manifests;	/* https URLs, and absolute paths of files and folders */
+	const char *namespace;		/* NULL: a chart's is the app's name, manifests say theirs */
+	const struct yaml_node *values; /* a map; NULL = none */
+	struct app_values values_file;
+	VEC(struct app_secret_value) secret_values;
+	VEC(struct app_secret) secrets;
+	enum app_apply apply;
+	VEC(const char *) images; /* references, beside those that are found */
+};
+
 struct config {
 	const char *path; /* as given, for messages; the shipped default has its own */
 	const char *dir;  /* relative paths of the file start here; "." for the shipped default and for stdin */
@@ -301,6 +336,7 @@ struct config {
 		} ssh;
 		const char *disk; /* label; NULL = not this place */
 	} backup;
+	VEC(struct app) apps;
 	VEC(struct mirror) mirrors;
 	bool airgap;
 	VEC(struct version_pin) versions;

@@ -13,6 +13,7 @@
 #define REGISTRY_MIRROR(member) .offset = offsetof(struct registry_mirror, member)
 #define REGISTRY_AUTH(member)	.offset = offsetof(struct registry_auth, member)
 #define BOOT(member)		.offset = offsetof(struct boot_config, member)
+#define APP(member)		.offset = offsetof(struct app, member)
 
 const char *const role_names[ROLE_COUNT] = { "control-plane", "worker" };
 static const char *const datastore_names[DATASTORE_COUNT] = { "auto", "sqlite", "etcd" };
@@ -20,6 +21,7 @@ static const char *const network_watchdog_names[NETWORK_WATCHDOG_COUNT] = { "aut
 static const char *const journal_storage_names[JOURNAL_STORAGE_COUNT] = { "persistent", "volatile" };
 static const char *const swap_names[SWAP_COUNT] = { "zram", "off" };
 const char *const announce_names[ANNOUNCE_COUNT] = { "auto", "workers", "all" };
+static const char *const app_apply_names[APP_APPLY_COUNT] = { "once", "always" };
 static const char *const api_versions[] = { "pibuild/v1" };
 
 static const struct field ip_item = { .kind = &kind_ip };
@@ -736,6 +738,123 @@ static const struct field backup_fields[] = {
 	{ 0 },
 };
 
+static const struct field chart_fields[] = {
+	{ .key = "repo",
+	  .kind = &kind_chart_repo,
+	  APP(chart.repo),
+	  .help = "a repository of charts, the address without its index.yaml; or oci",
+	  .example = "https://charts.longhorn.io" },
+	{ .key = "oci",
+	  .kind = &kind_chart_oci,
+	  APP(chart.oci),
+	  .help = "a chart in a registry of container images, with its registry and without a tag",
+	  .example = "ghcr.io/prometheus-community/charts/kube-prometheus-stack" },
+	{ .key = "name",
+	  .kind = &kind_chart_name,
+	  APP(chart.name),
+	  .help = "the chart's name in the repository of repo",
+	  .example = "longhorn" },
+	{ .key = "version",
+	  .kind = &kind_chart_version,
+	  APP(chart.version),
+	  .flags = REQUIRED,
+	  .help = "exactly one, as the repository lists it",
+	  .example = "1.12.0" },
+	{ 0 },
+};
+
+static const struct field manifest_item = { .kind = &kind_app_manifest };
+static const struct field image_ref_item = { .kind = &kind_image_ref };
+static const struct field app_secret_item = { .kind = &kind_secret_text,
+					      .offset = offsetof(struct app_secret_value, secret) };
+static const struct field app_secret_fields[] = {
+	{ .key = "name",
+	  .kind = &kind_host,
+	  .offset = offsetof(struct app_secret, name),
+	  .flags = REQUIRED,
+	  .help = "name of the Secret",
+	  .example = "external-dns" },
+	{ .key = "data",
+	  .kind = &kind_keyed,
+	  .offset = offsetof(struct app_secret, data),
+	  .flags = REQUIRED,
+	  .item = &app_secret_item,
+	  .names_kind = &kind_secret_key,
+	  .name_at = offsetof(struct app_secret_value, key),
+	  .size = sizeof(struct app_secret_value),
+	  .max = APP_SECRETS_MAX,
+	  .help = "its keys, each by reference",
+	  .example = "{token: {env: DO_TOKEN}}" },
+	{ 0 },
+};
+
+static const struct field app_fields[] = {
+	{ .key = "name",
+	  .kind = &kind_app_name,
+	  APP(name),
+	  .flags = REQUIRED,
+	  .help = "name of the app: of Helm's release, and in the report",
+	  .example = "longhorn" },
+	{ .key = "chart", .kind = &kind_map, .sub = chart_fields, .help = "a chart of Helm; or manifest" },
+	{ .key = "manifest",
+	  .kind = &kind_list,
+	  APP(manifests),
+	  .item = &manifest_item,
+	  .size = sizeof(const char *),
+	  .max = APP_MANIFESTS_MAX,
+	  .help = "manifests of Kubernetes, applied in this order: https:// addresses, which the lock pins, and files and folders of yours",
+	  .example = "[\"https://github.com/rancher/system-upgrade-controller/releases/download/v0.20.1/crd.yaml\"]" },
+	{ .key = "namespace",
+	  .kind = &kind_node_name,
+	  APP(namespace),
+	  .def_text = "a chart's is the app's name; manifests say theirs",
+	  .help = "where it is put; made when it is not there",
+	  .example = "longhorn-system" },
+	{ .key = "values",
+	  .kind = &kind_app_values,
+	  APP(values),
+	  .help = "values of the chart; over those of valuesFile",
+	  .example = "{persistence: {defaultClassReplicaCount: 2}}" },
+	{ .key = "valuesFile",
+	  .kind = &kind_app_values_file,
+	  APP(values_file),
+	  .help = "a file with values of the chart",
+	  .example = "longhorn.yaml" },
+	{ .key = "secretValues",
+	  .kind = &kind_keyed,
+	  APP(secret_values),
+	  .item = &app_secret_item,
+	  .names_kind = &kind_value_path,
+	  .name_at = offsetof(struct app_secret_value, key),
+	  .size = sizeof(struct app_secret_value),
+	  .max = APP_SECRETS_MAX,
+	  .help = "values that are secrets, by their paths; on the card only until the chart is installed",
+	  .example = "{grafana.adminPassword: {env: GRAFANA_PASSWORD}}" },
+	{ .key = "secrets",
+	  .kind = &kind_list,
+	  APP(secrets),
+	  .sub = app_secret_fields,
+	  .size = sizeof(struct app_secret),
+	  .max = APP_SECRETS_MAX,
+	  .help = "Secrets that the app finds in its namespace; on the card only until the cluster has them" },
+	{ .key = "apply",
+	  .kind = &kind_choice,
+	  APP(apply),
+	  .def = "once",
+	  NAMES(app_apply_names),
+	  .help = "once installs what is not there, and then it is yours, or that of a GitOps tool; always puts the card's state back at each start of the first server",
+	  .example = "always" },
+	{ .key = "images",
+	  .kind = &kind_list,
+	  APP(images),
+	  .item = &image_ref_item,
+	  .size = sizeof(const char *),
+	  .max = APP_IMAGES_MAX,
+	  .help = "container images for air-gapped cards, beside those that are found in chart and manifests",
+	  .example = "[\"docker.io/longhornio/longhorn-engine:v1.12.0\"]" },
+	{ 0 },
+};
+
 static const struct field mirror_fields[] = {
 	{ .key = "from",
 	  .kind = &kind_url_prefix,
@@ -929,6 +1048,13 @@ const struct field config_fields[] = {
 	  .sub = backup_fields,
 	  .def_text = "no backups",
 	  .help = "backups of the cluster's state: its objects, not the data in volumes" },
+	{ .key = "apps",
+	  .kind = &kind_list,
+	  AT(apps),
+	  .sub = app_fields,
+	  .size = sizeof(struct app),
+	  .max = APPS_MAX,
+	  .help = "charts and manifests of yours, pinned by the lock and installed when the cluster is ready" },
 	{ .key = "mirrors",
 	  .kind = &kind_list,
 	  AT(mirrors),

@@ -84,10 +84,9 @@ const struct kind kind_base = {
 
 /* ---- cilium.valuesFile, mirrors[].caFile ---- */
 
-static const char *parse_values_file(const struct reading *l, const char *text, void *dst)
+static const char *read_values_file(const struct reading *l, const char *text, struct app_values *ret)
 {
 	const char *path = config_expand_path(l->dir, text), *why = file_fault(path);
-	struct config *c = l->root;
 	struct yaml_node *values;
 	struct err e = { 0 };
 	const char *yaml;
@@ -102,8 +101,25 @@ static const char *parse_values_file(const struct reading *l, const char *text, 
 		return arena_strdup(e.msg);
 	if (values->type != YAML_MAP)
 		return "the file must hold Helm values: a map of keys";
-	*(const char **)dst = path;
-	c->cilium.values = values;
+	*ret = (struct app_values){ path, values };
+	return NULL;
+}
+
+static const char *parse_app_values_file(const struct reading *l, const char *text, void *dst)
+{
+	return read_values_file(l, text, dst);
+}
+
+static const char *parse_values_file(const struct reading *l, const char *text, void *dst)
+{
+	struct app_values file = { 0 };
+	const char *why = read_values_file(l, text, &file);
+	struct config *c = l->root;
+
+	if (why)
+		return why;
+	*(const char **)dst = file.path;
+	c->cilium.values = file.values;
 	return NULL;
 }
 
@@ -145,6 +161,7 @@ static const char *parse_key_file(const struct reading *l, const char *text, voi
 	return NULL;
 }
 
+const struct kind kind_app_values_file = { .name = "path", .parse = parse_app_values_file };
 const struct kind kind_values_file = { .name = "path", .parse = parse_values_file };
 const struct kind kind_key_file = { .name = "path", .parse = parse_key_file };
 const struct kind kind_ca_file = { .name = "path", .parse = parse_ca_file };
@@ -451,6 +468,14 @@ static void passphrase_node(struct reading *l, const struct field *f, const stru
 	((struct secret_ref *)dst)->form = SECRET_PASSPHRASE;
 }
 
+/* What a Kubernetes Secret may hold: keys and files of several lines too. */
+static void secret_text_node(struct reading *l, const struct field *f, const struct yaml_node *n, const char *path,
+			     void *dst)
+{
+	secret_node(l, f, n, path, dst);
+	((struct secret_ref *)dst)->form = SECRET_TEXT;
+}
+
 static void ssh_private_key_node(struct reading *l, const struct field *f, const struct yaml_node *n, const char *path,
 				 void *dst)
 {
@@ -472,6 +497,12 @@ static void password_node(struct reading *l, const struct field *f, const struct
 	((struct secret_ref *)dst)->form = SECRET_PASSWORD;
 }
 
+const struct kind kind_secret_text = {
+	.name = "secret",
+	.node = secret_text_node,
+	.schema = secret_schema,
+	.secret = true,
+};
 const struct kind kind_password = {
 	.name = "secret",
 	.node = password_node,

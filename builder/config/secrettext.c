@@ -94,6 +94,7 @@ static const struct form forms[SECRET_FORM_COUNT] = {
 	[SECRET_JSON] = { .lines = true, .doubt = json_doubt },
 	[SECRET_SSH_KEY] = { .lines = true, .fault = ssh_key_fault },
 	[SECRET_PROXY] = { .fault = proxy_fault },
+	[SECRET_TEXT] = { .lines = true, .any_print = true },
 };
 
 /* ---- what holds for all of them ---- */

@@ -265,6 +265,7 @@ static int add_pins(struct fetcher *f, const struct pin *pins, size_t n, struct 
 			.sha256 = p->sha256,
 			.size = p->size,
 			.limit = p->size ? p->size : p->max_size,
+			.repository = p->repository,
 		};
 
 		if (p->kind != PIN_FILE && p->kind != PIN_PACKAGES && !cache_has(f->cache, p) &&

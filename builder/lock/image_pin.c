@@ -15,8 +15,12 @@ const char *image_repository(const char *name)
 
 const char *image_url(const char *name, const char *kind, const char *reference)
 {
-	return arena_printf("https://%.*s/v2/%s/%s/%s", (int)strcspn(name, "/"), name, image_repository(name), kind,
-			    reference);
+	/* Docker's registry has another host than its name (distribution/reference, normalize.go; docker.io has a web
+	 * page). */
+	const char *host = starts_with(name, "docker.io/") ? "registry-1.docker.io"
+							   : arena_strndup(name, strcspn(name, "/"));
+
+	return arena_printf("https://%s/v2/%s/%s/%s", host, image_repository(name), kind, reference);
 }
 
 const char *image_location(const struct image_pin *p)

@@ -73,6 +73,7 @@ const struct field lock_fields[] = {
 	FIELD(DEBIAN_BASE, lock_debian, AT(debian), .sub = lock_debian_fields),
 	FIELD("packages", list, AT(packages), ITEMS(lock_package_fields, package_set),
 	      .help = "of os.packages and nodes[].packages, by base"),
+	FIELD("apps", list, AT(apps), ITEMS(lock_app_fields, lock_app), .help = "charts and manifests of apps"),
 	{ 0 },
 };
 #undef AT
@@ -142,6 +143,7 @@ static void lock_check_all(const struct lock *l, struct faults *f)
 		lock_check_debian(l->debian, f);
 	vec_foreach (s, &l->packages)
 		lock_check_packages(s, f);
+	lock_check_apps(l, f);
 }
 
 int lock_load_shipped(struct lock **ret, struct err *e)

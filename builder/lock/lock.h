@@ -64,6 +64,14 @@ struct lock_keys {
 	const struct yaml_node *where;
 };
 enum { LOCK_KEYS_MOST = 64 };
+/* A chart or a manifest of an app. */
+struct lock_app {
+	const char *from;    /* "https://charts.longhorn.io/longhorn", "oci://ghcr.io/a/chart", "https://host/x.yaml" */
+	const char *version; /* of a chart; NULL = a manifest */
+	const char *url, *sha256, *source;
+	uint64_t size;
+	const struct yaml_node *where;
+};
 struct lock {
 	bool built;			  /* what one image was built by: every entry is in force */
 	const char *path;		  /* NULL: an empty lock */
@@ -74,6 +82,7 @@ struct lock {
 	VEC(struct lock_keys) keys;
 	const struct debian_lock *debian; /* NULL: no packages for os.base: debian */
 	VEC(struct package_set) packages;
+	VEC(struct lock_app) apps;
 };
 /* FILE from --lock, else $PIBUILD_LOCK, else pibuild.lock beside the config when there, else the shipped one. C may be
  * NULL with a FILE. */
@@ -99,6 +108,14 @@ extern const struct field lock_package_fields[];
 const struct package_set *lock_package_set(const struct lock *l, const char *base, const struct text_list *wanted);
 void lock_check_packages(const struct package_set *s, struct faults *f);
 struct yaml_node *lock_packages_yaml(const struct package_set *s);
+
+/* ---- lock_apps.c: the section `apps` ---- */
+
+extern const struct field lock_app_fields[];
+/* VERSION NULL = a manifest's. */
+const struct lock_app *lock_find_app(const struct lock *l, const char *from, const char *version);
+void lock_check_apps(const struct lock *l, struct faults *f);
+struct yaml_node *lock_app_yaml(const struct lock_app *x);
 
 /* ---- lock_debian.c: the section `debian` ---- */
 

@@ -34,6 +34,7 @@ struct pin {
 	uint64_t size, max_size;
 	uint64_t raw_size;	/* of a compressed base; 0 = not known */
 	const char *raw_sha256; /* or NULL */
+	const char *repository; /* of a registry, which may want a token for it; else NULL */
 	union {
 		const struct artifact *artifact; /* PIN_ARTIFACT */
 		const char *file;		 /* PIN_FILE */
@@ -63,6 +64,23 @@ struct pins {
 	VEC(struct pin) v;
 };
 int package_pins(const struct release_set *set, const struct node_config *n, struct pins *ret, struct err *e);
+
+/* Charts and manifests by address of apps, on the cards of all servers; without a digest where the lock has none. */
+struct app_pin {
+	const struct app *app;
+	const char *from, *version; /* as in the lock; VERSION NULL = a manifest */
+	struct pin pin;
+};
+struct app_pins {
+	VEC(struct app_pin) v;
+};
+#define APP_CHART_LIMIT	   (16 * MIB)
+#define APP_MANIFEST_LIMIT (8 * MIB)
+struct app_pins app_pins(const struct release_set *set);
+/* Where the card has A's chart, and its manifest I when that is fetched. */
+const char *app_chart_path(const struct app *a);
+const char *app_manifest_path(const struct app *a, size_t i);
+bool app_manifest_is_url(const char *manifest);
 
 /* Class VERIFY (a stale lock), naming every pin without a digest and the command that finds it. */
 int pins_check_locked(const struct pin *pins, size_t n, struct err *e);

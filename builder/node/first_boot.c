@@ -88,6 +88,7 @@ static const struct step {
 	{ "cert-manager", has_cert_manager },
 	{ "issuers", has_issuers },
 	{ "nodes", node_is_first_server },
+	{ "apps", node_has_apps },
 };
 
 static const struct step *step_find(const char *name)

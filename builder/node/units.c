@@ -32,6 +32,7 @@ static const struct unit_row units[] = {
 	{ "pibuild-renew.timer", ON_ALL, "timers.target", local },
 	{ "pibuild-network-watchdog.timer", ON_ALL, "timers.target", local },
 	{ "pibuild-nodes-late.timer", ON_SERVER, "timers.target", local },
+	{ "pibuild-apps-late.timer", ON_SERVER, "timers.target", local },
 	{ "k3s.service", ON_SERVER, "multi-user.target", local },
 	{ "k3s-agent.service", ON_WORKER, "multi-user.target", local },
 	/* Two managers of one interface, and a wait for the one that has nothing to do. */

@@ -177,17 +177,20 @@ static void check_birth(struct project *p)
 	birth_check(cards, p->config, &p->faults);
 }
 
-/* What one image was built by says nothing of keys: those are still the lock's. */
+/* What one image was built by says nothing of keys, and not what an app is made of: those are still the lock's. */
 static int take_keys(struct project *p, const struct project_options *o, const struct lock *built, struct err *e)
 {
 	struct lock *with_keys = arena_new(struct lock), *lock;
 	int r = 0;
 
 	*with_keys = *built;
-	if (p->config->access.github.n)
+	if (p->config->access.github.n || p->config->apps.n) {
 		r = lock_load(o->lock, p->config, &lock, e);
-	if (r == 0 && p->config->access.github.n)
+		if (r < 0)
+			return r;
 		memcpy(&with_keys->keys, &lock->keys, sizeof(lock->keys));
+		memcpy(&with_keys->apps, &lock->apps, sizeof(lock->apps));
+	}
 	p->set.lock = with_keys;
 	return r;
 }

@@ -7,7 +7,7 @@ const char *const step_state_names[STEP_STATE_COUNT] = { "pending", "waiting", "
 const char *const node_state_names[NODE_STATE_COUNT] = { "working", "done", "failed", "absent" };
 
 enum { NAME_MAX_CHARS = 63, TITLE_MAX = 200, UNIT_MAX = 255, TEXT_MAX = 4096 };
-enum { STEPS_MAX = 64, NOTES_MAX = 256, NODES_MAX = 1024 };
+enum { STEPS_MAX = 64, NOTES_MAX = 256, APPS_MAX = 128, NODES_MAX = 1024 };
 static const char *const roles[] = { "control-plane", "worker" };
 static const char *const versions[] = { "pibuild/v1" };
 static const char *const kinds[] = { "Status" };
@@ -45,6 +45,16 @@ static const struct field note_fields[] = {
 	{ 0 },
 };
 #undef AT
+#define AT(member) offsetof(struct report_app, member)
+static const struct field report_app_fields[] = {
+	FIELD("name", report_name, AT(name), .flags = REQUIRED, .max = NAME_MAX_CHARS, .help = "Of cluster.yaml"),
+	FIELD("state", choice, AT(state), .flags = REQUIRED, NAMES(step_state_names),
+	      .help = "done: installed; failed: it is tried again every few minutes"),
+	FIELD("cause", any_text, AT(cause), .flags = REQUIRED, .max = TEXT_MAX, .help = "Why it failed"),
+	FIELD("cure", any_text, AT(cure), .flags = REQUIRED, .max = TEXT_MAX, .help = "What a person can do about it"),
+	{ 0 },
+};
+#undef AT
 #define AT(member) offsetof(struct report_node, member)
 static const struct field node_fields[] = {
 	FIELD("name", report_name, AT(name), .flags = REQUIRED, .max = NAME_MAX_CHARS, .help = "Its host name"),
@@ -75,6 +85,8 @@ static const struct field report_fields[] = {
 	FIELD("steps", list, AT(steps), .flags = REQUIRED, ITEMS(step_fields, report_step), .max = STEPS_MAX),
 	FIELD("notes", list, AT(notes), ITEMS(note_fields, report_note), .max = NOTES_MAX,
 	      .help = "Findings that stop nothing"),
+	FIELD("apps", list, AT(apps), ITEMS(report_app_fields, report_app), .max = APPS_MAX,
+	      .help = "On the first server of a cluster with apps: how far each is; none of them holds up the state"),
 	FIELD("certificatesUntil", time, AT(certificates_until),
 	      .help = "When the first of K3s's own certificates runs out; the node has them renewed before"),
 	FIELD("nodes", list, AT(nodes), ITEMS(node_fields, report_node), .max = NODES_MAX,

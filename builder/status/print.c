@@ -57,6 +57,15 @@ static void print_steps(const struct report *r)
 	}
 }
 
+static void print_apps(const struct report *r)
+{
+	printf("\napps\n");
+	vec_foreach (a, &r->apps) {
+		printf("  %-8s  %s\n", step_state_names[a->state], a->name);
+		print_reason(a->cause, a->cure);
+	}
+}
+
 static void print_nodes(const struct report *r)
 {
 	char buf[DURATION_MAX];
@@ -106,6 +115,8 @@ void report_print(const struct report *r)
 		printf("  %s\n", n->about);
 		print_reason(n->cause, n->cure);
 	}
+	if (r->apps.n)
+		print_apps(r);
 	if (r->certificates_until)
 		printf("\nK3s's certificates are good until %s UTC; the node has them renewed before\n",
 		       clock_text(r->certificates_until, buf));

@@ -29,6 +29,10 @@ struct report_step {
 struct report_note {
 	const char *about, *cause, *cure;
 };
+struct report_app {
+	const char *name, *cause, *cure;
+	enum step_state state; /* never STEP_WAITING */
+};
 struct report_backup {
 	const char *name; /* NULL = none is told */
 	int64_t time;
@@ -47,6 +51,7 @@ struct report {
 	int64_t certificates_until; /* K3s's own, the first that runs out; 0 = not told */
 	VEC(struct report_step) steps;
 	VEC(struct report_note) notes;
+	VEC(struct report_app) apps;   /* first server only; decide nothing */
 	VEC(struct report_node) nodes; /* first server only */
 	struct report_backup backup;   /* servers with backups only */
 };

@@ -8,6 +8,7 @@
 #include "crypto/digest.h"
 #include "debian/debian.h"
 #include "oci/oci.h"
+#include "update/apps.h"
 #include "update/choose.h"
 #include "update/packages.h"
 #include "update/update.h"
@@ -99,8 +100,7 @@ int lock_check(const struct release_set *set, struct lock_report *ret, struct er
 	if (r < 0)
 		return r;
 	keys_check(set, ret);
-	if (r < 0)
-		return r;
+	apps_check_lock(set, ret);
 	vec_foreach (line, &ret->lines)
 		if (line->change != LOCK_KEPT)
 			strbuf_addf(&faults, "\n  %s %s: %s", line->entry.name, line->entry.version, line->why);
@@ -147,13 +147,14 @@ static bool is_forced(const struct lock_options *o, const char *name, const char
 
 static int update_check_names(const struct catalogue *cat, const struct lock_options *o, struct err *e)
 {
-	const size_t all = 3 + cat->artifacts.n + cat->images.n + cat->versions.n;
+	const size_t all = 4 + cat->artifacts.n + cat->images.n + cat->versions.n;
 	const char **known = arena_alloc(all * sizeof(*known) + 1);
 	size_t n = 0;
 
 	known[n++] = DEBIAN_BASE;
 	known[n++] = PACKAGES_NAME;
 	known[n++] = "sshKeys";
+	known[n++] = APPS_NAME;
 	vec_foreach (a, &cat->artifacts)
 		known[n++] = a->name;
 	vec_foreach (i, &cat->images)
@@ -434,11 +435,12 @@ static int write_lock(const struct update *x, struct err *e)
 		"  raw       of a compressed base: size and digest of the decompressed image\n"
 		"  sshKeys   of users of GitHub, as they were; `pibuild lock --update sshKeys` looks anew\n"
 		"  debian    the packages of os.base: debian, as apt resolved them from Debian's signed archive\n"
-		"  packages  what os.packages comes to on this base, as apt resolved it from the base's own archives";
+		"  packages  what os.packages comes to on this base, as apt resolved it from the base's own archives\n"
+		"  apps      charts and manifests of apps; `pibuild lock --update apps` looks them up anew";
 	_cleanup_strbuf_ struct strbuf out = { 0 };
 	const struct lock_options *o = x->options;
 	struct yaml_node *doc = yaml_map(), *list, *images = yaml_seq(), *packages = yaml_seq(), *keys = yaml_seq(),
-			 *versions;
+			 *apps = yaml_seq(), *versions;
 	const struct debian_lock *debian = x->old->lock->debian; /* kept for a config that asks for it */
 
 	yaml_set(doc, "apiVersion", yaml_str("pibuild/v1"));
@@ -457,6 +459,10 @@ static int write_lock(const struct update *x, struct err *e)
 			yaml_append(keys, keys_yaml(line->keys));
 		else if (line->keys)
 			continue;
+		else if (line->app && line->change != LOCK_REMOVED)
+			yaml_append(apps, lock_app_yaml(line->app));
+		else if (line->app)
+			continue;
 		else if (line->change != LOCK_REMOVED)
 			yaml_append(line->image ? images : list,
 				    line->image ? image_yaml(line) : entry_yaml(&line->entry));
@@ -468,6 +474,8 @@ static int write_lock(const struct update *x, struct err *e)
 		yaml_set(doc, DEBIAN_BASE, lock_debian_yaml(debian));
 	if (packages->count)
 		yaml_set(doc, "packages", packages);
+	if (apps->count)
+		yaml_set(doc, "apps", apps);
 	yaml_emit(doc, comment, &out);
 	return file_publish(o->file, out.s, out.n, 0644, e);
 }
@@ -496,6 +504,8 @@ static void add_removed(const struct lock *old, struct lock_report *ret)
 		add_removed_line(ret, n, (struct lock_line){ .entry = *x });
 	vec_foreach (x, &old->keys)
 		add_removed_line(ret, n, keys_line(x, LOCK_REMOVED));
+	vec_foreach (x, &old->apps)
+		add_removed_line(ret, n, apps_removed_line(x));
 	vec_foreach (x, &old->images)
 		add_removed_line(ret, n,
 				 (struct lock_line){ .image = true,
@@ -592,6 +602,9 @@ int lock_update(const struct release_set *old, const struct lock_options *o, str
 	if (r < 0)
 		return r;
 	r = keys_update(old, o, is_forced(o, "sshKeys", "sshKeys"), ret, e);
+	if (r < 0)
+		return r;
+	r = apps_update_lock(old, o, is_forced(o, APPS_NAME, APPS_NAME), ret, e);
 	if (r < 0)
 		return r;
 	if (streq(old->lock->path, o->file))

@@ -48,6 +48,20 @@ uint64_t channel_limit(enum channel_form form);
 int channel_read(const struct release_source *from, const struct artifact *base, const char *like,
 		 const struct document *d, struct releases *ret, struct err *e);
 
+/* ---- chart_place.c: where a chart of an app is ---- */
+
+struct chart_place {
+	const char *url;
+	const char *sha256; /* as stated there; NULL = nothing is */
+};
+/* By the index.yaml D of the repository REPO. Class VERIFY when it is none. */
+int chart_place_index(const struct document *d, const char *repo, const char *chart, const char *version,
+		      struct chart_place *ret, struct err *e);
+/* By the manifest D of the registry; NAME has the registry in front. */
+int chart_place_oci(const struct document *d, const char *name, struct chart_place *ret, struct err *e);
+/* The tag that a registry has VERSION under: a '+' is a '_' there (helm/helm pkg/registry). */
+const char *chart_tag(const char *version);
+
 /* ---- chart.c: what a chart says about its images ---- */
 
 /* The tag of IMAGE in the values of the chart LOCKED, whose .tgz is BODY and has to have its digest. Class VERIFY when

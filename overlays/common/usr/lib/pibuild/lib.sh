@@ -11,6 +11,7 @@
 #       since     uptime in seconds when state or cause last changed
 #       cause, cure   for people: one line of ASCII each
 #   /run/pibuild/notes/NAME    findings that stop nothing: cause, cure
+#   /run/pibuild/apps/NAME     of the first server with apps, how far each is: state, cause, cure
 #   /run/pibuild/backup        of a server that makes backups, the last one: seconds since 1970, name
 #   /var/lib/pibuild/NAME.done digest of what the step was done with
 #

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Makes the report from the files that lib.sh describes. Arguments: node, steps, then those of run/steps, run/notes,
-# run/nodes, run/certificates and run/backup that there are. Variables: now (seconds since 1970), up (uptime in seconds),
+# run/apps, run/nodes, run/certificates and run/backup that there are. Variables: now (seconds since 1970), up (uptime in seconds),
 # dir (where the files go).
 #
 # DIR/status.json, DIR/status.txt   the report
@@ -67,6 +67,7 @@ function pad(file, text, size,    blank, n) {
 FNR == 1 { name = base(FILENAME); part = FILENAME; sub(/\/[^\/]*$/, "", part); part = base(part) }
 part == "steps" { field[name, $1] = rest($0); next }
 part == "notes" { if (FNR == 1) note[++notes] = name; found[name, $1] = rest($0); next }
+part == "apps" { if (FNR == 1) app[++apps] = name; told[name, $1] = rest($0); next }
 name == "nodes" { split($0, cell, "|"); member[++members] = $0; next }
 name == "certificates" { good[$1] = $2; next }
 name == "backup" { backup_time = $1; backup_name = $2; next }
@@ -112,6 +113,23 @@ function tell_notes(    i, n) {
 		text = text "  " n ": " found[n, "cause"] "\n"
 		if (found[n, "cure"] != "") text = text "             cure: " found[n, "cure"] "\n"
 	}
+}
+
+function tell_apps(    i, a) {
+	if (!apps) return
+	json = json ",\n  \"apps\": ["
+	text = text "\nApps:\n"
+	for (i = 1; i <= apps; i++) {
+		a = app[i]
+		json = json sprintf("%s\n    {\"name\": %s, \"state\": %s, \"cause\": %s, \"cure\": %s}", i > 1 ? "," : "", string(a),
+			string(told[a, "state"]), string(told[a, "cause"]), string(told[a, "cure"]))
+		text = text sprintf("  %-8s %s\n", told[a, "state"], a)
+		if (told[a, "cause"] != "") text = text "             why:  " told[a, "cause"] "\n"
+		if (told[a, "cure"] != "") text = text "             cure: " told[a, "cure"] "\n"
+		print "app " a ": " told[a, "state"] (told[a, "cause"] != "" ? ": " told[a, "cause"] : "") \
+			(told[a, "cure"] != "" ? " -> " told[a, "cure"] : "") >(dir "/lines")
+	}
+	json = json "\n  ]"
 }
 
 function tell_certificates() {
@@ -163,6 +181,7 @@ END {
 	json = json "\n  ],\n  \"notes\": ["
 	tell_notes()
 	json = json (notes ? "\n  ]" : "]")
+	tell_apps()
 	tell_certificates()
 	if (backup_name != "") tell_backup()
 	end = "\n}\n"

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Kinds of values below `apps`: charts, manifests, images. */
+#include <errno.h>
+#include <sys/stat.h>
+
+#include "config/image_ref.h"
+#include "config/internal.h"
+#include "config/values.h"
+
+#define LABEL "[a-z0-9]([a-z0-9-]{0,51}[a-z0-9])?"
+#define HOST  "[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?(:[0-9]{1,5})?"
+
+/* Helm's releases have 53 characters at most (helm/helm pkg/chart/common/util/validate_name.go). */
+const struct kind kind_app_name = {
+	.name = "name",
+	.pattern = "^" LABEL "$",
+	.words = "use 1 to 53 lower-case letters, digits and '-', with a letter or digit at both ends",
+};
+const struct kind kind_chart_repo = {
+	.name = "https URL",
+	.pattern = "^https://" HOST "(/[A-Za-z0-9._~%/-]*)?$",
+	.words =
+		"give the https:// address of a repository of charts, without its index.yaml; a chart in a registry goes by oci",
+};
+const struct kind kind_chart_oci = {
+	.name = "REGISTRY/PATH",
+	.pattern = "^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)+$",
+	.words =
+		"give registry and path without oci:// and without a tag, such as ghcr.io/prometheus-community/charts/prometheus",
+};
+const struct kind kind_chart_name = {
+	.name = "name",
+	.pattern = "^[A-Za-z0-9]([A-Za-z0-9._-]{0,126}[A-Za-z0-9])?$",
+	.words = "give the name of a chart, as `helm search repo` shows it behind the '/'",
+};
+/* What is moving (1.x, latest) could not be pinned. */
+const struct kind kind_chart_version = {
+	.name = "version",
+	.pattern = "^v?[0-9]+[.][0-9]+[.][0-9]+(-[0-9A-Za-z.-]+)?([+][0-9A-Za-z.-]+)?$",
+	.words = "give one exact version of the chart, such as 1.12.0",
+};
+const struct kind kind_secret_key = {
+	.name = "key",
+	.pattern = "^[A-Za-z0-9._-]{1,253}$",
+	.words = "keys of a Secret have letters, digits, '.', '_' and '-'",
+};
+const struct kind kind_value_path = {
+	.name = "path of a value",
+	.pattern = "^[A-Za-z0-9_-]+([.][A-Za-z0-9_-]+){0,15}$",
+	.words = "give keys of the chart's values with dots between them, such as grafana.adminPassword",
+};
+
+/* ---- manifests ---- */
+
+static const char *parse_manifest(const struct reading *l, const char *text, void *dst)
+{
+	const char *path;
+	struct stat st;
+
+	if (starts_with(text, "https://")) {
+		for (const char *s = text; *s; s++)
+			if (*s <= ' ' || *s > '~' || strchr("#@\"'<>\\^`{|}", *s))
+				return "this is no address: it has a character that none has, or a user name";
+		*(const char **)dst = arena_strdup(text);
+		return NULL;
+	}
+	if (strstr(text, "://"))
+		return "only https:// addresses are fetched";
+	path = config_expand_path(l->dir, text);
+	if (stat(path, &st) < 0)
+		return arena_printf("%s: %s", path, strerror(errno));
+	if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
+		return arena_printf("%s is neither file nor folder", path);
+	*(const char **)dst = path;
+	return NULL;
+}
+
+const struct kind kind_app_manifest = { .name = "https URL or path", .parse = parse_manifest };
+
+/* ---- images ---- */
+
+static const char *check_image_ref(const char *text)
+{
+	struct image_ref ref;
+
+	return image_ref_parse(text, &ref);
+}
+
+const struct kind kind_image_ref = {
+	.name = "image",
+	.words = "give an image as a pod names it, such as quay.io/cilium/cilium:v1.20.0",
+	.editor_pattern = "^[A-Za-z0-9][A-Za-z0-9._:/-]*(@sha256:[0-9a-f]{64})?$",
+	.check = check_image_ref,
+};
+
+/* ---- values ---- */
+
+static void values_node(struct reading *l, const struct field *f, const struct yaml_node *n, const char *path,
+			void *dst)
+{
+	if (n->type != YAML_MAP)
+		return schema_fault(l, n, path, "must hold values of the chart (key: value), as its values.yaml does");
+	*(const struct yaml_node **)dst = n;
+}
+
+static void values_schema(const struct field *f, json_t *out)
+{
+	json_object_set_new(out, "type", json_string("object"));
+}
+
+const struct kind kind_app_values = { .name = "map of values", .node = values_node, .schema = values_schema };

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Apps that contradict themselves, each other, or what pibuild installs itself. */
+#include "config/check.h"
+
+/* Whether the file has it, right or wrong. */
+static bool app_gives(const struct check *x, const char *map, const char *key)
+{
+	const struct yaml_node *n = config_node(x->config, map);
+
+	return n && n->type == YAML_MAP && yaml_get(n, key);
+}
+
+static void check_app_chart(const struct check *x, const char *key)
+{
+	const char *chart = arena_printf("%s.chart", key);
+	bool repo = app_gives(x, chart, "repo"), oci = app_gives(x, chart, "oci"), name = app_gives(x, chart, "name");
+
+	if (repo == oci)
+		fault_key(x->faults, x->config, chart, "%s: give exactly one of repo and oci", chart);
+	else if (repo && !name)
+		fault_key(x->faults, x->config, chart, "%s: repo needs name, the chart's in that repository", chart);
+	else if (oci && name)
+		fault_key(x->faults, x->config, arena_printf("%s.name", chart),
+			  "%s.name: goes with repo; the last part of oci is the chart", chart);
+}
+
+static void check_app_source(const struct check *x, const char *key)
+{
+	bool chart = app_gives(x, key, "chart");
+
+	if (chart == app_gives(x, key, "manifest"))
+		fault_key(x->faults, x->config, key, "%s: give exactly one of chart and manifest", key);
+	else if (chart)
+		check_app_chart(x, key);
+	else if (app_gives(x, key, "values") || app_gives(x, key, "valuesFile") || app_gives(x, key, "secretValues"))
+		fault_key(x->faults, x->config, key, "%s: values are a chart's; manifests are applied as they are",
+			  key);
+}
+
+/* What pibuild installs itself, with values that the cluster needs. */
+static void check_owned(const struct check *x, const struct app *a, const char *key)
+{
+	static const struct {
+		const char *chart, *instead;
+	} owned[] = {
+		{ "cilium", "cilium.valuesFile has values for it, versions.cilium its version" },
+		{ "cert-manager", "certManager installs it, versions.certManager has its version" },
+	};
+	const char *chart = a->chart.oci ? strrchr(a->chart.oci, '/') + 1 : a->chart.name;
+
+	for (size_t i = 0; i < ARRAY_SIZE(owned); i++)
+		if (streq(str_or(chart, ""), owned[i].chart))
+			fault_key(x->faults, x->config, arena_printf("%s.chart", key),
+				  "%s.chart: pibuild installs %s itself; %s", key, chart, owned[i].instead);
+}
+
+/* What a chart needs of the node's system, without which its pods never get ready. */
+static void check_needs(const struct check *x, const struct app *a, const char *key)
+{
+	static const struct {
+		const char *chart, *package, *why;
+	} needs[] = {
+		{ "longhorn", "open-iscsi", "its volumes are iSCSI disks of the node" },
+		{ "longhorn", "nfs-common", "volumes for several nodes are mounted by NFS" },
+		{ "democratic-csi", "open-iscsi", "its volumes are iSCSI disks of the node" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(needs); i++) {
+		const struct text_list have = config_packages(x->config, NULL);
+		bool found = !streq(str_or(a->chart.name, ""), needs[i].chart);
+
+		vec_foreach (p, &have.v)
+			found |= streq(*p, needs[i].package);
+		if (!found)
+			note_key(x->faults, x->config, key, "%s: %s needs %s on the nodes: %s; add it to os.packages",
+				 key, needs[i].chart, needs[i].package, needs[i].why);
+	}
+}
+
+static void check_secret_places(const struct check *x, const struct app *a, const char *key)
+{
+	if (a->secrets.n && app_gives(x, key, "manifest") && !a->namespace)
+		fault_key(x->faults, x->config, arena_printf("%s.secrets", key),
+			  "%s.secrets: manifests need namespace, for the Secrets to be put there", key);
+	vec_foreach (s, &a->secrets)
+		for (const struct app_secret *t = a->secrets.v; t < s; t++)
+			if (s->name && t->name && streq(s->name, t->name))
+				fault_key(x->faults, x->config, arena_printf("%s.secrets", key),
+					  "%s.secrets: %s is there twice", key, s->name);
+}
+
+void check_apps(const struct check *x)
+{
+	vec_foreach (a, &x->config->apps) {
+		const char *key = arena_printf("apps[%zu]", (size_t)(a - x->config->apps.v));
+
+		for (const struct app *b = x->config->apps.v; b < a; b++)
+			if (a->name && b->name && streq(a->name, b->name))
+				fault_key(x->faults, x->config, arena_printf("%s.name", key),
+					  "%s.name: there are two apps of the name %s", key, a->name);
+		check_app_source(x, key);
+		check_owned(x, a, key);
+		check_needs(x, a, key);
+		check_secret_places(x, a, key);
+	}
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The lock's section `apps` as a task: made anew, judged. */
+#ifndef UPDATE_APPS_H
+#define UPDATE_APPS_H
+
+#include "update/update.h"
+
+/* The name under which `lock --update` knows them all. */
+#define APPS_NAME "apps"
+
+/* A line for each chart and manifest that the config's apps take from elsewhere: KEPT, or MISSING. */
+void apps_check_lock(const struct release_set *set, struct lock_report *ret);
+/* The same, kept or looked up: a chart in its repository's index or at its registry, and brought here once, as
+ * manifests are, of which nobody states a digest. With ALL every one is looked up. */
+int apps_update_lock(const struct release_set *set, const struct lock_options *o, bool all, struct lock_report *ret,
+		     struct err *e);
+/* A line for X, REMOVED. */
+struct lock_line apps_removed_line(const struct lock_app *x);
+
+#endif

@@ -1,0 +1,306 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# apps: what the lock looks up where, what the card holds, and the step that installs it, with stand-ins for the cluster.
+# shellcheck disable=SC2154,SC2034 # set by the library, used by it
+
+load ../lib/faults
+load ../lib/first-boot
+load ../lib/refute
+
+export APP_TOKEN=app-canary-0123456789abcdef APP_PASSWORD='a pass word of the app'
+
+setup_file() {
+	start_fault_server
+	python3 -B - "$top/scripts/standins" "$faults/files" <<-'EOT'
+		import hashlib, json, sys
+		sys.path.insert(0, sys.argv[1])
+		import make
+		chart = make.chart("web", "1.2.3", "1", {"image": {"repository": "docker.io/lab/web", "tag": "1.0"}, "replicas": 1}, {})
+		digest = hashlib.sha256(chart).hexdigest()
+		open(f"{sys.argv[2]}/web-1.2.3.tgz", "wb").write(chart)
+		open(f"{sys.argv[2]}/sha256:{digest}", "wb").write(chart)
+		json.dump({"schemaVersion": 2, "layers": [{"mediaType": "application/vnd.cncf.helm.chart.content.v1.tar+gzip",
+		           "digest": f"sha256:{digest}", "size": len(chart)}]}, open(f"{sys.argv[2]}/1.2.3_x", "w"))
+	EOT
+	chart=$(digest_of "$faults/files/web-1.2.3.tgz")
+	printf 'apiVersion: v1\nentries:\n  chart:\n  - {version: 1.20.0, digest: %064d}\n  other:\n  - version: 1.2.3\n    digest: %064d\n  web:\n  - digest: %s\n    urls:\n    - web-1.2.3.tgz\n    version: 1.2.3\n  - digest: %064d\n    urls: [https://files.invalid/web-1.2.2.tgz]\n    version: 1.2.2\n' \
+		2 0 "$chart" 1 >"$faults/files/index.yaml"
+	printf 'apiVersion: v1\nkind: Namespace\nmetadata:\n  name: remote\n' >"$faults/files/install.yaml"
+}
+
+teardown_file() {
+	stop_fault_server
+}
+
+setup() {
+	cd "$BATS_TEST_TMPDIR"
+}
+
+# apps LINE...: a cluster with these apps, in a folder with the server as mirror
+apps() {
+	enter_fault_test
+	write_cluster os: "  base: $BATS_FILE_TMPDIR/base.img" "  sha256: $(digest_of "$BATS_FILE_TMPDIR/base.img")" "apps:" "$@"
+}
+
+web='  - {name: web, chart: {repo: "https://files.invalid/charts", name: web, version: 1.2.3}}'
+
+# pinned FROM KEY: of the lock's apps
+pinned() {
+	python3 -c 'import sys, yaml
+for app in yaml.safe_load(open("pibuild.lock")).get("apps", []):
+    if app["from"] == sys.argv[1]: print(app.get(sys.argv[2]))' "$@"
+}
+
+# ---- the file ----
+
+@test "an app is one chart from one place, or manifests; two of one name, and what pibuild installs itself, are refused" {
+	apps "$web" '  - {name: web, chart: {repo: "https://files.invalid/charts", oci: ghcr.io/a/b, version: 1.2.3}}' \
+		'  - {name: none}' '  - {name: nameless, chart: {repo: "https://files.invalid/charts", version: 1.2.3}}' \
+		'  - {name: cert-manager, chart: {repo: "https://charts.jetstack.io", name: cert-manager, version: v1.21.1}}' \
+		'  - {name: m, manifest: ["https://files.invalid/install.yaml"], values: {a: 1}, secrets: [{name: s, data: {k: {env: APP_TOKEN}}}]}' \
+		'  - {name: l, chart: {repo: "https://charts.longhorn.io", name: longhorn, version: 1.12.0}}'
+	run "$PIBUILD" check
+	[ "$status" = 3 ]
+	for said in 'apps\[1\].name: there are two apps of the name web' 'apps\[1\].chart: give exactly one of repo and oci' \
+		'apps\[2\]: give exactly one of chart and manifest' 'apps\[3\].chart: repo needs name' \
+		'apps\[4\].chart: pibuild installs cert-manager itself; certManager installs it' 'apps\[5\]: values are a chart' \
+		'apps\[5\].secrets: manifests need namespace' 'apps\[6\]: longhorn needs open-iscsi on the nodes'; do
+		grep -q "$said" <<<"$output"
+	done
+}
+
+@test "versions that move, addresses that are not https, images that are none and secrets in clear are refused" {
+	apps '  - {name: a, chart: {repo: "https://files.invalid", name: web, version: latest}}' \
+		'  - {name: b, chart: {repo: "http://files.invalid", name: web, version: 1.2.3}}' \
+		'  - {name: c, manifest: ["http://files.invalid/x.yaml", nowhere.yaml]}' \
+		'  - {name: d, chart: {oci: "oci://ghcr.io/a/b", version: 1.2.3}, images: ["quay.io/a/b:x y", "Docker.io/a"]}' \
+		'  - {name: e, chart: {repo: "https://files.invalid", name: web, version: 1.2.3}, secretValues: {a: hunter2}}'
+	run "$PIBUILD" check
+	[ "$status" = 3 ]
+	for said in 'apps\[0\].chart.version: .*one exact version' 'apps\[1\].chart.repo: .*https://' 'apps\[2\].manifest\[0\]: .*only https' \
+		'apps\[2\].manifest\[1\]: .*nowhere.yaml: No such file' 'apps\[3\].chart.oci: .*without oci://' \
+		'apps\[3\].images\[0\]: .*tag that can be none' 'apps\[3\].images\[1\]: .*no name of an image' 'apps\[4\].secretValues.a: a secret must not be written here'; do
+		grep -q "$said" <<<"$output"
+	done
+}
+
+# ---- the lock ----
+
+@test "lock finds a chart in its repository's index, one at a registry, and a manifest, each by digest; then needs no network" {
+	apps "$web" '  - {name: also, chart: {repo: "https://files.invalid/charts", name: web, version: 1.2.3}}' \
+		'  - {name: reg, chart: {oci: files.invalid/lab/web, version: 1.2.3+x}}' '  - {name: m, manifest: ["https://files.invalid/install.yaml"]}'
+	fails 0 'apps[0]: the lock has no digest of https://files.invalid/charts/web 1.2.3; run `pibuild lock`' "$PIBUILD" check
+	"$PIBUILD" lock >out
+	[ "$(grep -c '^added *https://files.invalid/charts/web *1.2.3 ' out)" = 1 ]
+	chart=$(digest_of "$faults/files/web-1.2.3.tgz")
+	[ "$(pinned https://files.invalid/charts/web sha256)" = "$chart" ]
+	[ "$(pinned https://files.invalid/charts/web url)" = https://files.invalid/charts/web-1.2.3.tgz ]
+	[ "$(pinned https://files.invalid/charts/web source)" = https://files.invalid/charts/index.yaml ]
+	[ "$(pinned oci://files.invalid/lab/web url)" = "https://files.invalid/v2/lab/web/blobs/sha256:$chart" ]
+	[ "$(pinned https://files.invalid/install.yaml sha256)" = "$(digest_of "$faults/files/install.yaml")" ]
+	cp pibuild.lock first
+	"$PIBUILD" lock --check
+	PIBUILD_MIRRORS='' "$PIBUILD" lock --offline >out
+	grep -q '^kept *oci://files.invalid/lab/web ' out
+	cmp first pibuild.lock
+	fetch >/dev/null
+	[ -f "cache/objects/${chart:0:2}/$chart" ]
+	"$PIBUILD" plan --cache cache | grep -q '^  app:web  *1.2.3 .*in the cache$'
+}
+
+@test "a registry that wants a token gets one for its charts too" {
+	apps '  - {name: reg, chart: {oci: files.invalid/lab/web, version: 1.2.3+x}}'
+	echo x >"$faults/files/token"
+	PIBUILD_MIRRORS="- {from: \"https://files.invalid/v2/\", to: \"https://127.0.0.1:$port/token/$token/\", caFile: \"$faults/ca.pem\"}
+$PIBUILD_MIRRORS"
+	"$PIBUILD" lock >/dev/null
+	fetch >/dev/null
+	[ "$(grep -c "^/token/$token/.*Authorization" "$faults/log")" -ge 3 ]
+}
+
+@test "a chart that is not what the index says, one that is not listed, and an index that names another place than https" {
+	apps "$web"
+	sed "s/digest: $(digest_of "$faults/files/web-1.2.3.tgz")/digest: $(printf '%064d' 7)/" "$faults/files/index.yaml" >"$faults/files/index.new"
+	cp "$faults/files/index.yaml" kept
+	mv "$faults/files/index.new" "$faults/files/index.yaml"
+	fails 4 'https://files.invalid/charts/web-1.2.3.tgz: expected sha256 0000' "$PIBUILD" lock
+	sed 's,web-1.2.3.tgz,http://files.invalid/web-1.2.3.tgz,' kept >"$faults/files/index.yaml"
+	fails 4 'the address of web 1.2.3, http://files.invalid/web-1.2.3.tgz: ' "$PIBUILD" lock
+	cp kept "$faults/files/index.yaml"
+	sed -i 's/1.2.3}/1.2.9}/' cluster.yaml
+	fails 1 'does not list web 1.2.9; was this version released' "$PIBUILD" lock
+	sed -i 's/name: web, version/name: wub, version/' cluster.yaml
+	fails 1 'has no chart of the name wub' "$PIBUILD" lock
+	[ "$(pinned https://files.invalid/charts/web sha256)" = '' ]
+}
+
+@test "lock --update apps takes a manifest that changed at its address, an app that is gone leaves the lock" {
+	apps '  - {name: m, manifest: ["https://files.invalid/install.yaml"]}' "$web"
+	"$PIBUILD" lock >/dev/null
+	cp "$faults/files/install.yaml" kept
+	echo '# changed' >>"$faults/files/install.yaml"
+	"$PIBUILD" lock >out
+	grep -q '^kept *https://files.invalid/install.yaml' out
+	fails 4 'app:m/0' fetch
+	"$PIBUILD" lock --update apps >out
+	grep -q '^changed *https://files.invalid/install.yaml' out
+	[ "$(pinned https://files.invalid/install.yaml sha256)" = "$(digest_of "$faults/files/install.yaml")" ]
+	cp kept "$faults/files/install.yaml"
+	sed -i '/name: web/d' cluster.yaml
+	"$PIBUILD" lock >out
+	grep -q '^removed *https://files.invalid/charts/web' out
+	[ "$(pinned https://files.invalid/charts/web url)" = '' ]
+}
+
+# ---- the card ----
+
+# app_cluster LINE...: as first-boot renders it, with two charts, manifests and every kind of secret
+app_cluster() {
+	mkdir -p m/sub
+	printf 'apiVersion: v1\nkind: Namespace\nmetadata:\n  name: one\n' >m/b.yaml
+	printf 'apiVersion: v1\nkind: Namespace\nmetadata:\n  name: two\n' >m/a.yml
+	echo 'not a manifest' >m/README.md
+	printf 'replicas: 1\nname: file\n' >web.yaml
+	write_cluster 'certManager: {}' 'apps:' \
+		'  - {name: web, chart: {repo: "https://files.invalid/charts", name: web, version: 1.2.3}, valuesFile: web.yaml, values: {replicas: 2},' \
+		'     secretValues: {admin.password: {env: APP_PASSWORD}}, secrets: [{name: web-token, data: {token: {env: APP_TOKEN}}}], apply: always}' \
+		'  - {name: own, manifest: [m, "https://files.invalid/install.yaml"]}' \
+		'  - {name: last, chart: {oci: files.invalid/lab/web, version: 1.2.3}, namespace: kube-system}' "$@"
+	write_lock_of_apps
+}
+
+write_lock_of_apps() {
+	cp "$top/configs/pibuild.lock" .
+	printf 'apps:\n' >>pibuild.lock
+	while read -r from version file; do
+		printf '  - {from: "%s", %surl: "https://files.invalid/%s", sha256: "%s", size: %s}\n' "$from" "${version:+version: $version, }" \
+			"$file" "$(digest_of "$faults/files/$file")" "$(stat -c %s "$faults/files/$file")"
+	done >>pibuild.lock <<-EOT
+		https://files.invalid/charts/web 1.2.3 web-1.2.3.tgz
+		oci://files.invalid/lab/web 1.2.3 web-1.2.3.tgz
+	EOT
+	printf '  - {from: "https://files.invalid/install.yaml", url: "https://files.invalid/install.yaml", sha256: "%s", size: 1}\n' \
+		"$(digest_of "$faults/files/install.yaml")" >>pibuild.lock
+}
+
+# The card of the first server after cert-manager, with what artifacts would bring.
+app_card() {
+	unset PIBUILD_DATA PIBUILD_MIRRORS
+	export faults=$BATS_FILE_TMPDIR/faults
+	MAKE=app_cluster card_after cert-manager
+	mkdir -p card/usr/share/pibuild/apps
+	for app in web last; do cp "$faults/files/web-1.2.3.tgz" "card/usr/share/pibuild/apps/$app.tgz"; done
+	cp "$faults/files/install.yaml" card/usr/share/pibuild/apps/own-01.yaml
+}
+
+app_said() { sed -n "s/^$2 //p" "card/run/pibuild/apps/$1"; }
+
+# a new start of the node: what is in memory is gone
+restart() {
+	rm -rf card/run/pibuild/steps/apps card/run/pibuild/apps card/run/pibuild/notes
+}
+
+@test "the first server's card has values, manifests in their order and staged secrets; other servers the charts alone" {
+	unset PIBUILD_DATA PIBUILD_MIRRORS
+	MAKE=app_cluster card
+	[ "$(cat card/etc/pibuild/apps/list)" = "web chart web always yes
+own manifest - once no
+last chart kube-system once no" ]
+	[ "$(cat card/etc/pibuild/apps/web/values.yaml)" = "replicas: 2
+name: file" ]
+	[ "$(cat card/etc/pibuild/apps/own/manifests)" = "/etc/pibuild/apps/own/00-00.yaml
+/etc/pibuild/apps/own/00-01.yaml
+/usr/share/pibuild/apps/own-01.yaml" ]
+	grep -qx '  name: two' card/etc/pibuild/apps/own/00-00.yaml
+	[ ! -e card/etc/pibuild/apps/last/namespace.yaml ]
+	[ "$(stat -c %a card/etc/pibuild/secrets/app-web.yaml card/etc/pibuild/secrets/app-web-values.yaml | sort -u)" = 600 ]
+	grep -qF "token: $APP_TOKEN" card/etc/pibuild/secrets/app-web.yaml
+	grep -qF "password: $APP_PASSWORD" card/etc/pibuild/secrets/app-web-values.yaml
+	refute grep -rqF "$APP_TOKEN" card/etc/pibuild/apps card/etc/pibuild/release.json card/boot
+	cp cluster.yaml three.yaml 2>/dev/null || app_cluster
+	sed -i 's/name: w-1, role: worker/name: w-1, role: control-plane/; $a\  - {name: cp-3, role: control-plane, board: rpi5, address: 192.168.1.13/24}' cluster.yaml
+	"$PIBUILD" plan --json --node w-1 >plan.json
+	jq -e '.artifacts[] | select(.name == "app:web" and .version == "1.2.3")' plan.json
+	jq -e '[.nodes[0].entries[].path | select(test("pibuild/apps/|secrets/app"))] == ["/usr/share/pibuild/apps/last.tgz", "/usr/share/pibuild/apps/own-01.yaml", "/usr/share/pibuild/apps/web.tgz"]' plan.json
+}
+
+@test "apps are installed in their order, Secrets before them, and what was staged is gone" {
+	app_card
+	step apps
+	report
+	[ "$(jq -r '.apps[] | .name + "=" + .state' card/run/pibuild/status.json | sort | tr '\n' ' ')" = "last=done own=done web=done " ]
+	for object in namespace/_/web secret/web/web-token deployment/web/web namespace/_/one namespace/_/two namespace/_/remote deployment/kube-system/last; do
+		[ -s "card/state/objects/$object" ]
+	done
+	grep -qF "$APP_TOKEN" card/state/objects/secret/web/web-token
+	grep -q "$(printf 'admin\001password\t')" card/state/values/web/web.v1
+	grep -q "$(printf 'replicas\t2')" card/state/values/web/web.v1
+	[ ! -e card/etc/pibuild/secrets/app-web.yaml ]
+	[ ! -e card/etc/pibuild/secrets/app-web-values.yaml ]
+	refute grep -rqF "$APP_TOKEN" card/run card/etc card/var/lib/pibuild log.apps
+	refute grep -rqF "$APP_PASSWORD" card/run card/etc card/var/lib/pibuild log.apps
+}
+
+@test "a second start installs nothing again; once stays as its owner made it, always is put back with its secret values" {
+	app_card
+	step apps
+	calls() { grep -cE 'kubectl apply|helm upgrade' card/state/calls; }
+	before=$(calls)
+	restart
+	step apps
+	[ "$(calls)" = "$before" ]
+	rm card/state/objects/namespace/_/one card/state/objects/deployment/kube-system/last card/state/objects/deployment/web/web
+	restart
+	step apps
+	[ ! -e card/state/objects/namespace/_/one ]
+	[ ! -e card/state/objects/deployment/kube-system/last ]
+	[ -s card/state/objects/deployment/web/web ]
+	grep -q "$(printf 'admin\001password\t')" card/state/values/web/web.v2
+}
+
+@test "a new card leaves alone what an earlier one installed once, and brings its Secrets" {
+	app_card
+	step apps
+	rm -r card/var/lib/pibuild/apps
+	mkdir -p card/etc/pibuild/secrets
+	printf 'apiVersion: v1\nkind: Secret\nmetadata:\n  name: new\n  namespace: kube-system\nstringData:\n  a: b\n' >card/etc/pibuild/secrets/app-last.yaml
+	restart
+	step apps
+	[ "$(grep -c 'helm upgrade last' card/state/calls)" = 1 ]
+	[ -s card/state/objects/secret/kube-system/new ]
+	[ ! -e card/etc/pibuild/secrets/app-last.yaml ]
+}
+
+@test "an app that fails holds up neither the others nor READY, says why in the report, and is tried again" {
+	app_card
+	mkdir -p card/state/faults
+	printf 'broken execution error at (web/templates/x.yaml:1:2): a password is needed\n' >card/state/faults/helm-upgrade
+	step apps
+	[ "$(state_of apps state)" = "done" ]
+	[ "$(app_said web state)$(app_said own state)$(app_said last state)" = faileddonefailed ]
+	[[ "$(app_said web cause)" == "The chart refuses its values: "*"a password is needed"* ]]
+	grep -qx 'cause Not installed yet: web last' card/run/pibuild/notes/apps
+	[ -e card/etc/pibuild/secrets/app-web-values.yaml ]
+	for one in $(steps); do [ -e "card/run/pibuild/steps/$one" ] || printf 'state done\nattempts 1\nsince 1\ncause \ncure \n' >"card/run/pibuild/steps/$one"; done
+	report
+	[ "$(jq -r .state card/run/pibuild/status.json)" = "done" ]
+	grep -q 'app web: failed: The chart refuses its values' console
+	"$PIBUILD" status card/run/pibuild/status.json >out
+	grep -A1 '^  failed *web' out | grep -q 'why: *The chart refuses its values'
+	rm card/state/faults/helm-upgrade
+	grep -qx 'ConditionPathExists=/run/pibuild/notes/apps' card/etc/systemd/system/pibuild-apps-late.service
+	step apps
+	[ "$(app_said web state)$(app_said last state)" = donedone ]
+	[ ! -e card/run/pibuild/notes/apps ]
+	[ ! -e card/etc/pibuild/secrets/app-web-values.yaml ]
+}
+
+@test "secret values that cluster and card have lost are told, with the cure" {
+	app_card
+	step apps
+	PATH=$PWD/card/usr/local/bin:$PATH KUBECONFIG=card/etc/rancher/k3s/k3s.yaml card/usr/local/bin/helm uninstall web -n web >/dev/null
+	restart
+	step apps
+	[ "$(app_said web state)" = failed ]
+	[[ "$(app_said web cause)" == "The cluster has lost the secret values of web, and so has this card"* ]]
+}
