@@ -123,7 +123,13 @@ void schema_fault(struct reading *l, const struct yaml_node *n, const char *path
 json_t *schema_json(const struct field *table);
 /* Into OUT that of one value. */
 void schema_json_value(const struct field *f, json_t *out);
-/* The same with $schema, an $id by NAME ("cluster") and words for people in front. */
+/* As schema_json() with $schema, an $id by NAME ("cluster") and words for people in front. */
 json_t *schema_json_file(const struct field *table, const char *name, const char *title, const char *description);
+
+/* ---- write.c ---- */
+
+/* What SRC, which TABLE would fill, is in JSON: rows of texts, numbers, times, words, choices, constants, maps and
+ * lists of maps. The caller's. */
+json_t *schema_write(const struct field *table, const void *src);
 
 #endif
