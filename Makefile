@@ -167,7 +167,7 @@ INSTALLED = docs/pibuild.1=$(PREFIX)/share/man/man1/pibuild.1 \
             docs/pibuild.bash=$(PREFIX)/share/bash-completion/completions/pibuild \
             docs/pibuild.zsh=$(ZSHDIR)/_pibuild \
             docs/pibuild.fish=$(PREFIX)/share/fish/vendor_completions.d/pibuild.fish \
-            $(foreach f,status.schema.json cluster.schema.json,docs/$f=$(data)/docs/$f) \
+            $(foreach f,status.schema.json cluster-status.schema.json cluster.schema.json,docs/$f=$(data)/docs/$f) \
             $(foreach f,$(wildcard scripts/ci/*.sh),$f=$(data)/ci/$(notdir $f)) \
             $(foreach f,$(sort $(shell find boards configs overlays ! -type d)),$f=$(data)/$f)
 install: all

@@ -26,7 +26,7 @@ const struct proc_tool proc_tools[] = {
 	{ "fsck.fat", "dosfstools", "checks the boot partition: pibuild verify", true },
 	{ "diff", "diffutils", "shows what changed in a text: pibuild diff", true },
 	{ "gpgv", "gpgv", "checks the signature of a base: os.signatureKey", true },
-	{ "ssh", "openssh-client", "asks the nodes of a cluster that runs: pibuild node", true },
+	{ "ssh", "openssh-client", "asks the nodes of a cluster that runs: pibuild status, ssh, node", true },
 	{ "ssh-keygen", "openssh-client", "makes a key to log in with: pibuild init", true },
 	{ "curl", "curl", "reads backups from S3: pibuild backup", true },
 	{ "sftp", "openssh-client", "reads backups over SSH: pibuild backup", true },

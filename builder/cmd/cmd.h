@@ -146,6 +146,9 @@ int cmd_check_locked(const struct plan *p, struct err *e);
 int cmd_load_config(const struct cmd_options *o, struct config **ret, struct err *e);
 int cmd_load_plan(const struct project_options *po, const struct plan_options *so, struct plan **ret, struct err *e);
 
+/* The node NAME of C; class USAGE with the nearest. */
+int cmd_find_node(const struct config *c, const char *name, const struct node_config **ret, struct err *e);
+
 /* Folder of the project: of -c, else this one when it has a cluster.yaml; NULL = none. */
 const char *cmd_project_dir(const struct cmd_options *o);
 

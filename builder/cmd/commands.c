@@ -22,6 +22,7 @@
 	X(imager)                                                                                                      \
 	X(node)                                                                                                        \
 	X(status)                                                                                                      \
+	X(ssh)                                                                                                         \
 	X(backup)                                                                                                      \
 	X(boot)                                                                                                        \
 	X(doctor)                                                                                                      \

@@ -148,6 +148,21 @@ int cmd_load_plan(const struct project_options *po, const struct plan_options *s
 	return r < 0 ? r : cmd_check_locked(*ret, e);
 }
 
+int cmd_find_node(const struct config *c, const char *name, const struct node_config **ret, struct err *e)
+{
+	VEC(const char *) names = { 0 };
+	const char *near;
+
+	vec_foreach (n, &c->nodes) {
+		*vec_push(&names) = n->name;
+		if (streq(n->name, name))
+			return *ret = n, 0;
+	}
+	near = nearest_word(name, names.v, names.n);
+	return err_class(e, CLASS_USAGE, "%s has no node '%s'%s%s%s", c->path, name, near ? "; did you mean " : "",
+			 str_or(near, ""), near ? "?" : "");
+}
+
 bool cmd_has_terminal(void)
 {
 	return isatty(STDIN_FILENO) && isatty(STDERR_FILENO);

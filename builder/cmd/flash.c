@@ -47,6 +47,7 @@ struct card {
 	const char *disk;    /* as given */
 	struct node_plan *node;
 	enum birth_right right;
+	char made[SHA256_HEX]; /* plan_node_key() of NODE */
 	struct device device;
 	struct card_identity holds; /* now, before it is written */
 	const char *given_up;	    /* node that was named: its card may go; NULL = none */
@@ -386,6 +387,7 @@ static void decide_birth(const struct session *s, struct card *c)
 
 	if (!c->node)
 		return;
+	plan_node_key(s->plan, c->node, c->made); /* what is added below is of this one card */
 	c->right = birth_right(s->flashed, s->plan->project->config, c->node->node);
 	if (c->right == BIRTH_JOINS && c->node->node == first_server(s) &&
 	    (unused || flash_opt.new_cluster || flash_opt.restore))
@@ -559,6 +561,8 @@ static struct flashed_line record_of(const struct session *s, const struct card 
 		.cluster = c->cluster,
 		.born = starts ? s->facts : NULL,
 		.planned = c->node != NULL,
+		/* What a restored one holds beside that, no plan knows. */
+		.made = c->node && !flash_opt.restore ? c->made : NULL,
 	};
 }
 

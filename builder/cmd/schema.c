@@ -4,7 +4,7 @@
 #include "cmd/cmd.h"
 #include "debian/debian.h"
 #include "secrets/secrets.h"
-#include "status/report.h"
+#include "status/overview.h"
 
 static struct {
 	bool reference;
@@ -32,6 +32,12 @@ static int status_schema(json_t **ret, struct err *e)
 	return 0;
 }
 
+static int cluster_status_schema(json_t **ret, struct err *e)
+{
+	*ret = overview_schema();
+	return 0;
+}
+
 /* A kind of file that is read by rows: what makes its schema, or its rows and words for people. */
 static const struct file_schema {
 	const char *name;
@@ -41,6 +47,7 @@ static const struct file_schema {
 } file_schemas[] = {
 	{ "cluster", .make = cluster_schema },
 	{ "status", .make = status_schema },
+	{ "cluster-status", .make = cluster_status_schema },
 	{ "board", NULL, board_fields, "board of pibuild", "a file of boards/: what pibuild has to know of a board" },
 	{ "catalogue", NULL, catalogue_fields, "catalogue of pibuild",
 	  "configs/catalogue.yaml: what there is to fetch" },
@@ -48,7 +55,7 @@ static const struct file_schema {
 	{ "secrets", NULL, secrets_fields, "secrets.yaml of pibuild", "keys and tokens of a cluster" },
 	{ "debian", NULL, debian_recipe_fields, "recipe of os.base: debian", "configs/debian/base.yaml" },
 };
-#define SCHEMA_NAMES "cluster status board catalogue lock secrets debian"
+#define SCHEMA_NAMES "cluster status cluster-status board catalogue lock secrets debian"
 
 static int print_schema(const struct file_schema *s, struct err *e)
 {

@@ -1,16 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The first-boot report, from wherever it lies; the exit code is its verdict. */
-#include "cmd/cmd.h"
-#include "status/report.h"
+/* The first-boot report, from wherever it lies; without an argument all nodes of the cluster. The exit code is the
+ * verdict. */
+#include <errno.h>
+#include <time.h>
 
-static int cmd_status(const struct cmd_options *o, struct err *e)
+#include "base/caller.h"
+#include "base/log.h"
+#include "base/sig.h"
+#include "cmd/cmd.h"
+#include "plan/flashed.h"
+#include "status/overview.h"
+
+static struct {
+	bool watch, wait;
+	unsigned timeout; /* seconds; 0 = default */
+} status_opt;
+
+static const struct option status_options[] = {
+	CMD_OWN("watch", OPT_FLAG, &status_opt.watch, NULL, "of the cluster: again and again, until Ctrl-C"),
+	CMD_OWN("wait", OPT_FLAG, &status_opt.wait, NULL, "of the cluster: until all nodes are done"),
+	CMD_OWN("timeout", OPT_SECONDS, &status_opt.timeout, "SECONDS", "patience with --wait (3600)"),
+};
+
+enum { PATIENCE = 3600, BETWEEN_LOOKS = 5 };
+
+/* ---- a card ---- */
+
+static int status_card(const struct cmd_options *o, struct err *e)
 {
 	_cleanup_(report_done) struct report report = { 0 };
-	int r = cmd_args(o, 1, 1, "status DEVICE|DIR|FILE [--json]", e);
+	int r = report_find(o->args.v[0], &report, e);
 
-	if (r < 0)
-		return r;
-	r = report_find(o->args.v[0], &report, e);
 	if (r < 0)
 		return r;
 	if (o->json)
@@ -20,12 +40,175 @@ static int cmd_status(const struct cmd_options *o, struct err *e)
 	return r < 0 ? r : report_verdict(&report, e);
 }
 
+/* ---- the cluster ---- */
+
+/* The cards that would be written now; NULL with the reason when that cannot be told, which stops no look. */
+static const struct plan *plan_quietly(const struct cmd_options *o, const char **why)
+{
+	const struct project_options po = {
+		.config = o->config, .lock = o->lock, .secrets = o->secrets, .policy = SECRETS_IF_ANY
+	};
+	const struct plan_options so = cmd_plan_options(o, SECRET_PROBE);
+	struct project *project = NULL;
+	struct plan *plan = NULL;
+	struct err e = { 0 };
+	int r = project_load(&po, &project, &e);
+
+	if (r == 0 && project->faults.errors)
+		*why = "cluster.yaml has faults: `pibuild check` shows them";
+	else if (r == 0 && !project->secrets_real)
+		*why = "there is no secrets.yaml here, so nobody knows what would be on them";
+	else if (r == 0)
+		r = plan_make(project, &so, &plan, &e);
+	if (r < 0)
+		*why = arena_strdup(e.msg);
+	return plan;
+}
+
+static bool redraws(void)
+{
+	const char *term = getenv("TERM");
+
+	return isatty(STDOUT_FILENO) && term && *term && !streq(term, "dumb");
+}
+
+/* What each node was told as last: only what changed is a line. */
+struct told_lines {
+	const char **v;
+};
+
+static void tell_changes(const struct overview *o, struct told_lines *told)
+{
+	char clock[16];
+	time_t now = (time_t)o->time;
+	struct tm tm;
+
+	strftime(clock, sizeof(clock), "%H:%M:%S", localtime_r(&now, &tm));
+	for (size_t i = 0; i < o->nodes.n; i++) {
+		const char *line = overview_line(&o->nodes.v[i]);
+
+		if (told->v[i] && streq(told->v[i], line))
+			continue;
+		told->v[i] = line;
+		log_info("%s %s", clock, line);
+	}
+}
+
+static int pause_between(struct err *e)
+{
+	double end = now_seconds() + BETWEEN_LOOKS;
+	int r = 0;
+
+	while (r == 0 && now_seconds() < end) {
+		nanosleep(&(struct timespec){ .tv_nsec = 100000000 }, NULL);
+		r = sig_check(e);
+	}
+	return r;
+}
+
+static int show(const struct cmd_options *o, const struct overview *v, struct err *e)
+{
+	if (o->json)
+		return status_opt.watch ? json_print_line(overview_json(v), e) : json_print(overview_json(v), e);
+	overview_print(v);
+	return 0;
+}
+
+/* One look of --watch: the table in the same place, a line of JSON, or what changed. */
+static int show_again(const struct cmd_options *o, const struct overview *v, struct told_lines *told, struct err *e)
+{
+	int r = 0;
+
+	if (o->json || redraws()) {
+		if (!o->json)
+			fputs("\033[H\033[J", stdout);
+		r = show(o, v, e);
+	} else {
+		tell_changes(v, told);
+	}
+	return r == 0 && fflush(stdout) == EOF ? err_errno(e, -errno, "cannot write to stdout") : r;
+}
+
+static int follow_cluster(const struct cmd_options *o, struct overview *v, struct err *e)
+{
+	struct told_lines told = { arena_alloc(v->nodes.n * sizeof(const char *)) };
+	unsigned patience = status_opt.timeout ? status_opt.timeout : PATIENCE;
+	double end = now_seconds() + patience;
+
+	for (;;) {
+		int r = overview_ask(v, e);
+
+		if (r == 0 && status_opt.watch)
+			r = show_again(o, v, &told, e);
+		else if (r == 0)
+			tell_changes(v, &told);
+		if (r < 0)
+			return r;
+		if (status_opt.wait && v->done)
+			break;
+		if (status_opt.wait && now_seconds() > end) {
+			log_warning("after %u seconds not all nodes are done", patience);
+			break;
+		}
+		r = pause_between(e);
+		if (r < 0)
+			return r;
+	}
+	return status_opt.watch && (o->json || redraws()) ? 0 : show(o, v, e);
+}
+
+static int status_cluster(const struct cmd_options *o, struct err *e)
+{
+	_cleanup_(overview_done) struct overview v = { 0 };
+	_cleanup_json_ json_t *cards = NULL;
+	const struct plan *plan;
+	const char *why = "";
+	struct config *c;
+	int r = config_require_file(o->config, "there is no cluster to ask: give a card, its device or a report", e);
+
+	if (r == 0)
+		r = cmd_load_config(o, &c, e);
+	if (r < 0)
+		return r;
+	plan = plan_quietly(o, &why);
+	cards = flashed_read(c->dir);
+	overview_begin(&v, c, cards, plan, why);
+	if (status_opt.watch || status_opt.wait) {
+		r = follow_cluster(o, &v, e);
+	} else {
+		r = overview_ask(&v, e);
+		if (r == 0)
+			r = show(o, &v, e);
+	}
+	return r < 0 ? r : overview_verdict(&v, e);
+}
+
+static int cmd_status(const struct cmd_options *o, struct err *e)
+{
+	int r = cmd_args(o, 0, 1, "status [DEVICE|DIR|FILE] [--json]", e);
+
+	if (r == 0 && o->args.n && (status_opt.watch || status_opt.wait))
+		r = err_class(e, CLASS_USAGE,
+			      "--watch and --wait are of the whole cluster, which is asked without an argument");
+	if (r == 0 && status_opt.timeout && !status_opt.wait)
+		r = err_class(e, CLASS_USAGE, "--timeout goes with --wait");
+	if (r < 0)
+		return r;
+	if (o->args.n)
+		return status_card(o, e);
+	/* Root's rights were for disks. */
+	caller_become();
+	return status_cluster(o, e);
+}
+
 const struct command status_command = {
 	.name = "status",
-	.args = "DEVICE|DIR|FILE",
-	.help = "the first-boot report of a card, a folder, an image or a file",
+	.args = "[DEVICE|DIR|FILE]",
+	.help = "all nodes of the cluster; or the report of a card",
 	.run = cmd_status,
-	.common = "json",
+	.options = status_options,
+	.n_options = ARRAY_SIZE(status_options),
+	.common = "config lock secrets json",
 	.words = { "@disk @file" },
-	.examples = { "pibuild status /media/$USER/bootfs", "sudo pibuild status /dev/sdX --json" },
+	.examples = { "pibuild status --wait", "sudo pibuild status /dev/sdX --json" },
 };

@@ -174,8 +174,6 @@ int node_add_backup(const struct node_ctx *x, struct tree *t, struct err *e)
 
 /* ---- a card that starts from a backup ---- */
 
-#define RESTORE_DIR "/var/lib/pibuild/restore"
-
 /* What the step does with it: overlays/control-plane/usr/lib/pibuild/steps/restore.sh. */
 int node_add_restore(const struct node_ctx *x, struct tree *t, struct err *e)
 {

@@ -16,6 +16,9 @@
 #include "lock/pin.h"
 #include "secrets/secrets.h"
 
+/* What a first server starts its cluster from; flash lays it there, a build does not. */
+#define RESTORE_DIR "/var/lib/pibuild/restore"
+
 struct node_ctx {
 	const struct config *config;
 	const struct node_config *node;

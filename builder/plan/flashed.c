@@ -16,10 +16,11 @@ static json_t *entry(const struct flashed_line *x, const char *sha256)
 	const char *cluster = *str_or(x->cluster, "") ? x->cluster : NULL;
 	json_t *starts = x->planned ? json_boolean(x->born) : NULL;
 
-	return json_pack("{s:s, s:s, s:s, s:s*, s:o*, s:O*, s:s?, s:s?, s:s?, s:s, s:s, s:s, s:I}", "time",
+	return json_pack("{s:s, s:s, s:s, s:s*, s:o*, s:O*, s:s*, s:s?, s:s?, s:s?, s:s, s:s, s:s, s:I}", "time",
 			 utc_text(time(NULL)), "state", sha256 ? "done" : begun, "node", x->node, "cluster", cluster,
-			 "starts", starts, "born", x->born, "held", x->held, "image", x->image, "sha256", sha256,
-			 "serial", x->serial, "model", x->model, "disk", x->disk, "size", (json_int_t)x->size);
+			 "starts", starts, "born", x->born, "made", x->made, "held", x->held, "image", x->image,
+			 "sha256", sha256, "serial", x->serial, "model", x->model, "disk", x->disk, "size",
+			 (json_int_t)x->size);
 }
 
 /* A file that root makes in a user's folder is the user's. */

@@ -28,6 +28,7 @@ struct flashed_line {
 	json_t *born;	     /* what the cluster is born with, of a card that may start it; NULL = it may not, or, not
 				planned, it does not say */
 	bool planned;	     /* whether it may is known: it was made from cluster.yaml, not from an image file */
+	const char *made;    /* plan_node_key() of what was planned for it; NULL = not planned */
 };
 /* The line of a card whose writing begins (SHA256 is NULL), or has ended. */
 int flashed_add(const struct flashed_line *r, const char *sha256, struct err *e);

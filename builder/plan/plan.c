@@ -129,6 +129,20 @@ void plan_layer_key(const struct plan *p, const struct node_plan *n, uint64_t re
 	sha256_final(&s, key);
 }
 
+void plan_node_key(const struct plan *p, const struct node_plan *n, char key[SHA256_HEX])
+{
+	struct sha256 s;
+
+	sha256_init(&s);
+	hash_pin(&s, &p->base);
+	vec_foreach (t, &n->tree.entries)
+		if (t->secret)
+			hash_text(&s, t->path);
+		else
+			hash_entry(&s, t);
+	sha256_final(&s, key);
+}
+
 /* Room for the stamp goes by the user's files: all else fits into the base of it, and what is generated may differ in
  * size where secrets are masked. */
 static uint64_t reserve_of(const struct node_plan *n)

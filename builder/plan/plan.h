@@ -58,6 +58,9 @@ int plan_make(const struct project *p, const struct plan_options *o, struct plan
  * content of every entry. What the program itself does is held by build/layers.c, in the name in the cache. */
 void plan_layer_key(const struct plan *p, const struct node_plan *n, uint64_t reserve, char key[SHA256_HEX]);
 
+/* Moves with everything that would be on N's card, but for what is secret: by it a card is known again. */
+void plan_node_key(const struct plan *p, const struct node_plan *n, char key[SHA256_HEX]);
+
 /* Changes when anything that would be downloaded does: what a cache shared between machines is known by. */
 void plan_cache_key(const struct plan *p, char key[SHA256_HEX]);
 

@@ -5,9 +5,30 @@
 
 #include "config/values.h"
 
-/* NAME|address|server|member|ready and a line's end for each. */
-static const char nodes_path[] =
-	"jsonpath={range .items[*]}{.metadata.name}{\"|\"}{.status.addresses[?(@.type==\"InternalIP\")].address}{\"|\"}{.metadata.labels.node-role\\.kubernetes\\.io/control-plane}{\"|\"}{.metadata.labels.node-role\\.kubernetes\\.io/etcd}{\"|\"}{.status.conditions[?(@.type==\"Ready\")].status}{\"\\n\"}{end}";
+/* What nodes_path has of each node, in this order, with | between them; the last may have one in it. */
+enum node_part {
+	PART_NAME,
+	PART_ADDRESS,
+	PART_SERVER,
+	PART_MEMBER,
+	PART_READY,
+	PART_KUBELET,
+	PART_KERNEL,
+	PART_OS,
+	PART_REPORT,
+	PART_COUNT
+};
+#define AND "{\"|\"}"
+static const char nodes_path[] = "jsonpath={range .items[*]}{.metadata.name}" AND
+				 "{.status.addresses[?(@.type==\"InternalIP\")].address}" AND
+				 "{.metadata.labels.node-role\\.kubernetes\\.io/control-plane}" AND
+				 "{.metadata.labels.node-role\\.kubernetes\\.io/etcd}" AND
+				 "{.status.conditions[?(@.type==\"Ready\")].status}" AND
+				 "{.status.nodeInfo.kubeletVersion}" AND "{.status.nodeInfo.kernelVersion}" AND
+				 "{.status.nodeInfo.osImage}" AND
+				 "{.metadata.annotations.pibuild\\.io/report}{\"\\n\"}{end}";
+static const char leases_path[] = "jsonpath={range .items[*]}{.metadata.namespace}/{.metadata.name}" AND
+				  "{.spec.holderIdentity}" AND "{.spec.renewTime}{\"\\n\"}{end}";
 
 enum { ASK_SECONDS = 45 };
 
@@ -30,28 +51,40 @@ static bool is_true(const char *field)
 	return field && (streq(field, "true") || streq(field, "True"));
 }
 
+/* LINE is taken apart into N parts; those that it lacks are "". */
+static void split_line(char *line, const char **part, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		part[i] = i + 1 == n && line ? line : str_or(strsep(&line, "|"), "");
+}
+
 /* TEXT is taken apart. What is no such line is left out: it is no node. */
 static void read_nodes(char *text, struct live_cluster *ret)
 {
 	char *save = NULL;
 
 	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-		const char *name = strsep(&line, "|"), *address = strsep(&line, "|");
-		const char *server = strsep(&line, "|"), *member = strsep(&line, "|");
+		const char *part[PART_COUNT];
 		uint32_t ip;
 
-		if (line && *name)
-			*vec_push(&ret->nodes) = (struct live_node){
-				.name = clean_text(arena_strdup(name)),
-				.address = value_ipv4(address, &ip) == 0 ? arena_strdup(address) : "",
-				.server = is_true(server),
-				.member = is_true(member),
-				.ready = is_true(line),
-			};
+		if (!strchr(line, '|') || *line == '|')
+			continue;
+		split_line(line, part, PART_COUNT);
+		*vec_push(&ret->nodes) = (struct live_node){
+			.name = clean_text(arena_strdup(part[PART_NAME])),
+			.address = value_ipv4(part[PART_ADDRESS], &ip) == 0 ? arena_strdup(part[PART_ADDRESS]) : "",
+			.server = is_true(part[PART_SERVER]),
+			.member = is_true(part[PART_MEMBER]),
+			.ready = is_true(part[PART_READY]),
+			.kubelet = clean_text(arena_strdup(part[PART_KUBELET])),
+			.kernel = clean_text(arena_strdup(part[PART_KERNEL])),
+			.os = clean_text(arena_strdup(part[PART_OS])),
+			.report = clean_text(arena_strdup(part[PART_REPORT])),
+		};
 	}
 }
 
-static int ask_nodes(struct live_cluster *l, struct err *e)
+int cluster_ask(struct live_cluster *l, struct err *e)
 {
 	static const char *const words[] = { "get", "nodes", "--request-timeout=30s", "-o", nodes_path, NULL };
 	_cleanup_strbuf_ struct strbuf out = { 0 };
@@ -64,6 +97,45 @@ static int ask_nodes(struct live_cluster *l, struct err *e)
 	return l->nodes.n ? 0 : err_set(e, -ENODATA, "%s tells of no node", l->server.node);
 }
 
+/* "2026-11-29T16:31:51.123456Z", as Kubernetes writes the times of leases; 0 = none */
+static int64_t micro_time(const char *text)
+{
+	int64_t t;
+
+	return utc_parse(arena_printf("%.*sZ", (int)strcspn(text, ".Z"), text), &t) ? t : 0;
+}
+
+static void read_leases(char *text, struct live_cluster *l)
+{
+	char *save = NULL;
+
+	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		static const char of_nodes[] = "kube-node-lease/", of_vip[] = "kube-system/plndr-cp-lock";
+		const char *part[3]; /* namespace and name, holder, time */
+
+		split_line(line, part, ARRAY_SIZE(part));
+		if (streq(part[0], of_vip))
+			l->vip_holder = clean_text(arena_strdup(part[1]));
+		vec_foreach (n, &l->nodes)
+			if (starts_with(part[0], of_nodes) && streq(part[0] + strlen(of_nodes), n->name))
+				n->heard = micro_time(part[2]);
+	}
+}
+
+int cluster_ask_leases(struct live_cluster *l, struct err *e)
+{
+	static const char *const words[] = {
+		"get", "leases.coordination.k8s.io", "--all-namespaces", "--request-timeout=30s", "-o", leases_path,
+		NULL
+	};
+	_cleanup_strbuf_ struct strbuf out = { 0 };
+	int r = cluster_kubectl(l, ASK_SECONDS, &out, e, words);
+
+	if (r == 0 && out.n)
+		read_leases(out.s, l);
+	return r;
+}
+
 int cluster_find(const struct config *c, const char *except, json_t *cards, struct live_cluster *ret, struct err *e)
 {
 	_cleanup_strbuf_ struct strbuf said = { 0 };
@@ -74,7 +146,7 @@ int cluster_find(const struct config *c, const char *except, json_t *cards, stru
 		if (n->role != ROLE_CONTROL_PLANE || streq(n->name, str_or(except, "")))
 			continue;
 		*ret = (struct live_cluster){ .server = remote_of(c, n, cards) };
-		r = ask_nodes(ret, e);
+		r = cluster_ask(ret, e);
 		if (r == 0 || err_interrupted(e) || e->class == CLASS_HOST)
 			return r;
 		strbuf_addf(&said, "%s%s", said.n ? "; " : "", e->msg);

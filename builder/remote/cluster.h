@@ -14,20 +14,30 @@
 
 struct live_node {
 	const char *name;
-	const char *address; /* on the LAN; "" = it has told none */
-	bool server;	     /* runs the API */
-	bool member;	     /* of etcd */
-	bool ready;	     /* the cluster hears of it, and it can take pods */
+	const char *address;		   /* on the LAN; "" = it has told none */
+	bool server;			   /* runs the API */
+	bool member;			   /* of etcd */
+	bool ready;			   /* the cluster hears of it, and it can take pods */
+	const char *kubelet, *kernel, *os; /* versions; "" = it has told none */
+	const char *report; /* the step `report` of its card: "done", "working", "failed|CAUSE"; "" = none */
+	int64_t heard;	    /* when its kubelet last renewed its lease; 0 = not asked, or never */
 };
 
 struct live_cluster {
 	struct remote server; /* whom to ask */
 	VEC(struct live_node) nodes;
+	const char *vip_holder; /* whose machine has cluster.vip; NULL = not asked, or nobody's */
 };
 
 /* The first server of C that knows the nodes, but for the one called EXCEPT (NULL = none); CARDS as in remote_of().
  * -EHOSTUNREACH with what each of them said when there is none. */
 int cluster_find(const struct config *c, const char *except, json_t *cards, struct live_cluster *ret, struct err *e);
+
+/* The same of L's own server, and no other. */
+int cluster_ask(struct live_cluster *l, struct err *e);
+/* Afterwards: by the leases that kubelets and kube-vip renew (node/kube_vip.c) when each was heard of, and the holder
+ * of the VIP. Ten seconds is how often a kubelet does (kubernetes pkg/kubelet/apis/config/v1beta1/defaults.go). */
+int cluster_ask_leases(struct live_cluster *l, struct err *e);
 
 const struct live_node *cluster_node(const struct live_cluster *l, const char *name);
 

@@ -12,33 +12,22 @@ enum { SSH_FAILED = 255, DEFAULT_SECONDS = 60 };
 
 /* ssh_config(5). What the user's own file says of these does not count. */
 static const char *const settings[] = {
-	"BatchMode=yes",
-	"ConnectTimeout=10",
-	"ServerAliveInterval=10",
-	"ServerAliveCountMax=3",
-	"StrictHostKeyChecking=accept-new",
-	"HashKnownHosts=no",
-	"UpdateHostKeys=no",
-	"LogLevel=ERROR",
-	"RequestTTY=no",
-	"RemoteCommand=none",
-	"ClearAllForwardings=yes",
-	"ForwardAgent=no",
-	"ForwardX11=no",
-	"PermitLocalCommand=no",
-	"ControlMaster=no",
+	"ConnectTimeout=10", "ServerAliveInterval=10", "ServerAliveCountMax=3", "StrictHostKeyChecking=accept-new",
+	"HashKnownHosts=no", "UpdateHostKeys=no",      "LogLevel=ERROR",	"RemoteCommand=none",
+	"ForwardAgent=no",   "ForwardX11=no",	       "PermitLocalCommand=no", "ControlMaster=no",
 	"ControlPath=none",
-	("UserKnownHostsFile=" KNOWN_HOSTS_FILE), /* in the project's folder, where it is started */
 };
+/* For programs, which nobody answers and nobody looks at. */
+static const char *const unattended[] = { "BatchMode=yes", "RequestTTY=no", "ClearAllForwardings=yes" };
 
 /* ---- whom ---- */
 
 /* As a value of -o: one word of ssh's, in which % stands for something else. -i does not take such names. */
-static const char *identity_setting(const char *path)
+static const char *path_setting(const char *name, const char *path)
 {
 	_cleanup_strbuf_ struct strbuf b = { 0 };
 
-	strbuf_adds(&b, "IdentityFile=\"");
+	strbuf_addf(&b, "%s=\"", name);
 	for (const char *p = path; *p; p++)
 		strbuf_addf(&b, "%s%c%s", strchr("\"\\", *p) ? "\\" : "", *p, *p == '%' ? "%" : "");
 	strbuf_adds(&b, "\"");
@@ -53,7 +42,7 @@ static const char *const *key_settings(const struct config *c)
 		const char *private = ends_with(*f, ".pub") ? arena_strndup(*f, strlen(*f) - strlen(".pub")) : *f;
 
 		/* Of a key that only the agent has, ssh takes the public half for its name. */
-		*vec_push(&keys) = identity_setting(access(private, R_OK) == 0 ? private : *f);
+		*vec_push(&keys) = path_setting("IdentityFile", access(private, R_OK) == 0 ? private : *f);
 	}
 	*vec_push(&keys) = NULL;
 	return keys.v;
@@ -104,28 +93,56 @@ static const char *command_text(const struct remote_call *call)
 	return arena_strdup(b.s);
 }
 
+struct ssh_words {
+	VEC(const char *) v;
+};
+
+static void add_setting(struct ssh_words *argv, const char *setting)
+{
+	*vec_push(&argv->v) = "-o";
+	*vec_push(&argv->v) = setting;
+}
+
+/* Up to the address. KNOWN_HOSTS is relative to where it is started. */
+static struct ssh_words ssh_words(const struct remote *r, const char *known_hosts)
+{
+	struct ssh_words argv = { 0 };
+
+	*vec_push(&argv.v) = "ssh";
+	for (size_t i = 0; i < ARRAY_SIZE(settings); i++)
+		add_setting(&argv, settings[i]);
+	add_setting(&argv, path_setting("UserKnownHostsFile", known_hosts));
+	add_setting(&argv, arena_printf("HostKeyAlias=%s", r->pin));
+	for (const char *const *key = r->keys; *key; key++)
+		add_setting(&argv, *key);
+	*vec_push(&argv.v) = "-l";
+	*vec_push(&argv.v) = r->user;
+	return argv;
+}
+
 static const char *const *ssh_argv(const struct remote *r, const struct remote_call *call)
 {
-	VEC(const char *) argv = { 0 };
+	struct ssh_words argv = ssh_words(r, KNOWN_HOSTS_FILE);
 
-	*vec_push(&argv) = "ssh";
-	for (size_t i = 0; i < ARRAY_SIZE(settings); i++) {
-		*vec_push(&argv) = "-o";
-		*vec_push(&argv) = settings[i];
-	}
-	*vec_push(&argv) = "-o";
-	*vec_push(&argv) = arena_printf("HostKeyAlias=%s", r->pin);
-	for (const char *const *key = r->keys; *key; key++) {
-		*vec_push(&argv) = "-o";
-		*vec_push(&argv) = *key;
-	}
-	*vec_push(&argv) = "-l";
-	*vec_push(&argv) = r->user;
-	*vec_push(&argv) = "--";
-	*vec_push(&argv) = r->host;
-	*vec_push(&argv) = command_text(call);
-	*vec_push(&argv) = NULL;
-	return argv.v;
+	for (size_t i = 0; i < ARRAY_SIZE(unattended); i++)
+		add_setting(&argv, unattended[i]);
+	*vec_push(&argv.v) = "--";
+	*vec_push(&argv.v) = r->host;
+	*vec_push(&argv.v) = command_text(call);
+	*vec_push(&argv.v) = NULL;
+	return argv.v.v;
+}
+
+const char *const *remote_login_argv(const struct remote *r, const char *const *words)
+{
+	struct ssh_words argv = ssh_words(r, path_join(r->dir, KNOWN_HOSTS_FILE));
+
+	*vec_push(&argv.v) = "--";
+	*vec_push(&argv.v) = r->host;
+	for (; *words; words++)
+		*vec_push(&argv.v) = *words;
+	*vec_push(&argv.v) = NULL;
+	return argv.v.v;
 }
 
 /* ---- what came of it ---- */

@@ -55,4 +55,8 @@ struct remote_call {
  * the node, what was wrong and the cure. */
 int remote_run(const struct remote *r, const struct remote_call *call, struct err *e);
 
+/* ssh's command line for a person at a terminal: the same user, address, keys and pins, and it may ask. WORDS, NULL
+ * terminated, are the command as ssh takes it, to be read by the shell over there; none = a shell. On the arena. */
+const char *const *remote_login_argv(const struct remote *r, const char *const *words);
+
 #endif

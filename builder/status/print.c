@@ -3,13 +3,11 @@
 #include <errno.h>
 #include <time.h>
 
-#include "status/report.h"
+#include "status/internal.h"
 
-enum { DURATION_MAX = 24, MINUTE = 60, HOUR = 3600, DAY = 86400, LONGEST_DAYS = 366 };
+enum { MINUTE = 60, HOUR = 3600, DAY = 86400, LONGEST_DAYS = 366 };
 
-/* "45 s", "12 min", "3 h", "2 d": how long a step has been in its state. "-" when not begun, or when the clock was set
- * in between, which happens to every Pi: it has none of its own. */
-static const char *duration(int64_t from, int64_t to, char buf[DURATION_MAX])
+const char *status_duration(int64_t from, int64_t to, char buf[DURATION_MAX])
 {
 	long long n = (long long)(to - from);
 
@@ -26,7 +24,7 @@ static const char *duration(int64_t from, int64_t to, char buf[DURATION_MAX])
 	return buf;
 }
 
-static const char *clock_text(int64_t t, char buf[DURATION_MAX])
+const char *status_clock(int64_t t, char buf[DURATION_MAX])
 {
 	time_t clock = (time_t)t;
 	struct tm tm;
@@ -49,8 +47,8 @@ static void print_steps(const struct report *r)
 	char buf[DURATION_MAX];
 
 	vec_foreach (s, &r->steps) {
-		printf("  %-8s  %-14s %8s  %s\n", step_state_names[s->state], s->name, duration(s->since, r->time, buf),
-		       s->title);
+		printf("  %-8s  %-14s %8s  %s\n", step_state_names[s->state], s->name,
+		       status_duration(s->since, r->time, buf), s->title);
 		print_reason(s->cause, s->cure);
 		if (s->state != STEP_DONE && s->state != STEP_PENDING)
 			printf("            tries: %u; more: journalctl -u %s\n", s->attempts, s->unit);
@@ -73,7 +71,7 @@ static void print_nodes(const struct report *r)
 	printf("\nthe cluster's nodes\n");
 	vec_foreach (n, &r->nodes) {
 		printf("  %-8s  %-14s %-13s  last heard of: %s\n", node_state_names[n->state], n->name, n->role,
-		       clock_text(n->time, buf));
+		       status_clock(n->time, buf));
 		print_reason(n->cause, "");
 	}
 }
@@ -83,8 +81,8 @@ static void print_backup(const struct report_backup *b)
 {
 	char clock[DURATION_MAX], age[DURATION_MAX];
 
-	printf("\nlast backup: %s UTC, %s old: %s\n", clock_text(b->time, clock), duration(b->time, time(NULL), age),
-	       b->name);
+	printf("\nlast backup: %s UTC, %s old: %s\n", status_clock(b->time, clock),
+	       status_duration(b->time, time(NULL), age), b->name);
 }
 
 /* The report that pibuild wrote itself: no step was ever begun. */
@@ -107,7 +105,7 @@ void report_print(const struct report *r)
 		return;
 	}
 	printf("node %s of cluster %s, %s: %s\n", r->node, r->cluster, r->role, node_state_names[r->state]);
-	printf("written %s UTC by its own clock\n\n", clock_text(r->time, buf));
+	printf("written %s UTC by its own clock\n\n", status_clock(r->time, buf));
 	print_steps(r);
 	if (r->notes.n)
 		printf("\nfound on the way; stops nothing\n");
@@ -119,15 +117,14 @@ void report_print(const struct report *r)
 		print_apps(r);
 	if (r->certificates_until)
 		printf("\nK3s's certificates are good until %s UTC; the node has them renewed before\n",
-		       clock_text(r->certificates_until, buf));
+		       status_clock(r->certificates_until, buf));
 	if (r->backup.name)
 		print_backup(&r->backup);
 	if (r->nodes.n)
 		print_nodes(r);
 }
 
-/* The step that everything else waits for: a failed one, else the first that is at work, else the first to come. */
-static const struct report_step *step_in_the_way(const struct report *r)
+const struct report_step *report_step_in_the_way(const struct report *r)
 {
 	const struct report_step *found = NULL;
 
@@ -144,7 +141,7 @@ static const struct report_step *step_in_the_way(const struct report *r)
 
 int report_verdict(const struct report *r, struct err *e)
 {
-	const struct report_step *s = step_in_the_way(r);
+	const struct report_step *s = report_step_in_the_way(r);
 
 	if (r->state == NODE_DONE || !s)
 		return 0;

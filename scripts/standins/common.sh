@@ -221,6 +221,7 @@ resources=",nodes,node,no,Node, node nodes Cluster
 ,secrets,secret,Secret, secret secrets Namespaced
 ,configmaps,configmap,cm,ConfigMap, configmap configmaps Namespaced
 ,services,service,svc,Service, service services Namespaced
+,leases,lease,Lease,leases.coordination.k8s.io,lease.coordination.k8s.io, lease leases.coordination.k8s.io Namespaced
 ,daemonsets,daemonset,ds,DaemonSet,daemonsets.apps,daemonset.apps, daemonset daemonsets.apps Namespaced
 ,deployments,deployment,deploy,Deployment,deployments.apps,deployment.apps, deployment deployments.apps Namespaced
 ,customresourcedefinitions,customresourcedefinition,crd,crds,CustomResourceDefinition, customresourcedefinition customresourcedefinitions.apiextensions.k8s.io Cluster
@@ -248,7 +249,7 @@ resource() {
 	plural=${row% *} scope=${row#* }
 	case $plural in
 	*.cilium.io) ! fault crds && [ -e "$state/objects/customresourcedefinition/_/$plural" ] ;;
-	*.apps | *.apiextensions.k8s.io | *.admissionregistration.k8s.io) ;;
+	*.apps | *.apiextensions.k8s.io | *.admissionregistration.k8s.io | *.coordination.k8s.io) ;;
 	*.*) [ -e "$state/objects/customresourcedefinition/_/$plural" ] ;;
 	esac
 }

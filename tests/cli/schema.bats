@@ -78,7 +78,7 @@ need_jsonschema() {
 	EOT
 	run "$PIBUILD" schema bogus
 	[ "$status" -eq 2 ]
-	[[ "$output" == *"there is no schema of 'bogus'; FILE is one of: cluster status board catalogue lock secrets debian"* ]]
+	[[ "$output" == *"there is no schema of 'bogus'; FILE is one of: cluster status cluster-status board catalogue lock secrets debian"* ]]
 }
 
 @test "the help of a node's board names every board there is" {
@@ -100,9 +100,10 @@ need_jsonschema() {
 	done
 }
 
-@test "docs/cluster.schema.json and docs/status.schema.json are what the program prints" {
+@test "the schemas in docs are what the program prints" {
 	diff -u "$top/docs/cluster.schema.json" schema.json
 	"$PIBUILD" schema status | diff -u "$top/docs/status.schema.json" -
+	"$PIBUILD" schema cluster-status | diff -u "$top/docs/cluster-status.schema.json" -
 }
 
 @test "the schema has an id, every board, and words for every pattern" {

@@ -78,3 +78,27 @@ dtoverlay=disable-bt
 	root_cat out/cp-1.img /etc/systemd/system/k3s.service.env | grep -qF ter2canary
 	[ "$(root_mode out/cp-1.img /etc/pibuild/cert-manager-values.yaml)" = 0600 ]
 }
+
+@test "plan and what was built agree path by path, also on secrets; a change is named with what it would take, and no other" {
+	plan() {
+		sandbox -- "$PIBUILD" plan --node cp-1 --node w-2 --json --cache cache 2>stderr | jq -r ".standing[] | .name as \$n | .image | \"\(\$n) \(.state)\", (.paths[] | \"\(.change) \(.path)\")"
+	}
+	plan >seen
+	diff seen - <<-'EOT'
+		cp-1 same
+		w-2 same
+	EOT
+	cp cluster.yaml kept.yaml
+	sed -i 's/^access:/access:\n  keyboard: de/' cluster.yaml
+	mkdir -p overlays/worker/etc && echo mine >overlays/worker/etc/mine
+	plan >seen
+	cp kept.yaml cluster.yaml
+	rm -r overlays
+	diff seen - <<-'EOT'
+		cp-1 differs
+		changed /etc/default/keyboard
+		w-2 differs
+		changed /etc/default/keyboard
+		added /etc/mine
+	EOT
+}

@@ -91,7 +91,7 @@ programs_over_there() {
 		[ "$left" -gt $((members / 2)) ] || : >"$STANDIN_STATE/faults/quorum"
 	EOT
 	chmod 755 over-there/*
-	ln -s ../bin/k3s ../bin/sleep over-there/
+	ln -s ../bin/k3s ../bin/sleep "$top/overlays/common/usr/local/bin/pibuild-status" over-there/
 }
 
 # up NODE...: its sshd answers
@@ -112,8 +112,9 @@ up() {
 			PasswordAuthentication no
 			KbdInteractiveAuthentication no
 			PermitRootLogin prohibit-password
-			SetEnv NODE=$node PATH=$PWD/over-there:/usr/bin:/bin STANDIN_STATE=$STANDIN_STATE STANDIN_READY=$STANDIN_READY STANDIN_PROC=$STANDIN_PROC STANDIN_CONFIG=$STANDIN_CONFIG KUBECONFIG=$KUBECONFIG
+			SetEnv NODE=$node PIBUILD_ROOT=$PWD/card-$node PATH=$PWD/over-there:/usr/bin:/bin STANDIN_STATE=$STANDIN_STATE STANDIN_READY=$STANDIN_READY STANDIN_PROC=$STANDIN_PROC STANDIN_CONFIG=$STANDIN_CONFIG KUBECONFIG=$KUBECONFIG
 		EOT
+		mkdir -p "card-$node/etc/pibuild" "card-$node/run/pibuild"
 		/usr/sbin/sshd -f "$PWD/sshd-$node.conf" -E "$PWD/sshd-$node.log"
 		printf 'Host %s\n\tHostName %s\n\tPort %s\n' "$(address "$node")" "$last" "$port" >>ssh_config
 		for _ in $(seq 100); do
