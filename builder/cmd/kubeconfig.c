@@ -1,14 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The admin's kubeconfig from the secrets file: valid before the first Pi has booted. */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <time.h>
 
 #include "base/file.h"
 #include "base/log.h"
 #include "cmd/cmd.h"
+#include "cmd/kubeconfig.h"
 #include "secrets/secrets.h"
 #include "yaml/yaml.h"
+
+static struct {
+	bool merge;
+} kubeconfig_opt;
+
+static const struct option kubeconfig_options[] = {
+	CMD_OWN("merge", OPT_FLAG, &kubeconfig_opt.merge, NULL,
+		"into the kubeconfig that is there (-o, $KUBECONFIG, ~/.kube/config), beside other clusters"),
+};
 
 static int kubeconfig_load(const struct cmd_options *o, struct config **ret_c, struct secrets **ret_s, struct err *e)
 {
@@ -102,8 +113,8 @@ static int check_replaceable(const char *path, const char *cluster, struct err *
 	}
 	return err_class(
 		e, CLASS_REFUSED,
-		"%s is there already and is not a kubeconfig of the cluster %s alone: write to another file, and name both in KUBECONFIG (KUBECONFIG=%s:FILE)",
-		path, cluster, path);
+		"%s is there already and is not a kubeconfig of the cluster %s alone: take it in beside the others with `pibuild kubeconfig --merge -o %s`, or write to another file",
+		path, cluster, shell_word(path));
 }
 
 static void kubeconfig_next(const struct cmd_options *o, const struct config *c)
@@ -120,34 +131,152 @@ static void kubeconfig_next(const struct cmd_options *o, const struct config *c)
 		 shell_word(realpath(o->out, real) ? real : o->out));
 }
 
-static int cmd_kubeconfig(const struct cmd_options *o, struct err *e)
+/* ---- into one that is there ---- */
+
+/* As kubectl finds it: the first of $KUBECONFIG, else ~/.kube/config; a link leads on to the file. On the arena. */
+static int merge_target(const struct cmd_options *o, const char **ret, struct err *e)
+{
+	const char *list = str_or(getenv("KUBECONFIG"), ""), *home = str_or(getenv("HOME"), "");
+	const char *path = o->out;
+	char real[PATH_MAX];
+
+	list += strspn(list, ":");
+	if (!o->out_given && !*list && !*home)
+		return err_class(e, CLASS_USAGE, "HOME is not set: name the kubeconfig with -o");
+	if (!o->out_given)
+		path = *list ? arena_strndup(list, strcspn(list, ":")) : path_join(home, ".kube/config");
+	*ret = realpath(path, real) ? arena_strdup(real) : path;
+	return 0;
+}
+
+/* What kubectl makes and removes around a change of the file (kubernetes/client-go tools/clientcmd/loader.go,
+ * lockFile).
+ */
+struct merge_lock {
+	const char *path; /* NULL = not held */
+};
+
+static void merge_unlock(struct merge_lock *l)
+{
+	if (l->path)
+		unlink(l->path);
+}
+
+static int merge_take_lock(struct merge_lock *l, const char *target, struct err *e)
+{
+	const char *path = arena_printf("%s.lock", target);
+	_cleanup_close_ int fd = -1;
+	int r = make_dirs(path_dir(target), 0700, e);
+
+	if (r < 0)
+		return r;
+	fd = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+	if (fd < 0 && errno == EEXIST)
+		return err_class(e, CLASS_REFUSED,
+				 "%s is being changed by kubectl, or was when it died: wait a moment, else remove %s",
+				 target, path);
+	if (fd < 0)
+		return err_errno(e, -errno, "cannot make %s", path);
+	l->path = path;
+	return 0;
+}
+
+/* An empty map when there is none; what was there is KEPT beside it. */
+static int merge_read(const char *target, struct yaml_node **ret, const char **kept, struct err *e)
+{
+	_cleanup_free_ char *text = NULL;
+	struct stat st;
+	size_t n;
+	int r = stat(target, &st) == 0 && !S_ISREG(st.st_mode)
+			? err_class(e, CLASS_REFUSED, "%s is no file, so it holds no kubeconfig", target)
+			: file_read(target, MIB, &text, &n, e);
+
+	if (r == -ENOENT) {
+		*e = (struct err){ 0 };
+		*ret = yaml_map();
+		return 0;
+	}
+	if (r == 0)
+		r = yaml_parse(target, text, n, ret, e);
+	*kept = arena_printf("%s.bak", target);
+	if (r == 0)
+		r = file_publish(*kept, text, n, 0600, e);
+	if (text)
+		explicit_bzero(text, n);
+	return r;
+}
+
+static int merge_into_file(const struct cmd_options *o, struct yaml_node *own, const char *target, struct err *e)
+{
+	_cleanup_(merge_unlock) struct merge_lock lock = { 0 };
+	_cleanup_strbuf_ struct strbuf text = { 0 };
+	struct kubeconfig_names names;
+	const char *kept = NULL;
+	struct yaml_node *all;
+	int r = merge_take_lock(&lock, target, e);
+
+	if (r == 0)
+		r = merge_read(target, &all, &kept, e);
+	if (r == 0)
+		r = kubeconfig_merge(all, own, target, &names, e);
+	if (r < 0)
+		return r;
+	yaml_emit(all, NULL, &text);
+	r = file_publish(target, text.s, text.n, 0600, e);
+	explicit_bzero(text.s, text.n);
+	if (r < 0)
+		return r;
+	log_info("%s has the cluster %s and its context %s (mode 0600%s%s)", target, names.cluster, names.context,
+		 kept ? "; as it was before: " : "", str_or(kept, ""));
+	if (names.current)
+		cmd_next(o, "once the nodes are up `kubectl get nodes`");
+	else
+		cmd_next(o, "`kubectl config use-context %s` makes it the current one", shell_word(names.context));
+	return 0;
+}
+
+/* ---- the command ---- */
+
+static int write_alone(const struct cmd_options *o, const struct yaml_node *own, struct err *e)
 {
 	_cleanup_strbuf_ struct strbuf text = { 0 };
+	int r = 0;
+
+	yaml_emit(own, NULL, &text);
+	if (o->out_given)
+		r = file_publish(o->out, text.s, text.n, 0600, e);
+	else if (fwrite(text.s, 1, text.n, stdout) != text.n)
+		r = err_errno(e, -errno, "cannot write to stdout");
+	explicit_bzero(text.s, text.n);
+	return r;
+}
+
+static int cmd_kubeconfig(const struct cmd_options *o, struct err *e)
+{
+	const char *target = NULL;
 	char day[DAY_MAX];
 	struct secrets *s;
 	struct config *c;
-	int r = cmd_args(o, 0, 0, "kubeconfig [-o FILE]", e);
+	int r = cmd_args(o, 0, 0, "kubeconfig [-o FILE] [--merge]", e);
 
 	if (r == 0)
 		r = kubeconfig_load(o, &c, &s, e);
-	if (r == 0 && o->out_given)
+	if (r == 0 && kubeconfig_opt.merge)
+		r = merge_target(o, &target, e);
+	else if (r == 0 && o->out_given)
 		r = check_replaceable(o->out, c->cluster.name, e);
 	if (r < 0)
 		return r;
 	r = check_expiry(s, day, e);
 	if (r < 0)
 		return r;
-	yaml_emit(kubeconfig(c, s), NULL, &text);
-	if (o->out_given)
-		r = file_publish(o->out, text.s, text.n, 0600, e);
-	else if (fwrite(text.s, 1, text.n, stdout) != text.n)
-		r = err_errno(e, -errno, "cannot write to stdout");
-	explicit_bzero(text.s, text.n);
+	r = target ? merge_into_file(o, kubeconfig(c, s), target, e) : write_alone(o, kubeconfig(c, s), e);
 	if (r < 0)
 		return r;
 	log_info("the kubeconfig gives full control of the cluster until %s", day);
 	tell_name(c);
-	kubeconfig_next(o, c);
+	if (!target)
+		kubeconfig_next(o, c);
 	return 0;
 }
 
@@ -156,7 +285,8 @@ const struct command kubeconfig_command = {
 	.args = "",
 	.help = "admin kubeconfig on stdout, or with -o in a file",
 	.run = cmd_kubeconfig,
+	.options = kubeconfig_options,
+	.n_options = ARRAY_SIZE(kubeconfig_options),
 	.common = "config out secrets",
-	.examples = { "pibuild kubeconfig -o ~/.kube/homelab",
-		      "pibuild kubeconfig -c lab/cluster.yaml -o ~/.kube/lab" },
+	.examples = { "pibuild kubeconfig --merge", "pibuild kubeconfig -c lab/cluster.yaml -o ~/.kube/lab" },
 };

@@ -127,7 +127,7 @@ start_server() {
 	for file in mine notes; do
 		run "$PIBUILD" kubeconfig -o "$file"
 		[ "$status" -eq 5 ]
-		[[ "$output" == *KUBECONFIG* ]]
+		[[ "$output" == *"kubeconfig --merge -o"* ]]
 	done
 	cmp mine mine.before
 	[ "$(cat notes)" = 'something else' ]
@@ -180,4 +180,123 @@ start_server() {
 	mkfifo pipe
 	fails 5 'pipe is there already' timeout 20 "$PIBUILD" kubeconfig -o pipe
 	[ -p pipe ]
+}
+
+# --- --merge, judged by kubectl, or where there is none by a parser of YAML
+
+# names CLUSTERS|CONTEXTS|USERS FILE: sorted
+names() {
+	python3 -c 'import sys, yaml
+print(*sorted(x["name"] for x in yaml.safe_load(open(sys.argv[2]))[sys.argv[1]]))' "$1" "$2"
+}
+
+# of FILE CONTEXT: server and user that kubectl takes for a context
+of() {
+	kubectl --kubeconfig "$1" --context "$2" config view --minify -o 'jsonpath={.clusters[0].cluster.server} {.users[0].name}'
+}
+
+work_config() {
+	cat <<-EOT
+		# mine
+		apiVersion: v1
+		kind: Config
+		current-context: work
+		preferences: {colors: true}
+		clusters:
+		- name: work
+		  cluster: {server: "https://work.example.com", insecure-skip-tls-verify: true}
+		contexts:
+		- name: work
+		  context: {cluster: work, user: me, namespace: "0123"}
+		users:
+		- name: me
+		  user:
+		    exec: {apiVersion: client.authentication.k8s.io/v1, command: get-token, args: [--port, "8000", "yes"], interactiveMode: IfAvailable}
+	EOT
+}
+
+@test "--merge keeps all others as they are, takes it in beside them, and again changes nothing" {
+	work_config >config
+	chmod 644 config
+	cp config was
+	"$PIBUILD" kubeconfig --merge -o config >out 2>err
+	[ ! -s out ]
+	[ "$(stat -c %a config) $(stat -c %a config.bak)" = '600 600' ]
+	cmp was config.bak
+	[ "$(names clusters config), $(names contexts config), $(names users config)" = 'lab work, lab work, admin@lab me' ]
+	# What was there is what it was, to the type.
+	python3 - <<-'EOT'
+		import yaml
+		was, now = (yaml.safe_load(open(f)) for f in ("was", "config"))
+		for key, value in was.items():
+		    assert (value == now[key]) if not isinstance(value, list) else all(x in now[key] for x in value), key
+	EOT
+	grep -q 'kubectl config use-context lab' err
+	refute grep -qF "$("$PIBUILD" kubeconfig | field client-key-data)" err
+	cp config once
+	"$PIBUILD" kubeconfig --merge -o config 2>err
+	cmp once config
+	[ ! -e config.lock ]
+	command -v kubectl || skip 'needs kubectl'
+	[ "$(of config lab)" = 'https://192.168.1.11:6443 admin@lab' ]
+	[ "$(kubectl --kubeconfig config config current-context)" = work ]
+	"$PIBUILD" kubeconfig >own.conf
+	[ "$(kubectl --kubeconfig config --context lab config view --minify --raw -o 'jsonpath={.users[0].user.client-key-data}')" = "$(field client-key-data <own.conf)" ]
+}
+
+@test "--merge goes where kubectl looks: KUBECONFIG's first, else ~/.kube/config, which it makes; the first one becomes current" {
+	export HOME=$PWD/home KUBECONFIG=''
+	mkdir home
+	"$PIBUILD" kubeconfig --merge 2>err
+	[ "$(stat -c %a home/.kube home/.kube/config)" = $'700\n600' ]
+	[ ! -e home/.kube/config.bak ]
+	grep -qx 'current-context: lab' home/.kube/config
+	refute grep -q use-context err
+	work_config >real && ln -s real link
+	KUBECONFIG=:link:home/.kube/config "$PIBUILD" kubeconfig --merge 2>err
+	[ -L link ]
+	[ "$(names clusters real)" = 'lab work' ]
+}
+
+@test "--merge: another cluster of the same name keeps its own; ours is known by server or CA, whatever its context is called" {
+	"$PIBUILD" kubeconfig >own.conf
+	printf 'apiVersion: v1\nkind: Config\nclusters: [{name: lab, cluster: {server: "https://10.0.0.1:6443"}}]\ncontexts: [{name: lab, context: {cluster: lab, user: x}}]\nusers: [{name: x, user: {}}]\n' >config
+	"$PIBUILD" kubeconfig --merge -o config 2>err
+	[ "$(names clusters config), $(names users config)" = 'lab lab-192.168.1.11, admin@lab-192.168.1.11 x' ]
+	grep -q 'https://10.0.0.1:6443' config
+	sed -i 's/192.168.1.11:6443/192.168.1.99:6443/; s/^  - context:$/&/' config
+	# the same CA at another address, in a context by another name
+	cp own.conf config
+	sed -i 's/192.168.1.11/192.168.1.99/; s/current-context: lab/current-context: home/' config
+	python3 -c 'import yaml; c = yaml.safe_load(open("config")); c["contexts"][0]["name"] = "home"; yaml.safe_dump(c, open("config", "w"))'
+	"$PIBUILD" kubeconfig --merge -o config 2>err
+	[ "$(names clusters config), $(names contexts config)" = 'lab, home' ]
+	grep -q 'https://192.168.1.11:6443' config
+	printf 'kind: Config\nclusters: [{name: lab, cluster: {server: "https://a"}}, {name: lab-192.168.1.11, cluster: {server: "https://b"}}]\n' >config
+	fails 5 'config has other clusters called lab already: rename them there' "$PIBUILD" kubeconfig --merge -o config
+}
+
+@test "--merge refuses what is no kubeconfig, or one that kubectl is changing, and changes nothing" {
+	echo 'apiVersion: v1' >config
+	for text in 'kind: Pod' 'a: 1' '[a]' 'kind: Config
+clusters: {a: b}'; do
+		echo "$text" >config
+		fails 5 'is no kubeconfig' "$PIBUILD" kubeconfig --merge -o config
+		[ "$(cat config)" = "$text" ]
+	done
+	echo 'a: &x 1' >config
+	fails 3 'config:1' "$PIBUILD" kubeconfig --merge -o config
+	rm config && : >config.lock
+	fails 5 'being changed by kubectl' "$PIBUILD" kubeconfig --merge -o config
+	[ ! -e config ]
+	[ -e config.lock ]
+}
+
+@test "a kubeconfig of several clusters that -o refuses takes it in as the message says" {
+	work_config >config
+	run "$PIBUILD" kubeconfig -o config
+	[ "$status" -eq 5 ]
+	command=$(sed -n 's/.*`pibuild \(kubeconfig --merge [^`]*\)`.*/\1/p' <<<"$output")
+	eval "\"$PIBUILD\" $command"
+	[ "$(names clusters config)" = 'lab work' ]
 }
