@@ -65,7 +65,7 @@ same_cluster() {
 	local found
 	found=$(identity_of "$1") || return
 	[ "$found" = "$(cat identity)" ] || { echo "$1 knows another cluster: $found" && return 1; }
-	found=$(on "$1" 'ls /var/lib/rancher/k3s/stand-in/members' | tr '\n' ' ') || return
+	found=$(on "$1" 'ls -1 /var/lib/rancher/k3s/stand-in/members' | tr '\n' ' ') || return
 	[ "$found" = 'cp-1 cp-2 cp-3 ' ] || { echo "members of $1: $found" && return 1; }
 	found=$(ask_api "$1" "get nodes -o 'jsonpath={range .items[*]}{.metadata.name}={.status.conditions[?(@.type==\"Ready\")].status} {end}'") || return
 	[ "$found" = 'cp-1=True cp-2=True cp-3=True w-1=True ' ] || { echo "Nodes of $1: $found" && return 1; }
