@@ -92,8 +92,8 @@ points() {
 	EOT
 }
 
-# cut NODE SECOND MODE: its power, so long after it was switched on; then it is switched on again
-cut() {
+# power_cut NODE SECOND MODE: its power, so long after it was switched on; then it is switched on again
+power_cut() {
 	sleep "$2"
 	case $3 in
 	lost) machine kill "$1" ;;

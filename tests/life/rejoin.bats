@@ -145,7 +145,7 @@ took() {
 		server=cp-$((chance % 2 + 1))
 		machine kill "$server"
 		insert "$server" "$(find "$PWD/cards" -name "$server.*" | sort | tail -n 1)"
-		cut "$server" "$at" "$mode"
+		power_cut "$server" "$at" "$mode"
 		ready "$server"
 		one_cluster || { echo "point $number: $server, cut at $at s, unflushed writes $mode" && return 1; }
 		took "point $number: $server, cut at $at s, unflushed writes $mode"
