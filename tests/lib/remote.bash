@@ -31,6 +31,10 @@ machines() {
 	printf 'apiVersion: apps/v1\nkind: DaemonSet\nmetadata:\n  name: cilium\n  namespace: kube-system\n' | put_object daemonset/kube-system/cilium
 	programs_over_there
 	port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+	# A machine whose sshd is not up refuses at once, where one that is off would cost ten seconds.
+	for one in "$@"; do
+		printf 'Host %s\n\tHostName %s\n\tPort %s\n' "$(address "${one%=*}")" "$(on_loopback "${one%=*}")" "$port"
+	done >ssh_config
 	sed 's/ test$//' key.pub >authorized
 	# The wrapper is no stand-in: it says what a ~/.ssh/config would, of ports, addresses, and who one is here.
 	printf '#!/bin/sh\nexec %s -F "%s/ssh_config" -o "User=%s" "$@"\n' "$(PATH=/usr/bin:/bin command -v ssh)" "$PWD" "$(id -un)" >bin/ssh
@@ -55,6 +59,12 @@ address() {
 	cp-*) echo "192.168.1.1${1##*-}" ;;
 	*) echo "192.168.1.2${1##*-}" ;;
 	esac
+}
+
+on_loopback() {
+	local last
+	last=$(address "$1")
+	echo "127.0.0.${last##*.}"
 }
 
 put_object() {
@@ -96,14 +106,13 @@ programs_over_there() {
 
 # up NODE...: its sshd answers
 up() {
-	local node last
+	local node
 	[ "$(id -u)" -ne 0 ] || mkdir -p /run/sshd
 	for node in "$@"; do
-		last=$(address "$node") last=127.0.0.${last##*.}
 		[ -e "host-$node" ] || ssh-keygen -q -t ed25519 -N '' -C '' -f "$PWD/host-$node"
 		cat >"sshd-$node.conf" <<-EOT
 			Port $port
-			ListenAddress $last
+			ListenAddress $(on_loopback "$node")
 			HostKey $PWD/host-$node
 			PidFile $PWD/sshd-$node.pid
 			AuthorizedKeysFile $PWD/authorized
@@ -116,7 +125,6 @@ up() {
 		EOT
 		mkdir -p "card-$node/etc/pibuild" "card-$node/run/pibuild"
 		/usr/sbin/sshd -f "$PWD/sshd-$node.conf" -E "$PWD/sshd-$node.log"
-		printf 'Host %s\n\tHostName %s\n\tPort %s\n' "$(address "$node")" "$last" "$port" >>ssh_config
 		for _ in $(seq 100); do
 			[ ! -e "sshd-$node.pid" ] || break
 			/usr/bin/sleep 0.1
