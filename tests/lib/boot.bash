@@ -16,10 +16,23 @@ build_node() {
 	judge "out/$1.img"
 }
 
+# questions: a script that asks all `facts`; ./facts numbers them
+questions() {
+	printf '%s\n' "${facts[@]}" | tee facts | sed '1i exec 2>&1
+		s/.*/(&\n) <\/dev\/null; printf "\\n@next@\\n"/'
+}
+
+# answers: what that script said, one file a question
+answers() {
+	awk -v n=0 '
+		$0 == "@next@" { printf "%s", (held == "\n" ? "" : held) >("answer." n); close("answer." n++); held = ""; next }
+		{ if (held != "") printf "%s", held >("answer." n); held = $0 "\n" }'
+}
+
 # boot_node NODE [OPTION]...: boots it in a LAN like its own until its report says READY, and asks it each line of the array `facts`. Answers: answer(). One SSH connection carries all: a handshake takes an
 # emulated machine seconds.
 boot_node() {
-	printf '%s\n' "${facts[@]}" >facts
+	questions >questions
 	rm -f answer.*
 	cat >ask <<-'EOT'
 		#!/bin/bash
@@ -30,16 +43,7 @@ boot_node() {
 			sleep 1
 		done
 		# In one session: each costs an emulated machine a second, for PAM and logind.
-		ask='exec 2>&1'
-		while read -r fact; do
-			ask="$ask
-		($fact
-		) </dev/null
-		printf '\n@next@\n'"
-		done <facts
-		on_machine "$ask" | awk -v n=0 '
-			$0 == "@next@" { printf "%s", (held == "\n" ? "" : held) >("answer." n); close("answer." n++); held = ""; next }
-			{ if (held != "") printf "%s", held >("answer." n); held = $0 "\n" }'
+		on_machine "$(cat questions)" >said
 		on_machine -o ControlPath=none -o PubkeyAuthentication=no true >no-password 2>&1
 		on_machine true || exit 1
 		ssh -F none -O exit -o ControlPath=./ctl -p "$SSH_PORT" pi@127.0.0.1 2>ssh.log || true
@@ -48,6 +52,7 @@ boot_node() {
 	"$PIBUILD" boot "out/$1.img" --memory 1024 --cpus 1 --disk-size 4GiB --timeout 600 --log console --until-ready \
 		--append "nokaslr kpti=off mitigations=off apparmor=0 audit=0 rcupdate.rcu_expedited=1 quiet" "${@:2}" -- bash ./ask >boot.log 2>&1 ||
 		{ tail -n 40 console boot.log; return 1; }
+	answers <said
 }
 
 # answer QUESTION: what the machine said to it.
