@@ -16,6 +16,34 @@ static const struct {
 };
 enum { CANDIDATES_PER_BLOCK = 40 };
 
+char *config_address6(const struct config *c, const struct node_config *n)
+{
+	uint8_t addr[16];
+	char buf[IPV6_TEXT];
+
+	memcpy(addr, c->network.ipv6.subnet.addr, sizeof(addr));
+	for (unsigned i = 0; i < 4; i++) {
+		unsigned part = n->address.addr >> (24 - 8 * i) & 255;
+
+		addr[8 + 2 * i] = (uint8_t)(part / 100);
+		addr[9 + 2 * i] = (uint8_t)(part / 10 % 10 << 4 | part % 10);
+	}
+	return arena_strdup(ipv6_text(addr, buf));
+}
+
+/* The first groups behind the network are those of no node's. */
+void config_pool6(const struct config *c, size_t index, char first[IPV6_TEXT], char last[IPV6_TEXT])
+{
+	uint8_t addr[16];
+
+	memcpy(addr, c->network.ipv6.subnet.addr, sizeof(addr));
+	addr[12] = (uint8_t)((index + 1) >> 8);
+	addr[13] = (uint8_t)(index + 1);
+	ipv6_text(addr, first);
+	addr[14] = addr[15] = 0xff;
+	ipv6_text(addr, last);
+}
+
 static struct ip_range cidr_range(struct cidr c)
 {
 	return (struct ip_range){ cidr_first(c), cidr_last(c), c.set };

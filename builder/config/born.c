@@ -21,10 +21,22 @@ static const char *secrets_encryption(const struct config *c)
 	return c->k3s.secrets_encryption ? "true" : "false";
 }
 
+static const char *pods6(const struct config *c)
+{
+	return c->network.ipv6.enabled ? cidr6_text(&c->network.ipv6.pods) : BORN_NO_IPV6;
+}
+
+static const char *services6(const struct config *c)
+{
+	return c->network.ipv6.enabled ? cidr6_text(&c->network.ipv6.services) : BORN_NO_IPV6;
+}
+
 const struct born_fact born_facts[] = {
 	{ "cluster.podCIDR", pod_cidr, NULL },
 	{ "cluster.serviceCIDR", service_cidr, NULL },
 	{ "cluster.datastore", datastore, NULL },
+	{ "network.ipv6.podCIDR", pods6, BORN_NO_IPV6 },
+	{ "network.ipv6.serviceCIDR", services6, BORN_NO_IPV6 },
 	{ BORN_ENCRYPTION, secrets_encryption, "false" },
 };
 const size_t born_facts_count = ARRAY_SIZE(born_facts);

@@ -16,6 +16,7 @@ struct born_fact {
 };
 extern const struct born_fact born_facts[];
 extern const size_t born_facts_count;
+#define BORN_NO_IPV6	"IPv4 alone"
 #define BORN_ENCRYPTION "k3s.secretsEncryption"
 
 /* "10.42.0.0/16" and so on by their keys; the caller's. */

@@ -646,6 +646,63 @@ static void check_cluster_sizes(const struct check *x)
 			  services.prefix);
 }
 
+static bool cidrs6_overlap(const struct cidr6 *a, const struct cidr6 *b)
+{
+	unsigned bits = MIN(a->prefix, b->prefix);
+
+	for (unsigned bit = 0; bit < bits; bit++)
+		if ((a->addr[bit / 8] ^ b->addr[bit / 8]) & 0x80 >> bit % 8)
+			return false;
+	return true;
+}
+
+static void check_ipv6_pairs(const struct check *x)
+{
+	const struct {
+		const char *key;
+		const struct cidr6 *net;
+	} nets[] = {
+		{ "network.ipv6.subnet", &x->config->network.ipv6.subnet },
+		{ "network.ipv6.podCIDR", &x->config->network.ipv6.pods },
+		{ "network.ipv6.serviceCIDR", &x->config->network.ipv6.services },
+	};
+
+	for (size_t b = 1; b < ARRAY_SIZE(nets); b++)
+		for (size_t a = 0; a < b; a++)
+			if (cidrs6_overlap(nets[a].net, nets[b].net))
+				fault_key(x->faults, x->config, nets[b].key,
+					  "%s: %s overlaps %s %s; the same addresses would be two things: use another",
+					  nets[b].key, cidr6_text(nets[b].net), nets[a].key, cidr6_text(nets[a].net));
+}
+
+/* K3s starts no node of a cluster with both families that is not told its address in both (k3s-io/k3s
+ * pkg/daemons/agent/ agent.go, startNetwork and validateNetworkConfiguration: "must share the same IP version"). */
+static void check_ipv6(const struct check *x)
+{
+	const struct config *c = x->config;
+	unsigned prefix = c->network.ipv6.pods.prefix;
+
+	if (!c->network.ipv6.enabled)
+		return;
+	check_ipv6_pairs(x);
+	vec_foreach (n, &c->nodes)
+		if (!n->address.set)
+			fault_key(
+				x->faults, c, node_key(c, n, "name"),
+				"%s: with network.ipv6 every node needs a static address, which gives it its IPv6 address too; K3s has to be told both, and %s has DHCP: give it an address",
+				node_key(c, n, "name"), str_or(n->name, "it"));
+	if (c->nodes.n > 1u << (64 - prefix))
+		fault_key(
+			x->faults, c, "network.ipv6.podCIDR",
+			"network.ipv6.podCIDR: each node takes a /64 for its pods, and %s has room for %u of the %zu nodes; use a /56",
+			cidr6_text(&c->network.ipv6.pods), 1u << (64 - prefix), c->nodes.n);
+	if (c->lb.pools.n && x->versions->cilium && !compat_cilium_announces_ipv6(x->versions->cilium))
+		note_key(
+			x->faults, c, "network.ipv6",
+			"network.ipv6: Cilium %s announces no IPv6 addresses on the LAN, which 1.19 and later do, so services of type LoadBalancer have IPv4 alone",
+			x->versions->cilium);
+}
+
 /* ---- load balancer ---- */
 
 static void check_pool(const struct check *x, const struct pool *p)
@@ -946,6 +1003,7 @@ static const struct {
 	{ "host names", check_host_names },
 	{ "cluster networks", check_cluster_networks },
 	{ "cluster network sizes", check_cluster_sizes },
+	{ "IPv6", check_ipv6 },
 	{ "pools", check_pools },
 	{ "pool pairs", check_pool_pairs },
 	{ "Hubble", check_hubble },

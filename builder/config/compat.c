@@ -48,6 +48,11 @@ static bool at_least(const char *version, unsigned minor)
 	return value_semver(version, &v) == 0 && (v.major > 1 || (v.major == 1 && v.minor >= minor));
 }
 
+bool compat_cilium_announces_ipv6(const char *version)
+{
+	return at_least(version, 19);
+}
+
 bool compat_k3s_kubelet_dropins(const char *k3s)
 {
 	return at_least(k3s, 32);

@@ -27,6 +27,8 @@ struct cilium_compat {
 const struct cilium_compat *compat_cilium(const char *version);
 #define COMPAT_CILIUM_RANGE "1.17 to 1.20"
 
+/* It answers for IPv6 addresses of services on the LAN too (cilium pull 39648). */
+bool compat_cilium_announces_ipv6(const char *version);
 /* Its kubelet reads drop-ins of agent/etc/kubelet.conf.d (k3s-io/k3s pkg/daemons/agent/agent.go). */
 bool compat_k3s_kubelet_dropins(const char *k3s);
 /* Its nodes can give each other images (embedded-registry, out of its trial since December 2024: docs.k3s.io

@@ -51,6 +51,18 @@ char *ipv4_text(uint32_t addr, char buf[IPV4_TEXT]);
 /* "10.42.0.0/16" (network address) on the arena. */
 char *cidr_text(struct cidr c);
 
+#define IPV6_TEXT 46
+
+struct cidr6 {
+	uint8_t addr[16];
+	uint8_t prefix; /* 0..128 */
+	bool set;
+};
+/* "fd00::1", as RFC 5952 has it; BUF is returned. */
+char *ipv6_text(const uint8_t addr[16], char buf[IPV6_TEXT]);
+/* "fd00::/64" on the arena. */
+char *cidr6_text(const struct cidr6 *c);
+
 /* A secret by reference; the config never holds one. */
 struct secret_ref {
 	enum { SECRET_NONE, SECRET_ENV, SECRET_FILE, SECRET_COMMAND } kind;
@@ -280,6 +292,10 @@ struct config {
 			VEC(const char *) none; /* besides what is the cluster's own */
 		} proxy;
 		struct {
+			bool enabled;			     /* the section is there: both families */
+			struct cidr6 subnet, pods, services; /* set when enabled */
+		} ipv6;
+		struct {
 			const char *ssid; /* NULL = no Wi-Fi */
 			struct secret_ref passphrase;
 			const char *country; /* two upper-case letters */
@@ -409,6 +425,10 @@ struct boot_config config_node_boot(const struct config *c, const struct node_co
 /* "disk" of the line "dtoverlay=disk,size=1"; NULL for what loads no overlay. */
 const char *boot_line_overlay(const char *line);
 
+/* What N, which has a static address, has in network.ipv6.subnet: that address, each number of it as a group. */
+char *config_address6(const struct config *c, const struct node_config *n);
+/* First and last address for services in network.ipv6.subnet, of the pool at INDEX. */
+void config_pool6(const struct config *c, size_t index, char first[IPV6_TEXT], char last[IPV6_TEXT]);
 /* The address that network.hosts gives NAME; 0 = it is not there. */
 uint32_t config_host_address(const struct config *c, const char *name);
 

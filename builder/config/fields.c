@@ -340,6 +340,28 @@ static const struct field proxy_fields[] = {
 	{ 0 },
 };
 
+static const struct field ipv6_fields[] = {
+	{ .key = "subnet",
+	  .kind = &kind_subnet6,
+	  AT(network.ipv6.subnet),
+	  .def_text = "private, made from the cluster's name",
+	  .help = "IPv6 network of your LAN, in which nodes and services have addresses: that of your router (fd..., or the one of your provider if it never changes), so that other machines reach them",
+	  .example = "fd12:3456:789a::/64" },
+	{ .key = "podCIDR",
+	  .kind = &kind_pods6,
+	  AT(network.ipv6.pods),
+	  .def_text = "private, made from the cluster's name",
+	  .help = "IPv6 addresses of pods; each node takes a /64 of it",
+	  .example = "fd12:3456:789a:4200::/56" },
+	{ .key = "serviceCIDR",
+	  .kind = &kind_services6,
+	  AT(network.ipv6.services),
+	  .def_text = "private, made from the cluster's name",
+	  .help = "IPv6 addresses of services inside the cluster",
+	  .example = "fd12:3456:789a:4300::/112" },
+	{ 0 },
+};
+
 static const struct field network_fields[] = {
 	{ .key = "subnet",
 	  .kind = &kind_network,
@@ -416,6 +438,11 @@ static const struct field network_fields[] = {
 	  .kind = &kind_map,
 	  .sub = proxy_fields,
 	  .help = "HTTP proxy through which K3s, containerd and cert-manager reach the internet" },
+	{ .key = "ipv6",
+	  .kind = &kind_map,
+	  .sub = ipv6_fields,
+	  .def_text = "pods and services have IPv4 alone",
+	  .help = "IPv6 beside IPv4 for nodes, pods and services; {} takes private networks. A cluster keeps what it was started with" },
 	{ .key = "wifi",
 	  .kind = &kind_map,
 	  .sub = wifi_fields,

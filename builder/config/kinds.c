@@ -311,7 +311,7 @@ static const char *address_fault(const char *text, const char *words)
 	unsigned big = 0;
 
 	if (is_ipv6(text))
-		return arena_printf("this is IPv6, and the nodes and the cluster get IPv4 addresses alone; %s", words);
+		return arena_printf("this is IPv6: IPv4 is given here, and network.ipv6 adds IPv6; %s", words);
 	for (const char *p = text; *p && strspn(text, "0123456789./-") == strlen(text); p += strspn(p, "0123456789")) {
 		p += strcspn(p, "0123456789");
 		big = MAX(big, (unsigned)MIN(strtoul(p, NULL, 10), 1000ul));
@@ -540,6 +540,70 @@ const struct kind kind_journal_size = {
 };
 const struct kind kind_vlan = { .name = "1 to 4094", .parse = parse_vlan, .schema = vlan_schema, .number = true };
 const struct kind kind_mtu = { .name = "1280 to 9216", .parse = parse_mtu, .schema = mtu_schema, .number = true };
+
+/* ---- IPv6 ---- */
+
+/* Of machines and pods on a LAN: unique local (RFC 4193) or global. */
+static bool is_unicast6(const struct cidr6 *c)
+{
+	return c->addr[0] == 0xfd || (c->addr[0] & 0xe0) == 0x20;
+}
+
+static const char *parse_network6(const char *text, void *dst, unsigned least, unsigned most, const char *words)
+{
+	struct cidr6 c;
+
+	if (value_cidr6(text, &c) < 0)
+		return words;
+	if (!is_unicast6(&c))
+		return arena_printf("this is no network for machines: they begin with fd (private) or with 2 or 3; %s",
+				    words);
+	if (c.prefix < least || c.prefix > most)
+		return words;
+	*(struct cidr6 *)dst = c;
+	return NULL;
+}
+
+static const char subnet6_words[] = "give an IPv6 network of /64, such as fd12:3456:789a::/64";
+static const char *parse_subnet6(const struct reading *l, const char *text, void *dst)
+{
+	return parse_network6(text, dst, 64, 64, subnet6_words);
+}
+
+/* Each node takes a /64, and neither Kubernetes nor Cilium looks after more than 16 bits of them (kubernetes pkg/
+ * controller/nodeipam/ipam/cidrset/cidr_set.go, clusterSubnetMaxDiff). */
+static const char pods6_words[] = "give an IPv6 network of /48 to /63, such as fd12:3456:789a:4200::/56";
+static const char *parse_pods6(const struct reading *l, const char *text, void *dst)
+{
+	return parse_network6(text, dst, 48, 63, pods6_words);
+}
+
+/* 20 bits of services at most (kubernetes cmd/kube-apiserver/app/options/validation.go). */
+static const char services6_words[] = "give an IPv6 network of /108 to /120, such as fd12:3456:789a:4300::/112";
+static const char *parse_services6(const struct reading *l, const char *text, void *dst)
+{
+	return parse_network6(text, dst, 108, 120, services6_words);
+}
+
+#define IPV6 "([fF][dD]|[23])[0-9a-fA-F]{1,3}(:[0-9a-fA-F]{0,4}){2,7}"
+const struct kind kind_subnet6 = {
+	.name = "IPv6 network of /64",
+	.words = subnet6_words,
+	.editor_pattern = "^" IPV6 "/64$",
+	.parse = parse_subnet6,
+};
+const struct kind kind_pods6 = {
+	.name = "IPv6 network of /48 to /63",
+	.words = pods6_words,
+	.editor_pattern = "^" IPV6 "/(4[89]|5[0-9]|6[0-3])$",
+	.parse = parse_pods6,
+};
+const struct kind kind_services6 = {
+	.name = "IPv6 network of /108 to /120",
+	.words = services6_words,
+	.editor_pattern = "^" IPV6 "/1(0[89]|1[0-9]|20)$",
+	.parse = parse_services6,
+};
 
 /* As Go's net/http takes it in NO_PROXY (golang.org/x/net/http/httpproxy); a comma would make two of it. */
 const struct kind kind_no_proxy = {

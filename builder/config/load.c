@@ -2,6 +2,8 @@
 /* From a file to struct config: what is given, and what follows from it. */
 #include "base/log.h"
 #include "config/internal.h"
+#include "config/values.h"
+#include "crypto/digest.h"
 #include "schema/source.h"
 
 const struct node_config *config_first_server(const struct config *c)
@@ -142,6 +144,30 @@ void note_key(struct faults *f, const struct config *c, const char *key, const c
 
 /* ---- what follows from what is given ---- */
 
+/* Private networks (RFC 4193) of which every cluster has its own, and the same at every build. */
+static void derive_ipv6(struct config *c)
+{
+	struct {
+		struct cidr6 *net;
+		const char *rest;
+	} nets[] = {
+		{ &c->network.ipv6.subnet, "::/64" },
+		{ &c->network.ipv6.pods, ":4200::/56" },
+		{ &c->network.ipv6.services, ":4300::/112" },
+	};
+	const char *seed = arena_printf("pibuild unique local %s", str_or(c->cluster.name, ""));
+	char hex[SHA256_HEX];
+
+	c->network.ipv6.enabled = yaml_get(yaml_get(c->doc, "network"), "ipv6") != NULL;
+	if (!c->network.ipv6.enabled)
+		return;
+	sha256_bytes(seed, strlen(seed), hex);
+	for (size_t i = 0; i < ARRAY_SIZE(nets); i++)
+		if (!nets[i].net->set)
+			value_cidr6(arena_printf("fd%.2s:%.4s:%.4s%s", hex, hex + 2, hex + 6, nets[i].rest),
+				    nets[i].net);
+}
+
 static void derive(struct config *c)
 {
 	/* After a fault the checks that follow still need something to look at. */
@@ -153,6 +179,7 @@ static void derive(struct config *c)
 			c->network.subnet.addr = cidr_first(n->address);
 		}
 	}
+	derive_ipv6(c);
 	c->cert_manager.enabled = yaml_get(c->doc, "certManager") != NULL;
 	c->backup.enabled = config_backup_place(c) != BACKUP_NOWHERE;
 	if (c->cert_manager.provider && !yaml_find(c->doc, "certManager.issuers"))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/values.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
 
@@ -90,6 +91,23 @@ int value_cidr(const char *s, struct cidr *ret)
 	if (!take_ipv4(&s, &addr) || *s++ != '/' || !values_take_number(&s, 32, &prefix) || *s)
 		return -EINVAL;
 	*ret = (struct cidr){ .addr = addr, .prefix = (uint8_t)prefix, .set = true };
+	return 0;
+}
+
+int value_cidr6(const char *s, struct cidr6 *ret)
+{
+	const char *slash = strchr(s, '/'), *size = slash ? slash + 1 : "";
+	struct cidr6 c = { .set = true };
+	unsigned prefix;
+
+	if (!slash || slash - s >= IPV6_TEXT || !values_take_number(&size, 128, &prefix) || *size ||
+	    inet_pton(AF_INET6, arena_strndup(s, (size_t)(slash - s)), c.addr) != 1)
+		return -EINVAL;
+	for (unsigned bit = prefix; bit < 128; bit++)
+		if (c.addr[bit / 8] & 0x80 >> bit % 8)
+			return -EINVAL;
+	c.prefix = (uint8_t)prefix;
+	*ret = c;
 	return 0;
 }
 
@@ -204,6 +222,19 @@ char *ipv4_text(uint32_t addr, char buf[IPV4_TEXT])
 {
 	snprintf(buf, IPV4_TEXT, "%u.%u.%u.%u", addr >> 24, addr >> 16 & 255, addr >> 8 & 255, addr & 255);
 	return buf;
+}
+
+char *ipv6_text(const uint8_t addr[16], char buf[IPV6_TEXT])
+{
+	inet_ntop(AF_INET6, addr, buf, IPV6_TEXT);
+	return buf;
+}
+
+char *cidr6_text(const struct cidr6 *c)
+{
+	char buf[IPV6_TEXT];
+
+	return arena_printf("%s/%u", ipv6_text(c->addr, buf), c->prefix);
 }
 
 char *cidr_text(struct cidr c)

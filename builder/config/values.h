@@ -9,6 +9,8 @@
 int value_ipv4(const char *s, uint32_t *ret);
 /* "192.168.1.11/24"; host bits are kept. */
 int value_cidr(const char *s, struct cidr *ret);
+/* "fd00::/64", as inet_pton(3) reads it; host bits have to be zero. */
+int value_cidr6(const char *s, struct cidr6 *ret);
 /* "192.168.1.65-192.168.1.127"; the first may not be above the last. */
 int value_range(const char *s, struct ip_range *ret);
 /* "512MiB", "4GiB"; MB and GB mean the same, as RAM is sold. */

@@ -9,15 +9,27 @@
 
 static const char origin[] = "generated: cilium";
 
-static struct yaml_node *pool(const char *api_version, const struct pool *p)
+static void add_block(struct yaml_node *blocks, const char *first, const char *last)
 {
-	struct yaml_node *doc = cluster_object(api_version, "CiliumLoadBalancerIPPool", p->name, NULL);
-	struct yaml_node *block = yaml_map();
-	char ip[IPV4_TEXT];
+	struct yaml_node *block = yaml_append(blocks, yaml_map());
 
-	yaml_append(yaml_set_path(doc, "spec.blocks", yaml_seq()), block);
-	yaml_set(block, "start", yaml_str(ipv4_text(p->range.first, ip)));
-	yaml_set(block, "stop", yaml_str(ipv4_text(p->range.last, ip)));
+	yaml_set(block, "start", yaml_str(first));
+	yaml_set(block, "stop", yaml_str(last));
+}
+
+/* An IPv6 address that nobody announces would be one that nobody reaches. */
+static struct yaml_node *pool(const struct node_ctx *x, const char *api_version, const struct pool *p)
+{
+	const struct config *c = x->config;
+	struct yaml_node *doc = cluster_object(api_version, "CiliumLoadBalancerIPPool", p->name, NULL);
+	struct yaml_node *blocks = yaml_set_path(doc, "spec.blocks", yaml_seq());
+	char first[IPV6_TEXT], last[IPV6_TEXT];
+
+	add_block(blocks, ipv4_text(p->range.first, first), ipv4_text(p->range.last, last));
+	if (c->network.ipv6.enabled && compat_cilium_announces_ipv6(cluster_version(x, "cilium"))) {
+		config_pool6(c, (size_t)(p - c->lb.pools.v), first, last);
+		add_block(blocks, first, last);
+	}
 	return doc;
 }
 
@@ -27,7 +39,7 @@ static void add_pools(const struct node_ctx *x, struct tree *t)
 	VEC(struct yaml_node *) docs = { 0 };
 
 	vec_foreach (p, &x->config->lb.pools)
-		*vec_push(&docs) = pool(compat ? compat->pool_api : "cilium.io/v2", p);
+		*vec_push(&docs) = pool(x, compat ? compat->pool_api : "cilium.io/v2", p);
 	cluster_add_yaml(t, "/etc/pibuild/manifests/pools.yaml", 0644, origin, docs.v, docs.n, NULL);
 }
 

@@ -47,6 +47,13 @@ static const struct setting announcing[] = {
 	VALUE("k8sClientRateLimit.burst", "200"),
 };
 
+/* Nodes find each other over IPv4 as without it (underlayProtocol). Both sides give each node a /64: K3s's controller
+ * by its default (k3s-io/k3s pkg/daemons/control, node-cidr-mask-size-ipv6), Cilium by this. */
+static const struct setting both_families[] = {
+	VALUE("ipv6.enabled", "true"),
+	VALUE("ipam.operator.clusterPoolIPv6MaskSize", "64"),
+};
+
 static const struct setting with_envoy[] = {
 	VALUE("l7Proxy", "true"),
 	VALUE("envoy.enabled", "true"),
@@ -148,6 +155,11 @@ static struct yaml_node *generate(const struct node_ctx *x)
 	SET(values, always);
 	yaml_set_path(values, "ipam.operator.clusterPoolIPv4PodCIDRList",
 		      cluster_strings(cidr_text(c->cluster.pod_cidr), NULL));
+	if (c->network.ipv6.enabled) {
+		SET(values, both_families);
+		yaml_set_path(values, "ipam.operator.clusterPoolIPv6PodCIDRList",
+			      cluster_strings(cidr6_text(&c->network.ipv6.pods), NULL));
+	}
 	set_operator(values, c);
 	if (c->lb.pools.n)
 		SET(values, announcing);

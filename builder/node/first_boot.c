@@ -291,6 +291,8 @@ static void add_facts(const struct node_ctx *x, struct tree *t)
 	vec_foreach (server, &c->network.ntp)
 		strbuf_addf(&b, " %s", *server);
 	strbuf_addf(&b, "\naddress %s", x->node->address.set ? ipv4_text(x->node->address.addr, first) : "");
+	if (c->network.ipv6.enabled && x->node->address.set)
+		strbuf_addf(&b, "\naddress6 %s", config_address6(c, x->node));
 	strbuf_adds(&b, "\npools");
 	vec_foreach (p, &c->lb.pools)
 		strbuf_addf(&b, " %s-%s", ipv4_text(p->range.first, first), ipv4_text(p->range.last, last));

@@ -39,6 +39,8 @@ static struct yaml_node *k3s_server_names(const struct config *c)
 			continue;
 		if (n->address.set)
 			add_once(seq, ipv4_text(n->address.addr, ip));
+		if (n->address.set && c->network.ipv6.enabled)
+			add_once(seq, config_address6(c, n));
 		add_once(seq, n->name);
 	}
 	return seq;
@@ -59,14 +61,22 @@ static void add_settings(struct yaml_node *doc, const struct k3s_settings *setti
 	}
 }
 
+/* "10.42.0.0/16,fd12:3456:789a:4200::/56": IPv4 first, which is then what services have that do not ask for more. */
+static const char *both_families(const struct config *c, const char *ipv4, const char *ipv6)
+{
+	return c->network.ipv6.enabled ? arena_printf("%s,%s", ipv4, ipv6) : ipv4;
+}
+
 /* Depends on nothing of the node, so that servers agree: K3s refuses one that does not. */
 static void set_shared(struct yaml_node *doc, const struct node_ctx *x)
 {
 	const struct config *c = x->config;
 	struct yaml_node *disable;
 
-	yaml_set(doc, "cluster-cidr", yaml_str(cidr_text(c->cluster.pod_cidr)));
-	yaml_set(doc, "service-cidr", yaml_str(cidr_text(c->cluster.service_cidr)));
+	yaml_set(doc, "cluster-cidr",
+		 yaml_str(both_families(c, cidr_text(c->cluster.pod_cidr), cidr6_text(&c->network.ipv6.pods))));
+	yaml_set(doc, "service-cidr",
+		 yaml_str(both_families(c, cidr_text(c->cluster.service_cidr), cidr6_text(&c->network.ipv6.services))));
 	/* Cilium is all of these. */
 	yaml_set(doc, "flannel-backend", yaml_str("none"));
 	yaml_set(doc, "disable-network-policy", yaml_bool(true));
@@ -106,7 +116,9 @@ static void set_node(struct yaml_node *doc, const struct node_ctx *x)
 
 	yaml_set(doc, "node-name", yaml_str(x->node->name));
 	if (x->node->address.set)
-		yaml_set(doc, "node-ip", yaml_str(ipv4_text(x->node->address.addr, ip)));
+		yaml_set(doc, "node-ip",
+			 yaml_str(both_families(x->config, ipv4_text(x->node->address.addr, ip),
+						config_address6(x->config, x->node))));
 	yaml_set(doc, "resolv-conf", yaml_str(node_pod_resolv_conf(x->config)));
 	/* Those of its first registration; what it may not give itself, and what changes, comes by steps/nodes.sh. */
 	yaml_set(doc, "node-label", k3s_texts(cluster_labels(x->node, x->board, true)));

@@ -67,6 +67,10 @@ static void keyfile_ip(struct strbuf *b, const struct node_ctx *x)
 		strbuf_adds(b, "\n");
 	}
 	strbuf_adds(b, "may-fail=false\n\n[ipv6]\nmethod=auto\naddr-gen-mode=eui64\nignore-auto-dns=true\n");
+	/* Beside those that a router's advertisements give it, if there are any: NetworkManager reads them itself, so
+	 * they count although Kubernetes has the kernel forward. */
+	if (c->network.ipv6.enabled && x->node->address.set)
+		strbuf_addf(b, "address1=%s/%u\n", config_address6(c, x->node), c->network.ipv6.subnet.prefix);
 }
 
 /* Of a VLAN's own interface and of the one below it alike: the frame with the tag is longer by four bytes, which
@@ -153,6 +157,24 @@ static void add_promiscuous(const struct node_ctx *x, struct tree *t)
 			interface, interface));
 }
 
+/* Questions for an IPv6 address go to a multicast group that is made of it, and Cilium does not join those of services
+ * (cilium issue 44311): an adapter that sorts them out would hear none. */
+static void add_all_multicast(const struct node_ctx *x, struct tree *t)
+{
+	struct announcers a = board_announcers(x->config, x->boards);
+	const char *interface = announcers_interface(&a, x->node);
+
+	if (!x->config->network.ipv6.enabled || !x->config->lb.pools.n || !interface)
+		return;
+	tree_add_dir(t, "/etc/udev/rules.d", 0755, origin);
+	tree_add_text(
+		t, "/etc/udev/rules.d/70-pibuild-multicast.rules", 0644, origin,
+		arena_printf(
+			"# This node answers for the IPv6 addresses of services.\n"
+			"ACTION==\"add\", SUBSYSTEM==\"net\", KERNEL==\"%s\", RUN+=\"/bin/ip link set dev %s allmulticast on\"\n",
+			interface, interface));
+}
+
 int node_add_network(const struct node_ctx *x, struct tree *t, struct err *e)
 {
 	const struct config *c = x->config;
@@ -181,6 +203,7 @@ int node_add_network(const struct node_ctx *x, struct tree *t, struct err *e)
 	add_keyfile(t, l.name, &b);
 	add_pod_resolv_conf(x, t);
 	add_promiscuous(x, t);
+	add_all_multicast(x, t);
 	if (streq(l.type, "wifi")) {
 		tree_find(t, "/etc/NetworkManager/system-connections/pibuild-wlan0.nmconnection")->secret = true;
 		/* Raspberry Pi OS keeps the radio off until someone asks for it. */

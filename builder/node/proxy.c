@@ -52,6 +52,11 @@ static const char *no_proxy(const struct config *c)
 	no_proxy_add(&b, cidr_text(c->cluster.service_cidr));
 	if (c->network.subnet.set)
 		no_proxy_add(&b, cidr_text(c->network.subnet));
+	if (c->network.ipv6.enabled) {
+		no_proxy_add(&b, cidr6_text(&c->network.ipv6.pods));
+		no_proxy_add(&b, cidr6_text(&c->network.ipv6.services));
+		no_proxy_add(&b, cidr6_text(&c->network.ipv6.subnet));
+	}
 	if (c->cluster.endpoint)
 		no_proxy_add(&b, c->cluster.endpoint);
 	if (c->cluster.vip)

@@ -338,13 +338,15 @@ static const struct {
 
 /* Values that may be named but not changed: the rest of the card goes by them. */
 static const struct {
-	const char *path, *value, *why;
+	const char *path;
+	const char *value; /* NULL: as there is IPv6 or not */
+	const char *why;
 } fixed[] = {
 	{ "k8sServiceHost", "127.0.0.1", "K3s has the API there on every node, and any one server may die" },
 	{ "agent", "true", "without agents there is no pod network" },
 	{ "operator.enabled", "true", "the operator registers the CRDs that agents wait for" },
 	{ "ipv4.enabled", "true", "pods and services of this cluster have IPv4 addresses" },
-	{ "ipv6.enabled", "false", "K3s is set up for IPv4, and agents would wait for an IPv6 pod network" },
+	{ "ipv6.enabled", NULL, "K3s has to have the same families, which network.ipv6 of cluster.yaml decides" },
 	{ "cni.binPath", "/opt/cni/bin", "K3s looks for the CNI there" },
 	{ "cni.confPath", "/etc/cni/net.d", "K3s looks for the CNI there" },
 	{ "defaultLBServiceIPAM", "lbipam", "else services get no address from the pools" },
@@ -355,10 +357,11 @@ static void values_check_rules(struct judge *j)
 	const struct yaml_node *n;
 
 	for (size_t i = 0; i < ARRAY_SIZE(fixed); i++) {
+		const char *value = str_or(fixed[i].value, j->x->config->network.ipv6.enabled ? "true" : "false");
+
 		n = yaml_find(j->user, fixed[i].path);
-		if (n && n->type == YAML_SCALAR && !yaml_is(n, fixed[i].value) && !faults_at(j->faults, n, false))
-			fault_at(j->faults, n, "%s: must be %s: %s; remove it", fixed[i].path, fixed[i].value,
-				 fixed[i].why);
+		if (n && n->type == YAML_SCALAR && !yaml_is(n, value) && !faults_at(j->faults, n, false))
+			fault_at(j->faults, n, "%s: must be %s: %s; remove it", fixed[i].path, value, fixed[i].why);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {
 		n = yaml_find(j->user, rules[i].path);

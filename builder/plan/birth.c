@@ -104,8 +104,9 @@ void birth_check(const json_t *cards, const struct config *c, struct faults *f)
 			continue;
 		fault_key(
 			f, c, born_facts[i].key,
-			"%s: %s was started with %s (card of %s, %s), and a running cluster cannot change to %s: write %s again, or start anew and lose what is in it: `pibuild flash --start-new-cluster --node %s DISK`, then the cards of all other nodes",
-			born_facts[i].key, c->cluster.name, was, safe_of(card, "node"), safe_of(card, "time"), now, was,
+			"%s: %s was started with %s (card of %s, %s), and a running cluster cannot change to %s: %s, or start anew and lose what is in it: `pibuild flash --start-new-cluster --node %s DISK`, then the cards of all other nodes",
+			born_facts[i].key, c->cluster.name, was, safe_of(card, "node"), safe_of(card, "time"), now,
+			streq(was, BORN_NO_IPV6) ? "remove network.ipv6" : arena_printf("write %s again", was),
 			first->name);
 	}
 }

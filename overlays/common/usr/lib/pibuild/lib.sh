@@ -60,7 +60,7 @@ publish() {
 }
 
 # What this node is; empty where the card does not say.
-node_name='' node_role='' node_first='' node_interface='' node_address='' node_envoy='' node_airgap=''
+node_name='' node_role='' node_first='' node_interface='' node_address='' node_address6='' node_envoy='' node_airgap=''
 node_mtu='' node_ntp='' node_registries='' node_mirrors='' node_pools='' node_issuers='' node_certificates='' node_members='' node_report='' node_podcidr='' node_servicecidr='' node_free=''
 # shellcheck disable=SC2034 # for the programs that read this file
 while read -r key value; do
@@ -72,6 +72,7 @@ while read -r key value; do
 	mtu) node_mtu=$value ;; # network.mtu of cluster.yaml; empty where it says nothing
 	ntp) node_ntp=$value ;; # its time servers
 	address) node_address=$value ;; # static; empty with DHCP
+	address6) node_address6=$value ;; # static, beside it; empty without IPv6
 	envoy) node_envoy=$value ;;
 	airgap) node_airgap=$value ;;
 	registries) node_registries=$value ;; # where images come from: HOST[:PORT], or several that will do, with commas

@@ -143,6 +143,22 @@ carrier_fault() {
 	fi
 }
 
+# The kubelet takes no address that is not there yet, or that another machine has: the kernel asks the LAN about it first.
+check_address6() {
+	[ -n "$node_address6" ] || return 0
+	found=$(ip -6 -o addr show dev "$node_interface" scope global)
+	case $found in
+	*" $node_address6/"*dadfailed*)
+		why "Another machine has the IPv6 address of this node, $node_address6" "Two nodes of one cluster never have the same; give network.ipv6.subnet of cluster.yaml"
+		return 1
+		;;
+	*" $node_address6/"*tentative*) ;;
+	*" $node_address6/"*) return 0 ;;
+	esac
+	why "$node_interface does not have its IPv6 address $node_address6 yet" "It passes by itself; else: journalctl -u NetworkManager"
+	return 1
+}
+
 # A default route is what K3s wants; without one, what is missing on the way to it.
 check_network() {
 	[ -z "$(ip -4 route show default)" ] || return 0
@@ -406,7 +422,7 @@ was_member() {
 
 # Until it was: what it needs to become that.
 check_way_out() {
-	check_network || return
+	check_network && check_address6 || return
 	check_addresses || return
 	unnote network
 	if network_closed; then
