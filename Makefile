@@ -1,4 +1,4 @@
-# pibuild: make | make demo | make test | make test-fast | make test-faults | make test-powercut | make test-life | make test-debian | make test-upstream | make fuzz | make lint | make install | make uninstall | make clean
+# pibuild: make | make demo | make test | make test-fast | make test-faults | make test-mutants | make test-powercut | make test-life | make test-debian | make test-upstream | make fuzz | make lint | make install | make uninstall | make clean
 #
 #   V=1 shows commands          SAN=1 address and undefined-behaviour sanitizers      COV=1 coverage
 #   CC=gcc|clang  WERROR=1      T=pattern picks test files                            PREFIX=, DESTDIR= for install
@@ -103,6 +103,13 @@ test-faults: deps
 	scripts/sandbox -- tests/faults/run $(B)/pibuild $(B)/tests/faults/fault.so --points $(if $(filter file,$(origin POINTS)),2000,$(POINTS)) \
 	  --seed $(SEED) $(if $(T),--case $(T))
 
+# Mutated ext4 and FAT through verify, inspect and build: make test-mutants COUNT=1000 SEED=1
+COUNT   ?= 1000
+test-mutants: deps
+	@$(MAKE) --no-print-directory all
+	xz -dc "$$(scripts/make-base --kept tiny)" >$(B)/mutants.img
+	scripts/sandbox -- tests/faults/mutants $(B)/pibuild $(B)/mutants.img --count $(COUNT) --seed $(SEED)
+
 # Power cuts at seeded points of first boot, two machines at a time: make test-powercut POINTS=40 SEED=1
 POINTS  ?= 40
 SEED    ?= 1
@@ -206,7 +213,7 @@ check-editor: all
 clean:
 	rm -rf build build-*
 
-.PHONY: all deps demo bench test test-fast test-faults test-powercut test-life test-repeat test-debian test-upstream test-programs fuzz lint install uninstall deb check-deb check-container check-sbom check-editor clean
+.PHONY: all deps demo bench test test-fast test-faults test-mutants test-powercut test-life test-repeat test-debian test-upstream test-programs fuzz lint install uninstall deb check-deb check-container check-sbom check-editor clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 -include $(shell find $(B)/builder $(B)/tests -type f -name '*.d' 2>/dev/null)

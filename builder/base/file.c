@@ -370,12 +370,18 @@ int temp_dir(const char *what, const char **ret, struct err *e)
 int temp_file(int *ret_fd, struct err *e)
 {
 	char *path = temp_template("file");
-	int fd = mkostemp(path, O_CLOEXEC);
+	_cleanup_close_ int fd = open(path_dir(path), O_TMPFILE | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
 
-	if (fd < 0)
-		return err_errno(e, -errno, "cannot make a file %s; set TMPDIR to a folder that can be written", path);
-	unlink(path);
-	*ret_fd = fd;
+	/* A filesystem that cannot (NFS, overlays of old kernels). */
+	if (fd < 0) {
+		fd = mkostemp(path, O_CLOEXEC);
+		if (fd < 0)
+			return err_errno(e, -errno, "cannot make a file %s; set TMPDIR to a folder that can be written",
+					 path);
+		if (unlink(path) < 0)
+			return err_errno(e, -errno, "cannot remove the name of %s", path);
+	}
+	*ret_fd = take_fd(&fd);
 	return 0;
 }
 

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The C library's functions that get memory, for the whole program and every library in it: what cannot be had ends the
- * run with words, here, in one place. Libraries do not survive it: libfdisk asserts, libext2fs follows NULL, libjansson
- * leaves out what it could not copy, and a caller takes the failure for a fault of what it read. An end here is like a
- * kill -9, which leaves nothing under a final name.
+ * The C library's functions for memory, for the whole program and every library in it.
+ *
+ * What cannot be had ends the run with words, here, in one place. Libraries do not survive it: libfdisk asserts,
+ * libext2fs follows NULL, libjansson leaves out what it could not copy, and a caller takes the failure for a fault of
+ * what it read. An end here is like a kill -9, which leaves nothing under a final name.
+ *
+ * What is given back is wiped: tokens and keys pass through strings of libyaml, libcrypto, libcurl and our own, and
+ * none of them wipes its copies.
  *
  * The next malloc is asked for, not the C library's by another name: a debugger's or a test's may lie between.
- * free() stays whose it is.
  */
 #include "base/util.h"
 
@@ -67,11 +70,38 @@ void *calloc(size_t n, size_t size)
 	return have(NEXT(void *, "calloc", size_t, size_t)(n, size), all);
 }
 
+/* From here on the C library gives a block back to the kernel, which wipes it (mallopt(3), M_MMAP_THRESHOLD); most of
+ * such a block was perhaps never touched. */
+static const size_t kernels = 32 * MIB;
+
+void free(void *p)
+{
+	int kept = errno;
+	size_t n = p ? malloc_usable_size(p) : 0;
+
+	if (!p)
+		return;
+	if (n < kernels)
+		explicit_bzero(p, n);
+	NEXT(void, "free", void *)(p);
+	errno = kept;
+}
+
+/* The C library's would leave the old bytes where it moves from. */
 void *realloc(void *old, size_t n)
 {
-	void *p = NEXT(void *, "realloc", void *, size_t)(old, n);
+	size_t size = old ? malloc_usable_size(old) : 0;
+	void *p;
 
-	return n ? have(p, n) : p;
+	if (old && n && n <= size && n >= size / 2)
+		return old;
+	p = n || !old ? malloc(n) : NULL;
+	if (n && !p)
+		return NULL;
+	if (old && p)
+		memcpy(p, old, MIN(n, size));
+	free(old);
+	return p;
 }
 
 void *aligned_alloc(size_t align, size_t n)

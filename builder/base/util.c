@@ -3,9 +3,12 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #include "base/err.h"
+
+enum { PAGE = 4096 };
 
 /* What base/memory.c does not see: under the sanitizers, and sizes that are no memory's. */
 static void *checked(void *p)
@@ -55,6 +58,8 @@ char *xasprintf(const char *fmt, ...)
 	return s;
 }
 
+/* Where secrets lie as long as the run: kept off the swap as far as the limit for that goes (RLIMIT_MEMLOCK, 8 MiB),
+ * and out of core dumps. */
 struct chunk {
 	struct chunk *next;
 	size_t used, size;
@@ -72,10 +77,13 @@ void *arena_alloc(size_t n)
 	n = (n + sizeof(max_align_t) - 1) / sizeof(max_align_t) * sizeof(max_align_t);
 	pthread_mutex_lock(&arena_lock);
 	if (!arena || arena->size - arena->used < n) {
-		size_t size = MAX(n, 64 * KIB);
+		size_t size = (sizeof(*c) + MAX(n, 64 * KIB) + PAGE - 1) / PAGE * PAGE;
 
-		c = xcalloc(1, sizeof(*c) + size);
-		c->size = size;
+		c = checked(aligned_alloc(PAGE, size));
+		memset(c, 0, size);
+		mlock(c, size);
+		madvise(c, size, MADV_DONTDUMP);
+		c->size = size - sizeof(*c);
 		c->next = arena;
 		arena = c;
 	}
@@ -136,6 +144,8 @@ void arena_done(void)
 	for (c = arena; c; c = next) {
 		next = c->next;
 		explicit_bzero(c->data, c->used);
+		munlock(c, sizeof(*c) + c->size);
+		madvise(c, sizeof(*c) + c->size, MADV_DODUMP);
 		free(c);
 	}
 	arena = NULL;

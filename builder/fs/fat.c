@@ -18,6 +18,8 @@ int fat_open(const struct fs_place *at, unsigned flags, struct fat **ret, struct
 	f->epoch = at->epoch;
 	f->writable = flags & FAT_WRITE;
 	r = fat_table_read(f, at->length ? MIN(at->length, there) : there, e);
+	if (r == 0 && f->writable)
+		r = fat_sound(f, e);
 	if (r < 0) {
 		fat_abort(f);
 		return r;

@@ -74,6 +74,8 @@ int fat_damaged(struct err *e, const char *what);
 int fat_table_read(struct fat *f, uint64_t length, struct err *e);
 /* What changed of the FAT, to each copy, and FSInfo. */
 int fat_table_write(struct fat *f, struct err *e);
+/* What the FAT has for a cluster: 0 = it is free. */
+uint32_t fat_entry(const struct fat *f, uint32_t cluster);
 /* The cluster after AT: 0 = it was the last. */
 int fat_next(const struct fat *f, uint32_t at, uint32_t *ret, struct err *e);
 /* N clusters with the lowest numbers, chained behind LAST (0 = a chain of its own). Nothing changes on -ENOSPC. */
@@ -86,6 +88,12 @@ int fat_chain_runs(const struct fat *f, uint32_t first, uint64_t n, fat_run_fn f
 /* N bytes at byte AT of the partition. */
 int fat_get(const struct fat *f, void *buf, size_t n, uint64_t at, struct err *e);
 int fat_put(struct fat *f, const void *buf, size_t n, uint64_t at, struct err *e);
+
+/* ---- fat_sound.c ---- */
+
+/* Before anything is changed: the copies of the FAT are alike, every cluster belongs to one file that is as long as it
+ * says, or is free. -EUCLEAN else: what is written over contradictions makes more of them. */
+int fat_sound(const struct fat *f, struct err *e);
 
 /* ---- fat_dir.c ---- */
 

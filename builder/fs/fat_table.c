@@ -90,7 +90,7 @@ static int info_check(struct fat *f, struct err *e)
 	return r;
 }
 
-static uint32_t entry_of(const struct fat *f, uint32_t cluster)
+uint32_t fat_entry(const struct fat *f, uint32_t cluster)
 {
 	const unsigned char *p = f->table + (size_t)cluster * f->width;
 
@@ -132,14 +132,14 @@ int fat_table_read(struct fat *f, uint64_t length, struct err *e)
 	f->dirty = xcalloc(f->table_size / FAT_DIRTY_UNIT + 1, 1);
 	r = fat_get(f, f->table, f->table_size, f->table_at, e);
 	for (uint32_t i = FAT_FIRST_CLUSTER; r == 0 && i < f->end; i++)
-		f->free += entry_of(f, i) == 0;
+		f->free += fat_entry(f, i) == 0;
 	return r;
 }
 
 static uint32_t first_free(const struct fat *f)
 {
 	for (uint32_t i = FAT_FIRST_CLUSTER; i < f->end; i++)
-		if (entry_of(f, i) == 0)
+		if (fat_entry(f, i) == 0)
 			return i;
 	return UINT32_MAX; /* what FSInfo says for "none known" */
 }
@@ -177,7 +177,7 @@ int fat_table_write(struct fat *f, struct err *e)
 
 int fat_next(const struct fat *f, uint32_t at, uint32_t *ret, struct err *e)
 {
-	uint32_t next = entry_of(f, at);
+	uint32_t next = fat_entry(f, at);
 
 	*ret = 0;
 	if (next >= (f->width == 2 ? 0xfff8u : 0x0ffffff8u))
@@ -195,7 +195,7 @@ int fat_chain_add(struct fat *f, uint32_t last, uint32_t n, uint32_t *ret_first,
 	if (n > f->free)
 		return err_set(e, -ENOSPC, "boot partition: it is full");
 	for (uint32_t i = FAT_FIRST_CLUSTER; n && i < f->end; i++) {
-		if (entry_of(f, i) != 0)
+		if (fat_entry(f, i) != 0)
 			continue;
 		if (last)
 			entry_set(f, last, i);
@@ -222,7 +222,7 @@ int fat_chain_drop(struct fat *f, uint32_t first, struct err *e)
 		uint32_t next;
 		int r;
 
-		if (first < FAT_FIRST_CLUSTER || first >= f->end || entry_of(f, first) == 0)
+		if (first < FAT_FIRST_CLUSTER || first >= f->end || fat_entry(f, first) == 0)
 			return fat_damaged(e, "a file has a cluster that is free");
 		r = fat_next(f, first, &next, e);
 		if (r < 0)
@@ -280,9 +280,9 @@ int fat_free_ranges(const struct fat *f, free_range_fn fn, void *arg)
 	for (uint32_t i = FAT_FIRST_CLUSTER, start; i < f->end; i++) {
 		int r;
 
-		if (entry_of(f, i) != 0)
+		if (fat_entry(f, i) != 0)
 			continue;
-		for (start = i; i < f->end && entry_of(f, i) == 0;)
+		for (start = i; i < f->end && fat_entry(f, i) == 0;)
 			i++;
 		r = fn(arg, f->data_at + (uint64_t)(start - FAT_FIRST_CLUSTER) * f->cluster,
 		       f->data_at + (uint64_t)(i - FAT_FIRST_CLUSTER) * f->cluster);

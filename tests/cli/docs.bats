@@ -43,6 +43,15 @@ column() {
 	[ "$bad" -eq 0 ]
 }
 
+@test "the tests that docs/security.md names are there" {
+	local bad=0
+	while IFS=' ' read -r file name; do
+		grep -qF -- "$name" "$file" || { echo "docs/security.md: no test '$name' in $file" && bad=1; }
+	done < <(grep '^| .*`tests/' docs/security.md | grep -oE '`tests/[^|;]*' | sed 's/`//g; s/: / /; s/ *$//')
+	[ "$bad" -eq 0 ]
+	[ "$(grep -c '^| .*`tests/' docs/security.md)" -ge 20 ]
+}
+
 @test "links between documents lead somewhere" {
 	local bad=0
 	for file in ./*.md docs/*.md; do

@@ -245,6 +245,39 @@ registry=registry=/etc/rancher/k3s/registries.yaml
 	clean talk cache out
 }
 
+@test "a build that is killed leaves none in the cache, in temporary files and in what it said" {
+	object=${PIBUILD%/*}/tests/faults/fault.so
+	[ -e "$object" ] || skip "make $object"
+	cd "$BATS_TEST_TMPDIR"
+	cp -p "$BATS_FILE_TMPDIR"/{cluster.yaml,secrets.yaml,wifi,registry} .
+	mkdir talk cache tmp && cp -r "$BATS_FILE_TMPDIR/cache/objects" cache/
+	killed=0
+	umask 000
+	for n in 2 4 6 8; do
+		# SIGKILL (3, 9) at the n-th fsync (kind 4): what is to be flushed has been written
+		python3 -c "import struct; open('fault', 'wb').write(struct.pack('=IIIIQII36Q', 4, 3, 9, 0, $n, *[0] * 38))"
+		sandbox -- env TMPDIR="$PWD/tmp" FAULT_FILE="$PWD/fault" LD_PRELOAD="$object" "$PIBUILD" -v --progress json --cache cache \
+			--node cp-1 >"talk/$n" 2>&1 || killed=$((killed + 1))
+		[ -z "$(find out tmp cache -name '*.part' -perm /077)" ]
+		rm -f out/*.img
+		find out -name '.*.img.*.part' -delete # the image itself, which holds what its card has to
+		clean talk cache tmp out
+	done
+	[ "$killed" -ge 3 ]
+}
+
+@test "when a build ends its memory holds no secret, and what held them was locked" {
+	[ "$(id -u)" -eq 0 ] || skip "needs root: nobody else reads the memory of pibuild"
+	[ "$(grep -c __asan_init "$PIBUILD")" -eq 0 ] || skip "the sanitizers have their own memory"
+	# What comes from the environment stays there; the rest is a line of the list each.
+	grep -vE '^(dns|backup) ' list >"$BATS_TEST_TMPDIR/list"
+	sandbox -- python3 "$top/tests/lib/memory.py" "$BATS_TEST_TMPDIR/list" "$PIBUILD" --progress none --cache cache --node cp-1 -o again >memory
+	cat memory
+	[ "$(wc -l <memory)" -eq 1 ]
+	[ "$(cat memory)" -gt 1000000 ]
+	grep -q '^mlock(.* = 0$' memory-strace
+}
+
 @test "a damaged secrets file is complained about without a word of it" {
 	cd "$BATS_TEST_TMPDIR"
 	cp "$BATS_FILE_TMPDIR"/{cluster.yaml,wifi,registry} .

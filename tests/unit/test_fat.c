@@ -453,6 +453,41 @@ static void test_damage(void)
 	}
 }
 
+static void test_contradictions(void)
+{
+	CASE("copies of the FAT that differ are read, and not written over")
+	{
+		struct fat_entry *list;
+		size_t n;
+
+		make("contradicts.img");
+		CHECK_ERR(put("one.txt", "1"), 0);
+		/* Cluster 100 of the first copy alone. */
+		CHECK_INT(
+			sh("printf '\\377\\377\\377\\017' | dd of='%s' bs=1 seek=$((1048576 + 32 * 512 + 400)) conv=notrunc status=none",
+			   image),
+			0);
+		CHECK_ERR(list_all(&list, &n), 0);
+		CHECK_ERR(put("two.txt", "2"), EUCLEAN);
+		CHECK(strstr(e.msg, "its copies differ") != NULL);
+	}
+	CASE("a cluster that belongs to no file, and a file shorter than its clusters, are not written over")
+	{
+		static const char *const patches[] = { "\\377\\377\\377\\017' 400", "\\005\\000\\000\\000' 12" };
+
+		for (size_t i = 0; i < ARRAY_SIZE(patches); i++) {
+			make("contradicts.img");
+			CHECK_ERR(put("one.txt", "1"), 0);
+			CHECK_INT(
+				sh("stride=$(od -An -tu4 -j $((1048576 + 36)) -N 4 '%s'); set -- '%s; for copy in 0 1; do printf \"$1\" | "
+				   "dd of='%s' bs=1 seek=$((1048576 + (32 + copy * stride) * 512 + $2)) conv=notrunc status=none; done",
+				   image, patches[i], image),
+				0);
+			CHECK_ERR(put("two.txt", "2"), EUCLEAN);
+		}
+	}
+}
+
 static void test_bytes(void)
 {
 	CASE("the name of the image does not matter")
@@ -508,6 +543,7 @@ int main(void)
 	test_refusals();
 	test_model();
 	test_damage();
+	test_contradictions();
 	test_bytes();
 	remove_tree(dir, &e);
 	arena_done();
