@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* An image run in QEMU: shown, or watched until a line of its console decides. */
+/* An image, or nodes of cluster.yaml, run in QEMU: shown, or watched until a line of the console decides. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -9,17 +9,22 @@
 #include "base/log.h"
 #include "base/proc.h"
 #include "base/sig.h"
-#include "cmd/cmd.h"
-#include "qemu/machine.h"
+#include "cmd/boot.h"
 
 static struct {
 	const char *until, *log, *keep, *disk_size, *append, *rtc;
 	unsigned timeout, memory, cpus, ssh_port, api_port; /* 0 = not given */
-	bool until_ready, open, poweroff, dry_run;
+	const char *base;
+	bool until_ready, open, poweroff, dry_run, all;
 	struct cmd_words qemu;
 } boot_opt;
 
 static const struct option boot_options[] = {
+	{ "node", 0, OPT_WORDS, NULL, "NAME", "instead of an image: this node of cluster.yaml, on QEMU's machine",
+	  CMD_SHARED(nodes), "@node" },
+	CMD_OWN("all", OPT_FLAG, &boot_opt.all, NULL, "... the whole cluster, in a LAN of its own"),
+	CMD_OWN_WORDS("base", OPT_TEXT, &boot_opt.base, "NAME",
+		      "... on this os.base (debian in the place of Raspberry Pi OS)", "debian raspios"),
 	CMD_OWN("until-ready", OPT_FLAG, &boot_opt.until_ready, NULL,
 		"end with the report's verdict: 0 all steps done, 1 one failed"),
 	CMD_OWN("until", OPT_TEXT, &boot_opt.until, "REGEX", "end when the console shows this (POSIX extended)"),
@@ -42,7 +47,7 @@ static const struct option boot_options[] = {
 
 enum { PATIENCE = 1200, TICK_MS = 100, LAST_WORDS_SECONDS = 1, COMMAND_GRACE = 3 };
 
-static const char usage[] = "boot IMAGE [--until-ready | --until REGEX] [-- COMMAND [ARG]...]";
+static const char usage[] = "boot IMAGE|--node NAME|--all [--until-ready | --until REGEX] [-- COMMAND [ARG]...]";
 static const char login_prompt[] = " login: ?$";
 
 /* What is waited for. */
@@ -118,15 +123,20 @@ static int read_wait(const struct cmd_options *o, struct wait *w, struct err *e)
 	return 0;
 }
 
+static bool rehearses(const struct cmd_options *o)
+{
+	return boot_opt.all || o->nodes.n;
+}
+
 static int read_want(const struct cmd_options *o, struct machine_want *want, struct err *e)
 {
-	if (o->own_args != 1)
+	if (o->own_args != !rehearses(o))
 		return err_class(e, CLASS_USAGE, "%s: usage: pibuild %s",
 				 o->own_args ? "more than one image (a command follows after --)"
 					     : "an argument is missing",
 				 usage);
 	*want = (struct machine_want){
-		.image = o->args.v[0],
+		.image = rehearses(o) ? NULL : o->args.v[0],
 		.keep = boot_opt.keep,
 		.append = boot_opt.append,
 		.rtc = boot_opt.rtc,
@@ -288,18 +298,21 @@ static int boot_run_command(struct machine *m, const struct wait *w, const char 
 			 spawn_exit_code(&command));
 }
 
-static int boot_run(struct machine *m, const struct wait *w, const char *log, bool poweroff, struct err *e)
+/* OF goes once the machine has its image open; NULL = there is none. */
+static int boot_run(struct machine *m, const struct wait *w, const char *log, struct rehearsal *of, struct err *e)
 {
 	int r = machine_start(m, e), command = 0;
 
 	if (r < 0)
 		return r;
+	if (of)
+		rehearsal_done(of);
 	r = follow(m, w, e);
 	if (r < 0)
 		return r;
 	if (w->command)
 		command = boot_run_command(m, w, log, e);
-	if (poweroff && command != -EINTR && !machine_power_off(m))
+	if (boot_opt.poweroff && command != -EINTR && !machine_power_off(m))
 		log_warning("the guest did not shut down; its power is cut");
 	return command;
 }
@@ -322,42 +335,97 @@ static int open_console(struct machine *m, const struct wait *w, const char **lo
 	return 0;
 }
 
-static int cmd_boot(const struct cmd_options *o, struct err *e)
+static int boot_image(const struct cmd_options *o, const struct machine_want *want, struct wait *w,
+		      struct rehearsal *of, struct err *e)
 {
 	_cleanup_(machine_done) struct machine m = MACHINE_INIT;
-	_cleanup_(wait_done) struct wait w = { 0 };
-	struct machine_want want;
 	const char *log;
-	int r = read_want(o, &want, e);
+	int r = machine_prepare(want, &m, e);
 
-	if (r < 0)
-		return r;
-	r = read_wait(o, &w, e);
-	if (r < 0)
-		return r;
-	r = machine_prepare(&want, &m, e);
 	if (r < 0)
 		return r;
 	if (boot_opt.dry_run) {
 		print_argv(&m);
 		return 0;
 	}
-	log = console_path(o, &w, &m);
-	r = open_console(&m, &w, &log, e);
+	log = console_path(o, w, &m);
+	r = open_console(&m, w, &log, e);
 	if (r < 0)
 		return r;
-	announce(&m, &want);
-	return boot_run(&m, &w, log, boot_opt.poweroff, e);
+	announce(&m, want);
+	return boot_run(&m, w, log, of, e);
+}
+
+/* ---- of cluster.yaml ---- */
+
+static int check_rehearsal(const struct cmd_options *o, const struct wait *w, struct err *e)
+{
+	if (boot_opt.all && o->nodes.n)
+		return err_class(e, CLASS_USAGE, "--all has every node: leave out --node");
+	if (o->nodes.n > 1)
+		return err_class(e, CLASS_USAGE, "--node is one node here; --all has the whole cluster");
+	if (boot_opt.keep)
+		return err_class(
+			e, CLASS_USAGE,
+			"--keep goes with an image that stays: build one, with os.base: debian and board: virt");
+	if (boot_opt.all && (w->has_until || boot_opt.poweroff || boot_opt.ssh_port || boot_opt.api_port))
+		return err_class(
+			e, CLASS_USAGE,
+			"--all takes none of --until, --poweroff, --ssh-port and --api-port, which are of one machine");
+	if (boot_opt.base && !config_base_named(boot_opt.base))
+		return err_class(e, CLASS_USAGE, "--base wants debian, raspios or raspios-bookworm, not '%s'",
+				 boot_opt.base);
+	return 0;
+}
+
+static int boot_nodes(const struct cmd_options *o, struct machine_want *want, struct wait *w, struct err *e)
+{
+	_cleanup_(rehearsal_done) struct rehearsal of = { 0 };
+	int r = check_rehearsal(o, w, e);
+
+	if (r == 0)
+		r = rehearsal_build(o, boot_opt.base, &of, e);
+	if (r < 0)
+		return r;
+	want->image = of.plan->nodes.v[0]->image;
+	if (!boot_opt.all)
+		return boot_image(o, want, w, &of, e);
+	return boot_cluster(&of,
+			    &(struct boot_cluster){ .want = want,
+						    .logs = boot_opt.log,
+						    .until_ready = w->ready || w->command,
+						    .timeout = w->timeout,
+						    .dry_run = boot_opt.dry_run,
+						    .program = w->program,
+						    .command = w->command },
+			    e);
+}
+
+static int cmd_boot(const struct cmd_options *o, struct err *e)
+{
+	_cleanup_(wait_done) struct wait w = { 0 };
+	struct machine_want want;
+	int r = read_want(o, &want, e);
+
+	if (r < 0)
+		return r;
+	/* A cluster is done when it says so; a prompt says nothing of it. */
+	if (boot_opt.all && o->args.n > o->own_args)
+		boot_opt.until_ready = true;
+	r = read_wait(o, &w, e);
+	if (r < 0)
+		return r;
+	return rehearses(o) ? boot_nodes(o, &want, &w, e) : boot_image(o, &want, &w, NULL, e);
 }
 
 const struct command boot_command = {
 	.name = "boot",
-	.args = "IMAGE [-- COMMAND]",
-	.help = "try an image of os.base: debian in QEMU; Raspberry Pi OS runs on a Pi only",
+	.args = "[IMAGE] [-- COMMAND]",
+	.help = "try an image, a node or the whole cluster in QEMU",
 	.run = cmd_boot,
 	.options = boot_options,
 	.n_options = ARRAY_SIZE(boot_options),
-	.common = "",
+	.common = "config lock secrets cache offline jobs progress",
 	.words = { "@image", "@file" },
-	.examples = { "pibuild boot out/cp-1.img --until-ready", "pibuild boot out/cp-1.img --until ' login: '" },
+	.examples = { "pibuild boot --all --until-ready", "pibuild boot out/cp-1.img --until ' login: '" },
 };

@@ -369,6 +369,11 @@ void note_key(struct faults *f, const struct config *c, const char *key, const c
  * references (sshKeys, valuesFile, caFile) are read and checked here, relative to the file. */
 int config_load(const char *path, struct config **ret, struct faults *f, struct err *e);
 
+/* C becomes the same cluster on QEMU's machine (board virt), whatever its boards, on BASE; NULL = as it is, but Debian
+ * in the place of Raspberry Pi OS, whose kernels do not run there. What only a Pi has is left out, as are data disks,
+ * of which there are none, and backups. Before any check. */
+void config_rehearse(struct config *c, const char *base);
+
 /* A file of the current folder that is evidently meant to be its cluster.yaml ("cluster.yml", a copied example); NULL
  * when there is none. */
 const char *config_alike(void);

@@ -250,6 +250,8 @@ static int plan_project_load(const struct project_options *o, const struct lock 
 	int r = config_load(o->config, &p->config, &p->faults, e);
 
 	*ret = p;
+	if (r == 0 && o->rehearse)
+		config_rehearse(p->config, o->base);
 	if (r == 0)
 		r = config_add_env_mirrors(p->config, e);
 	if (r == 0)

@@ -24,6 +24,8 @@ struct project_options {
 	/* With SECRETS_NEEDED: where images may lie that speak of secrets that are gone. */
 	const char *out;
 	bool new_cluster; /* what the cluster was born with counts no longer */
+	bool rehearse;	  /* the cluster on QEMU's machine: config_rehearse() */
+	const char *base; /* for that; NULL = as it says */
 };
 
 struct project {

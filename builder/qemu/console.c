@@ -97,7 +97,7 @@ static void judge_report(struct console *c, const char *line)
 		c->last_step = xstrdup(words);
 	}
 	if (!c->show)
-		log_info("%s", words);
+		log_info("%s%s%s", str_or(c->name, ""), c->name ? ": " : "", words);
 }
 
 /* A prompt has no end of line: what waits for one is held against unfinished lines too. */

@@ -29,6 +29,7 @@ struct console {
 	int fd;		      /* read end of the pipe, non-blocking; -1 once QEMU closed it */
 	int log;	      /* raw bytes go here; -1 = nowhere */
 	bool show;	      /* on stdout */
+	const char *name;     /* before the report's lines, where several machines talk; NULL = not said */
 	const regex_t *until; /* a line that matches holds; NULL = none */
 	bool until_ready;     /* the report's verdict holds or fails */
 

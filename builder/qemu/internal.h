@@ -24,8 +24,10 @@ int kernel_check(struct ext4 *root, const struct boot_files *boot, const char *b
 int network_read(struct ext4 *root, struct network *ret, struct err *e);
 /* Fills net, dns and host for a node with a static address. */
 void network_derive(struct network *n);
-/* Value of QEMU's -netdev. */
-const char *network_option(const struct network *n, bool open, unsigned ssh_port, unsigned api_port);
+/* QEMU's host and name server take no address of OTHERS (NULL terminated; NULL = none) either. */
+void network_avoid(struct network *n, const struct machine *const *others);
+/* Value of QEMU's -netdev ID, with the ports of M and OTHERS. */
+const char *network_option(const struct machine *m, const char *id, bool open, const struct machine *const *others);
 /* Why QEMU's network does not reach the node, or NULL. */
 const char *network_doubt(const struct network *n);
 

@@ -84,13 +84,11 @@ static void read_initramfs(struct search *s, const char *path)
 /* Debian's kernel is a generic one, but does not know the boards of the Pi 5: see boards/. */
 static int refuse(const struct driver *d, const char *kernel, const char *board, struct err *e)
 {
-	bool is_virt = streq(board, "virt");
-
 	return err_set(
 		e, -ENODEV,
-		"QEMU cannot run this image%s%s: its kernel %s is made for the Pi's hardware, the driver %s is %s. To try this cluster without a Pi, build a copy of cluster.yaml with `os.base: debian`%s; of this image `pibuild verify IMAGE` proves what can be proved without a Pi, and `pibuild status` reads from its card how far a Pi came",
+		"QEMU cannot run this image%s%s: its kernel %s is made for the Pi's hardware, the driver %s is %s. To try this node without a Pi, name it instead of its image: `pibuild boot --node NAME`; of this image `pibuild verify IMAGE` proves what can be proved without a Pi, and `pibuild status` reads from its card how far a Pi came",
 		*board ? " of board " : "", board, kernel, d->name,
-		d->module ? "a module that its initramfs lacks" : "missing", is_virt ? "" : " and board: virt");
+		d->module ? "a module that its initramfs lacks" : "missing");
 }
 
 int kernel_check(struct ext4 *root, const struct boot_files *boot, const char *board, struct err *e)

@@ -27,7 +27,10 @@ struct machine_want {
 	unsigned memory, cpus;	     /* MiB; 0 = default */
 	unsigned ssh_port, api_port; /* on 127.0.0.1; 0 = free ones */
 	bool open;		     /* the world can be reached */
-	const char *const *qemu;     /* more arguments, as they are */
+	unsigned number;	     /* of several in one LAN, from 0; by it their network cards differ */
+	const char *lan;	     /* folder with the cables to machine 0; NULL = this one is alone */
+	const struct machine *const *others; /* of machine 0: the rest, prepared, NULL terminated; else NULL */
+	const char *const *qemu;	     /* more arguments, as they are */
 	size_t n_qemu;
 };
 
@@ -56,6 +59,11 @@ struct machine {
 /* clang-format off */
 #define MACHINE_INIT { .qmp = -1, .said = -1, .console = { .fd = -1, .log = -1 } }
 /* clang-format on */
+
+/*
+ * Several machines in one LAN that nobody else is in: machine 0 has a switch with a cable, a Unix socket below
+ * want.lan, to each other one, and the way to the world and to the ports of all. It is prepared last and started first.
+ */
 
 /* Reads the image and decides everything; writes nothing but temporary files. Class HOST without QEMU. */
 int machine_prepare(const struct machine_want *want, struct machine *m, struct err *e);

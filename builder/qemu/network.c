@@ -134,18 +134,47 @@ void network_derive(struct network *n)
 	n->host = free_address(n, n->dns);
 }
 
-const char *network_option(const struct network *n, bool open, unsigned ssh_port, unsigned api_port)
+static bool is_others(uint32_t address, const struct machine *const *others)
 {
-	char dns[IPV4_TEXT], host[IPV4_TEXT], node[IPV4_TEXT] = "";
-	const char *lan = "";
+	for (; others && *others; others++)
+		if ((*others)->network.node.set && (*others)->network.node.addr == address)
+			return true;
+	return false;
+}
 
-	if (n->node.set) {
-		ipv4_text(n->node.addr, node);
-		lan = arena_printf(",net=%s,host=%s,dns=%s", cidr_text(n->net), ipv4_text(n->host, host),
-				   ipv4_text(n->dns, dns));
-	}
-	return arena_printf("user,id=net%s%s,hostfwd=tcp:127.0.0.1:%u-%s:%d,hostfwd=tcp:127.0.0.1:%u-%s:%d", lan,
-			    open ? "" : ",restrict=on", ssh_port, node, SSH, api_port, node, API);
+void network_avoid(struct network *n, const struct machine *const *others)
+{
+	while (n->net.prefix && is_others(n->host, others))
+		n->host--;
+}
+
+/* Ports of this machine that lead to SSH and the API of M. */
+static void add_forwards(struct strbuf *out, const struct machine *m)
+{
+	char node[IPV4_TEXT] = "";
+
+	if (m->network.node.set)
+		ipv4_text(m->network.node.addr, node);
+	strbuf_addf(out, ",hostfwd=tcp:127.0.0.1:%u-%s:%d,hostfwd=tcp:127.0.0.1:%u-%s:%d", m->ssh_port, node, SSH,
+		    m->api_port, node, API);
+}
+
+const char *network_option(const struct machine *m, const char *id, bool open, const struct machine *const *others)
+{
+	_cleanup_strbuf_ struct strbuf b = { 0 };
+	const struct network *n = &m->network;
+	char dns[IPV4_TEXT], host[IPV4_TEXT];
+
+	strbuf_addf(&b, "user,id=%s", id);
+	if (n->node.set)
+		strbuf_addf(&b, ",net=%s,host=%s,dns=%s", cidr_text(n->net), ipv4_text(n->host, host),
+			    ipv4_text(n->dns, dns));
+	strbuf_adds(&b, open ? "" : ",restrict=on");
+	add_forwards(&b, m);
+	for (; others && *others; others++)
+		if ((*others)->network.node.set)
+			add_forwards(&b, *others);
+	return arena_strdup(b.s);
 }
 
 const char *network_doubt(const struct network *n)

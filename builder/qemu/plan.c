@@ -185,6 +185,42 @@ static void argv_add(struct machine *m, const char *option, const char *value)
 		*vec_push(&m->argv) = value;
 }
 
+/* The cable between machine 0 and machine NUMBER, at one of its ends. */
+static void add_cable(const struct machine_want *want, struct machine *m, unsigned number, const char *id)
+{
+	argv_add(m, "-netdev",
+		 arena_printf("stream,id=%s,server=%s,addr.type=unix,addr.path=%s", id, want->number ? "off" : "on",
+			      escaped(path_join(want->lan, arena_printf("cable-%u", number)))));
+}
+
+static void add_port(struct machine *m, unsigned number, const char *to)
+{
+	argv_add(m, "-netdev", arena_printf("hubport,id=port%u,hubid=0,netdev=%s", number, to));
+}
+
+static void add_network(const struct machine_want *want, struct machine *m)
+{
+	unsigned n = 0;
+
+	if (!want->lan) {
+		argv_add(m, "-netdev", network_option(m, "net", want->open, NULL));
+		return;
+	}
+	if (want->number) {
+		add_cable(want, m, want->number, "net");
+		return;
+	}
+	argv_add(m, "-netdev", "hubport,id=net,hubid=0");
+	argv_add(m, "-netdev", network_option(m, "world", want->open, want->others));
+	add_port(m, n, "world");
+	while (want->others && want->others[n]) {
+		const char *cable = arena_printf("lan%u", ++n);
+
+		add_cable(want, m, n, cable);
+		add_port(m, n, cable);
+	}
+}
+
 static void make_argv(const struct machine_want *want, struct machine *m, const struct boot_files *boot)
 {
 	/* unsafe would lose what the guest had flushed when QEMU is killed. */
@@ -211,8 +247,9 @@ static void make_argv(const struct machine_want *want, struct machine *m, const 
 			      cache));
 	argv_add(m, "-device", "virtio-blk-device,drive=disk");
 	argv_add(m, "-device", "virtio-rng-device");
-	argv_add(m, "-netdev", network_option(&m->network, want->open, m->ssh_port, m->api_port));
-	argv_add(m, "-device", "virtio-net-device,netdev=net,mac=52:54:00:12:34:56");
+	add_network(want, m);
+	argv_add(m, "-device",
+		 arena_printf("virtio-net-device,netdev=net,mac=52:54:00:12:34:%02x", 0x56 + want->number));
 	if (want->rtc)
 		argv_add(m, "-rtc", arena_printf("base=%s", escaped(want->rtc)));
 	for (size_t i = 0; i < want->n_qemu; i++)
@@ -249,6 +286,7 @@ int machine_prepare(const struct machine_want *want, struct machine *m, struct e
 	r = read_machine_image(m, &boot, e);
 	if (r < 0)
 		return r;
+	network_avoid(&m->network, want->others);
 	make_argv(want, m, &boot);
 	if (network_doubt(&m->network))
 		log_warning("the node will not be reached here: %s", network_doubt(&m->network));

@@ -178,7 +178,7 @@ print(s.getsockname()[1], flush=True); time.sleep(20)' >port 3>&- &
 	make_card card.img boot root
 	fails 1 'the driver virtio_mmio is missing' "$PIBUILD" boot card.img --dry-run
 	[[ "$output" == *"QEMU cannot run this image of board rpi5: its kernel kernel8.img is made for the Pi's hardware"* ]]
-	[[ "$output" == *"build a copy of cluster.yaml with \`os.base: debian\` and board: virt; of this image"* ]]
+	[[ "$output" == *"name it instead of its image: \`pibuild boot --node NAME\`; of this image"* ]]
 	printf 'kernel/drivers/%s.ko.xz:\n' virtio/virtio_mmio block/virtio_blk net/virtio_net >$modules/modules.dep
 	mkdir -p tree/modules && echo init >tree/init
 	pack_initramfs && make_card card.img boot root

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/file.h"
+#include "base/log.h"
+#include "build/build.h"
+#include "cmd/boot.h"
+#include "plan/birth.h"
+
+/* As of a cluster of which there is no card yet: its first server starts it, the others join. */
+static void mark_births(const struct plan *p)
+{
+	_cleanup_json_ json_t *no_cards = json_array();
+
+	vec_foreach (n, &p->nodes)
+		birth_mark(*n, birth_right(no_cards, p->project->config, (*n)->node));
+}
+
+static void tell_lone_node(const struct plan *p)
+{
+	const struct node_config *first = config_first_server(p->project->config);
+
+	if (p->nodes.n == 1 && p->nodes.v[0]->node != first)
+		log_warning("%s waits for %s, which is not there: --all has the whole cluster", p->nodes.v[0]->name,
+			    first->name);
+}
+
+static int build_images(const struct cmd_options *o, const struct plan *p, struct err *e)
+{
+	_cleanup_(cache_close) struct cache cache = { .fd = -1 };
+	const struct fetch_options f = { p->project->config, o->offline, o->jobs };
+	const struct build b = { .plan = p, .cache = &cache };
+	int r = cache_open(o->cache, &cache, e);
+
+	if (r == 0)
+		r = build_check_host(&b, e);
+	if (r < 0)
+		return r;
+	build_expect(&b, EXPECT_IMAGES);
+	r = fetch_all(&cache, p->pins.v, p->pins.n, &p->images, &f, e);
+	return r < 0 ? r : build_run(&b, e);
+}
+
+int rehearsal_build(const struct cmd_options *o, const char *base, struct rehearsal *ret, struct err *e)
+{
+	const struct project_options po = { .config = o->config,
+					    .lock = o->lock,
+					    .secrets = o->secrets,
+					    .policy = SECRETS_NEEDED,
+					    .new_cluster = true,
+					    .rehearse = true,
+					    .base = base };
+	struct plan_options so = cmd_plan_options(o, SECRET_READ);
+	struct plan *plan;
+	int r = temp_dir("rehearsal", &ret->dir, e);
+
+	if (r < 0)
+		return r;
+	so.out = ret->dir;
+	r = cmd_load_plan(&po, &so, &plan, e);
+	if (r < 0 && e->class == CLASS_VERIFY)
+		return err_class(
+			e, CLASS_VERIFY,
+			"%s. Where this is about Debian, which a trial runs on in the place of Raspberry Pi OS: copy cluster.yaml, write os.base: debian into the copy, lock that with --lock FILE, and give the same --lock here",
+			arena_strdup(e->msg));
+	if (r < 0)
+		return r;
+	ret->plan = plan;
+	mark_births(plan);
+	tell_lone_node(plan);
+	return build_images(o, plan, e);
+}
+
+void rehearsal_done(struct rehearsal *r)
+{
+	struct err ignored = { 0 };
+
+	if (r->dir)
+		remove_tree(r->dir, &ignored);
+	r->dir = NULL;
+}
