@@ -40,6 +40,21 @@ static void add_guard(const struct node_ctx *x, struct tree *t)
 				   x->node->data.mount, x->node->data.mount));
 }
 
+/* The base's fstrim.timer, where it has one, goes by /etc/fstab, which has the card's file systems alone (util-linux
+ * sys-utils/fstrim.service.in). */
+static void add_trim(const struct node_ctx *x, struct tree *t)
+{
+	tree_add_text(
+		t, "/etc/systemd/system/pibuild-trim.service", 0644, origin,
+		arena_printf("[Unit]\nDescription=The data disk is told what is free\nConditionPathIsMountPoint=%s\n\n"
+			     "[Service]\nType=oneshot\nExecStart=/sbin/fstrim --verbose --quiet-unsupported %s\n",
+			     x->node->data.mount, x->node->data.mount));
+	tree_add_text(t, "/etc/systemd/system/" TRIM_TIMER, 0644, origin,
+		      "[Unit]\nDescription=When the data disk is told what is free\n\n"
+		      "[Timer]\nOnCalendar=weekly\nRandomizedDelaySec=2h\nPersistent=yes\n\n"
+		      "[Install]\nWantedBy=timers.target\n");
+}
+
 int node_add_data_disk(const struct node_ctx *x, struct tree *t, struct err *e)
 {
 	const struct node_data *d = &x->node->data;
@@ -52,8 +67,6 @@ int node_add_data_disk(const struct node_ctx *x, struct tree *t, struct err *e)
 		t, "/etc/pibuild/data", 0644, origin,
 		arena_printf("device %s\nmount %s\nuuid %s\nlabel pibuild-%.8s\n", d->device, d->mount, uuid, uuid));
 	add_guard(x, t);
-	/* By itself it goes by /etc/fstab alone, which has the card's (util-linux sys-utils/fstrim.service.in). */
-	tree_add_text(t, "/etc/systemd/system/fstrim.service.d/50-pibuild.conf", 0644, origin,
-		      arena_printf("[Service]\nExecStart=-/sbin/fstrim --verbose --quiet-unsupported %s\n", d->mount));
+	add_trim(x, t);
 	return 0;
 }

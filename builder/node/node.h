@@ -96,6 +96,7 @@ int node_add_release(const struct node_ctx *x, struct tree *t, struct err *e);	 
 
 /* A disk of its own keeps what this node has when its card is made anew. */
 bool node_has_data_disk(const struct node_ctx *x);
+#define TRIM_TIMER "pibuild-trim.timer"
 
 /* First boot installs packages on this node. */
 bool node_has_packages(const struct node_ctx *x);

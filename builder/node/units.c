@@ -103,8 +103,8 @@ int node_add_units(const struct node_ctx *x, struct tree *t, struct err *e)
 		link_unit(t, "timers.target", BACKUP_TIMER, local);
 	}
 	if (node_has_data_disk(x)) {
-		strbuf_adds(&preset, "enable fstrim.timer\n");
-		link_unit(t, "timers.target", "fstrim.timer", vendor);
+		strbuf_adds(&preset, "enable " TRIM_TIMER "\n");
+		link_unit(t, "timers.target", TRIM_TIMER, local);
 	}
 	tree_add_text(t, "/etc/systemd/system-preset/00-pibuild.preset", 0644, origin, preset.s);
 	return 0;

@@ -67,7 +67,7 @@ with_disk() {
 	grep -qx 'AssertPathIsMountPoint=/var/lib/rancher' card/etc/systemd/system/k3s.service.d/50-pibuild-data.conf
 	grep -qx 'RequiresMountsFor=/var/lib/rancher' card/etc/systemd/system/k3s.service.d/50-pibuild-data.conf
 	[ -L card/etc/systemd/system/multi-user.target.wants/pibuild-data.service ]
-	[ -L card/etc/systemd/system/timers.target.wants/fstrim.timer ]
+	[ -L card/etc/systemd/system/timers.target.wants/pibuild-trim.timer ]
 	[ "$(steps | head -n 3 | tr '\n' ' ')" = 'preflight data k3s ' ]
 	# the same again; another cluster, another node, another CA
 	uuid_of() { rm -rf other && "$PIBUILD" render --node "$1" --show-secrets -o other >/dev/null && sed -n 's/^uuid //p' other/etc/pibuild/data; }
