@@ -37,6 +37,7 @@ const struct proc_tool proc_tools[] = {
 	{ "newuidmap", "uidmap", "lets mmdebstrap work without root, for os.base: debian", true },
 	{ "mkfs.fat", "dosfstools", "makes the boot partition of os.base: debian", true },
 	{ "mke2fs", "e2fsprogs", "makes the root filesystem of os.base: debian", true },
+	{ "helm", NULL, "renders the charts of apps, to judge their values and find their images: pibuild lock", true },
 	{ "qemu-system-aarch64", "qemu-system-arm", "runs an image: pibuild boot", true },
 	{ "qemu-img", "qemu-utils", "makes the disk of pibuild boot", true },
 };
@@ -278,8 +279,9 @@ int proc_run(const struct proc *p, struct err *e)
 	if (!tool)
 		return err_set(e, -EINVAL, "%s is not among the programs pibuild may run", p->argv[0]);
 	if (!path)
-		return err_class(e, CLASS_HOST, "%s is not installed (%s); install the package %s", tool->name,
-				 tool->why, tool->package);
+		return err_class(e, CLASS_HOST, "%s is not installed (%s); %s", tool->name, tool->why,
+				 tool->package ? arena_printf("install the package %s", tool->package)
+					       : "its own pages say how to install it");
 	c.input = p->input;
 	c.input_left = p->input_n;
 	c.output = p->output ? p->output : &c.own_output;

@@ -25,7 +25,7 @@
 
 struct proc_tool {
 	const char *name;    /* as found in PATH; /usr/sbin and /sbin are searched too */
-	const char *package; /* Debian package that has it */
+	const char *package; /* Debian package that has it; NULL = none has */
 	const char *why;
 	bool optional; /* only some commands need it */
 };

@@ -21,7 +21,7 @@ static json_t *artifacts_json(const struct tree *tree)
 
 static void manifest_add_image(json_t *list, const struct image_pin *i)
 {
-	json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "name", i->name, "tag", i->tag, "sha256", i->sha256));
+	json_array_append_new(list, json_pack("{s:s, s:s*, s:s}", "name", i->name, "tag", i->tag, "sha256", i->sha256));
 }
 
 /* What is on it, and what a pod that is on a server names by digest. */

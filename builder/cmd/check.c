@@ -64,6 +64,31 @@ static bool cmd_check_apps(const struct release_set *set, struct faults *f)
 	return stale;
 }
 
+/* Of apps whose chart and manifests the lock has: what changed since it looked at them. */
+static bool cmd_check_judged(const struct release_set *set, struct faults *f)
+{
+	bool stale = false;
+
+	for (size_t i = 0; !f->errors && i < set->config->apps.n; i++) {
+		const struct app *a = &set->config->apps.v[i];
+		const struct lock_judged *x = lock_find_judged(set->lock, a->name);
+		const char *key = arena_printf("apps[%zu]", i), *of;
+		struct err e = { 0 };
+
+		if (app_digest(set, a, &of, &e) < 0)
+			fault_key(f, set->config, key, "%s: %s", key, e.msg);
+		else if (!x || !streq(x->of, of))
+			note_key(
+				f, set->config, key,
+				"%s: the lock has not looked at %s as it is now, so nobody has seen whether its chart takes the values%s; run `pibuild lock`",
+				key, a->name, set->config->airgap ? ", and which images it asks for" : "");
+		else
+			continue;
+		stale = true;
+	}
+	return stale;
+}
+
 static bool check_lock(const struct release_set *set, struct faults *f)
 {
 	const struct config *c = set->config;
@@ -74,7 +99,8 @@ static bool check_lock(const struct release_set *set, struct faults *f)
 			continue;
 		stale |= check_pin(set, a, f);
 	}
-	stale |= cmd_check_apps(set, f);
+	if (cmd_check_apps(set, f) || cmd_check_judged(set, f))
+		stale = true;
 	return cmd_check_images(set, f) || stale;
 }
 

@@ -39,6 +39,10 @@ static void check_tools(struct doctor_lines *f)
 			find(f, FINE, t->name, path, "");
 			continue;
 		}
+		if (!t->package) {
+			find(f, WARNING, t->name, t->why, "https://helm.sh/docs/intro/install");
+			continue;
+		}
 		find(f, t->optional ? WARNING : MISSING, t->name, t->why,
 		     arena_printf("sudo apt-get install %s", t->package));
 		vec_foreach (p, &f->packages)

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Kinds of values below `apps`: charts, manifests, images. */
+#include <dirent.h>
 #include <errno.h>
 #include <sys/stat.h>
 
+#include "base/file.h"
+#include "config/apps.h"
 #include "config/image_ref.h"
 #include "config/internal.h"
 #include "config/values.h"
@@ -109,3 +112,69 @@ static void values_schema(const struct field *f, json_t *out)
 }
 
 const struct kind kind_app_values = { .name = "map of values", .node = values_node, .schema = values_schema };
+
+/* ---- what follows from them ---- */
+
+enum { FOLDER_FILES_MAX = 64 };
+
+const char *app_namespace(const struct app *a)
+{
+	return a->namespace ? a->namespace : a->chart.version ? a->name : NULL;
+}
+
+struct yaml_node *app_values(const struct app *a)
+{
+	struct yaml_node *values = yaml_map();
+
+	if (a->values_file.values)
+		yaml_merge(values, a->values_file.values);
+	if (a->values)
+		yaml_merge(values, a->values);
+	return values;
+}
+
+bool app_manifest_is_url(const char *manifest)
+{
+	return starts_with(manifest, "https://");
+}
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static bool is_manifest_name(const char *name)
+{
+	return *name != '.' && (ends_with(name, ".yaml") || ends_with(name, ".yml") || ends_with(name, ".json"));
+}
+
+static int folder_manifests(const char *dir, struct text_list *ret, struct err *e)
+{
+	DIR *d = opendir(dir);
+	struct dirent *one;
+
+	if (!d)
+		return err_class(e, CLASS_CONFIG, "cannot read %s: %s", dir, strerror(errno));
+	while ((one = readdir(d)))
+		if (is_manifest_name(one->d_name))
+			*vec_push(&ret->v) = path_join(dir, one->d_name);
+	closedir(d);
+	if (!ret->v.n)
+		return err_class(e, CLASS_CONFIG, "%s has no manifest: no file that ends in .yaml, .yml or .json", dir);
+	if (ret->v.n > FOLDER_FILES_MAX)
+		return err_class(e, CLASS_CONFIG, "%s has more than %d manifests", dir, FOLDER_FILES_MAX);
+	qsort(ret->v.v, ret->v.n, sizeof(*ret->v.v), by_text);
+	return 0;
+}
+
+int app_manifest_files(const char *manifest, struct text_list *ret, struct err *e)
+{
+	struct stat st;
+
+	if (stat(manifest, &st) < 0)
+		return err_class(e, CLASS_CONFIG, "cannot read %s: %s", manifest, strerror(errno));
+	if (S_ISDIR(st.st_mode))
+		return folder_manifests(manifest, ret, e);
+	*vec_push(&ret->v) = manifest;
+	return 0;
+}

@@ -5,7 +5,9 @@
 
 const char *image_ref(const struct image_pin *p)
 {
-	return p->tag ? arena_printf("%s:%s", p->name, p->tag) : p->name;
+	if (p->tag)
+		return arena_printf("%s:%s", p->name, p->tag);
+	return p->sha256 ? arena_printf("%s@sha256:%s", p->name, p->sha256) : p->name;
 }
 
 const char *image_repository(const char *name)

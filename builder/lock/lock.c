@@ -74,6 +74,8 @@ const struct field lock_fields[] = {
 	FIELD("packages", list, AT(packages), ITEMS(lock_package_fields, package_set),
 	      .help = "of os.packages and nodes[].packages, by base"),
 	FIELD("apps", list, AT(apps), ITEMS(lock_app_fields, lock_app), .help = "charts and manifests of apps"),
+	FIELD("judged", list, AT(judged), ITEMS(lock_judged_fields, lock_judged),
+	      .help = "apps that were looked at, and the images they ask for"),
 	{ 0 },
 };
 #undef AT

@@ -72,6 +72,12 @@ struct lock_app {
 	uint64_t size;
 	const struct yaml_node *where;
 };
+/* An app that was looked at: its values are none that its chart refuses. */
+struct lock_judged {
+	const char *app, *of;		/* OF: app_digest() */
+	const struct yaml_node *images; /* texts: references that it asks for; NULL = none */
+	const struct yaml_node *where;
+};
 struct lock {
 	bool built;			  /* what one image was built by: every entry is in force */
 	const char *path;		  /* NULL: an empty lock */
@@ -83,6 +89,7 @@ struct lock {
 	const struct debian_lock *debian; /* NULL: no packages for os.base: debian */
 	VEC(struct package_set) packages;
 	VEC(struct lock_app) apps;
+	VEC(struct lock_judged) judged;
 };
 /* FILE from --lock, else $PIBUILD_LOCK, else pibuild.lock beside the config when there, else the shipped one. C may be
  * NULL with a FILE. */
@@ -116,6 +123,9 @@ extern const struct field lock_app_fields[];
 const struct lock_app *lock_find_app(const struct lock *l, const char *from, const char *version);
 void lock_check_apps(const struct lock *l, struct faults *f);
 struct yaml_node *lock_app_yaml(const struct lock_app *x);
+extern const struct field lock_judged_fields[];
+const struct lock_judged *lock_find_judged(const struct lock *l, const char *app);
+struct yaml_node *lock_judged_yaml(const struct lock_judged *x);
 
 /* ---- lock_debian.c: the section `debian` ---- */
 

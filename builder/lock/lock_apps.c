@@ -17,6 +17,24 @@ const struct field lock_app_fields[] = {
 };
 #undef AT
 
+#define AT(member) offsetof(struct lock_judged, member)
+const struct field lock_judged_fields[] = {
+	FIELD("", node, AT(where)),
+	FIELD("app", label, AT(app), .flags = REQUIRED),
+	FIELD("of", sha256, AT(of), .flags = REQUIRED, .help = "of what it is made of and given"),
+	FIELD("images", texts, AT(images), .help = "that it asks for"),
+	{ 0 },
+};
+#undef AT
+
+const struct lock_judged *lock_find_judged(const struct lock *l, const char *app)
+{
+	vec_foreach (x, &l->judged)
+		if (streq(x->app, app))
+			return x;
+	return NULL;
+}
+
 const struct lock_app *lock_find_app(const struct lock *l, const char *from, const char *version)
 {
 	vec_foreach (x, &l->apps)
@@ -33,6 +51,21 @@ void lock_check_apps(const struct lock *l, struct faults *f)
 		if (twin != x)
 			fault_at(f, x->where, "%s is there already, in line %u", x->from, twin->where->line);
 	}
+	vec_foreach (x, &l->judged)
+		if (lock_find_judged(l, x->app) != x)
+			fault_at(f, x->where, "%s is there already, in line %u", x->app,
+				 lock_find_judged(l, x->app)->where->line);
+}
+
+struct yaml_node *lock_judged_yaml(const struct lock_judged *x)
+{
+	struct yaml_node *m = yaml_map();
+
+	yaml_set(m, "app", yaml_str(x->app));
+	yaml_set(m, "of", yaml_str(x->of));
+	if (x->images && x->images->count)
+		yaml_set(m, "images", unconst(x->images));
+	return m;
 }
 
 struct yaml_node *lock_app_yaml(const struct lock_app *x)

@@ -46,6 +46,7 @@ struct lock_line {
 	const struct lock_keys *keys;	  /* of a user of GitHub: sha256 stands for them; else NULL */
 	const struct debian_lock *debian; /* the base of packages: sha256 stands for them all; else NULL */
 	const struct lock_app *app;	  /* a chart or manifest; else NULL */
+	const struct lock_judged *judged; /* an app as a whole: sha256 stands for it; else NULL */
 	const struct package_set
 		*packages; /* what a list of packages comes to: sha256 stands for them all; else NULL */
 	const char *why;   /* MISSING, EDITED; CHANGED: the digest before. Else NULL */

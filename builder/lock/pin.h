@@ -80,7 +80,6 @@ struct app_pins app_pins(const struct release_set *set);
 /* Where the card has A's chart, and its manifest I when that is fetched. */
 const char *app_chart_path(const struct app *a);
 const char *app_manifest_path(const struct app *a, size_t i);
-bool app_manifest_is_url(const char *manifest);
 
 /* Class VERIFY (a stale lock), naming every pin without a digest and the command that finds it. */
 int pins_check_locked(const struct pin *pins, size_t n, struct err *e);
@@ -95,7 +94,7 @@ struct image_pin {
 struct images {
 	VEC(struct image_pin) v;
 };
-/* "quay.io/cilium/cilium:v1.20.0"; without a tag the name. */
+/* "quay.io/cilium/cilium:v1.20.0"; without a tag by digest, without either the name. */
 const char *image_ref(const struct image_pin *p);
 /* Class CONFIG when the version in force can be no tag. */
 int image_pin(const struct release_set *set, const struct image *i, struct image_pin *ret, struct err *e);
@@ -103,6 +102,11 @@ int image_pin(const struct release_set *set, const struct image *i, struct image
 const char *image_purl(const struct image_pin *p);
 /* Where its registry has it. */
 const char *image_location(const struct image_pin *p);
+/* Of all that A is made of and given, but for its secrets: what `pibuild lock` has judged once. */
+int app_digest(const struct release_set *set, const struct app *a, const char **ret, struct err *e);
+/* The container images that A asks for, added to RET: those the lock has found and those of the file. One without name
+ * and digest stands for them all when the lock has not looked at A as it is. */
+int app_images(const struct release_set *set, const struct app *a, struct images *ret, struct err *e);
 /* As pins_check_locked(), of those that are by digest. IMAGES may be NULL here and below: none. */
 int images_check_locked(const struct images *images, struct err *e);
 

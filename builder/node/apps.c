@@ -10,16 +10,11 @@
  *	/etc/pibuild/apps/NAME/namespace.yaml	where it is not one that every cluster has
  *	/etc/pibuild/secrets/app-NAME.yaml	Secrets; app-NAME-values.yaml: values that are secrets
  */
-#include <dirent.h>
-#include <errno.h>
-#include <sys/stat.h>
-
 #include "base/file.h"
+#include "config/apps.h"
 #include "node/cluster.h"
 
 static const char origin[] = "generated: apps";
-
-enum { FOLDER_FILES_MAX = 64 };
 
 bool node_has_apps(const struct node_ctx *x)
 {
@@ -40,12 +35,8 @@ static void add_pinned(const struct node_ctx *x, struct tree *t)
 
 static void add_values_of(const struct app *a, struct tree *t)
 {
-	struct yaml_node *values = yaml_map();
+	struct yaml_node *values = app_values(a);
 
-	if (a->values_file.values)
-		yaml_merge(values, a->values_file.values);
-	if (a->values)
-		yaml_merge(values, a->values);
 	cluster_add_yaml(t, arena_printf("/etc/pibuild/apps/%s/values.yaml", a->name), 0644, origin, &values, 1, NULL);
 }
 
@@ -87,11 +78,6 @@ static int add_secret_values(const struct node_ctx *x, const struct app *a, stru
 	return 0;
 }
 
-static const char *app_namespace(const struct app *a)
-{
-	return a->namespace ? a->namespace : a->chart.version ? a->name : NULL;
-}
-
 static int app_add_secrets(const struct node_ctx *x, const struct app *a, struct tree *t, struct err *e)
 {
 	VEC(struct yaml_node *) docs = { 0 };
@@ -118,35 +104,6 @@ static int app_add_secrets(const struct node_ctx *x, const struct app *a, struct
 
 /* ---- manifests of the user's ---- */
 
-static int by_text(const void *a, const void *b)
-{
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-static bool is_manifest_name(const char *name)
-{
-	return *name != '.' && (ends_with(name, ".yaml") || ends_with(name, ".yml") || ends_with(name, ".json"));
-}
-
-static int folder_manifests(const char *dir, struct text_list *ret, struct err *e)
-{
-	DIR *d = opendir(dir);
-	struct dirent *one;
-
-	if (!d)
-		return err_errno(e, -errno, "cannot read %s", dir);
-	while ((one = readdir(d)))
-		if (is_manifest_name(one->d_name))
-			*vec_push(&ret->v) = path_join(dir, one->d_name);
-	closedir(d);
-	if (!ret->v.n)
-		return err_class(e, CLASS_CONFIG, "%s has no manifest: no file that ends in .yaml, .yml or .json", dir);
-	if (ret->v.n > FOLDER_FILES_MAX)
-		return err_class(e, CLASS_CONFIG, "%s has more than %d manifests", dir, FOLDER_FILES_MAX);
-	qsort(ret->v.v, ret->v.n, sizeof(*ret->v.v), by_text);
-	return 0;
-}
-
 static int add_own_manifest(const struct app *a, const char *file, const char *name, struct strbuf *list,
 			    struct tree *t, struct err *e)
 {
@@ -165,17 +122,9 @@ static int add_own_manifest(const struct app *a, const char *file, const char *n
 /* The names on the card say nothing of those here, which may be any. */
 static int add_own(const struct app *a, size_t i, struct strbuf *list, struct tree *t, struct err *e)
 {
-	const char *path = a->manifests.v[i];
 	struct text_list files = { 0 };
-	struct stat st;
-	int r = 0;
+	int r = app_manifest_files(a->manifests.v[i], &files, e);
 
-	if (stat(path, &st) < 0)
-		return err_class(e, CLASS_CONFIG, "apps: %s: cannot read %s: %s", a->name, path, strerror(errno));
-	if (S_ISDIR(st.st_mode))
-		r = folder_manifests(path, &files, e);
-	else
-		*vec_push(&files.v) = path;
 	for (size_t k = 0; r == 0 && k < files.v.n; k++)
 		r = add_own_manifest(
 			a, files.v.v[k],

@@ -19,7 +19,7 @@ static json_t *release_images(const struct tree *t)
 		for (size_t i = 0; n->source == SOURCE_IMAGES && i < n->images->v.n; i++) {
 			const struct image_pin *p = &n->images->v.v[i];
 
-			json_array_append_new(list, json_pack("{s:s, s:s, s:s?}", "name", p->name, "tag", p->tag,
+			json_array_append_new(list, json_pack("{s:s, s:s*, s:s?}", "name", p->name, "tag", p->tag,
 							      "sha256", p->sha256));
 		}
 	return list;

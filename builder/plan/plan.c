@@ -179,6 +179,19 @@ static void add_pin(struct plan *p, const struct pin *pin)
 	*vec_push(&p->pins) = *pin;
 }
 
+/* All nodes have the same. */
+static void add_images(struct plan *p, const struct images *images)
+{
+	vec_foreach (i, &images->v) {
+		bool there = false;
+
+		vec_foreach (have, &p->images.v)
+			there |= streq(image_ref(i), image_ref(have));
+		if (!there)
+			*vec_push(&p->images.v) = *i;
+	}
+}
+
 static int plan_node(struct plan *p, const struct plan_options *o, size_t i, struct err *e)
 {
 	struct node_plan *n = arena_new(struct node_plan);
@@ -201,7 +214,7 @@ static int plan_node(struct plan *p, const struct plan_options *o, size_t i, str
 		if (t->kind != ENTRY_REMOVE && t->source == SOURCE_ARTIFACT)
 			add_pin(p, &t->pin);
 		if (t->kind != ENTRY_REMOVE && t->source == SOURCE_IMAGES)
-			p->images = *t->images;
+			add_images(p, t->images);
 	}
 	n->layer = find_layer(p, n);
 	*vec_push(&p->nodes) = n;

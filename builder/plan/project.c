@@ -190,6 +190,7 @@ static int take_keys(struct project *p, const struct project_options *o, const s
 			return r;
 		memcpy(&with_keys->keys, &lock->keys, sizeof(lock->keys));
 		memcpy(&with_keys->apps, &lock->apps, sizeof(lock->apps));
+		memcpy(&with_keys->judged, &lock->judged, sizeof(lock->judged));
 	}
 	p->set.lock = with_keys;
 	return r;

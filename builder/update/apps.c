@@ -7,9 +7,14 @@
 
 #include <errno.h>
 
+#include "base/file.h"
+#include "base/log.h"
+#include "base/proc.h"
 #include "catalogue/url.h"
+#include "config/apps.h"
 #include "crypto/digest.h"
 #include "oci/oci.h"
+#include "update/app_judge.h"
 #include "update/upstream.h"
 
 /* prometheus-community's index had 9 MiB in 2026. */
@@ -42,6 +47,18 @@ static struct lock_line app_line(const struct lock_app *x, enum lock_change chan
 			   .sha256 = x->sha256,
 			   .size = x->size,
 			   .source = x->source },
+	};
+}
+
+static struct lock_line judged_line(const struct lock_judged *x, enum lock_change change)
+{
+	return (struct lock_line){
+		.change = change,
+		.judged = x,
+		.entry = { .name = arena_printf("app:%s", x->app),
+			   .version = arena_printf("%zu image%s", x->images ? x->images->count : 0,
+						   x->images && x->images->count == 1 ? "" : "s"),
+			   .sha256 = x->of },
 	};
 }
 
@@ -81,6 +98,26 @@ void apps_check_lock(const struct release_set *set, struct lock_report *ret)
 		line.why = x ? NULL : arena_printf("the lock has no such %s", p->version ? "chart" : "manifest");
 		*vec_push(&ret->lines) = line;
 	}
+}
+
+int apps_check_judged(const struct release_set *set, struct lock_report *ret, struct err *e)
+{
+	vec_foreach (a, &set->config->apps) {
+		const struct lock_judged *x = lock_find_judged(set->lock, a->name);
+		struct lock_line line;
+		const char *of;
+		int r = app_digest(set, a, &of, e);
+
+		if (r < 0)
+			return err_wrap(e, "apps: %s", a->name);
+		line = judged_line(x ? x : &(struct lock_judged){ .app = a->name }, LOCK_KEPT);
+		if (!x || !streq(x->of, of)) {
+			line.change = LOCK_MISSING;
+			line.why = "it changed since the lock looked at what it is made of";
+		}
+		*vec_push(&ret->lines) = line;
+	}
+	return 0;
 }
 
 /* ---- where it is ---- */
@@ -176,11 +213,135 @@ static int look_up_apps(struct apps_update *x, struct err *e)
 	return r < 0 ? err_wrap(e, "looking up apps") : 0;
 }
 
+/* ---- what its chart says to it, and its images ---- */
+
+/* An app whose chart or manifests have to be at hand. */
+struct judging {
+	const struct app *app;
+	const char *of;
+	VEC(size_t) bodies; /* texts of the pins, in their order */
+};
+
+static void want_bodies(struct apps_update *x, const struct app_pins *pins, struct judging *j)
+{
+	vec_foreach (p, &pins->v) {
+		if (p->app != j->app)
+			continue;
+		*vec_push(&j->bodies) = p->app->chart.oci ? want_object(&x->texts, p->from, p->pin.url, NULL,
+									p->app->chart.oci, p->pin.max_size)
+							  : texts_want(&x->texts, p->from, p->pin.url, p->pin.max_size);
+	}
+}
+
+static int check_body(const struct text *t, const struct app_pin *p, struct err *e)
+{
+	char sha256[SHA256_HEX];
+
+	sha256_bytes(str_or(t->body.s, ""), t->body.n, sha256);
+	return streq(sha256, p->pin.sha256)
+		       ? 0
+		       : err_class(e, CLASS_VERIFY, "%s: expected sha256 %s as the lock has it, got %s", t->url,
+				   p->pin.sha256, sha256);
+}
+
+typedef VEC(struct app_text) app_texts;
+
+static int add_own_texts(const struct app *a, app_texts *ret, struct err *e)
+{
+	for (size_t i = 0; i < a->manifests.n; i++) {
+		struct text_list files = { 0 };
+		int r = app_manifest_is_url(a->manifests.v[i]) ? 0 : app_manifest_files(a->manifests.v[i], &files, e);
+
+		for (size_t k = 0; r == 0 && k < files.v.n; k++) {
+			_cleanup_free_ char *text = NULL;
+			size_t n;
+
+			r = file_read(files.v.v[k], APP_MANIFEST_LIMIT, &text, &n, e);
+			if (r == 0)
+				*vec_push(ret) = (struct app_text){ files.v.v[k], arena_strndup(text, n), n };
+		}
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int judge_app(const struct apps_update *x, const struct release_set *now, const struct app_pins *pins,
+		     const struct judging *j, struct lock_line *line, struct err *e)
+{
+	struct lock_judged *found = arena_new(struct lock_judged);
+	struct yaml_node *images = yaml_seq();
+	struct app_found f = { 0 };
+	app_texts texts = { 0 };
+	size_t i = 0;
+	int r = 0;
+
+	vec_foreach (p, &pins->v) {
+		const struct text *t;
+
+		if (p->app != j->app)
+			continue;
+		t = &x->texts.list.v[j->bodies.v[i++]];
+		r = check_body(t, p, e);
+		if (r < 0)
+			return r;
+		*vec_push(&texts) = (struct app_text){ t->label, str_or(t->body.s, ""), t->body.n };
+	}
+	r = add_own_texts(j->app, &texts, e);
+	if (r == 0)
+		r = app_judge(j->app, texts.v, texts.n, artifact_version(now, "k3s"), &f, e);
+	if (r < 0)
+		return r;
+	if (j->app->chart.version && !f.rendered && now->config->airgap)
+		log_warning(
+			"apps: %s: Helm is not installed here, so the images of its chart are those of the chart's values; add to images: what it asks for beside them",
+			j->app->name);
+	vec_foreach (image, &f.images)
+		yaml_append(images, yaml_str(*image));
+	*found = (struct lock_judged){ .app = j->app->name, .of = j->of, .images = images };
+	*line = judged_line(found, LOCK_ADDED);
+	return 0;
+}
+
+/* Those that were judged as they are now are kept. */
+static int judge_apps(struct apps_update *x, const struct release_set *old, const struct release_set *now,
+		      struct err *e)
+{
+	const struct app_pins pins = app_pins(now);
+	VEC(struct judging) todo = { 0 };
+	VEC(size_t) lines = { 0 };
+	int r = 0;
+
+	vec_foreach (a, &now->config->apps) {
+		const struct lock_judged *known = lock_find_judged(old->lock, a->name);
+		struct judging j = { .app = a };
+
+		r = app_digest(now, a, &j.of, e);
+		if (r < 0)
+			return err_wrap(e, "apps: %s", a->name);
+		if (known && streq(known->of, j.of)) {
+			*vec_push(&x->report->lines) = judged_line(known, LOCK_KEPT);
+			continue;
+		}
+		want_bodies(x, &pins, &j);
+		*vec_push(&lines) = x->report->lines.n;
+		*vec_push(&x->report->lines) = judged_line(&(struct lock_judged){ .app = a->name, .of = j.of },
+							   LOCK_ADDED);
+		*vec_push(&todo) = j;
+	}
+	r = texts_fetch(&x->texts, &x->options->fetch, e);
+	for (size_t i = 0; r == 0 && i < todo.n; i++)
+		r = judge_app(x, now, &pins, &todo.v[i], &x->report->lines.v[lines.v[i]], e);
+	return r;
+}
+
 int apps_update_lock(const struct release_set *set, const struct lock_options *o, bool all, struct lock_report *ret,
 		     struct err *e)
 {
 	const struct app_pins pins = app_pins(set);
 	struct apps_update x = { .options = o, .report = ret };
+	struct lock now = *set->lock;
+	struct release_set found = { set->catalogue, &now, set->config };
 	int r;
 
 	vec_foreach (p, &pins.v) {
@@ -193,6 +354,12 @@ int apps_update_lock(const struct release_set *set, const struct lock_options *o
 		*vec_push(&ret->lines) = app_line(old ? old : app_wanted(p), LOCK_KEPT);
 	}
 	r = look_up_apps(&x, e);
+	memset(&now.apps, 0, sizeof(now.apps));
+	vec_foreach (line, &ret->lines)
+		if (line->app)
+			*vec_push(&now.apps) = *line->app;
+	if (r == 0)
+		r = judge_apps(&x, set, &found, e);
 	texts_done(&x.texts);
 	return r;
 }

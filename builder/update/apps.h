@@ -10,8 +10,11 @@
 
 /* A line for each chart and manifest that the config's apps take from elsewhere: KEPT, or MISSING. */
 void apps_check_lock(const struct release_set *set, struct lock_report *ret);
+/* A line for each app: KEPT, or MISSING when the lock has not looked at it as it is. */
+int apps_check_judged(const struct release_set *set, struct lock_report *ret, struct err *e);
 /* The same, kept or looked up: a chart in its repository's index or at its registry, and brought here once, as
- * manifests are, of which nobody states a digest. With ALL every one is looked up. */
+ * manifests are, of which nobody states a digest. With ALL every one is looked up. Then a line for each app, judged
+ * anew when anything of it changed: its values by its chart, and which images it asks for. */
 int apps_update_lock(const struct release_set *set, const struct lock_options *o, bool all, struct lock_report *ret,
 		     struct err *e);
 /* A line for X, REMOVED. */

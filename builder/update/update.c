@@ -79,6 +79,29 @@ static int update_check_images(const struct release_set *set, struct lock_report
 	return 0;
 }
 
+static void check_image_line(const struct image_pin *p, struct lock_report *ret)
+{
+	*vec_push(&ret->lines) = (struct lock_line){
+		.change = p->sha256 ? LOCK_KEPT : LOCK_MISSING,
+		.image = true,
+		.entry = { .name = p->name, .version = str_or(p->tag, "-"), .sha256 = p->sha256 },
+		.why = p->sha256 ? NULL : "the lock has no such container image",
+	};
+}
+
+static int check_app_images(const struct release_set *set, struct lock_report *ret, struct err *e)
+{
+	struct images images = { 0 };
+	int r = 0;
+
+	vec_foreach (a, &set->config->apps)
+		r = r < 0 ? r : app_images(set, a, &images, e);
+	vec_foreach (p, &images.v)
+		if (p->tag)
+			check_image_line(p, ret);
+	return r;
+}
+
 int lock_check(const struct release_set *set, struct lock_report *ret, struct err *e)
 {
 	_cleanup_strbuf_ struct strbuf faults = { 0 };
@@ -101,6 +124,11 @@ int lock_check(const struct release_set *set, struct lock_report *ret, struct er
 		return r;
 	keys_check(set, ret);
 	apps_check_lock(set, ret);
+	r = apps_check_judged(set, ret, e);
+	if (r == 0 && set->config->airgap)
+		r = check_app_images(set, ret, e);
+	if (r < 0)
+		return r;
 	vec_foreach (line, &ret->lines)
 		if (line->change != LOCK_KEPT)
 			strbuf_addf(&faults, "\n  %s %s: %s", line->entry.name, line->entry.version, line->why);
@@ -234,6 +262,59 @@ static int add_image_line(struct update *x, const struct image *i, struct err *e
 		.repository = image_repository(p.name),
 	};
 	return 0;
+}
+
+/* A tag that an app asks for: its line is there already when the catalogue has the same. */
+static void add_app_image_line(struct update *x, const struct image_pin *p)
+{
+	const struct lock_image *known = lock_find_image(&x->choice.lock, p->name, p->tag);
+
+	vec_foreach (line, &x->report->lines)
+		if (line->image && streq(line->entry.name, p->name) && streq(line->entry.version, p->tag))
+			return;
+	*vec_push(&x->report->lines) = (struct lock_line){
+		.change = LOCK_KEPT,
+		.image = true,
+		.entry = { .name = p->name,
+			   .version = p->tag,
+			   .sha256 = known ? known->sha256 : NULL,
+			   .source = known ? known->source : NULL },
+	};
+	if (known && !is_forced(x->options, APPS_NAME, p->name))
+		return;
+	*vec_push(&x->lookups) = (struct lookup){ .line = x->report->lines.n - 1,
+						  .text = x->texts.list.n,
+						  .old_digest = known ? known->sha256 : NULL };
+	*vec_push(&x->texts.list) = (struct text){
+		.label = image_ref(p),
+		.url = image_url(p->name, "manifests", p->tag),
+		.accept = oci_accept("manifests"),
+		.repository = image_repository(p->name),
+	};
+}
+
+/* What was found in them is in the report. */
+static int add_app_images(struct update *x, struct err *e)
+{
+	struct lock now = x->choice.lock;
+	const struct release_set set = { x->set.catalogue, &now, x->set.config };
+	struct images images = { 0 };
+	int r = 0;
+
+	memset(&now.apps, 0, sizeof(now.apps));
+	memset(&now.judged, 0, sizeof(now.judged));
+	vec_foreach (line, &x->report->lines) {
+		if (line->app)
+			*vec_push(&now.apps) = *line->app;
+		if (line->judged)
+			*vec_push(&now.judged) = *line->judged;
+	}
+	vec_foreach (a, &set.config->apps)
+		r = r < 0 ? r : app_images(&set, a, &images, e);
+	vec_foreach (p, &images.v)
+		if (p->tag)
+			add_app_image_line(x, p);
+	return r;
 }
 
 /* The digest of what the registry sent, which has to be an index with an image for us. */
@@ -436,11 +517,12 @@ static int write_lock(const struct update *x, struct err *e)
 		"  sshKeys   of users of GitHub, as they were; `pibuild lock --update sshKeys` looks anew\n"
 		"  debian    the packages of os.base: debian, as apt resolved them from Debian's signed archive\n"
 		"  packages  what os.packages comes to on this base, as apt resolved it from the base's own archives\n"
-		"  apps      charts and manifests of apps; `pibuild lock --update apps` looks them up anew";
+		"  apps      charts and manifests of apps; `pibuild lock --update apps` looks them up anew\n"
+		"  judged    apps whose values their charts have seen, and the container images they ask for";
 	_cleanup_strbuf_ struct strbuf out = { 0 };
 	const struct lock_options *o = x->options;
 	struct yaml_node *doc = yaml_map(), *list, *images = yaml_seq(), *packages = yaml_seq(), *keys = yaml_seq(),
-			 *apps = yaml_seq(), *versions;
+			 *apps = yaml_seq(), *judged = yaml_seq(), *versions;
 	const struct debian_lock *debian = x->old->lock->debian; /* kept for a config that asks for it */
 
 	yaml_set(doc, "apiVersion", yaml_str("pibuild/v1"));
@@ -463,6 +545,8 @@ static int write_lock(const struct update *x, struct err *e)
 			yaml_append(apps, lock_app_yaml(line->app));
 		else if (line->app)
 			continue;
+		else if (line->judged)
+			yaml_append(judged, lock_judged_yaml(line->judged));
 		else if (line->change != LOCK_REMOVED)
 			yaml_append(line->image ? images : list,
 				    line->image ? image_yaml(line) : entry_yaml(&line->entry));
@@ -476,6 +560,8 @@ static int write_lock(const struct update *x, struct err *e)
 		yaml_set(doc, "packages", packages);
 	if (apps->count)
 		yaml_set(doc, "apps", apps);
+	if (judged->count)
+		yaml_set(doc, "judged", judged);
 	yaml_emit(doc, comment, &out);
 	return file_publish(o->file, out.s, out.n, 0644, e);
 }
@@ -605,6 +691,12 @@ int lock_update(const struct release_set *old, const struct lock_options *o, str
 	if (r < 0)
 		return r;
 	r = apps_update_lock(old, o, is_forced(o, APPS_NAME, APPS_NAME), ret, e);
+	if (r < 0)
+		return r;
+	r = old->config->airgap ? add_app_images(&x, e) : 0;
+	if (r == 0)
+		r = look_up(&x, e);
+	texts_done(&x.texts);
 	if (r < 0)
 		return r;
 	if (streq(old->lock->path, o->file))

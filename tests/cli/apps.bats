@@ -152,6 +152,84 @@ $PIBUILD_MIRRORS"
 	[ "$(pinned https://files.invalid/charts/web url)" = '' ]
 }
 
+# ---- values and images ----
+
+# helm that renders a chart as what the test wrote to ./rendered, and notes how it was asked; or fails with ./refused
+stand_in_helm() {
+	mkdir -p bin
+	cat >bin/helm <<-EOT
+		#!/bin/sh
+		echo "\$*" >'$PWD/asked'
+		cat >'$PWD/values'
+		[ ! -e '$PWD/refused' ] || { cat '$PWD/refused' >&2; exit 1; }
+		tar -tzf "\$3" >'$PWD/members' && cat '$PWD/rendered'
+	EOT
+	chmod +x bin/helm
+	PATH=$PWD/bin:$PATH
+}
+
+@test "values that the chart does not show are named with the nearest; those that its schema or Helm refuses are a fault" {
+	apps '  - {name: web, chart: {repo: "https://files.invalid/charts", name: web, version: 1.2.3}, values: {replcas: 2, image: {tag: "2"}}}'
+	fails 0 "apps: web: its chart shows no value 'replcas'; did you mean replicas?" "$PIBUILD" lock
+	sed -i 's/replcas: 2/replicas: 3/' cluster.yaml
+	fails 0 'apps[0]: the lock has not looked at web as it is now' "$PIBUILD" check
+	fails 4 'app:web 1 image: it changed since' "$PIBUILD" lock --check
+	stand_in_helm
+	echo 'Error: values do not meet the specifications of the schema' >refused
+	fails 3 'apps: web: Helm does not take its chart with these values: Error: values do not meet' "$PIBUILD" lock
+	rm refused && : >rendered
+	"$PIBUILD" lock >/dev/null
+	grep -qx 'template web /proc/self/fd/3 --namespace web --values - --include-crds --kube-version v1.36.4' asked
+	grep -qx 'replicas: 3' values
+	grep -qx 'web/Chart.yaml' members
+	run "$PIBUILD" check
+	refute grep -q 'has not looked' <<<"$output"
+}
+
+# An index of a registry for each name, as the server has it under any tag.
+image_under() {
+	local digest
+	digest=$(grep '^good ' "$faults/files/images" | cut -d' ' -f2)
+	for tag; do cp "$faults/files/$digest" "$faults/files/$tag"; done
+}
+
+@test "with airgap every image that is rendered, and those given by hand, are pinned, and on all cards in an archive of the app's own" {
+	python3 "$top/tests/lib/make-images.py" "$faults/files"
+	image_under 1.0 2.0 v3
+	apps '  - {name: web, chart: {repo: "https://files.invalid/charts", name: web, version: 1.2.3}, images: ["files.invalid/lab/hand:v3"]}' \
+		'  - {name: m, manifest: [m.yaml]}' 'airgap: true' 'cilium: {hubble: {relay: false, ui: false}}'
+	stand_in_helm
+	digest=$(grep '^good ' "$faults/files/images" | cut -d' ' -f2)
+	printf '%s\n' '# image: files.invalid/lab/comment:1' 'spec:' '  - image: "files.invalid/lab/web:1.0"' '    args: [--sidecar=files.invalid/lab/side:2.0, "web.svc:8080/x", https://a.b/c:d1]' \
+		"    env: files.invalid/lab/digest:x@$digest" >rendered
+	printf 'kind: Pod\nspec:\n  containers:\n  - image: files.invalid/lab/web:1.0\n' >m.yaml
+	"$PIBUILD" lock >out
+	judged() { python3 -c 'import yaml; print(*[a["app"] + ":" + ",".join(a.get("images", [])) for a in yaml.safe_load(open("pibuild.lock"))["judged"]], sep="\n")'; }
+	[ "$(judged)" = "web:files.invalid/lab/digest@$digest,files.invalid/lab/side:2.0,files.invalid/lab/web:1.0
+m:files.invalid/lab/web:1.0" ]
+	for image in web:1.0 side:2.0 hand:v3; do grep -q "^added *files.invalid/lab/${image%:*} *${image#*:} " out; done
+	"$PIBUILD" lock --check
+	fetch >/dev/null
+	"$PIBUILD" plan --json >plan.json
+	[ "$(jq -r '.images[] | .name' plan.json | sort | tr '\n' ' ')" = "files.invalid/lab/digest files.invalid/lab/hand files.invalid/lab/side files.invalid/lab/web " ]
+	[ "$(jq -r '.nodes[].entries[].path | select(test("images/pibuild-app"))' plan.json)" = "/var/lib/rancher/k3s/agent/images/pibuild-app-web.tar
+/var/lib/rancher/k3s/agent/images/pibuild-app-web.tar" ]
+	"$PIBUILD" render --node w-1 -o card >/dev/null 2>&1
+	jq -e '[.images[].name] | length == 4' card/etc/pibuild/release.json
+	sed -i 's/v3"]/v3", "files.invalid\/lab\/new:1"]/' cluster.yaml
+	fails 4 'does not pin the container images files.invalid/lab/new:1: run' fetch
+	echo '# other' >>m.yaml
+	fails 4 'does not pin the container images of the app m, files.invalid/lab/new:1: run' fetch
+}
+
+@test "without Helm the images of a chart are those of its values, which is said" {
+	python3 "$top/tests/lib/make-images.py" "$faults/files"
+	image_under 1.5
+	apps '  - {name: web, chart: {repo: "https://files.invalid/charts", name: web, version: 1.2.3}, values: {image: {registry: files.invalid, repository: lab/web, tag: "1.5"}}}' 'airgap: true'
+	fails 0 'apps: web: Helm is not installed here' "$PIBUILD" lock
+	grep -q '"\?files.invalid/lab/web:1.5"\?$' pibuild.lock
+}
+
 # ---- the card ----
 
 # app_cluster LINE...: as first-boot renders it, with two charts, manifests and every kind of secret
