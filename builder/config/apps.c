@@ -122,7 +122,7 @@ const char *app_namespace(const struct app *a)
 	return a->namespace ? a->namespace : a->chart.version ? a->name : NULL;
 }
 
-struct yaml_node *app_values(const struct app *a)
+struct yaml_node *app_chart_values(const struct app *a)
 {
 	struct yaml_node *values = yaml_map();
 

@@ -9,7 +9,7 @@
 /* Where it is put; NULL: its manifests say so. */
 const char *app_namespace(const struct app *a);
 /* What its chart is given, without what is secret: valuesFile, then values over it. New on each call. */
-struct yaml_node *app_values(const struct app *a);
+struct yaml_node *app_chart_values(const struct app *a);
 bool app_manifest_is_url(const char *manifest);
 /* The files that MANIFEST, a path, means: itself, or what ends in .yaml, .yml or .json in the folder, sorted. Class
  * CONFIG when there are none, or more than 64. */

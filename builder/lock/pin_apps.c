@@ -127,7 +127,7 @@ static void app_hash_chart(struct sha256 *s, const struct app *a)
 {
 	_cleanup_strbuf_ struct strbuf values = { 0 };
 
-	yaml_emit(app_values(a), NULL, &values);
+	yaml_emit(app_chart_values(a), NULL, &values);
 	app_hash(s, values.s);
 	app_hash(s, app_namespace(a));
 	vec_foreach (v, &a->secret_values)

@@ -35,7 +35,7 @@ static void add_pinned(const struct node_ctx *x, struct tree *t)
 
 static void add_values_of(const struct app *a, struct tree *t)
 {
-	struct yaml_node *values = app_values(a);
+	struct yaml_node *values = app_chart_values(a);
 
 	cluster_add_yaml(t, arena_printf("/etc/pibuild/apps/%s/values.yaml", a->name), 0644, origin, &values, 1, NULL);
 }

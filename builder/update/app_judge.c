@@ -351,7 +351,7 @@ static const char *kube_version(const char *k3s)
 static int judge_chart(const struct app *a, const struct app_text *t, const char *k3s_version, struct app_found *ret,
 		       struct err *e)
 {
-	struct yaml_node *values = app_values(a);
+	struct yaml_node *values = app_chart_values(a);
 	_cleanup_strbuf_ struct strbuf text = { 0 }, out = { 0 };
 	struct chart c = { 0 };
 	int r = chart_read(a, t, &c, e);
