@@ -230,6 +230,19 @@ m:files.invalid/lab/web:1.0" ]
 	grep -q '"\?files.invalid/lab/web:1.5"\?$' pibuild.lock
 }
 
+# ---- recipes ----
+
+@test "every recipe is valid beside a small cluster, has the packages its chart needs, and is told of in docs/apps.md" {
+	unset PIBUILD_DATA PIBUILD_MIRRORS PIBUILD_LOCK
+	for file in "$top"/configs/apps/*.yaml; do
+		head -n 1 "$file" | grep -q '^# [A-Za-z].*: '
+		grep -q "(../configs/apps/${file##*/})" "$top/docs/apps.md" || { echo "docs/apps.md lacks ${file##*/}"; return 1; }
+		{ sed '/^nodes:/,$d' "$top/configs/apps.yaml" | sed '/^apps:/,$d; s/sshKeys: .*/sshKeys: [PUBLIC]/' | sed "s|PUBLIC|$example_key|" && cat "$file" && sed -n '/^nodes:/,$p' "$top/configs/apps.yaml"; } >cluster.yaml
+		DO_TOKEN=x FLUX_TOKEN=x "$PIBUILD" check >out 2>&1 || { cat out; return 1; }
+		refute grep -v 'the lock has no digest of\|^ \|next:\|cluster.yaml: ok' out
+	done
+}
+
 # ---- the card ----
 
 # app_cluster LINE...: as first-boot renders it, with two charts, manifests and every kind of secret
