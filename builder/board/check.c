@@ -387,6 +387,13 @@ static void check_envoy(struct board_check *x)
 		return;
 	envoy_feature(x, m, "cilium.ingress", c->cilium.ingress);
 	envoy_feature(x, m, "cilium.gatewayAPI", c->cilium.gateway_api);
+	if (c->gateway.enabled && gateway)
+		fault_key(
+			x->faults, c, "gateway",
+			"gateway: Envoy, which would serve it, crashes on %s: %s boots %s with %u address bits, and Envoy needs more; %sremove gateway",
+			str_or(m->node->name, "a node"), m->board->title, board_kernel_for(m->board, c->os.base)->file,
+			board_kernel_for(m->board, c->os.base)->address_bits,
+			debian_cures(x) ? "set os.base: debian, or " : "");
 	if (ingress || gateway)
 		note_key(x->faults, c, "cilium",
 			 "cilium: %s off, because Envoy does not run on %s (%s, %u address bits)%s",

@@ -240,6 +240,33 @@ static void print_cards(const struct plan *p, const struct stands *s)
 	}
 }
 
+/* What a name server has to say for people to find the gateway. */
+static json_t *dns_json(const struct config *c)
+{
+	json_t *list = json_array();
+	char ip[IPV4_TEXT];
+
+	vec_foreach (zone, &c->gateway.zones)
+		for (int wildcard = 0; c->gateway.enabled && wildcard < 2; wildcard++)
+			json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "name",
+							      arena_printf("%s%s", wildcard ? "*." : "", *zone), "type",
+							      "A", "value", ipv4_text(c->gateway.address, ip)));
+	return list;
+}
+
+static void print_dns(const struct config *c)
+{
+	_cleanup_json_ json_t *records = dns_json(c);
+
+	if (json_array_size(records) > 0)
+		printf("\nrecords for your name server\n");
+	for (size_t i = 0; i < json_array_size(records); i++) {
+		const json_t *j = json_array_get(records, i);
+
+		printf("  %-32s %s  %s\n", plan_member(j, "name"), plan_member(j, "type"), plan_member(j, "value"));
+	}
+}
+
 static int plan_show(const struct cmd_options *o, const struct plan *plan, struct err *e)
 {
 	_cleanup_(cache_close) struct cache cache = { .fd = -1 };
@@ -259,11 +286,13 @@ static int plan_show(const struct cmd_options *o, const struct plan *plan, struc
 
 		json_object_set_new(j, "flashed", cards_json(plan));
 		json_object_set_new(j, "standing", stands_json(&stands));
+		json_object_set_new(j, "dns", dns_json(plan->project->config));
 		return json_print(j, e);
 	}
 	plan_print(plan, have_cache ? &cache : NULL);
 	print_stands(&stands);
 	print_cards(plan, &stands);
+	print_dns(plan->project->config);
 	return 0;
 }
 

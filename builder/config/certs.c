@@ -17,6 +17,29 @@ enum issuer config_default_issuer(const struct config *c)
 	return ISSUER_COUNT;
 }
 
+bool config_is_gateway_zone(const struct config *c, const char *zone)
+{
+	vec_foreach (z, &c->gateway.zones)
+		if (streq(*z, zone))
+			return c->gateway.enabled;
+	return false;
+}
+
+struct text_list config_certificate_zones(const struct config *c)
+{
+	struct text_list list = { 0 };
+
+	if (config_default_issuer(c) == ISSUER_COUNT)
+		return list;
+	vec_foreach (zone, &c->cert_manager.zones)
+		if (c->cert_manager.wildcard && !config_is_gateway_zone(c, *zone))
+			*vec_push(&list.v) = *zone;
+	vec_foreach (zone, &c->gateway.zones)
+		if (c->gateway.enabled)
+			*vec_push(&list.v) = *zone;
+	return list;
+}
+
 static void issuers_node(struct reading *l, const struct field *f, const struct yaml_node *n, const char *path,
 			 void *dst)
 {

@@ -1021,6 +1021,7 @@ static const struct {
 	{ "access", check_access },
 	{ "names", check_names },
 	{ "zones", check_zones },
+	{ "the cluster's gateway", check_gateway_section },
 	{ "backup", check_backup },
 	{ "data disks", check_data_twins },
 	{ "apps", check_apps },

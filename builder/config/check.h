@@ -26,6 +26,9 @@ void check_zones(const struct check *x);
 /* Charts and manifests of the user's. */
 void check_apps(const struct check *x);
 
+/* The gateway's address, zones, issuer and names. */
+void check_gateway_section(const struct check *x);
+
 /* A backup that would be lost with the cluster. */
 void check_backup(const struct check *x);
 

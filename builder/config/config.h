@@ -334,6 +334,15 @@ struct config {
 		bool wildcard; /* a wildcard Certificate per zone */
 	} cert_manager;
 	struct {
+		bool enabled;		 /* the section is there */
+		uint32_t address;	 /* of a pool */
+		VEC(const char *) zones; /* at least one */
+		bool redirect;		 /* HTTP leads to HTTPS */
+		const char *hubble;	 /* name of Hubble's UI; NULL = not shown */
+		VEC(struct cidr) allow_from;
+		enum issuer issuer; /* of its certificates; COUNT: there is none */
+	} gateway;
+	struct {
 		bool enabled; /* the section is there, and with it one of the places */
 		struct schedule schedule;
 		unsigned keep;
@@ -388,15 +397,16 @@ struct key_list {
 /* Paths of the files that PATTERN means, sorted. Only its last part is one ("*.pub"), the folder is taken as it is. */
 struct key_list config_key_files(const char *pattern);
 
+struct text_list {
+	VEC(const char *) v;
+};
+
 /* The list in $PIBUILD_MIRRORS (same form as `mirrors:`) goes before those of the file. */
 int config_add_env_mirrors(struct config *c, struct err *e);
 
 /* BASE is one that pibuild knows by name: raspios, raspios-bookworm, debian. */
 bool config_base_named(const char *base);
 
-struct text_list {
-	VEC(const char *) v;
-};
 /* Packages of Debian that N asks for, with NULL all nodes together: sorted, each once. */
 struct text_list config_packages(const struct config *c, const struct node_config *n);
 
@@ -412,6 +422,10 @@ bool name_is_below(const char *name, const char *domain);
 /* The issuer that certificates come from when nothing else is said: production, else the CA, else staging, which no
  * browser trusts; ISSUER_COUNT when there is none. */
 enum issuer config_default_issuer(const struct config *c);
+/* Zones that get a wildcard certificate: certManager.wildcard's and the gateway's, each once. */
+struct text_list config_certificate_zones(const struct config *c);
+/* One of the gateway's zones. */
+bool config_is_gateway_zone(const struct config *c, const char *zone);
 /* Servers are kept free of workloads: when that is asked for. */
 bool config_taints_servers(const struct config *c);
 #define K3S_API_PORT 6443

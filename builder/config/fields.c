@@ -27,6 +27,7 @@ static const char *const api_versions[] = { "pibuild/v1" };
 static const struct field ip_item = { .kind = &kind_ip };
 static const struct field interface_item = { .kind = &kind_interface };
 static const struct field domain_item = { .kind = &kind_domain };
+static const struct field source_item = { .kind = &kind_source };
 static const struct field package_item = { .kind = &kind_package };
 static const struct field host_item = { .kind = &kind_host };
 static const struct field search_item = { .kind = &kind_search_domain };
@@ -665,6 +666,51 @@ static const struct field cert_manager_fields[] = {
 	{ 0 },
 };
 
+static const struct field gateway_fields[] = {
+	{ .key = "address",
+	  .kind = &kind_ip,
+	  AT(gateway.address),
+	  .flags = REQUIRED,
+	  .help = "its address, one of loadBalancer.pools, that nothing else gets then",
+	  .example = "192.168.1.70" },
+	{ .key = "zones",
+	  .kind = &kind_list,
+	  AT(gateway.zones),
+	  .item = &domain_item,
+	  .size = sizeof(const char *),
+	  .def_text = "certManager.zones",
+	  .help = "domains it serves: each, and all names right below it, with a certificate for both",
+	  .example = "[home.example.com]" },
+	{ .key = "issuer",
+	  .kind = &kind_choice,
+	  AT(gateway.issuer),
+	  NAMES(issuer_names),
+	  .def_text = "letsencrypt-production, else ca, else letsencrypt-staging",
+	  .help = "which of certManager.issuers signs its certificates",
+	  .example = "ca" },
+	{ .key = "redirect",
+	  .kind = &kind_bool,
+	  AT(gateway.redirect),
+	  .def = "true",
+	  .help = "HTTP leads to HTTPS",
+	  .example = "true" },
+	{ .key = "hubble",
+	  .kind = &kind_domain,
+	  AT(gateway.hubble),
+	  .def_text = "not shown",
+	  .help = "the name of Hubble's UI, which has no login",
+	  .example = "hubble.home.example.com" },
+	{ .key = "allowFrom",
+	  .kind = &kind_list,
+	  AT(gateway.allow_from),
+	  .item = &source_item,
+	  .size = sizeof(struct cidr),
+	  .def_text = "network.subnet",
+	  .help = "who gets an answer from it and from Ingresses, beside the cluster itself; 0.0.0.0/0 is everybody",
+	  .example = "[192.168.1.0/24]" },
+	{ 0 },
+};
+
 static const struct field s3_fields[] = {
 	{ .key = "endpoint",
 	  .kind = &kind_s3_endpoint,
@@ -1070,6 +1116,11 @@ const struct field config_fields[] = {
 	  .sub = cert_manager_fields,
 	  .def_text = "cert-manager is not installed",
 	  .help = "cert-manager and Let's Encrypt issuers" },
+	{ .key = "gateway",
+	  .kind = &kind_map,
+	  .sub = gateway_fields,
+	  .def_text = "none",
+	  .help = "a Gateway with certificates, the way from a browser to services" },
 	{ .key = "backup",
 	  .kind = &kind_map,
 	  .sub = backup_fields,

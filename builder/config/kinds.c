@@ -410,6 +410,19 @@ static const char *parse_network(const struct reading *l, const char *text, void
 	return NULL;
 }
 
+/* Who may ask: a network of any size, or one machine. */
+static const char *parse_source(const struct reading *l, const char *text, void *dst)
+{
+	struct cidr c = { .prefix = 32, .set = true };
+
+	if (strchr(text, '/') ? value_cidr(text, &c) < 0 : value_ipv4(text, &c.addr) < 0)
+		return prefix_fault(text, "give an IPv4 network or address such as 192.168.1.0/24 or 192.168.2.7");
+	if (c.addr != cidr_first(c))
+		return arena_printf("the network is %s, and a single machine is written without a size", cidr_text(c));
+	*(struct cidr *)dst = c;
+	return NULL;
+}
+
 static const char *parse_address(const struct reading *l, const char *text, void *dst)
 {
 	struct cidr c;
@@ -507,6 +520,12 @@ const struct kind kind_network = {
 	.words = "give an IPv4 network such as 192.168.1.0/24, of /8 to /30",
 	.editor_pattern = "^" IPV4 SIZE "$",
 	.parse = parse_network,
+};
+const struct kind kind_source = {
+	.name = "IPv4 network or address",
+	.words = "give an IPv4 network or address such as 192.168.1.0/24 or 192.168.2.7",
+	.editor_pattern = "^" OCTET "([.]" OCTET "){3}(/([0-9]|[12][0-9]|3[0-2]))?$",
+	.parse = parse_source,
 };
 const struct kind kind_address = {
 	.name = "IPv4 address with /size",

@@ -181,9 +181,19 @@ static void derive(struct config *c)
 	}
 	derive_ipv6(c);
 	c->cert_manager.enabled = yaml_get(c->doc, "certManager") != NULL;
+	c->gateway.enabled = yaml_get(c->doc, "gateway") != NULL;
 	c->backup.enabled = config_backup_place(c) != BACKUP_NOWHERE;
 	if (c->cert_manager.provider && !yaml_find(c->doc, "certManager.issuers"))
 		c->cert_manager.issuers[ISSUER_STAGING] = c->cert_manager.issuers[ISSUER_PRODUCTION] = true;
+	if (!yaml_find(c->doc, "gateway.issuer"))
+		c->gateway.issuer = config_default_issuer(c);
+	if (!yaml_find(c->doc, "gateway.zones"))
+		vec_foreach (zone, &c->cert_manager.zones)
+			*vec_push(&c->gateway.zones) = *zone;
+	if (!yaml_find(c->doc, "gateway.allowFrom") && c->network.subnet.set)
+		*vec_push(&c->gateway.allow_from) = (struct cidr){ .addr = cidr_first(c->network.subnet),
+								   .prefix = c->network.subnet.prefix,
+								   .set = true };
 }
 
 /* ---- loading ---- */

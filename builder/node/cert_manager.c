@@ -17,8 +17,6 @@ static const char origin[] = "generated: cert-manager";
 #define NAMESPACE   "cert-manager" /* secrets of ClusterIssuers are looked for here */
 #define SECRET_NAME "dns01"
 #define CA_SECRET   "issuer-ca"
-/* Not `default`: the key of a wildcard is not for every workload there. */
-#define CERTIFICATE_NAMESPACE "kube-system"
 
 static const char *const acme_servers[ISSUER_COUNT] = {
 	[ISSUER_STAGING] = "https://acme-staging-v02.api.letsencrypt.org/directory",
@@ -169,17 +167,17 @@ static struct yaml_node *issuer(const struct node_ctx *x, enum issuer which)
 	return doc;
 }
 
-static const char *wildcard_name(const char *zone)
+const char *cert_manager_wildcard(const char *zone)
 {
 	return arena_printf("wildcard-%s", zone);
 }
 
 static struct yaml_node *wildcard(const struct config *c, const char *zone)
 {
-	const char *name = wildcard_name(zone);
-	struct yaml_node *doc = cluster_object("cert-manager.io/v1", "Certificate", name, CERTIFICATE_NAMESPACE);
+	const char *name = cert_manager_wildcard(zone);
+	struct yaml_node *doc = cluster_object("cert-manager.io/v1", "Certificate", name, GATEWAY_NAMESPACE);
 	struct yaml_node *spec = yaml_set(doc, "spec", yaml_map());
-	enum issuer issuer = config_default_issuer(c);
+	enum issuer issuer = config_is_gateway_zone(c, zone) ? c->gateway.issuer : config_default_issuer(c);
 
 	yaml_set(spec, "secretName", yaml_str(name));
 	yaml_set_path(spec, "issuerRef.kind", yaml_str("ClusterIssuer"));
@@ -206,12 +204,12 @@ const char *const *cert_manager_issuers(const struct config *c)
 
 const char *const *cert_manager_certificates(const struct config *c)
 {
-	const char **names = arena_alloc((c->cert_manager.zones.n + 1) * sizeof(*names));
+	struct text_list zones = config_certificate_zones(c);
+	const char **names = arena_alloc((zones.v.n + 1) * sizeof(*names));
 	size_t n = 0;
 
-	if (c->cert_manager.wildcard && cert_manager_issuers(c)[0])
-		vec_foreach (zone, &c->cert_manager.zones)
-			names[n++] = wildcard_name(*zone);
+	vec_foreach (zone, &zones.v)
+		names[n++] = cert_manager_wildcard(*zone);
 	names[n] = NULL;
 	return names;
 }
@@ -219,14 +217,14 @@ const char *const *cert_manager_certificates(const struct config *c)
 static void add_issuers(const struct node_ctx *x, struct tree *t)
 {
 	const struct config *c = x->config;
+	struct text_list zones = config_certificate_zones(c);
 	VEC(struct yaml_node *) docs = { 0 };
 
 	for (enum issuer i = 0; i < ISSUER_COUNT; i++)
 		if (c->cert_manager.issuers[i])
 			*vec_push(&docs) = issuer(x, i);
-	if (c->cert_manager.wildcard && docs.n)
-		vec_foreach (z, &c->cert_manager.zones)
-			*vec_push(&docs) = wildcard(c, *z);
+	vec_foreach (zone, &zones.v)
+		*vec_push(&docs) = wildcard(c, *zone);
 	if (docs.n)
 		cluster_add_yaml(t, "/etc/pibuild/manifests/issuers.yaml", 0644, origin, docs.v, docs.n, NULL);
 }

@@ -2,6 +2,10 @@
 /*
  * What the first server needs to install Cilium: values of the chart, address pools, L2 announcement policies. CRD
  * fields: pkg/k8s/apis/cilium.io of Cilium 1.18 to 1.20.
+ *
+ * The gateway's address is a pool of its own that selects the gateway's Service: Services that come earlier (Cilium's
+ * own Ingress does) would take it else. Names and namespaces of Services can be selected (cilium/cilium
+ * Documentation/network/lb-ipam.rst, "Service Selectors").
  */
 #include "board/announce.h"
 #include "config/compat.h"
@@ -17,29 +21,72 @@ static void add_block(struct yaml_node *blocks, const char *first, const char *l
 	yaml_set(block, "stop", yaml_str(last));
 }
 
-/* An IPv6 address that nobody announces would be one that nobody reaches. */
-static struct yaml_node *pool(const struct node_ctx *x, const char *api_version, const struct pool *p)
+static void add_block4(struct yaml_node *blocks, uint32_t first, uint32_t last)
+{
+	char a[IPV4_TEXT], b[IPV4_TEXT];
+
+	if (first <= last)
+		add_block(blocks, ipv4_text(first, a), ipv4_text(last, b));
+}
+
+/* Without the address HOLE, 0 = with all; NULL when nothing is left. An IPv6 address that nobody announces would be one
+ * that nobody reaches. */
+static struct yaml_node *pool(const struct node_ctx *x, const char *api_version, const struct pool *p, uint32_t hole)
 {
 	const struct config *c = x->config;
 	struct yaml_node *doc = cluster_object(api_version, "CiliumLoadBalancerIPPool", p->name, NULL);
 	struct yaml_node *blocks = yaml_set_path(doc, "spec.blocks", yaml_seq());
+	bool split = hole >= p->range.first && hole <= p->range.last;
 	char first[IPV6_TEXT], last[IPV6_TEXT];
 
-	add_block(blocks, ipv4_text(p->range.first, first), ipv4_text(p->range.last, last));
+	add_block4(blocks, p->range.first, split ? hole - 1 : p->range.last);
+	if (split)
+		add_block4(blocks, hole + 1, p->range.last);
 	if (c->network.ipv6.enabled && compat_cilium_announces_ipv6(cluster_version(x, "cilium"))) {
 		config_pool6(c, (size_t)(p - c->lb.pools.v), first, last);
 		add_block(blocks, first, last);
 	}
+	return blocks->count ? doc : NULL;
+}
+
+static const char *gateway_pool_name(const struct config *c)
+{
+	const char *name = "gateway";
+
+	vec_foreach (p, &c->lb.pools)
+		if (streq(p->name, name))
+			name = "pibuild-gateway";
+	return name;
+}
+
+static struct yaml_node *gateway_pool(const char *api_version, const struct config *c)
+{
+	struct yaml_node *doc = cluster_object(api_version, "CiliumLoadBalancerIPPool", gateway_pool_name(c), NULL);
+	struct yaml_node *labels;
+
+	add_block4(yaml_set_path(doc, "spec.blocks", yaml_seq()), c->gateway.address, c->gateway.address);
+	labels = yaml_set_path(doc, "spec.serviceSelector.matchLabels", yaml_map());
+	yaml_set(labels, "io.kubernetes.service.namespace", yaml_str(GATEWAY_NAMESPACE));
+	yaml_set(labels, "io.kubernetes.service.name", yaml_str(GATEWAY_SERVICE));
 	return doc;
 }
 
 static void add_pools(const struct node_ctx *x, struct tree *t)
 {
 	const struct cilium_compat *compat = compat_cilium(cluster_version(x, "cilium"));
+	const char *api = compat ? compat->pool_api : "cilium.io/v2";
+	const struct config *c = x->config;
+	uint32_t hole = c->gateway.enabled ? c->gateway.address : 0;
 	VEC(struct yaml_node *) docs = { 0 };
 
-	vec_foreach (p, &x->config->lb.pools)
-		*vec_push(&docs) = pool(x, compat ? compat->pool_api : "cilium.io/v2", p);
+	vec_foreach (p, &c->lb.pools) {
+		struct yaml_node *doc = pool(x, api, p, hole);
+
+		if (doc)
+			*vec_push(&docs) = doc;
+	}
+	if (hole)
+		*vec_push(&docs) = gateway_pool(api, c);
 	cluster_add_yaml(t, "/etc/pibuild/manifests/pools.yaml", 0644, origin, docs.v, docs.n, NULL);
 }
 

@@ -14,6 +14,16 @@
 /* K3s gives it to servers, with the value "true". */
 #define ROLE_LABEL "node-role.kubernetes.io/control-plane"
 
+/* Where the gateway, its certificates and its routes are. Not `default`: the key of a wildcard is not for every
+ * workload there. */
+#define GATEWAY_NAMESPACE "kube-system"
+#define GATEWAY_NAME	  "lan"
+/* The Service that Cilium makes of it (cilium/cilium operator/pkg/model/translation/gateway-api/translator.go,
+ * CiliumGatewayPrefix). */
+#define GATEWAY_SERVICE "cilium-gateway-" GATEWAY_NAME
+/* The Certificate of ZONE and all names right below it, and its Secret. */
+const char *cert_manager_wildcard(const char *zone);
+
 /* False for an artifact of the catalogue that this cluster has no use for: Gateway API CRDs with the Gateway API off or
  * where K3s brings them itself, cert-manager's chart without cert-manager. */
 bool cluster_wants_artifact(const struct node_ctx *x, const struct artifact *a);

@@ -64,6 +64,11 @@ static bool has_cert_manager(const struct node_ctx *x)
 	return node_is_first_server(x) && x->config->cert_manager.enabled;
 }
 
+static bool serves_gateway(const struct node_ctx *x)
+{
+	return node_is_first_server(x) && x->config->gateway.enabled;
+}
+
 static bool has_issuers(const struct node_ctx *x)
 {
 	return has_cert_manager(x) && cert_manager_issuers(x->config)[0];
@@ -87,6 +92,7 @@ static const struct step {
 	{ "loadbalancer", has_pools },
 	{ "cert-manager", has_cert_manager },
 	{ "issuers", has_issuers },
+	{ "gateway", serves_gateway },
 	{ "nodes", node_is_first_server },
 	{ "apps", node_has_apps },
 };

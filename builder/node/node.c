@@ -24,6 +24,7 @@ static const struct {
 	{ "registries", node_add_registries },
 	{ "cilium", node_add_cilium },
 	{ "cert-manager", node_add_cert_manager },
+	{ "gateway", node_add_gateway },
 	{ "apps", node_add_apps },
 	{ "packages", node_add_packages },
 	{ "data disk", node_add_data_disk },

@@ -85,6 +85,7 @@ int node_add_registries(const struct node_ctx *x, struct tree *t, struct err *e)
 int node_add_cilium(const struct node_ctx *x, struct tree *t, struct err *e);	    /* values, pools, L2 policy */
 int node_add_cert_manager(const struct node_ctx *x, struct tree *t, struct err *e); /* values, issuers */
 int node_add_apps(const struct node_ctx *x, struct tree *t, struct err *e);	    /* charts, manifests, values */
+int node_add_gateway(const struct node_ctx *x, struct tree *t, struct err *e);	    /* Gateway, routes, policy */
 int node_add_packages(const struct node_ctx *x, struct tree *t, struct err *e);	    /* of Debian, and their files */
 int node_add_data_disk(const struct node_ctx *x, struct tree *t, struct err *e);    /* what outlives the card */
 int node_add_images(const struct node_ctx *x, struct tree *t, struct err *e);	    /* airgap: what pods run */

@@ -230,6 +230,8 @@ resources=",nodes,node,no,Node, node nodes Cluster
 ,ciliumloadbalancerippools,ciliumloadbalancerippool,ippools,ippool,lbippool,lbippools,CiliumLoadBalancerIPPool, ciliumloadbalancerippool ciliumloadbalancerippools.cilium.io Cluster
 ,ciliuml2announcementpolicies,ciliuml2announcementpolicy,l2announcement,CiliumL2AnnouncementPolicy, ciliuml2announcementpolicy ciliuml2announcementpolicies.cilium.io Cluster
 ,ciliumnetworkpolicies,ciliumnetworkpolicy,cnp,ciliumnp,CiliumNetworkPolicy, ciliumnetworkpolicy ciliumnetworkpolicies.cilium.io Namespaced
+,ciliumclusterwidenetworkpolicies,ciliumclusterwidenetworkpolicy,ccnp,CiliumClusterwideNetworkPolicy, ciliumclusterwidenetworkpolicy ciliumclusterwidenetworkpolicies.cilium.io Cluster
+,httproutes,httproute,HTTPRoute, httproute httproutes.gateway.networking.k8s.io Namespaced
 ,gatewayclasses,gatewayclass,gc,GatewayClass, gatewayclass gatewayclasses.gateway.networking.k8s.io Cluster
 ,gateways,gateway,gtw,Gateway, gateway gateways.gateway.networking.k8s.io Namespaced
 ,clusterissuers,clusterissuer,ciss,ClusterIssuer, clusterissuer clusterissuers.cert-manager.io Cluster

@@ -113,13 +113,17 @@ authorize() {
 
 # Fields that the kinds pibuild sends may have, below apiVersion, kind and metadata: PATH:TYPE, [] an item of a list.
 # Types: string, boolean, integer, strings (a map of them), base64 (the same), selector (of labels), any, or the values that are allowed; ! is needed.
-# From the definitions of Cilium 1.20 (pkg/k8s/apis/cilium.io/client/crds), cert-manager 1.21 (deploy/crds), and the API.
+# From the definitions of Cilium 1.20 (pkg/k8s/apis/cilium.io/client/crds), cert-manager 1.21 (deploy/crds), the Gateway API
+# 1.6 (config/crd/standard), and the API.
 schema='
 Namespace spec.finalizers[]:string
 Secret type:string data:base64 stringData:strings immutable:boolean
 CiliumLoadBalancerIPPool spec.blocks[].cidr:string spec.blocks[].start:string spec.blocks[].stop:string spec.allowFirstLastIPs:Yes|No spec.disabled:boolean spec.serviceSelector:selector
 CiliumL2AnnouncementPolicy spec.interfaces[]:string spec.externalIPs:boolean spec.loadBalancerIPs:boolean spec.nodeSelector:selector spec.serviceSelector:selector
 GatewayClass spec.controllerName:string! spec.description:string spec.parametersRef:any
+Gateway spec.gatewayClassName:string! spec.addresses[].type:string spec.addresses[].value:string! spec.listeners[].name:string! spec.listeners[].hostname:string spec.listeners[].port:integer! spec.listeners[].protocol:string! spec.listeners[].tls.mode:Terminate|Passthrough spec.listeners[].tls.options:strings spec.listeners[].tls.certificateRefs[].group:string spec.listeners[].tls.certificateRefs[].kind:string spec.listeners[].tls.certificateRefs[].name:string! spec.listeners[].tls.certificateRefs[].namespace:string spec.listeners[].allowedRoutes.namespaces.from:All|Same|Selector|None spec.listeners[].allowedRoutes.namespaces.selector:selector spec.listeners[].allowedRoutes.kinds:any spec.infrastructure:any
+HTTPRoute spec.parentRefs[].group:string spec.parentRefs[].kind:string spec.parentRefs[].name:string! spec.parentRefs[].namespace:string spec.parentRefs[].sectionName:string spec.parentRefs[].port:integer spec.hostnames[]:string spec.rules[].name:string spec.rules[].matches:any spec.rules[].timeouts:any spec.rules[].filters[].type:RequestHeaderModifier|ResponseHeaderModifier|RequestMirror|RequestRedirect|URLRewrite|ExtensionRef|CORS! spec.rules[].filters[].requestRedirect.scheme:http|https spec.rules[].filters[].requestRedirect.hostname:string spec.rules[].filters[].requestRedirect.port:integer spec.rules[].filters[].requestRedirect.statusCode:integer spec.rules[].filters[].requestRedirect.path:any spec.rules[].filters[].requestHeaderModifier:any spec.rules[].filters[].responseHeaderModifier:any spec.rules[].backendRefs[].group:string spec.rules[].backendRefs[].kind:string spec.rules[].backendRefs[].name:string! spec.rules[].backendRefs[].namespace:string spec.rules[].backendRefs[].port:integer spec.rules[].backendRefs[].weight:integer
+CiliumClusterwideNetworkPolicy spec.description:string spec.endpointSelector:selector spec.nodeSelector:selector spec.ingress[].fromEntities[]:all|world|cluster|host|init|ingress|unmanaged|remote-node|health|none|kube-apiserver spec.ingress[].fromCIDR[]:string spec.ingress[].fromCIDRSet:any spec.ingress[].fromEndpoints:any spec.ingress[].toPorts:any spec.egress:any
 ClusterIssuer spec.acme.server:string! spec.acme.email:string spec.acme.profile:string spec.acme.preferredChain:string spec.acme.privateKeySecretRef.name:string! spec.acme.privateKeySecretRef.key:string spec.acme.solvers[].selector.dnsZones[]:string spec.acme.solvers[].selector.dnsNames[]:string spec.acme.solvers[].selector.matchLabels:strings spec.acme.solvers[].dns01.cnameStrategy:None|Follow spec.acme.solvers[].dns01.digitalocean:any spec.acme.solvers[].dns01.cloudflare:any spec.acme.solvers[].dns01.route53:any spec.acme.solvers[].dns01.azureDNS:any spec.acme.solvers[].dns01.cloudDNS:any spec.acme.solvers[].dns01.rfc2136:any spec.acme.solvers[].dns01.acmeDNS:any spec.acme.solvers[].dns01.akamai:any spec.acme.solvers[].dns01.webhook:any spec.acme.solvers[].http01:any spec.selfSigned:any spec.ca.secretName:string! spec.ca.crlDistributionPoints[]:string spec.ca.ocspServers[]:string spec.ca.issuingCertificateURLs[]:string spec.vault:any spec.venafi:any
 Certificate spec.secretName:string! spec.issuerRef.name:string! spec.issuerRef.kind:string spec.issuerRef.group:string spec.dnsNames[]:string spec.ipAddresses[]:string spec.commonName:string spec.duration:string spec.renewBefore:string spec.usages[]:string spec.isCA:boolean spec.privateKey:any spec.secretTemplate:any spec.revisionHistoryLimit:integer
 '
@@ -206,7 +210,7 @@ documents() {
 				above = want
 				sub(/\.[^.]*$/, "", above)
 				# A part that is optional is needed only where its owner is.
-				if (!((declaration, want) in is_there) && (above !~ /\.(acme|ca)/ || (declaration, above) in is_there)) return "invalid|" want ": Required value"
+				if (!((declaration, want) in is_there) && (above !~ /\.(acme|ca)|\[\]/ || (declaration, above) in is_there)) return "invalid|" want ": Required value"
 			}
 			return ""
 		}
@@ -426,8 +430,20 @@ issuer|Ready||||True|ACMEAccountRegistered|The ACME account was registered with 
 certificate|Ready|False|DoesNotExist|Issuing certificate as Secret does not exist|True|Ready|Certificate is up to date and has not expired
 deployment|Available|False|MinimumReplicasUnavailable|Deployment does not have minimum availability.|True|MinimumReplicasAvailable|Deployment has minimum availability.
 pod|Ready|False|ContainersNotReady|containers with unready status|True||
+gateway|Accepted|Unknown|Pending|Waiting for controller|True|Accepted|Gateway successfully scheduled
+gateway|Programmed|Unknown|Pending|Waiting for controller|True|Programmed|Gateway successfully reconciled
+ciliumclusterwidenetworkpolicy|Valid||||True||Policy validation succeeded
 ciliumloadbalancerippool|cilium.io/PoolConflict||||False|resolved|
 '
+
+# pooled ADDRESS: a block of some pool holds it
+pooled() {
+	cat "$state"/objects/ciliumloadbalancerippool/_/* 2>/dev/null | awk -v address="$1" '
+		function number(ip,    part) { gsub(/"/, "", ip); split(ip, part, "."); return ((part[1] * 256 + part[2]) * 256 + part[3]) * 256 + part[4] }
+		$1 == "start:" || $2 == "start:" { start = number($NF) }
+		$1 == "stop:" && start <= number(address) && number(address) <= number($2) { found = 1 }
+		END { exit !found }'
+}
 
 # settled_paths: those of `paths` whose controllers have had their time, and what else a condition waits for
 settled_paths() {
@@ -445,6 +461,14 @@ settled_paths() {
 			[ "$running" -gt 0 ] || continue
 			;;
 		node) agent_runs || continue ;;
+		gateway) # an operator that knows the Gateway API gives it an address that a pool holds
+			! fault gateway && pooled "$(sed -n 's/^ *value: "*\([0-9.]*\)"*$/\1/p' "$path")" || continue
+			;;
+		httproute)
+			parent=$(sed -n '/parentRefs:/,/^  [a-z]/s/^ *- *name: //p' "$path" | head -n 1)
+			space=${path%/*}
+			[ -e "$state/objects/gateway/${space##*/}/$parent" ] || continue
+			;;
 		clusterissuer) # of kind CA: not before its secret is there
 			secret=$(sed -n 's/^ *secretName: //p' "$path")
 			[ -z "$secret" ] || [ -e "$state/objects/secret/cert-manager/$secret" ] || continue
@@ -485,7 +509,7 @@ answer() {
 		function under(root, dotted) { gsub(/\./, S, dotted); return root S dotted }
 		function condition(root, type, status, reason, message,    where) {
 			if (status == "") return
-			where = root S "status" S "conditions"
+			where = root (root ~ (S "parents" S "[0-9]+$") ? "" : S "status") S "conditions"
 			where = where S (size[where] + 0)
 			set(where S "type", type); set(where S "status", status)
 			if (reason != "") set(where S "reason", reason)
@@ -526,6 +550,16 @@ answer() {
 			address = root S "metadata" S "annotations" S "k3s.io/internal-ip"
 			if (kind == "node" && address in value) {
 				set(under(root, "status.addresses.0.type"), "InternalIP"); set(under(root, "status.addresses.0.address"), value[address])
+			}
+			done = index(ENVIRON["SETTLED"], "\n" file "\n")
+			if (kind == "gateway" && done) {
+				set(under(root, "status.addresses.0.type"), "IPAddress"); set(under(root, "status.addresses.0.value"), value[under(root, "spec.addresses.0.value")])
+			}
+			if (kind == "httproute" && done) {
+				for (i = 0; i < size[under(root, "spec.parentRefs")]; i++) {
+					condition(under(root, "status.parents." i), "Accepted", "True", "Accepted", "Accepted HTTPRoute")
+					condition(under(root, "status.parents." i), "ResolvedRefs", "True", "ResolvedRefs", "Service reference is valid")
+				}
 			}
 			if (kind == "pod") pod_status(root, name, alive && index(ENVIRON["SETTLED"], "\n" file "\n"))
 			if (match(ENVIRON["COUNTS"], "\n" file " [0-9]+ [0-9]+\n")) {

@@ -1031,6 +1031,49 @@ wifi_worker() {
 	fault "cluster.yaml:24:38: error: certManager.zones[0]: a CA for all of co.uk could sign for everybody's names there, and your devices would believe it; write your own domain below it"
 }
 
+# gateway_cluster GATEWAY [CERTMANAGER]
+gateway_cluster() {
+	add "certManager: ${2:-{issuers: [ca], zones: [home.arpa]\}}" "gateway: $1"
+}
+
+@test "a gateway takes an address of a pool, zones of the issuers, and a name its certificate is for" {
+	gateway_cluster '{address: 192.168.1.70, hubble: hubble.home.arpa}'
+	fine
+	change 's/192.168.1.70/192.168.1.64/'
+	fault 'cluster.yaml:25:20: error: gateway.address: 192.168.1.64 is in no pool, and Cilium gives out addresses of pools alone; make it part of a range of loadBalancer.pools, or take one that is in it'
+	change '/^loadBalancer/,/name: lan/d'
+	fault 'cluster.yaml:22:20: error: gateway.address: 192.168.1.64 is in no pool, and Cilium gives out addresses of pools alone; add one that holds it to loadBalancer.pools, or take one that is in it'
+	change 's/^gateway.*/loadBalancer: {pools: [{name: lan, range: 192.168.1.65-192.168.1.95}]}/'
+	add 'gateway: {address: 192.168.1.70, zones: [a.home.arpa, lan.internal], hubble: x.b.home.arpa}'
+	change 's/hubble: x.b.home/hubble: x.a.home/'
+	fault 'cluster.yaml:23:55: error: gateway.zones[1]: no issuer signs for lan.internal: it is neither one of certManager.zones nor below one; add it there'
+	change 's/, lan.internal//; s/x.a.home/x.b.home/'
+	fault 'cluster.yaml:23:64: error: gateway.hubble: no certificate is for x.b.home.arpa: those of the gateway are for a zone and the names right below it; take hubble.a.home.arpa'
+	change 's/x.b.home.arpa/a.home.arpa, issuer: letsencrypt-production/'
+	fault 'cluster.yaml:23:85: error: gateway.issuer: letsencrypt-production is not among certManager.issuers; add it there, or take one that is'
+	change 's/issuer: letsencrypt-production/allowFrom: [192.168.1.0\/24, 10.9.8.7, 0.0.0.0\/0]/'
+	note "cluster.yaml:23:88: note: gateway.allowFrom: Hubble's UI has no login: everybody who reaches a.home.arpa sees what talks to what in the cluster"
+	change 's/10.9.8.7/10.9.8.7\/24/'
+	fault 'cluster.yaml:23:105: error: gateway.allowFrom[1]: '\''10.9.8.7/24'\'' cannot be used: the network is 10.9.8.0/24, and a single machine is written without a size'
+}
+
+@test "a gateway without issuer, zones, Hubble or the Gateway API is refused" {
+	gateway_cluster '{address: 192.168.1.70}' '{}'
+	fault 'cluster.yaml:25:10: error: gateway: nobody signs its certificates; add certManager: {issuers: [ca], zones: [home.arpa]}, or dns01 for a domain of yours'
+	change 's/^certManager.*/certManager: {issuers: [ca], zones: [home.arpa]}/; s/  hubble: .*/&\n  gatewayAPI: false/'
+	fault "cluster.yaml:21:15: error: cilium.gatewayAPI: the gateway is Cilium's, and this turns it off; remove this, or remove gateway"
+	change '/gatewayAPI/d; s/  hubble: .*/  hubble: {ui: false}/; s/^gateway:.*/gateway: {address: 192.168.1.70, hubble: h.home.arpa}/'
+	fault 'cluster.yaml:25:42: error: gateway.hubble: there is no Hubble UI to show; set cilium.hubble.ui: true, or remove this'
+}
+
+@test "a gateway on a kernel that Envoy does not run on names the cure" {
+	gateway_cluster '{address: 192.168.1.70}'
+	change 's/board: rpi5/board: rpi4/'
+	fault 'cluster.yaml:25:10: error: gateway: Envoy, which would serve it, crashes on cp-1: Raspberry Pi 4 boots kernel8.img with 39 address bits, and Envoy needs more; set os.base: debian, or remove gateway'
+	add 'os: {base: debian}'
+	fine
+}
+
 @test "a wildcard without zones is refused" {
 	add 'certManager: {wildcard: true}'
 	fault 'cluster.yaml:24:25: error: certManager.wildcard: for which domains? add zones'

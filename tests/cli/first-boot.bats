@@ -1133,6 +1133,62 @@ noted() {
 	[ -z "$(noted)" ]
 }
 
+# --- the gateway
+
+with_gateway=('loadBalancer: {pools: [{name: lan, range: 192.168.1.65-192.168.1.95}]}' 'certManager: {issuers: [ca], zones: [home.arpa]}'
+	'gateway: {address: 192.168.1.70, hubble: hubble.home.arpa}')
+
+# told: cause and cure of the step gateway, all the while it was at work
+told_by_gateway() {
+	sed -n 's/^pibuild: gateway: [a-z]*: //p' log.gateway
+}
+
+@test "the gateway is done with its address, its routes and its certificate" {
+	card_after end "${with_gateway[@]}"
+	report
+	[ "$(jq -r .state card/run/pibuild/status.json)" = "done" ]
+	grep -q 'Gateway with HTTPS' card/run/pibuild/status.txt
+	[ "$(jq -r '.notes[] | select(.about == "certificate")' card/run/pibuild/status.json)" = '' ]
+	for object in gateway/kube-system/lan httproute/kube-system/https-redirect httproute/kube-system/hubble-ui \
+		ciliumclusterwidenetworkpolicy/_/gateway ciliumloadbalancerippool/_/gateway certificate/kube-system/wildcard-home.arpa; do
+		[ -e "card/state/objects/$object" ] || { echo "$object"; return 1; }
+	done
+	[ ! -e card/etc/pibuild/secrets/issuer-ca.yaml ]
+	# What is gone is made again.
+	rm card/state/objects/httproute/kube-system/hubble-ui
+	step gateway
+	[ -e card/state/objects/httproute/kube-system/hubble-ui ]
+}
+
+@test "a gateway that is not served, a route that is not taken, a policy that is none: told in Cilium's words" {
+	card_after issuers "${with_gateway[@]}"
+	mkdir -p card/state/faults
+	echo 'gateway lan Programmed False Address is not ready yet' >card/state/faults/conditions
+	tick 'case $1 in *[02468]) ;; *) [ "$(grep -c "Address is not" log.gateway)" = 0 ] || echo "ciliumclusterwidenetworkpolicy gateway Valid False invalid CIDR" >card/state/faults/conditions ;; esac' \
+		'[ "$(grep -c "invalid CIDR" log.gateway)" = 0 ] || rm -f card/state/faults/conditions'
+	step gateway
+	told_by_gateway >told
+	grep -q 'The Gateway is not served yet: Address is not ready yet -> See why: kubectl -n kube-system describe gateway lan' told
+	grep -q 'Cilium does not take the policy of who may use the gateway: invalid CIDR' told
+	[ "$(state_of gateway state)" = "done" ]
+}
+
+@test "a certificate that does not come is waited for some minutes, then the step is done and the report says why not" {
+	card_after issuers "${with_gateway[@]}"
+	mkdir -p card/state/faults
+	echo 'certificate wildcard-home.arpa Ready False no luck' >card/state/faults/conditions
+	tick "$(leap 130 600)"
+	step gateway
+	grep -q 'The certificate wildcard-home.arpa is not issued yet: no luck -> It takes minutes; if it stays so: kubectl -n kube-system describe certificate,order,challenge' log.gateway
+	[ "$(state_of gateway state)" = "done" ]
+	read -r up _ <card/proc/uptime
+	[ "${up%.*}" -ge 700 ]
+	step nodes
+	report
+	[ "$(jq -r .state card/run/pibuild/status.json)" = "done" ]
+	[ "$(jq -r '.notes[] | select(.about == "certificate") | .cause' card/run/pibuild/status.json)" = 'The certificate wildcard-home.arpa is not issued yet: no luck' ]
+}
+
 @test "without a certificate of cluster.yaml nothing is asked about any" {
 	after cert-manager
 	if grep -q '^certificates' card/etc/pibuild/node; then false; fi

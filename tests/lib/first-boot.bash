@@ -126,7 +126,7 @@ leap() {
 
 gateway_manifest() {
 	local kind
-	for kind in GatewayClass:gatewayclasses Gateway:gateways; do
+	for kind in GatewayClass:gatewayclasses Gateway:gateways HTTPRoute:httproutes; do
 		printf -- '---\napiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata:\n  name: %s.gateway.networking.k8s.io\nspec:\n  group: gateway.networking.k8s.io\n  names:\n    kind: %s\n    plural: %s\n  versions:\n  - name: v1\n' "${kind#*:}" "${kind%:*}" "${kind#*:}"
 	done
 }

@@ -325,7 +325,8 @@ whole_release() {
 }
 
 # certificates: a note of the first one that cluster.yaml asks for and that is not issued, with what holds it up: the
-# challenge knows best (.status.reason), then the last attempt. 1 as long as there is one, or the API does not answer.
+# challenge knows best (.status.reason), then the last attempt. 1, with the same as cause and cure, as long as there is
+# one, or the API does not answer.
 certificates() {
 	for certificate in $node_certificates; do
 		found=$(ask -n kube-system get certificates.cert-manager.io "$certificate" -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}|{.status.conditions[?(@.type=="Issuing")].message}|{.status.conditions[?(@.type=="Ready")].message}' 2>/dev/null) || return 1
@@ -337,8 +338,9 @@ certificates() {
 		found=${found#*|}
 		reason=${reason:-${found%%|*}}
 		reason=${reason:-${found#*|}}
-		note certificate "The certificate $certificate is not issued yet${reason:+: $reason}" \
+		why "The certificate $certificate is not issued yet${reason:+: $reason}" \
 			"It takes minutes; if it stays so: kubectl -n kube-system describe certificate,order,challenge"
+		note certificate "$cause" "$cure"
 		return 1
 	done
 	unnote certificate

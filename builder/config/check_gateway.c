@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the gateway needs of the rest of the file: an address that is its own, certificates, something to show. */
+#include "config/check.h"
+
+/* Four listeners a zone, of the 64 that a Gateway takes (its definition, spec.listeners). */
+enum { GATEWAY_ZONES_MAX = 16 };
+
+static void check_gateway_address(const struct check *x)
+{
+	const struct config *c = x->config;
+	char ip[IPV4_TEXT];
+
+	if (!c->gateway.address)
+		return;
+	vec_foreach (p, &c->lb.pools)
+		if (!p->range.set || (c->gateway.address >= p->range.first && c->gateway.address <= p->range.last))
+			return;
+	fault_key(
+		x->faults, c, "gateway.address",
+		"gateway.address: %s is in no pool, and Cilium gives out addresses of pools alone; %s loadBalancer.pools, or take one that is in it",
+		ipv4_text(c->gateway.address, ip),
+		c->lb.pools.n ? "make it part of a range of" : "add one that holds it to");
+}
+
+/* A wildcard stands for one label (RFC 6125, 6.4.3). */
+static bool covers(const char *zone, const char *name)
+{
+	const char *dot = strchr(name, '.');
+
+	return streq(name, zone) || (dot && streq(dot + 1, zone));
+}
+
+static void check_gateway_hubble(const struct check *x)
+{
+	const struct config *c = x->config;
+	const char *zone = c->gateway.zones.n ? c->gateway.zones.v[0] : NULL;
+
+	if (!c->gateway.hubble)
+		return;
+	if (!c->cilium.hubble_ui)
+		fault_key(x->faults, c, "gateway.hubble",
+			  "gateway.hubble: there is no Hubble UI to show; set cilium.hubble.ui: true, or remove this");
+	vec_foreach (s, &c->gateway.allow_from)
+		if (s->set && s->prefix == 0)
+			note_key(
+				x->faults, c, "gateway.allowFrom",
+				"gateway.allowFrom: Hubble's UI has no login: everybody who reaches %s sees what talks to what in the cluster",
+				c->gateway.hubble);
+	vec_foreach (z, &c->gateway.zones)
+		if (!*z || covers(*z, c->gateway.hubble))
+			return;
+	if (zone)
+		fault_key(
+			x->faults, c, "gateway.hubble",
+			"gateway.hubble: no certificate is for %s: those of the gateway are for a zone and the names right below it; take hubble.%s",
+			c->gateway.hubble, zone);
+}
+
+static bool is_issued(const struct config *c, const char *zone)
+{
+	vec_foreach (z, &c->cert_manager.zones)
+		if (!*z || name_is_below(zone, *z))
+			return true;
+	return false;
+}
+
+static void check_gateway_certificates(const struct check *x)
+{
+	const struct config *c = x->config;
+
+	if (config_default_issuer(c) == ISSUER_COUNT) {
+		fault_key(
+			x->faults, c, "gateway",
+			"gateway: nobody signs its certificates; add certManager: {issuers: [ca], zones: [home.arpa]}, or dns01 for a domain of yours");
+		return;
+	}
+	if (c->gateway.issuer < ISSUER_COUNT && !c->cert_manager.issuers[c->gateway.issuer])
+		fault_key(x->faults, c, "gateway.issuer",
+			  "gateway.issuer: %s is not among certManager.issuers; add it there, or take one that is",
+			  issuer_names[c->gateway.issuer]);
+	else if (c->gateway.issuer == ISSUER_STAGING)
+		note_key(
+			x->faults, c, "gateway",
+			"gateway: its certificates come from letsencrypt-staging, which no browser trusts; once they come, use letsencrypt-production");
+	for (size_t i = 0; i < c->gateway.zones.n; i++) {
+		const char *zone = c->gateway.zones.v[i], *key = arena_printf("gateway.zones[%zu]", i);
+
+		if (zone && !is_issued(c, zone))
+			fault_key(
+				x->faults, c, key,
+				"%s: no issuer signs for %s: it is neither one of certManager.zones nor below one; add it there",
+				key, zone);
+		for (size_t k = 0; zone && k < i; k++)
+			if (c->gateway.zones.v[k] && streq(c->gateway.zones.v[k], zone))
+				fault_key(x->faults, c, key, "%s: %s is there twice", key, zone);
+	}
+}
+
+void check_gateway_section(const struct check *x)
+{
+	const struct config *c = x->config;
+
+	if (!c->gateway.enabled)
+		return;
+	check_gateway_address(x);
+	check_gateway_certificates(x);
+	check_gateway_hubble(x);
+	if (!c->gateway.zones.n && config_default_issuer(c) != ISSUER_COUNT && !yaml_find(c->doc, "certManager.zones"))
+		fault_key(
+			x->faults, c, "gateway",
+			"gateway: for which domains? add zones to certManager, such as [home.arpa], and to gateway if they differ");
+	if (c->gateway.zones.n > GATEWAY_ZONES_MAX)
+		fault_key(
+			x->faults, c, "gateway.zones",
+			"gateway.zones: a Gateway has room for %d zones, and these are %zu; a Gateway of your own takes the rest",
+			GATEWAY_ZONES_MAX, c->gateway.zones.n);
+	if (c->cilium.gateway_api == STATE_OFF)
+		fault_key(
+			x->faults, c, "cilium.gatewayAPI",
+			"cilium.gatewayAPI: the gateway is Cilium's, and this turns it off; remove this, or remove gateway");
+}
