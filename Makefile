@@ -141,10 +141,14 @@ test-upstream: deps
 	@$(MAKE) --no-print-directory all $(B)/tests/unit/test_contradictions
 	@tests/upstream/run $(B) $(CLUSTERS) $(SEED)
 
-# Ratios against xz and cp on the bootable base, in one run.
+# Ratios against what sets the floor, on a base of the size of the released ones, in one run: make bench ROWS=cold,warm RUNS=5; BASE=bootable for
+# the small one; PLOT=FILE draws them.
+BASE ?= real
+RUNS ?= 5
+NODES ?= 50
 bench: deps
 	@$(MAKE) --no-print-directory all
-	scripts/sandbox --base bootable --payload-size real -- scripts/bench $(B)/pibuild $(RUNS)
+	scripts/sandbox --base $(BASE) --payload-size real -- scripts/bench --rows "$(ROWS)" --runs $(RUNS) --nodes $(NODES) $(if $(PLOT),--plot $(PLOT)) $(B)/pibuild
 
 # All that reads what comes from outside, under libFuzzer and the sanitizers: make fuzz SECONDS=60 T=yaml
 SECONDS ?= 60

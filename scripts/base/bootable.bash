@@ -15,13 +15,16 @@ bootable_packages=(
 	procps sed sudo systemd systemd-sysv systemd-timesyncd tar tzdata udev util-linux xz-utils zstd
 )
 
-# make_bootable IMG WORK
+# The real base has its /usr so often more: far enough apart for no compressor to see that it is the same.
+real_copies=8
+
+# make_bootable IMG WORK COPIES
 make_bootable() {
 	local packages
 	need fakeroot mmdebstrap depmod modprobe zstd xz
 	packages=$keep/packages-$bootable_suite-$(printf '%s\n' "${bootable_packages[@]}" | sha256sum | cut -c1-16).tar.zst
 	kept "$packages" bootable_fetch "$2"
-	fakeroot -- "$top/scripts/base/bootable/build" "$packages" "$1" "$2"
+	fakeroot -- "$top/scripts/base/bootable/build" "$packages" "$1" "$2" "$3"
 }
 
 # bootable_fetch WORK OUT: the packages, unpacked into one archive.
