@@ -5,6 +5,8 @@
  * decode_image(): a base image (.img, .xz, .gz, .zst, told by its first bytes) to sparse raw. The compressed bytes
  * are hashed on the way in the same pass; xz with several blocks is decoded by all cores. Zero blocks are not written.
  *
+ * encode_image(): the other way. An .xz takes over what its base's .xz has compressed already.
+ *
  * member_*: one file of a .tar.gz/.tgz/.tar as a stream, and unpack_walk(): every entry below a folder of it. The
  * archive's own digest is computed over all its bytes, so the caller can compare it after the last read.
  */
@@ -22,7 +24,8 @@ struct decode {
 	const char *name; /* for messages */
 	const int *outs;  /* new empty files; each gets the image, through base/writer.h: the bytes pass by once */
 	unsigned n_outs;
-	writer_fn write; /* instead of files: gets the image in order, zeros too, from another thread */
+	const struct image_watch *watch; /* of files: sees the image; NULL = nobody */
+	writer_fn write;		 /* instead of files: gets the image in order, zeros too, from another thread */
 	void *write_arg;
 	uint64_t max_size;   /* refuse to write more than this */
 	uint64_t exact_size; /* 0, or what the lock promises */
@@ -47,11 +50,20 @@ static inline const char *encode_name(enum encode_kind kind)
 	return codecs[kind].suffix + 1;
 }
 
+/* The file that the image's base came from. Of an .xz, the blocks that are the same in the image are taken over. */
+struct encode_base {
+	int fd;
+	bool (*same)(void *arg, uint64_t start, uint64_t end); /* the image has these bytes of the base unchanged */
+	void *arg;
+	char sha256[SHA256_HEX]; /* result: what was read, to be compared; "" = it was not needed */
+};
+
 /* A raw image, read once and in order, to a compressed file that is written once. All cores work; the bytes do not
- * depend on how many there are. Takes some 50 MiB of memory per core, at most 200 MiB. */
+ * depend on how many there are. Takes some 50 MiB of memory per core, at most 210 MiB. */
 struct encode {
 	enum encode_kind kind;
-	int out; /* new empty file */
+	struct encode_base *base; /* NULL = none to take anything from */
+	int out;		  /* new empty file */
 	const char *name;
 	uint64_t size;						      /* of the raw image */
 	int (*read)(void *arg, void *buf, size_t n, uint64_t offset); /* all N bytes; 0 or a negative errno */

@@ -331,7 +331,7 @@ static int choose(const struct decode *d, decode_fn *ret, struct err *e)
 static int decode_to(struct decode *d, struct input *in, decode_fn run, struct sink *s, struct err *e)
 {
 	int r = d->write ? writer_start_fn(&s->writer, d->write, d->write_arg, e)
-			 : writer_start(&s->writer, d->outs, d->n_outs, e);
+			 : writer_start(&s->writer, d->outs, d->n_outs, d->watch, e);
 
 	if (r == 0)
 		r = run(d, in, s, e);

@@ -10,16 +10,14 @@
 
 struct copy {
 	int src;
-	struct writer *writer; /* NULL = only watched */
-	const struct clone_watch *watch;
-	void *own; /* WRITER_BUFFER bytes, for when there is no writer */
+	struct writer *writer;
 };
 
 /* Reads [START, END) around the page cache where it can and hands it on. */
 static int copy_extent(const struct copy *c, uint64_t start, uint64_t end, struct err *e)
 {
 	while (start < end) {
-		void *buf = c->writer ? writer_buffer(c->writer) : c->own;
+		void *buf = writer_buffer(c->writer);
 		size_t n = (size_t)MIN(end - start, WRITER_BUFFER);
 		int r;
 
@@ -28,10 +26,7 @@ static int copy_extent(const struct copy *c, uint64_t start, uint64_t end, struc
 		r = pread_all(c->src, buf, n, start);
 		if (r < 0)
 			return err_errno(e, r, "cannot read the image to copy");
-		if (c->watch)
-			c->watch->see(c->watch->arg, buf, n, start);
-		if (c->writer)
-			writer_submit(c->writer, n, start);
+		writer_submit(c->writer, n, start);
 		start += n;
 		if (sig_check(e) < 0)
 			return -EINTR;
@@ -55,26 +50,26 @@ static int copy_extents(const struct copy *c, struct err *e)
 	return errno == ENXIO ? 0 : err_errno(e, -errno, "cannot find the data of the image to copy");
 }
 
-static int only_watch(int src, const struct clone_watch *watch, struct err *e)
+bool clone_shares(int src, int dst)
 {
-	_cleanup_free_ void *own = xmalloc(WRITER_BUFFER);
-	const struct copy c = { src, NULL, watch, own };
-
-	return copy_extents(&c, e);
+	return ioctl(dst, FICLONE, src) == 0;
 }
 
-int clone_sparse(int src, int dst, const char *dst_name, const struct clone_watch *watch, struct err *e)
+int clone_sparse(int src, const int *dsts, unsigned n, const char *name, const struct image_watch *watch, struct err *e)
 {
 	struct err write_error = { 0 };
-	struct copy c = { src, NULL, watch, NULL };
+	struct copy c = { .src = src };
 	struct stat st;
+	unsigned shared = 0;
 	int r, finished;
 
-	if (dst < 0 || ioctl(dst, FICLONE, src) == 0)
-		return watch ? only_watch(src, watch, e) : 0;
+	while (shared < n && clone_shares(src, dsts[shared]))
+		shared++;
+	if (shared == n && !watch)
+		return 0;
 	if (fstat(src, &st) < 0)
 		return err_errno(e, -errno, "cannot read the image to copy");
-	r = writer_start(&c.writer, &dst, 1, e);
+	r = writer_start(&c.writer, dsts + shared, n - shared, watch, e);
 	if (r < 0)
 		return r;
 	e->code = 0;
@@ -82,7 +77,7 @@ int clone_sparse(int src, int dst, const char *dst_name, const struct clone_watc
 	finished = writer_finish(c.writer, (uint64_t)st.st_size, &write_error);
 	if (finished < 0 && (r == 0 || !e->code)) {
 		*e = write_error;
-		return err_interrupted(e) ? finished : err_wrap(e, "%s", dst_name);
+		return err_interrupted(e) ? finished : err_wrap(e, "%s", name);
 	}
 	return r;
 }

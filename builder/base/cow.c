@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 
 #include "base/file.h"
+#include "base/sig.h"
 
 struct cow {
 	int file, changes; /* CHANGES is -1 when they go into the file */
@@ -110,6 +111,12 @@ int cow_file(const struct cow *c)
 	return c->file;
 }
 
+/* Where the bytes of a block are. */
+static int file_of(const struct cow *c, uint64_t block)
+{
+	return c->changes >= 0 && is_changed(c, block) ? c->changes : c->file;
+}
+
 /* Bytes from OFFSET on that are all changed or all unchanged. */
 static size_t run_length(const struct cow *c, uint64_t offset, size_t n)
 {
@@ -127,8 +134,8 @@ int cow_read(const struct cow *c, void *buf, size_t n, uint64_t offset)
 	if (offset > c->size || n > c->size - offset)
 		return -ENODATA;
 	while (n) {
-		size_t part = run_length(c, offset, n);
-		int r = pread_all(is_changed(c, offset / COW_BLOCK) ? c->changes : c->file, to, part, offset);
+		size_t part = c->changes < 0 ? n : run_length(c, offset, n);
+		int r = pread_all(file_of(c, offset / COW_BLOCK), to, part, offset);
 
 		if (r < 0)
 			return r;
@@ -155,6 +162,13 @@ static int take_block(struct cow *c, uint64_t block)
 	return pwrite_all(c->changes, buf, n, at);
 }
 
+void cow_note(struct cow *c, uint64_t start, uint64_t end)
+{
+	end = MIN(end, c->size);
+	for (uint64_t b = start / COW_BLOCK; start < end && b * COW_BLOCK < end; b++)
+		set_changed(c, b);
+}
+
 int cow_write(struct cow *c, const void *buf, size_t n, uint64_t offset)
 {
 	int r = 0;
@@ -163,16 +177,14 @@ int cow_write(struct cow *c, const void *buf, size_t n, uint64_t offset)
 		return -ENOSPC;
 	if (n == 0)
 		return 0;
-	if (c->changes < 0)
-		return pwrite_all(c->file, buf, n, offset);
-	if (offset % COW_BLOCK)
+	if (c->changes >= 0 && offset % COW_BLOCK)
 		r = take_block(c, offset / COW_BLOCK);
-	if (r == 0 && (offset + n) % COW_BLOCK)
+	if (r == 0 && c->changes >= 0 && (offset + n) % COW_BLOCK)
 		r = take_block(c, (offset + n) / COW_BLOCK);
 	if (r == 0)
-		r = pwrite_all(c->changes, buf, n, offset);
-	for (uint64_t b = offset / COW_BLOCK; r == 0 && b * COW_BLOCK < offset + n; b++)
-		set_changed(c, b);
+		r = pwrite_all(c->changes >= 0 ? c->changes : c->file, buf, n, offset);
+	if (r == 0)
+		cow_note(c, offset, offset + n);
 	return r;
 }
 
@@ -182,8 +194,10 @@ int cow_zero(struct cow *c, uint64_t n, uint64_t offset)
 	int r = 0;
 
 	if (c->changes < 0 && offset <= c->size && n <= c->size - offset &&
-	    fallocate(c->file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)n) == 0)
+	    fallocate(c->file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)n) == 0) {
+		cow_note(c, offset, offset + n);
 		return 0;
+	}
 	for (size_t part; n && r == 0; n -= part, offset += part) {
 		part = (size_t)MIN(n, (uint64_t)sizeof(zeros));
 		r = cow_write(c, zeros, part, offset);
@@ -193,11 +207,15 @@ int cow_zero(struct cow *c, uint64_t n, uint64_t offset)
 
 int cow_resize(struct cow *c, uint64_t size, struct err *e)
 {
+	uint64_t words = MIN(c->size, size) / COW_BLOCK / 64 + 1;
+	uint64_t *old = c->changed;
+
 	if (ftruncate(c->file, (off_t)size) < 0)
 		return err_errno(e, -errno, "cannot size %s", c->name);
-	free(c->changed);
 	c->size = size;
 	c->changed = xcalloc(size / COW_BLOCK / 64 + 1, sizeof(*c->changed));
+	memcpy(c->changed, old, words * sizeof(*old));
+	free(old);
 	return 0;
 }
 
@@ -245,4 +263,38 @@ int cow_changes(const struct cow *c, cow_range_fn fn, void *arg)
 		start += n;
 	}
 	return r;
+}
+
+struct give {
+	const struct cow *from;
+	int fd;
+	const char *name;
+	char *buf; /* MIB bytes */
+	struct err *e;
+};
+
+static int give_change(void *arg, uint64_t start, uint64_t end)
+{
+	const struct give *g = arg;
+	int r = sig_check(g->e);
+
+	while (start < end && r == 0) {
+		size_t n = (size_t)MIN(end - start, MIB);
+
+		r = cow_read(g->from, g->buf, n, start);
+		if (r == 0)
+			r = pwrite_all(g->fd, g->buf, n, start);
+		if (r < 0)
+			return err_errno(g->e, r, "cannot write %s", g->name);
+		start += n;
+	}
+	return r;
+}
+
+int cow_give_changes(const struct cow *c, int fd, const char *name, struct err *e)
+{
+	_cleanup_free_ char *buf = xmalloc(MIB);
+	struct give g = { c, fd, name, buf, e };
+
+	return cow_changes(c, give_change, &g);
 }

@@ -35,7 +35,7 @@ int cow_read(const struct cow *c, void *buf, size_t n, uint64_t offset);
 int cow_write(struct cow *c, const void *buf, size_t n, uint64_t offset);
 /* N zeros, as a hole where the file can have one. */
 int cow_zero(struct cow *c, uint64_t n, uint64_t offset);
-/* Of one that was opened direct: the file gets this size. */
+/* Of one that was opened direct: the file gets this size; what is new is zeros and counts as unchanged. */
 int cow_resize(struct cow *c, uint64_t size, struct err *e);
 
 /* The file below, without the changes. Stays the cow's. */
@@ -44,7 +44,11 @@ int cow_file(const struct cow *c);
 /* Every range that is a hole in the file and unchanged, in order. FN returns negative to stop. */
 typedef int (*cow_range_fn)(void *arg, uint64_t start, uint64_t end);
 int cow_holes(const struct cow *c, cow_range_fn fn, void *arg, struct err *e);
-/* Every range that was changed in memory, in order. */
+/* Every range that was changed, in memory or in the file since it was opened, in order. */
 int cow_changes(const struct cow *c, cow_range_fn fn, void *arg);
+/* Writes every such range to the same place of FD, which is called NAME in messages. Checks for signals. */
+int cow_give_changes(const struct cow *c, int fd, const char *name, struct err *e);
+/* Of one that was opened direct: somebody else may have changed this range of the file. */
+void cow_note(struct cow *c, uint64_t start, uint64_t end);
 
 #endif

@@ -23,7 +23,7 @@ struct pool_item {
 };
 typedef int (*pool_fn)(void *arg, char *buf, const struct pool_item *item, struct err *e);
 
-enum { POOL_WORKERS_MAX = 3, POOL_SLOTS_MAX = 6 };
+enum { POOL_WORKERS_MAX = 4, POOL_SLOTS_MAX = 6 };
 struct pool_kind {
 	unsigned workers, slots;
 	size_t size; /* bytes of a buffer; they are aligned for direct I/O */

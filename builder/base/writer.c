@@ -14,7 +14,8 @@ struct writer {
 	struct worker_pool *pool;
 	int fds[WRITER_MAX_FILES];
 	unsigned n_fds;
-	writer_fn fn; /* instead of files */
+	const struct image_watch *watch; /* NULL = nobody */
+	writer_fn fn;			 /* instead of files */
 	void *arg;
 };
 
@@ -72,6 +73,9 @@ static int write_item(void *arg, char *buf, const struct pool_item *x, struct er
 	const struct writer *w = arg;
 	int r = w->fn ? w->fn(w->arg, buf, x->n, x->offset) : write_runs(w, buf, x);
 
+	if (r == 0 && w->watch)
+		w->watch->see(w->watch->arg, buf, x->n, x->offset);
+
 	return r < 0 ? err_errno(e, r, "cannot write the image") : 0;
 }
 
@@ -92,9 +96,9 @@ static int writer_begin(struct writer **ret, const struct writer *what, struct e
 	return r;
 }
 
-int writer_start(struct writer **ret, const int *fds, unsigned n, struct err *e)
+int writer_start(struct writer **ret, const int *fds, unsigned n, const struct image_watch *watch, struct err *e)
 {
-	struct writer w = { .n_fds = MIN(n, (unsigned)WRITER_MAX_FILES) };
+	struct writer w = { .n_fds = MIN(n, (unsigned)WRITER_MAX_FILES), .watch = watch };
 
 	for (unsigned i = 0; i < w.n_fds; i++) {
 		w.fds[i] = fds[i];

@@ -61,13 +61,13 @@ static int stamp(const struct build *b, const struct node_plan *n, int layer, st
 	return r;
 }
 
-int build_node(const struct build *b, const struct node_plan *n, struct built *ret, struct err *e)
+int build_node(const struct build *b, const struct node_plan *n, struct twin *twin, struct built *ret, struct err *e)
 {
 	struct records records = { 0 };
 	int layer, r;
 
 	*ret = (struct built){ 0 };
-	r = layer_get(b, n->layer, &layer, &records, e);
+	r = layer_get(b, n->layer, twin, &layer, &records, e);
 	return r < 0 ? r : stamp(b, n, layer, &records, ret, e);
 }
 

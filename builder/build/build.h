@@ -44,7 +44,15 @@ struct built {
 	struct disk_image image; /* closed by the caller, also on failure */
 	const char *manifest;	 /* text, on the arena */
 };
-int build_node(const struct build *b, const struct node_plan *n, struct built *ret, struct err *e);
+/* The file of the first image that is made of a layer. Where the layer has yet to be made, the file gets the layer's
+ * bytes as they pass by (then WRITTEN), unless a copy would share blocks or its folder is short of room. */
+struct twin {
+	int fd;		  /* new and empty */
+	const char *path; /* what it is for */
+	bool written;
+};
+/* TWIN is NULL when there is to be no file. */
+int build_node(const struct build *b, const struct node_plan *n, struct twin *twin, struct built *ret, struct err *e);
 
 /* Builds the node of a manifest again, in memory, by its pins and its time, and compares: the manifests, and the bytes
  * with what of the first image stands beside MANIFEST (the image, its block map, its digest). What differs is in F;
@@ -115,11 +123,16 @@ int look_links(struct ext4 *fs, const struct records *records, struct err *e);
 /* ---- cached layers (build/layers.c) ---- */
 
 /* Opens the role layer of L read-only, making it (and the base) first when the cache lacks it. RECORDS gets what the
- * layer put on the image. */
-int layer_get(const struct build *b, const struct layer_plan *l, int *ret_fd, struct records *records, struct err *e);
-/* Digests of the layer that is open as FD; -ENOENT when they were not kept. */
-int layer_digests(const struct build *b, const struct layer_plan *l, int fd, struct digests *ret);
-int layer_keep_digests(const struct build *b, const struct layer_plan *l, int fd, const struct digests *d,
-		       struct err *e);
+ * layer put on the image. TWIN as in build_node(). */
+int layer_get(const struct build *b, const struct layer_plan *l, struct twin *twin, int *ret_fd,
+	      struct records *records, struct err *e);
+/* The file that the base came from, and the digests of what it unpacks to; none of a base that pibuild made itself. */
+int base_open(const struct build *b, int *ret_fd, struct digests *ret, struct err *e);
+/* Class VERIFY when SHA256 is not that of the base's file, which goes then. */
+int base_check(const struct build *b, const char *sha256, struct err *e);
+/* Copies the cached layer FD of KEY to the N new files of DSTS (NAME in messages) and gives its digests, which are kept
+ * or taken on the way. */
+int layer_copy(const struct build *b, const char *key, int fd, const int *dsts, unsigned n, const char *name,
+	       struct digests *ret, struct err *e);
 
 #endif

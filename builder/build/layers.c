@@ -100,9 +100,9 @@ static int layer_publish(const struct build *b, const char *key, struct outfile 
 
 /* ---- digests of a layer, CACHE/layers/<key>.digests.json: bound to the very file, as its json is ---- */
 
-int layer_digests(const struct build *b, const struct layer_plan *l, int fd, struct digests *ret)
+static int read_digests(const struct build *b, const char *key, int fd, struct digests *ret)
 {
-	_cleanup_json_ json_t *j = json_load_file(layer_file(b, l->key, ".digests.json"), 0, NULL);
+	_cleanup_json_ json_t *j = json_load_file(layer_file(b, key, ".digests.json"), 0, NULL);
 	struct stat st;
 
 	if (!j || fstat(fd, &st) < 0 || json_integer_value(json_object_get(j, "mtime")) != (json_int_t)mtime_ns(&st) ||
@@ -111,18 +111,34 @@ int layer_digests(const struct build *b, const struct layer_plan *l, int fd, str
 	return 0;
 }
 
-int layer_keep_digests(const struct build *b, const struct layer_plan *l, int fd, const struct digests *d,
-		       struct err *e)
+static int keep_digests(const struct build *b, const char *key, int fd, const struct digests *d, struct err *e)
 {
 	_cleanup_json_ json_t *j = NULL;
 	_cleanup_free_ char *text = NULL;
 	struct stat st;
 
 	if (fstat(fd, &st) < 0)
-		return err_errno(e, -errno, "cannot read the %s layer", l->label);
+		return err_errno(e, -errno, "cannot read the layer %s", layer_file(b, key, ".img"));
 	j = json_pack("{s:I, s:o}", "mtime", (json_int_t)mtime_ns(&st), "sha256", digests_json(d));
 	text = json_dumps(j, JSON_COMPACT);
-	return file_publish(layer_file(b, l->key, ".digests.json"), text, strlen(text), 0600, e);
+	return file_publish(layer_file(b, key, ".digests.json"), text, strlen(text), 0600, e);
+}
+
+int layer_copy(const struct build *b, const char *key, int fd, const int *dsts, unsigned n, const char *name,
+	       struct digests *ret, struct err *e)
+{
+	struct digester d;
+	struct stat st;
+	int r;
+
+	if (read_digests(b, key, fd, ret) == 0)
+		return clone_sparse(fd, dsts, n, name, NULL, e);
+	digester_start(&d, ret);
+	r = clone_sparse(fd, dsts, n, name, &d.watch, e);
+	if (r == 0 && fstat(fd, &st) < 0)
+		r = err_errno(e, -errno, "cannot read %s", name);
+	digester_end(&d, r == 0 ? (uint64_t)st.st_size : 0);
+	return r < 0 ? r : keep_digests(b, key, fd, ret, e);
 }
 
 /* ---- base ---- */
@@ -144,7 +160,7 @@ static int layer_check_base(const struct outfile *out, const char *name, struct 
 	return r < 0 ? r : image_open_fs(&m, IMAGE_BOOT | IMAGE_ROOT, 1, e);
 }
 
-static int layer_check_room(const struct build *b, const char *path, uint64_t need, const char *what, struct err *e)
+static int layer_check_room(const char *path, uint64_t need, const char *what, struct err *e)
 {
 	char want[SIZE_TEXT_MAX], have[SIZE_TEXT_MAX];
 	uint64_t room;
@@ -161,8 +177,10 @@ static const char *base_label(const struct pin *pin)
 	return pin->kind == PIN_FILE ? pin->file : arena_printf("%s %s", pin->name, pin->version);
 }
 
-static int check_base_digest(const struct build *b, const struct pin *pin, const char *actual, struct err *e)
+int base_check(const struct build *b, const char *actual, struct err *e)
 {
+	const struct pin *pin = &b->plan->base;
+
 	if (streq(actual, pin->sha256))
 		return 0;
 	cache_evict(b->cache, pin);
@@ -171,17 +189,26 @@ static int check_base_digest(const struct build *b, const struct pin *pin, const
 					       : "the damaged copy was thrown away, run the same command again");
 }
 
-/* Decodes the base into every file of OUTS at once: the bytes pass by only once. */
-static int decode_base(const struct build *b, int *outs, unsigned n, struct err *e)
+/* What the base goes into, and what is learnt of it on the way. */
+struct base_copies {
+	int fds[WRITER_MAX_FILES]; /* the layer, and perhaps its twin and what is kept */
+	unsigned n;
+	struct digests digests;
+};
+
+/* The bytes pass by only once. */
+static int decode_base(const struct build *b, struct base_copies *c, struct err *e)
 {
 	const struct pin *pin = &b->plan->base;
 	_cleanup_close_ int in = -1;
 	struct err ignored = { 0 };
+	struct digester digester;
 	struct stat st;
 	struct decode d = {
 		.name = base_label(pin),
-		.outs = outs,
-		.n_outs = n,
+		.outs = c->fds,
+		.n_outs = c->n,
+		.watch = &digester.watch,
 		.max_size = pin->raw_size ? pin->raw_size : 64 * GIB,
 		.exact_size = pin->raw_size,
 		.progress = task_progress,
@@ -192,41 +219,59 @@ static int decode_base(const struct build *b, int *outs, unsigned n, struct err 
 		return r;
 	if (fstat(in, &st) < 0)
 		return err_errno(e, -errno, "cannot read %s", d.name);
-	r = layer_check_room(b, b->cache->dir, (pin->raw_size ? pin->raw_size : (uint64_t)st.st_size) * n,
+	r = layer_check_room(b->cache->dir, (pin->raw_size ? pin->raw_size : (uint64_t)st.st_size) * MIN(c->n, 2u),
 			     "unpacking the base", e);
 	if (r < 0)
 		return r;
 	d.in = in;
 	d.progress_arg = task_begin("decode", pin->name, (uint64_t)st.st_size);
+	digester_start(&digester, &c->digests);
 	r = decode_image(&d, e);
+	digester_end(&digester, d.size);
 	task_end(d.progress_arg, r < 0 ? "failed" : NULL);
 	if (r == 0)
-		return check_base_digest(b, pin, d.sha256, e);
+		return base_check(b, d.sha256, e);
 	/* Bytes that are not the pinned ones are the better explanation of what the decoder met. */
 	if (!err_interrupted(e) && sha256_fd(in, d.name, d.sha256, &ignored) == 0 && !streq(d.sha256, pin->sha256))
-		return check_base_digest(b, pin, d.sha256, e);
+		return base_check(b, d.sha256, e);
 	return r;
 }
 
-static int make_base(const struct build *b, struct outfile *kept, struct outfile *out, struct err *e)
+static int make_base(const struct build *b, int kept, struct err *e)
 {
 	_cleanup_(cow_closep) struct cow *image = NULL;
-	int r = cow_open_direct(kept->fd, base_label(&b->plan->base), &image, e);
+	int r = cow_open_direct(kept, base_label(&b->plan->base), &image, e);
 
-	if (r < 0)
-		return r;
-	r = debian_make(b->cache, &b->plan->base, image, e);
-	return r < 0 ? r : clone_sparse(kept->fd, out->fd, "the base", NULL, e);
+	return r < 0 ? r : debian_make(b->cache, &b->plan->base, image, e);
 }
 
-/* An unpacked base in OUT, from the cache, or decoded or made (and kept). */
-static int base_into(const struct build *b, struct outfile *out, struct err *e)
+/* The base into KEPT and C's files, in one pass where blocks cannot be shared. */
+static int new_base(const struct build *b, int kept, struct base_copies *c, struct err *e)
+{
+	const struct pin *pin = &b->plan->base;
+	bool made = pin->kind == PIN_PACKAGES, shares = clone_shares(c->fds[0], kept);
+	struct base_copies all = *c;
+	int r;
+
+	if (made) {
+		r = make_base(b, kept, e);
+		return r < 0 ? r : clone_sparse(kept, c->fds, c->n, base_label(pin), NULL, e);
+	}
+	if (!shares)
+		all.fds[all.n++] = kept;
+	r = decode_base(b, &all, e);
+	c->digests = all.digests;
+	return r < 0 || !shares ? r : clone_sparse(c->fds[0], &kept, 1, base_label(pin), NULL, e);
+}
+
+/* An unpacked base in C's files, from the cache, or decoded or made (and kept). */
+static int base_into(const struct build *b, const struct outfile *layer, struct base_copies *c, struct err *e)
 {
 	const struct records none = { 0 };
 	struct records ignored = { 0 };
 	_cleanup_(outfile_release) struct outfile kept = OUTFILE_INIT;
 	_cleanup_close_ int lock = -1, fd = -1;
-	const char *key = b->plan->base.sha256;
+	const char *key = b->plan->base.sha256, *label = base_label(&b->plan->base);
 	int r = layer_lock(b, key, &lock, e);
 
 	if (r < 0)
@@ -234,19 +279,37 @@ static int base_into(const struct build *b, struct outfile *out, struct err *e)
 	if (layer_open(b, key, &fd, &ignored) == 0) {
 		struct task *t = task_begin("clone", "base", 0);
 
-		r = clone_sparse(fd, out->fd, "the base", NULL, e);
+		r = layer_copy(b, key, fd, c->fds, c->n, "the base", &c->digests, e);
 		task_end(t, r < 0 ? "failed" : NULL);
 		return r;
 	}
 	r = outfile_create(&kept, layer_file(b, key, ".img"), 0600, e);
-	if (r == 0 && b->plan->base.kind == PIN_PACKAGES)
-		r = make_base(b, &kept, out, e);
-	else if (r == 0)
-		r = decode_base(b, (int[]){ out->fd, kept.fd }, 2, e);
-	if (r < 0)
+	if (r == 0)
+		r = new_base(b, kept.fd, c, e);
+	if (r == 0)
+		r = layer_check_base(layer, label, e);
+	if (r == 0)
+		r = layer_publish(b, key, &kept, &none, e);
+	return r < 0 || !c->digests.n ? r : keep_digests(b, key, kept.fd, &c->digests, e);
+}
+
+int base_open(const struct build *b, int *ret_fd, struct digests *ret, struct err *e)
+{
+	const struct pin *pin = &b->plan->base;
+	struct base_copies nowhere = { .n = 0 };
+	struct records ignored = { 0 };
+	_cleanup_close_ int fd = -1;
+	int r;
+
+	*ret = (struct digests){ 0 };
+	if (pin->kind == PIN_PACKAGES)
+		return 0;
+	r = cache_object(b->cache, pin, ret_fd, e);
+	if (r < 0 || (layer_open(b, pin->sha256, &fd, &ignored) == 0 && read_digests(b, pin->sha256, fd, ret) == 0))
 		return r;
-	r = layer_check_base(out, base_label(&b->plan->base), e);
-	return r < 0 ? r : layer_publish(b, key, &kept, &none, e);
+	r = decode_base(b, &nowhere, e);
+	*ret = nowhere.digests;
+	return r;
 }
 
 int build_check_host(const struct build *b, struct err *e)
@@ -313,23 +376,19 @@ static int write_payload(const struct card_writer *w, const struct build *b, con
 	return r < 0 ? r : ext4_check(&root, e);
 }
 
-static int fill_layer(const struct build *b, const struct layer_plan *l, const struct outfile *out,
-		      struct records *records, struct err *e)
+static int fill_layer(const struct build *b, const struct layer_plan *l, struct disk_image *m, struct records *records,
+		      struct err *e)
 {
 	_cleanup_(prepared_freep) struct prepared *p = NULL;
-	_cleanup_(image_close) struct disk_image m = { 0 };
-	struct card_writer w = { .image = &m, .cache = b->cache };
-	int r = layer_image(out, arena_printf("the %s layer", l->label), &m, e);
+	struct card_writer w = { .image = m, .cache = b->cache };
+	int r = prepare_artifacts(&l->for_node->tree, b->cache, &p, e);
 
 	if (r < 0)
 		return r;
-	r = prepare_artifacts(&l->for_node->tree, b->cache, &p, e);
+	r = make_room(b, l, m, p, e);
 	if (r < 0)
 		return r;
-	r = make_room(b, l, &m, p, e);
-	if (r < 0)
-		return r;
-	r = image_open_fs(&m, IMAGE_ROOT | IMAGE_BOOT | IMAGE_WRITE, b->plan->project->epoch, e);
+	r = image_open_fs(m, IMAGE_ROOT | IMAGE_BOOT | IMAGE_WRITE, b->plan->project->epoch, e);
 	if (r < 0)
 		return r;
 	w.task = task_begin("payload", l->label, 0);
@@ -338,10 +397,53 @@ static int fill_layer(const struct build *b, const struct layer_plan *l, const s
 	return r;
 }
 
-int layer_get(const struct build *b, const struct layer_plan *l, int *ret_fd, struct records *records, struct err *e)
+/* What the layer has other than the base, into its twin. */
+static int update_twin(const struct cow *layer, struct twin *twin, struct err *e)
+{
+	int r = cow_give_changes(layer, twin->fd, twin->path, e);
+
+	if (r == 0 && ftruncate(twin->fd, (off_t)cow_size(layer)) < 0)
+		r = err_errno(e, -errno, "cannot size %s", twin->path);
+	twin->written = r == 0;
+	return r;
+}
+
+/* Whether TWIN is to be written along with the layer OUT: not where the last bytes of room would be at stake. */
+static bool use_twin(const struct build *b, const struct outfile *out, const struct twin *twin)
+{
+	struct err ignored = { 0 };
+	uint64_t room;
+
+	return twin && !clone_shares(out->fd, twin->fd) && free_space(path_dir(twin->path), &room, &ignored) == 0 &&
+	       room / 4 > (b->plan->base.raw_size ? b->plan->base.raw_size : 4 * GIB);
+}
+
+/* Base, room, payload into OUT; its DIGESTS, where those of the base are known. */
+static int make_layer(const struct build *b, const struct layer_plan *l, const struct outfile *out, struct twin *twin,
+		      struct records *records, struct digests *digests, struct err *e)
+{
+	_cleanup_(image_close) struct disk_image m = { 0 };
+	struct base_copies c = { .fds = { out->fd }, .n = 1 };
+	int r;
+
+	if (twin)
+		c.fds[c.n++] = twin->fd;
+	r = base_into(b, out, &c, e);
+	if (r == 0)
+		r = layer_image(out, arena_printf("the %s layer", l->label), &m, e);
+	if (r == 0)
+		r = fill_layer(b, l, &m, records, e);
+	if (r == 0 && twin)
+		r = update_twin(m.cow, twin, e);
+	return r < 0 || !c.digests.n ? r : digests_update(&c.digests, m.cow, digests, e);
+}
+
+int layer_get(const struct build *b, const struct layer_plan *l, struct twin *twin, int *ret_fd,
+	      struct records *records, struct err *e)
 {
 	_cleanup_(outfile_release) struct outfile out = OUTFILE_INIT;
 	_cleanup_close_ int lock = -1;
+	struct digests digests = { 0 };
 	int r = layer_lock(b, l->key, &lock, e);
 
 	if (r < 0)
@@ -350,15 +452,12 @@ int layer_get(const struct build *b, const struct layer_plan *l, int *ret_fd, st
 		return 0;
 	records->v.n = 0;
 	r = outfile_create(&out, layer_file(b, l->key, ".img"), 0600, e);
-	if (r < 0)
-		return r;
-	r = base_into(b, &out, e);
-	if (r < 0)
-		return r;
-	r = fill_layer(b, l, &out, records, e);
-	if (r < 0)
-		return r;
-	r = layer_publish(b, l->key, &out, records, e);
+	if (r == 0)
+		r = make_layer(b, l, &out, use_twin(b, &out, twin) ? twin : NULL, records, &digests, e);
+	if (r == 0)
+		r = layer_publish(b, l->key, &out, records, e);
+	if (r == 0 && digests.n)
+		r = keep_digests(b, l->key, out.fd, &digests, e);
 	if (r < 0)
 		return r;
 	*ret_fd = take_fd(&out.fd);

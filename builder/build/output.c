@@ -9,8 +9,6 @@
 
 #include "base/file.h"
 #include "base/progress.h"
-#include "base/sig.h"
-#include "base/writer.h"
 #include "build/build.h"
 
 struct output {
@@ -19,6 +17,7 @@ struct output {
 	const char *path;
 	struct built built;
 	struct outfile file;
+	struct twin twin;
 	struct digests digests;
 	char sha256[SHA256_HEX], raw_sha256[SHA256_HEX]; /* "" = not hashed */
 };
@@ -50,59 +49,13 @@ static int output_check_room(const char *image, int layer, struct err *e)
 	return 0;
 }
 
-/* ---- digests of the layer: kept, or taken while it passes by ---- */
-
-/* Copies the layer to DST (-1 = nowhere) and has its digests afterwards. */
-static int pass_layer(struct output *o, int dst, struct digests *ret, struct err *e)
-{
-	int layer = cow_file(o->built.image.cow), r;
-	bool kept = layer_digests(o->b, o->n->layer, layer, ret) == 0;
-	struct digester d;
-
-	if (kept)
-		return dst < 0 ? 0 : clone_sparse(layer, dst, o->path, NULL, e);
-	digester_start(&d, cow_size(o->built.image.cow), ret);
-	r = clone_sparse(layer, dst, o->path, &d.watch, e);
-	digester_end(&d);
-	return r < 0 ? r : layer_keep_digests(o->b, o->n->layer, layer, ret, e);
-}
-
 /* ---- raw ---- */
 
-struct patch {
-	struct output *o;
-	char *buf; /* MIB bytes */
-	struct err *e;
-};
-
-static int write_change(void *arg, uint64_t start, uint64_t end)
+static int write_raw(struct output *o, struct err *e)
 {
-	struct patch *p = arg;
-	int r = sig_check(p->e);
+	struct task *t;
+	int r = cow_give_changes(o->built.image.cow, o->file.fd, o->path, e);
 
-	while (start < end && r == 0) {
-		size_t n = (size_t)MIN(end - start, MIB);
-
-		r = cow_read(p->o->built.image.cow, p->buf, n, start);
-		if (r == 0)
-			r = pwrite_all(p->o->file.fd, p->buf, n, start);
-		if (r < 0)
-			return err_errno(p->e, r, "cannot write %s", p->o->path);
-		start += n;
-	}
-	return r;
-}
-
-static int write_raw(struct output *o, struct digests *layer, struct err *e)
-{
-	_cleanup_free_ char *buf = xmalloc(MIB);
-	struct patch patch = { o, buf, e };
-	struct task *t = task_begin("clone", o->n->name, 0);
-	int r = pass_layer(o, o->file.fd, layer, e);
-
-	if (r == 0)
-		r = cow_changes(o->built.image.cow, write_change, &patch);
-	task_end(t, r < 0 ? "failed" : NULL);
 	if (r < 0 || !(o->b->sha256 || o->b->key))
 		return r;
 	t = task_begin("hash", o->n->name, 0);
@@ -119,22 +72,42 @@ static int read_built(void *arg, void *buf, size_t n, uint64_t offset)
 	return cow_read(arg, buf, n, offset);
 }
 
-static int write_compressed(struct output *o, struct digests *layer, struct err *e)
+/* The image and its base, as digests. */
+struct likeness {
+	struct digests base;
+	const struct digests *image;
+};
+
+static bool is_same(void *arg, uint64_t start, uint64_t end)
 {
+	const struct likeness *l = arg;
+
+	return digests_same(&l->base, l->image, start, end);
+}
+
+static int write_compressed(struct output *o, struct err *e)
+{
+	struct likeness like = { .image = &o->digests };
+	struct encode_base base = { .fd = -1, .same = is_same, .arg = &like };
 	struct encode x = { .kind = o->b->compress_as,
+			    .base = &base,
 			    .out = o->file.fd,
 			    .name = o->path,
 			    .size = cow_size(o->built.image.cow),
 			    .read = read_built,
 			    .read_arg = o->built.image.cow,
 			    .progress = task_progress };
-	int r = pass_layer(o, -1, layer, e);
+	_cleanup_close_ int fd = -1;
+	int r = o->b->compress_as == ENCODE_XZ ? base_open(o->b, &fd, &like.base, e) : 0;
 
 	if (r < 0)
 		return r;
+	base.fd = fd;
 	x.progress_arg = task_begin("compress", o->n->name, x.size);
 	r = encode_image(&x, e);
 	task_end(x.progress_arg, r < 0 ? "failed" : NULL);
+	if (r == 0 && *base.sha256)
+		r = base_check(o->b, base.sha256, e);
 	memcpy(o->sha256, x.sha256, SHA256_HEX);
 	memcpy(o->raw_sha256, x.raw_sha256, SHA256_HEX);
 	return r;
@@ -168,28 +141,47 @@ static int publish(struct output *o, struct err *e)
 	return r < 0 ? r : companions_publish(&c, e);
 }
 
-/* A node's image holds secrets, so it is 0600; a generic one has none and is for everybody. */
+/* The layer's bytes into a raw image, if they are not there yet, and the digests of the image. */
+static int copy_layer(struct output *o, struct err *e)
+{
+	int layer = cow_file(o->built.image.cow);
+	struct task *t = o->b->compress ? NULL : task_begin("clone", o->n->name, 0);
+	struct digests digests;
+	int r = layer_copy(o->b, o->n->layer->key, layer, &o->file.fd, !o->b->compress && !o->twin.written, o->path,
+			   &digests, e);
+
+	if (r == 0)
+		r = digests_update(&digests, o->built.image.cow, &o->digests, e);
+	if (t)
+		task_end(t, r < 0 ? "failed" : NULL);
+	return r;
+}
+
+/* Of how much room a compressed one takes nobody knows. */
 static int write_image(struct output *o, struct err *e)
 {
-	struct digests layer;
-	int r = outfile_create(&o->file, o->path, o->n->generic ? 0644 : 0600, e);
+	bool known = !o->b->compress && !o->twin.written;
+	int r = known ? output_check_room(o->path, cow_file(o->built.image.cow), e) : 0;
 
-	if (r == 0 && !o->b->compress) /* how much a compressed one takes nobody knows */
-		r = output_check_room(o->path, cow_file(o->built.image.cow), e);
 	if (r < 0)
 		return r;
-	r = o->b->compress ? write_compressed(o, &layer, e) : write_raw(o, &layer, e);
+	r = copy_layer(o, e);
 	if (r == 0)
-		r = digests_update(&layer, o->built.image.cow, &o->digests, e);
+		r = o->b->compress ? write_compressed(o, e) : write_raw(o, e);
 	return r < 0 ? err_rename(e, outfile_tmp_path(&o->file), o->path) : publish(o, e);
 }
 
+/* A node's image holds secrets, so it is 0600; a generic one has none and is for everybody. */
 static int output_node(const struct build *b, const struct node_plan *n, struct err *e)
 {
 	_cleanup_(
 		output_done) struct output o = { .b = b, .n = n, .path = build_image_path(b, n), .file = OUTFILE_INIT };
-	int r = build_node(b, n, &o.built, e);
+	int r = outfile_create(&o.file, o.path, n->generic ? 0644 : 0600, e);
 
+	if (r < 0)
+		return r;
+	o.twin = (struct twin){ .fd = o.file.fd, .path = o.path };
+	r = build_node(b, n, b->compress ? NULL : &o.twin, &o.built, e);
 	return r < 0 ? r : write_image(&o, e);
 }
 

@@ -268,7 +268,7 @@ int reproduce_compare(const struct build *b, const char *manifest, const char **
 	const struct node_plan *n = b->plan->nodes.v[0];
 	const char *stem = manifest;
 	struct built again;
-	int r = build_node(b, n, &again, e);
+	int r = build_node(b, n, NULL, &again, e);
 
 	if (r < 0 && !err_interrupted(e))
 		err_wrap(e, "%s", n->name);

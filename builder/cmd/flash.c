@@ -312,7 +312,7 @@ static int open_source(const struct session *s, struct card *c, struct err *e)
 
 	if (c->image && !c->node)
 		return source_open(c->image, &c->source, e);
-	r = c->image ? stamp_generic(&b, c, &built, e) : build_node(&b, c->node, &built, e);
+	r = c->image ? stamp_generic(&b, c, &built, e) : build_node(&b, c->node, NULL, &built, e);
 	if (r == 0)
 		return source_cow(image_take_cow(&built.image), &c->source, e); /* closed with the session */
 	image_close(&built.image);

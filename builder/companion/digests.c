@@ -6,34 +6,41 @@
 #include "base/file.h"
 #include "base/sig.h"
 
+static uint64_t pieces(uint64_t size)
+{
+	return (size + DIGEST_PIECE - 1) / DIGEST_PIECE;
+}
+
 static void digests_init(struct digests *d, uint64_t size)
 {
 	d->size = size;
-	d->n = (size_t)((size + DIGEST_PIECE - 1) / DIGEST_PIECE);
+	d->n = (size_t)pieces(size);
 	d->v = arena_alloc(d->n * sizeof(*d->v) + 1);
 }
 
-static size_t piece_size(const struct digests *d, uint64_t i)
+static void take_piece(struct digest_text *piece, const void *buf, size_t n)
 {
-	return (size_t)MIN(d->size - i * DIGEST_PIECE, (uint64_t)DIGEST_PIECE);
-}
-
-static void take_piece(struct digests *d, uint64_t i, const void *buf)
-{
-	size_t n = piece_size(d, i);
-
-	d->v[i].hex[0] = '\0';
+	piece->hex[0] = '\0';
 	if (!is_zero(buf, n))
-		sha256_bytes(buf, n, d->v[i].hex);
+		sha256_bytes(buf, n, piece->hex);
 }
 
 /* ---- as data passes by ---- */
 
-static void close_piece(struct digester *d)
+/* Pieces up to the one with number I. */
+static struct digest_text *digester_piece(struct digester *d, uint64_t i)
+{
+	while (d->pieces.n <= i)
+		*vec_push(&d->pieces) = (struct digest_text){ "" };
+	return &d->pieces.v[i];
+}
+
+/* It has N bytes; what was not seen of them is zeros. */
+static void close_piece(struct digester *d, size_t n)
 {
 	if (!d->open)
 		return;
-	take_piece(d->into, d->at, d->piece);
+	take_piece(digester_piece(d, d->at), d->piece, n);
 	memset(d->piece, 0, DIGEST_PIECE);
 	d->open = false;
 }
@@ -45,13 +52,13 @@ static void digester_see(void *arg, const void *buf, size_t n, uint64_t offset)
 
 	while (n) {
 		uint64_t i = offset / DIGEST_PIECE;
-		size_t in = (size_t)(offset % DIGEST_PIECE), whole = piece_size(d->into, i), part = MIN(n, whole - in);
+		size_t in = (size_t)(offset % DIGEST_PIECE), part = MIN(n, (size_t)DIGEST_PIECE - in);
 
 		if (i != d->at)
-			close_piece(d);
+			close_piece(d, DIGEST_PIECE);
 		d->at = i;
-		if (part == whole) {
-			take_piece(d->into, i, p);
+		if (part == DIGEST_PIECE) {
+			take_piece(digester_piece(d, i), p, part);
 		} else {
 			memcpy(d->piece + in, p, part);
 			d->open = true;
@@ -62,15 +69,18 @@ static void digester_see(void *arg, const void *buf, size_t n, uint64_t offset)
 	}
 }
 
-void digester_start(struct digester *d, uint64_t size, struct digests *into)
+void digester_start(struct digester *d, struct digests *into)
 {
-	digests_init(into, size);
 	*d = (struct digester){ .watch = { digester_see, d }, .into = into, .piece = xcalloc(1, DIGEST_PIECE) };
 }
 
-void digester_end(struct digester *d)
+void digester_end(struct digester *d, uint64_t size)
 {
-	close_piece(d);
+	if (d->open)
+		close_piece(d, (size_t)MIN(size - d->at * DIGEST_PIECE, (uint64_t)DIGEST_PIECE));
+	digests_init(d->into, size);
+	if (d->pieces.n)
+		memcpy(d->into->v, d->pieces.v, MIN(d->pieces.n, d->into->n) * sizeof(*d->into->v));
 	free(d->piece);
 	d->piece = NULL;
 }
@@ -91,10 +101,12 @@ static int read_again(void *arg, uint64_t start, uint64_t end)
 	int r = sig_check(u->e);
 
 	for (uint64_t i = MAX(start / DIGEST_PIECE, u->next); i * DIGEST_PIECE < end && r == 0; i++) {
-		r = cow_read(u->cow, u->piece, piece_size(u->d, i), i * DIGEST_PIECE);
+		size_t n = (size_t)MIN(u->d->size - i * DIGEST_PIECE, (uint64_t)DIGEST_PIECE);
+
+		r = cow_read(u->cow, u->piece, n, i * DIGEST_PIECE);
 		if (r < 0)
 			return err_errno(u->e, r, "cannot read %s", cow_name(u->cow));
-		take_piece(u->d, i, u->piece);
+		take_piece(&u->d->v[i], u->piece, n);
 		u->next = i + 1;
 	}
 	return r;
@@ -104,11 +116,24 @@ int digests_update(const struct digests *d, const struct cow *c, struct digests 
 {
 	_cleanup_free_ char *piece = xmalloc(DIGEST_PIECE);
 	struct digest_update u = { .cow = c, .d = ret, .piece = piece, .e = e };
+	int r;
 
-	digests_init(ret, d->size);
+	digests_init(ret, cow_size(c));
 	if (d->n)
 		memcpy(ret->v, d->v, d->n * sizeof(*d->v));
-	return cow_changes(c, read_again, &u);
+	r = cow_changes(c, read_again, &u);
+	u.next = 0;
+	return r < 0 || ret->size == d->size || d->size % DIGEST_PIECE == 0 ? r : read_again(&u, d->size - 1, d->size);
+}
+
+bool digests_same(const struct digests *a, const struct digests *b, uint64_t start, uint64_t end)
+{
+	if (end > MIN(a->size, b->size) || start % DIGEST_PIECE || end % DIGEST_PIECE)
+		return false;
+	for (uint64_t i = start / DIGEST_PIECE; i < end / DIGEST_PIECE; i++)
+		if (!streq(a->v[i].hex, b->v[i].hex))
+			return false;
+	return true;
 }
 
 /* ---- kept ---- */

@@ -24,22 +24,28 @@ struct digests {
 
 /* Collects them from an image's data as it passes by, in order; what was not seen is zeros.
  *
- *	digester_start(&d, size, &digests);
- *	clone_sparse(from, to, name, &d.watch, e);
- *	digester_end(&d);
+ *	digester_start(&d, &digests);
+ *	clone_sparse(from, &to, 1, name, &d.watch, e);
+ *	digester_end(&d, size);
  */
 struct digester {
-	struct clone_watch watch;
+	struct image_watch watch;
 	struct digests *into;
+	VEC(struct digest_text) pieces;
 	char *piece; /* DIGEST_PIECE bytes: one that comes in parts */
 	uint64_t at; /* its number */
 	bool open;   /* PIECE holds something */
 };
-void digester_start(struct digester *d, uint64_t size, struct digests *into);
-void digester_end(struct digester *d);
+void digester_start(struct digester *d, struct digests *into);
+/* SIZE is that of the image, which may be known only now. */
+void digester_end(struct digester *d, uint64_t size);
 
-/* Those of the image in C, from D of the file below it: what was changed is read again. D itself stays. */
+/* Those of the image in C, from D of what it was before its changes: what was changed is read again. D itself stays,
+ * and may be shorter than the image. */
 int digests_update(const struct digests *d, const struct cow *c, struct digests *ret, struct err *e);
+
+/* Whether images with these digests have the same bytes from START to END; false where only an end of a piece tells. */
+bool digests_same(const struct digests *a, const struct digests *b, uint64_t start, uint64_t end);
 
 /* As kept in the cache: an array, null for zeros. Parse is -EINVAL when it is not one of an image of SIZE. */
 json_t *digests_json(const struct digests *d);

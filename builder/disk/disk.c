@@ -268,5 +268,6 @@ int disk_grow_last(struct cow *image, struct disk *d, uint64_t new_size, struct 
 	if (r < 0)
 		return r;
 	r = table_resize(&t, last->number, new_size, e);
+	cow_note(image, 0, SECTOR); /* libfdisk writes to the file itself */
 	return r < 0 ? r : table_describe(&t, d, e);
 }

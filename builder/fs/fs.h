@@ -109,8 +109,9 @@ int ext4_equal(struct ext4 *a, const char *path_a, struct ext4 *b, const char *p
 
 /* Grows a closed, clean filesystem of an image that was opened direct to NEW_LENGTH bytes with resize2fs (e2fsck -fn
  * first when it asks for it), sets the file's length to OFFSET + NEW_LENGTH, and checks with own arithmetic that the
- * filesystem ends there. -EINVAL when NEW_LENGTH is less than the file's length now: resize2fs would cut the image.
- * Grow the partition afterwards. */
+ * filesystem ends there. What it wrote counts as changed (cow_changes()); all of the image where files had to move.
+ * -EINVAL when NEW_LENGTH is less than the file's length now: resize2fs would cut the image. Grow the partition
+ * afterwards. */
 int ext4_grow(const struct fs_place *at, uint64_t new_length, struct err *e);
 /* e2fsck -fn of the file, without changes in memory; class FAILED with its words when it finds anything. */
 int ext4_check(const struct fs_place *at, struct err *e);

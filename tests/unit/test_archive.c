@@ -243,6 +243,93 @@ static void test_damage(void)
 	}
 }
 
+/* ---- the other way ---- */
+
+static int read_file(void *fd, void *buf, size_t n, uint64_t offset)
+{
+	return pread_all(*(int *)fd, buf, n, offset);
+}
+
+/* The image has 'X' in its third quarter of a MiB. */
+static bool unchanged(void *arg, uint64_t start, uint64_t end)
+{
+	++*(unsigned *)arg;
+	return end <= 512 * KIB || start >= 768 * KIB;
+}
+
+/* The image NAME as RET, from the base BASE. */
+static struct encode encode(const char *name, const char *base, const char *ret)
+{
+	static struct encode_base from;
+	static unsigned asked;
+	_cleanup_close_ int in = open(in_dir(name), O_RDONLY | O_CLOEXEC),
+			    fd = open(in_dir(base), O_RDONLY | O_CLOEXEC);
+	_cleanup_close_ int out = open(in_dir(ret), O_RDWR | O_CREAT | O_TRUNC, 0600);
+	struct stat st;
+	struct encode x = {
+		.kind = ENCODE_XZ, .base = &from, .out = out, .name = ret, .read = read_file, .read_arg = &in
+	};
+
+	from = (struct encode_base){ .fd = fd, .same = unchanged, .arg = &asked };
+	CHECK_INT(fstat(in, &st), 0);
+	x.size = (uint64_t)st.st_size;
+	e = (struct err){ 0 };
+	CHECK_ERR(encode_image(&x, &e), 0);
+	CHECK_STR(e.msg, "");
+	CHECK_STR(x.sha256, digest_of(ret));
+	CHECK_STR(x.raw_sha256, digest_of(name));
+	sh("cd %s && xz -t -T2 %s && xz -dc %s | cmp - %s", dir, ret, ret, name);
+	return x;
+}
+
+static void test_encode(void)
+{
+	sh("cd %s && head -c 1536k /dev/urandom >base.img && { cat base.img; head -c 9M /dev/zero; } >new.img && "
+	   "printf X | dd of=new.img bs=1 seek=600000 conv=notrunc status=none && "
+	   "xz -k -0 --check=sha256 --block-size=256KiB -T2 base.img && cat base.img.xz base.img.xz >two.xz && xz -k -0 -T1 "
+	   "new.img",
+	   dir);
+	CASE("blocks of the base that are the same are taken over as they are, and the layout is the base's")
+	{
+		struct encode x = encode("new.img", "base.img.xz", "taken.xz");
+
+		CHECK_STR(x.base->sha256, digest_of("base.img.xz"));
+		/* header and the first two blocks; and the same check for all */
+		sh("cd %s && head -c 500000 taken.xz | cmp - base.img.xz 2>&1 | grep -q EOF", dir);
+		sh("cd %s && xz -lvv taken.xz | grep -c 'SHA-256 ' >/dev/null", dir);
+		/* six of the base, one of them ours; nine MiB in two */
+		sh("cd %s && test $(xz --robot -lvv taken.xz | grep -c '^block') -eq 8", dir);
+	}
+	CASE("an .xz of several streams, or none at all, gives nothing; the result is the same")
+	{
+		CHECK_STR(encode("new.img", "two.xz", "plain.xz").base->sha256, "");
+		CHECK_STR(encode("new.img", "base.img", "again.xz").base->sha256, "");
+		sh("cd %s && cmp plain.xz again.xz && test $(xz --robot -lvv plain.xz | grep -c '^block') -eq 2", dir);
+	}
+	CASE("a block that ends past the image is not taken")
+	{
+		CHECK_STR(encode("base.img", "new.img.xz", "short.xz").base->sha256, "");
+	}
+	CASE("a full disk is told, whoever writes")
+	{
+		_cleanup_close_ int in = open(in_dir("new.img"), O_RDWR | O_CLOEXEC),
+				    fd = open(in_dir("base.img.xz"), O_RDWR | O_CLOEXEC);
+		_cleanup_close_ int out = open("/dev/full", O_RDWR | O_CLOEXEC);
+		unsigned asked = 0;
+		struct encode_base from = { .fd = fd, .same = unchanged, .arg = &asked };
+		struct encode x = { .kind = ENCODE_XZ,
+				    .base = &from,
+				    .out = out,
+				    .name = "full",
+				    .size = 10 * MIB,
+				    .read = read_file,
+				    .read_arg = &in };
+
+		CHECK_ERR(encode_image(&x, &e), ENOSPC);
+		CHECK_STR(e.msg, "cannot write full: No space left on device");
+	}
+}
+
 static void test_limits(void)
 {
 	CASE("a bomb stops at the limit, whatever packed it")
@@ -618,6 +705,7 @@ int main(void)
 		return 1;
 	test_formats();
 	test_damage();
+	test_encode();
 	test_limits();
 	test_members();
 	test_unpacking();

@@ -38,9 +38,9 @@ static void digests_of(int fd, uint64_t size, struct digests *ret)
 	struct err e = { 0 };
 	struct digester d;
 
-	digester_start(&d, size, ret);
-	CHECK_INT(clone_sparse(fd, -1, "image", &d.watch, &e), 0);
-	digester_end(&d);
+	digester_start(&d, ret);
+	CHECK_INT(clone_sparse(fd, NULL, 0, "image", &d.watch, &e), 0);
+	digester_end(&d, size);
 }
 
 static bool found(const struct findings *f, const char *check, const char *part)
@@ -100,6 +100,22 @@ static void check_digests(void)
 		CHECK_INT(digests_update(&d, c, &again, &e), 0);
 		for (size_t i = 0; i < d.n; i++)
 			CHECK_INT(streq(d.v[i].hex, again.v[i].hex), i != 2 && i != 3);
+		CHECK(digests_same(&d, &again, 0, 2 * MIB) && digests_same(&d, &again, 4 * MIB, 5 * MIB));
+		CHECK(!digests_same(&d, &again, 0, 3 * MIB) && !digests_same(&d, &again, 3 * MIB, 4 * MIB));
+		CHECK(!digests_same(&d, &d, 4 * MIB, 5 * MIB + 4096) && !digests_same(&d, &d, 512, MIB));
+		CHECK(!digests_same(&d, &d, 5 * MIB, 6 * MIB));
+		cow_close(c);
+	}
+	CASE("a file that grew and was changed in place has the digests of what it is now")
+	{
+		CHECK_INT(cow_open_direct(fd, "image", &c, &e), 0);
+		CHECK_INT(cow_resize(c, 7 * MIB + 512, &e), 0);
+		CHECK_INT(cow_write(c, "zz", 2, 7 * MIB + 1), 0);
+		CHECK_INT(digests_update(&d, c, &parsed, &e), 0);
+		digests_of(fd, 7 * MIB + 512, &again);
+		CHECK_INT(parsed.n, 8);
+		CHECK_INT(memcmp(parsed.v, again.v, again.n * sizeof(*again.v)), 0);
+		CHECK_INT(cow_resize(c, size, &e), 0);
 		cow_close(c);
 	}
 	CASE("digests come back from JSON; those of another size do not")

@@ -65,6 +65,15 @@ static int grow(const char *path, uint64_t n)
 	return r < 0 ? r : ext4_grow(&(struct fs_place){ c, offset, length, EPOCH }, n, &e);
 }
 
+/* What was changed of C, to the same places of a file of DIR. */
+static int give_changes(const struct cow *c, const char *name)
+{
+	_cleanup_free_ char *path = xasprintf("%s/%s", dir, name);
+	_cleanup_close_ int fd = open(path, O_RDWR | O_CLOEXEC);
+
+	return cow_give_changes(c, fd, name, &e);
+}
+
 static int judge(const char *path, uint64_t n)
 {
 	_cleanup_(cow_closep) struct cow *c = NULL;
@@ -751,6 +760,34 @@ static void test_growing(void)
 		CHECK_INT(sh("cd %s && cmp 0.img 1.img", dir), 0);
 		sh("cp %s/0.img %s", dir, image);
 		check_debugfs("stats", "Block count:              76800\n");
+	}
+	CASE("what it writes is what resize2fs writes to the file itself, and all of it counts as changed")
+	{
+		static const char *const options[] = { "", "-b 1024", "-b 2048 -O 64bit", "-b 1024 -O ^resize_inode" };
+
+		for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+			_cleanup_(cow_closep) struct cow *c = NULL;
+			const struct fs_place at = { .offset = offset, .length = 64 * MIB, .epoch = EPOCH };
+			struct fs_place here = at;
+
+			make(64, options[i]);
+			sh("cp %s %s/before.img; cp %s %s/theirs.img", image, dir, image, dir);
+			CHECK_INT(sh("E2FSPROGS_FAKE_TIME=%lld resize2fs -f '%s/theirs.img?offset=%llu' 307200K "
+				     ">/dev/null 2>&1",
+				     (long long)EPOCH, dir, (unsigned long long)offset),
+				  0);
+			CHECK_ERR(cow_open_path(image, true, &c, &e), 0);
+			here.image = c;
+			CHECK_ERR(ext4_grow(&here, 300 * MIB, &e), 0);
+			CHECK_INT(sh("cd %s && truncate -s %llu theirs.img && cmp %s theirs.img", dir,
+				     (unsigned long long)(offset + 300 * MIB), image),
+				  0);
+			CHECK_ERR(give_changes(c, "before.img"), 0);
+			CHECK_INT(sh("cd %s && truncate -s %llu before.img && cmp %s before.img", dir,
+				     (unsigned long long)(offset + 300 * MIB), image),
+				  0);
+			CHECK_STR(e.msg, "");
+		}
 	}
 	CASE("grows what was mounted after its last check")
 	{
