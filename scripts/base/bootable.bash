@@ -16,6 +16,7 @@ bootable_packages=(
 )
 
 # The real base has its /usr so often more: far enough apart for no compressor to see that it is the same.
+# shellcheck disable=SC2034 # scripts/make-base takes it
 real_copies=8
 
 # make_bootable IMG WORK COPIES
