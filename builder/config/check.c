@@ -675,6 +675,30 @@ static void check_ipv6_pairs(const struct check *x)
 					  nets[b].key, cidr6_text(nets[b].net), nets[a].key, cidr6_text(nets[a].net));
 }
 
+static void check_ipv6_word(const struct check *x, const char *key, const char *word)
+{
+	if (streq(word, "ipv6.disable=1") || streq(word, "ipv6.disable_ipv6=1"))
+		fault_key(x->faults, x->config, key,
+			  "%s: %s switches off what network.ipv6 gives the nodes; remove one of the two", key, word);
+}
+
+static void check_ipv6_switches(const struct check *x)
+{
+	const struct config *c = x->config;
+
+	vec_foreach (word, &c->boot.cmdline)
+		check_ipv6_word(x, "boot.cmdline", *word);
+	vec_foreach (n, &c->nodes)
+		vec_foreach (word, &n->boot.cmdline)
+			check_ipv6_word(x, node_key(c, n, "boot.cmdline"), *word);
+	vec_foreach (s, &c->os.sysctl)
+		if (ends_with(s->key, "disable_ipv6") && !streq(s->value, "0"))
+			fault_key(
+				x->faults, c, "os.sysctl",
+				"os.sysctl: %s = %s switches off what network.ipv6 gives the nodes; remove one of the two",
+				s->key, s->value);
+}
+
 /* K3s starts no node of a cluster with both families that is not told its address in both (k3s-io/k3s
  * pkg/daemons/agent/ agent.go, startNetwork and validateNetworkConfiguration: "must share the same IP version"). */
 static void check_ipv6(const struct check *x)
@@ -685,6 +709,7 @@ static void check_ipv6(const struct check *x)
 	if (!c->network.ipv6.enabled)
 		return;
 	check_ipv6_pairs(x);
+	check_ipv6_switches(x);
 	vec_foreach (n, &c->nodes)
 		if (!n->address.set)
 			fault_key(

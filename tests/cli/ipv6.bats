@@ -37,6 +37,10 @@ rendered() {
 	done
 	both '{podCIDR: "fd00::/56", serviceCIDR: "fd00:0:0:1::/112"}'
 	fails 3 'network.ipv6.serviceCIDR: fd00:0:0:1::/112 overlaps network.ipv6.podCIDR fd00::/56; the same addresses would be two things: use another' "$PIBUILD" check
+	for off in 'boot: {cmdline: [ipv6.disable=1]}' 'os: {sysctl: {net.ipv6.conf.all.disable_ipv6: 1}}'; do
+		both '{}' "$off"
+		fails 3 'switches off what network.ipv6 gives the nodes; remove one of the two' "$PIBUILD" check
+	done
 	both '{podCIDR: "fd00::/63"}'
 	sed -i '$a\  - {name: w-2, role: worker, board: rpi5, address: 192.168.1.13/24}' cluster.yaml
 	fails 3 'network.ipv6.podCIDR: each node takes a /64 for its pods, and fd00::/63 has room for 2 of the 3 nodes; use a /56' "$PIBUILD" check
