@@ -3,6 +3,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "cmd/cmd.h"
+#include "config/apps.h"
 #include "plan/project.h"
 
 /* true when the lock has to be made first; so with the next two. */
@@ -52,7 +53,7 @@ static bool cmd_check_apps(const struct release_set *set, struct faults *f)
 	if (!f->errors)
 		pins = app_pins(set);
 	vec_foreach (p, &pins.v) {
-		const char *key = arena_printf("apps[%zu]", (size_t)(p->app - set->config->apps.v));
+		const char *key = app_key(set->config, p->app);
 
 		if (p->pin.sha256)
 			continue;
@@ -72,7 +73,7 @@ static bool cmd_check_judged(const struct release_set *set, struct faults *f)
 	for (size_t i = 0; !f->errors && i < set->config->apps.n; i++) {
 		const struct app *a = &set->config->apps.v[i];
 		const struct lock_judged *x = lock_find_judged(set->lock, a->name);
-		const char *key = arena_printf("apps[%zu]", i), *of;
+		const char *key = app_key(set->config, a), *of;
 		struct err e = { 0 };
 
 		if (app_digest(set, a, &of, &e) < 0)

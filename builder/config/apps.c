@@ -53,6 +53,32 @@ const struct kind kind_value_path = {
 	.words = "give keys of the chart's values with dots between them, such as grafana.adminPassword",
 };
 
+/* ---- git ---- */
+
+/* As Flux takes them (fluxcd/source-controller api/v1 gitrepository_types.go: http, https, ssh). */
+const struct kind kind_git_url = {
+	.name = "https or ssh URL",
+	.pattern = "^(https://" HOST "|ssh://[A-Za-z0-9._-]+@" HOST ")/[A-Za-z0-9._~%/+-]+$",
+	.words = "give https://HOST/PATH or ssh://git@HOST/PATH, without a password",
+};
+const struct kind kind_git_branch = {
+	.name = "branch",
+	.pattern = "^[A-Za-z0-9]([A-Za-z0-9._/-]{0,250}[A-Za-z0-9])?$",
+	.words = "give the name of a branch",
+};
+
+static const char *check_git_path(const char *text)
+{
+	return strstr(text, "..") ? "it leads out of the repository" : NULL;
+}
+
+const struct kind kind_git_path = {
+	.name = "path",
+	.pattern = "^[A-Za-z0-9.][A-Za-z0-9._/-]*$",
+	.words = "give a folder of the repository, such as clusters/home",
+	.check = check_git_path,
+};
+
 /* ---- manifests ---- */
 
 static const char *parse_manifest(const struct reading *l, const char *text, void *dst)
@@ -177,4 +203,45 @@ int app_manifest_files(const char *manifest, struct text_list *ret, struct err *
 		return folder_manifests(manifest, ret, e);
 	*vec_push(&ret->v) = manifest;
 	return 0;
+}
+
+const char *app_key(const struct config *c, const struct app *a)
+{
+	return a->flux ? "gitops.flux" : arena_printf("apps[%zu]", (size_t)(a - c->apps.v));
+}
+
+/* ---- Flux ---- */
+
+static void flux_secret(const struct flux *flux, struct app *a)
+{
+	struct app_secret *s;
+
+	if (!flux->token.kind && !flux->ssh_key.kind)
+		return;
+	s = vec_push(&a->secrets);
+	*s = (struct app_secret){ .name = FLUX_NAME };
+	if (flux->token.kind) {
+		/* Any name will do beside a token of GitHub, GitLab, Gitea. */
+		*vec_push(&s->data) = (struct app_secret_value){ .key = "username", .text = "git" };
+		*vec_push(&s->data) = (struct app_secret_value){ .key = "password", .secret = flux->token };
+		return;
+	}
+	*vec_push(&s->data) = (struct app_secret_value){ .key = "identity", .secret = flux->ssh_key };
+	*vec_push(&s->data) = (struct app_secret_value){
+		.key = "known_hosts", .secret = { .kind = SECRET_FILE, .name = flux->known_hosts, .form = SECRET_TEXT }
+	};
+}
+
+void config_add_flux(struct config *c)
+{
+	struct app *a;
+
+	if (!c->flux.url || !c->flux.version || (!c->flux.ssh_key.kind && starts_with(c->flux.url, "ssh:")) ||
+	    (c->flux.ssh_key.kind && !c->flux.known_hosts))
+		return;
+	a = vec_push(&c->apps);
+	*a = (struct app){ .name = "flux", .namespace = FLUX_NAME, .flux = &c->flux };
+	*vec_push(&a->manifests) = arena_printf("https://github.com/fluxcd/flux2/releases/download/%s/install.yaml",
+						c->flux.version);
+	flux_secret(&c->flux, a);
 }

@@ -6,6 +6,12 @@
 #include "config/config.h"
 #include "yaml/yaml.h"
 
+/* Namespace, Secret, GitRepository and Kustomization of Flux are all called so, as `flux bootstrap` does. */
+#define FLUX_NAME "flux-system"
+/* gitops.flux becomes the last app. */
+void config_add_flux(struct config *c);
+/* Where the file has A: "apps[1]", "gitops.flux". */
+const char *app_key(const struct config *c, const struct app *a);
 /* Where it is put; NULL: its manifests say so. */
 const char *app_namespace(const struct app *a);
 /* What its chart is given, without what is secret: valuesFile, then values over it. New on each call. */

@@ -3,6 +3,7 @@
  * Rules across keys that need no board, one function each. A message says what the cluster would have done and what
  * to write instead.
  */
+#include "config/apps.h"
 #include "config/check.h"
 
 #include "base/log.h"
@@ -954,14 +955,16 @@ static void probe(const struct check *x, const char *key, const struct secret_re
 static void probe_apps(const struct check *x)
 {
 	vec_foreach (a, &x->config->apps) {
-		const char *key = arena_printf("apps[%zu]", (size_t)(a - x->config->apps.v));
+		const char *key = app_key(x->config, a);
 
 		vec_foreach (v, &a->secret_values)
 			probe(x, arena_printf("%s.secretValues", key), &v->secret);
 		vec_foreach (s, &a->secrets)
 			vec_foreach (d, &s->data)
 				probe(x,
-				      arena_printf("%s.secrets[%zu].data.%s", key, (size_t)(s - a->secrets.v), d->key),
+				      a->flux ? key
+					      : arena_printf("%s.secrets[%zu].data.%s", key, (size_t)(s - a->secrets.v),
+							     d->key),
 				      &d->secret);
 	}
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Apps that contradict themselves, each other, or what pibuild installs itself. */
+#include "config/apps.h"
 #include "config/check.h"
 
 /* Whether the file has it, right or wrong. */
@@ -89,15 +90,39 @@ static void check_secret_places(const struct check *x, const struct app *a, cons
 					  "%s.secrets: %s is there twice", key, s->name);
 }
 
+static void check_flux(const struct check *x)
+{
+	const struct config *c = x->config;
+	bool ssh = c->flux.url && starts_with(c->flux.url, "ssh:"), key = app_gives(x, "gitops.flux", "sshKey");
+	bool token = app_gives(x, "gitops.flux", "token"), hosts = app_gives(x, "gitops.flux", "knownHosts");
+
+	if (!c->flux.url)
+		return;
+	if (ssh && (!key || !hosts))
+		fault_key(
+			x->faults, c, "gitops.flux",
+			"gitops.flux: an ssh:// address needs sshKey, a key that may read the repository, and knownHosts, its host's keys");
+	if (ssh && token)
+		fault_key(x->faults, c, "gitops.flux.token",
+			  "gitops.flux.token: goes with an https:// address; ssh:// takes sshKey");
+	if (!ssh && (key || hosts))
+		fault_key(x->faults, c, key ? "gitops.flux.sshKey" : "gitops.flux.knownHosts",
+			  "gitops.flux.%s: goes with an ssh:// address; https:// takes token",
+			  key ? "sshKey" : "knownHosts");
+}
+
 void check_apps(const struct check *x)
 {
+	check_flux(x);
 	vec_foreach (a, &x->config->apps) {
-		const char *key = arena_printf("apps[%zu]", (size_t)(a - x->config->apps.v));
+		const char *key = app_key(x->config, a);
 
 		for (const struct app *b = x->config->apps.v; b < a; b++)
 			if (a->name && b->name && streq(a->name, b->name))
 				fault_key(x->faults, x->config, arena_printf("%s.name", key),
 					  "%s.name: there are two apps of the name %s", key, a->name);
+		if (a->flux)
+			continue;
 		check_app_source(x, key);
 		check_owned(x, a, key);
 		check_needs(x, a, key);

@@ -207,6 +207,7 @@ enum app_apply { APP_ONCE, APP_ALWAYS, APP_APPLY_COUNT };
 /* A value of a chart by its path ("grafana.adminPassword"), or a key of a Secret. */
 struct app_secret_value {
 	const char *key;
+	const char *text; /* of a Secret, what is none; NULL = the secret */
 	struct secret_ref secret;
 };
 /* A Secret of Kubernetes, made in the app's namespace before the app. */
@@ -218,7 +219,14 @@ struct app_values {
 	const char *path;		/* absolute; NULL = none */
 	const struct yaml_node *values; /* what is in it */
 };
-/* One of `apps`: a chart or manifests. */
+/* gitops.flux */
+struct flux {
+	const char *url; /* NULL = no Flux */
+	const char *branch, *path, *version;
+	struct secret_ref token, ssh_key;
+	const char *known_hosts; /* absolute */
+};
+/* One of `apps`, or Flux: a chart or manifests. */
 struct app {
 	const char *name;
 	struct {
@@ -235,6 +243,7 @@ struct app {
 	VEC(struct app_secret) secrets;
 	enum app_apply apply;
 	VEC(const char *) images; /* references, beside those that are found */
+	const struct flux *flux;  /* what it is to follow; NULL = it is an app of the file */
 };
 
 struct config {
@@ -361,7 +370,8 @@ struct config {
 		} ssh;
 		const char *disk; /* label; NULL = not this place */
 	} backup;
-	VEC(struct app) apps;
+	struct flux flux;
+	VEC(struct app) apps; /* those of the file, then Flux */
 	VEC(struct mirror) mirrors;
 	bool airgap;
 	VEC(struct version_pin) versions;

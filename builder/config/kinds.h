@@ -23,8 +23,8 @@ extern const struct kind kind_k3s_server, kind_k3s_agent, kind_kubelet, kind_lab
 extern const struct kind kind_secret, kind_passphrase, kind_ssh_keys, kind_dns01, kind_issuers, kind_versions;
 
 extern const struct kind kind_app_name, kind_chart_repo, kind_chart_oci, kind_chart_name, kind_chart_version,
-	kind_app_manifest, kind_app_values, kind_app_values_file, kind_image_ref, kind_secret_key, kind_secret_text,
-	kind_value_path;
+	kind_app_manifest, kind_app_values, kind_app_values_file, kind_image_ref, kind_secret_key, kind_git_url,
+	kind_git_branch, kind_git_path, kind_secret_text, kind_value_path;
 
 enum { PACKAGES_MAX = 64 };
 enum { APPS_MAX = 64, APP_MANIFESTS_MAX = 64, APP_IMAGES_MAX = 256, APP_SECRETS_MAX = 16 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From a file to struct config: what is given, and what follows from it. */
 #include "base/log.h"
+#include "config/apps.h"
 #include "config/internal.h"
 #include "config/values.h"
 #include "crypto/digest.h"
@@ -183,6 +184,7 @@ static void derive(struct config *c)
 	c->cert_manager.enabled = yaml_get(c->doc, "certManager") != NULL;
 	c->gateway.enabled = yaml_get(c->doc, "gateway") != NULL;
 	c->backup.enabled = config_backup_place(c) != BACKUP_NOWHERE;
+	config_add_flux(c);
 	if (c->cert_manager.provider && !yaml_find(c->doc, "certManager.issuers"))
 		c->cert_manager.issuers[ISSUER_STAGING] = c->cert_manager.issuers[ISSUER_PRODUCTION] = true;
 	if (!yaml_find(c->doc, "gateway.issuer"))

@@ -81,7 +81,7 @@ static const char *ssh_key_fault(const char *s, size_t n)
 		return "is no private key of SSH; give the file without .pub that `ssh-keygen -t ed25519 -N '' -f FILE` makes";
 	body = starts_with(text, begin) ? text + strlen(begin) + strspn(text + strlen(begin), "\r\n") : bare;
 	return strstr(text, "ENCRYPTED") || !starts_with(body, bare)
-		       ? "has a passphrase, and at night nobody is there to type it; make a key of its own for backups: `ssh-keygen -t ed25519 -N '' -f FILE`"
+		       ? "has a passphrase, and nobody is there to type it; make a key of its own without one: `ssh-keygen -t ed25519 -N '' -f FILE`"
 		       : NULL;
 }
 

@@ -89,8 +89,12 @@ static int app_add_secrets(const struct node_ctx *x, const struct app *a, struct
 		data = yaml_set(doc, "stringData", yaml_map());
 		vec_foreach (d, &s->data) {
 			struct yaml_node *text;
-			int r = app_secret_text(x, a, d, &text, e);
+			int r = 0;
 
+			if (d->text)
+				text = yaml_str(d->text);
+			else
+				r = app_secret_text(x, a, d, &text, e);
 			if (r < 0)
 				return r;
 			yaml_set(data, d->key, text);
@@ -133,6 +137,31 @@ static int add_own(const struct app *a, size_t i, struct strbuf *list, struct tr
 	return r;
 }
 
+/* What `flux bootstrap` commits (fluxcd/flux2 pkg/manifestgen/sync/sync.go). */
+static void add_flux_sync(const struct app *a, struct strbuf *list, struct tree *t)
+{
+	const struct flux *flux = a->flux;
+	const char *path = arena_printf("/etc/pibuild/apps/%s/sync.yaml", a->name);
+	struct yaml_node *source = cluster_object("source.toolkit.fluxcd.io/v1", "GitRepository", FLUX_NAME, FLUX_NAME);
+	struct yaml_node *sync = cluster_object("kustomize.toolkit.fluxcd.io/v1", "Kustomization", FLUX_NAME,
+						FLUX_NAME);
+	struct yaml_node *const docs[] = { source, sync };
+
+	yaml_set_path(source, "spec.interval", yaml_str("1m0s"));
+	yaml_set_path(source, "spec.url", yaml_str(flux->url));
+	yaml_set_path(source, "spec.ref.branch", yaml_str(flux->branch));
+	if (a->secrets.n)
+		yaml_set_path(source, "spec.secretRef.name", yaml_str(FLUX_NAME));
+	yaml_set_path(sync, "spec.interval", yaml_str("10m0s"));
+	yaml_set_path(sync, "spec.path",
+		      yaml_strf("./%s", starts_with(flux->path, "./") ? flux->path + 2 : flux->path));
+	yaml_set_path(sync, "spec.prune", yaml_bool(true));
+	yaml_set_path(sync, "spec.sourceRef.kind", yaml_str("GitRepository"));
+	yaml_set_path(sync, "spec.sourceRef.name", yaml_str(FLUX_NAME));
+	cluster_add_yaml(t, path, 0644, origin, docs, ARRAY_SIZE(docs), NULL);
+	strbuf_addf(list, "%s\n", path);
+}
+
 static int add_manifests_of(const struct app *a, struct tree *t, struct err *e)
 {
 	_cleanup_strbuf_ struct strbuf list = { 0 };
@@ -143,6 +172,8 @@ static int add_manifests_of(const struct app *a, struct tree *t, struct err *e)
 			strbuf_addf(&list, "%s\n", app_manifest_path(a, i));
 		else
 			r = add_own(a, i, &list, t, e);
+	if (a->flux)
+		add_flux_sync(a, &list, t);
 	if (r == 0)
 		tree_add_text(t, arena_printf("/etc/pibuild/apps/%s/manifests", a->name), 0644, origin, list.s);
 	return r;

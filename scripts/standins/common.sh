@@ -237,6 +237,8 @@ resources=",nodes,node,no,Node, node nodes Cluster
 ,clusterissuers,clusterissuer,ciss,ClusterIssuer, clusterissuer clusterissuers.cert-manager.io Cluster
 ,issuers,issuer,iss,Issuer, issuer issuers.cert-manager.io Namespaced
 ,certificates,certificate,cert,certs,Certificate, certificate certificates.cert-manager.io Namespaced
+,gitrepositories,gitrepository,gitrepo,GitRepository, gitrepository gitrepositories.source.toolkit.fluxcd.io Namespaced
+,kustomizations,kustomization,ks,Kustomization, kustomization kustomizations.kustomize.toolkit.fluxcd.io Namespaced
 "
 
 # resource NAME: sets `stored`, `plural` (with its group) and `scope`; 1 when the API does not serve it. Plural, singular,

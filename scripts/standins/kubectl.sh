@@ -114,7 +114,7 @@ authorize() {
 # Fields that the kinds pibuild sends may have, below apiVersion, kind and metadata: PATH:TYPE, [] an item of a list.
 # Types: string, boolean, integer, strings (a map of them), base64 (the same), selector (of labels), any, or the values that are allowed; ! is needed.
 # From the definitions of Cilium 1.20 (pkg/k8s/apis/cilium.io/client/crds), cert-manager 1.21 (deploy/crds), the Gateway API
-# 1.6 (config/crd/standard), and the API.
+# 1.6 (config/crd/standard), Flux 2.9 (source-controller and kustomize-controller, api/v1), and the API.
 schema='
 Namespace spec.finalizers[]:string
 Secret type:string data:base64 stringData:strings immutable:boolean
@@ -126,6 +126,8 @@ HTTPRoute spec.parentRefs[].group:string spec.parentRefs[].kind:string spec.pare
 CiliumClusterwideNetworkPolicy spec.description:string spec.endpointSelector:selector spec.nodeSelector:selector spec.ingress[].fromEntities[]:all|world|cluster|host|init|ingress|unmanaged|remote-node|health|none|kube-apiserver spec.ingress[].fromCIDR[]:string spec.ingress[].fromCIDRSet:any spec.ingress[].fromEndpoints:any spec.ingress[].toPorts:any spec.egress:any
 ClusterIssuer spec.acme.server:string! spec.acme.email:string spec.acme.profile:string spec.acme.preferredChain:string spec.acme.privateKeySecretRef.name:string! spec.acme.privateKeySecretRef.key:string spec.acme.solvers[].selector.dnsZones[]:string spec.acme.solvers[].selector.dnsNames[]:string spec.acme.solvers[].selector.matchLabels:strings spec.acme.solvers[].dns01.cnameStrategy:None|Follow spec.acme.solvers[].dns01.digitalocean:any spec.acme.solvers[].dns01.cloudflare:any spec.acme.solvers[].dns01.route53:any spec.acme.solvers[].dns01.azureDNS:any spec.acme.solvers[].dns01.cloudDNS:any spec.acme.solvers[].dns01.rfc2136:any spec.acme.solvers[].dns01.acmeDNS:any spec.acme.solvers[].dns01.akamai:any spec.acme.solvers[].dns01.webhook:any spec.acme.solvers[].http01:any spec.selfSigned:any spec.ca.secretName:string! spec.ca.crlDistributionPoints[]:string spec.ca.ocspServers[]:string spec.ca.issuingCertificateURLs[]:string spec.vault:any spec.venafi:any
 Certificate spec.secretName:string! spec.issuerRef.name:string! spec.issuerRef.kind:string spec.issuerRef.group:string spec.dnsNames[]:string spec.ipAddresses[]:string spec.commonName:string spec.duration:string spec.renewBefore:string spec.usages[]:string spec.isCA:boolean spec.privateKey:any spec.secretTemplate:any spec.revisionHistoryLimit:integer
+GitRepository spec.url:string! spec.interval:string! spec.ref.branch:string spec.secretRef.name:string spec.suspend:boolean spec.ignore:string
+Kustomization spec.interval:string! spec.path:string spec.prune:boolean! spec.sourceRef.kind:GitRepository|OCIRepository|Bucket|ExternalArtifact! spec.sourceRef.name:string! spec.sourceRef.namespace:string spec.suspend:boolean spec.wait:boolean
 '
 
 # documents FILE DIR: each into a file of DIR, and a line for each into DIR/index: its file, kind, apiVersion, name,

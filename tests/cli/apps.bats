@@ -395,3 +395,77 @@ name: file" ]
 	[ "$(app_said web state)" = failed ]
 	[[ "$(app_said web cause)" == "The cluster has lost the secret values of web, and so has this card"* ]]
 }
+
+# ---- Flux ----
+
+export FLUX_TOKEN=flux-canary-fedcba9876543210
+
+# flux_cluster: one that follows a repository
+flux_cluster() {
+	write_cluster 'gitops: {flux: {url: "https://git.my-domain.org/me/home", path: clusters/home, token: {env: FLUX_TOKEN}}}'
+	cp "$top/configs/pibuild.lock" .
+}
+
+# What a release of Flux begins with: its namespace and its definitions, here without the controllers.
+flux_install() {
+	printf 'apiVersion: v1\nkind: Namespace\nmetadata:\n  name: flux-system\n'
+	for kind in source:GitRepository:gitrepositories kustomize:Kustomization:kustomizations; do
+		IFS=: read -r group name plural <<<"$kind"
+		printf -- '---\napiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata:\n  name: %s.%s.toolkit.fluxcd.io\nspec:\n  group: %s.toolkit.fluxcd.io\n  names:\n    kind: %s\n    plural: %s\n  versions:\n  - name: v1\n' \
+			"$plural" "$group" "$group" "$name" "$plural"
+	done
+}
+
+@test "Flux: an address with what does not go with it, a path that leads out, and an app of its name are refused" {
+	ssh-keygen -q -t ed25519 -N '' -f key -C x
+	enter_fault_test
+	while IFS='|' read -r flux said; do
+		write_cluster "gitops: {flux: $flux}" "$([ "$said" != 'there are two' ] || echo "apps: [{name: flux, manifest: [\"https://a.b/c.yaml\"]}]")"
+		fails 3 "$said" "$PIBUILD" check
+	done <<-'EOT'
+		{url: "ssh://git@github.com/me/home", token: {env: FLUX_TOKEN}}|an ssh:// address needs sshKey
+		{url: "https://github.com/me/home", sshKey: {file: ../key}}|gitops.flux.sshKey: goes with an ssh:// address
+		{url: "https://me:secret@github.com/me/home"}|without a password
+		{url: "http://github.com/me/home"}|give https://HOST/PATH or ssh://
+		{url: "https://github.com/me/home", path: a/../../b}|it leads out of the repository
+		{url: "https://github.com/me/home", version: latest}|gitops.flux.version
+		{url: "https://github.com/me/home"}|there are two
+	EOT
+}
+
+@test "Flux: its release by the lock, repository and folder as flux bootstrap writes them, and the token gone once the cluster has it" {
+	unset PIBUILD_DATA PIBUILD_MIRRORS
+	MAKE=flux_cluster card_after cni
+	[ "$(cat card/etc/pibuild/apps/list)" = 'flux manifest flux-system once no' ]
+	jq -e '.artifacts[] | select(.name == "app:flux/0")' card/etc/pibuild/release.json
+	[ "$(stat -c %a card/etc/pibuild/secrets/app-flux.yaml)" = 600 ]
+	refute grep -rqF "$FLUX_TOKEN" card/etc/pibuild/apps card/boot
+	python3 - card/etc/pibuild/apps/flux/sync.yaml <<-'EOT'
+		import sys, yaml
+		source, sync = yaml.safe_load_all(open(sys.argv[1]))
+		assert source["spec"] == {"interval": "1m0s", "url": "https://git.my-domain.org/me/home", "ref": {"branch": "main"}, "secretRef": {"name": "flux-system"}}, source
+		assert sync["spec"] == {"interval": "10m0s", "path": "./clusters/home", "prune": True, "sourceRef": {"kind": "GitRepository", "name": "flux-system"}}, sync
+	EOT
+	mkdir -p card/usr/share/pibuild/apps && flux_install >card/usr/share/pibuild/apps/flux-00.yaml
+	step apps
+	[ "$(app_said flux state)" = "done" ] || { cat log.apps; return 1; }
+	for object in gitrepository/flux-system/flux-system kustomization/flux-system/flux-system secret/flux-system/flux-system; do
+		[ -s "card/state/objects/$object" ]
+	done
+	grep -qF "$FLUX_TOKEN" card/state/objects/secret/flux-system/flux-system
+	[ ! -e card/etc/pibuild/secrets/app-flux.yaml ]
+	refute grep -rqF "$FLUX_TOKEN" card/run card/etc card/var/lib/pibuild log.apps
+}
+
+@test "Flux by SSH: key and host keys are one Secret" {
+	ssh-keygen -q -t ed25519 -N '' -f key -C x
+	echo "github.com $(cut -d' ' -f1,2 key.pub)" >hosts
+	write_cluster 'gitops: {flux: {url: "ssh://git@github.com/me/home", branch: live, sshKey: {file: key}, knownHosts: hosts}}'
+	"$PIBUILD" secrets new -q
+	"$PIBUILD" render --node cp-1 --show-secrets -o card >/dev/null 2>&1
+	python3 - card/etc/pibuild/secrets/app-flux.yaml key hosts <<-'EOT'
+		import sys, yaml
+		data = yaml.safe_load(open(sys.argv[1]))["stringData"]
+		assert data == {"identity": open(sys.argv[2]).read().rstrip("\n"), "known_hosts": open(sys.argv[3]).read().rstrip("\n")}, data
+	EOT
+}

@@ -101,7 +101,7 @@ copies() {
 		{to: {s3: {endpoint: "https://nas", bucket: bbb, accessKey: {env: NO_SUCH}, secretKey: {env: KEY}}}}|backup.to.s3.accessKey
 		{to: {ssh: {to: nas, key: {file: key}, knownHosts: hosts}}}|backup.to.ssh.to: 'nas' cannot be used: give the account, the host and an absolute folder
 		{to: {ssh: {to: "b@nas:/b", key: {file: key.pub}, knownHosts: hosts}}}|backup.to.ssh.key: the secret's file
-		{to: {ssh: {to: "b@nas:/b", key: {file: locked}, knownHosts: hosts}}}|has a passphrase, and at night nobody is there
+		{to: {ssh: {to: "b@nas:/b", key: {file: locked}, knownHosts: hosts}}}|has a passphrase, and nobody is there
 		{to: {ssh: {to: "b@nas:/b", key: {file: key}, knownHosts: no-hosts}}}|holds no host key
 		{to: {ssh: {to: "b@nas:/b", key: {file: key}, knownHosts: key.pub}}}|a line is none of known_hosts
 	EOT
