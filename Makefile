@@ -1,6 +1,6 @@
-# pibuild: make | make demo | make test | make test-fast | make test-faults | make test-mutants | make test-powercut | make test-life | make test-debian | make test-upstream | make fuzz | make lint | make install | make uninstall | make clean
+# pibuild: make | make demo | make test | make test-fast | make test-faults | make test-first-boot | make test-mutants | make test-powercut | make test-life | make test-debian | make test-upstream | make fuzz | make lint | make install | make uninstall | make clean
 #
-#   V=1 shows commands          SAN=1 address and undefined-behaviour sanitizers      COV=1 coverage
+#   V=1 shows commands          SAN=1 address and undefined-behaviour sanitizers, SAN=thread that of threads      COV=1 coverage
 #   CC=gcc|clang  WERROR=1      T=pattern picks test files                            PREFIX=, DESTDIR= for install
 
 PREFIX  ?= /usr/local
@@ -8,7 +8,9 @@ CC      ?= cc
 CFLAGS  ?= -O2 -g
 # cc and gcc are one compiler on Debian; any other has its own folder, as has WERROR: what was compiled without is no proof.
 compiler := $(filter-out cc gcc,$(notdir $(lastword $(CC))))
-variant := $(if $(SAN),-san)$(if $(COV),-cov)$(if $(compiler),-$(compiler))$(if $(WERROR),-werror)
+comma   := ,
+san     := $(if $(filter thread,$(SAN)),thread,address$(comma)undefined)
+variant := $(if $(SAN),-$(if $(filter thread,$(SAN)),t)san)$(if $(COV),-cov)$(if $(compiler),-$(compiler))$(if $(WERROR),-werror)
 B       := build$(variant)
 Q       := $(if $(V),,@)
 VERSION := 0.1.0
@@ -20,13 +22,12 @@ PKGLD    = $(shell pkg-config --libs $(PKGS))
 
 WARN    := -Wall -Wextra -Wshadow -Wundef -Wvla -Wformat=2 -Wwrite-strings -Wpointer-arith -Wcast-qual -Wstrict-prototypes \
            -Wmissing-prototypes -Wimplicit-fallthrough -Wno-unused-parameter
-comma   := ,
-HARD    := $(if $(SAN),-fsanitize=address$(comma)undefined -fno-omit-frame-pointer -fno-sanitize-recover=all -DPIBUILD_SANITIZED,\
+HARD    := $(if $(SAN),-fsanitize=$(san) -fno-omit-frame-pointer -fno-sanitize-recover=all -DPIBUILD_SANITIZED,\
            -fstack-protector-strong -D_FORTIFY_SOURCE=2) -fPIE
 ALL_CF   = -std=gnu17 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DPIBUILD_VERSION='"$(VERSION)"' \
            -DPIBUILD_DATADIR='"$(PREFIX)/share/pibuild"' -Ibuilder -I$(B) $(WARN) $(HARD) $(PKGCF) \
            $(if $(WERROR),-Werror) $(if $(COV),--coverage)
-ALL_LD   = -pthread -pie $(if $(SAN),-fsanitize=address$(comma)undefined,-Wl,-z$(comma)relro$(comma)-z$(comma)now) \
+ALL_LD   = -pthread -pie $(if $(SAN),-fsanitize=$(san),-Wl,-z$(comma)relro$(comma)-z$(comma)now) \
            $(if $(COV),--coverage)
 
 LIB_SRC  := $(filter-out builder/main.c,$(wildcard builder/*.c builder/*/*.c))
@@ -97,11 +98,36 @@ $(B)/tests/faults/fault.so: tests/faults/fault.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu17 -O2 -g -Wall -Wextra -fno-builtin -shared -fPIC -o $@ $<
 
+# The habit of looking: all of the command line and of images under the sanitizers of addresses and undefined behaviour, what has
+# threads under that of threads, check, plan and a build under valgrind, and which lines no test has run.
+test-sanitizers: deps
+	@$(MAKE) --no-print-directory -j$$(nproc) SAN=1 CFLAGS="-O1 -g" test-programs
+	scripts/run-tests --build build-san build-san/tests/unit
+	scripts/run-tests --build build-san tests/cli
+	scripts/run-tests --build build-san tests/image
+test-threads: deps
+	@$(MAKE) --no-print-directory -j$$(nproc) SAN=thread CFLAGS="-O1 -g" test-programs
+	for t in test_archive test_cow test_companion test_oci; do build-tsan/tests/unit/$$t || exit; done
+	PIBUILD=$(abspath build-tsan/pibuild) bats --tap tests/cli/fetch.bats tests/image/node.bats tests/image/compressed.bats tests/image/flash.bats
+test-valgrind: all
+	scripts/sandbox -- tests/faults/valgrind $(B)/pibuild
+# T=name measures one file of tests.
+coverage: deps
+	@$(MAKE) --no-print-directory -j$$(nproc) COV=1 CFLAGS="-O0 -g" test-programs
+	find build-cov -name '*.gcda' -delete
+	-scripts/run-tests $(if $(T),,--fast) --build build-cov $(T)
+	scripts/coverage build-cov
+
 # Commands with one call of the C library that fails, is cut short, or kills: make test-faults POINTS=2000 SEED=1 T=build
 test-faults: deps
 	@$(MAKE) --no-print-directory -j$$(nproc) all $(B)/tests/faults/fault.so
 	scripts/sandbox -- tests/faults/run $(B)/pibuild $(B)/tests/faults/fault.so --points $(if $(filter file,$(origin POINTS)),2000,$(POINTS)) \
 	  --seed $(SEED) $(if $(T),--case $(T))
+
+# First boot with a command that fails, hangs or is where a step is killed: make test-first-boot POINTS=100 SEED=1
+test-first-boot: deps
+	@$(MAKE) --no-print-directory all
+	PIBUILD=$(abspath $(B)/pibuild) POINTS=$(if $(filter file,$(origin POINTS)),100,$(POINTS)) SEED=$(SEED) bats --tap tests/cli/first-boot-faults.bats
 
 # Mutated ext4 and FAT through verify, inspect and build: make test-mutants COUNT=1000 SEED=1
 COUNT   ?= 1000
@@ -217,7 +243,7 @@ check-editor: all
 clean:
 	rm -rf build build-*
 
-.PHONY: all deps demo bench test test-fast test-faults test-mutants test-powercut test-life test-repeat test-debian test-upstream test-programs fuzz lint install uninstall deb check-deb check-container check-sbom check-editor clean
+.PHONY: all deps demo bench test test-fast test-sanitizers test-threads test-valgrind coverage test-faults test-first-boot test-mutants test-powercut test-life test-repeat test-debian test-upstream test-programs fuzz lint install uninstall deb check-deb check-container check-sbom check-editor clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 -include $(shell find $(B)/builder $(B)/tests -type f -name '*.d' 2>/dev/null)
