@@ -50,7 +50,7 @@ static void read_part(struct told *t, const char *text)
 	}
 }
 
-static void told_read(struct told *t)
+void told_read(struct told *t)
 {
 	_cleanup_free_ char *copy = xstrdup(str_or(t->heard.s, ""));
 	char *save = NULL;

@@ -20,6 +20,8 @@ struct told {
 
 /* Asks R for up to SECONDS, and fills T, which starts zeroed and may be asked again. True when anything changed. */
 bool told_ask(const struct remote *r, unsigned seconds, struct told *t);
+/* Takes apart what was heard. */
+void told_read(struct told *t);
 void told_done(struct told *t);
 
 #endif

@@ -11,11 +11,13 @@
 #include "backup/backup.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "card/records.h"
 #include "config/config.h"
 #include "disk/disk.h"
 #include "fs/fs.h"
 #include "lock/pin.h"
 #include "oci/oci.h"
+#include "remote/told.h"
 #include "schema/schema.h"
 #include "secrets/internal.h"
 #include "status/report.h"
@@ -166,6 +168,48 @@ static void fuzz_oci(const uint8_t *data, size_t n)
 	oci_parse_manifest("input", (const char *)data, n, &image, &e);
 }
 
+/* Where a repository or a registry says that a chart is. */
+static void fuzz_charts(const uint8_t *data, size_t n)
+{
+	const struct document d = { "https://files.invalid/index.yaml", (const char *)data, n };
+	struct chart_place place = { 0 };
+
+	if (chart_place_index(&d, "https://files.invalid", "chart", "1.2.3", &place, &e) == 0 && !place.url)
+		abort();
+	place = (struct chart_place){ 0 };
+	if (chart_place_oci(&d, "files.invalid/chart", &place, &e) == 0 && !place.sha256)
+		abort();
+}
+
+/* What a node says over SSH. */
+static void fuzz_told(const uint8_t *data, size_t n)
+{
+	struct told t = { .report = "", .k3s = "", .os = "", .kernel = "", .manifest = "" };
+	struct report r = { 0 };
+
+	strbuf_add(&t.heard, data, n);
+	told_read(&t);
+	if (report_parse(t.report, strlen(t.report), "input", &r, &e) == 0) {
+		report_verdict(&r, &e);
+		report_done(&r);
+	}
+	told_done(&t);
+}
+
+/* The manifest of a card, whose paths become those that are looked at. */
+static void fuzz_records(const uint8_t *data, size_t n)
+{
+	_cleanup_json_ json_t *j = json_loadb((const char *)data, n, JSON_REJECT_DUPLICATES, NULL);
+	struct records records = { 0 };
+
+	if (records_parse(json_object_get(j, "files"), &records, &e) < 0)
+		return;
+	records_merge(&records);
+	vec_foreach (x, &records.v)
+		if (x->path[0] != '/' || (*x->sha256 && !sha256_valid(x->sha256)))
+			abort();
+}
+
 static int swallow(void *arg, const void *data, size_t n, uint64_t offset)
 {
 	return 0;
@@ -300,7 +344,8 @@ static const struct {
 	{ "image", fuzz_image },	 { "archive", fuzz_archive },
 	{ "initramfs", fuzz_initramfs }, { "table", fuzz_table },
 	{ "ext4", fuzz_ext4 },		 { "fat", fuzz_fat },
-	{ "backup", fuzz_backup },
+	{ "backup", fuzz_backup },	 { "charts", fuzz_charts },
+	{ "told", fuzz_told },		 { "records", fuzz_records },
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
