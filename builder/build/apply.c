@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "archive/archive.h"
+#include "base/ahead.h"
 #include "base/file.h"
 #include "base/progress.h"
 #include "base/sig.h"
@@ -231,6 +232,20 @@ static int write_hashed(const struct card_writer *t, const struct entry *n, cons
 	return r;
 }
 
+/* As write_hashed(), with FROM read by a thread of its own. */
+static int write_ahead(const struct card_writer *t, const struct entry *n, const struct fs_source *from,
+		       char sha256[SHA256_HEX], struct err *e)
+{
+	struct ahead *ahead;
+	int r = ahead_start(&ahead, from->read, from->arg, from->size, e);
+
+	if (r < 0)
+		return r;
+	r = write_hashed(t, n, &(struct fs_source){ from->size, ahead_read, ahead }, sha256, e);
+	ahead_stop(ahead);
+	return r;
+}
+
 static int write_host_file(const struct card_writer *t, const struct entry *n, struct err *e)
 {
 	_cleanup_close_ int fd = open(n->host_file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
@@ -259,7 +274,7 @@ static int write_artifact(const struct card_writer *t, const struct entry *n, st
 		src = (struct fs_source){ a->size, from_images, a->archive };
 	else if (a->member)
 		src = (struct fs_source){ a->size, from_member, a->member };
-	r = write_hashed(t, n, &src, sha256, e);
+	r = a->archive || a->member ? write_ahead(t, n, &src, sha256, e) : write_hashed(t, n, &src, sha256, e);
 	/* The archive checks its blobs itself; its own digest is for the manifest. */
 	if (r < 0 || a->archive)
 		return r;

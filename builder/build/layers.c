@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/file.h>
 
 #include "archive/archive.h"
@@ -361,8 +362,6 @@ static int make_room(const struct build *b, const struct layer_plan *l, struct d
 static int write_payload(const struct card_writer *w, const struct build *b, const struct layer_plan *l,
 			 struct prepared *p, struct records *records, struct err *e)
 {
-	int64_t epoch = b->plan->project->epoch;
-	const struct fs_place root = image_place(w->image, image_root_part(w->image), epoch);
 	const char *manifest;
 	int r = apply_layer(w, &l->for_node->tree, LAYER_ROLE, p, records, e);
 
@@ -372,8 +371,7 @@ static int write_payload(const struct card_writer *w, const struct build *b, con
 	r = manifest_write(b, w->image->root, l, NULL, records, &manifest, e);
 	if (r < 0)
 		return r;
-	r = image_write_fs(w->image, e);
-	return r < 0 ? r : ext4_check(&root, e);
+	return r < 0 ? r : image_write_fs(w->image, e);
 }
 
 static int fill_layer(const struct build *b, const struct layer_plan *l, struct disk_image *m, struct records *records,
@@ -397,6 +395,22 @@ static int fill_layer(const struct build *b, const struct layer_plan *l, struct 
 	return r;
 }
 
+/* e2fsck of the finished layer, beside what only reads it. */
+struct layer_check {
+	struct fs_place root;
+	pthread_t thread;
+	int r;
+	struct err e;
+};
+
+static void *run_check(void *arg)
+{
+	struct layer_check *c = arg;
+
+	c->r = ext4_check(&c->root, &c->e);
+	return NULL;
+}
+
 /* What the layer has other than the base, into its twin. */
 static int update_twin(const struct cow *layer, struct twin *twin, struct err *e)
 {
@@ -406,6 +420,25 @@ static int update_twin(const struct cow *layer, struct twin *twin, struct err *e
 		r = err_errno(e, -errno, "cannot size %s", twin->path);
 	twin->written = r == 0;
 	return r;
+}
+
+/* BASE are the digests that the layer had before its changes. */
+static int finish_layer(const struct build *b, const struct disk_image *m, struct twin *twin,
+			const struct digests *base, struct digests *digests, struct err *e)
+{
+	struct layer_check check = { .root = image_place(m, image_root_part(m), b->plan->project->epoch) };
+	int r = -pthread_create(&check.thread, NULL, run_check, &check);
+
+	if (r < 0)
+		return err_errno(e, r, "cannot start a thread");
+	if (twin)
+		r = update_twin(m->cow, twin, e);
+	if (r == 0 && base->n)
+		r = digests_update(base, m->cow, digests, e);
+	pthread_join(check.thread, NULL);
+	if (check.r < 0 && !err_interrupted(e))
+		*e = check.e;
+	return check.r < 0 ? e->code : r;
 }
 
 /* Whether TWIN is to be written along with the layer OUT: not where the last bytes of room would be at stake. */
@@ -433,9 +466,7 @@ static int make_layer(const struct build *b, const struct layer_plan *l, const s
 		r = layer_image(out, arena_printf("the %s layer", l->label), &m, e);
 	if (r == 0)
 		r = fill_layer(b, l, &m, records, e);
-	if (r == 0 && twin)
-		r = update_twin(m.cow, twin, e);
-	return r < 0 || !c.digests.n ? r : digests_update(&c.digests, m.cow, digests, e);
+	return r < 0 ? r : finish_layer(b, &m, twin, &c.digests, digests, e);
 }
 
 int layer_get(const struct build *b, const struct layer_plan *l, struct twin *twin, int *ret_fd,
