@@ -106,6 +106,8 @@ static void read_value(struct reading *l, const struct dns01_key *k, const struc
 		f.kind = &kind_secret;
 		schema_read_value(l, &f, n, path, &v.secret);
 		v.secret.form = k->form;
+	} else if (k->kind == &kind_app_values) {
+		schema_read_value(l, &f, n, path, &v.map);
 	} else {
 		schema_read_value(l, &f, n, path, &v.text);
 	}

@@ -2,6 +2,7 @@
 /* Apps that contradict themselves, each other, or what pibuild installs itself. */
 #include "config/apps.h"
 #include "config/check.h"
+#include "config/dns01.h"
 
 /* Whether the file has it, right or wrong. */
 static bool app_gives(const struct check *x, const char *map, const char *key)
@@ -111,9 +112,22 @@ static void check_flux(const struct check *x)
 			  key ? "sshKey" : "knownHosts");
 }
 
+static void check_webhook(const struct check *x)
+{
+	if (!streq(str_or(x->config->cert_manager.provider, ""), DNS01_WEBHOOK))
+		return;
+	vec_foreach (a, &x->config->apps)
+		if (!a->flux)
+			return;
+	fault_key(
+		x->faults, x->config, "certManager.dns01.provider",
+		"certManager.dns01: a webhook is an app of yours, and there is none; add its chart to apps, with namespace: cert-manager");
+}
+
 void check_apps(const struct check *x)
 {
 	check_flux(x);
+	check_webhook(x);
 	vec_foreach (a, &x->config->apps) {
 		const char *key = app_key(x->config, a);
 

@@ -185,10 +185,11 @@ struct version_pin {
 	const char *name, *version;
 };
 
-/* One key of the chosen DNS-01 provider: either text or a secret. */
+/* One key of the chosen DNS-01 provider: text, a map, or a secret. */
 struct dns01_value {
-	const char *key;  /* "accessToken" */
-	const char *text; /* NULL when it is a secret */
+	const char *key;	     /* "accessToken" */
+	const char *text;	     /* NULL when it is none */
+	const struct yaml_node *map; /* NULL when it is none */
 	struct secret_ref secret;
 };
 

@@ -202,6 +202,28 @@ static const struct dns01_key akamai[] = {
 	{ 0 },
 };
 
+/* A solver that comes as an app (cert-manager pkg/apis/acme/v1 types_issuer.go, ACMEIssuerDNS01ProviderWebhook). */
+static const struct dns01_key webhook[] = {
+	{ .key = "groupName",
+	  .required = true,
+	  .text_path = "groupName",
+	  .kind = &kind_domain,
+	  .help = "API group of the webhook, as its chart is told",
+	  .example = "acme.example.com" },
+	{ .key = "solverName",
+	  .required = true,
+	  .text_path = "solverName",
+	  .kind = &kind_label,
+	  .help = "name of the solver, which its documentation has",
+	  .example = "hetzner" },
+	{ .key = "config",
+	  .text_path = "config",
+	  .kind = &kind_app_values,
+	  .help = "what the solver is told, as it is; secrets are named there, and made by `secrets` of its app, in the namespace cert-manager",
+	  .example = "{tokenSecretRef: {name: hetzner, key: token}}" },
+	{ 0 },
+};
+
 const struct dns01_provider dns01_providers[] = {
 	{ "digitalocean", "digitalocean", digitalocean },
 	{ "cloudflare", "cloudflare", cloudflare },
@@ -211,6 +233,7 @@ const struct dns01_provider dns01_providers[] = {
 	{ "rfc2136", "rfc2136", rfc2136 },
 	{ "acmedns", "acmeDNS", acmedns },
 	{ "akamai", "akamai", akamai },
+	{ DNS01_WEBHOOK, "webhook", webhook },
 };
 const size_t dns01_providers_count = ARRAY_SIZE(dns01_providers);
 

@@ -30,6 +30,8 @@ struct dns01_provider {
 	const struct dns01_key *keys;
 };
 
+/* The provider that needs an app. */
+#define DNS01_WEBHOOK "webhook"
 extern const struct dns01_provider dns01_providers[];
 extern const size_t dns01_providers_count;
 

@@ -69,8 +69,8 @@ static void set_value(struct yaml_node *solver, const struct dns01_key *key, con
 {
 	struct yaml_node *ref;
 
-	if (v->text) {
-		yaml_set_path(solver, key->text_path, yaml_str(v->text));
+	if (v->text || v->map) {
+		yaml_set_path(solver, key->text_path, v->map ? unconst(v->map) : yaml_str(v->text));
 		return;
 	}
 	ref = yaml_set_path(solver, key->secret_path, yaml_map());
@@ -117,7 +117,7 @@ static int add_secret(const struct node_ctx *x, struct tree *t, struct err *e)
 	/* stringData takes the text as it is; data wants base64, where one stray newline breaks a token. */
 	data = yaml_set(doc, "stringData", yaml_map());
 	vec_foreach (v, &x->config->cert_manager.dns01) {
-		int r = v->text ? 0 : set_secret(x, v, data, e);
+		int r = v->text || v->map ? 0 : set_secret(x, v, data, e);
 
 		if (r < 0)
 			return r;

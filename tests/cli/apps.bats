@@ -469,3 +469,27 @@ flux_install() {
 		assert data == {"identity": open(sys.argv[2]).read().rstrip("\n"), "known_hosts": open(sys.argv[3]).read().rstrip("\n")}, data
 	EOT
 }
+
+# ---- a DNS-01 solver that is an app ----
+
+@test "dns01.provider: webhook needs an app, and hands its map to the solver as it is" {
+	unset PIBUILD_DATA PIBUILD_MIRRORS
+	webhook='certManager: {email: me@my-domain.org, zones: [my-domain.org], dns01: {provider: webhook, groupName: acme.my-domain.org, solverName: hetzner, config: {zoneName: my-domain.org, enabled: true, n: 3, tokenSecretRef: {name: hetzner, key: token}}}}'
+	write_cluster "$webhook"
+	fails 3 'certManager.dns01: a webhook is an app of yours, and there is none; add its chart to apps' "$PIBUILD" check
+	write_cluster "$webhook" 'apps:' '  - {name: hetzner, chart: {repo: "https://files.invalid", name: cert-manager-webhook-hetzner, version: 1.3.1}, namespace: cert-manager,' \
+		'     secrets: [{name: hetzner, data: {token: {env: APP_TOKEN}}}]}'
+	"$PIBUILD" secrets new -q
+	"$PIBUILD" render --node cp-1 --show-secrets -o card >/dev/null 2>&1
+	python3 - card/etc/pibuild/manifests/issuers.yaml <<-'EOT'
+		import sys, yaml
+		for issuer in yaml.safe_load_all(open(sys.argv[1])):
+		    assert issuer["spec"]["acme"]["solvers"] == [{"selector": {"dnsZones": ["my-domain.org"]}, "dns01": {"webhook": {
+		        "groupName": "acme.my-domain.org", "solverName": "hetzner",
+		        "config": {"zoneName": "my-domain.org", "enabled": True, "n": 3, "tokenSecretRef": {"name": "hetzner", "key": "token"}}}}}], issuer
+	EOT
+	[ ! -e card/etc/pibuild/secrets/dns01.yaml ]
+	grep -qx '  namespace: cert-manager' card/etc/pibuild/secrets/app-hetzner.yaml
+	sed -i 's/, config: .*/}}/' cluster.yaml
+	"$PIBUILD" check >/dev/null 2>&1
+}

@@ -308,7 +308,7 @@ static void test_keys(void)
 static bool needs_files(const struct kind *k)
 {
 	return k == &kind_values_file || k == &kind_ca_file || k == &kind_key_file || k == &kind_ssh_keys ||
-	       k == &kind_known_hosts;
+	       k == &kind_known_hosts || k == &kind_app_values_file;
 }
 
 static struct config scratch;
