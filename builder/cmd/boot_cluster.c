@@ -9,14 +9,17 @@
 #include "base/sig.h"
 #include "cmd/boot.h"
 
-enum { TICK_MS = 20, COMMAND_GRACE = 3 };
+/* A step that failed is still tried: a worker has, while the server that it waits for is on its way. */
+enum { TICK_MS = 20, COMMAND_GRACE = 3, FAILED_SECONDS = 300 };
 
 struct fleet {
 	const struct boot_cluster *b;
 	const struct plan *plan;
 	const char *lan; /* folder of the cables */
 	struct machine *v;
+	const char **failed; /* what each says has failed; NULL = nothing, or it is done since */
 	size_t n;
+	double news; /* when one of them last was done, or failed */
 };
 
 static void fleet_done(struct fleet *f)
@@ -103,25 +106,61 @@ static int fleet_fail(struct machine *m, const char *what, const char *words, st
 	return e->code;
 }
 
+/* The first verdict of a console stands; here the last one does. */
+static void take_verdict(struct fleet *f, size_t i)
+{
+	struct console *c = &f->v[i].console;
+
+	if (c->verdict == VERDICT_FAILED) {
+		f->failed[i] = c->words;
+		f->news = now_seconds();
+		c->verdict = VERDICT_NONE;
+	} else if (c->verdict == VERDICT_HOLDS && f->failed[i]) {
+		f->failed[i] = NULL;
+		f->news = now_seconds();
+	}
+}
+
+/* All have had their say, and one that failed has had time to be done all the same. */
+static int fleet_judge(struct fleet *f, size_t ready, struct err *e)
+{
+	size_t failed = 0, first = f->n;
+
+	for (size_t i = f->n; i-- > 0;)
+		if (f->failed[i]) {
+			failed++;
+			first = i;
+		}
+	if (!failed || !f->b->until_ready || failed + ready < f->n ||
+	    (ready && now_seconds() < f->news + FAILED_SECONDS))
+		return 0;
+	return fleet_fail(&f->v[first], "reports a failure", f->failed[first], e);
+}
+
 /* How many are ready, or why it is over. */
 static int fleet_look(struct fleet *f, size_t *ready, struct err *e)
 {
-	*ready = 0;
+	size_t done = 0;
+	int r;
+
 	for (size_t i = 0; i < f->n; i++) {
 		struct machine *m = &f->v[i];
-		int r = console_read(&m->console, TICK_MS, e);
 
+		r = console_read(&m->console, TICK_MS, e);
 		if (r < 0)
 			return r;
-		*ready += m->console.verdict == VERDICT_HOLDS;
 		if (m->console.verdict == VERDICT_BROKEN)
 			return fleet_fail(m, "broke down", m->console.words, e);
-		if (m->console.verdict == VERDICT_FAILED && f->b->until_ready)
-			return fleet_fail(m, "reports a failure", m->console.words, e);
 		if (m->console.fd < 0 && spawn_wait(&m->qemu, 1))
-			return fleet_fail(m, "went off", str_or(machine_words(m), ""), e);
+			return fleet_fail(m, "went off", machine_words(m), e);
+		take_verdict(f, i);
+		done += m->console.verdict == VERDICT_HOLDS;
 	}
-	return sig_check(e);
+	if (done != *ready)
+		f->news = now_seconds();
+	*ready = done;
+	r = fleet_judge(f, done, e);
+	return r < 0 ? r : sig_check(e);
 }
 
 static int fleet_timed_out(const struct fleet *f, struct err *e)
@@ -167,7 +206,7 @@ static int fleet_command(struct fleet *f, struct err *e)
 	const char *const env[] = { arena_printf("SSH_PORT=%u", f->v[0].ssh_port),
 				    arena_printf("API_PORT=%u", f->v[0].api_port),
 				    arena_printf("SSH_PORTS=%s", ports_of(f)), NULL };
-	size_t ready;
+	size_t ready = 0;
 	int r = spawn_start(&command,
 			    &(struct spawn){ .path = f->b->program,
 					     .argv = f->b->command,
@@ -194,6 +233,7 @@ int boot_cluster(struct rehearsal *r, const struct boot_cluster *b, struct err *
 	int code;
 
 	f.v = arena_alloc(r->plan->nodes.n * sizeof(*f.v));
+	f.failed = arena_alloc(r->plan->nodes.n * sizeof(*f.failed));
 	for (; f.n < r->plan->nodes.n; f.n++)
 		f.v[f.n] = (struct machine)MACHINE_INIT;
 	code = fleet_prepare(&f, e);
