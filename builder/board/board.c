@@ -56,6 +56,7 @@ const struct field board_fields[] = {
 	{ .key = "wifi", .kind = &kind_bool, AT(wifi), .def = "false" },
 	{ .key = "watchdog", .kind = &kind_bool, AT(watchdog), .def = "false" },
 	{ .key = "pcie", .kind = &kind_bool, AT(pcie), .def = "false" },
+	{ .key = "external", .kind = &kind_bool, AT(external), .def = "false" },
 	{ .key = "eeprom", .kind = &kind_bool, AT(eeprom), .def = "false" },
 	{ .key = "dtbs", .kind = &kind_list, AT(dtbs), .item = &word_item, .size = sizeof(const char *) },
 	{ .key = "config", .kind = &kind_list, AT(config_lines), .item = &line_item, .size = sizeof(const char *) },

@@ -28,6 +28,7 @@ struct board {
 	bool wifi;
 	bool watchdog; /* the SoC has one, which Raspberry Pi OS has a driver of in its kernel */
 	bool pcie;     /* a slot, or pins for one, so that it can have NVMe */
+	bool external; /* no board at all: a machine that joins by a script, without a card */
 	bool eeprom;   /* a bootloader whose settings the running system may change (not by USB from outside) */
 	VEC(const char *) dtbs;
 	VEC(const char *) config_lines; /* lines for config.txt, own section included */

@@ -171,6 +171,40 @@ static void check_port_stalls(struct board_check *x)
 	}
 }
 
+/* Its own system is its owner's, and only agents join by a script. */
+static void check_external(struct board_check *x, const struct board_machine *m)
+{
+	const struct {
+		bool given;
+		const char *key, *words;
+	} rows[] = {
+		{ m->node->role == ROLE_CONTROL_PLANE, "role", "a server has a card: external machines are workers" },
+		{ m->node->arch == ARCH_UNKNOWN, "board",
+		  "say which programs it runs: arch: amd64, or arch: arm64, as `uname -m` on it says (x86_64 is amd64)" },
+		{ m->node->packages.n > 0, "packages", "install them there; pibuild changes nothing of its system" },
+		{ m->node->data.device != NULL, "data", "mount a disk there; pibuild changes nothing of its system" },
+		{ m->node->boot.config.n || m->node->boot.cmdline.n || m->node->boot.eeprom.n, "boot",
+		  "it starts without a card of pibuild's; remove this" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const char *key = arena_printf("%s.%s", m->key, rows[i].key);
+
+		if (rows[i].given)
+			fault_key(x->faults, x->config, key, "%s: %s is external: %s", key, str_or(m->node->name, "it"),
+				  rows[i].words);
+	}
+}
+
+static void check_arch(struct board_check *x, const struct board_machine *m)
+{
+	const char *key = arena_printf("%s.arch", m->key);
+
+	if (m->node->arch == ARCH_AMD64)
+		fault_key(x->faults, x->config, key,
+			  "%s: %s is arm64, as all boards are; amd64 goes with board: external", key, m->board->title);
+}
+
 static void check_data_disk(struct board_check *x, const struct board_machine *m)
 {
 	const char *key = arena_printf("%s.data.device", m->key);
@@ -184,6 +218,11 @@ static void check_data_disk(struct board_check *x, const struct board_machine *m
 static void check_machines(struct board_check *x)
 {
 	vec_foreach (m, &x->machines) {
+		if (m->board->external) {
+			check_external(x, m);
+			continue;
+		}
+		check_arch(x, m);
 		check_kernel(x, m);
 		check_memory(x, m);
 		check_link(x, m);

@@ -19,7 +19,7 @@ static const char *const channel_names[CHANNEL_FORM_COUNT] = {
 	[CHANNEL_RASPIOS_LIST] = "raspios-list",
 };
 /* In the order of the FOR_ bits. */
-static const char *const audience_names[] = { "control-plane", "worker", "airgap" };
+static const char *const audience_names[] = { "control-plane", "worker", "airgap", "external-amd64" };
 
 #define AT(member) offsetof(struct artifact, member)
 static const struct field checksum_fields[] = {

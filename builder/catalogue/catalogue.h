@@ -26,7 +26,8 @@ enum checksum_form { CHECKSUM_SHA256SUM, CHECKSUM_HELM_INDEX, CHECKSUM_GITHUB, C
 enum {
 	FOR_CONTROL_PLANE = 1 << 0,
 	FOR_WORKER = 1 << 1,
-	FOR_AIRGAP = 1 << 2, /* only when airgap is on */
+	FOR_AIRGAP = 1 << 2,	     /* only when airgap is on */
+	FOR_EXTERNAL_AMD64 = 1 << 3, /* on no card: for external nodes of that kind */
 };
 
 struct artifact {
@@ -92,6 +93,8 @@ const char *catalogue_version(const struct catalogue *c, const char *key);
 /* A base that was given by path or URL takes the place of the catalogue's. */
 static inline bool artifact_in_force(const struct artifact *a, const struct config *c)
 {
+	if (a->for_whom & FOR_EXTERNAL_AMD64)
+		return config_has_external(c, ARCH_AMD64);
 	return !a->base || streq(a->name, c->os.base);
 }
 

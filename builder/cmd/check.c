@@ -96,7 +96,7 @@ static bool check_lock(const struct release_set *set, struct faults *f)
 	bool stale = false;
 
 	vec_foreach (a, &set->catalogue->artifacts) {
-		if (a->base ? !streq(c->os.base, a->name) : (a->for_whom & FOR_AIRGAP) && !c->airgap)
+		if (!artifact_in_force(a, c) || (!a->base && a->for_whom & FOR_AIRGAP && !c->airgap))
 			continue;
 		stale |= check_pin(set, a, f);
 	}

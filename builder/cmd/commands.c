@@ -12,6 +12,7 @@
 	X(fetch)                                                                                                       \
 	X(secrets)                                                                                                     \
 	X(kubeconfig)                                                                                                  \
+	X(join)                                                                                                        \
 	X(ca)                                                                                                          \
 	X(inspect)                                                                                                     \
 	X(sign)                                                                                                        \

@@ -308,7 +308,7 @@ static void list_boards(void)
 	if (board_names(&names, &n, &ignored) < 0)
 		return;
 	for (size_t i = 0; i < n; i++) {
-		if (board_load(names[i], &b, &ignored) < 0)
+		if (board_load(names[i], &b, &ignored) < 0 || b->external)
 			continue;
 		fprintf(stderr, "  %-6s  %s, %s%s%s%s%s\n", b->name, b->title, memory_text(b->memory.v[0]),
 			b->memory.n > 1 ? " to " : "", b->memory.n > 1 ? memory_text(board_max_memory(b)) : "",

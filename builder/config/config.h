@@ -131,9 +131,13 @@ struct node_data {
 };
 extern const char *const data_mounts[]; /* the first is all of K3s's; ends at NULL */
 
+enum arch { ARCH_UNKNOWN, ARCH_AMD64, ARCH_ARM64, ARCH_COUNT };
+extern const char *const arch_names[ARCH_COUNT]; /* "", "amd64", "arm64" */
+
 struct node_config {
 	const char *name;
 	enum role role;
+	enum arch arch;		    /* of an external one; UNKNOWN: not said, so that of all boards */
 	const char *board;	    /* name of a board file */
 	struct cidr address;	    /* set = static, else DHCP */
 	uint64_t memory;	    /* bytes; 0 = the board's largest variant */
@@ -421,6 +425,9 @@ bool config_base_named(const char *base);
 /* Packages of Debian that N asks for, with NULL all nodes together: sorted, each once. */
 struct text_list config_packages(const struct config *c, const struct node_config *n);
 
+/* N has no card: its board is "external". */
+bool config_is_external(const struct node_config *n);
+bool config_has_external(const struct config *c, enum arch arch);
 /* First control-plane node in the order of the file; NULL when there is none. */
 const struct node_config *config_first_server(const struct config *c);
 unsigned config_count_role(const struct config *c, enum role role);

@@ -15,6 +15,7 @@
 #define BOOT(member)		.offset = offsetof(struct boot_config, member)
 #define APP(member)		.offset = offsetof(struct app, member)
 
+const char *const arch_names[ARCH_COUNT] = { "", "amd64", "arm64" };
 const char *const role_names[ROLE_COUNT] = { "control-plane", "worker" };
 static const char *const datastore_names[DATASTORE_COUNT] = { "auto", "sqlite", "etcd" };
 static const char *const network_watchdog_names[NETWORK_WATCHDOG_COUNT] = { "auto", "off" };
@@ -1074,8 +1075,16 @@ static const struct field node_fields[] = {
 	  .kind = &kind_board,
 	  NODE(board),
 	  .flags = REQUIRED,
-	  .help = "rpi3, rpi4, rpi400, rpi5, rpi500, zero2w, cm4, cm5 or virt",
+	  .help = "rpi3, rpi4, rpi400, rpi5, rpi500, zero2w, cm4, cm5, virt or external",
 	  .example = "rpi5" },
+	{ .key = "arch",
+	  .kind = &kind_choice,
+	  NODE(arch),
+	  .names = arch_names,
+	  .names_count = ARCH_COUNT,
+	  .def_text = "arm64, which all boards are",
+	  .help = "of board: external, which has to say it: amd64 (x86_64) or arm64",
+	  .example = "amd64" },
 	{ .key = "address",
 	  .kind = &kind_address,
 	  NODE(address),

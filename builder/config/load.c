@@ -7,6 +7,19 @@
 #include "crypto/digest.h"
 #include "schema/source.h"
 
+bool config_is_external(const struct node_config *n)
+{
+	return n->board && streq(n->board, "external");
+}
+
+bool config_has_external(const struct config *c, enum arch arch)
+{
+	vec_foreach (n, &c->nodes)
+		if (config_is_external(n) && n->arch == arch)
+			return true;
+	return false;
+}
+
 const struct node_config *config_first_server(const struct config *c)
 {
 	vec_foreach (n, &c->nodes)

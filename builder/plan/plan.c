@@ -15,6 +15,8 @@ static const uint64_t reserve_base = 96 * MIB, reserve_step = 32 * MIB;
 
 static bool selected(const struct plan_options *o, const struct node_config *n)
 {
+	if (config_is_external(n))
+		return false;
 	if (o->role && !streq(o->role, role_names[n->role]))
 		return false;
 	for (size_t i = 0; i < o->n_nodes; i++)
@@ -36,6 +38,11 @@ static int check_selection(const struct config *c, const struct plan_options *o,
 
 		while (j < n && !streq(names[j], o->nodes[i]))
 			j++;
+		if (j < n && config_is_external(&c->nodes.v[j]))
+			return err_class(
+				e, CLASS_USAGE,
+				"%s is external, a machine without a card or an image: `pibuild join %s` prints the script that makes it a node",
+				names[j], names[j]);
 		if (j < n)
 			continue;
 		near = nearest_word(o->nodes[i], names, n);

@@ -171,6 +171,10 @@ static void ask_node(void *arg, size_t i)
 	struct overview *o = arg;
 	struct overview_node *n = &o->nodes.v[i];
 
+	if (config_is_external(n->config)) {
+		n->told.why = "it is external, so the API is asked alone";
+		return;
+	}
 	if (!told_ask(&n->remote, ASK_SECONDS, &n->told))
 		return;
 	read_report(n);
@@ -243,6 +247,13 @@ static void settle_by_api(struct overview *o, struct overview_node *n, const str
 	/* Who is heard of by the API runs, whatever keeps SSH away. */
 	if (live && (live->ready || (live->heard && o->time - live->heard < LEASE_SECONDS))) {
 		n->heard = HEARD_API;
+		if (config_is_external(n->config)) {
+			/* It has no steps. */
+			n->state = live->ready ? NODE_DONE : NODE_FAILED;
+			n->cause = live->ready ? "" : "the API says that it is not Ready";
+			n->cure = live->ready ? "" : arena_printf("See why: kubectl describe node %s", n->name);
+			return;
+		}
 		settle_by_annotation(n, live->report);
 		n->cure = n->state == NODE_DONE ? "" : arena_printf("SSH would say more: %s", n->told.why);
 		return;

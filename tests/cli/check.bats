@@ -223,7 +223,7 @@ fine() {
 
 @test "an unknown board names the nearest and all there are" {
 	change 's/role: worker, board: rpi5/role: worker, board: rpi6/'
-	fault 'cluster.yaml:23:38: error: nodes[1].board: there is no board '\''rpi6'\''; boards are cm4, cm5, rpi3, rpi4, rpi400, rpi5, rpi500, virt, zero2w'
+	fault 'cluster.yaml:23:38: error: nodes[1].board: there is no board '\''rpi6'\''; boards are cm4, cm5, external, rpi3, rpi4, rpi400, rpi5, rpi500, virt, zero2w'
 }
 
 @test "the root user is refused" {
