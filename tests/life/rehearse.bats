@@ -12,7 +12,7 @@ setup() {
 }
 
 # What makes an emulated machine slow and is not what is tested.
-quick='nokaslr kpti=off mitigations=off apparmor=0 audit=0 rcupdate.rcu_expedited=1 quiet'
+quick='nokaslr kpti=off mitigations=off apparmor=0 audit=0 rcupdate.rcu_expedited=1 quiet systemd.default_device_timeout_sec=900'
 
 # The bootable base stands for Raspberry Pi OS there.
 rehearse() {
