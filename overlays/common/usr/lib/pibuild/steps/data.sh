@@ -121,13 +121,15 @@ identity() {
 	done
 }
 
-# begun: this very disk was found empty and its formatting did not end. What is known on it by now is not of that.
+# begun: this very disk was found empty and its formatting did not end. What is known on it by now is not of that; and one that
+# was mounted since is in use, by another card while this one lay in a drawer.
 begun() {
 	[ -r "$formatting" ] && [ "$(cat "$formatting")" = "$(identity)" ] || return 1
 	case $holds:$what in
-	nothing:* | ours:* | "foreign:data of a form that is not known") return 0 ;;
+	nothing:* | "foreign:data of a form that is not known") return 0 ;;
+	ours:*) ! timeout 60 dumpe2fs -h "$dev/$disk" 2>/dev/null | grep '^Last mount time:' | grep -qv 'n/a$' ;;
+	*) return 1 ;;
 	esac
-	return 1
 }
 
 format() {
