@@ -43,7 +43,9 @@ int image_file_open(const char *path, int *ret_fd, struct err *e)
 
 	if (fd < 0)
 		return file_cannot_open(path, e);
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+	if (fstat(fd, &st) < 0)
+		return err_errno(e, -errno, "cannot look at %s", path);
+	if (!S_ISREG(st.st_mode))
 		return err_class(e, CLASS_USAGE, "%s is no image file", path);
 	r = decode_is_raw(&d, &raw, e);
 	if (r < 0)

@@ -61,10 +61,12 @@ int err_wrap(struct err *e, const char *fmt, ...) __attribute__((format(printf, 
 /* Puts TO for every FROM in the message: a temporary file is named by what the user knows. Returns the code. */
 int err_rename(struct err *e, const char *from, const char *to);
 
-/* True when the errno speaks of the machine, and nobody's file or image is at fault: no memory, no descriptors. */
+/* True when the errno speaks of the machine, and nobody's file or image is at fault: no memory, no descriptors, no
+ * room. */
 static inline bool err_is_machines(const struct err *e)
 {
-	return e->code == -ENOMEM || e->code == -EMFILE || e->code == -ENFILE || e->code == -EAGAIN;
+	return e->code == -ENOMEM || e->code == -EMFILE || e->code == -ENFILE || e->code == -EAGAIN ||
+	       e->code == -ENOSPC || e->code == -EDQUOT;
 }
 
 /* True when the failure is the user's own interruption (Ctrl-C, SIGTERM). */

@@ -312,6 +312,11 @@ int file_cannot_open(const char *path, struct err *e)
 	return err_errno(e, -code, "cannot open %s%s", path, disk ? "; a disk is root's: run it with sudo" : "");
 }
 
+bool file_is_missing(const char *path)
+{
+	return access(path, F_OK) < 0 && (errno == ENOENT || errno == ENOTDIR);
+}
+
 int file_read(const char *path, size_t limit, char **ret_buf, size_t *ret_n, struct err *e)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);

@@ -58,6 +58,9 @@ int pread_all(int fd, void *data, size_t n, uint64_t offset);	     /* 0, -errno,
 /* mkdir -p with MODE for the folders it makes. */
 int make_dirs(const char *path, mode_t mode, struct err *e);
 
+/* There is nothing of that name. What cannot be asked about is there: whoever opens it is told why not. */
+bool file_is_missing(const char *path);
+
 /* What is in a folder, sorted, without "." and "..", on the arena. */
 int folder_names(const char *path, const char *const **ret, size_t *ret_n, struct err *e);
 

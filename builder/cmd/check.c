@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Every fault of cluster.yaml, secrets, boards and lock in one run. No network, no cache, no command is run. */
+#include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "cmd/cmd.h"
@@ -112,7 +113,7 @@ static void check_secrets(const struct cmd_options *o, const struct config *c, s
 	struct err e = { 0 };
 	struct secrets *s;
 
-	if (access(path, F_OK) < 0) {
+	if (file_is_missing(path)) {
 		if (o->secrets)
 			fault_at(f, NULL, "%s: there is no such secrets file; `pibuild secrets new` makes one", path);
 		return;

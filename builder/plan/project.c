@@ -75,9 +75,9 @@ static int load_secrets(struct project *p, const struct project_options *o, stru
 	struct secrets *s;
 	int r = 0;
 
-	if (o->policy <= SECRETS_NONE || (o->policy == SECRETS_IF_ANY && !o->secrets && access(path, F_OK) < 0))
+	if (o->policy <= SECRETS_NONE || (o->policy == SECRETS_IF_ANY && !o->secrets && file_is_missing(path)))
 		return 0;
-	if (o->policy == SECRETS_NEEDED && access(path, F_OK) < 0 && errno == ENOENT)
+	if (o->policy == SECRETS_NEEDED && file_is_missing(path))
 		r = create_secrets(p, path, o->out, e);
 	if (r == 0)
 		r = secrets_load(path, &s, e);

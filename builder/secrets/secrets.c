@@ -125,7 +125,7 @@ int secrets_create(const char *path, const struct config *c, struct err *e)
 	struct secrets s = { .path = path };
 	int r;
 
-	if (access(path, F_OK) == 0)
+	if (!file_is_missing(path))
 		return replacing(path, e);
 	r = secrets_make_password(&s.server_password, e);
 	if (r < 0)
