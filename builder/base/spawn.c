@@ -66,6 +66,16 @@ static const char **make_env(const struct spawn *how)
 	return env.v;
 }
 
+/* Of a program that is there and may be run, what is lacking is the machine's, and passes: never the fault of what it
+ * was to look at. */
+static int cannot_start(const char *path, int r, struct err *e)
+{
+	err_errno(e, r, "cannot start %s", path);
+	if (r != -ENOENT && r != -EACCES && r != -ENOEXEC && r != -ENOTDIR)
+		e->code = -EAGAIN;
+	return e->code;
+}
+
 int spawn_start(struct spawned *s, const struct spawn *how, struct err *e)
 {
 	_cleanup_close_ int read_end = -1, write_end = -1;
@@ -81,7 +91,7 @@ int spawn_start(struct spawned *s, const struct spawn *how, struct err *e)
 	s->pid = fork();
 	if (s->pid < 0) {
 		s->pid = 0;
-		return err_errno(e, -errno, "cannot start %s", how->path);
+		return cannot_start(how->path, -errno, e);
 	}
 	if (s->pid == 0) {
 		r = become(how, unconst(env), parent);
@@ -95,7 +105,7 @@ int spawn_start(struct spawned *s, const struct spawn *how, struct err *e)
 	if (n != sizeof(r))
 		return 0;
 	spawn_wait(s, 1);
-	return err_errno(e, r, "cannot start %s", how->path);
+	return cannot_start(how->path, r, e);
 }
 
 bool spawn_alive(struct spawned *s)
