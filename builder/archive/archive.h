@@ -128,6 +128,15 @@ typedef int (*tar_fn)(void *arg, const struct tar_entry *entry, struct tar *t, s
 int tar_walk(int fd, const char *name, tar_fn fn, void *arg, struct err *e);
 ssize_t tar_read(void *t, void *buf, size_t n, struct err *e); /* 0 at the end of the file */
 
+/* A plain tar in memory, for tar(1) on another machine: files by names of ASCII, mode 0600. The caller clears and frees
+ * OUT. */
+struct tar_file {
+	const char *name;
+	const void *bytes;
+	size_t n;
+};
+int tar_pack(const struct tar_file *files, size_t n, struct strbuf *out, struct err *e);
+
 /* The path of everything in an initramfs, in its order; only the first of several that are put together. */
 int initramfs_walk(int fd, const char *name, void (*fn)(void *arg, const char *path), void *arg, struct err *e);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A whole system as a tar of our own making: owners, modes, hard links and attributes count here. */
+/* A whole system as a tar of our own making: owners, modes, hard links and attributes count here; and a few files as
+ * one. */
 #include <archive.h>
 #include <archive_entry.h>
 #include <errno.h>
@@ -122,4 +123,48 @@ ssize_t tar_read(void *arg, void *buf, size_t n, struct err *e)
 	ssize_t got = archive_read_data(t->a, buf, n);
 
 	return got < 0 ? tar_error(t, e) : got;
+}
+
+/* ---- packing ---- */
+
+static void writer_freep(struct archive **a)
+{
+	archive_write_free(*a);
+}
+
+static la_ssize_t append(struct archive *a, void *out, const void *data, size_t n)
+{
+	strbuf_add(out, data, n);
+	return (la_ssize_t)n;
+}
+
+static bool pack_file(struct archive *a, const struct tar_file *f)
+{
+	struct archive_entry *entry = archive_entry_new();
+	bool good;
+
+	if (!entry)
+		return false;
+	archive_entry_set_pathname(entry, f->name);
+	archive_entry_set_filetype(entry, AE_IFREG);
+	archive_entry_set_perm(entry, 0600);
+	archive_entry_set_size(entry, (la_int64_t)f->n);
+	good = archive_write_header(a, entry) == ARCHIVE_OK &&
+	       archive_write_data(a, f->bytes, f->n) == (la_ssize_t)f->n;
+	archive_entry_free(entry);
+	return good;
+}
+
+int tar_pack(const struct tar_file *files, size_t n, struct strbuf *out, struct err *e)
+{
+	_cleanup_(writer_freep) struct archive *a = archive_write_new();
+	bool good = a && archive_write_set_format_ustar(a) == ARCHIVE_OK &&
+		    archive_write_open(a, out, NULL, append, NULL) == ARCHIVE_OK;
+
+	for (size_t i = 0; good && i < n; i++)
+		good = pack_file(a, &files[i]);
+	if (!good || archive_write_close(a) != ARCHIVE_OK)
+		return err_set(e, -EIO, "cannot pack what is to be sent: %s",
+			       str_or(a ? archive_error_string(a) : NULL, "no memory"));
+	return 0;
 }

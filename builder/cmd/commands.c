@@ -21,6 +21,7 @@
 	X(devices)                                                                                                     \
 	X(flash)                                                                                                       \
 	X(imager)                                                                                                      \
+	X(apply)                                                                                                       \
 	X(node)                                                                                                        \
 	X(status)                                                                                                      \
 	X(ssh)                                                                                                         \

@@ -5,16 +5,19 @@
 
 #include "base/file.h"
 #include "base/json.h"
-#include "cmd/cmd.h"
+#include "cmd/apply.h"
 #include "companion/companion.h"
 #include "inspect/diff.h"
 
 static struct {
 	bool brief;
+	const char *live;
 } diff_opt;
 
 static const struct option diff_options[] = {
 	CMD_OWN("brief", OPT_FLAG, &diff_opt.brief, NULL, "a line for each image: counts, and versions that changed"),
+	CMD_OWN_WORDS("live", OPT_TEXT, &diff_opt.live, "NODE",
+		      "instead of images: the files of this node, which runs, against cluster.yaml", "@node"),
 };
 
 struct pairs {
@@ -100,12 +103,39 @@ static int diff_print_json(const struct pairs *p, bool same, const char *a, cons
 	return json_print(json_pack("{s:s, s:s, s:b, s:o}", "a", a, "b", b, "same", same, "images", list), e);
 }
 
+/* ---- a node that runs ---- */
+
+static int diff_live(const struct cmd_options *o, struct err *e)
+{
+	_cleanup_(rollout_done) struct rollout x = { .o = o, .cache.fd = -1 };
+	const struct target *t;
+	bool same;
+	int r = cmd_args(o, 0, 0, "diff --live NODE [--json]", e);
+
+	if (r == 0)
+		r = rollout_load(&x, diff_opt.live, e);
+	if (r == 0)
+		r = rollout_read(&x, x.plan->nodes.v[0], LIVE_WHOLE, e);
+	if (r < 0)
+		return r;
+	t = &x.targets.v[0];
+	same = delta_empty(&t->delta);
+	if (o->json)
+		r = json_print(delta_json(&t->delta), e);
+	else
+		delta_print(&t->delta);
+	return r < 0 || same ? r : err_class(e, CLASS_FAILED, "%s", "");
+}
+
 static int cmd_diff(const struct cmd_options *o, struct err *e)
 {
 	struct pairs pairs = { 0 };
 	bool same = true;
-	int r = cmd_args(o, 2, 2, "diff IMAGE|DIR IMAGE|DIR [--brief] [--json]", e);
+	int r;
 
+	if (diff_opt.live)
+		return diff_live(o, e);
+	r = cmd_args(o, 2, 2, "diff IMAGE|DIR IMAGE|DIR [--brief] [--json]", e);
 	if (r == 0)
 		r = pair_up(o->args.v[0], o->args.v[1], &pairs, e);
 	for (size_t i = 0; i < pairs.v.n && r == 0; i++) {
@@ -125,11 +155,11 @@ static int cmd_diff(const struct cmd_options *o, struct err *e)
 const struct command diff_command = {
 	.name = "diff",
 	.args = "IMAGE|DIR IMAGE|DIR",
-	.help = "what differs between two images, file by file",
+	.help = "what differs between two images, or a node and cluster.yaml",
 	.run = cmd_diff,
 	.options = diff_options,
 	.n_options = ARRAY_SIZE(diff_options),
-	.common = "json",
+	.common = "config lock secrets cache offline jobs json progress",
 	.words = { "@image @dir" },
-	.examples = { "pibuild diff old/cp-1.img out/cp-1.img", "pibuild diff --brief old out" },
+	.examples = { "pibuild diff --brief old out", "pibuild diff --live cp-1" },
 };

@@ -127,13 +127,6 @@ static int confirm_removal(const struct removal *x, struct err *e)
 static int node_drain(const struct removal *x, struct err *e)
 {
 	unsigned seconds = node_opt.timeout ? node_opt.timeout : DRAIN_SECONDS;
-	const char *const words[] = { "drain",
-				      x->name,
-				      "--ignore-daemonsets",
-				      "--delete-emptydir-data",
-				      arena_printf("--timeout=%us", seconds),
-				      node_opt.force ? "--force" : NULL,
-				      NULL };
 	int r;
 
 	if (!x->it->ready) {
@@ -142,7 +135,7 @@ static int node_drain(const struct removal *x, struct err *e)
 		return 0;
 	}
 	log_info("draining %s: its pods have %u seconds to go elsewhere", x->name, seconds);
-	r = cluster_kubectl(&x->live, seconds + SLACK_SECONDS, NULL, e, words);
+	r = cluster_drain(&x->live, x->name, seconds, node_opt.force, e);
 	if (r == 0 || err_interrupted(e))
 		return r;
 	if (node_opt.force) {

@@ -228,9 +228,12 @@ int node_add_access(const struct node_ctx *x, struct tree *t, struct err *e)
 	/* First value wins in sshd: 00 comes before what cloud-init or an image builder left. */
 	tree_add_text(t, "/etc/ssh/sshd_config.d/00-pibuild.conf", 0644, origin,
 		      "PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin no\n");
-	/* Without a password there is nothing sudo could ask for. */
+	/* Without a password there is nothing sudo could ask for; with one nobody is there to type it for `apply`. */
 	if (!c->access.password_hash)
 		tree_add_text(t, "/etc/sudoers.d/010-pibuild", 0440, origin,
 			      arena_printf("%s ALL=(ALL:ALL) NOPASSWD: ALL\n", c->access.user));
+	else
+		tree_add_text(t, "/etc/sudoers.d/011-pibuild-apply", 0440, origin,
+			      arena_printf("%s ALL=(root) NOPASSWD: /usr/lib/pibuild/apply\n", c->access.user));
 	return 0;
 }

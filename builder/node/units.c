@@ -28,6 +28,7 @@ static const struct unit_row units[] = {
 	{ "pibuild-grow-root.service", ON_ALL, "sysinit.target", local },
 	{ "pibuild-ssh-keys.service", ON_ALL, "multi-user.target", local },
 	{ "pibuild-report.service", ON_ALL, "multi-user.target", local },
+	{ "pibuild-apply.service", ON_ALL, "multi-user.target", local },
 	{ "pibuild-last-boot.service", ON_ALL, "multi-user.target", local },
 	{ "pibuild-renew.timer", ON_ALL, "timers.target", local },
 	{ "pibuild-network-watchdog.timer", ON_ALL, "timers.target", local },

@@ -30,20 +30,37 @@ static const char nodes_path[] = "jsonpath={range .items[*]}{.metadata.name}" AN
 static const char leases_path[] = "jsonpath={range .items[*]}{.metadata.namespace}/{.metadata.name}" AND
 				  "{.spec.holderIdentity}" AND "{.spec.renewTime}{\"\\n\"}{end}";
 
-enum { ASK_SECONDS = 45 };
+enum { ASK_SECONDS = 45, DRAIN_SLACK_SECONDS = 30 };
 
 int cluster_kubectl(const struct live_cluster *l, unsigned seconds, struct strbuf *out, struct err *e,
 		    const char *const *words)
 {
+	static const char *const asks[] = { "get", "drain", "uncordon" };
 	VEC(const char *) argv = { 0 };
 
 	*vec_push(&argv) = "k3s";
+	for (size_t i = 0; i < ARRAY_SIZE(asks); i++)
+		if (streq(words[0], asks[i]))
+			argv.v[0] = REMOTE_PROGRAM;
 	*vec_push(&argv) = "kubectl";
 	for (; *words; words++)
 		*vec_push(&argv) = *words;
 	*vec_push(&argv) = NULL;
 	return remote_run(&l->server,
 			  &(struct remote_call){ .argv = argv.v, .root = true, .timeout = seconds, .output = out }, e);
+}
+
+int cluster_drain(const struct live_cluster *l, const char *node, unsigned seconds, bool force, struct err *e)
+{
+	const char *const words[] = { "drain",
+				      node,
+				      "--ignore-daemonsets",
+				      "--delete-emptydir-data",
+				      arena_printf("--timeout=%us", seconds),
+				      force ? "--force" : NULL,
+				      NULL };
+
+	return cluster_kubectl(l, seconds + DRAIN_SLACK_SECONDS, NULL, e, words);
 }
 
 static bool is_true(const char *field)

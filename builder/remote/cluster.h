@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A cluster that runs, by kubectl on one of its servers: `k3s kubectl`, which has the admin's kubeconfig there, as
- * root.
+ * root; what asks and drains by REMOTE_PROGRAM, which sudo always lets pass.
  *
  * Which nodes are members of etcd is their label node-role.kubernetes.io/etcd; a Node that is deleted goes only once
  * K3s has removed its member, which a finalizer holds it for (k3s-io/k3s pkg/etcd/etcd.go,
@@ -44,6 +44,9 @@ const struct live_node *cluster_node(const struct live_cluster *l, const char *n
 /* kubectl WORD... on that server, NULL terminated, for up to SECONDS; OUT as in remote_call. */
 int cluster_kubectl(const struct live_cluster *l, unsigned seconds, struct strbuf *out, struct err *e,
 		    const char *const *words);
+
+/* Pods of NODE go elsewhere, for up to SECONDS, and no more come; FORCE takes those along that nobody makes again. */
+int cluster_drain(const struct live_cluster *l, const char *node, unsigned seconds, bool force, struct err *e);
 
 /* Of M members of etcd those that are ready, without NODE. */
 struct members {

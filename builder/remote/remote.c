@@ -6,9 +6,10 @@
 
 #include "base/file.h"
 #include "base/proc.h"
+#include "card/records.h"
 #include "plan/flashed.h"
 
-enum { SSH_FAILED = 255, DEFAULT_SECONDS = 60 };
+enum { SSH_FAILED = 255, DEFAULT_SECONDS = 60, KNOWN_HOSTS_LIMIT = 1024 * 1024 };
 
 /* ssh_config(5). What the user's own file says of these does not count. */
 static const char *const settings[] = {
@@ -201,4 +202,33 @@ int remote_run(const struct remote *r, const struct remote_call *call, struct er
 		return command_failed(r, call, said, e);
 	return failed < 0 && !err_interrupted(e) && e->class != CLASS_HOST ? err_wrap(e, "%s (%s)", r->node, r->host)
 									   : failed;
+}
+
+struct host_keys remote_host_keys(const struct remote *r)
+{
+	const char *begin = arena_printf("%s ", r->pin);
+	struct host_keys ret = { 0 };
+	struct err ignored = { 0 };
+	_cleanup_free_ char *text = NULL;
+	char *save = NULL;
+	size_t n;
+
+	if (file_read(path_join(r->dir, KNOWN_HOSTS_FILE), KNOWN_HOSTS_LIMIT, &text, &n, &ignored) < 0)
+		return ret;
+	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		if (starts_with(line, begin))
+			*vec_push(&ret.v) = arena_strdup(line + strlen(begin));
+	return ret;
+}
+
+int remote_manifest(const struct remote *r, json_t **ret, struct err *e)
+{
+	static const char *const argv[] = { "cat", MANIFEST_PATH, NULL };
+	_cleanup_strbuf_ struct strbuf text = { 0 };
+	int code = remote_run(r, &(struct remote_call){ .argv = argv, .output = &text }, e);
+
+	if (code < 0)
+		return code;
+	*ret = json_loadb(str_or(text.s, ""), text.n, JSON_REJECT_DUPLICATES, NULL);
+	return *ret ? 0 : err_set(e, -EPROTO, "%s: its %s is damaged", r->node, MANIFEST_PATH);
 }

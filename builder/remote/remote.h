@@ -13,10 +13,10 @@
  * pibuild-ssh-keys), so nobody knows them in advance. The first one that a card shows is kept in `known_hosts` beside
  * cluster.yaml, and no other is taken of that card. A card is known by its node and the time of its writing in
  * flashed.jsonl: a card that was made anew may show another key, the same card may not. What a stranger who was there
- * first could do is to lie: no secret goes over in argv or in any call of today, and a key that logs in is not given
- * away by logging in.
+ * first could do is to lie: no secret goes over in argv, a key that logs in is not given away by logging in, and what
+ * sends secrets has the key vouched for first (live/live.h).
  *
- * Root is sudo without a password, which cards have unless access.passwordHash is set (node/access.c).
+ * Root is sudo without a password; with access.passwordHash it lets REMOTE_PROGRAM alone pass (node/access.c).
  */
 #ifndef REMOTE_REMOTE_H
 #define REMOTE_REMOTE_H
@@ -26,6 +26,8 @@
 #include "config/config.h"
 
 #define KNOWN_HOSTS_FILE "known_hosts"
+/* What a node does for this machine as root: overlays/common/usr/lib/pibuild/apply. */
+#define REMOTE_PROGRAM "/usr/lib/pibuild/apply"
 
 /* Everything lives on the arena. */
 struct remote {
@@ -58,5 +60,14 @@ int remote_run(const struct remote *r, const struct remote_call *call, struct er
 /* ssh's command line for a person at a terminal: the same user, address, keys and pins, and it may ask. WORDS, NULL
  * terminated, are the command as ssh takes it, to be read by the shell over there; none = a shell. On the arena. */
 const char *const *remote_login_argv(const struct remote *r, const char *const *words);
+
+/* The host keys that are kept for it, "TYPE BASE64" each: after a call those that it has shown. */
+struct host_keys {
+	VEC(const char *) v;
+};
+struct host_keys remote_host_keys(const struct remote *r);
+
+/* The manifest of its card, which everybody may read; the caller's. */
+int remote_manifest(const struct remote *r, json_t **ret, struct err *e);
 
 #endif

@@ -20,7 +20,8 @@
     tests/lib/machine.py disk DIR OUT               the disk of a machine that is off, as a raw image
 
 Options of start: --memory MIB, --cpus N, --disk-size SIZE, --append WORDS (kernel command line), --rtc DATE, --net MODE,
---watchdog (an i6300esb, which resets the machine), --owner PID (the machine dies with this process; default: the caller's, or MACHINE_OWNER). MODE is `user:CIDR` (QEMU's own
+--watchdog (an i6300esb, which resets the machine), --desk PORT (a second card, whose 10.99.0.15:22 is this port of
+loopback here), --owner PID (the machine dies with this process; default: the caller's, or MACHINE_OWNER). MODE is `user:CIDR` (QEMU's own
 network, closed to the outside; gateway and name server are its first address), `lan:NAME` (an Ethernet that the machines of
 that name share, nothing else on it) or `none`.
 
@@ -173,7 +174,8 @@ class Machine:
     # --- power
 
     @classmethod
-    def create(cls, folder, image, memory=768, cpus=2, disk_size="4G", append="", rtc="", net="none", watchdog=False):
+    def create(cls, folder, image, memory=768, cpus=2, disk_size="4G", append="", rtc="", net="none", watchdog=False,
+               desk=0):
         """A machine that is off, with an empty overlay over IMG."""
         self = cls(folder)
         os.makedirs(self.folder, exist_ok=True)
@@ -189,6 +191,9 @@ class Machine:
         args += ["-device", "virtio-blk-device,drive=disk", "-device", "virtio-rng-device"]
         args += ["-device", "virtio-serial-device", "-device", "virtconsole,chardev=shell"]
         args += network_args(net, self.folder)
+        if desk:
+            args += ["-netdev", f"user,id=desk,net=10.99.0.0/24,restrict=on,hostfwd=tcp:127.0.0.1:{desk}-10.99.0.15:22"]
+            args += ["-device", "virtio-net-device,netdev=desk,mac=52:54:00:de:5c:00"]
         if rtc:
             args += ["-rtc", f"base={rtc}"]
         if watchdog:
@@ -522,7 +527,7 @@ def tool(*args):
 
 def start(args):
     machine = Machine.create(args.dir, args.image, args.memory, args.cpus, args.disk_size, args.append, args.rtc, args.net,
-                             args.watchdog)
+                             args.watchdog, args.desk)
     machine.boot(args.owner)
 
 
@@ -565,7 +570,7 @@ def parser():
 
     parent = os.getppid()
     owner = int(os.environ.get("MACHINE_OWNER", parent))
-    verb("start", start, "image", memory=768, cpus=2, disk_size="4G", append="", rtc="", net="none", watchdog=False, owner=owner)
+    verb("start", start, "image", memory=768, cpus=2, disk_size="4G", append="", rtc="", net="none", watchdog=False, desk=0, owner=owner)
     verb("run", run, "command", timeout=60.0)
     verb("wait", wait, "what", timeout=60.0, cause="")
     verb("seen", lambda a: Machine(a.dir).seen(a.regex, a.timeout) and None, "regex", timeout=60.0)

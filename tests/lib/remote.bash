@@ -84,6 +84,7 @@ programs_over_there() {
 		[ "$1" = -n ] || { echo "sudo stand-in: only with -n, nobody is there to be asked" >&2 && exit 1; }
 		[ ! -e "$STANDIN_STATE/faults/sudo" ] || { echo "sudo: a password is required" >&2 && exit 1; }
 		shift
+		[ "$1 ${2:-}" != '/usr/lib/pibuild/apply kubectl' ] || { shift && set -- k3s "$@"; }
 		exec "$@"
 	EOT
 	cat >over-there/systemctl <<-'EOT'

@@ -59,6 +59,18 @@ publish() {
 	printf '%s\n' "$2" >"$1.new.$$" && mv "$1.new.$$" "$1"
 }
 
+# note_taken PATH DIGEST: a line of /var/lib/pibuild/taken, see usr/lib/pibuild/apply
+note_taken() {
+	(
+		umask 077
+		{
+			[ ! -e "$stamps/taken" ] || awk -F '\t' -v path="$1" '$2 != path' "$stamps/taken"
+			printf '%s\t%s\n' "${2%% *}" "$1"
+		} >"$stamps/taken.new"
+	)
+	mv "$stamps/taken.new" "$stamps/taken"
+}
+
 # What this node is; empty where the card does not say.
 node_name='' node_role='' node_first='' node_interface='' node_address='' node_address6='' node_envoy='' node_airgap=''
 node_mtu='' node_ntp='' node_registries='' node_mirrors='' node_pools='' node_issuers='' node_certificates='' node_members='' node_report='' node_podcidr='' node_servicecidr='' node_free=''

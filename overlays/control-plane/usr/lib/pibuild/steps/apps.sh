@@ -41,9 +41,10 @@ app_stamp() {
 	sync "$stamps/apps"
 }
 
-# shred_staged FILE: overwritten first; a card may keep old blocks all the same
+# shred_staged FILE: its digest stays, for `pibuild apply`; overwritten first; a card may keep old blocks all the same
 shred_staged() {
 	[ -e "$1" ] || return 0
+	note_taken "${1#"$root"}" "$(sha256sum <"$1")"
 	shred --iterations=1 --zero --remove=unlink "$1"
 	sync "${1%/*}"
 	say "apps: removed $1, which the cluster holds now"

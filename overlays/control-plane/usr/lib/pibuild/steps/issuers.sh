@@ -67,12 +67,13 @@ check_secret() {
 		"Build and flash this node's card again"
 }
 
-# Overwritten first; a card may keep old blocks all the same, so a lost card means new keys at the DNS provider, and
-# `pibuild secrets rotate issuer-ca`.
+# Its digest stays, so that `pibuild apply` sees whether another one is wanted. Overwritten first; a card may keep old
+# blocks all the same, so a lost card means new keys at the DNS provider, and `pibuild secrets rotate issuer-ca`.
 cleanup() {
 	for secret in $secrets; do
 		staged=$etc/secrets/$secret.yaml
 		[ -e "$staged" ] || continue
+		note_taken "${staged#"$root"}" "$(sha256sum <"$staged")"
 		shred --iterations=1 --zero --remove=unlink "$staged"
 		sync "${staged%/*}"
 		say "issuers: removed $staged, which the cluster holds now"
