@@ -38,7 +38,7 @@ struct announcers board_announcers(const struct config *c, const struct board *c
 	bool asked = c->lb.interfaces.n > 0;
 	struct announcers a = { 0 };
 
-	if (!c->lb.pools.n)
+	if (!config_uses_arp(c))
 		return a;
 	for (size_t l = 0; l < (asked ? 1 : ARRAY_SIZE(announce_links)); l++)
 		for (size_t r = 0; r < ARRAY_SIZE(announce_roles[0]) && !a.list.n; r++)

@@ -368,7 +368,7 @@ static void check_announce(struct board_check *x)
 	VEC(const struct board *) boards = { 0 };
 	struct announcers a;
 
-	if (!c->lb.pools.n || !c->nodes.n || x->machines.n != c->nodes.n)
+	if (!config_uses_arp(c) || !c->nodes.n || x->machines.n != c->nodes.n)
 		return;
 	vec_foreach (m, &x->machines)
 		*vec_push(&boards) = m->board;

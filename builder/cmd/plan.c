@@ -5,6 +5,7 @@
 #include "base/sig.h"
 #include "cmd/cmd.h"
 #include "plan/flashed.h"
+#include "plan/router.h"
 #include "plan/matrix.h"
 #include "plan/standing.h"
 #include "remote/each.h"
@@ -12,6 +13,7 @@
 
 static struct {
 	const char *matrix; /* "github" or "gitlab" */
+	const char *router; /* what router_print() knows */
 	unsigned batch;	    /* 0 = default */
 	bool live;
 } plan_opt;
@@ -22,6 +24,9 @@ static const struct option plan_options[] = {
 	CMD_OPTION_GENERIC,
 	CMD_OWN_WORDS("matrix", OPT_TEXT, &plan_opt.matrix, "ENGINE",
 		      "the jobs that build it, for a CI engine: github or gitlab", "github gitlab"),
+	CMD_OWN_WORDS("router", OPT_TEXT, &plan_opt.router, "KIND",
+		      "what your router needs for BGP: frr, unifi, mikrotik or opnsense",
+		      "frr unifi mikrotik opnsense"),
 	CMD_OWN("batch", OPT_BATCH, &plan_opt.batch, "N", "nodes per job of --matrix (as few as the engine takes)"),
 	CMD_OWN("live", OPT_FLAG, &plan_opt.live, NULL, "ask the nodes, which run, what is on them"),
 };
@@ -323,6 +328,8 @@ static int cmd_plan(const struct cmd_options *o, struct err *e)
 	r = plan_make(project, &so, &plan, e);
 	if (r < 0)
 		return r;
+	if (plan_opt.router)
+		return router_print(project->config, plan_opt.router, e);
 	if (plan_opt.matrix)
 		return matrix_print(plan, plan_opt.matrix, plan_opt.batch, e);
 	return plan_show(o, plan, e);

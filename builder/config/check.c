@@ -737,7 +737,10 @@ static void check_pool(const struct check *x, const struct pool *p)
 	struct cidr lan = c->network.subnet;
 	const char *key = pool_key(c, p);
 
-	if (lan.set && (!cidr_has(lan, p->range.first) || !cidr_has(lan, p->range.last)))
+	if (lan.set && c->lb.bgp.enabled && cidr_has(lan, p->range.first) != cidr_has(lan, p->range.last))
+		fault_key(x->faults, c, key, "%s: %s lies partly in network.subnet %s; make two pools of it", key,
+			  range_text(p->range), cidr_text(lan));
+	else if (lan.set && !c->lb.bgp.enabled && (!cidr_has(lan, p->range.first) || !cidr_has(lan, p->range.last)))
 		fault_key(
 			x->faults, c, key,
 			"%s: %s lies outside network.subnet %s; nobody on the LAN would ask for these addresses by ARP",
@@ -982,6 +985,7 @@ void config_check_secrets(const struct config *c, struct faults *f)
 	vec_foreach (v, &c->cert_manager.dns01)
 		probe(&x, arena_printf("certManager.dns01.%s", v->key), &v->secret);
 	probe_apps(&x);
+	probe(&x, "loadBalancer.announce.bgp.password", &c->lb.bgp.password);
 	probe(&x, "backup.to.s3.accessKey", &c->backup.s3.access_key);
 	probe(&x, "backup.to.s3.secretKey", &c->backup.s3.secret_key);
 	probe(&x, "backup.to.ssh.key", &c->backup.ssh.key);
@@ -1048,6 +1052,7 @@ static const struct {
 	{ "values file", check_values_file },
 	{ "access", check_access },
 	{ "names", check_names },
+	{ "BGP", check_bgp },
 	{ "zones", check_zones },
 	{ "the cluster's gateway", check_gateway_section },
 	{ "backup", check_backup },

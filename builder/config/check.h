@@ -29,6 +29,9 @@ void check_apps(const struct check *x);
 /* The gateway's address, zones, issuer and names. */
 void check_gateway_section(const struct check *x);
 
+/* Both sides of BGP. */
+void check_bgp(const struct check *x);
+
 /* A backup that would be lost with the cluster. */
 void check_backup(const struct check *x);
 

@@ -147,7 +147,7 @@ static void find_master_label(const struct check *x, const struct yaml_node *n, 
 
 static void l2_enabled(const struct check *x, const struct yaml_node *n, const char *path)
 {
-	if (yaml_is(n, "false") && x->config->lb.pools.n)
+	if (yaml_is(n, "false") && config_uses_arp(x->config))
 		FAULT("cluster.yaml has address pools, and without announcements nobody on the LAN would find them; remove it");
 }
 

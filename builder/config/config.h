@@ -320,6 +320,11 @@ struct config {
 		VEC(struct pool) pools;
 		VEC(const char *) interfaces; /* none: where the nodes have their addresses */
 		enum announce nodes;
+		struct {
+			bool enabled; /* the section is there */
+			uint32_t router, router_asn, asn;
+			struct secret_ref password;
+		} bgp;
 	} lb;
 	struct {
 		bool share; /* nodes give each other images */
@@ -435,6 +440,10 @@ unsigned config_count_role(const struct config *c, enum role role);
 bool config_uses_etcd(const struct config *c);
 /* Where backups go; NOWHERE without `backup`. */
 enum backup_place_kind config_backup_place(const struct config *c);
+/* Some pool is part of the LAN, where nodes answer for its addresses by ARP; without BGP every pool has to be. */
+bool config_uses_arp(const struct config *c);
+/* N tells the router by BGP where services are: workers, with announce.nodes: all or without workers all. */
+bool config_speaks_bgp(const struct config *c, const struct node_config *n);
 /* NAME is DOMAIN or lies below it. */
 bool name_is_below(const char *name, const char *domain);
 /* The issuer that certificates come from when nothing else is said: production, else the CA, else staging, which no

@@ -468,6 +468,33 @@ static const struct field pool_fields[] = {
 	{ 0 },
 };
 
+static const struct field bgp_fields[] = {
+	{ .key = "router",
+	  .kind = &kind_ip,
+	  AT(lb.bgp.router),
+	  .flags = REQUIRED,
+	  .help = "the router's address on the LAN",
+	  .example = "192.168.1.1" },
+	{ .key = "routerASN",
+	  .kind = &kind_asn,
+	  AT(lb.bgp.router_asn),
+	  .flags = REQUIRED,
+	  .help = "its number; private ones are 64512-65534 and 4200000000-4294967294",
+	  .example = "64512" },
+	{ .key = "asn",
+	  .kind = &kind_asn,
+	  AT(lb.bgp.asn),
+	  .flags = REQUIRED,
+	  .help = "the cluster's number, another one",
+	  .example = "64513" },
+	{ .key = "password",
+	  .kind = &kind_password,
+	  AT(lb.bgp.password),
+	  .help = "what both sides sign their packets with (TCP-MD5), by reference",
+	  .example = "{env: BGP_PASSWORD}" },
+	{ 0 },
+};
+
 static const struct field announce_fields[] = {
 	{ .key = "interfaces",
 	  .kind = &kind_list,
@@ -484,6 +511,11 @@ static const struct field announce_fields[] = {
 	  NAMES(announce_names),
 	  .help = "who answers: auto takes the workers, or the servers when no worker can",
 	  .example = "auto" },
+	{ .key = "bgp",
+	  .kind = &kind_map,
+	  .sub = bgp_fields,
+	  .def_text = "none",
+	  .help = "nodes tell your router where services are, so that pools may lie outside the LAN" },
 	{ 0 },
 };
 
@@ -494,7 +526,10 @@ static const struct field lb_fields[] = {
 	  .sub = pool_fields,
 	  .size = sizeof(struct pool),
 	  .help = "addresses for Services of type LoadBalancer; without a pool they stay pending" },
-	{ .key = "announce", .kind = &kind_map, .sub = announce_fields, .help = "L2 announcements of those addresses" },
+	{ .key = "announce",
+	  .kind = &kind_map,
+	  .sub = announce_fields,
+	  .help = "how the LAN learns where those addresses are: by ARP, by BGP" },
 	{ 0 },
 };
 

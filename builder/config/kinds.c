@@ -480,6 +480,16 @@ static const char *parse_vlan(const struct reading *l, const char *text, void *d
 	return NULL;
 }
 
+static const char *parse_asn(const struct reading *l, const char *text, void *dst)
+{
+	unsigned v;
+
+	if (value_unsigned(text, &v) < 0 || v < 1 || v == UINT32_MAX)
+		return "the number of an autonomous system is one from 1 to 4294967294, private ones are 64512 to 65534";
+	*(uint32_t *)dst = v;
+	return NULL;
+}
+
 static void bounds_schema(json_t *out, unsigned least, unsigned most)
 {
 	json_object_set_new(out, "type", json_string("integer"));
@@ -490,6 +500,11 @@ static void bounds_schema(json_t *out, unsigned least, unsigned most)
 static void vlan_schema(const struct field *f, json_t *out)
 {
 	bounds_schema(out, 1, 4094);
+}
+
+static void asn_schema(const struct field *f, json_t *out)
+{
+	bounds_schema(out, 1, UINT32_MAX - 1);
 }
 
 /* Below 1280 there is no IPv6 (RFC 8200, 5); above 9216 no switch goes. */
@@ -557,6 +572,7 @@ const struct kind kind_journal_size = {
 	.editor_pattern = "^([89]|[1-9][0-9]{1,2}|[1-3][0-9]{3}|40[0-8][0-9]|409[0-6])Mi?B$|^[1-4]Gi?B$",
 	.parse = parse_journal_size,
 };
+const struct kind kind_asn = { .name = "number", .parse = parse_asn, .schema = asn_schema };
 const struct kind kind_vlan = { .name = "1 to 4094", .parse = parse_vlan, .schema = vlan_schema, .number = true };
 const struct kind kind_mtu = { .name = "1280 to 9216", .parse = parse_mtu, .schema = mtu_schema, .number = true };
 

@@ -9,8 +9,8 @@ extern const struct kind kind_cluster_name, kind_node_name, kind_host, kind_doma
 	kind_locale, kind_keyboard, kind_interface, kind_ssid, kind_country, kind_email, kind_url_prefix, kind_crypt,
 	kind_board, kind_package, kind_data_device;
 extern const struct kind kind_version_k3s, kind_version_plain, kind_version_v, kind_version_date, kind_version_suite;
-extern const struct kind kind_network, kind_source, kind_address, kind_ip, kind_range, kind_memory, kind_journal_size,
-	kind_vlan, kind_mtu, kind_tristate, kind_subnet6, kind_pods6, kind_services6;
+extern const struct kind kind_network, kind_source, kind_asn, kind_address, kind_ip, kind_range, kind_memory,
+	kind_journal_size, kind_vlan, kind_mtu, kind_tristate, kind_subnet6, kind_pods6, kind_services6;
 extern const struct kind kind_schedule, kind_keep, kind_port, kind_s3_endpoint, kind_bucket, kind_s3_region, kind_nfs,
 	kind_ssh_target, kind_disk_label, kind_known_hosts, kind_ssh_private_key;
 extern const struct kind kind_host_name, kind_search_domain, kind_sysctl_key, kind_sysctl_value;

@@ -195,6 +195,7 @@ static void derive(struct config *c)
 	}
 	derive_ipv6(c);
 	c->cert_manager.enabled = yaml_get(c->doc, "certManager") != NULL;
+	c->lb.bgp.enabled = yaml_find(c->doc, "loadBalancer.announce.bgp") != NULL;
 	c->gateway.enabled = yaml_get(c->doc, "gateway") != NULL;
 	c->backup.enabled = config_backup_place(c) != BACKUP_NOWHERE;
 	config_add_flux(c);

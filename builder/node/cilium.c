@@ -192,7 +192,8 @@ int node_add_cilium(const struct node_ctx *x, struct tree *t, struct err *e)
 		x->config->cilium.values != NULL;
 	if (x->config->lb.pools.n) {
 		add_pools(x, t);
-		add_policies(x, t);
+		if (config_uses_arp(x->config))
+			add_policies(x, t);
 	}
-	return 0;
+	return node_add_bgp(x, t, e);
 }

@@ -161,8 +161,10 @@ static struct yaml_node *generate(const struct node_ctx *x)
 			      cluster_strings(cidr6_text(&c->network.ipv6.pods), NULL));
 	}
 	set_operator(values, c);
-	if (c->lb.pools.n)
+	if (config_uses_arp(c))
 		SET(values, announcing);
+	if (c->lb.bgp.enabled)
+		yaml_set_path(values, "bgpControlPlane.enabled", yaml_bool(true));
 	SET_IF(values, cluster_runs_envoy(x), with_envoy, without_envoy);
 	SET_IF(values, cilium_ingress_on(x), ingress_on, ingress_off);
 	SET_IF(values, cilium_gateway_on(x), gateway_on, gateway_off);

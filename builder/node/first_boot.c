@@ -300,8 +300,12 @@ static void add_facts(const struct node_ctx *x, struct tree *t)
 	if (c->network.ipv6.enabled && x->node->address.set)
 		strbuf_addf(&b, "\naddress6 %s", config_address6(c, x->node));
 	strbuf_adds(&b, "\npools");
-	vec_foreach (p, &c->lb.pools)
+	vec_foreach (p, &c->lb.pools) {
+		/* Of those that the router leads to, no node's network has to be. */
+		if (c->lb.bgp.enabled && c->network.subnet.set && !cidr_has(c->network.subnet, p->range.first))
+			continue;
 		strbuf_addf(&b, " %s-%s", ipv4_text(p->range.first, first), ipv4_text(p->range.last, last));
+	}
 	strbuf_addf(&b, "\npodcidr %s\nservicecidr %s\nfree", cidr_text(c->cluster.pod_cidr),
 		    cidr_text(c->cluster.service_cidr));
 	for (size_t i = 0; i < FREE_NETWORKS && config_free_network(c, i).set; i++)

@@ -83,6 +83,7 @@ int node_add_kube_vip(const struct node_ctx *x, struct tree *t, struct err *e);	
 int node_add_kubelet(const struct node_ctx *x, struct tree *t, struct err *e);	    /* its configuration, shutdown */
 int node_add_registries(const struct node_ctx *x, struct tree *t, struct err *e);   /* mirrors, accounts */
 int node_add_cilium(const struct node_ctx *x, struct tree *t, struct err *e);	    /* values, pools, L2 policy */
+int node_add_bgp(const struct node_ctx *x, struct tree *t, struct err *e);	    /* of Cilium's: the router's peer */
 int node_add_cert_manager(const struct node_ctx *x, struct tree *t, struct err *e); /* values, issuers */
 int node_add_apps(const struct node_ctx *x, struct tree *t, struct err *e);	    /* charts, manifests, values */
 int node_add_gateway(const struct node_ctx *x, struct tree *t, struct err *e);	    /* Gateway, routes, policy */

@@ -1439,7 +1439,7 @@ gateway_cluster() {
 
 @test "every example cluster is valid" {
 	own_key
-	export DO_TOKEN=x WIFI_PASSPHRASE=correct-horse DOCKERHUB_TOKEN=dckr_pat_x AZURE_CLIENT_SECRET=x AWS_SECRET_ACCESS_KEY=x
+	export DO_TOKEN=x WIFI_PASSPHRASE=correct-horse DOCKERHUB_TOKEN=dckr_pat_x BGP_PASSWORD=bgp-password AZURE_CLIENT_SECRET=x AWS_SECRET_ACCESS_KEY=x
 	# All that are clusters, but for the default, which has no key of its own.
 	for f in $(grep -l '^cluster:' "$top"/configs/*.yaml | grep -v /default.yaml); do
 		"$PIBUILD" check -c "$f" 2>err || { cat err; return 1; }

@@ -15,7 +15,7 @@ setup() {
 	cd "$BATS_TEST_TMPDIR"
 	unset PIBUILD_MIRRORS PIBUILD_LOCK
 	export HOME=$BATS_TEST_TMPDIR
-	export DO_TOKEN=dop_v1_token WIFI_PASSPHRASE=correct-horse DOCKERHUB_TOKEN=dckr_pat_x AZURE_CLIENT_SECRET=x AWS_SECRET_ACCESS_KEY=x
+	export DO_TOKEN=dop_v1_token WIFI_PASSPHRASE=correct-horse DOCKERHUB_TOKEN=dckr_pat_x BGP_PASSWORD=bgp-password AZURE_CLIENT_SECRET=x AWS_SECRET_ACCESS_KEY=x
 }
 
 # cluster NODES... [-- LINE...]: a cluster.yaml of nodes "role:board", then more lines.

@@ -1133,6 +1133,28 @@ noted() {
 	[ -z "$(noted)" ]
 }
 
+# --- BGP
+
+@test "without a session with the router the pools' step ends with a note, with one without; the password is gone" {
+	export BGP_PASSWORD=bgp-canary
+	card_after cni 'loadBalancer: {pools: [{name: s, range: 172.20.0.10-172.20.0.20}], announce: {bgp: {router: 192.168.1.1, routerASN: 64512, asn: 64513, password: {env: BGP_PASSWORD}}}}'
+	grep -qx 'pools' <(sed 's/ *$//' card/etc/pibuild/node) # none that has to be in the node's network
+	grep -q bgp-canary card/etc/pibuild/secrets/bgp.yaml
+	tick "$(leap 140 230)"
+	step loadbalancer
+	grep -q 'No node has a BGP session with the router 192.168.1.1 yet -> pibuild plan --router frr (or unifi, mikrotik, opnsense) says what the router needs; what Cilium sees: cilium bgp peers' log.loadbalancer
+	[ "$(state_of loadbalancer state)" = "done" ]
+	grep -q '^cause No node has a BGP session' card/run/pibuild/notes/bgp
+	[ ! -e card/etc/pibuild/secrets/bgp.yaml ]
+	for object in ciliumbgpclusterconfig/_/router ciliumbgppeerconfig/_/router ciliumbgpadvertisement/_/services secret/kube-system/bgp; do
+		[ -e "card/state/objects/$object" ] || { echo "$object"; return 1; }
+	done
+	mkdir -p card/state/objects/ciliumbgpnodeconfig/_
+	printf 'apiVersion: cilium.io/v2\nkind: CiliumBGPNodeConfig\nmetadata:\n  name: w-1\nstatus:\n  bgpInstances:\n  - name: cluster\n    peers:\n    - name: router\n      peerAddress: 192.168.1.1\n      peeringState: established\n' >card/state/objects/ciliumbgpnodeconfig/_/w-1
+	step loadbalancer
+	[ ! -e card/run/pibuild/notes/bgp ]
+}
+
 # --- the gateway
 
 with_gateway=('loadBalancer: {pools: [{name: lan, range: 192.168.1.65-192.168.1.95}]}' 'certManager: {issuers: [ca], zones: [home.arpa]}'

@@ -10,6 +10,7 @@ load ../lib/refute
 wifi_canary=wifiCanary7Q2xVb9LmZ4tRk8WpNc3Hs
 dns_canary=dnsCanaryK3v8Xw1Rz6Tq9Yb4Lm7Jd2Fg
 backup_canary=backupCanary5Rt8Yp2Wq9Zx4Vn7Kd1Hs
+bgp_canary=bgpCanary4Lt7Xw2Kp9Zr6Vb3Nq8Yd
 registry_canary=registryCanary8Hn4Wc6Zq2Xv9Rt5Kb3Lm
 hash_canary=zxdHWSoVJ0cSFUmAAJWBfyzOBQJIW8rw7PyL8mZgr91GNOihXyTfPclGxp1hqXIRM77FWQMFwsT1ZDCAfk
 
@@ -30,6 +31,9 @@ write_canary_cluster() {
 		  gateway: 192.168.1.1
 		  nameservers: [192.168.1.1]
 		  wifi: {ssid: Home, passphrase: {file: wifi}, country: DE}
+		loadBalancer:
+		  pools: [{name: services, range: 172.20.0.10-172.20.0.20}]
+		  announce: {bgp: {router: 192.168.1.1, routerASN: 64512, asn: 64513, password: {env: BGP_PASSWORD}}}
 		registries:
 		  auth: [{registry: docker.io, username: me, password: {file: registry}}]
 		certManager:
@@ -51,7 +55,7 @@ write_canary_cluster() {
 
 setup_file() {
 	cd "$BATS_FILE_TMPDIR"
-	export DO_TOKEN=$dns_canary BACKUP_ID=backup-id BACKUP_KEY=$backup_canary ASAN_OPTIONS=detect_leaks=0
+	export DO_TOKEN=$dns_canary BACKUP_ID=backup-id BACKUP_KEY=$backup_canary BGP_PASSWORD=$bgp_canary ASAN_OPTIONS=detect_leaks=0
 	write_canary_cluster
 	mkdir tmp talk
 	(
@@ -60,7 +64,7 @@ setup_file() {
 		sandbox -- strace -f -v -s 65535 -o trace -e trace=execve,open,openat,creat -e signal=none \
 			"$PIBUILD" -v --json --progress plain --cache cache >talk/build 2>talk/build.err
 	)
-	canaries list secrets.yaml "wifi=$wifi_canary" "dns=$dns_canary" "registry=$registry_canary" "backup=$backup_canary" "hash=$hash_canary" >list
+	canaries list secrets.yaml "wifi=$wifi_canary" "dns=$dns_canary" "registry=$registry_canary" "backup=$backup_canary" "bgp=$bgp_canary" "hash=$hash_canary" >list
 }
 
 setup() {
@@ -166,7 +170,7 @@ registry=registry=/etc/rancher/k3s/registries.yaml
 	holds cp-1 "token.server=$config" "token.agent=$config" password.cp-1=/etc/rancher/node/password \
 		"ca.server=$tls/server-ca.key" "ca.client=$tls/client-ca.key" "ca.requestHeader=$tls/request-header-ca.key" \
 		"ca.etcdServer=$tls/etcd/server-ca.key" "ca.etcdPeer=$tls/etcd/peer-ca.key" "service=$tls/service.key" \
-		admin=/etc/pibuild/secrets/admin.key dns=/etc/pibuild/secrets/dns01.yaml issuer-ca=/etc/pibuild/secrets/issuer-ca.yaml backup=/etc/pibuild/secrets/backup.curl \
+		admin=/etc/pibuild/secrets/admin.key dns=/etc/pibuild/secrets/dns01.yaml issuer-ca=/etc/pibuild/secrets/issuer-ca.yaml bgp=/etc/pibuild/secrets/bgp.yaml backup=/etc/pibuild/secrets/backup.curl \
 		"$registry" hash=/etc/shadow
 	private cp-1
 }

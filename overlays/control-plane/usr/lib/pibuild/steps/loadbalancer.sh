@@ -5,28 +5,75 @@
 # needs: cni
 # bound: 600
 #
-# Address pools and who answers for them. Cilium's operator brings their definitions some time after it starts.
+# Address pools, and who answers for them: nodes by ARP (l2-policy.yaml), the router by what nodes tell it (bgp.yaml), or
+# both. Cilium's operator brings their definitions some time after it starts.
 
 pools=$etc/manifests/pools.yaml
 policy=$etc/manifests/l2-policy.yaml
+bgp=$etc/manifests/bgp.yaml
+secret=$etc/secrets/bgp.yaml
+patience=120
 
+# those of them that this card has
 inputs() {
-	printf '%s\n' "$pools $policy"
+	for file in "$pools" "$policy" "$bgp"; do
+		[ ! -e "$file" ] || printf '%s\n' "$file"
+	done
 }
 
 ready() {
-	need_file "$pools" "$policy" && established ciliumloadbalancerippools.cilium.io ciliuml2announcementpolicies.cilium.io
+	need_file "$pools" || return
+	[ -e "$bgp" ] || need_file "$policy" || return
+	set -- ciliumloadbalancerippools.cilium.io ciliuml2announcementpolicies.cilium.io
+	[ ! -e "$bgp" ] || set -- "$@" ciliumbgpclusterconfigs.cilium.io ciliumbgppeerconfigs.cilium.io ciliumbgpadvertisements.cilium.io
+	established "$@"
 }
 
 apply() {
-	apply_files "$pools" "$policy"
+	[ ! -e "$secret" ] || apply_files "$secret" || return
+	# shellcheck disable=SC2046 # paths of pibuild's own, without blanks
+	apply_files $(inputs)
 }
 
 finished() {
-	whole -f "$pools" -f "$policy" || return
+	# shellcheck disable=SC2046
+	whole $(inputs | sed 's/^/-f /') || return
 	found=$(ask get ciliumloadbalancerippools -o 'jsonpath={range .items[*]}{.metadata.name}{" "}{.status.conditions[?(@.type=="cilium.io/PoolConflict")].status}{"\n"}{end}' 2>/dev/null | grep ' True$')
-	[ -z "$found" ] && return 0
-	why "Cilium finds that the pool ${found%% *} overlaps another one and gives no address from it" \
-		"kubectl get ciliumloadbalancerippools shows all; delete the one that is not from cluster.yaml"
+	[ -z "$found" ] || {
+		why "Cilium finds that the pool ${found%% *} overlaps another one and gives no address from it" \
+			"kubectl get ciliumloadbalancerippools shows all; delete the one that is not from cluster.yaml"
+		return 1
+	}
+	[ -e "$bgp" ] || return 0
+	if sessions; then
+		unnote bgp
+		return 0
+	fi
+	# The router's side is for people to make, when they come to it.
+	uptime
+	[ $((up - begin)) -ge "$patience" ] || return 1
+	note bgp "$cause" "$cure"
+}
+
+# sessions: a node has one with the router (CiliumBGPNodeConfig, which the operator makes for each node that has to)
+sessions() {
+	found=$(ask get ciliumbgpnodeconfigs -o 'jsonpath={range .items[*]}{.metadata.name}{" "}{.status.bgpInstances[*].peers[*].peeringState}{"\n"}{end}' 2>&1) || {
+		explain_text "$found"
+		return 1
+	}
+	case $found in
+	*' established'*) return 0 ;;
+	esac
+	router=$(sed -n 's/^ *peerAddress: "*\([0-9.]*\)"*$/\1/p' "$bgp")
+	why "No node has a BGP session with the router $router yet" \
+		"pibuild plan --router frr (or unifi, mikrotik, opnsense) says what the router needs; what Cilium sees: cilium bgp peers"
 	return 1
+}
+
+# Overwritten first; a card may keep old blocks all the same.
+cleanup() {
+	[ -e "$secret" ] || return 0
+	shred --iterations=1 --zero --remove=unlink "$secret"
+	sync "${secret%/*}"
+	say "loadbalancer: removed $secret, which the cluster holds now"
 }
