@@ -239,6 +239,16 @@ ask() {
 	timeout 60 kubectl --request-timeout=30s "$@"
 }
 
+# asked ARG...: sets `found` to what kubectl answers, or to why it does not. One that answers may complain all the same, on
+# standard error (warnings of the API, a group whose server is not up yet: client-go discovery, k8s.io/kubectl): that is no
+# part of the answer.
+asked() {
+	found=$(ask "$@" 2>"$run/asked.$$") && said='' || said=$?
+	[ -z "$said" ] || found=$(printf '%s\n' "$found" && cat "$run/asked.$$")
+	rm -f "$run/asked.$$"
+	return "${said:-0}"
+}
+
 apply_files() {
 	for file in "$@"; do
 		timeout 300 kubectl apply --server-side --force-conflicts --request-timeout=120s -f "$file" || return
@@ -248,7 +258,7 @@ apply_files() {
 # established CRD CRD...: the API serves these definitions, two or more; 1 when not yet or when it does not answer, 2 when
 # one is not there. One question: every kubectl takes a Pi a second.
 established() {
-	found=$(ask get crd "$@" -o 'jsonpath={range .items[*]}{"|"}{.metadata.name}={.status.conditions[?(@.type=="Established")].status}{end}' 2>&1) || {
+	asked get crd "$@" -o 'jsonpath={range .items[*]}{"|"}{.metadata.name}={.status.conditions[?(@.type=="Established")].status}{end}' || {
 		explain_text "$found"
 		case $found in
 		*NotFound*) ;;
@@ -288,7 +298,7 @@ has_release() {
 
 # deployed NAMESPACE RELEASE: helm's record says so; 1 when the API does not answer, 2 when there is no such record
 deployed() {
-	found=$(ask -n "$1" get secret -l "owner=helm,name=$2,status=deployed" -o name 2>&1) || {
+	asked -n "$1" get secret -l "owner=helm,name=$2,status=deployed" -o name || {
 		explain_text "$found"
 		return 1
 	}
@@ -297,7 +307,7 @@ deployed() {
 
 # whole -f FILE...: every object of these manifests is there; 1 when the API does not answer, 2 with one that is not
 whole() {
-	found=$(ask get -o name "$@" 2>&1) && return 0
+	asked get -o name "$@" && return 0
 	explain_text "$found"
 	case $found in
 	*NotFound*) ;;
@@ -362,7 +372,7 @@ certificates() {
 #   HOW is 1 goes wrong (image, crash, configuration), 2 is starting, 3 has no node yet, 9 ready or ended well.
 pods() {
 	pods=''
-	found=$(ask -n "$1" get pods ${2:+-l "$2"} -o 'jsonpath={range .items[*]}{"@\t"}{.metadata.name}{"\t"}{.spec.nodeName}{"\t"}{.metadata.labels.k8s-app}{"\t"}{.status.phase}{"\t"}{.status.conditions[?(@.type=="Ready")].status}{"\t"}{.status.initContainerStatuses[*].state.waiting.reason} {.status.containerStatuses[*].state.waiting.reason}{"\t"}{.status.conditions[?(@.type=="PodScheduled")].message}{"\t"}{.status.initContainerStatuses[*].state.waiting.message} {.status.containerStatuses[*].state.waiting.message}{"\n"}{end}' 2>&1) || {
+	asked -n "$1" get pods ${2:+-l "$2"} -o 'jsonpath={range .items[*]}{"@\t"}{.metadata.name}{"\t"}{.spec.nodeName}{"\t"}{.metadata.labels.k8s-app}{"\t"}{.status.phase}{"\t"}{.status.conditions[?(@.type=="Ready")].status}{"\t"}{.status.initContainerStatuses[*].state.waiting.reason} {.status.containerStatuses[*].state.waiting.reason}{"\t"}{.status.conditions[?(@.type=="PodScheduled")].message}{"\t"}{.status.initContainerStatuses[*].state.waiting.message} {.status.containerStatuses[*].state.waiting.message}{"\n"}{end}' || {
 		explain_text "$found"
 		return 1
 	}
@@ -426,8 +436,8 @@ available() {
 		blame "$1" "$row"
 		return 1
 	fi
-	found=$(ask -n "$1" get deployments ${2:+-l "$2"} \
-		-o 'jsonpath={range .items[*]}{.metadata.name}{" "}{.status.conditions[?(@.type=="Available")].status}{"\n"}{end}' 2>&1) || {
+	asked -n "$1" get deployments ${2:+-l "$2"} \
+		-o 'jsonpath={range .items[*]}{.metadata.name}{" "}{.status.conditions[?(@.type=="Available")].status}{"\n"}{end}' || {
 		explain_text "$found"
 		return 1
 	}

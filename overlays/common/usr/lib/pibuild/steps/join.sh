@@ -25,7 +25,7 @@ finished() {
 		why "K3s runs and is joining" "It passes by itself; else: journalctl -u $node_unit"
 		return 1
 	}
-	found=$(KUBECONFIG=$kubelet ask get node "$node_name" -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}' 2>&1)
+	KUBECONFIG=$kubelet asked get node "$node_name" -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}'
 	case $found in
 	True) return 0 ;;
 	False | Unknown) why "Joined; waiting until Cilium makes this node Ready" "The first server installs it: pibuild-status there says how far it is" ;;

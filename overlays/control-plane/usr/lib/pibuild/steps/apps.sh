@@ -149,7 +149,7 @@ app_turn() {
 
 finished() {
 	need_program helm kubectl && need_file "$apps/list" || return 1
-	found=$(ask get --raw /readyz 2>&1) || {
+	asked get --raw /readyz || {
 		explain_text "$found"
 		return 1
 	}

@@ -102,7 +102,7 @@ gateway_accepted() {
 	*,gateway-crds,*) ;;
 	*) return 0 ;;
 	esac
-	found=$(ask get gatewayclass cilium -o 'jsonpath={.status.conditions[?(@.type=="Accepted")].status} {.status.conditions[?(@.type=="Accepted")].message}' 2>&1) || {
+	asked get gatewayclass cilium -o 'jsonpath={.status.conditions[?(@.type=="Accepted")].status} {.status.conditions[?(@.type=="Accepted")].message}' || {
 		explain_text "$found"
 		case $found in
 		*NotFound*) return 3 ;;

@@ -33,7 +33,7 @@ finished() {
 
 # A policy that Cilium does not understand leaves everything open.
 policy_valid() {
-	found=$(ask get ciliumclusterwidenetworkpolicy gateway -o 'jsonpath={.status.conditions[?(@.type=="Valid")].status} {.status.conditions[?(@.type=="Valid")].message}' 2>&1)
+	asked get ciliumclusterwidenetworkpolicy gateway -o 'jsonpath={.status.conditions[?(@.type=="Valid")].status} {.status.conditions[?(@.type=="Valid")].message}'
 	case $found in
 	"False "*)
 		why "Cilium does not take the policy of who may use the gateway: ${found#* }" "kubectl describe ciliumclusterwidenetworkpolicy gateway"
@@ -45,7 +45,7 @@ policy_valid() {
 # serves: it has its address, which is the only one
 serves() {
 	wanted=$(sed -n 's/^ *value: "*\([0-9.]*\)"*$/\1/p' "$gateway")
-	found=$(ask -n kube-system get gateway lan -o 'jsonpath={.status.addresses[0].value}|{.status.conditions[?(@.type=="Programmed")].status}|{.status.conditions[?(@.status=="False")].message}' 2>&1) || {
+	asked -n kube-system get gateway lan -o 'jsonpath={.status.addresses[0].value}|{.status.conditions[?(@.type=="Programmed")].status}|{.status.conditions[?(@.status=="False")].message}' || {
 		explain_text "$found"
 		return 1
 	}
@@ -61,7 +61,7 @@ serves() {
 
 # routed: Cilium has looked at the routes, and took them
 routed() {
-	found=$(ask -n kube-system get httproutes -o 'jsonpath={range .items[*]}{.metadata.name}|{.status.parents[0].conditions[?(@.type=="Accepted")].status}|{.status.parents[*].conditions[?(@.status=="False")].message}{"\n"}{end}' 2>&1) || {
+	asked -n kube-system get httproutes -o 'jsonpath={range .items[*]}{.metadata.name}|{.status.parents[0].conditions[?(@.type=="Accepted")].status}|{.status.parents[*].conditions[?(@.status=="False")].message}{"\n"}{end}' || {
 		explain_text "$found"
 		return 1
 	}

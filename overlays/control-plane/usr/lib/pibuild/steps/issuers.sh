@@ -32,7 +32,7 @@ finished() {
 		check_secret || return
 	done
 	for issuer in $node_issuers; do
-		found=$(ask get clusterissuer "$issuer" -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status} {.status.conditions[?(@.type=="Ready")].message}' 2>&1)
+		asked get clusterissuer "$issuer" -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status} {.status.conditions[?(@.type=="Ready")].message}'
 		case $found in
 		"True "*) ;;
 		"False "* | "Unknown "* | ' ' | '')
@@ -55,7 +55,7 @@ finished() {
 check_secret() {
 	unnote "$secret"
 	grep -qE "^ *(name|secretName): $secret\$" "$issuers" || return 0
-	found=$(ask -n cert-manager get secret "$secret" -o name 2>&1) && return 0
+	asked -n cert-manager get secret "$secret" -o name && return 0
 	case $found in
 	*NotFound*) ;;
 	*) return 0 ;;

@@ -14,14 +14,14 @@ inputs() {
 finished() {
 	need_program k3s kubectl || return 1
 	k3s_runs k3s || return 1
-	found=$(ask get --raw /readyz 2>&1) || {
+	asked get --raw /readyz || {
 		explain_text "$found"
 		# its list: [+] is ready, [-] is not
 		late=$(printf '%s' "$found" | grep -o '\[-\][^ \]*' | cut -c 4- | tr '\n' ' ')
 		[ -z "$late" ] || why "The API is starting and waits for ${late% }" "It passes by itself; else: journalctl -u k3s"
 		return 1
 	}
-	found=$(ask get node "$node_name" -o name 2>&1) && return 0
+	asked get node "$node_name" -o name && return 0
 	case $found in
 	*NotFound*) why "The API is ready; this node has not registered yet" "It passes by itself; else: journalctl -u k3s" ;;
 	*) explain_text "$found" ;;

@@ -23,7 +23,7 @@ node_facts() {
 	for key in $keys; do
 		columns="$columns{\"\\t\"}{.metadata.labels.$(printf '%s' "$key" | sed 's/\./\\./g')}"
 	done
-	found=$(ask get nodes -o "jsonpath={range .items[*]}$columns{\"\\n\"}{end}" 2>&1) && return 0
+	asked get nodes -o "jsonpath={range .items[*]}$columns{\"\\n\"}{end}" && return 0
 	explain_text "$found"
 	return 1
 }
