@@ -97,7 +97,11 @@ static void add_url(struct overview *o, const char *name, const char *url, const
 static void add_urls(struct overview *o, const struct config *c)
 {
 	add_url(o, "API", arena_printf("https://%s:%d", config_api_host(c), K3S_API_PORT), "");
-	if (c->cilium.hubble_ui)
+	vec_foreach (zone, &c->gateway.zones)
+		add_url(o, "Gateway", arena_printf("https://*.%s", *zone), "");
+	if (c->gateway.hubble)
+		add_url(o, "Hubble UI", arena_printf("https://%s", c->gateway.hubble), "");
+	else if (c->cilium.hubble_ui)
 		add_url(o, "Hubble UI", "http://localhost:12000",
 			"kubectl -n kube-system port-forward service/hubble-ui 12000:80");
 }

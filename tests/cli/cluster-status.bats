@@ -163,6 +163,13 @@ jsonschema.Draft202012Validator(json.load(open("schema.json")), format_checker=j
 	[[ "$output" == *'there is no cluster to ask: give a card, its device or a report'* ]]
 }
 
+@test "the addresses at the end: of the gateway and what is behind it, where cluster.yaml has one" {
+	machines cp-1=up
+	"$PIBUILD" status --json 2>err | jq -e '[.urls[].name] == ["API", "Hubble UI"] and (.urls[1].how | test("port-forward"))'
+	printf 'certManager: {issuers: [ca]}\nloadBalancer: {pools: [{name: lan, range: 192.168.1.65-192.168.1.79}]}\ngateway: {address: 192.168.1.70, zones: [home.example.com], hubble: hubble.home.example.com}\n' >>cluster.yaml
+	"$PIBUILD" status --json 2>err | jq -e '[.urls[] | .name, .url] == ["API", "https://192.168.1.11:6443", "Gateway", "https://*.home.example.com", "Hubble UI", "https://hubble.home.example.com"] and .urls[2].how == ""' || { cat err; return 1; }
+}
+
 # --- ssh
 
 @test "ssh runs a command on a node as its user and keeps its host key by card; another machine there is refused" {
