@@ -122,8 +122,9 @@ jsonschema.Draft202012Validator(json.load(open("schema.json")), format_checker=j
 	known cp-1 && known w-1
 	report cp-1 done
 	report w-1 working running
-	(/usr/bin/sleep 2 && report w-1 done) &
-	"$PIBUILD" status --wait >out 2>err
+	: >err
+	(until grep -q 'w-1 working' err; do /usr/bin/sleep 0.1; done && report w-1 done) &
+	"$PIBUILD" status --wait --timeout 120 >out 2>err
 	grep -qE '^pibuild: [0-9:]{8} w-1 working: cni \(1 of 2\): the API does not answer$' err
 	grep -qE '^pibuild: [0-9:]{8} w-1 done$' err
 	[ "$(grep -c ' cp-1 ' err)" -eq 1 ]
@@ -144,12 +145,13 @@ jsonschema.Draft202012Validator(json.load(open("schema.json")), format_checker=j
 	grep -qF '\e[H\e[J' drawn
 	grep -q 'cluster lab: 1 of 1 nodes done' drawn
 	"$PIBUILD" status --watch >out 2>err &
-	for _ in $(seq 100); do
+	for _ in $(seq 600); do
 		grep -q 'cp-1 done$' err && break
 		/usr/bin/sleep 0.1
 	done
 	kill -INT $!
-	run wait $!
+	status=0
+	wait $! || status=$?
 	[ "$status" -eq 130 ]
 	refute grep -q $'\e' out err
 	run "$PIBUILD" status --watch cluster.yaml
