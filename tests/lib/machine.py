@@ -190,10 +190,10 @@ class Machine:
             args += ["-initrd", "initramfs8"]
         args += ["-device", "virtio-blk-device,drive=disk", "-device", "virtio-rng-device"]
         args += ["-device", "virtio-serial-device", "-device", "virtconsole,chardev=shell"]
-        args += network_args(net, self.folder)
-        if desk:
+        if desk:  # before the other one: the last is eth0
             args += ["-netdev", f"user,id=desk,net=10.99.0.0/24,restrict=on,hostfwd=tcp:127.0.0.1:{desk}-10.99.0.15:22"]
             args += ["-device", "virtio-net-device,netdev=desk,mac=52:54:00:de:5c:00"]
+        args += network_args(net, self.folder)
         if rtc:
             args += ["-rtc", f"base={rtc}"]
         if watchdog:
