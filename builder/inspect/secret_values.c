@@ -90,22 +90,44 @@ static void from_registries(struct values *v, const char *from, const char *text
 static void from_pem(struct values *v, const char *from, const char *text, size_t n);
 
 /* A Kubernetes Secret; in one for TLS a certificate stands beside the key. */
+static void add_scalar(struct values *v, const char *from, const struct yaml_node *n)
+{
+	if (starts_with(n->text, "-----BEGIN "))
+		from_pem(v, from, n->text, n->n);
+	else
+		each_line(v, from, n->text, n->n, add_value);
+}
+
+/* Every scalar of N. */
+static void add_scalars(struct values *v, const char *from, const struct yaml_node *n)
+{
+	if (n->type == YAML_SCALAR)
+		return add_scalar(v, from, n);
+	for (size_t i = 0; i < n->count; i++)
+		add_scalars(v, from, n->items[i]);
+}
+
+/* Secrets of Kubernetes, several in one file; without a kind it holds values of a chart. */
 static void from_secret(struct values *v, const char *from, const char *text, size_t n)
 {
 	static const char *const maps[] = { "stringData", "data" };
 	struct err ignored = { 0 };
-	struct yaml_node *doc;
+	struct yaml_node **docs;
+	size_t n_docs;
 
-	if (yaml_parse(from, text, n, &doc, &ignored) < 0)
+	if (yaml_parse_all(from, text, n, &docs, &n_docs, &ignored) < 0)
 		return;
-	for (size_t i = 0; i < ARRAY_SIZE(maps); i++) {
-		const struct yaml_node *map = yaml_get(doc, maps[i]);
+	for (size_t d = 0; d < n_docs; d++) {
+		bool object = docs[d]->type == YAML_MAP && yaml_get(docs[d], "kind");
 
-		for (size_t k = 0; map && map->type == YAML_MAP && k < map->count; k++)
-			if (map->items[k]->type == YAML_SCALAR && starts_with(map->items[k]->text, "-----BEGIN "))
-				from_pem(v, from, map->items[k]->text, map->items[k]->n);
-			else if (map->items[k]->type == YAML_SCALAR)
-				each_line(v, from, map->items[k]->text, map->items[k]->n, add_value);
+		if (!object)
+			add_scalars(v, from, docs[d]);
+		for (size_t i = 0; object && i < ARRAY_SIZE(maps); i++) {
+			const struct yaml_node *map = yaml_get(docs[d], maps[i]);
+
+			if (map)
+				add_scalars(v, from, map);
+		}
 	}
 }
 

@@ -12,6 +12,7 @@ dns_canary=dnsCanaryK3v8Xw1Rz6Tq9Yb4Lm7Jd2Fg
 backup_canary=backupCanary5Rt8Yp2Wq9Zx4Vn7Kd1Hs
 bgp_canary=bgpCanary4Lt7Xw2Kp9Zr6Vb3Nq8Yd
 registry_canary=registryCanary8Hn4Wc6Zq2Xv9Rt5Kb3Lm
+app_canary=appCanary2Wd6Xk9Tn4Rb7Zp3Lq8Vm5
 hash_canary=zxdHWSoVJ0cSFUmAAJWBfyzOBQJIW8rw7PyL8mZgr91GNOihXyTfPclGxp1hqXIRM77FWQMFwsT1ZDCAfk
 
 canaries() {
@@ -42,6 +43,7 @@ write_canary_cluster() {
 		  zones: [home.my-domain.org]
 		  issuers: [letsencrypt-production, ca]
 		backup: {to: {s3: {endpoint: 'https://nas.my-domain.org', bucket: homelab, accessKey: {env: BACKUP_ID}, secretKey: {env: BACKUP_KEY}}}}
+		apps: [{name: own, manifest: [own.yaml], namespace: own, secrets: [{name: a, data: {user: {env: BACKUP_ID}}}, {name: b, data: {token: {file: app}}}]}]
 		nodes:
 		  - {name: cp-1, role: control-plane, board: rpi5, address: 192.168.1.11/24}
 		  - {name: cp-2, role: control-plane, board: rpi5, address: 192.168.1.12/24}
@@ -51,6 +53,8 @@ write_canary_cluster() {
 	EOT
 	echo "$wifi_canary" >wifi
 	echo "$registry_canary" >registry
+	echo "$app_canary" >app
+	printf 'apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: own\n' >own.yaml
 }
 
 setup_file() {
@@ -64,7 +68,7 @@ setup_file() {
 		sandbox -- strace -f -v -s 65535 -o trace -e trace=execve,open,openat,creat -e signal=none \
 			"$PIBUILD" -v --json --progress plain --cache cache >talk/build 2>talk/build.err
 	)
-	canaries list secrets.yaml "wifi=$wifi_canary" "dns=$dns_canary" "registry=$registry_canary" "backup=$backup_canary" "bgp=$bgp_canary" "hash=$hash_canary" >list
+	canaries list secrets.yaml "wifi=$wifi_canary" "dns=$dns_canary" "registry=$registry_canary" "backup=$backup_canary" "bgp=$bgp_canary" "app=$app_canary" "hash=$hash_canary" >list
 }
 
 setup() {
@@ -104,9 +108,9 @@ talks() {
 }
 
 @test "the search itself: every secret is found, in every form, in names too" {
-	canaries find list secrets.yaml wifi registry cluster.yaml | sed 's/^[^ ]* //; s/\.[0-9]* / /; s/ .*//' | sort -u >seen
+	canaries find list secrets.yaml wifi registry app cluster.yaml | sed 's/^[^ ]* //; s/\.[0-9]* / /; s/ .*//' | sort -u >seen
 	printf '%s\n' admin ca.{client,etcdPeer,etcdServer,requestHeader,server} hash issuer-ca password.{cp-{1,2,3},w-{1,2}} service \
-		registry token.{agent,server} wifi | sort | diff - seen
+		app registry token.{agent,server} wifi | sort | diff - seen
 	[ "$(awk 'length($2) < 24' list)" = '' ]
 	mkdir "$BATS_TEST_TMPDIR/bin" && cd "$BATS_TEST_TMPDIR"
 	printf 'x%s' $dns_canary | base64 -w0 >one
@@ -142,7 +146,7 @@ talks() {
 }
 
 @test "a lock made for this cluster holds none" {
-	cp -r cluster.yaml wifi registry "$BATS_TEST_TMPDIR" && cd "$BATS_TEST_TMPDIR"
+	cp -r cluster.yaml wifi registry app own.yaml "$BATS_TEST_TMPDIR" && cd "$BATS_TEST_TMPDIR"
 	sandbox -- env -u PIBUILD_LOCK "$PIBUILD" lock --progress none >/dev/null 2>&1
 	grep -q sha256 pibuild.lock
 	clean pibuild.lock
@@ -170,7 +174,7 @@ registry=registry=/etc/rancher/k3s/registries.yaml
 	holds cp-1 "token.server=$config" "token.agent=$config" password.cp-1=/etc/rancher/node/password \
 		"ca.server=$tls/server-ca.key" "ca.client=$tls/client-ca.key" "ca.requestHeader=$tls/request-header-ca.key" \
 		"ca.etcdServer=$tls/etcd/server-ca.key" "ca.etcdPeer=$tls/etcd/peer-ca.key" "service=$tls/service.key" \
-		admin=/etc/pibuild/secrets/admin.key dns=/etc/pibuild/secrets/dns01.yaml issuer-ca=/etc/pibuild/secrets/issuer-ca.yaml bgp=/etc/pibuild/secrets/bgp.yaml backup=/etc/pibuild/secrets/backup.curl \
+		admin=/etc/pibuild/secrets/admin.key dns=/etc/pibuild/secrets/dns01.yaml issuer-ca=/etc/pibuild/secrets/issuer-ca.yaml bgp=/etc/pibuild/secrets/bgp.yaml app=/etc/pibuild/secrets/app-own.yaml backup=/etc/pibuild/secrets/backup.curl \
 		"$registry" hash=/etc/shadow
 	private cp-1
 }
@@ -233,7 +237,7 @@ registry=registry=/etc/rancher/k3s/registries.yaml
 
 @test "a build that fails while it writes says none and leaves none behind" {
 	cd "$BATS_TEST_TMPDIR"
-	cp -p "$BATS_FILE_TMPDIR"/{cluster.yaml,secrets.yaml,wifi,registry} .
+	cp -p "$BATS_FILE_TMPDIR"/{cluster.yaml,secrets.yaml,wifi,registry,app,own.yaml} .
 	mkdir talk cache && cp -r "$BATS_FILE_TMPDIR/cache/objects" cache/
 	failed=0
 	for n in 1 2 3 4 7 8; do
@@ -254,7 +258,7 @@ registry=registry=/etc/rancher/k3s/registries.yaml
 	[ -e "$object" ] || skip "make $object"
 	[ "$(grep -c __asan_init "$PIBUILD")" -eq 0 ] || skip "the sanitizers have their own memory"
 	cd "$BATS_TEST_TMPDIR"
-	cp -p "$BATS_FILE_TMPDIR"/{cluster.yaml,secrets.yaml,wifi,registry} .
+	cp -p "$BATS_FILE_TMPDIR"/{cluster.yaml,secrets.yaml,wifi,registry,app,own.yaml} .
 	mkdir talk cache tmp && cp -r "$BATS_FILE_TMPDIR/cache/objects" cache/
 	killed=0
 	umask 000
@@ -285,7 +289,7 @@ registry=registry=/etc/rancher/k3s/registries.yaml
 
 @test "a damaged secrets file is complained about without a word of it" {
 	cd "$BATS_TEST_TMPDIR"
-	cp "$BATS_FILE_TMPDIR"/{cluster.yaml,wifi,registry} .
+	cp "$BATS_FILE_TMPDIR"/{cluster.yaml,wifi,registry,app,own.yaml} .
 	mkdir talk
 	cut -d' ' -f2 "$BATS_FILE_TMPDIR/list" >values
 	grep -nFf values "$BATS_FILE_TMPDIR/secrets.yaml" | cut -d: -f1 >lines
@@ -303,7 +307,7 @@ registry=registry=/etc/rancher/k3s/registries.yaml
 
 @test "a secret in the wrong place of cluster.yaml is refused and not repeated" {
 	cd "$BATS_TEST_TMPDIR"
-	cp "$BATS_FILE_TMPDIR"/{wifi,registry} .
+	cp "$BATS_FILE_TMPDIR"/{wifi,registry,app,own.yaml} .
 	mkdir talk
 	wrong() {
 		write_canary_cluster
@@ -335,7 +339,7 @@ registry=registry=/etc/rancher/k3s/registries.yaml
 
 @test "a secret that cannot be used, or whose command fails, is not repeated" {
 	cd "$BATS_TEST_TMPDIR"
-	cp -p "$BATS_FILE_TMPDIR"/{cluster.yaml,secrets.yaml,registry} .
+	cp -p "$BATS_FILE_TMPDIR"/{cluster.yaml,secrets.yaml,registry,app,own.yaml} .
 	mkdir talk
 	for wifi in "$wifi_canary$wifi_canary$wifi_canary" "$wifi_canary"$'\n'"$wifi_canary" "$wifi_canary"$'\r' $'\xff'"$wifi_canary"; do
 		printf '%s\n' "$wifi" >wifi
