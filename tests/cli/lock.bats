@@ -162,7 +162,7 @@ served() {
 @test "lock --check finds a digest that is none, with its line" {
 	lock
 	sed -i 's/sha256: .*/sha256: abc/' pibuild.lock
-	fails 4 'pibuild.lock:19:11: '"artifacts[0].sha256: 'abc' cannot be used: give 64 hexadecimal digits in lower case" lock --check
+	fails 4 'pibuild.lock:21:11: '"artifacts[0].sha256: 'abc' cannot be used: give 64 hexadecimal digits in lower case" lock --check
 	fails 3 'give 64 hexadecimal digits in lower case' lock
 }
 
