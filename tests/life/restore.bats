@@ -40,7 +40,7 @@ teardown() {
 	local name
 	identity_of cp-1 >identity
 	grep -qE '^[0-9a-f-]{36}$' identity
-	printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: proof, namespace: default}\ndata: {written: before}\n' >proof.yaml
+	printf 'apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: proof\n  namespace: default\ndata:\n  written: before\n' >proof.yaml
 	machine put cp-1 proof.yaml /run/proof.yaml
 	ask_api cp-1 'apply -f /run/proof.yaml'
 	on cp-1 'truncate -s 16M /run/disk && mkfs.ext4 -q -L BACKUP /run/disk && losetup -f /run/disk'
