@@ -16,8 +16,9 @@ static int ca_load(const struct cmd_options *o, struct config **ret_c, struct se
 	struct config *c;
 	int r = config_require_file(o->config, "no cluster has a CA to print", e);
 
-	if (r == 0)
-		r = cmd_load_config(o, &c, e);
+	if (r < 0)
+		return r;
+	r = cmd_load_config(o, &c, e);
 	if (r < 0)
 		return r;
 	if (!c->cert_manager.issuers[ISSUER_CA])
@@ -26,14 +27,17 @@ static int ca_load(const struct cmd_options *o, struct config **ret_c, struct se
 			"%s: the cluster has no CA of its own for certificates; certManager: {issuers: [ca], zones: [home.arpa]} makes one for these zones",
 			c->path);
 	r = secrets_load(cmd_secrets_path(o, c), &s, e);
-	if (r == 0)
-		r = secrets_complete(s, c, e);
+	if (r < 0)
+		return r;
+	r = secrets_complete(s, c, e);
 	if (r < 0)
 		return r;
 	fault = secrets_zone_fault(s, c);
 	*ret_c = c;
 	*ret_s = s;
-	return fault ? err_class(e, CLASS_CONFIG, "%s", fault) : 0;
+	if (fault)
+		return err_class(e, CLASS_CONFIG, "%s", fault);
+	return 0;
 }
 
 /* By system: where a certificate goes, from the pages of their makers. FILE stands for %s. */
@@ -76,14 +80,15 @@ static int cmd_ca(const struct cmd_options *o, struct err *e)
 {
 	_cleanup_strbuf_ struct strbuf zones = { 0 };
 	const char *const *zone;
+	struct secrets *s = NULL;
+	struct config *c = NULL;
 	struct pki_cert cert;
-	struct secrets *s;
-	struct config *c;
 	const char *pem;
 	int r = cmd_args(o, 0, 0, "ca [-o FILE]", e);
 
-	if (r == 0)
-		r = ca_load(o, &c, &s, e);
+	if (r < 0)
+		return r;
+	r = ca_load(o, &c, &s, e);
 	if (r < 0)
 		return r;
 	pem = s->issuer_ca.cert;
