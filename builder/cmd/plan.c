@@ -98,6 +98,13 @@ static void ask_live(void *arg, size_t i)
 				   : (struct standing_of){ .is = STANDING_UNKNOWN, .words = x->told.why };
 }
 
+static struct standing_of card_of(const struct plan *p, const struct node_plan *n, json_t *cards)
+{
+	if (n->generic)
+		return (struct standing_of){ .words = "" };
+	return standing_card(p, n, cards);
+}
+
 static void find_stands(const struct plan *p, json_t *cards, struct stands *ret)
 {
 	ret->plan = p;
@@ -105,7 +112,7 @@ static void find_stands(const struct plan *p, json_t *cards, struct stands *ret)
 		*vec_push(&ret->v) = (struct stand){
 			.node = *n,
 			.image = standing_image(p, *n),
-			.card = (*n)->generic ? (struct standing_of){ .words = "" } : standing_card(p, *n, cards),
+			.card = card_of(p, *n, cards),
 			.remote = remote_of(p->project->config, (*n)->node, cards),
 		};
 	if (plan_opt.live)
