@@ -19,7 +19,10 @@
     tests/lib/machine.py console DIR [LINES]        the end of the console (DIR/console.log holds all of it)
     tests/lib/machine.py disk DIR OUT               the disk of a machine that is off, as a raw image
 
-Options of start: --memory MIB, --cpus N, --disk-size SIZE, --append WORDS (kernel command line), --rtc DATE, --net MODE,
+    tests/lib/machine.py data DIR [--file FILE]     a second disk from its next power-on, a qcow2 image; without FILE none
+
+Options of start: --data FILE (a second disk, a qcow2 image, with the serial number `data`), --memory MIB, --cpus N,
+--disk-size SIZE, --append WORDS (kernel command line), --rtc DATE, --net MODE,
 --watchdog (an i6300esb, which resets the machine), --desk PORT (a second card, whose 10.99.0.15:22 is this port of
 loopback here), --owner PID (the machine dies with this process; default: the caller's, or MACHINE_OWNER). MODE is `user:CIDR` (QEMU's own
 network, closed to the outside; gateway and name server are its first address), `lan:NAME` (an Ethernet that the machines of
@@ -175,7 +178,7 @@ class Machine:
 
     @classmethod
     def create(cls, folder, image, memory=768, cpus=2, disk_size="4G", append="", rtc="", net="none", watchdog=False,
-               desk=0):
+               desk=0, data=""):
         """A machine that is off, with an empty overlay over IMG."""
         self = cls(folder)
         os.makedirs(self.folder, exist_ok=True)
@@ -199,7 +202,7 @@ class Machine:
         if watchdog:
             args += ["-device", "i6300esb"]
         self.overlay(image, "raw", disk_size)
-        self.keep("machine.json", {"args": args, "disk": "disk.qcow2", "saved": 0})
+        self.keep("machine.json", {"args": args, "disk": "disk.qcow2", "saved": 0, "data": os.path.abspath(data) if data else ""})
         return self
 
     def settings(self):
@@ -212,6 +215,11 @@ class Machine:
     def keep(self, name, value):
         with open(self.path(name), "w", encoding="utf-8") as file:
             json.dump(value, file)
+
+    def plug(self, data):
+        settings = self.settings()
+        settings["data"] = os.path.abspath(data) if data else ""
+        self.keep("machine.json", settings)
 
     def overlay(self, backing, form, size="", name="disk.qcow2"):
         tool("qemu-img", "create", "-q", "-f", "qcow2", "-b", backing, "-F", form, self.path(name), *filter(None, [size]))
@@ -227,6 +235,9 @@ class Machine:
         args = ["qemu-system-aarch64", *settings["args"], "-nodefaults", "-display", "none"]
         # writeback, so that a flush of the guest counts and its absence does too
         args += ["-drive", f"if=none,id=disk,file={settings['disk']},format=qcow2,cache=writeback,discard=unmap"]
+        if settings["data"]:
+            args += ["-drive", f"if=none,id=data,file={settings['data']},format=qcow2,cache=writeback,discard=unmap"]
+            args += ["-device", "virtio-blk-device,drive=data,serial=data"]
         args += ["-chardev", "file,id=console,path=console.log,append=on", "-serial", "chardev:console"]
         args += ["-chardev", "socket,id=shell,path=shell,server=on,wait=off"]
         args += ["-qmp", "unix:qmp,server=on,wait=off"]
@@ -527,7 +538,7 @@ def tool(*args):
 
 def start(args):
     machine = Machine.create(args.dir, args.image, args.memory, args.cpus, args.disk_size, args.append, args.rtc, args.net,
-                             args.watchdog, args.desk)
+                             args.watchdog, args.desk, args.data)
     machine.boot(args.owner)
 
 
@@ -570,7 +581,9 @@ def parser():
 
     parent = os.getppid()
     owner = int(os.environ.get("MACHINE_OWNER", parent))
-    verb("start", start, "image", memory=768, cpus=2, disk_size="4G", append="", rtc="", net="none", watchdog=False, desk=0, owner=owner)
+    verb("start", start, "image", memory=768, cpus=2, disk_size="4G", append="", rtc="", net="none", watchdog=False, desk=0, data="",
+         owner=owner)
+    verb("data", lambda a: Machine(a.dir).plug(a.file), file="")
     verb("run", run, "command", timeout=60.0)
     verb("wait", wait, "what", timeout=60.0, cause="")
     verb("seen", lambda a: Machine(a.dir).seen(a.regex, a.timeout) and None, "regex", timeout=60.0)
