@@ -61,7 +61,7 @@ mounted() {
 	# With no router that says a word about IPv6 it has its address in both families all the same, as K3s is told.
 	address=$(on cp-1 'sed -n "s/^address6 //p" /etc/pibuild/node')
 	on cp-1 'ip -6 -o addr show dev eth0 scope global' >addresses
-	grep -qF " $address/64 " addresses
+	grep -qF " $address/64 " addresses || { echo "not there: $address" && cat addresses && on cp-1 'ip -6 addr; journalctl -b -o short-monotonic -u NetworkManager | tail -n 20' && return 1; }
 	refute grep -qE 'tentative|dadfailed' addresses
 	on cp-1 "grep -qx 'node-ip: 192.168.1.11,$address' /etc/rancher/k3s/config.yaml"
 	took 'first boot'
