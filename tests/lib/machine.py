@@ -18,7 +18,6 @@
     tests/lib/machine.py poweroff DIR               the power button, and up to a minute's patience
     tests/lib/machine.py console DIR [LINES]        the end of the console (DIR/console.log holds all of it)
     tests/lib/machine.py disk DIR OUT               the disk of a machine that is off, as a raw image
-
     tests/lib/machine.py data DIR [--file FILE]     a second disk from its next power-on, a qcow2 image; without FILE none
 
 Options of start: --data FILE (a second disk, a qcow2 image, with the serial number `data`), --memory MIB, --cpus N,
