@@ -106,7 +106,7 @@ fine() {
 
 @test "a missing key of a node is named" {
 	change 's/, board: rpi5, address: 192.168.1.12/, address: 192.168.1.12/'
-	fault 'cluster.yaml:23:5: error: nodes[1]: '\''board'\'' is missing: rpi3, rpi4, rpi400, rpi5, rpi500, zero2w, cm4, cm5 or virt'
+	fault 'cluster.yaml:23:5: error: nodes[1]: '\''board'\'' is missing: rpi3, rpi4, rpi400, rpi5, rpi500, zero2w, cm4, cm5, virt or external'
 }
 
 @test "an unknown key names the nearest known one" {
