@@ -294,6 +294,7 @@ fails_with() {
 
 # in_lib LINE...: run by the card's shell with the first-boot programs' own functions
 in_lib() {
+	mkdir -p card/run/pibuild
 	printf '%s\n' '. "$PIBUILD_ROOT/usr/lib/pibuild/lib.sh"' "$@" >script
 	sh script
 }
@@ -867,7 +868,7 @@ own() {
 @test "a worker's card finds its cluster and joins, and has nothing of a server" {
 	NODE=w-1 card
 	[ "$(awk '{ print $1 }' card/etc/pibuild/steps | tr '\n' ' ')" = "preflight find-cluster join " ]
-	[ "$(ls card/usr/lib/pibuild/steps | tr '\n' ' ')" = "eeprom.sh find-cluster.sh join.sh packages.sh preflight.sh " ]
+	[ "$(ls card/usr/lib/pibuild/steps | tr '\n' ' ')" = "data.sh eeprom.sh find-cluster.sh join.sh packages.sh preflight.sh " ]
 	[ ! -e card/etc/systemd/system/pibuild-cni.service ]
 }
 

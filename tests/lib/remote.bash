@@ -33,8 +33,8 @@ machines() {
 	port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 	# A machine whose sshd is not up refuses at once, where one that is off would cost ten seconds.
 	for one in "$@"; do
-		printf 'Host %s\n\tHostName %s\n\tPort %s\n' "$(address "${one%=*}")" "$(on_loopback "${one%=*}")" "$port"
-	done >ssh_config
+		host_of "${one%=*}"
+	done
 	sed 's/ test$//' key.pub >authorized
 	# The wrapper is no stand-in: it says what a ~/.ssh/config would, of ports, addresses, and who one is here.
 	printf '#!/bin/sh\nexec %s -F "%s/ssh_config" -o "User=%s" "$@"\n' "$(PATH=/usr/bin:/bin command -v ssh)" "$PWD" "$(id -un)" >bin/ssh
@@ -59,6 +59,11 @@ address() {
 	cp-*) echo "192.168.1.1${1##*-}" ;;
 	*) echo "192.168.1.2${1##*-}" ;;
 	esac
+}
+
+# host_of NODE: ssh is led to its sshd
+host_of() {
+	printf 'Host %s\n\tHostName %s\n\tPort %s\n' "$(address "$1")" "$(on_loopback "$1")" "$port" >>ssh_config
 }
 
 on_loopback() {
@@ -110,6 +115,7 @@ up() {
 	local node
 	[ "$(id -u)" -ne 0 ] || mkdir -p /run/sshd
 	for node in "$@"; do
+		grep -qx "Host $(address "$node")" ssh_config || host_of "$node"
 		[ -e "host-$node" ] || ssh-keygen -q -t ed25519 -N '' -C '' -f "$PWD/host-$node"
 		cat >"sshd-$node.conf" <<-EOT
 			Port $port
