@@ -248,7 +248,7 @@ static void progress_print_json(const struct task *t, const char *event)
 }
 
 /* With the lock held. EVENT is "begin", "progress" or "end". */
-static void show(struct task *t, const char *event)
+static void progress_show(struct task *t, const char *event)
 {
 	double now = now_seconds();
 
@@ -334,7 +334,7 @@ struct task *task_begin(const char *what, const char *name, uint64_t total)
 	t->start = t->last_line = now_seconds();
 	pthread_mutex_lock(&P.lock);
 	count_begin(t);
-	show(t, "begin");
+	progress_show(t, "begin");
 	pthread_mutex_unlock(&P.lock);
 	return t;
 }
@@ -342,7 +342,7 @@ struct task *task_begin(const char *what, const char *name, uint64_t total)
 static void progress_update(struct task *t, uint64_t done)
 {
 	t->done = t->total ? MIN(done, t->total) : done;
-	show(t, "progress");
+	progress_show(t, "progress");
 }
 
 void task_total(struct task *t, uint64_t total)
@@ -379,7 +379,7 @@ void task_end(struct task *t, const char *note)
 	if (note)
 		snprintf(t->note, sizeof(t->note), "%s", note);
 	count_end(t);
-	show(t, "end");
+	progress_show(t, "end");
 	pthread_mutex_unlock(&P.lock);
 }
 

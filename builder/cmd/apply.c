@@ -147,7 +147,7 @@ static bool target_changes(const struct target *t)
 	return !t->off && (!delta_empty(&t->delta) || t->live.drained);
 }
 
-static void show(const struct target *t)
+static void apply_show(const struct target *t)
 {
 	if (t->off)
 		printf("%s\tdoes not answer\n", t->plan->name);
@@ -165,7 +165,7 @@ static int show_all(const struct rollout *x, struct err *e)
 
 	if (!x->o->json) {
 		vec_foreach (t, &x->targets)
-			show(t);
+			apply_show(t);
 		fflush(stdout);
 		return 0;
 	}

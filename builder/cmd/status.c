@@ -106,7 +106,7 @@ static int pause_between(struct err *e)
 	return r;
 }
 
-static int show(const struct cmd_options *o, const struct overview *v, struct err *e)
+static int status_show(const struct cmd_options *o, const struct overview *v, struct err *e)
 {
 	if (o->json)
 		return status_opt.watch ? json_print_line(overview_json(v), e) : json_print(overview_json(v), e);
@@ -122,7 +122,7 @@ static int show_again(const struct cmd_options *o, const struct overview *v, str
 	if (o->json || redraws()) {
 		if (!o->json)
 			fputs("\033[H\033[J", stdout);
-		r = show(o, v, e);
+		r = status_show(o, v, e);
 	} else {
 		tell_changes(v, told);
 	}
@@ -154,7 +154,7 @@ static int follow_cluster(const struct cmd_options *o, struct overview *v, struc
 		if (r < 0)
 			return r;
 	}
-	return status_opt.watch && (o->json || redraws()) ? 0 : show(o, v, e);
+	return status_opt.watch && (o->json || redraws()) ? 0 : status_show(o, v, e);
 }
 
 static int status_cluster(const struct cmd_options *o, struct err *e)
@@ -178,7 +178,7 @@ static int status_cluster(const struct cmd_options *o, struct err *e)
 	} else {
 		r = overview_ask(&v, e);
 		if (r == 0)
-			r = show(o, &v, e);
+			r = status_show(o, &v, e);
 	}
 	return r < 0 ? r : overview_verdict(&v, e);
 }

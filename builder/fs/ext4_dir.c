@@ -108,8 +108,8 @@ struct dir_reading {
 	bool damaged;
 };
 
-static int add_item(ext2_ino_t dir, int entry, struct ext2_dir_entry *d, int offset, int blocksize, char *buf,
-		    void *arg)
+static int dir_add_item(ext2_ino_t dir, int entry, struct ext2_dir_entry *d, int offset, int blocksize, char *buf,
+			void *arg)
 {
 	struct dir_reading *l = arg;
 	struct dir_list *list = l->list;
@@ -139,7 +139,7 @@ static int dir_item_by_name(const void *a, const void *b)
 int dir_read(struct ext4 *x, ext2_ino_t dir, const char *path, struct dir_list *ret, struct err *e)
 {
 	struct dir_reading l = { ret, x->fs->super->s_inodes_count, false };
-	errcode_t c = ext2fs_dir_iterate2(x->fs, dir, 0, NULL, add_item, &l);
+	errcode_t c = ext2fs_dir_iterate2(x->fs, dir, 0, NULL, dir_add_item, &l);
 
 	if (c)
 		return ext4_error(e, c, path, "cannot read the folder");

@@ -53,8 +53,8 @@ static enum delta_how how_of(const struct record *x)
 	return x->size > LARGE_FILE ? HOW_LARGE : HOW_FILE;
 }
 
-static struct delta_item *add_item(struct differ *y, const char *path, const struct record *wanted,
-				   const struct live_file *f)
+static struct delta_item *delta_add(struct differ *y, const char *path, const struct record *wanted,
+				    const struct live_file *f)
 {
 	struct delta_item *i = vec_push(&y->d->items);
 
@@ -122,7 +122,7 @@ static int differ_file(struct differ *y, const struct record *x, const struct re
 		r = wanted_digest(y->w, x->path, digest, e);
 	if (r < 0 || (f && same_file(x, before, f, digest)))
 		return r;
-	i = add_item(y, x->path, x, f);
+	i = delta_add(y, x->path, x, f);
 	i->by_hand = before && !record_is_secret(x) && record_same(x, before);
 	return streq(x->path, k3s_config_path) ? judge_k3s_config(y, i, e) : 0;
 }
@@ -167,7 +167,7 @@ static void differ_words(struct differ *y, const struct record *x, const struct 
 	add_words(&text, '+', words_of(x), is, false);
 	if (!text.n)
 		return;
-	i = add_item(y, x->path, x, live_find(y->l, x->path));
+	i = delta_add(y, x->path, x, live_find(y->l, x->path));
 	i->how = HOW_WORDS;
 	i->text = arena_strdup(text.s);
 	i->by_hand = before && record_same(x, before);
@@ -192,7 +192,7 @@ static int differ_block(struct differ *y, const struct record *x, const struct r
 	sha256_bytes(from, strlen(from), digest);
 	if (streq(str_or(y->l->block, ""), digest))
 		return 0;
-	i = add_item(y, config_txt_path, x ? x : before, live_find(y->l, config_txt_path));
+	i = delta_add(y, config_txt_path, x ? x : before, live_find(y->l, config_txt_path));
 	i->how = HOW_BLOCK;
 	i->text = arena_strdup(from);
 	i->by_hand = x && before && record_same(x, before);
@@ -216,7 +216,7 @@ static int differ_edit(struct differ *y, const struct record *x, const struct re
 	if (streq(x->path, config_txt_path))
 		return differ_block(y, x, before, e);
 	if (!same_edit(y, x, before) && effect_of(x->path, false).kind != EFFECT_KEEP)
-		add_item(y, x->path, x, live_find(y->l, x->path));
+		delta_add(y, x->path, x, live_find(y->l, x->path));
 	else if (before)
 		*vec_push(&y->kept.v) = *before;
 	return 0;
@@ -236,7 +236,7 @@ static int differ_wanted(struct differ *y, const struct record *x, struct err *e
 	/* Folders of the base, such as somebody's home, are not looked into. */
 	f = live_find(y->l, x->path);
 	if (f && f->type != 'd')
-		add_item(y, x->path, NULL, f);
+		delta_add(y, x->path, NULL, f);
 	return 0;
 }
 
@@ -253,7 +253,7 @@ static int differ_gone(struct differ *y, const struct record *x, struct err *e)
 		 (is_text(x, "edit") && effect.kind != EFFECT_CANNOT))
 		return 0;
 	else
-		add_item(y, x->path, NULL, NULL);
+		delta_add(y, x->path, NULL, NULL);
 	return 0;
 }
 

@@ -138,8 +138,8 @@ static int add_content(struct parcel *p, struct wanted *w, const struct delta_it
 	return 0;
 }
 
-static int add_item(const struct remote *r, struct parcel *p, struct wanted *w, const struct delta_item *i,
-		    struct err *e)
+static int parcel_add_item(const struct remote *r, struct parcel *p, struct wanted *w, const struct delta_item *i,
+			   struct err *e)
 {
 	switch (i->how) {
 	case HOW_DIR:
@@ -164,7 +164,7 @@ static int make_parcel(const struct remote *r, struct parcel *p, struct wanted *
 		if (d->items.v[i - 1].how == HOW_GONE)
 			plan_line(p, "gone", NULL, "-", d->items.v[i - 1].path);
 	vec_foreach (i, &d->items) {
-		int code = add_item(r, p, w, i, e);
+		int code = parcel_add_item(r, p, w, i, e);
 
 		if (code < 0)
 			return code;

@@ -8,6 +8,31 @@ load ../lib/disk
 
 servers='cp-1 cp-2 cp-3'
 
+# A file's cases build upon each other: after one that failed none is tried.
+setup() {
+	need_qemu
+	need_loop
+	cd "$BATS_FILE_TMPDIR"
+	[ ! -e broken ] || skip "an earlier one failed"
+	begun=$SECONDS
+}
+
+teardown() {
+	[ -n "${BATS_TEST_COMPLETED:-}${BATS_TEST_SKIPPED:-}" ] || {
+		touch broken
+		keep_logs
+	}
+}
+
+teardown_file() {
+	power_off_all
+}
+
+# took WORDS: said of a case, with the seconds since it began, or since `begun`
+took() {
+	echo "# $((SECONDS - begun)) s: $*" >&3
+}
+
 # write_life: cluster.yaml of three servers and a worker
 write_life() {
 	example_key=$example_key write_cluster

@@ -43,21 +43,10 @@ setup_file() {
 	done
 }
 
-teardown_file() {
-	power_off_all
-}
-
 setup() {
 	need_qemu
 	cd "$BATS_FILE_TMPDIR"
 	[ ! -e broken ] || skip "an earlier one failed"
-}
-
-teardown() {
-	[ -n "${BATS_TEST_COMPLETED:-}${BATS_TEST_SKIPPED:-}" ] || {
-		touch broken
-		keep_logs
-	}
 }
 
 lan_address() {
@@ -65,10 +54,6 @@ lan_address() {
 	cp-*) echo "192.168.1.1${1##*-}" ;;
 	*) echo "192.168.1.2${1##*-}" ;;
 	esac
-}
-
-took() {
-	echo "# $((SECONDS - begun)) s: $*" >&3
 }
 
 # at_desk COMMAND...: as its user types it; what it said is in ./said

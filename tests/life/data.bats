@@ -14,29 +14,6 @@ setup_file() {
 	sed -i 's/^network:/&\n  ipv6: {}/; /name: w-1/d; s/rpi5/virt/; s|1\.11/24}|1.11/24, data: {device: by-id/virtio-data}}|' cluster.yaml
 }
 
-teardown_file() {
-	power_off_all
-}
-
-setup() {
-	need_qemu
-	need_loop
-	cd "$BATS_FILE_TMPDIR"
-	[ ! -e broken ] || skip "an earlier one failed"
-	begun=$SECONDS
-}
-
-teardown() {
-	[ -n "${BATS_TEST_COMPLETED:-}${BATS_TEST_SKIPPED:-}" ] || {
-		touch broken
-		keep_logs
-	}
-}
-
-took() {
-	echo "# $((SECONDS - begun)) s: $*" >&3
-}
-
 # mounted: the guest's K3s keeps what it has on a disk that is this node's
 mounted() {
 	on cp-1 'findmnt -no SOURCE,FSTYPE,OPTIONS --mountpoint /var/lib/rancher' >mount

@@ -15,28 +15,6 @@ setup_file() {
 	SANDBOX="--base bootable" build --node cp-2 --node cp-3 --node w-1 -o out >stdout 2>stderr || { cat stderr; return 1; }
 }
 
-teardown_file() {
-	power_off_all
-}
-
-setup() {
-	need_qemu
-	need_loop
-	cd "$BATS_FILE_TMPDIR"
-	[ ! -e broken ] || skip "an earlier one failed"
-}
-
-teardown() {
-	[ -n "${BATS_TEST_COMPLETED:-}${BATS_TEST_SKIPPED:-}" ] || {
-		touch broken
-		keep_logs
-	}
-}
-
-took() {
-	echo "# $((SECONDS - begun)) s: $*" >&3
-}
-
 @test "three servers and a worker become one cluster" {
 	begun=$SECONDS
 	card cp-1

@@ -18,24 +18,6 @@ setup_file() {
 	ready cp-1
 }
 
-teardown_file() {
-	power_off_all
-}
-
-setup() {
-	need_qemu
-	need_loop
-	cd "$BATS_FILE_TMPDIR"
-	[ ! -e broken ] || skip "an earlier one failed"
-}
-
-teardown() {
-	[ -n "${BATS_TEST_COMPLETED:-}${BATS_TEST_SKIPPED:-}" ] || {
-		touch broken
-		keep_logs
-	}
-}
-
 @test "the backup of a node that runs is at its place, whole by the digest beside it" {
 	local name
 	identity_of cp-1 >identity
