@@ -14,7 +14,8 @@ setup_file() {
 	write_cluster 'backup: {to: {disk: BACKUP}}'
 	sed -i '/name: w-1/d; s/rpi5/virt/; s/^  name: lab/&\n  datastore: etcd/' cluster.yaml
 	card cp-1
-	machine start cp-1 "$CARD" --memory 512 --cpus 1 --net user:192.168.1.0/24 --append pibuild.network=closed
+	qemu-img create -q -f qcow2 place.qcow2 64M
+	machine start cp-1 "$CARD" --data place.qcow2 --memory 512 --cpus 1 --net user:192.168.1.0/24 --append pibuild.network=closed
 	ready cp-1
 }
 
@@ -25,7 +26,7 @@ setup_file() {
 	printf 'apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: proof\n  namespace: default\ndata:\n  written: before\n' >proof.yaml
 	machine put cp-1 proof.yaml /run/proof.yaml
 	ask_api cp-1 'apply -f /run/proof.yaml'
-	on cp-1 'truncate -s 16M /run/disk && mkfs.ext4 -q -L BACKUP /run/disk && losetup -f /run/disk'
+	on cp-1 'for disk in /sys/block/vd*; do if grep -qx data "$disk/serial"; then mkfs.ext4 -q -L BACKUP "/dev/${disk##*/}"; fi; done'
 	BOUND=120 on cp-1 'systemctl start pibuild-backup && mount LABEL=BACKUP /mnt'
 	name=$(on cp-1 'cd /mnt && ls -1 *.gz')
 	[[ "$name" == lab_cp-1_*_etcd.gz ]]
