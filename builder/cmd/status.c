@@ -42,8 +42,9 @@ static int status_card(const struct cmd_options *o, struct err *e)
 
 /* ---- the cluster ---- */
 
-/* The cards that would be written now; NULL with the reason when that cannot be told, which stops no look. */
-static const struct plan *plan_quietly(const struct cmd_options *o, const char **why)
+/* The cards that would be written now; NULL with the reason when that cannot be told, which stops no look. SECRETS is
+ * set when there are any. */
+static const struct plan *plan_quietly(const struct cmd_options *o, const struct secrets **secrets, const char **why)
 {
 	const struct project_options po = {
 		.config = o->config, .lock = o->lock, .secrets = o->secrets, .policy = SECRETS_IF_ANY
@@ -54,6 +55,8 @@ static const struct plan *plan_quietly(const struct cmd_options *o, const char *
 	struct err e = { 0 };
 	int r = project_load(&po, &project, &e);
 
+	if (r == 0 && project->secrets_real)
+		*secrets = project->secrets;
 	if (r == 0 && project->faults.errors)
 		*why = "cluster.yaml has faults: `pibuild check` shows them";
 	else if (r == 0 && !project->secrets_real)
@@ -161,6 +164,7 @@ static int status_cluster(const struct cmd_options *o, struct err *e)
 {
 	_cleanup_(overview_done) struct overview v = { 0 };
 	_cleanup_json_ json_t *cards = NULL;
+	const struct secrets *secrets = NULL;
 	const struct plan *plan;
 	const char *why = "";
 	struct config *c;
@@ -170,9 +174,9 @@ static int status_cluster(const struct cmd_options *o, struct err *e)
 		r = cmd_load_config(o, &c, e);
 	if (r < 0)
 		return r;
-	plan = plan_quietly(o, &why);
+	plan = plan_quietly(o, &secrets, &why);
 	cards = flashed_read(c->dir);
-	overview_begin(&v, c, cards, plan, why);
+	overview_begin(&v, c, cards, secrets, plan, why);
 	if (status_opt.watch || status_opt.wait) {
 		r = follow_cluster(o, &v, e);
 	} else {

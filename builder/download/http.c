@@ -18,6 +18,7 @@ struct request {
 	CURL *easy;
 	struct curl_slist *headers;
 	const struct source *from;
+	const struct http_caller *caller;
 	const struct http_sink *sink;
 	void *arg;
 	bool head_told, stopped;
@@ -91,6 +92,8 @@ static void explain_certificate(const struct request *q, struct http_result *r)
 		snprintf(r->why, sizeof(r->why),
 			 "its certificate %s, or the clock of this machine is wrong: it says %s; check that first",
 			 verify == CERT_EXPIRED ? "has expired" : "is not valid yet", this_clock(clock));
+	else if (q->caller)
+		snprintf(r->why, sizeof(r->why), "its certificate is not by the CA that it has to be by: %s", q->error);
 	else if (verify == CERT_NO_ISSUER || (verify >= CERT_SELF_SIGNED && verify <= CERT_UNVERIFIABLE))
 		snprintf(
 			r->why, sizeof(r->why),
@@ -349,6 +352,25 @@ static CURLcode set_headers(struct request *q, const struct http_ask *ask)
 	return r ? r : curl_easy_setopt(q->easy, CURLOPT_HTTPHEADER, q->headers);
 }
 
+static CURLcode set_blob(CURL *easy, CURLoption option, const char *text)
+{
+	struct curl_blob blob = { .data = unconst(text), .len = strlen(text), .flags = CURL_BLOB_NOCOPY };
+
+	return curl_easy_setopt(easy, option, &blob);
+}
+
+static CURLcode set_caller(CURL *easy, const struct http_caller *caller)
+{
+	CURLcode r = set_blob(easy, CURLOPT_SSLCERT_BLOB, caller->cert);
+
+	r = r ? r : set_blob(easy, CURLOPT_SSLKEY_BLOB, caller->key);
+	r = r ? r : set_blob(easy, CURLOPT_CAINFO_BLOB, caller->ca);
+	r = r ? r : curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+	r = r ? r : curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+	r = r ? r : curl_easy_setopt(easy, CURLOPT_PROXY, "");
+	return r;
+}
+
 static CURLcode set_request(struct request *q, const struct http_ask *ask)
 {
 	char range[32];
@@ -363,6 +385,8 @@ static CURLcode set_request(struct request *q, const struct http_ask *ask)
 		r = r ? r : curl_easy_setopt(q->easy, CURLOPT_CAINFO, q->from->ca_file);
 		r = r ? r : curl_easy_setopt(q->easy, CURLOPT_CAPATH, NULL);
 	}
+	if (ask->caller)
+		r = r ? r : set_caller(q->easy, ask->caller);
 	r = r ? r : curl_easy_setopt(q->easy, CURLOPT_WRITEFUNCTION, http_on_data);
 	r = r ? r : curl_easy_setopt(q->easy, CURLOPT_WRITEDATA, q);
 	r = r ? r : curl_easy_setopt(q->easy, CURLOPT_ERRORBUFFER, q->error);
@@ -376,7 +400,9 @@ int http_get(struct http *h, const struct source *from, const struct http_ask *a
 	struct request *q = xcalloc(1, sizeof(*q));
 	CURLcode r = CURLE_FAILED_INIT;
 
-	*q = (struct request){ .http = h, .next = h->requests, .from = from, .sink = sink, .arg = arg };
+	*q = (struct request){
+		.http = h, .next = h->requests, .from = from, .caller = ask->caller, .sink = sink, .arg = arg
+	};
 	h->requests = q;
 	q->easy = curl_easy_init();
 	if (q->easy)

@@ -23,10 +23,17 @@ struct http_result {
 	const char *bearer_challenge; /* WWW-Authenticate of a 401; else NULL. Valid during the call */
 };
 
+/* Who asks a server that knows its callers by certificate. PEM texts, which stay until the answer. */
+struct http_caller {
+	const char *cert, *key;
+	const char *ca; /* the server's certificate is by this CA and no other */
+};
+
 struct http_ask {
-	uint64_t offset;    /* > 0: the rest from there */
-	const char *accept; /* media types; NULL = any */
-	const char *bearer; /* token, told to this host alone; NULL = none */
+	uint64_t offset;		  /* > 0: the rest from there */
+	const char *accept;		  /* media types; NULL = any */
+	const char *bearer;		  /* token, told to this host alone; NULL = none */
+	const struct http_caller *caller; /* NULL = nobody; else no redirect is followed, and no proxy asked */
 };
 
 /* What the answer says about itself. */

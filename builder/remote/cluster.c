@@ -27,7 +27,7 @@ static const char nodes_path[] = "jsonpath={range .items[*]}{.metadata.name}" AN
 				 "{.status.nodeInfo.kubeletVersion}" AND "{.status.nodeInfo.kernelVersion}" AND
 				 "{.status.nodeInfo.osImage}" AND
 				 "{.metadata.annotations.pibuild\\.io/report}{\"\\n\"}{end}";
-static const char leases_path[] = "jsonpath={range .items[*]}{.metadata.namespace}/{.metadata.name}" AND
+static const char leases_path[] = "jsonpath={range .items[*]}{.metadata.namespace}" AND "{.metadata.name}" AND
 				  "{.spec.holderIdentity}" AND "{.spec.renewTime}{\"\\n\"}{end}";
 
 enum { ASK_SECONDS = 45, DRAIN_SLACK_SECONDS = 30 };
@@ -122,20 +122,27 @@ static int64_t micro_time(const char *text)
 	return utc_parse(arena_printf("%.*sZ", (int)strcspn(text, ".Z"), text), &t) ? t : 0;
 }
 
+void cluster_read_lease(struct live_cluster *l, const char *namespace, const char *name, const char *holder,
+			const char *renewed)
+{
+	if (streq(namespace, "kube-system") && streq(name, "plndr-cp-lock"))
+		l->vip_holder = clean_text(arena_strdup(holder));
+	vec_foreach (n, &l->nodes)
+		if (streq(namespace, "kube-node-lease") && streq(name, n->name))
+			n->heard = micro_time(renewed);
+}
+
+enum lease_part { LEASE_NAMESPACE, LEASE_NAME, LEASE_HOLDER, LEASE_TIME, LEASE_PART_COUNT };
+
 static void read_leases(char *text, struct live_cluster *l)
 {
 	char *save = NULL;
 
 	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-		static const char of_nodes[] = "kube-node-lease/", of_vip[] = "kube-system/plndr-cp-lock";
-		const char *part[3]; /* namespace and name, holder, time */
+		const char *part[LEASE_PART_COUNT];
 
-		split_line(line, part, ARRAY_SIZE(part));
-		if (streq(part[0], of_vip))
-			l->vip_holder = clean_text(arena_strdup(part[1]));
-		vec_foreach (n, &l->nodes)
-			if (starts_with(part[0], of_nodes) && streq(part[0] + strlen(of_nodes), n->name))
-				n->heard = micro_time(part[2]);
+		split_line(line, part, LEASE_PART_COUNT);
+		cluster_read_lease(l, part[LEASE_NAMESPACE], part[LEASE_NAME], part[LEASE_HOLDER], part[LEASE_TIME]);
 	}
 }
 

@@ -39,6 +39,10 @@ int cluster_ask(struct live_cluster *l, struct err *e);
  * of the VIP. Ten seconds is how often a kubelet does (kubernetes pkg/kubelet/apis/config/v1beta1/defaults.go). */
 int cluster_ask_leases(struct live_cluster *l, struct err *e);
 
+/* One lease, as texts of the API: what it says of a node, or of the VIP. */
+void cluster_read_lease(struct live_cluster *l, const char *namespace, const char *name, const char *holder,
+			const char *renewed);
+
 const struct live_node *cluster_node(const struct live_cluster *l, const char *name);
 
 /* kubectl WORD... on that server, NULL terminated, for up to SECONDS; OUT as in remote_call. */

@@ -8,6 +8,7 @@
 #include "base/sig.h"
 #include "remote/each.h"
 #include "schema/schema.h"
+#include "status/api.h"
 #include "status/internal.h"
 
 /* A Pi that is busy takes seconds to let one in; one that is off takes all of it. A kubelet renews its lease every ten
@@ -67,7 +68,7 @@ static const struct field overview_fields[] = {
 	ROW("cluster", text, cluster, "Name of the cluster"),
 	ROW("time", time, time, "When it was asked, by the clock here"),
 	ROW("done", bool, done, "All nodes are"),
-	ROW("api", any_text, asked, "The server whose API answered; empty: none"),
+	ROW("api", any_text, asked, "The server whose API answered, or the address of it that did; empty: none"),
 	ROW("nodes", list, nodes, "In the order of cluster.yaml", ITEMS(overview_node_fields, overview_node)),
 	ROW("urls", list, urls, "Where to go next", ITEMS(overview_url_fields, overview_url)),
 	{ 0 },
@@ -106,11 +107,14 @@ static void add_urls(struct overview *o, const struct config *c)
 			"kubectl -n kube-system port-forward service/hubble-ui 12000:80");
 }
 
-void overview_begin(struct overview *o, const struct config *c, json_t *cards, const struct plan *plan, const char *why)
+void overview_begin(struct overview *o, const struct config *c, json_t *cards, const struct secrets *secrets,
+		    const struct plan *plan, const char *why)
 {
 	char ip[IPV4_TEXT];
 
-	*o = (struct overview){ .config = c, .plan = plan, .no_plan = why, .cluster = c->cluster.name };
+	*o = (struct overview){
+		.config = c, .plan = plan, .no_plan = why, .secrets = secrets, .cluster = c->cluster.name
+	};
 	vec_foreach (n, &c->nodes)
 		*vec_push(&o->nodes) = (struct overview_node){
 			.name = n->name,
@@ -266,7 +270,7 @@ static void settle_by_api(struct overview *o, struct overview_node *n, const str
 	n->cause = absent_cause(o, n, live);
 }
 
-/* The first server that answered over SSH and whose API does. */
+/* The first server that answered over SSH and whose API does; else from here, as kubectl would. */
 static int ask_api(struct overview *o, struct live_cluster *live, struct err *e)
 {
 	_cleanup_strbuf_ struct strbuf said = { 0 };
@@ -287,7 +291,17 @@ static int ask_api(struct overview *o, struct live_cluster *live, struct err *e)
 			return *e = why, why.code;
 		strbuf_addf(&said, "%s%s", said.n ? "; " : "", why.msg);
 	}
+	if (o->secrets) {
+		struct err why = { 0 };
+
+		if (api_ask(o->config, o->secrets, live, &o->asked, &why) == 0)
+			return 0;
+		if (err_interrupted(&why))
+			return *e = why, why.code;
+		strbuf_addf(&said, "%s%s", said.n ? "; " : "no server answers on SSH, and from here ", why.msg);
+	}
 	*live = (struct live_cluster){ 0 };
+	o->asked = "";
 	o->no_api = said.n ? arena_strdup(said.s) : "no server answers on SSH";
 	return 0;
 }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A cluster that runs, as it is seen from here, in one table: each node asked over SSH, all at once; where one does not
- * answer, the API of a server that does; else it is told since when nothing is heard of it. Nothing is kept here or on
+ * answer, the API by a server that does, or from here where secrets.yaml lies; else it is told since when nothing is
+ * heard of it. Nothing is kept here or on
  * the nodes for it: what a node was last heard of is what its lease in the API says.
  *
  *	_cleanup_(overview_done) struct overview o = { 0 };
- *	overview_begin(&o, config, cards, plan);
+ *	overview_begin(&o, config, cards, secrets, plan, why);
  *	overview_ask(&o, e);			// again for every look
  *	overview_print(&o); or json_print(overview_json(&o), e);
  *	overview_verdict(&o, e);
@@ -16,6 +17,7 @@
 #include "plan/drift.h"
 #include "remote/cluster.h"
 #include "remote/told.h"
+#include "secrets/secrets.h"
 #include "status/report.h"
 
 enum node_heard { HEARD_SSH, HEARD_API, HEARD_NOT, NODE_HEARD_COUNT };
@@ -52,20 +54,21 @@ struct overview_url {
 
 struct overview {
 	const struct config *config;
-	const struct plan *plan; /* NULL = no card is compared */
-	const char *no_plan;	 /* ... and why */
+	const struct plan *plan;       /* NULL = no card is compared */
+	const char *no_plan;	       /* ... and why */
+	const struct secrets *secrets; /* NULL = the API is not asked from here */
 	int64_t time;
 	bool done;
 	const char *cluster;
-	const char *asked;  /* server whose API answered; "" = none */
+	const char *asked;  /* server whose API answered, or its address; "" = none */
 	const char *no_api; /* why none did; "" */
 	VEC(struct overview_node) nodes;
 	VEC(struct overview_url) urls;
 };
 
-/* CARDS as in remote_of(); PLAN of all nodes, else NULL with WHY. */
-void overview_begin(struct overview *o, const struct config *c, json_t *cards, const struct plan *plan,
-		    const char *why);
+/* CARDS as in remote_of(); PLAN of all nodes, else NULL with WHY; SECRETS NULL where there are none. */
+void overview_begin(struct overview *o, const struct config *c, json_t *cards, const struct secrets *secrets,
+		    const struct plan *plan, const char *why);
 /* Never fails because of a node; only when a signal came, or without ssh on this machine. */
 int overview_ask(struct overview *o, struct err *e);
 void overview_done(struct overview *o);

@@ -197,6 +197,58 @@ jsonschema.Draft202012Validator(json.load(open("schema.json")), format_checker=j
 	[[ "$output" == *'HOST IDENTIFICATION HAS CHANGED'* ]]
 }
 
+# --- the API from here
+
+# serve CA KEY: openssl's own server at cp-1's address and K3s's port, which wants a certificate of the cluster's clients; until it is killed
+serve() {
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout server.key -out server.pem -subj /CN=k3s -days 9 \
+		-CA "$1" -CAkey "$2" -addext subjectAltName=IP:192.168.1.11 -addext basicConstraints=critical,CA:FALSE 2>/dev/null
+	(cd api && exec openssl s_server -accept 192.168.1.11:6443 -cert ../server.pem -key ../server.key -CAfile ../clients.pem -Verify 2 -verify_return_error -WWW -quiet 2>../server.log) &
+	for _ in $(seq 100); do
+		openssl s_client -connect 192.168.1.11:6443 </dev/null >seen.log 2>&1
+		if grep -q 'BEGIN CERTIFICATE' seen.log; then break; fi
+		/usr/bin/sleep 0.1
+	done
+}
+
+@test "where no server lets anybody in over SSH the API is asked from here, as kubectl would: by the cluster's own CA, and read alone" {
+	unshare -rn true 2>/dev/null || skip "no network namespaces for this user"
+	machines cp-1=up w-1=up w-2=up
+	"$PIBUILD" secrets new 2>err
+	"$PIBUILD" secrets show --show-secrets --json >secrets.json
+	jq -j .ca.server.certificate secrets.json >ca.pem
+	jq -j .ca.server.key secrets.json >ca.key
+	jq -j .ca.client.certificate secrets.json >clients.pem
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout stranger.key -out stranger.pem -subj /CN=stranger -days 9 2>/dev/null
+	mkdir -p api/api/v1 api/apis/coordination.k8s.io/v1
+	node() {
+		jq -n --arg name "$1" --arg ready "$2" --arg report "$3" '{metadata: {name: $name, labels: {"node-role.kubernetes.io/control-plane": "true"}, annotations: {"pibuild.io/report": $report}},
+			status: {addresses: [{type: "Hostname", address: $name}, {type: "InternalIP", address: "192.168.1.11"}], conditions: [{type: "DiskPressure", status: "False"}, {type: "Ready", status: $ready}],
+			nodeInfo: {kubeletVersion: "v1.36.4+k3s1", osImage: "Debian GNU/Linux 13 (trixie)", kernelVersion: "6.12"}}}'
+	}
+	{ node cp-1 True 'done' && node w-1 False $'failed|a \e[31mcause' && node w-2 False 'done'; } | jq -s '{kind: "NodeList", items: .}' >api/api/v1/nodes
+	jq -n --arg now "$(ago '3 seconds')" --arg old "$(ago '3 hours')" '{kind: "LeaseList", items: [{metadata: {namespace: "kube-node-lease", name: "cp-1"}, spec: {holderIdentity: "cp-1", renewTime: $now}},
+		{metadata: {namespace: "kube-node-lease", name: "w-1"}, spec: {holderIdentity: "w-1", renewTime: $now}}, {metadata: {namespace: "kube-node-lease", name: "w-2"}, spec: {holderIdentity: "w-2", renewTime: $old}}]}' >api/apis/coordination.k8s.io/v1/leases
+	export -f serve
+	# shellcheck disable=SC2016 # a shell of its own
+	unshare -rn bash -c 'ip link set lo up && ip address add 192.168.1.11/32 dev lo
+		"$PIBUILD" status >silent 2>&1; echo $? >>silent
+		serve stranger.pem stranger.key; "$PIBUILD" status >foreign 2>&1; kill %% $!
+		wait; serve ca.pem ca.key; https_proxy=http://192.168.1.11:9 "$PIBUILD" status >out 2>&1; "$PIBUILD" status --json >status.json 2>err
+		: >api/api/v1/nodes; "$PIBUILD" status >empty 2>&1; kill $!' 2>shell.log || true
+	grep -q 'the API could not be asked: no server answers on SSH, and from here 192.168.1.11: .*connect to' silent
+	[ "$(tail -n 1 silent)" = 1 ]
+	grep -q 'from here 192.168.1.11: its certificate is not by the CA that it has to be by' foreign
+	grep -qE '^  cp-1 +done +v1\.36\.4\+k3s1 +Debian .* by the API alone$' out
+	grep -qE '^  w-1 +failed .* by the API alone$' out
+	grep -q '      why:  a .*cause' out
+	refute grep -q $'\e' out
+	grep -qE '^  w-2 +absent .* silent for 3 h$' out
+	valid <status.json
+	jq -e '.api == "192.168.1.11" and .nodes[0].heard == "api" and .nodes[1].ready == "no"' status.json
+	grep -q 'from here 192.168.1.11: what it sent is no list of Kubernetes' empty
+}
+
 # --- what is on the cards
 
 @test "a node's manifest is held against cluster.yaml: status tells how many paths differ, plan --live which" {
