@@ -326,11 +326,6 @@ int file_read(const char *path, size_t limit, char **ret_buf, size_t *ret_n, str
 	return file_read_fd(fd, path, limit, ret_buf, ret_n, e);
 }
 
-static int compare_text(const void *a, const void *b)
-{
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 int folder_names(const char *path, const char *const **ret, size_t *ret_n, struct err *e)
 {
 	VEC(const char *) names = { 0 };
@@ -349,7 +344,7 @@ int folder_names(const char *path, const char *const **ret, size_t *ret_n, struc
 	if (r < 0)
 		return err_errno(e, r, "cannot list %s", path);
 	if (names.n)
-		qsort(names.v, names.n, sizeof(*names.v), compare_text);
+		qsort(names.v, names.n, sizeof(*names.v), text_order);
 	*ret = names.v;
 	*ret_n = names.n;
 	return 0;

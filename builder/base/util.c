@@ -302,6 +302,11 @@ double now_seconds(void)
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
+int text_order(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
 static const char utc_form[] = "%Y-%m-%dT%H:%M:%SZ";
 
 const char *percent_encoded(const char *text, const char *kept)
@@ -317,14 +322,22 @@ const char *percent_encoded(const char *text, const char *kept)
 	return arena_strdup(str_or(out.s, ""));
 }
 
-const char *utc_text(int64_t t)
+/* FORM is looked at where it is given: the header says whose it is. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+const char *utc_as(const char *form, int64_t t)
 {
 	time_t when = (time_t)t;
-	char text[32];
+	char text[64];
 	struct tm tm;
 
-	strftime(text, sizeof(text), utc_form, gmtime_r(&when, &tm));
-	return arena_strdup(text);
+	return gmtime_r(&when, &tm) && strftime(text, sizeof(text), form, &tm) ? arena_strdup(text) : "never";
+}
+#pragma GCC diagnostic pop
+
+const char *utc_text(int64_t t)
+{
+	return utc_as(utc_form, t);
 }
 
 bool utc_parse(const char *s, int64_t *ret)

@@ -136,7 +136,12 @@ char *size_text(uint64_t bytes, char buf[SIZE_TEXT_MAX]);
 const char *percent_encoded(const char *text, const char *kept);
 /* Seconds since 1970 as "2026-10-07T00:00:00Z", on the arena, and back; false when S is written otherwise. */
 const char *utc_text(int64_t t);
+/* The same in another FORM of strftime(); "never" of a year that no calendar has. */
+const char *utc_as(const char *form, int64_t t) __attribute__((format(strftime, 1, 0)));
 bool utc_parse(const char *s, int64_t *ret);
+
+/* For qsort() over texts: by their bytes. */
+int text_order(const void *a, const void *b);
 
 /* Puts '?' for control characters (C0, DEL and, in UTF-8, C1), which would command a terminal, and for those that turn
  * text round. Returns S. */

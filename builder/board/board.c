@@ -64,11 +64,6 @@ const struct field board_fields[] = {
 	{ 0 },
 };
 
-static int compare_names(const void *a, const void *b)
-{
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 int board_names(const char *const **ret, size_t *ret_n, struct err *e)
 {
 	VEC(const char *) names = { 0 };
@@ -86,7 +81,7 @@ int board_names(const char *const **ret, size_t *ret_n, struct err *e)
 		if (files[i][0] != '.' && ends_with(files[i], ".yaml"))
 			*vec_push(&names) = arena_strndup(files[i], strlen(files[i]) - strlen(".yaml"));
 	if (names.n)
-		qsort(names.v, names.n, sizeof(*names.v), compare_names); /* not as with ".yaml" behind them */
+		qsort(names.v, names.n, sizeof(*names.v), text_order); /* not as with ".yaml" behind them */
 	*ret = names.v;
 	*ret_n = names.n;
 	return 0;

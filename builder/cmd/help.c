@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* pibuild help, pibuild version, and what --help says. */
-#include <time.h>
 
 #include "base/data.h"
 #include "build-commit.h"
@@ -96,18 +95,13 @@ static int cmd_help(const struct cmd_options *o, struct err *e)
 /* The shipped lock's time is that of the set of versions that was tested together; "" when it cannot be read. */
 static const char *catalogue_date(void)
 {
-	static char day[16];
 	struct err ignored = { 0 };
 	struct lock *lock;
 	const char *path;
-	struct tm tm;
-	time_t t;
 
 	if (data_path("configs/pibuild.lock", &path, &ignored) < 0 || lock_load(path, NULL, &lock, &ignored) < 0)
 		return "";
-	t = (time_t)lock->time;
-	strftime(day, sizeof(day), "%Y-%m-%d", gmtime_r(&t, &tm));
-	return day;
+	return utc_as("%Y-%m-%d", lock->time);
 }
 
 void version_print(void)

@@ -66,23 +66,19 @@ static struct yaml_node *kubeconfig(const struct config *c, const struct secrets
 	return doc;
 }
 
-enum { DAY_MAX = 16 }; /* "2027-11-28" */
-
-static int check_expiry(const struct secrets *s, char day[DAY_MAX], struct err *e)
+/* DAY: "2027-11-28" */
+static int check_expiry(const struct secrets *s, const char **day, struct err *e)
 {
 	struct pki_cert admin;
-	struct tm tm;
-	time_t t;
 	int r = pki_read_cert(s->admin.cert, &admin, e);
 
 	if (r < 0)
 		return r;
-	t = (time_t)admin.valid.to;
-	strftime(day, DAY_MAX, "%Y-%m-%d", gmtime_r(&t, &tm));
-	if (time(NULL) > t)
+	*day = utc_as("%Y-%m-%d", admin.valid.to);
+	if (time(NULL) > admin.valid.to)
 		return err_class(e, CLASS_CONFIG,
 				 "the admin certificate in %s ran out on %s: run `pibuild secrets rotate admin` first",
-				 s->path, day);
+				 s->path, *day);
 	return 0;
 }
 
@@ -254,7 +250,7 @@ static int write_alone(const struct cmd_options *o, const struct yaml_node *own,
 static int cmd_kubeconfig(const struct cmd_options *o, struct err *e)
 {
 	const char *target = NULL;
-	char day[DAY_MAX];
+	const char *day;
 	struct secrets *s;
 	struct config *c;
 	int r = cmd_args(o, 0, 0, "kubeconfig [-o FILE] [--merge]", e);
@@ -267,7 +263,7 @@ static int cmd_kubeconfig(const struct cmd_options *o, struct err *e)
 		r = check_replaceable(o->out, c->cluster.name, e);
 	if (r < 0)
 		return r;
-	r = check_expiry(s, day, e);
+	r = check_expiry(s, &day, e);
 	if (r < 0)
 		return r;
 	r = target ? merge_into_file(o, kubeconfig(c, s), target, e) : write_alone(o, kubeconfig(c, s), e);

@@ -164,11 +164,6 @@ bool app_manifest_is_url(const char *manifest)
 	return starts_with(manifest, "https://");
 }
 
-static int by_text(const void *a, const void *b)
-{
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 static bool is_manifest_name(const char *name)
 {
 	return *name != '.' && (ends_with(name, ".yaml") || ends_with(name, ".yml") || ends_with(name, ".json"));
@@ -189,7 +184,7 @@ static int folder_manifests(const char *dir, struct text_list *ret, struct err *
 		return err_class(e, CLASS_CONFIG, "%s has no manifest: no file that ends in .yaml, .yml or .json", dir);
 	if (ret->v.n > FOLDER_FILES_MAX)
 		return err_class(e, CLASS_CONFIG, "%s has more than %d manifests", dir, FOLDER_FILES_MAX);
-	qsort(ret->v.v, ret->v.n, sizeof(*ret->v.v), by_text);
+	qsort(ret->v.v, ret->v.n, sizeof(*ret->v.v), text_order);
 	return 0;
 }
 

@@ -2,11 +2,6 @@
 /* Packages of Debian that cluster.yaml asks for. */
 #include "config/config.h"
 
-static int by_text(const void *a, const void *b)
-{
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 static void add_packages(struct text_list *list, const char *const *names, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
@@ -23,7 +18,7 @@ struct text_list config_packages(const struct config *c, const struct node_confi
 		if (!n || n == node)
 			add_packages(&list, node->packages.v, node->packages.n);
 	if (list.v.n)
-		qsort(list.v.v, list.v.n, sizeof(*list.v.v), by_text);
+		qsort(list.v.v, list.v.n, sizeof(*list.v.v), text_order);
 	for (size_t i = 0; i < list.v.n; i++)
 		if (!kept || !streq(list.v.v[kept - 1], list.v.v[i]))
 			list.v.v[kept++] = list.v.v[i];

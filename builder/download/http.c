@@ -73,25 +73,16 @@ static const struct status_row status_rows[] = {
 /* X509_V_ERR_ values of OpenSSL's x509_vfy.h, which have not changed since there is one. */
 enum { CERT_NO_ISSUER = 2, CERT_NOT_YET = 9, CERT_EXPIRED = 10, CERT_SELF_SIGNED = 18, CERT_UNVERIFIABLE = 21 };
 
-static const char *this_clock(char buf[32])
-{
-	time_t now = time(NULL);
-	struct tm tm;
-
-	strftime(buf, 32, "%Y-%m-%d %H:%M UTC", gmtime_r(&now, &tm));
-	return buf;
-}
-
 static void explain_certificate(const struct request *q, struct http_result *r)
 {
-	char clock[32];
 	long verify = 0;
 
 	curl_easy_getinfo(q->easy, CURLINFO_SSL_VERIFYRESULT, &verify);
 	if (verify == CERT_EXPIRED || verify == CERT_NOT_YET)
 		snprintf(r->why, sizeof(r->why),
 			 "its certificate %s, or the clock of this machine is wrong: it says %s; check that first",
-			 verify == CERT_EXPIRED ? "has expired" : "is not valid yet", this_clock(clock));
+			 verify == CERT_EXPIRED ? "has expired" : "is not valid yet",
+			 utc_as("%Y-%m-%d %H:%M UTC", time(NULL)));
 	else if (q->caller)
 		snprintf(r->why, sizeof(r->why), "its certificate is not by the CA that it has to be by: %s", q->error);
 	else if (verify == CERT_NO_ISSUER || (verify >= CERT_SELF_SIGNED && verify <= CERT_UNVERIFIABLE))

@@ -8,7 +8,6 @@
  * started (systemd issue 18856). Each waits for what it needs itself, and says so.
  */
 #include <errno.h>
-#include <time.h>
 
 #include "base/data.h"
 #include "base/file.h"
@@ -331,9 +330,6 @@ static const char not_booted[] = "This card has not been booted yet", power_on[]
 static json_t *first_report(const struct node_ctx *x, const struct step_list *list)
 {
 	json_t *rows = json_array();
-	time_t epoch = (time_t)x->epoch;
-	char time_text[32];
-	struct tm tm;
 
 	for (size_t i = 0; i < list->n; i++)
 		json_array_append_new(rows,
@@ -341,10 +337,9 @@ static json_t *first_report(const struct node_ctx *x, const struct step_list *li
 						"title", list->rows[i].title, "state", "pending", "cause",
 						i == 0 ? not_booted : "", "cure", i == 0 ? power_on : "", "attempts", 0,
 						"since", "", "unit", step_unit(list->rows[i].name)));
-	strftime(time_text, sizeof(time_text), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&epoch, &tm));
 	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:[]}", "apiVersion", "pibuild/v1", "kind", "Status",
 			 "cluster", x->config->cluster.name, "node", x->node->name, "role", role_names[x->node->role],
-			 "state", "working", "time", time_text, "steps", rows, "notes");
+			 "state", "working", "time", utc_text(x->epoch), "steps", rows, "notes");
 }
 
 /* Blanks up to the size of the file, so that it can be overwritten without touching the FAT. */

@@ -4,14 +4,12 @@
  */
 #include <ctype.h>
 #include <errno.h>
-#include <time.h>
 
 #include "secrets/internal.h"
 #include "schema/schema.h"
 
 #define API_VERSION "pibuild/v1"
 #define KIND	    "Secrets"
-#define TIME_FORM   "%Y-%m-%dT%H:%M:%SZ"
 
 static const char comment[] =
 	"The secrets of one cluster, made by pibuild: certificate authorities, tokens, admin certificate, node\n"
@@ -180,14 +178,10 @@ char *secrets_text(const struct secrets *s)
 	struct yaml_node *doc = yaml_map(), *nodes = yaml_map();
 	/* Room for all of it: a buffer that grows leaves copies behind. */
 	struct strbuf out = { .s = xmalloc(64 * KIB), .cap = 64 * KIB };
-	time_t created = (time_t)s->created;
-	char stamp[32];
-	struct tm tm;
 
-	strftime(stamp, sizeof(stamp), TIME_FORM, gmtime_r(&created, &tm));
 	yaml_set(doc, "apiVersion", yaml_str(API_VERSION));
 	yaml_set(doc, "kind", yaml_str(KIND));
-	yaml_set(doc, "created", yaml_str(stamp));
+	yaml_set(doc, "created", yaml_str(utc_text(s->created)));
 	for (size_t i = 0; i < ARRAY_SIZE(values); i++)
 		yaml_set_path(doc, values[i].key, yaml_str(*value_at(s, &values[i])));
 	for (size_t i = 0; i < SECRET_CERT_COUNT; i++) {

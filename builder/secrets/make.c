@@ -54,14 +54,11 @@ int secrets_make_cas(struct secrets *s, struct err *e)
 /* Its name is what people look for in their list of trusted CAs. */
 int secrets_make_issuer_ca(struct secrets *s, const struct config *c, struct err *e)
 {
-	time_t now = time(NULL);
-	struct pki_time valid = { (int64_t)now - (int64_t)BACKDATE_DAYS * DAY, (int64_t)now + (int64_t)CA_DAYS * DAY };
-	struct tm tm;
-	char day[16];
+	int64_t now = time(NULL);
+	struct pki_time valid = { now - (int64_t)BACKDATE_DAYS * DAY, now + (int64_t)CA_DAYS * DAY };
 
-	strftime(day, sizeof(day), "%Y-%m-%d", gmtime_r(&now, &tm));
-	return pki_make_zone_ca(arena_printf("%s CA %s", c->cluster.name, day), c->cert_manager.zones.v,
-				c->cert_manager.zones.n, valid, &s->issuer_ca, e);
+	return pki_make_zone_ca(arena_printf("%s CA %s", c->cluster.name, utc_as("%Y-%m-%d", now)),
+				c->cert_manager.zones.v, c->cert_manager.zones.n, valid, &s->issuer_ca, e);
 }
 
 int secrets_make_password(const char **ret, struct err *e)

@@ -109,12 +109,9 @@ const size_t secret_kinds_count = ARRAY_SIZE(secret_kinds);
 /* The old values still run the cluster until it is changed over: they are kept. */
 static int back_up(const char *path, const char *text, size_t n, const char **ret, struct err *e)
 {
-	time_t now = time(NULL);
-	char stamp[32];
-	struct tm tm;
+	const char *stamp = utc_as("%Y%m%dT%H%M%SZ", time(NULL));
 	int r = -EEXIST;
 
-	strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", gmtime_r(&now, &tm));
 	for (unsigned i = 1; i < 100 && r == -EEXIST; i++) {
 		*ret = i == 1 ? arena_printf("%s.%s.bak", path, stamp) : arena_printf("%s.%s-%u.bak", path, stamp, i);
 		r = store_add(*ret, text, n, e);

@@ -10,8 +10,6 @@ enum { DURATION_MAX = 24 };
 /* "45 s", "12 min", "3 h", "2 d". "-" when FROM is 0, or when the clock was set in between, which happens to every Pi:
  * it has none of its own. BUF is returned. */
 const char *status_duration(int64_t from, int64_t to, char buf[DURATION_MAX]);
-/* "2026-11-28 14:02:00" in UTC; "never" for 0. */
-const char *status_clock(int64_t t, char buf[DURATION_MAX]);
 
 /* The step that everything else waits for: a failed one, else the first that is at work, else the first to come; NULL
  * when all are done. */

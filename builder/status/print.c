@@ -24,14 +24,10 @@ const char *status_duration(int64_t from, int64_t to, char buf[DURATION_MAX])
 	return buf;
 }
 
-const char *status_clock(int64_t t, char buf[DURATION_MAX])
+/* "2026-11-28 14:02:00" in UTC; "never" for 0. */
+static const char *status_clock(int64_t t)
 {
-	time_t clock = (time_t)t;
-	struct tm tm;
-
-	if (!t || !gmtime_r(&clock, &tm) || !strftime(buf, DURATION_MAX, "%Y-%m-%d %H:%M:%S", &tm))
-		return "never";
-	return buf;
+	return t ? utc_as("%Y-%m-%d %H:%M:%S", t) : "never";
 }
 
 static void print_reason(const char *cause, const char *cure)
@@ -66,12 +62,10 @@ static void print_apps(const struct report *r)
 
 static void print_nodes(const struct report *r)
 {
-	char buf[DURATION_MAX];
-
 	printf("\nthe cluster's nodes\n");
 	vec_foreach (n, &r->nodes) {
 		printf("  %-8s  %-14s %-13s  last heard of: %s\n", node_state_names[n->state], n->name, n->role,
-		       status_clock(n->time, buf));
+		       status_clock(n->time));
 		print_reason(n->cause, "");
 	}
 }
@@ -79,10 +73,10 @@ static void print_nodes(const struct report *r)
 /* As old as it is now: the card may have been read long after. */
 static void print_backup(const struct report_backup *b)
 {
-	char clock[DURATION_MAX], age[DURATION_MAX];
+	char age[DURATION_MAX];
 
-	printf("\nlast backup: %s UTC, %s old: %s\n", status_clock(b->time, clock),
-	       status_duration(b->time, time(NULL), age), b->name);
+	printf("\nlast backup: %s UTC, %s old: %s\n", status_clock(b->time), status_duration(b->time, time(NULL), age),
+	       b->name);
 }
 
 /* The report that pibuild wrote itself: no step was ever begun. */
@@ -96,8 +90,6 @@ static bool is_fresh(const struct report *r)
 
 void report_print(const struct report *r)
 {
-	char buf[DURATION_MAX];
-
 	if (is_fresh(r)) {
 		printf("card of %s of %s, %s, that has not booted yet\nsteps to come\n", r->node, r->cluster, r->role);
 		vec_foreach (s, &r->steps)
@@ -105,7 +97,7 @@ void report_print(const struct report *r)
 		return;
 	}
 	printf("node %s of cluster %s, %s: %s\n", r->node, r->cluster, r->role, node_state_names[r->state]);
-	printf("written %s UTC by its own clock\n\n", status_clock(r->time, buf));
+	printf("written %s UTC by its own clock\n\n", status_clock(r->time));
 	print_steps(r);
 	if (r->notes.n)
 		printf("\nfound on the way; stops nothing\n");
@@ -117,7 +109,7 @@ void report_print(const struct report *r)
 		print_apps(r);
 	if (r->certificates_until)
 		printf("\nK3s's certificates are good until %s UTC; the node has them renewed before\n",
-		       status_clock(r->certificates_until, buf));
+		       status_clock(r->certificates_until));
 	if (r->backup.name)
 		print_backup(&r->backup);
 	if (r->nodes.n)

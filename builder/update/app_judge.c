@@ -375,11 +375,6 @@ static int judge_chart(const struct app *a, const struct app_text *t, const char
 	return 0;
 }
 
-static int by_name(const void *a, const void *b)
-{
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 int app_judge(const struct app *a, const struct app_text *texts, size_t n, const char *k3s_version,
 	      struct app_found *ret, struct err *e)
 {
@@ -391,6 +386,6 @@ int app_judge(const struct app *a, const struct app_text *texts, size_t n, const
 	for (size_t i = 0; !a->chart.version && i < n; i++)
 		app_scan_images(texts[i].bytes, texts[i].n, ret);
 	if (ret->images.n)
-		qsort(ret->images.v, ret->images.n, sizeof(*ret->images.v), by_name);
+		qsort(ret->images.v, ret->images.n, sizeof(*ret->images.v), text_order);
 	return r;
 }
