@@ -23,6 +23,18 @@ const char *json_get_text(const json_t *object, const char *key)
 	return s ? s : "";
 }
 
+const char *json_clean_or(const json_t *object, const char *key, const char *fallback)
+{
+	const char *s = json_string_value(json_object_get(object, key));
+
+	return s ? clean_text(arena_strdup(s)) : fallback;
+}
+
+const char *json_clean(const json_t *object, const char *key)
+{
+	return json_clean_or(object, key, "?");
+}
+
 json_t *json_text(const char *s)
 {
 	json_t *j = json_string(s);

@@ -14,6 +14,10 @@ int json_print_line(json_t *value, struct err *e);
 
 /* The text that OBJECT has under KEY; "" when it has none. Borrowed. */
 const char *json_get_text(const json_t *object, const char *key);
+/* The same for people, out of what may be anybody's: cleaned (clean_text()), on the arena; "?" or FALLBACK, which may
+ * be NULL, when there is none. */
+const char *json_clean(const json_t *object, const char *key);
+const char *json_clean_or(const json_t *object, const char *key, const char *fallback);
 
 /* A string value of any bytes, such as names in an image: what is no UTF-8 has '?' for every byte beyond ASCII. */
 json_t *json_text(const char *s);

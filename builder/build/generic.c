@@ -12,14 +12,6 @@ void generic_close(struct generic *g)
 	*g = (struct generic){ 0 };
 }
 
-/* From a file that may be anybody's: nothing that commands a terminal. */
-static const char *generic_text(const json_t *j, const char *key)
-{
-	const char *s = json_string_value(json_object_get(j, key));
-
-	return s ? clean_text(arena_strdup(s)) : "";
-}
-
 static int no_generic(struct err *e)
 {
 	return err_class(e, CLASS_USAGE, "%s (--node wants a generic image: pibuild build --generic)",
@@ -35,7 +27,7 @@ static int generic_parse(struct generic *g, struct err *e)
 	g->manifest = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
 	if (!g->manifest || records_parse(json_object_get(g->manifest, "files"), &g->records, e) < 0)
 		return err_class(e, CLASS_VERIFY, "%s: its %s is damaged", name, MANIFEST_PATH);
-	node = generic_text(g->manifest, "node");
+	node = json_clean_or(g->manifest, "node", "");
 	if (*node)
 		return err_class(
 			e, CLASS_USAGE,
@@ -65,12 +57,12 @@ static void add_difference(struct strbuf *b, const char *what, const char *their
 
 static void generic_compare_pin(struct strbuf *b, const json_t *theirs, const struct pin *ours)
 {
-	const char *version = generic_text(theirs, "version");
+	const char *version = json_clean_or(theirs, "version", "");
 
 	add_difference(b, ours->name, version, ours->version);
 	if (streq(version, ours->version))
 		add_difference(b, arena_printf("sha256 of %s", ours->name),
-			       arena_printf("%.12s", generic_text(theirs, "sha256")),
+			       arena_printf("%.12s", json_clean_or(theirs, "sha256", "")),
 			       arena_printf("%.12s", str_or(ours->sha256, "none")));
 }
 
@@ -79,7 +71,7 @@ static const json_t *find_named(const json_t *list, const char *name)
 	const json_t *one;
 
 	for (size_t i = 0; (one = json_array_get(list, i)); i++)
-		if (streq(generic_text(one, "name"), name))
+		if (streq(json_clean_or(one, "name", ""), name))
 			return one;
 	return NULL;
 }
@@ -100,15 +92,15 @@ static void compare_artifacts(struct strbuf *b, const struct generic *g, const s
 
 int generic_check(const struct generic *g, const struct plan *p, const struct node_plan *n, struct err *e)
 {
-	const char *role = generic_text(g->manifest, "role"), *name = cow_name(g->image.cow);
+	const char *role = json_clean_or(g->manifest, "role", ""), *name = cow_name(g->image.cow);
 	_cleanup_strbuf_ struct strbuf b = { 0 };
 
-	if (streq(generic_text(g->manifest, "layer"), n->layer->key))
+	if (streq(json_clean_or(g->manifest, "layer", ""), n->layer->key))
 		return 0;
 	if (!streq(role, role_names[n->node->role]))
 		return err_class(e, CLASS_CONFIG, "%s is for the role %s, and %s is of the role %s", name, role,
 				 n->name, role_names[n->node->role]);
-	add_difference(&b, "pibuild", generic_text(g->manifest, "pibuild"), PIBUILD_VERSION);
+	add_difference(&b, "pibuild", json_clean_or(g->manifest, "pibuild", ""), PIBUILD_VERSION);
 	generic_compare_pin(&b, json_object_get(g->manifest, "base"), &p->base);
 	compare_artifacts(&b, g, &n->tree);
 	if (json_integer_value(json_object_get(g->manifest, "time")) != (json_int_t)p->project->epoch)

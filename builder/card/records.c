@@ -26,13 +26,6 @@ json_t *records_json(const struct records *r)
 	return a;
 }
 
-static const char *record_text(const json_t *j, const char *key)
-{
-	const char *s = json_string_value(json_object_get(j, key));
-
-	return s ? clean_text(arena_strdup(s)) : NULL;
-}
-
 int records_parse(const json_t *j, struct records *ret, struct err *e)
 {
 	const json_t *one;
@@ -42,17 +35,18 @@ int records_parse(const json_t *j, struct records *ret, struct err *e)
 		return err_set(e, -EINVAL, "the manifest has no list of files");
 	for (i = 0; (one = json_array_get(j, i)); i++) {
 		struct record *x = vec_push(&ret->v);
-		const char *mode = record_text(one, "mode"), *sha256 = record_text(one, "sha256");
+		const char *mode = json_clean_or(one, "mode", NULL), *sha256 = json_clean_or(one, "sha256", NULL);
 
 		*x = (struct record){
-			.path = record_text(one, "path"),
-			.kind = record_text(one, "kind"),
-			.origin = record_text(one, "origin"),
+			.path = json_clean_or(one, "path", NULL),
+			.kind = json_clean_or(one, "kind", NULL),
+			.origin = json_clean_or(one, "origin", NULL),
 			.mode = mode ? (unsigned)strtoul(mode, NULL, 8) : 0777,
 			.uid = (unsigned)json_integer_value(json_object_get(one, "uid")),
 			.gid = (unsigned)json_integer_value(json_object_get(one, "gid")),
 			.size = (uint64_t)json_integer_value(json_object_get(one, "size")),
-			.note = record_text(one, "target") ? record_text(one, "target") : record_text(one, "what"),
+			.note = json_clean_or(one, "target", NULL) ? json_clean_or(one, "target", NULL)
+								   : json_clean_or(one, "what", NULL),
 		};
 		if (!x->path || x->path[0] != '/' || !x->kind || !x->origin || (sha256 && !sha256_valid(sha256)))
 			return err_set(e, -EINVAL, "entry %zu of the manifest is damaged", i + 1);

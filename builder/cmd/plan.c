@@ -31,15 +31,6 @@ static const struct option plan_options[] = {
 	CMD_OWN("live", OPT_FLAG, &plan_opt.live, NULL, "ask the nodes, which run, what is on them"),
 };
 
-/* Seconds since 1970 of a record's time; 0 = none. */
-static int64_t time_of(const json_t *record)
-{
-	const char *text = json_string_value(json_object_get(record, "time"));
-	int64_t t;
-
-	return text && utc_parse(text, &t) ? t : 0;
-}
-
 /* The card of each node that has one, by the record of flashing, and the last try where that was all. "older" is true
  * of a card that cluster.yaml was changed after. */
 static json_t *cards_json(const struct plan *p)
@@ -53,16 +44,11 @@ static json_t *cards_json(const struct plan *p)
 		json_t *j = flashed_card(all, (*n)->name), *tried = flashed_unfinished(all, (*n)->name);
 
 		if (j)
-			json_object_set_new(j, "older", json_boolean(known && time_of(j) < st.st_mtime));
+			json_object_set_new(j, "older", json_boolean(known && flashed_time(j) < st.st_mtime));
 		if (j || tried)
 			json_array_append(list, j ? j : tried);
 	}
 	return list;
-}
-
-static const char *plan_member(const json_t *j, const char *name)
-{
-	return clean_text(arena_strdup(str_or(json_string_value(json_object_get(j, name)), "?")));
 }
 
 /* ---- where the nodes stand ---- */
@@ -228,7 +214,7 @@ static const struct standing_of *stand_of_card(const struct stands *s, const cha
 
 static const char *card_note(const json_t *j, const struct standing_of *s)
 {
-	if (streq(plan_member(j, "state"), "begun"))
+	if (streq(json_clean(j, "state"), "begun"))
 		return "  not finished: flash it again";
 	if (s && s->is == STANDING_SAME)
 		return "  as cluster.yaml";
@@ -246,9 +232,8 @@ static void print_cards(const struct plan *p, const struct stands *s)
 	for (size_t i = 0; i < json_array_size(cards); i++) {
 		const json_t *j = json_array_get(cards, i);
 
-		printf("  %-20s %s  %s %s%s\n", plan_member(j, "node"), plan_member(j, "time"),
-		       plan_member(j, "serial"), plan_member(j, "model"),
-		       card_note(j, stand_of_card(s, plan_member(j, "node"))));
+		printf("  %-20s %s  %s %s%s\n", json_clean(j, "node"), json_clean(j, "time"), json_clean(j, "serial"),
+		       json_clean(j, "model"), card_note(j, stand_of_card(s, json_clean(j, "node"))));
 	}
 }
 
@@ -275,7 +260,7 @@ static void print_dns(const struct config *c)
 	for (size_t i = 0; i < json_array_size(records); i++) {
 		const json_t *j = json_array_get(records, i);
 
-		printf("  %-32s %s  %s\n", plan_member(j, "name"), plan_member(j, "type"), plan_member(j, "value"));
+		printf("  %-32s %s  %s\n", json_clean(j, "name"), json_clean(j, "type"), json_clean(j, "value"));
 	}
 }
 

@@ -214,33 +214,26 @@ static void compare_layout(struct image_diff *d, const struct disk *a, const str
 
 /* ---- versions ---- */
 
-static const char *diff_text(const json_t *j, const char *key)
-{
-	const char *s = json_string_value(json_object_get(j, key));
-
-	return s ? clean_text(arena_strdup(s)) : "?";
-}
-
 static const json_t *find_pin(const json_t *list, const char *name)
 {
 	const json_t *one;
 	size_t i;
 
 	for (i = 0; (one = json_array_get(list, i)); i++)
-		if (streq(diff_text(one, "name"), name))
+		if (streq(json_clean(one, "name"), name))
 			return one;
 	return NULL;
 }
 
 static void diff_compare_pin(struct image_diff *d, const char *name, const char *key, const json_t *a, const json_t *b)
 {
-	const char *old = a ? diff_text(a, key) : NULL, *new = b ? diff_text(b, key) : NULL;
+	const char *old = a ? json_clean(a, key) : NULL, *new = b ? json_clean(b, key) : NULL;
 
-	if (a && b && streq(diff_text(a, "sha256"), diff_text(b, "sha256")) && streq(old, new))
+	if (a && b && streq(json_clean(a, "sha256"), json_clean(b, "sha256")) && streq(old, new))
 		return;
 	if (a && b && streq(old, new)) {
-		old = arena_printf("%s (%.12s)", old, diff_text(a, "sha256"));
-		new = arena_printf("%s (%.12s)", new, diff_text(b, "sha256"));
+		old = arena_printf("%s (%.12s)", old, json_clean(a, "sha256"));
+		new = arena_printf("%s (%.12s)", new, json_clean(b, "sha256"));
 	}
 	*vec_push(&d->versions) = (struct version_change){ name, old, new };
 }
@@ -251,10 +244,10 @@ static void compare_pins(struct image_diff *d, const char *key, const json_t *a,
 	size_t i;
 
 	for (i = 0; (one = json_array_get(a, i)); i++)
-		diff_compare_pin(d, diff_text(one, "name"), key, one, find_pin(b, diff_text(one, "name")));
+		diff_compare_pin(d, json_clean(one, "name"), key, one, find_pin(b, json_clean(one, "name")));
 	for (i = 0; (one = json_array_get(b, i)); i++)
-		if (!find_pin(a, diff_text(one, "name")))
-			diff_compare_pin(d, diff_text(one, "name"), key, NULL, one);
+		if (!find_pin(a, json_clean(one, "name")))
+			diff_compare_pin(d, json_clean(one, "name"), key, NULL, one);
 }
 
 /* An image without a manifest says nothing of what is in it. */

@@ -40,12 +40,6 @@ json_t *image_report_json(const struct image_report *r)
 	return j;
 }
 
-/* From the image, which may be anybody's: nothing that commands a terminal. */
-static const char *text(const json_t *j, const char *key)
-{
-	return clean_text(arena_strdup(str_or(json_string_value(json_object_get(j, key)), "?")));
-}
-
 static void print_origin(const struct image_report *r)
 {
 	const json_t *base = json_object_get(r->manifest, "base"), *one;
@@ -57,13 +51,16 @@ static void print_origin(const struct image_report *r)
 		return;
 	}
 	if (json_object_get(r->manifest, "node"))
-		printf("node %s of cluster %s: %s on %s\n", text(r->manifest, "node"), text(r->manifest, "cluster"),
-		       text(r->manifest, "role"), text(r->manifest, "board"));
+		printf("node %s of cluster %s: %s on %s\n", json_clean(r->manifest, "node"),
+		       json_clean(r->manifest, "cluster"), json_clean(r->manifest, "role"),
+		       json_clean(r->manifest, "board"));
 	else
-		printf("generic: %s, for `pibuild flash IMAGE --node NAME DISK`\n", text(r->manifest, "role"));
-	printf("base %s %s, sha256 %.12s...\n", text(base, "name"), text(base, "version"), text(base, "sha256"));
+		printf("generic: %s, for `pibuild flash IMAGE --node NAME DISK`\n", json_clean(r->manifest, "role"));
+	printf("base %s %s, sha256 %.12s...\n", json_clean(base, "name"), json_clean(base, "version"),
+	       json_clean(base, "sha256"));
 	for (i = 0; (one = json_array_get(artifacts, i)); i++)
-		printf("  %-20s %-18s sha256 %.12s...\n", text(one, "name"), text(one, "version"), text(one, "sha256"));
+		printf("  %-20s %-18s sha256 %.12s...\n", json_clean(one, "name"), json_clean(one, "version"),
+		       json_clean(one, "sha256"));
 }
 
 static void print_files(const struct image_report *r)

@@ -168,13 +168,6 @@ static int check_references(struct verify_ctx *x, struct findings *f, struct err
 
 /* ---- the manifest ---- */
 
-static const char *value(const json_t *j, const char *key)
-{
-	const char *s = json_string_value(json_object_get(j, key));
-
-	return s ? clean_text(arena_strdup(s)) : "?";
-}
-
 static int compare_release(struct verify_ctx *x, struct findings *f, struct err *e)
 {
 	static const char path[] = "/etc/pibuild/release.json";
@@ -194,8 +187,8 @@ static int compare_release(struct verify_ctx *x, struct findings *f, struct err 
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(same); i++)
 		if (!json_equal(json_object_get(j, same[i]), json_object_get(x->manifest, same[i])))
-			found(x, f, path, "its %s is %s, that of the manifest %s", same[i], value(j, same[i]),
-			      value(x->manifest, same[i]));
+			found(x, f, path, "its %s is %s, that of the manifest %s", same[i], json_clean(j, same[i]),
+			      json_clean(x->manifest, same[i]));
 	return 0;
 }
 
@@ -268,7 +261,8 @@ static int verify_base(struct verify_ctx *x, struct findings *f, struct err *e)
 
 static void verify_pin(struct verify_ctx *x, struct findings *f, const json_t *pin)
 {
-	const char *name = value(pin, "name"), *version = value(pin, "version"), *sha256 = value(pin, "sha256");
+	const char *name = json_clean(pin, "name"), *version = json_clean(pin, "version"),
+		   *sha256 = json_clean(pin, "sha256");
 	const struct lock_entry *entry = lock_find(x->options->lock, name, version);
 
 	x->line->looked++;
@@ -281,7 +275,7 @@ static void verify_pin(struct verify_ctx *x, struct findings *f, const json_t *p
 
 static void check_image_pin(struct verify_ctx *x, struct findings *f, const json_t *pin)
 {
-	const char *name = value(pin, "name"), *tag = value(pin, "tag"), *sha256 = value(pin, "sha256");
+	const char *name = json_clean(pin, "name"), *tag = json_clean(pin, "tag"), *sha256 = json_clean(pin, "sha256");
 	const struct lock_image *image = lock_find_image(x->options->lock, name, tag);
 
 	x->line->looked++;
@@ -305,7 +299,7 @@ static int verify_lock(struct verify_ctx *x, struct findings *f, struct err *e)
 	}
 	looked(x, 0, "pins");
 	/* A base by path or URL is pinned by cluster.yaml itself. */
-	if (!streq(value(base, "name"), "base"))
+	if (!streq(json_clean(base, "name"), "base"))
 		verify_pin(x, f, base);
 	for (i = 0; (one = json_array_get(artifacts, i)); i++)
 		verify_pin(x, f, one);
@@ -427,10 +421,10 @@ int image_verify(const struct verify_options *o, struct verify_report *ret, stru
 	ret->image = o->image;
 	if (!x.manifest)
 		return r;
-	ret->role = value(x.manifest, "role");
+	ret->role = json_clean(x.manifest, "role");
 	if (!(x.has & HAS_NODE))
 		return r;
-	ret->node = value(x.manifest, "node");
-	ret->cluster = value(x.manifest, "cluster");
+	ret->node = json_clean(x.manifest, "node");
+	ret->cluster = json_clean(x.manifest, "cluster");
 	return r;
 }

@@ -82,7 +82,7 @@ static const char *enabled_link(const char *unit)
 static void check_role(struct verify_ctx *x, struct findings *f)
 {
 	static const char *const units[] = { "k3s.service", "k3s-agent.service" };
-	const char *role = str_or(json_string_value(json_object_get(x->manifest, "role")), "");
+	const char *role = json_get_text(x->manifest, "role");
 	bool wanted[] = { streq(role, "control-plane"), streq(role, "worker") };
 
 	for (size_t i = 0; i < ARRAY_SIZE(units); i++) {

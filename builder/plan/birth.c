@@ -8,16 +8,6 @@
 static const char origin[] = "generated: birth";
 enum { MANIFEST_MAX = 32 * MIB };
 
-static const char *text_of(const json_t *j, const char *key)
-{
-	return str_or(json_string_value(json_object_get(j, key)), "");
-}
-
-static const char *safe_of(const json_t *j, const char *key)
-{
-	return clean_text(arena_strdup(text_of(j, key)));
-}
-
 static bool is_alone(const struct config *c)
 {
 	return config_count_role(c, ROLE_CONTROL_PLANE) == 1;
@@ -35,19 +25,19 @@ static const struct node_config *node_named(const struct config *c, const char *
 
 static bool is_done(const json_t *line)
 {
-	return streq(text_of(line, "state"), "done");
+	return streq(json_get_text(line, "state"), "done");
 }
 
 /* Lines that do not say are of image files, which carry no mark, and of before there was one. */
 static bool may_have_started(const json_t *line, const struct config *c)
 {
-	const char *cluster = text_of(line, "cluster");
+	const char *cluster = json_get_text(line, "cluster");
 	const json_t *starts = json_object_get(line, "starts");
 	const struct node_config *first = config_first_server(c);
 
 	if (!is_done(line) || (*cluster && !streq(cluster, c->cluster.name)))
 		return false;
-	return starts ? json_is_true(starts) : first && streq(text_of(line, "node"), first->name);
+	return starts ? json_is_true(starts) : first && streq(json_get_text(line, "node"), first->name);
 }
 
 const json_t *birth_card(const json_t *cards, const struct config *c)
@@ -78,7 +68,7 @@ void birth_mark(struct node_plan *n, enum birth_right right)
 /* What CARD, of which there is one, says of fact I; "" = nothing. */
 static const char *fact_of_card(const json_t *card, size_t i)
 {
-	const char *was = safe_of(json_object_get(card, "born"), born_facts[i].key);
+	const char *was = json_clean_or(json_object_get(card, "born"), born_facts[i].key, "");
 
 	return *was ? was : str_or(born_facts[i].before, "");
 }
@@ -105,7 +95,8 @@ void birth_check(const json_t *cards, const struct config *c, struct faults *f)
 		fault_key(
 			f, c, born_facts[i].key,
 			"%s: %s was started with %s (card of %s, %s), and a running cluster cannot change to %s: %s, or start anew and lose what is in it: `pibuild flash --start-new-cluster --node %s DISK`, then the cards of all other nodes",
-			born_facts[i].key, c->cluster.name, was, safe_of(card, "node"), safe_of(card, "time"), now,
+			born_facts[i].key, c->cluster.name, was, json_clean_or(card, "node", ""),
+			json_clean_or(card, "time", ""), now,
 			streq(was, BORN_NO_IPV6) ? "remove network.ipv6" : arena_printf("write %s again", was),
 			first->name);
 	}
@@ -119,12 +110,12 @@ static const char *card_trace(const struct config *c)
 
 	for (size_t i = json_array_size(cards); i-- > 0;) {
 		const json_t *j = json_array_get(cards, i);
-		const char *cluster = text_of(j, "cluster");
+		const char *cluster = json_get_text(j, "cluster");
 
 		if (is_done(j) &&
-		    (*cluster ? streq(cluster, c->cluster.name) : node_named(c, text_of(j, "node")) != NULL))
-			return arena_printf("the card of %s, written %s (%s)", safe_of(j, "node"), safe_of(j, "time"),
-					    path_join(c->dir, FLASHED_FILE));
+		    (*cluster ? streq(cluster, c->cluster.name) : node_named(c, json_get_text(j, "node")) != NULL))
+			return arena_printf("the card of %s, written %s (%s)", json_clean_or(j, "node", ""),
+					    json_clean_or(j, "time", ""), path_join(c->dir, FLASHED_FILE));
 	}
 	return NULL;
 }
@@ -140,7 +131,7 @@ static const char *manifest_trace(const struct config *c, const char *out)
 		if (file_read(path, MANIFEST_MAX, &text, NULL, &ignored) < 0)
 			continue;
 		j = json_loads(text, 0, NULL);
-		if (streq(text_of(j, "cluster"), c->cluster.name))
+		if (streq(json_get_text(j, "cluster"), c->cluster.name))
 			return arena_printf("the image of %s (%s)", n->name, path);
 	}
 	return NULL;

@@ -95,6 +95,13 @@ static bool has(const json_t *j, const char *key, const char *value)
 	return text && streq(text, value);
 }
 
+int64_t flashed_time(const json_t *line)
+{
+	int64_t t;
+
+	return utc_parse(json_get_text(line, "time"), &t) ? t : 0;
+}
+
 enum line_kind { LINE_BEGUN, LINE_REMOVED, LINE_DONE };
 
 static enum line_kind kind_of(const json_t *j)

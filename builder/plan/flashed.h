@@ -39,6 +39,9 @@ int flashed_remove(const char *dir, const char *node, const char *cluster, struc
 /* All lines that can be read, oldest first: a JSON array, which is the caller's. Empty when there is no file. */
 json_t *flashed_read(const char *dir);
 
+/* When it was written, in seconds since 1970; 0 = LINE, which may be NULL, does not say. */
+int64_t flashed_time(const json_t *line);
+
 /* Borrowed from an array as above; NULL = none. */
 /* The latest card of NODE, unless it was written over since, with whatever, or the node was removed. */
 json_t *flashed_card(json_t *all, const char *node);

@@ -50,18 +50,10 @@ struct standing_of standing_node(const struct plan *p, const struct node_plan *n
 	return by_manifest(p, n, manifest, strlen(manifest), n->name);
 }
 
-/* Seconds since 1970 of a record's time; 0 = none. */
-static int64_t time_of(const json_t *record)
-{
-	int64_t t;
-
-	return utc_parse(json_get_text(record, "time"), &t) ? t : 0;
-}
-
 /* "2026-11-28T14:02:07Z" of a file that anybody may have written */
 static const char *when(const json_t *record)
 {
-	return time_of(record) ? utc_text(time_of(record)) : "once";
+	return flashed_time(record) ? utc_text(flashed_time(record)) : "once";
 }
 
 struct standing_of standing_card(const struct plan *p, const struct node_plan *n, json_t *cards)
@@ -80,7 +72,7 @@ struct standing_of standing_card(const struct plan *p, const struct node_plan *n
 	plan_node_key(p, n, key);
 	if (!*made) {
 		s.is = STANDING_UNKNOWN;
-		if (stat(p->project->config->path, &st) == 0 && time_of(card) < st.st_mtime)
+		if (stat(p->project->config->path, &st) == 0 && flashed_time(card) < st.st_mtime)
 			s.words = arena_printf("%s, before cluster.yaml was changed", s.words);
 	} else {
 		s.is = streq(made, key) ? STANDING_SAME : STANDING_DIFFERS;

@@ -25,7 +25,7 @@ static const char *safe_name(const char *text)
 
 static const char *identity_member(const json_t *j, const char *name)
 {
-	return safe_name(str_or(json_string_value(json_object_get(j, name)), ""));
+	return safe_name(json_get_text(j, name));
 }
 
 bool card_is_unfinished(int fd, struct card_identity *ret)
