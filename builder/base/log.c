@@ -36,14 +36,6 @@ void log_add_cure_option(const char *commands, const char *option, const char *v
 		cure_options[n_cure_options++] = (struct cure_option){ commands, option, value };
 }
 
-static bool has_command(const char *commands, const char *word, size_t n)
-{
-	for (const char *p = commands; (p = strstr(p, word)); p++)
-		if ((p == commands || p[-1] == ' ') && (p[n] == ' ' || !p[n]))
-			return true;
-	return false;
-}
-
 /* Behind the next "`pibuild " or "`sudo pibuild " of TEXT; NULL = there is none. */
 static const char *find_cure(const char *text)
 {
@@ -64,13 +56,12 @@ void log_cures(struct strbuf *out, const char *msg)
 
 	while ((word = find_cure(p)) && (end = strchr(word, '`'))) {
 		size_t n = strcspn(word, " `");
-		_cleanup_free_ char *command = xasprintf("%.*s", (int)n, word);
 
 		strbuf_add(out, p, (size_t)(end - p));
 		for (size_t i = 0; i < n_cure_options; i++) {
 			const struct cure_option *o = &cure_options[i];
 
-			if (!has_command(o->commands, command, n))
+			if (!word_in(o->commands, word, n))
 				continue;
 			strbuf_addf(out, " %s %s", o->option, shell_word(o->value));
 		}

@@ -150,6 +150,9 @@ char *clean_text(char *s);
 /* WORD as one word of a POSIX shell, for commands in messages: as it is, or in single quotes. On the arena. */
 const char *shell_word(const char *word);
 
+/* The first N bytes of WORD are one of the words of LIST, which blanks part. */
+bool word_in(const char *list, const char *word, size_t n);
+
 /* Of N candidates the one nearest to WORD by edit distance, or NULL when none is near. */
 const char *nearest_word(const char *word, const char *const *candidates, size_t n);
 

@@ -85,10 +85,5 @@ int command_get(const char *name, const struct command **ret, struct err *e)
 
 bool cmd_word_in(const char *list, const char *word)
 {
-	size_t n = strlen(word);
-
-	for (const char *p = list; (p = strstr(p, word)); p += n)
-		if ((p == list || p[-1] == ' ') && (p[n] == ' ' || p[n] == '\0'))
-			return true;
-	return false;
+	return word_in(list, word, strlen(word));
 }

@@ -6,13 +6,6 @@ static const struct list {
 	const char *key, *what;
 } clusters = { "clusters", "cluster" }, users = { "users", "user" }, contexts = { "contexts", "context" };
 
-static const char *text_at(const struct yaml_node *map, const char *key)
-{
-	const struct yaml_node *n = map && map->type == YAML_MAP ? yaml_get(map, key) : NULL;
-
-	return n && n->type == YAML_SCALAR ? n->text : "";
-}
-
 /* An empty one is made where there is none, or nothing. */
 static struct yaml_node *list_of(struct yaml_node *doc, const struct list *l)
 {
@@ -26,7 +19,7 @@ static struct yaml_node *list_of(struct yaml_node *doc, const struct list *l)
 static struct yaml_node *entry_named(const struct yaml_node *list, const char *name)
 {
 	for (size_t i = 0; i < list->count; i++)
-		if (streq(text_at(list->items[i], "name"), name))
+		if (streq(yaml_text_at(list->items[i], "name"), name))
 			return list->items[i];
 	return NULL;
 }
@@ -49,7 +42,7 @@ static struct yaml_node *only_value(const struct yaml_node *own, const struct li
 
 static const char *only_name(const struct yaml_node *own, const struct list *l)
 {
-	return text_at(yaml_get(own, l->key)->items[0], "name");
+	return yaml_text_at(yaml_get(own, l->key)->items[0], "name");
 }
 
 static bool leads_here(const struct yaml_node *entry, const struct yaml_node *cluster)
@@ -58,7 +51,8 @@ static bool leads_here(const struct yaml_node *entry, const struct yaml_node *cl
 	const struct yaml_node *there = yaml_get(entry, clusters.what);
 
 	for (size_t i = 0; i < ARRAY_SIZE(marks); i++)
-		if (*text_at(cluster, marks[i]) && streq(text_at(there, marks[i]), text_at(cluster, marks[i])))
+		if (*yaml_text_at(cluster, marks[i]) &&
+		    streq(yaml_text_at(there, marks[i]), yaml_text_at(cluster, marks[i])))
 			return true;
 	return false;
 }
@@ -66,7 +60,7 @@ static bool leads_here(const struct yaml_node *entry, const struct yaml_node *cl
 /* "homelab", else "homelab-192.168.1.10"; NULL = both are other clusters'. */
 static const char *free_name(const struct yaml_node *list, const char *name, const struct yaml_node *cluster)
 {
-	const char *host = text_at(cluster, "server");
+	const char *host = yaml_text_at(cluster, "server");
 	const char *names[2] = { name, NULL };
 
 	host += starts_with(host, "https://") ? strlen("https://") : 0;
@@ -86,8 +80,8 @@ static const char *context_of(const struct yaml_node *list, const char *cluster,
 	for (size_t i = 0; i < list->count; i++) {
 		const struct yaml_node *c = yaml_get(list->items[i], contexts.what);
 
-		if (streq(text_at(c, "cluster"), cluster) && streq(text_at(c, "user"), user))
-			return text_at(list->items[i], "name");
+		if (streq(yaml_text_at(c, "cluster"), cluster) && streq(yaml_text_at(c, "user"), user))
+			return yaml_text_at(list->items[i], "name");
 	}
 	return NULL;
 }
@@ -95,7 +89,7 @@ static const char *context_of(const struct yaml_node *list, const char *cluster,
 static int check_shape(struct yaml_node *all, const char *name, struct err *e)
 {
 	static const struct list *const lists[] = { &clusters, &users, &contexts };
-	const char *kind = text_at(all, "kind");
+	const char *kind = yaml_text_at(all, "kind");
 	bool fits = all->type == YAML_MAP && (!all->count || streq(kind, "Config"));
 
 	for (size_t i = 0; fits && i < ARRAY_SIZE(lists); i++) {
@@ -142,8 +136,8 @@ int kubeconfig_merge(struct yaml_node *all, const struct yaml_node *own, const c
 		yaml_set(context, "user", yaml_str(ret->user));
 		put_entry(yaml_get(all, contexts.key), &contexts, ret->context, context);
 	}
-	if (!*text_at(all, "current-context"))
+	if (!*yaml_text_at(all, "current-context"))
 		yaml_set(all, "current-context", yaml_str(ret->context));
-	ret->current = streq(text_at(all, "current-context"), ret->context);
+	ret->current = streq(yaml_text_at(all, "current-context"), ret->context);
 	return 0;
 }

@@ -679,15 +679,10 @@ const struct kind kind_sysctl_value = {
 
 /* ---- auto, true or false ---- */
 
-static bool kinds_is_plain(const struct yaml_node *n, const char *word)
-{
-	return n->type == YAML_SCALAR && n->plain && streq(n->text, word);
-}
-
 static void tristate_node(struct reading *l, const struct field *f, const struct yaml_node *n, const char *path,
 			  void *dst)
 {
-	enum tristate v = kinds_is_plain(n, "true") ? STATE_ON : kinds_is_plain(n, "false") ? STATE_OFF : STATE_AUTO;
+	enum tristate v = yaml_is_plain(n, "true") ? STATE_ON : yaml_is_plain(n, "false") ? STATE_OFF : STATE_AUTO;
 
 	if (v == STATE_AUTO && !(n->type == YAML_SCALAR && streq(n->text, "auto")))
 		schema_fault(l, n, path, "%s, or auto", kind_bool_words(n));

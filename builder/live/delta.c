@@ -137,19 +137,11 @@ static const char *words_of(const struct record *x)
 	return x && x->note && starts_with(x->note, adds) ? x->note + strlen(adds) : "";
 }
 
-static bool has_word(const char *list, const char *word, size_t n)
-{
-	for (const char *at = list; *at; at += strcspn(at, " "), at += strspn(at, " "))
-		if (strcspn(at, " ") == n && !strncmp(at, word, n))
-			return true;
-	return false;
-}
-
 /* A line for each word of FROM that OTHER has or, with MISSING, has not. */
 static void add_words(struct strbuf *out, char sign, const char *from, const char *other, bool has)
 {
 	for (const char *at = from; *at; at += strcspn(at, " "), at += strspn(at, " "))
-		if (has_word(other, at, strcspn(at, " ")) == has)
+		if (word_in(other, at, strcspn(at, " ")) == has)
 			strbuf_addf(out, "%c%.*s\n", sign, (int)strcspn(at, " "), at);
 }
 
@@ -161,7 +153,7 @@ static void differ_words(struct differ *y, const struct record *x, const struct 
 
 	/* Of the words that an earlier card had, those that are there still and not wanted any more. */
 	for (const char *at = words_of(before); *at; at += strcspn(at, " "), at += strspn(at, " "))
-		if (!has_word(words_of(x), at, strcspn(at, " ")))
+		if (!word_in(words_of(x), at, strcspn(at, " ")))
 			strbuf_addf(&old, "%.*s ", (int)strcspn(at, " "), at);
 	add_words(&text, '-', str_or(old.s, ""), is, true);
 	add_words(&text, '+', words_of(x), is, false);

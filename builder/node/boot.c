@@ -72,17 +72,6 @@ static void add_disk_id(const struct node_ctx *x, struct tree *t)
 			      arena_printf("disk id %08x", t->disk_id));
 }
 
-static bool has_word(const char *line, size_t n, const char *word)
-{
-	size_t len = strlen(word);
-
-	for (size_t i = 0; i + len <= n; i++)
-		if (!memcmp(line + i, word, len) && (i == 0 || line[i - 1] == ' ') &&
-		    (i + len == n || line[i + len] == ' '))
-			return true;
-	return false;
-}
-
 static int edit_cmdline(const void *arg, const char *old, size_t n, struct strbuf *out, struct err *e)
 {
 	const struct kernel_words *w = arg;
@@ -93,7 +82,7 @@ static int edit_cmdline(const void *arg, const char *old, size_t n, struct strbu
 	if (old)
 		add_with_disk_id(out, old, len, w->disk_id);
 	vec_foreach (word, &w->v)
-		if (!has_word(out->s, out->n, *word))
+		if (!word_in(str_or(out->s, ""), *word, strlen(*word)))
 			strbuf_addf(out, "%s%s", out->n ? " " : "", *word);
 	strbuf_adds(out, "\n");
 	return 0;

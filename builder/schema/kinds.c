@@ -238,11 +238,6 @@ const struct kind kind_constant = { .name = "constant", .node = constant_node, .
 
 /* ---- booleans ---- */
 
-static bool schema_kinds_is_plain(const struct yaml_node *n, const char *word)
-{
-	return n->type == YAML_SCALAR && n->plain && streq(n->text, word);
-}
-
 const char *kind_bool_words(const struct yaml_node *n)
 {
 	if (n->type != YAML_SCALAR)
@@ -253,8 +248,8 @@ const char *kind_bool_words(const struct yaml_node *n)
 
 static void bool_node(struct reading *l, const struct field *f, const struct yaml_node *n, const char *path, void *dst)
 {
-	if (schema_kinds_is_plain(n, "true") || schema_kinds_is_plain(n, "false"))
-		*(bool *)dst = schema_kinds_is_plain(n, "true");
+	if (yaml_is_plain(n, "true") || yaml_is_plain(n, "false"))
+		*(bool *)dst = yaml_is_plain(n, "true");
 	else
 		schema_fault(l, n, path, "%s", kind_bool_words(n));
 }

@@ -33,13 +33,6 @@ static int read_values(const char *label, const struct strbuf *body, const struc
 	return (int)n;
 }
 
-static const char *text_at(const struct yaml_node *values, const char *key, const char *part)
-{
-	const struct yaml_node *v = yaml_find(values, arena_printf("%s.%s", key, part));
-
-	return v && v->type == YAML_SCALAR ? v->text : "";
-}
-
 int chart_image_tag(const struct lock_entry *locked, const struct strbuf *body, const struct artifact *chart,
 		    const struct image *image, const char **ret, struct err *e)
 {
@@ -59,8 +52,8 @@ int chart_image_tag(const struct lock_entry *locked, const struct strbuf *body, 
 	r = yaml_parse(arena_printf("%s: values.yaml", label), str_or(text.s, ""), text.n, &values, e);
 	if (r < 0)
 		return r;
-	repository = text_at(values, image->values, "repository");
-	tag = text_at(values, image->values, "tag");
+	repository = yaml_text_at(values, arena_printf("%s.repository", image->values));
+	tag = yaml_text_at(values, arena_printf("%s.tag", image->values));
 	if (!streq(repository, image->name) || !image_tag_valid(tag))
 		return err_class(
 			e, CLASS_VERIFY,

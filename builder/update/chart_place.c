@@ -71,13 +71,6 @@ static const char *index_item(const struct document *d, const char *chart, const
 	return found ? arena_strndup(item, (size_t)(d->text + d->n - item)) : NULL;
 }
 
-static const char *scalar_at(const struct yaml_node *map, const char *key)
-{
-	const struct yaml_node *v = map->type == YAML_MAP ? yaml_get(map, key) : NULL;
-
-	return v && v->type == YAML_SCALAR ? v->text : "";
-}
-
 static int index_entry(const struct document *d, const char *chart, const char *version, const struct yaml_node **ret,
 		       struct err *e)
 {
@@ -95,7 +88,7 @@ static int index_entry(const struct document *d, const char *chart, const char *
 	if (r < 0)
 		return e->class = CLASS_VERIFY, r;
 	for (size_t i = 0; list && i < list->count; i++)
-		if (streq(scalar_at(list->items[i], "version"), version))
+		if (streq(yaml_text_at(list->items[i], "version"), version))
 			return *ret = list->items[i], 0;
 	if (!item && !list)
 		return err_set(e, -ENOENT, "%s has no chart of the name %s", d->url, chart);
@@ -122,7 +115,7 @@ int chart_place_index(const struct document *d, const char *repo, const char *ch
 	why = url_fault(url);
 	if (why)
 		return err_class(e, CLASS_VERIFY, "%s: the address of %s %s, %s: %s", d->url, chart, version, url, why);
-	digest = scalar_at(entry, "digest");
+	digest = yaml_text_at(entry, "digest");
 	digest += starts_with(digest, "sha256:") ? strlen("sha256:") : 0;
 	if (*digest && !sha256_valid(digest))
 		return err_class(e, CLASS_VERIFY, "%s: '%.80s' is no sha256", d->url, digest);

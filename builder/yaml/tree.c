@@ -104,6 +104,18 @@ struct yaml_node *yaml_find(const struct yaml_node *map, const char *dotted)
 	return n;
 }
 
+const char *yaml_text_at(const struct yaml_node *map, const char *dotted)
+{
+	const struct yaml_node *n = yaml_find(map, dotted);
+
+	return n && n->type == YAML_SCALAR ? n->text : "";
+}
+
+bool yaml_is_plain(const struct yaml_node *n, const char *word)
+{
+	return n->type == YAML_SCALAR && n->plain && streq(n->text, word);
+}
+
 void yaml_push(struct yaml_node *parent, struct yaml_node *key, struct yaml_node *item)
 {
 	if (parent->count == parent->cap) {

@@ -76,6 +76,10 @@ bool yaml_is(const struct yaml_node *n, const char *word);
 struct yaml_node *yaml_get(const struct yaml_node *map, const char *key);
 /* Value at "a.b.c", or NULL. */
 struct yaml_node *yaml_find(const struct yaml_node *map, const char *dotted);
+/* The text of the scalar there; "" when MAP, which may be NULL or no map, has none. */
+const char *yaml_text_at(const struct yaml_node *map, const char *dotted);
+/* N is WORD without quotes, as true and null are written. */
+bool yaml_is_plain(const struct yaml_node *n, const char *word);
 
 /* Building. Strings are copied and always come back as strings, whatever they look like ("true", "0644"). */
 struct yaml_node *yaml_map(void);
