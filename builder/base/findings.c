@@ -10,8 +10,7 @@ void finding_add(struct findings *f, const char *check, const char *where, const
 	va_list ap;
 
 	va_start(ap, fmt);
-	*x = (struct finding){ arena_strdup(check), clean_text(arena_strdup(where)),
-			       clean_text(arena_vprintf(fmt, ap)) };
+	*x = (struct finding){ arena_strdup(check), clean_copy(where), clean_text(arena_vprintf(fmt, ap)) };
 	va_end(ap);
 }
 

@@ -27,7 +27,7 @@ const char *json_clean_or(const json_t *object, const char *key, const char *fal
 {
 	const char *s = json_string_value(json_object_get(object, key));
 
-	return s ? clean_text(arena_strdup(s)) : fallback;
+	return s ? clean_copy(s) : fallback;
 }
 
 const char *json_clean(const json_t *object, const char *key)

@@ -219,6 +219,11 @@ char *clean_text(char *s)
 	return s;
 }
 
+char *clean_copy(const char *s)
+{
+	return clean_text(arena_strdup(s));
+}
+
 const char *shell_word(const char *word)
 {
 	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_./:@%+,-";

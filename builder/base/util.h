@@ -146,6 +146,8 @@ int text_order(const void *a, const void *b);
 /* Puts '?' for control characters (C0, DEL and, in UTF-8, C1), which would command a terminal, and for those that turn
  * text round. Returns S. */
 char *clean_text(char *s);
+/* The same done to a copy, on the arena. */
+char *clean_copy(const char *s);
 
 /* WORD as one word of a POSIX shell, for commands in messages: as it is, or in single quotes. On the arena. */
 const char *shell_word(const char *word);

@@ -38,7 +38,7 @@ static const char *kept(const json_t *object, const char *key)
 {
 	const char *s = json_get_text(object, key);
 
-	return *s ? clean_text(arena_strdup(s)) : NULL;
+	return *s ? clean_copy(s) : NULL;
 }
 
 /* A base by path has no URL and is the config's business. */

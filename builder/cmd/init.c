@@ -515,7 +515,7 @@ static int refuse_existing(const struct cmd_options *o, const char *path, struct
 		return alike ? err_class(
 				       e, CLASS_REFUSED,
 				       "%s is there, and would be forgotten beside a cluster.yaml: rename it, or write another with -c FILE",
-				       clean_text(arena_strdup(alike)))
+				       clean_copy(alike))
 			     : 0;
 	}
 	return err_class(e, CLASS_REFUSED, "%s is there already: edit it, or write another with -c FILE", path);

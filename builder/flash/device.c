@@ -30,7 +30,7 @@ static const char *attribute(const char *dir, const char *name)
 	for (end = s + strlen(s); end > s && isspace((unsigned char)end[-1]); end--)
 		;
 	*end = '\0';
-	return clean_text(arena_strdup(s));
+	return clean_copy(s);
 }
 
 static uint64_t number(const char *dir, const char *name)

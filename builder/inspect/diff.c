@@ -114,7 +114,7 @@ static int read_target(struct side *s, const char *path, const char **ret, struc
 
 	if (r < 0)
 		return r;
-	*ret = clean_text(arena_strdup(b.s));
+	*ret = clean_copy(b.s);
 	return 0;
 }
 

@@ -130,7 +130,7 @@ static void diff_print_text(const char *text)
 
 static void print_change(const struct change *c)
 {
-	printf("%-8s %s", change_kind_names[c->kind], clean_text(arena_strdup(c->path)));
+	printf("%-8s %s", change_kind_names[c->kind], clean_copy(c->path));
 	switch (c->kind) {
 	case CHANGE_ADDED:
 		print_entry(c, &c->b, c->target_b);

@@ -141,8 +141,8 @@ static void check_root_word(struct verify_ctx *x, struct findings *f, const char
 		      "has no root=%s in its first line, so the kernel would wait for a root file system for ever",
 		      want);
 	else if (strcasecmp(value, want) && !root_device_fits(value, root->number))
-		found(x, f, path, "has root=%s, which is not the root partition of this image (%s)",
-		      clean_text(arena_strdup(value)), want);
+		found(x, f, path, "has root=%s, which is not the root partition of this image (%s)", clean_copy(value),
+		      want);
 }
 
 static int check_references(struct verify_ctx *x, struct findings *f, struct err *e)
@@ -233,8 +233,7 @@ static int check_symlinks(struct verify_ctx *x, struct findings *f, struct err *
 	vec_foreach (rec, &x->records.v) {
 		x->line->looked += streq(rec->kind, entry_kind_names[ENTRY_SYMLINK]);
 		if (look_dangles(x->image.root, rec))
-			found(x, f, rec->path, "leads nowhere: there is no %s in the image",
-			      clean_text(arena_strdup(rec->note)));
+			found(x, f, rec->path, "leads nowhere: there is no %s in the image", clean_copy(rec->note));
 	}
 	return 0;
 }

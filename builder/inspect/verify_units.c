@@ -121,7 +121,7 @@ static int check_steps(struct verify_ctx *x, struct findings *f, struct err *e)
 	for (char *line = strtok_r(b.s, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
 		line[strcspn(line, " \t")] = '\0';
 		if (*line && *line != '#')
-			check_step(x, f, clean_text(arena_strdup(line)));
+			check_step(x, f, clean_copy(line));
 	}
 	return 0;
 }
@@ -164,7 +164,7 @@ static void check_needs(struct verify_ctx *x, struct findings *f, const char *pa
 		if (retries(x, unit))
 			found(x, f, path,
 			      "requires %s, a oneshot that retries: its first failure would be final for this unit; use Wants= and wait",
-			      clean_text(arena_strdup(unit)));
+			      clean_copy(unit));
 }
 
 static void check_unit_text(struct verify_ctx *x, struct findings *f, const char *path, char *text)

@@ -367,7 +367,7 @@ static void differ_born(struct differ *y)
 			.path = arena_strdup(key),
 			.effect = { EFFECT_CANNOT, NULL,
 				    arena_printf("the cluster was started with %s: write that again",
-						 clean_text(arena_strdup(before))) },
+						 clean_copy(before)) },
 		};
 		y->d->cannot = true;
 	}
@@ -454,8 +454,7 @@ static void differ_versions(const struct json_t *from, const struct json_t *to, 
 		const char *before = manifest_version(from, name);
 
 		if (before && !streq(before, now))
-			*vec_push(&d->versions) = arena_printf("%s %s -> %s", name, clean_text(arena_strdup(before)),
-							       now);
+			*vec_push(&d->versions) = arena_printf("%s %s -> %s", name, clean_copy(before), now);
 	}
 }
 
@@ -474,8 +473,7 @@ int live_delta(const struct config *c, struct wanted *w, const struct live *l, s
 	*ret = (struct delta){ .skew = skew_of(l->manifest, w->manifest) };
 	y.same_base = streq(base_digest(l->manifest), base_digest(w->manifest));
 	if (!y.same_base)
-		ret->base = arena_printf("%s -> %s", clean_text(arena_strdup(base_text(l->manifest))),
-					 base_text(w->manifest));
+		ret->base = arena_printf("%s -> %s", clean_copy(base_text(l->manifest)), base_text(w->manifest));
 	differ_versions(l->manifest, w->manifest, ret);
 	r = differ_all(&y, e);
 	if (r < 0)

@@ -130,7 +130,7 @@ static void read_line(struct live *l, const struct wanted *w, struct proofs *pro
 	else if (streq(word, "proof"))
 		*vec_push(&proofs->v) = arena_strdup(line);
 	else if (streq(word, "effect"))
-		*vec_push(&l->effects) = clean_text(arena_strdup(line));
+		*vec_push(&l->effects) = clean_copy(line);
 }
 
 /* The lines up to MARK; what follows it, NULL when it is not there. Sorted as soon as files were seen: their digests
@@ -227,7 +227,7 @@ static int check_identity(const struct remote *r, const struct wanted *w, const 
 			return err_class(
 				e, CLASS_REFUSED,
 				"%s (%s): the card there was made for the %s %s, and cluster.yaml has %s: only a new card changes that, `sudo pibuild flash --node %s DISK`",
-				r->node, r->host, keys[i], clean_text(arena_strdup(is)), wanted, r->node);
+				r->node, r->host, keys[i], clean_copy(is), wanted, r->node);
 	}
 	return 0;
 }

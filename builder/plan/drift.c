@@ -99,7 +99,7 @@ static int check_whose(const struct node_plan *n, const json_t *manifest, const 
 	if (streq(role, role_names[n->node->role]) && (n->generic ? !*node : streq(node, n->name)))
 		return 0;
 	return err_class(e, CLASS_VERIFY, "%s: is the manifest of %s, not of %s", name,
-			 *node ? clean_text(arena_strdup(node)) : "another card", n->name);
+			 *node ? clean_copy(node) : "another card", n->name);
 }
 
 int drift_of_manifest(const struct node_plan *n, const char *text, size_t size, const char *name, struct drifts *ret,

@@ -66,7 +66,7 @@ int boot_files_extract(struct fat *boot, const char *dir, struct boot_files *ret
 	if (r < 0)
 		return r;
 	ret->cmdline = arena_strndup(cmdline.s, strcspn(cmdline.s, "\r\n"));
-	ret->kernel_name = clean_text(arena_strdup(names.kernel));
+	ret->kernel_name = clean_copy(names.kernel);
 	ret->kernel = path_join(dir, "kernel");
 	r = fat_extract(boot, names.kernel, ret->kernel, e);
 	if (r < 0)

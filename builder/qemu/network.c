@@ -39,7 +39,7 @@ static void keyfile_line(struct keyfile *k, const char *section, char *line)
 	*value++ = '\0';
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
 		if (streq(keys[i].section, section) && streq(keys[i].key, line))
-			*(const char **)((char *)k + keys[i].offset) = clean_text(arena_strdup(value));
+			*(const char **)((char *)k + keys[i].offset) = clean_copy(value);
 }
 
 static struct keyfile keyfile_parse(char *text)

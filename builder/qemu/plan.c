@@ -145,7 +145,7 @@ static const char *read_image_board(struct ext4 *root)
 	if (!ext4_exists(root, path) || ext4_read(root, path, RELEASE_LIMIT, &text, &none) < 0)
 		return "";
 	release = json_loadb(text.s, text.n, 0, NULL);
-	return clean_text(arena_strdup(json_get_text(release, "board")));
+	return clean_copy(json_get_text(release, "board"));
 }
 
 static int read_machine_image(struct machine *m, struct boot_files *boot, struct err *e)

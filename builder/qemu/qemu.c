@@ -36,7 +36,7 @@ const char *machine_words(const struct machine *m)
 
 	while (n > 0 && buf[n - 1] == '\n')
 		buf[--n] = '\0';
-	return clean_text(arena_strdup(buf));
+	return clean_copy(buf);
 }
 
 static int spawn_qemu(struct machine *m, struct err *e)

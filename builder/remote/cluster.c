@@ -88,15 +88,15 @@ static void read_nodes(char *text, struct live_cluster *ret)
 			continue;
 		split_line(line, part, PART_COUNT);
 		*vec_push(&ret->nodes) = (struct live_node){
-			.name = clean_text(arena_strdup(part[PART_NAME])),
+			.name = clean_copy(part[PART_NAME]),
 			.address = value_ipv4(part[PART_ADDRESS], &ip) == 0 ? arena_strdup(part[PART_ADDRESS]) : "",
 			.server = is_true(part[PART_SERVER]),
 			.member = is_true(part[PART_MEMBER]),
 			.ready = is_true(part[PART_READY]),
-			.kubelet = clean_text(arena_strdup(part[PART_KUBELET])),
-			.kernel = clean_text(arena_strdup(part[PART_KERNEL])),
-			.os = clean_text(arena_strdup(part[PART_OS])),
-			.report = clean_text(arena_strdup(part[PART_REPORT])),
+			.kubelet = clean_copy(part[PART_KUBELET]),
+			.kernel = clean_copy(part[PART_KERNEL]),
+			.os = clean_copy(part[PART_OS]),
+			.report = clean_copy(part[PART_REPORT]),
 		};
 	}
 }

@@ -148,7 +148,7 @@ static void report_clean(json_t *j)
 		report_clean(value);
 	}
 	if (json_is_string(j))
-		json_string_set(j, clean_text(arena_strdup(json_string_value(j))));
+		json_string_set(j, clean_copy(json_string_value(j)));
 }
 
 int report_parse(const char *text, size_t n, const char *name, struct report *ret, struct err *e)

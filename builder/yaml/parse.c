@@ -38,7 +38,7 @@ static struct position at_mark(yaml_mark_t m)
 /* Keys are quoted in messages. */
 static int parse_fault(struct loader *l, struct position p, const char *what)
 {
-	return err_at(l->e, CLASS_CONFIG, l->name, p.line, p.col, "%s", clean_text(arena_strdup(what)));
+	return err_at(l->e, CLASS_CONFIG, l->name, p.line, p.col, "%s", clean_copy(what));
 }
 
 /* ---- libyaml's words, translated ---- */
