@@ -118,7 +118,7 @@ int rollout_read(struct rollout *x, const struct node_plan *n, unsigned flags, s
 }
 
 /* One that is off is left for later; whatever else is wrong, nothing has changed yet. */
-static int read_all(struct rollout *x, struct err *e)
+static int apply_read_all(struct rollout *x, struct err *e)
 {
 	for (int role = ROLE_CONTROL_PLANE; role < ROLE_COUNT; role++)
 		vec_foreach (n, &x->plan->nodes) {
@@ -280,7 +280,7 @@ static bool has_refuge(const struct live_cluster *l, const char *node)
 	return false;
 }
 
-static int drain(struct target *t, const struct live_cluster *l, struct err *e)
+static int apply_drain(struct target *t, const struct live_cluster *l, struct err *e)
 {
 	const char *name = t->plan->name;
 	struct err ignored = { 0 };
@@ -307,7 +307,7 @@ static int drain(struct target *t, const struct live_cluster *l, struct err *e)
 		name, arena_strdup(e->msg));
 }
 
-static int make_room(const struct rollout *x, struct target *t, struct err *e)
+static int apply_make_room(const struct rollout *x, struct target *t, struct err *e)
 {
 	const struct live_node *it;
 	struct live_cluster l;
@@ -331,7 +331,7 @@ static int make_room(const struct rollout *x, struct target *t, struct err *e)
 		log_info("%s has no other node to send its pods to: they stay", t->plan->name);
 		return 0;
 	}
-	return drain(t, &l, e);
+	return apply_drain(t, &l, e);
 }
 
 static int wait_a_little(struct err *e)
@@ -389,7 +389,7 @@ static bool is_ready(const struct rollout *x, const struct target *t)
 	return it && it->ready;
 }
 
-static int wait_for(const struct rollout *x, const struct target *t, struct err *e)
+static int apply_wait_for(const struct rollout *x, const struct target *t, struct err *e)
 {
 	unsigned patience = apply_opt.timeout ? apply_opt.timeout : WAIT_PATIENCE;
 	const char *cause = "it does not answer", *state = "";
@@ -430,7 +430,7 @@ static int change_files(const struct rollout *x, struct target *t, struct err *e
 
 	if (r < 0)
 		return err_wrap(e, "%s is as it was", t->plan->name);
-	r = make_room(x, t, e);
+	r = apply_make_room(x, t, e);
 	if (r == 0 && files)
 		r = live_switch(&t->remote, e);
 	if (r == 0 && t->delta.effects.n)
@@ -461,7 +461,7 @@ static int change(const struct rollout *x, struct target *t, struct err *e)
 	r = change_files(x, t, e);
 	if (r < 0)
 		return r;
-	r = wait_for(x, t, e);
+	r = apply_wait_for(x, t, e);
 	if (r < 0)
 		return err_interrupted(e)
 			       ? r
@@ -488,7 +488,7 @@ static int left_for_later(const struct rollout *x, struct err *e)
 static int rollout_run(struct rollout *x, struct err *e)
 {
 	size_t changes = 0;
-	int r = read_all(x, e);
+	int r = apply_read_all(x, e);
 
 	if (r == 0)
 		r = show_all(x, e);

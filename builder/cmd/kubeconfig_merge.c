@@ -24,7 +24,7 @@ static struct yaml_node *entry_named(const struct yaml_node *list, const char *n
 	return NULL;
 }
 
-static void put_entry(struct yaml_node *list, const struct list *l, const char *name, struct yaml_node *value)
+static void merge_put_entry(struct yaml_node *list, const struct list *l, const char *name, struct yaml_node *value)
 {
 	struct yaml_node *entry = entry_named(list, name);
 
@@ -126,15 +126,15 @@ int kubeconfig_merge(struct yaml_node *all, const struct yaml_node *own, const c
 			name, only_name(own, &clusters));
 	ret->user = arena_printf("admin@%s", ret->cluster);
 	ret->context = context_of(yaml_get(all, contexts.key), ret->cluster, ret->user);
-	put_entry(yaml_get(all, clusters.key), &clusters, ret->cluster, cluster);
-	put_entry(yaml_get(all, users.key), &users, ret->user, only_value(own, &users));
+	merge_put_entry(yaml_get(all, clusters.key), &clusters, ret->cluster, cluster);
+	merge_put_entry(yaml_get(all, users.key), &users, ret->user, only_value(own, &users));
 	if (!ret->context) {
 		ret->context = ret->cluster;
 		if (entry_named(yaml_get(all, contexts.key), ret->context))
 			ret->context = ret->user;
 		yaml_set(context, "cluster", yaml_str(ret->cluster));
 		yaml_set(context, "user", yaml_str(ret->user));
-		put_entry(yaml_get(all, contexts.key), &contexts, ret->context, context);
+		merge_put_entry(yaml_get(all, contexts.key), &contexts, ret->context, context);
 	}
 	if (!*yaml_text_at(all, "current-context"))
 		yaml_set(all, "current-context", yaml_str(ret->context));

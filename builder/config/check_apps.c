@@ -40,7 +40,7 @@ static void check_app_source(const struct check *x, const char *key)
 }
 
 /* What pibuild installs itself, with values that the cluster needs. */
-static void check_owned(const struct check *x, const struct app *a, const char *key)
+static void app_check_owned(const struct check *x, const struct app *a, const char *key)
 {
 	static const struct {
 		const char *chart, *instead;
@@ -57,7 +57,7 @@ static void check_owned(const struct check *x, const struct app *a, const char *
 }
 
 /* What a chart needs of the node's system, without which its pods never get ready. */
-static void check_needs(const struct check *x, const struct app *a, const char *key)
+static void app_check_needs(const struct check *x, const struct app *a, const char *key)
 {
 	static const struct {
 		const char *chart, *package, *why;
@@ -138,8 +138,8 @@ void check_apps(const struct check *x)
 		if (a->flux)
 			continue;
 		check_app_source(x, key);
-		check_owned(x, a, key);
-		check_needs(x, a, key);
+		app_check_owned(x, a, key);
+		app_check_needs(x, a, key);
 		check_secret_places(x, a, key);
 	}
 }

@@ -226,7 +226,7 @@ static int parse_line(const struct apt *a, char *line, struct debian_package *p,
 	return 0;
 }
 
-static int by_name(const void *a, const void *b)
+static int package_by_name(const void *a, const void *b)
 {
 	return strcmp(((const struct debian_package *)a)->name, ((const struct debian_package *)b)->name);
 }
@@ -251,7 +251,7 @@ static int apt_parse(const struct apt *a, char *text, struct package_list *ret, 
 		*vec_push(&ret->v) = p;
 	}
 	if (ret->v.n)
-		qsort(ret->v.v, ret->v.n, sizeof(*ret->v.v), by_name);
+		qsort(ret->v.v, ret->v.n, sizeof(*ret->v.v), package_by_name);
 	return 0;
 }
 

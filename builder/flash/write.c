@@ -27,7 +27,7 @@ static bool is_there(const struct work *w, const void *buf, void *spare, const s
 	       is_zero(spare, p->n);
 }
 
-static int put_piece(void *arg, char *buf, const struct pool_item *item, struct err *e)
+static int flash_put_piece(void *arg, char *buf, const struct pool_item *item, struct err *e)
 {
 	struct work *w = arg;
 	struct piece *p = item->what;
@@ -131,7 +131,7 @@ static int write_work_run(struct work *w, struct err *e)
 {
 	struct err failure = { 0 };
 	struct worker_pool *pool;
-	int r = pool_start(&pool, FLASH_POOL(put_piece), w, e), finished;
+	int r = pool_start(&pool, FLASH_POOL(flash_put_piece), w, e), finished;
 
 	if (r < 0)
 		return r;

@@ -6,7 +6,7 @@
 #include "base/file.h"
 #include "base/sig.h"
 
-static int add_seen(void *arg, const char *path, const struct fs_stat *st, struct err *e)
+static int files_add_seen(void *arg, const char *path, const struct fs_stat *st, struct err *e)
 {
 	struct listing *l = arg;
 
@@ -23,7 +23,7 @@ int files_list(struct disk_image *c, unsigned flags, struct listing *ret, struct
 {
 	struct fat_entry *boot;
 	size_t n, first;
-	int r = ext4_walk(c->root, "/", add_seen, ret, e);
+	int r = ext4_walk(c->root, "/", files_add_seen, ret, e);
 
 	if (r < 0)
 		return r;

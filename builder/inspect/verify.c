@@ -384,7 +384,8 @@ static const char *lacking_for(unsigned needs, unsigned has)
 	return lacks & HAS_FILES ? "the files cannot be listed" : "there is no manifest to go by";
 }
 
-static int run_check(struct verify_ctx *x, const struct verify_check *c, struct verify_report *ret, struct err *e)
+static int verify_run_check(struct verify_ctx *x, const struct verify_check *c, struct verify_report *ret,
+			    struct err *e)
 {
 	struct verify_line *line = vec_push(&ret->lines);
 	size_t before = ret->findings.v.n;
@@ -416,7 +417,7 @@ int image_verify(const struct verify_options *o, struct verify_report *ret, stru
 	if (fd < 0)
 		return file_cannot_open(o->image, e);
 	for (size_t i = 0; i < ARRAY_SIZE(checks) && r == 0; i++)
-		r = run_check(&x, &checks[i], ret, e);
+		r = verify_run_check(&x, &checks[i], ret, e);
 	ret->image = o->image;
 	if (!x.manifest)
 		return r;

@@ -21,7 +21,7 @@ struct differ {
 	struct records kept; /* that the node's own manifest has, and the new one too */
 };
 
-static bool is_text(const struct record *x, const char *kind)
+static bool is_of_kind(const struct record *x, const char *kind)
 {
 	return streq(x->kind, kind);
 }
@@ -33,9 +33,9 @@ static bool same_file(const struct record *x, const struct record *before, const
 {
 	bool boot = path_on_boot(x->path);
 
-	if (is_text(x, "dir"))
+	if (is_of_kind(x, "dir"))
 		return f->type == 'd' && (boot || (f->mode == x->mode && f->uid == x->uid && f->gid == x->gid));
-	if (is_text(x, "symlink"))
+	if (is_of_kind(x, "symlink"))
 		return f->type == 'l' && streq(f->target, str_or(x->note, ""));
 	if (f->type != 'f' || f->size != x->size ||
 	    (!boot && (f->mode != x->mode || f->uid != x->uid || f->gid != x->gid)))
@@ -46,9 +46,9 @@ static bool same_file(const struct record *x, const struct record *before, const
 
 static enum delta_how how_of(const struct record *x)
 {
-	if (is_text(x, "dir"))
+	if (is_of_kind(x, "dir"))
 		return HOW_DIR;
-	if (is_text(x, "symlink"))
+	if (is_of_kind(x, "symlink"))
 		return HOW_LINK;
 	return x->size > LARGE_FILE ? HOW_LARGE : HOW_FILE;
 }
@@ -116,7 +116,7 @@ static int differ_file(struct differ *y, const struct record *x, const struct re
 	int r = 0;
 
 	memcpy(digest, x->sha256, SHA256_HEX);
-	if (effect.kind == EFFECT_KEEP && f && (!is_text(x, "file") || f->size == x->size))
+	if (effect.kind == EFFECT_KEEP && f && (!is_of_kind(x, "file") || f->size == x->size))
 		return 0;
 	if (record_is_secret(x))
 		r = wanted_digest(y->w, x->path, digest, e);
@@ -130,7 +130,7 @@ static int differ_file(struct differ *y, const struct record *x, const struct re
 /* ---- files of the base that pibuild has a part in ---- */
 
 /* The words that a record of the command line says it adds. */
-static const char *words_of(const struct record *x)
+static const char *record_words(const struct record *x)
 {
 	static const char adds[] = "adds ";
 
@@ -152,11 +152,11 @@ static void differ_words(struct differ *y, const struct record *x, const struct 
 	struct delta_item *i;
 
 	/* Of the words that an earlier card had, those that are there still and not wanted any more. */
-	for (const char *at = words_of(before); *at; at += strcspn(at, " "), at += strspn(at, " "))
-		if (!word_in(words_of(x), at, strcspn(at, " ")))
+	for (const char *at = record_words(before); *at; at += strcspn(at, " "), at += strspn(at, " "))
+		if (!word_in(record_words(x), at, strcspn(at, " ")))
 			strbuf_addf(&old, "%.*s ", (int)strcspn(at, " "), at);
 	add_words(&text, '-', str_or(old.s, ""), is, true);
-	add_words(&text, '+', words_of(x), is, false);
+	add_words(&text, '+', record_words(x), is, false);
 	if (!text.n)
 		return;
 	i = delta_add(y, x->path, x, live_find(y->l, x->path));
@@ -194,7 +194,7 @@ static int differ_block(struct differ *y, const struct record *x, const struct r
 /* Whether the edit itself is another than that of the card: the base may be a later one now. */
 static bool same_edit(const struct differ *y, const struct record *x, const struct record *before)
 {
-	if (!before || !is_text(before, "edit"))
+	if (!before || !is_of_kind(before, "edit"))
 		return false;
 	return y->same_base ? record_same(x, before) : streq(str_or(x->note, ""), str_or(before->note, ""));
 }
@@ -221,9 +221,9 @@ static int differ_wanted(struct differ *y, const struct record *x, struct err *e
 	const struct record *before = records_find(&y->l->records, x->path);
 	const struct live_file *f;
 
-	if (is_text(x, "edit"))
+	if (is_of_kind(x, "edit"))
 		return differ_edit(y, x, before, e);
-	if (!is_text(x, "remove"))
+	if (!is_of_kind(x, "remove"))
 		return differ_file(y, x, before, e);
 	/* Folders of the base, such as somebody's home, are not looked into. */
 	f = live_find(y->l, x->path);
@@ -241,8 +241,8 @@ static int differ_gone(struct differ *y, const struct record *x, struct err *e)
 		return differ_block(y, NULL, x, e);
 	if (effect.kind == EFFECT_KEEP)
 		*vec_push(&y->kept.v) = *x;
-	else if (streq(x->path, cmdline_path) || is_text(x, "remove") ||
-		 (is_text(x, "edit") && effect.kind != EFFECT_CANNOT))
+	else if (streq(x->path, cmdline_path) || is_of_kind(x, "remove") ||
+		 (is_of_kind(x, "edit") && effect.kind != EFFECT_CANNOT))
 		return 0;
 	else
 		delta_add(y, x->path, NULL, NULL);

@@ -27,7 +27,7 @@ static int hash_file(struct sha256 *s, const char *name, struct err *e)
 }
 
 /* Everything that decides the bytes of the base. */
-static int base_digest(const struct debian_lock *l, char hex[SHA256_HEX], struct err *e)
+static int debian_base_digest(const struct debian_lock *l, char hex[SHA256_HEX], struct err *e)
 {
 	_cleanup_(sha256_done) struct sha256 s;
 	const char *line = arena_printf("%s\n%s\n%lld\n", base_format, l->version, (long long)l->time);
@@ -73,7 +73,7 @@ int debian_pin(const struct debian_lock *d, const char *version, struct pin *ret
 {
 	struct pin p = { .kind = PIN_PACKAGES, .name = DEBIAN_BASE, .version = version };
 	char hex[SHA256_HEX];
-	int r = d ? base_digest(d, hex, e) : 0;
+	int r = d ? debian_base_digest(d, hex, e) : 0;
 
 	if (r < 0)
 		return r;

@@ -20,7 +20,7 @@ struct line {
 };
 
 /* The next line of the text at *P; false at its end. */
-static bool next_line(const char **p, const char *end, struct line *ret)
+static bool access_next_line(const char **p, const char *end, struct line *ret)
 {
 	const char *nl;
 
@@ -48,7 +48,7 @@ static struct line account_field(struct line l, unsigned i)
 	return (struct line){ p, (size_t)((colon ? colon : end) - p) };
 }
 
-static bool line_is(struct line l, const char *s)
+static bool access_line_is(struct line l, const char *s)
 {
 	return l.n == strlen(s) && !memcmp(l.s, s, l.n);
 }
@@ -75,7 +75,7 @@ struct account_edit {
 static bool wanted_group(struct line name)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(wanted_groups); i++)
-		if (line_is(name, wanted_groups[i]))
+		if (access_line_is(name, wanted_groups[i]))
 			return true;
 	return false;
 }
@@ -93,7 +93,7 @@ static void copy_group(struct strbuf *out, struct line l, const char *user)
 		struct line one = { p, (size_t)((comma ? comma : end) - p) };
 
 		p = comma ? comma + 1 : end;
-		if (line_is(one, "pi") || line_is(one, user)) {
+		if (access_line_is(one, "pi") || access_line_is(one, user)) {
 			join = true;
 			continue;
 		}
@@ -112,7 +112,7 @@ static bool is_system_account(const struct account_edit *a, struct line l)
 	struct line text = account_field(l, a->file->id_field);
 	unsigned long id = strtoul(arena_strndup(text.s, text.n), NULL, 10);
 
-	return a->file->id_field && line_is(account_field(l, 0), a->user) && (id < 1000 || id >= 60000);
+	return a->file->id_field && access_line_is(account_field(l, 0), a->user) && (id < 1000 || id >= 60000);
 }
 
 static int edit_account(const void *arg, const char *old, size_t n, struct strbuf *out, struct err *e)
@@ -121,11 +121,11 @@ static int edit_account(const void *arg, const char *old, size_t n, struct strbu
 	const char *p = old, *end = old ? old + n : NULL;
 	struct line l;
 
-	while (next_line(&p, end, &l)) {
+	while (access_next_line(&p, end, &l)) {
 		struct line name = account_field(l, 0);
 		bool system = is_system_account(a, l);
-		bool replaced = line_is(name, a->user) || line_is(name, "pi") ||
-				(a->file->id_field && line_is(account_field(l, a->file->id_field), "1000"));
+		bool replaced = access_line_is(name, a->user) || access_line_is(name, "pi") ||
+				(a->file->id_field && access_line_is(account_field(l, a->file->id_field), "1000"));
 
 		if (system)
 			return err_class(e, CLASS_CONFIG,

@@ -124,7 +124,7 @@ static int add_own_manifest(const struct app *a, const char *file, const char *n
 }
 
 /* The names on the card say nothing of those here, which may be any. */
-static int add_own(const struct app *a, size_t i, struct strbuf *list, struct tree *t, struct err *e)
+static int app_add_own(const struct app *a, size_t i, struct strbuf *list, struct tree *t, struct err *e)
 {
 	struct text_list files = { 0 };
 	int r = app_manifest_files(a->manifests.v[i], &files, e);
@@ -171,7 +171,7 @@ static int add_manifests_of(const struct app *a, struct tree *t, struct err *e)
 		if (app_manifest_is_url(a->manifests.v[i]))
 			strbuf_addf(&list, "%s\n", app_manifest_path(a, i));
 		else
-			r = add_own(a, i, &list, t, e);
+			r = app_add_own(a, i, &list, t, e);
 	if (a->flux)
 		add_flux_sync(a, &list, t);
 	if (r == 0)

@@ -118,7 +118,7 @@ static struct yaml_node *hubble(const struct config *c)
 	return doc;
 }
 
-static struct yaml_node *policy(const struct config *c)
+static struct yaml_node *gateway_policy(const struct config *c)
 {
 	struct yaml_node *doc = cluster_object("cilium.io/v2", "CiliumClusterwideNetworkPolicy", "gateway", NULL);
 	struct yaml_node *expression, *ingress, *sources;
@@ -143,7 +143,7 @@ int node_add_gateway(const struct node_ctx *x, struct tree *t, struct err *e)
 	if (!c->gateway.enabled || !node_is_first_server(x))
 		return 0;
 	/* The policy comes first: nothing is open before it is closed. */
-	*vec_push(&docs) = policy(c);
+	*vec_push(&docs) = gateway_policy(c);
 	*vec_push(&docs) = gateway(c);
 	if (c->gateway.redirect)
 		*vec_push(&docs) = redirect(c);

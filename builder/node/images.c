@@ -56,7 +56,7 @@ static struct images *images_beside(const struct images *images, const struct im
 	return ret;
 }
 
-static int add_app_images(const struct node_ctx *x, const struct images *before, struct tree *t, struct err *e)
+static int images_add_app(const struct node_ctx *x, const struct images *before, struct tree *t, struct err *e)
 {
 	struct images all = { 0 };
 
@@ -89,5 +89,5 @@ int node_add_images(const struct node_ctx *x, struct tree *t, struct err *e)
 		return r;
 	if (images->v.n)
 		tree_add_images(t, ARCHIVE, images);
-	return add_app_images(x, images, t, e);
+	return images_add_app(x, images, t, e);
 }

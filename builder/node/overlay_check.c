@@ -393,7 +393,7 @@ static bool is_run(const char *path)
 	       fnmatch("/etc/cron.@(hourly|daily|weekly|monthly)/*", path, FNM_EXTMATCH) == 0;
 }
 
-static bool is_wanted(const struct tree *users, const char *unit)
+static bool overlay_unit_is_wanted(const struct tree *users, const char *unit)
 {
 	vec_foreach (n, &users->entries) {
 		const char *wanted = wants_unit(n->path);
@@ -429,7 +429,8 @@ static void overlay_check_content(const struct overlay_check *c, const char *hos
 		overlay_fault(c, "%s has the line ends of Windows: sed -i 's/\\r$//' %s", host, host);
 	} else if (look.script && !(n->mode & 0111) && is_run(n->path)) {
 		overlay_note(c, "%s is a script without an x bit, so it cannot be run: chmod +x %s", host, host);
-	} else if (is_unit(n->path) && strstr(look.s, "\n[Install]") && !strchr(name, '@') && !is_wanted(users, name)) {
+	} else if (is_unit(n->path) && strstr(look.s, "\n[Install]") && !strchr(name, '@') &&
+		   !overlay_unit_is_wanted(users, name)) {
 		overlay_note(
 			c,
 			"%s is enabled by no link: systemd's presets may do it at the first boot; to be sure, ln -s ../%s into the .wants folder of its target, for example multi-user.target.wants",

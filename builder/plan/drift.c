@@ -54,7 +54,7 @@ static bool is_of_flash(const struct record *x)
 }
 
 /* Of what an archive holds any record says which version it was. */
-static const struct record *record_of(const struct entry *n, const struct records *have)
+static const struct record *drift_record_of(const struct entry *n, const struct records *have)
 {
 	const struct record *x = records_find(have, n->path);
 
@@ -76,7 +76,7 @@ static int drift_order(const void *a, const void *b)
 void drift_find(const struct tree *tree, const struct records *have, struct drifts *ret)
 {
 	vec_foreach (n, &tree->entries) {
-		const struct record *x = record_of(n, have);
+		const struct record *x = drift_record_of(n, have);
 
 		/* What the base never had needed no removal, and left no record. */
 		if (!x && n->kind == ENTRY_REMOVE)

@@ -27,7 +27,7 @@ static const char *words(const struct batch *b, const char *(*of)(const struct n
 	return text;
 }
 
-static const char *name_of(const struct node_plan *n)
+static const char *matrix_name_of(const struct node_plan *n)
 {
 	return n->name;
 }
@@ -66,7 +66,7 @@ static int print_github(const struct plan *p, const struct batches *batches, str
 
 		json_array_append_new(include,
 				      json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "name", job_name(b), "node",
-						words(b, name_of), "role", role_names[b->nodes.v[0]->node->role],
+						words(b, matrix_name_of), "role", role_names[b->nodes.v[0]->node->role],
 						"board", words(b, matrix_board_of), "image", words(b, image_of), "args",
 						words(b, args_of), "layer", b->nodes.v[0]->layer->key, "cacheKey",
 						cache_key));
@@ -86,7 +86,7 @@ static int print_gitlab(const struct plan *p, const struct batches *batches, str
 	yaml_set(job, "extends", yaml_str("." GITLAB_JOB));
 	matrix = yaml_set_path(job, "parallel.matrix", yaml_seq());
 	vec_foreach (b, &batches->v)
-		yaml_set(yaml_append(matrix, yaml_map()), "PIBUILD_NODES", yaml_str(words(*b, name_of)));
+		yaml_set(yaml_append(matrix, yaml_map()), "PIBUILD_NODES", yaml_str(words(*b, matrix_name_of)));
 	yaml_emit(doc, "pibuild plan --matrix gitlab: a child pipeline, beside a file that defines ." GITLAB_JOB,
 		  &text);
 	if (fputs(text.s, stdout) == EOF || fflush(stdout) == EOF)

@@ -187,7 +187,7 @@ static void add_pin(struct plan *p, const struct pin *pin)
 }
 
 /* All nodes have the same. */
-static void add_images(struct plan *p, const struct images *images)
+static void plan_add_images(struct plan *p, const struct images *images)
 {
 	vec_foreach (i, &images->v) {
 		bool there = false;
@@ -221,7 +221,7 @@ static int plan_node(struct plan *p, const struct plan_options *o, size_t i, str
 		if (t->kind != ENTRY_REMOVE && t->source == SOURCE_ARTIFACT)
 			add_pin(p, &t->pin);
 		if (t->kind != ENTRY_REMOVE && t->source == SOURCE_IMAGES)
-			add_images(p, t->images);
+			plan_add_images(p, t->images);
 	}
 	n->layer = find_layer(p, n);
 	*vec_push(&p->nodes) = n;

@@ -89,7 +89,7 @@ json_t *overview_json(const struct overview *o)
 
 /* ---- to begin with ---- */
 
-static void add_url(struct overview *o, const char *name, const char *url, const char *how)
+static void overview_add_url(struct overview *o, const char *name, const char *url, const char *how)
 {
 	*vec_push(&o->urls) = (struct overview_url){ name, url, how };
 }
@@ -97,14 +97,14 @@ static void add_url(struct overview *o, const char *name, const char *url, const
 /* Port and name of the service: cilium/cilium install/kubernetes/cilium/templates/hubble-ui/service.yaml. */
 static void add_urls(struct overview *o, const struct config *c)
 {
-	add_url(o, "API", arena_printf("https://%s:%d", config_api_host(c), K3S_API_PORT), "");
+	overview_add_url(o, "API", arena_printf("https://%s:%d", config_api_host(c), K3S_API_PORT), "");
 	vec_foreach (zone, &c->gateway.zones)
-		add_url(o, "Gateway", arena_printf("https://*.%s", *zone), "");
+		overview_add_url(o, "Gateway", arena_printf("https://*.%s", *zone), "");
 	if (c->gateway.hubble)
-		add_url(o, "Hubble UI", arena_printf("https://%s", c->gateway.hubble), "");
+		overview_add_url(o, "Hubble UI", arena_printf("https://%s", c->gateway.hubble), "");
 	else if (c->cilium.hubble_ui)
-		add_url(o, "Hubble UI", "http://localhost:12000",
-			"kubectl -n kube-system port-forward service/hubble-ui 12000:80");
+		overview_add_url(o, "Hubble UI", "http://localhost:12000",
+				 "kubectl -n kube-system port-forward service/hubble-ui 12000:80");
 }
 
 void overview_begin(struct overview *o, const struct config *c, json_t *cards, const struct secrets *secrets,

@@ -109,7 +109,7 @@ static struct layout overview_layout(const struct overview *o)
 }
 
 /* N NULL: the headings. */
-static void print_row(const struct overview *o, const struct layout *l, const struct overview_node *n)
+static void overview_print_row(const struct overview *o, const struct layout *l, const struct overview_node *n)
 {
 	_cleanup_strbuf_ struct strbuf row = { 0 };
 
@@ -121,9 +121,9 @@ static void print_row(const struct overview *o, const struct layout *l, const st
 	printf("%s\n", row.s);
 }
 
-static void print_node(const struct overview *o, const struct layout *l, const struct overview_node *n)
+static void overview_print_node(const struct overview *o, const struct layout *l, const struct overview_node *n)
 {
-	print_row(o, l, n);
+	overview_print_row(o, l, n);
 	if (*n->step)
 		printf("      at:   %s\n", n->step);
 	if (*n->cause)
@@ -153,9 +153,9 @@ void overview_print(const struct overview *o)
 	vec_foreach (n, &o->nodes)
 		done += n->state == NODE_DONE;
 	printf("cluster %s: %u of %zu nodes done\n\n", o->cluster, done, o->nodes.n);
-	print_row(o, &l, NULL);
+	overview_print_row(o, &l, NULL);
 	vec_foreach (n, &o->nodes)
-		print_node(o, &l, n);
+		overview_print_node(o, &l, n);
 	vec_foreach (n, &o->nodes) {
 		char ip[IPV4_TEXT];
 

@@ -105,7 +105,7 @@ static int read_github(const struct channel_query *q, struct releases *ret, stru
 
 /* ---- index.yaml of a Helm repository ---- */
 
-static int read_index(const struct channel_query *q, struct releases *ret, struct err *e)
+static int channel_read_index(const struct channel_query *q, struct releases *ret, struct err *e)
 {
 	const struct yaml_node *list, *v;
 	int r = upstream_chart(q->doc, q->from->name, &list, e);
@@ -187,7 +187,7 @@ static const struct {
 	[CHANNEL_K3S] = { read_k3s, MIB },
 	[CHANNEL_TEXT] = { channel_text, KIB },
 	[CHANNEL_GITHUB] = { read_github, 16 * MIB },
-	[CHANNEL_HELM_INDEX] = { read_index, 16 * MIB },
+	[CHANNEL_HELM_INDEX] = { channel_read_index, 16 * MIB },
 	[CHANNEL_RASPIOS_LIST] = { read_images, 8 * MIB },
 };
 

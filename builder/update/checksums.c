@@ -41,7 +41,7 @@ struct sum_line {
 	size_t digest_n, file_n;
 };
 
-static struct sum_line split_line(const char *line, size_t n)
+static struct sum_line sums_split_line(const char *line, size_t n)
 {
 	struct sum_line l = { .digest = line };
 
@@ -72,7 +72,7 @@ static int find_sum(const struct document *d, const char *entry, const char *ver
 		next = memchr(line, '\n', (size_t)(end - line));
 		if (!next)
 			next = end;
-		l = split_line(line, (size_t)(next - line));
+		l = sums_split_line(line, (size_t)(next - line));
 		if (!l.digest_n)
 			continue;
 		lines++;

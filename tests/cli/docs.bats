@@ -75,3 +75,15 @@ column() {
 	[ "$status" -eq 1 ]
 	[[ $output == *"files of disk need each other"*"disk/a.c uses disk_b() of disk/b.c"*"disk/b.c uses disk_a() of disk/a.c"* ]]
 }
+
+@test "check-layers refuses a static function whose name another file has" {
+	mkdir -p "$BATS_TEST_TMPDIR"/{scripts,builder/{disk,base}}
+	cp scripts/check-layers "$BATS_TEST_TMPDIR/scripts"
+	echo 'static int find(void) { return 0; }' >"$BATS_TEST_TMPDIR/builder/disk/a.c"
+	printf '%s\n' 'static VEC(int) list;' 'static int find_all(int (*find)(void)) { return find(); }' >"$BATS_TEST_TMPDIR/builder/base/b.c"
+	"$BATS_TEST_TMPDIR/scripts/check-layers"
+	echo '__attribute__((format(printf, 3, 0))) static void find(int n, const char *text,' >>"$BATS_TEST_TMPDIR/builder/base/b.c"
+	run "$BATS_TEST_TMPDIR/scripts/check-layers"
+	[ "$status" -eq 1 ]
+	[[ $output == *"find() is static in "*"/disk/a.c"* ]]
+}
