@@ -126,7 +126,7 @@ void cluster_read_lease(struct live_cluster *l, const char *namespace, const cha
 			const char *renewed)
 {
 	if (streq(namespace, "kube-system") && streq(name, "plndr-cp-lock"))
-		l->vip_holder = clean_text(arena_strdup(holder));
+		l->vip_holder = clean_copy(holder);
 	vec_foreach (n, &l->nodes)
 		if (streq(namespace, "kube-node-lease") && streq(name, n->name))
 			n->heard = micro_time(renewed);

@@ -57,7 +57,7 @@ static const char *api_text(const json_t *object, const char *const *path)
 	for (; path[1]; path++)
 		object = json_object_get(object, *path);
 	text = json_get_text(object, *path);
-	return clean_text(arena_strdup(text));
+	return clean_copy(text);
 }
 #define API_TEXT(object, ...) api_text(object, (const char *const[]){ __VA_ARGS__, NULL })
 
