@@ -15,14 +15,16 @@
 
 #include "base/codec.h"
 #include "base/err.h"
+#include "base/growing.h"
 #include "base/util.h"
 #include "base/writer.h"
 #include "crypto/digest.h"
 
 struct decode {
-	int in;		  /* compressed file, at its start */
-	const char *name; /* for messages */
-	const int *outs;  /* new empty files; each gets the image, through base/writer.h: the bytes pass by once */
+	int in;			 /* compressed file, at its start */
+	struct growing *growing; /* IN, while it still comes; NULL = all of it is there */
+	const char *name;	 /* for messages */
+	const int *outs; /* new empty files; each gets the image, through base/writer.h: the bytes pass by once */
 	unsigned n_outs;
 	const struct image_watch *watch; /* of files: sees the image; NULL = nobody */
 	writer_fn write;		 /* instead of files: gets the image in order, zeros too, from another thread */

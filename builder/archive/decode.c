@@ -312,9 +312,12 @@ static const struct {
 static int choose(const struct decode *d, decode_fn *ret, struct err *e)
 {
 	char head[16] = { 0 };
-	ssize_t n = pread(d->in, head, sizeof(head) - 1, 0);
 	enum codec codec;
+	ssize_t n;
 
+	if (d->growing)
+		growing_wait(d->growing, sizeof(head) - 2); /* what goes wrong is told by the first read */
+	n = pread(d->in, head, sizeof(head) - 1, 0);
 	if (n < 0)
 		return err_errno(e, -errno, "cannot read %s", d->name);
 	if (n == 0)
@@ -364,6 +367,7 @@ int decode_image(struct decode *d, struct err *e)
 	if (!d->memory)
 		d->memory = threading_memory;
 	input_init(&in, d->in, d->name);
+	in.growing = d->growing;
 	in.progress = d->progress;
 	in.progress_arg = d->progress_arg;
 	r = choose(d, &run, e);

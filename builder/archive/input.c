@@ -21,6 +21,14 @@ void input_done(struct input *in)
 	in->buf = NULL;
 }
 
+/* Until there is something to be read. At its end reading finds that itself. */
+static int input_wait(const struct input *in, struct err *e)
+{
+	int r = growing_wait(in->growing, in->total);
+
+	return r < 0 ? err_set(e, r, "%s did not come to its end", in->name) : 0;
+}
+
 ssize_t input_read(struct input *in, struct err *e)
 {
 	ssize_t n;
@@ -28,6 +36,8 @@ ssize_t input_read(struct input *in, struct err *e)
 
 	do {
 		r = sig_check(e);
+		if (r == 0 && in->growing)
+			r = input_wait(in, e);
 		if (r < 0)
 			return r;
 		n = read(in->fd, in->buf, INPUT_BUFFER);

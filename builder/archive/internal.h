@@ -9,6 +9,7 @@ enum { INPUT_BUFFER = 1024 * 1024 };
 
 struct input {
 	int fd;
+	struct growing *growing; /* as in struct decode */
 	const char *name;
 	struct sha256 sha;
 	uint64_t total; /* bytes read and hashed */

@@ -85,6 +85,17 @@ int build_node_onto(const struct build *b, const struct node_plan *n, const stru
 	return stamp(b, n, fd, &records, ret, e);
 }
 
+int build_fetch(struct build *b, const struct fetch_options *o, struct fetching *f, struct err *e)
+{
+	*f = (struct fetching){ .cache = b->cache,
+				.pins = b->plan->pins.v,
+				.n = b->plan->pins.n,
+				.images = &b->plan->images,
+				.options = o };
+	b->fetching = f;
+	return fetch_begin(f, e);
+}
+
 void build_expect(const struct build *b, unsigned flags)
 {
 	unsigned nodes = 0, layers = 0;

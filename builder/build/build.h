@@ -10,6 +10,7 @@
 #include "cache/cache.h"
 #include "card/records.h"
 #include "companion/companion.h"
+#include "download/fetch.h"
 #include "image/image.h"
 #include "plan/plan.h"
 
@@ -20,6 +21,7 @@ struct build {
 	bool compress; /* instead of a raw image, one as COMPRESS_AS says */
 	enum encode_kind compress_as;
 	const struct sign_key *key; /* sign; NULL = do not */
+	struct fetching *fetching;  /* what brings the artifacts; NULL = all are in the cache */
 };
 
 /* Before the first download: what making the base takes is on this machine. Class HOST otherwise. */
@@ -30,8 +32,11 @@ int build_check_host(const struct build *b, struct err *e);
 enum { EXPECT_IMAGES = 1 << 0 };
 void build_expect(const struct build *b, unsigned flags);
 
-/* All nodes of the plan, and what stands beside them (companion/); every artifact must be in the cache. */
-int build_run(const struct build *b, struct err *e);
+/* Begins to bring into the cache what the plan needs; the base is decoded while it comes. The caller ends F, after B.
+ */
+int build_fetch(struct build *b, const struct fetch_options *o, struct fetching *f, struct err *e);
+/* All that, then all nodes of the plan, and what stands beside them (companion/). */
+int build_run(const struct build *b, const struct fetch_options *o, struct err *e);
 /* Where the image of N goes: OUT/<node>.img, or OUT/<node>.img.xz. */
 const char *build_image_path(const struct build *b, const struct node_plan *n);
 

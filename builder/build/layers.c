@@ -197,15 +197,17 @@ struct base_copies {
 	struct digests digests;
 };
 
-/* The bytes pass by only once. */
-static int decode_base(const struct build *b, struct base_copies *c, struct err *e)
+/* IN, which may still grow (else NULL); SHA256 is of its bytes. The bytes pass by only once. */
+static int decode_file(const struct build *b, int in, struct growing *growing, struct base_copies *c,
+		       char sha256[SHA256_HEX], struct err *e)
 {
 	const struct pin *pin = &b->plan->base;
-	_cleanup_close_ int in = -1;
-	struct err ignored = { 0 };
 	struct digester digester;
+	uint64_t size = pin->size;
 	struct stat st;
 	struct decode d = {
+		.in = in,
+		.growing = growing,
 		.name = base_label(pin),
 		.outs = c->fds,
 		.n_outs = c->n,
@@ -214,27 +216,62 @@ static int decode_base(const struct build *b, struct base_copies *c, struct err 
 		.exact_size = pin->raw_size,
 		.progress = task_progress,
 	};
-	int r = cache_object(b->cache, pin, &in, e);
+	int r;
 
-	if (r < 0)
-		return r;
-	if (fstat(in, &st) < 0)
+	if (!growing && fstat(in, &st) < 0)
 		return err_errno(e, -errno, "cannot read %s", d.name);
-	r = layer_check_room(b->cache->dir, (pin->raw_size ? pin->raw_size : (uint64_t)st.st_size) * MIN(c->n, 2u),
+	if (!growing)
+		size = (uint64_t)st.st_size;
+	r = layer_check_room(b->cache->dir, (pin->raw_size ? pin->raw_size : size) * MIN(c->n, 2u),
 			     "unpacking the base", e);
 	if (r < 0)
 		return r;
-	d.in = in;
-	d.progress_arg = task_begin("decode", pin->name, (uint64_t)st.st_size);
+	d.progress_arg = task_begin("decode", pin->name, size);
 	digester_start(&digester, &c->digests);
 	r = decode_image(&d, e);
 	digester_end(&digester, d.size);
-	task_end(d.progress_arg, r < 0 ? "failed" : NULL);
+	task_end(d.progress_arg, r == 0 ? NULL : growing ? "given up" : "failed");
+	memcpy(sha256, d.sha256, SHA256_HEX);
+	return r;
+}
+
+/* While it is downloaded. -EAGAIN: it was not, or what came was not the base after all, or not to be decoded: now it is
+ * in the cache, where all that can be wrong with it has its words. */
+static int decode_coming(const struct build *b, struct base_copies *c, struct err *e)
+{
+	struct growing *g = fetching_growing(b->fetching);
+	struct err ignored = { 0 };
+	char sha256[SHA256_HEX];
+	bool good = g && decode_file(b, g->fd, g, c, sha256, &ignored) == 0 && streq(sha256, b->plan->base.sha256);
+	int r = fetch_wait(b->fetching, e);
+
+	if (r < 0 || good)
+		return r;
+	for (unsigned i = 0; i < c->n; i++)
+		if (ftruncate(c->fds[i], 0) < 0)
+			return err_errno(e, -errno, "cannot unpack the base");
+	return -EAGAIN;
+}
+
+static int decode_base(const struct build *b, struct base_copies *c, struct err *e)
+{
+	const struct pin *pin = &b->plan->base;
+	_cleanup_close_ int in = -1;
+	struct err ignored = { 0 };
+	char sha256[SHA256_HEX];
+	int r = decode_coming(b, c, e);
+
+	if (r != -EAGAIN)
+		return r;
+	r = cache_object(b->cache, pin, &in, e);
+	if (r < 0)
+		return r;
+	r = decode_file(b, in, NULL, c, sha256, e);
 	if (r == 0)
-		return base_check(b, d.sha256, e);
+		return base_check(b, sha256, e);
 	/* Bytes that are not the pinned ones are the better explanation of what the decoder met. */
-	if (!err_interrupted(e) && sha256_fd(in, d.name, d.sha256, &ignored) == 0 && !streq(d.sha256, pin->sha256))
-		return base_check(b, d.sha256, e);
+	if (!err_interrupted(e) && sha256_fd(in, base_label(pin), sha256, &ignored) == 0 && !streq(sha256, pin->sha256))
+		return base_check(b, sha256, e);
 	return r;
 }
 
@@ -463,6 +500,8 @@ static int make_layer(const struct build *b, const struct layer_plan *l, const s
 		c.fds[c.n++] = twin->fd;
 	r = base_into(b, out, &c, e);
 	if (r == 0)
+		r = fetch_wait(b->fetching, e);
+	if (r == 0)
 		r = layer_image(out, arena_printf("the %s layer", l->label), &m, e);
 	if (r == 0)
 		r = fill_layer(b, l, &m, records, e);
@@ -480,7 +519,7 @@ int layer_get(const struct build *b, const struct layer_plan *l, struct twin *tw
 	if (r < 0)
 		return r;
 	if (layer_open(b, l->key, ret_fd, records) == 0)
-		return 0;
+		return fetch_wait(b->fetching, e);
 	records->v.n = 0;
 	r = outfile_create(&out, layer_file(b, l->key, ".img"), 0600, e);
 	if (r == 0)

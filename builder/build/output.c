@@ -185,14 +185,23 @@ static int output_node(const struct build *b, const struct node_plan *n, struct 
 	return r < 0 ? r : write_image(&o, e);
 }
 
-int build_run(const struct build *b, struct err *e)
+static int output_nodes(const struct build *b, struct err *e)
 {
 	int r = 0;
 
 	vec_foreach (n, &b->plan->nodes) {
 		r = output_node(b, *n, e);
 		if (r < 0)
-			return err_interrupted(e) ? r : err_wrap(e, "%s", (*n)->name);
+			return err_interrupted(e) || fetching_failed(b->fetching) ? r : err_wrap(e, "%s", (*n)->name);
 	}
 	return r;
+}
+
+int build_run(const struct build *b, const struct fetch_options *o, struct err *e)
+{
+	_cleanup_(fetch_end) struct fetching f;
+	struct build with = *b;
+	int r = build_fetch(&with, o, &f, e);
+
+	return r < 0 ? r : output_nodes(&with, e);
 }

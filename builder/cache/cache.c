@@ -249,6 +249,12 @@ int part_open(const struct cache *c, const char *sha256, struct part *ret, enum 
 	return 0;
 }
 
+/* A description of its own: one that is duplicated has the same place in the file, and the lock. */
+int part_reader(const struct part *p)
+{
+	return openat(p->cache->fd, part_path(p), O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+}
+
 int part_write(struct part *p, const void *data, size_t n, struct err *e)
 {
 	int r = pwrite_all(p->fd, data, n, p->n);

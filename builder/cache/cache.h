@@ -42,6 +42,8 @@ enum part_state { PART_OPEN, PART_BUSY, PART_DONE };
 
 /* OPEN: ours, with the bytes an earlier run left. BUSY: another process is at it. DONE: the object is there. */
 int part_open(const struct cache *c, const char *sha256, struct part *ret, enum part_state *state, struct err *e);
+/* Its bytes for another reader, from their start; -1 where that cannot be. */
+int part_reader(const struct part *p);
 int part_write(struct part *p, const void *data, size_t n, struct err *e);
 int part_restart(struct part *p, struct err *e);
 /* Its digest matched: fsync, rename into objects/, fsync of the folder. */

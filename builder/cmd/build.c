@@ -109,10 +109,7 @@ static int build(const struct cmd_options *o, const struct plan *p, double begun
 	build_expect(&b, EXPECT_IMAGES);
 	if (r < 0)
 		return r;
-	r = fetch_all(cache, p->pins.v, p->pins.n, &p->images, &f, e);
-	if (r < 0)
-		return r;
-	r = build_run(&b, e);
+	r = build_run(&b, &f, e);
 	if (r < 0)
 		return r;
 	r = build_print_images(&b, o->json, e);

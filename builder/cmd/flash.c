@@ -283,15 +283,6 @@ static int add_cards(struct session *s, struct err *e)
 	return 0;
 }
 
-static int get_artifacts(const struct session *s, struct err *e)
-{
-	const struct fetch_options f = { s->plan->project->config, s->o->offline, s->o->jobs };
-	const struct build b = { .plan = s->plan, .cache = &s->cache };
-	int r = build_check_host(&b, e);
-
-	return r < 0 ? r : fetch_all(&s->cache, s->plan->pins.v, s->plan->pins.n, &s->plan->images, &f, e);
-}
-
 /* An image of the node in memory over G. */
 static int stamp_generic(const struct build *b, const struct card *c, struct built *ret, struct err *e)
 {
@@ -304,19 +295,18 @@ static int stamp_generic(const struct build *b, const struct card *c, struct bui
 	return r < 0 ? r : build_node_onto(b, c->node, &g, ret, e);
 }
 
-static int open_source(const struct session *s, struct card *c, struct err *e)
+static int open_source(const struct build *b, struct card *c, struct err *e)
 {
-	const struct build b = { .plan = s->plan, .cache = &s->cache };
 	struct built built = { 0 };
 	int r;
 
 	if (c->image && !c->node)
 		return source_open(c->image, &c->source, e);
-	r = c->image ? stamp_generic(&b, c, &built, e) : build_node(&b, c->node, NULL, &built, e);
+	r = c->image ? stamp_generic(b, c, &built, e) : build_node(b, c->node, NULL, &built, e);
 	if (r == 0)
 		return source_cow(image_take_cow(&built.image), &c->source, e); /* closed with the session */
 	image_close(&built.image);
-	return err_interrupted(e) ? r : err_wrap(e, "%s", c->name);
+	return err_interrupted(e) || fetching_failed(b->fetching) ? r : err_wrap(e, "%s", c->name);
 }
 
 /* ---- is it the right disk? ---- */
@@ -742,6 +732,27 @@ static int wait_for_cards(const struct session *s, struct card *cards, size_t n,
 	return 0;
 }
 
+/* What is to be written on all CARDS of a round, in memory. */
+static int open_sources(const struct session *s, struct card *cards, size_t n, struct err *e)
+{
+	_cleanup_(fetch_end) struct fetching f = { 0 };
+	struct build b = { .plan = s->plan, .cache = &s->cache };
+	struct fetch_options o = { .offline = s->o->offline, .jobs = s->o->jobs };
+	int r = 0;
+
+	if (s->plan && !cards[0].image) {
+		o.config = s->plan->project->config;
+		r = build_check_host(&b, e);
+		if (r == 0)
+			r = build_fetch(&b, &o, &f, e);
+	}
+	for (size_t i = 0; i < n && r == 0; i++) {
+		decide_birth(s, &cards[i]);
+		r = open_source(&b, &cards[i], e);
+	}
+	return r;
+}
+
 static int check_distinct(const struct card *cards, size_t n, struct err *e)
 {
 	for (size_t i = 0; i < n; i++)
@@ -762,12 +773,8 @@ static int run_round(struct session *s, struct card *cards, size_t n, struct err
 		r = check_distinct(cards, n, e);
 	for (size_t i = 0; i < n && r == 0; i++)
 		r = check_serial(s->o, &cards[i].device, e);
-	if (r == 0 && s->plan && !cards[0].image)
-		r = get_artifacts(s, e);
-	for (size_t i = 0; i < n && r == 0; i++) {
-		decide_birth(s, &cards[i]);
-		r = open_source(s, &cards[i], e);
-	}
+	if (r == 0)
+		r = open_sources(s, cards, n, e);
 	for (size_t i = 0; i < n && r == 0; i++)
 		r = confirm(s, &cards[i], e);
 	return r < 0 ? r : flash_round(s, cards, n, e);

@@ -35,8 +35,7 @@ static int build_images(const struct cmd_options *o, const struct plan *p, struc
 	if (r < 0)
 		return r;
 	build_expect(&b, EXPECT_IMAGES);
-	r = fetch_all(&cache, p->pins.v, p->pins.n, &p->images, &f, e);
-	return r < 0 ? r : build_run(&b, e);
+	return build_run(&b, &f, e);
 }
 
 int rehearsal_build(const struct cmd_options *o, const char *base, struct rehearsal *ret, struct err *e)

@@ -26,6 +26,8 @@ void download_end(struct download *d, enum download_state state, const char *not
 	d->state = state;
 	sha256_done(&d->sum);
 	part_close(&d->part);
+	if (d->reader)
+		growing_end(d->reader, state == DOWNLOAD_FINISHED);
 	if (d->task && state == DOWNLOAD_FAILED)
 		task_fail(d->task, note);
 	else if (d->task)
@@ -63,6 +65,8 @@ static int restart(struct download *d, struct err *e)
 		d->text->body.n = 0;
 		return 0;
 	}
+	if (d->reader && d->part.n)
+		growing_end(d->reader, false);
 	sha256_done(&d->sum);
 	sha256_init(&d->sum);
 	task_set(d->task, 0);
@@ -232,6 +236,8 @@ static bool download_on_data(void *arg, const void *data, size_t n)
 		d->stop = STOP_WRITE;
 		return false;
 	}
+	if (d->reader)
+		growing_to(d->reader, d->part.n);
 	sha256_update(&d->sum, data, n);
 	task_add(d->task, n);
 	return true;
@@ -372,6 +378,8 @@ static int take_up(struct download *d, struct err *e)
 
 	if (d->part.n > d->limit)
 		r = part_restart(&d->part, e);
+	if (r == 0 && d->reader)
+		growing_open(d->reader, part_reader(&d->part), d->part.n);
 	sha256_init(&d->sum);
 	if (r == 0 && d->part.n)
 		r = sha256_add_fd(&d->sum, d->part.fd, d->part.n, d->label, e);

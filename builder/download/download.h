@@ -14,6 +14,7 @@
 #ifndef DOWNLOAD_DOWNLOAD_H
 #define DOWNLOAD_DOWNLOAD_H
 
+#include "base/growing.h"
 #include "base/progress.h"
 #include "cache/cache.h"
 #include "crypto/digest.h"
@@ -45,6 +46,7 @@ struct download {
 	const char *accept;	/* media types; NULL = any */
 	const char *repository; /* of a registry; else NULL */
 	struct tokens *tokens;	/* of the run */
+	struct growing *reader; /* who reads it while it comes; NULL = nobody */
 	struct told *told;	/* of the run */
 
 	/* how far */

@@ -23,6 +23,7 @@ struct fetcher {
 	VEC(struct download *) downloads;
 	unsigned at_once;
 	struct told told;
+	struct fetching *beside; /* NULL = nobody reads meanwhile */
 };
 
 static unsigned count_state(const struct fetcher *f, enum download_state state)
@@ -58,6 +59,8 @@ static int run_downloads(struct fetcher *f, struct err *e)
 
 	while (r == 0 && count_state(f, DOWNLOAD_WAITING) + count_state(f, DOWNLOAD_RUNNING)) {
 		r = sig_check(e);
+		if (r == 0 && f->beside && f->beside->stop)
+			r = err_set(e, -ECANCELED, "the downloads were ended");
 		if (r == 0)
 			r = http_run(f->http, start_due(f), e);
 	}
@@ -266,6 +269,7 @@ static int add_pins(struct fetcher *f, const struct pin *pins, size_t n, struct 
 			.size = p->size,
 			.limit = p->size ? p->size : p->max_size,
 			.repository = p->repository,
+			.reader = f->beside && i == 0 ? &f->beside->growing : NULL,
 		};
 
 		if (p->kind != PIN_FILE && p->kind != PIN_PACKAGES && !cache_has(f->cache, p) &&
@@ -372,11 +376,11 @@ static int check_signatures(const struct cache *c, const struct pin *pins, size_
 	return r;
 }
 
-int fetch_all(const struct cache *c, const struct pin *pins, size_t n, const struct images *images,
-	      const struct fetch_options *o, struct err *e)
+static int fetch_pins(const struct cache *c, const struct pin *pins, size_t n, const struct images *images,
+		      const struct fetch_options *o, struct fetching *beside, struct err *e)
 {
 	struct tokens tokens = { .config = o->config };
-	struct fetcher f = { .options = o, .cache = c, .tokens = &tokens };
+	struct fetcher f = { .options = o, .cache = c, .tokens = &tokens, .beside = beside };
 	int r = pins_check_locked(pins, n, e);
 
 	if (r == 0)
@@ -395,4 +399,68 @@ int fetch_all(const struct cache *c, const struct pin *pins, size_t n, const str
 		return r;
 	r = run_all(&f, e);
 	return r < 0 ? r : check_signatures(c, pins, n, o, e);
+}
+
+int fetch_all(const struct cache *c, const struct pin *pins, size_t n, const struct images *images,
+	      const struct fetch_options *o, struct err *e)
+{
+	return fetch_pins(c, pins, n, images, o, NULL, e);
+}
+
+/* ---- beside who reads ---- */
+
+static void *fetch_beside(void *arg)
+{
+	struct fetching *f = arg;
+
+	fetch_pins(f->cache, f->pins, f->n, f->images, f->options, f, &f->e);
+	growing_end(&f->growing, false); /* unless its download ended it */
+	return NULL;
+}
+
+int fetch_begin(struct fetching *f, struct err *e)
+{
+	int r;
+
+	if (f->options->offline || f->pins->kind == PIN_FILE || f->pins->kind == PIN_PACKAGES ||
+	    cache_has(f->cache, f->pins))
+		return fetch_pins(f->cache, f->pins, f->n, f->images, f->options, NULL, e);
+	growing_init(&f->growing);
+	r = -pthread_create(&f->thread, NULL, fetch_beside, f);
+	if (r < 0)
+		return err_errno(e, r, "cannot start a thread");
+	f->begun = true;
+	return growing_wait(&f->growing, 0) > 0 ? 0 : fetch_wait(f, e);
+}
+
+struct growing *fetching_growing(struct fetching *f)
+{
+	return f && f->begun && !f->joined ? &f->growing : NULL;
+}
+
+int fetch_wait(struct fetching *f, struct err *e)
+{
+	if (!f || !f->begun)
+		return 0;
+	if (!f->joined)
+		pthread_join(f->thread, NULL);
+	f->joined = true;
+	if (f->e.code < 0)
+		*e = f->e;
+	return f->e.code;
+}
+
+bool fetching_failed(const struct fetching *f)
+{
+	return f && f->joined && f->e.code < 0;
+}
+
+void fetch_end(struct fetching *f)
+{
+	struct err ignored;
+
+	f->stop = true;
+	fetch_wait(f, &ignored);
+	if (f->begun)
+		growing_done(&f->growing);
 }

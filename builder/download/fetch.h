@@ -5,6 +5,9 @@
 #ifndef DOWNLOAD_FETCH_H
 #define DOWNLOAD_FETCH_H
 
+#include <stdatomic.h>
+
+#include "base/growing.h"
 #include "cache/cache.h"
 
 struct fetch_options {
@@ -18,6 +21,36 @@ struct fetch_options {
  * cache. */
 int fetch_all(const struct cache *c, const struct pin *pins, size_t n, const struct images *images,
 	      const struct fetch_options *o, struct err *e);
+
+/*
+ * The same by a thread of its own, while the first pin is read already.
+ *
+ *	struct fetching f = { c, pins, n, images, &options };
+ *	fetch_begin(&f, e);	// all is done, or failed, or bytes of the first are there
+ *	fetching_growing(&f);	// the first as it comes; NULL = fetch_wait(), then it is in the cache
+ *	fetch_wait(&f, e);	// ends as fetch_all() does; as often as one likes
+ *	fetch_end(&f);		// also before that: what came stays for the next run
+ */
+struct fetching {
+	const struct cache *cache;
+	const struct pin *pins;
+	size_t n;
+	const struct images *images;
+	const struct fetch_options *options;
+	/* private */
+	struct growing growing;
+	pthread_t thread;
+	bool begun, joined;
+	atomic_bool stop;
+	struct err e; /* what the thread ends with */
+};
+int fetch_begin(struct fetching *f, struct err *e);
+struct growing *fetching_growing(struct fetching *f);
+/* F may be NULL: everything is in the cache. */
+int fetch_wait(struct fetching *f, struct err *e);
+/* What fetch_wait() told was a failure. */
+bool fetching_failed(const struct fetching *f);
+void fetch_end(struct fetching *f);
 
 /* A small file wanted in memory, whatever its digest. */
 struct text {

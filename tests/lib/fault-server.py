@@ -4,6 +4,9 @@
 
   fault-server.py DIR      serves DIR/files/*; writes DIR/ready when it listens, ends with its parent
 
+A case that holds its last bytes back sends them when there is DIR/go-TOKEN, TOKEN being the second part of the path; it
+hangs up when none comes.
+
 The first part of a path names what goes wrong with the file in its last part, what is between tells tests apart:
 /wrong/7/thing.bin. DIR/ready holds the ports as shell assignments (port: sane; the others: how their TLS is not),
 DIR/ca.pem the throw-away CA, DIR/log one line per request: path, Range, status, bytes of body sent, and the names of
@@ -110,6 +113,20 @@ def slow(handler, data):
         time.sleep(0.04)
 
 
+def held(handler, data):
+    start, last = handler.range_start() or 0, len(data) - 4096
+    extra = {"Content-Range": f"bytes {start}-{len(data) - 1}/{len(data)}"} if start else {}
+    handler.start(206 if start else 200, data[start:], extra)
+    for at in range(start, last, 16384):
+        handler.body(data[at : min(at + 16384, last)])
+    go, patience = os.path.join(handler.root, "go-" + handler.path.split("/")[2]), time.monotonic() + 60
+    while not os.path.exists(go) and time.monotonic() < patience:
+        time.sleep(0.02)
+    if os.path.exists(go):
+        handler.body(data[max(start, last) :])
+    handler.hang_up()
+
+
 def zipped(handler, data):
     body = gzip.compress(data)
     handler.start(200, body, {"Content-Encoding": "gzip"})
@@ -176,6 +193,7 @@ CASES = {
     "no-such-range": cut_once_then(no_more),
     "changed": changed,
     "wrong": lambda h, d: h.whole(flipped(d)),
+    "wrong-end": lambda h, d: h.whole(d[:-1] + flipped(d[-1:])),
     "wrong-once": lambda h, d: h.whole(flipped(d) if h.turn == 1 else d),
     "one-more": lambda h, d: h.whole(d + b"x"),
     "empty": lambda h, d: h.whole(b""),
@@ -185,6 +203,7 @@ CASES = {
     "chunks-cut": chunks_cut,
     "stall": stall,
     "slow": slow,
+    "held": held,
     "gzip": zipped,
     "gzip-chunked": zipped_chunks,
     "portal": portal,
