@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/sig.h"
 #include "cmd/boot.h"
+#include "qemu/lan.h"
 
 /* A step that failed is still tried: a worker has, while the server that it waits for is on its way. */
 enum { TICK_MS = 20, COMMAND_GRACE = 3, FAILED_SECONDS = 300 };
@@ -15,7 +16,8 @@ enum { TICK_MS = 20, COMMAND_GRACE = 3, FAILED_SECONDS = 300 };
 struct fleet {
 	const struct boot_cluster *b;
 	const struct plan *plan;
-	const char *lan; /* folder of the cables */
+	const char *dir; /* folder of the switch */
+	struct lan *lan;
 	struct machine *v;
 	const char **failed; /* what each says has failed; NULL = nothing, or it is done since */
 	size_t n;
@@ -28,8 +30,9 @@ static void fleet_done(struct fleet *f)
 
 	for (size_t i = 0; i < f->n; i++)
 		machine_done(&f->v[i]);
-	if (f->lan)
-		remove_tree(f->lan, &ignored);
+	lan_close(f->lan);
+	if (f->dir)
+		remove_tree(f->dir, &ignored);
 }
 
 static int open_log(const struct fleet *f, size_t i, struct err *e)
@@ -47,18 +50,20 @@ static int open_log(const struct fleet *f, size_t i, struct err *e)
 	return c->log < 0 ? err_errno(e, -errno, "cannot write %s", path) : 0;
 }
 
-/* Machine 0 leads to the others, so it is the last. */
+/* Machine 0 leads from the world to the others, so it is the last. */
 static int fleet_prepare(struct fleet *f, struct err *e)
 {
 	const struct machine **others = arena_alloc(f->n * sizeof(*others));
-	int r = temp_dir("lan", &f->lan, e);
+	int r = temp_dir("lan", &f->dir, e);
 
+	if (r == 0)
+		r = lan_open(f->dir, &f->lan, e);
 	for (size_t i = f->n; r == 0 && i-- > 0;) {
 		struct machine_want want = *f->b->want;
 
 		want.image = f->plan->nodes.v[i]->image;
 		want.number = (unsigned)i;
-		want.lan = f->lan;
+		want.lan = f->dir;
 		want.others = i ? NULL : others;
 		r = machine_prepare(&want, &f->v[i], e);
 		if (r < 0)

@@ -28,7 +28,7 @@ struct machine_want {
 	unsigned ssh_port, api_port; /* on 127.0.0.1; 0 = free ones */
 	bool open;		     /* the world can be reached */
 	unsigned number;	     /* of several in one LAN, from 0; by it their network cards differ */
-	const char *lan;	     /* folder with the cables to machine 0; NULL = this one is alone */
+	const char *lan;	     /* folder of the switch it is plugged into; NULL = this one is alone */
 	const struct machine *const *others; /* of machine 0: the rest, prepared, NULL terminated; else NULL */
 	const char *const *qemu;	     /* more arguments, as they are */
 	size_t n_qemu;
@@ -61,8 +61,8 @@ struct machine {
 /* clang-format on */
 
 /*
- * Several machines in one LAN that nobody else is in: machine 0 has a switch with a cable, a Unix socket below
- * want.lan, to each other one, and the way to the world and to the ports of all. It is prepared last and started first.
+ * Several machines in one LAN that nobody else is in are plugged into one switch (lan.h); machine 0 has the way to the
+ * world and to the ports of all, so it is prepared last.
  */
 
 /* Reads the image and decides everything; writes nothing but temporary files. Class HOST without QEMU. */

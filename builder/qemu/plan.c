@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/proc.h"
 #include "qemu/internal.h"
+#include "qemu/lan.h"
 
 enum { DEFAULT_MEMORY = 2048, DEFAULT_CPUS = 2, RELEASE_LIMIT = 64 * 1024 };
 static const uint64_t usual_card = 8 * GIB;
@@ -185,40 +186,27 @@ static void argv_add(struct machine *m, const char *option, const char *value)
 		*vec_push(&m->argv) = value;
 }
 
-/* The cable between machine 0 and machine NUMBER, at one of its ends. */
-static void add_cable(const struct machine_want *want, struct machine *m, unsigned number, const char *id)
+static void add_plug(const struct machine_want *want, struct machine *m, const char *id)
 {
 	argv_add(m, "-netdev",
-		 arena_printf("stream,id=%s,server=%s,addr.type=unix,addr.path=%s", id, want->number ? "off" : "on",
-			      escaped(path_join(want->lan, arena_printf("cable-%u", number)))));
+		 arena_printf("stream,id=%s,server=off,addr.type=unix,addr.path=%s", id,
+			      escaped(lan_socket(want->lan))));
 }
 
-static void add_port(struct machine *m, unsigned number, const char *to)
-{
-	argv_add(m, "-netdev", arena_printf("hubport,id=port%u,hubid=0,netdev=%s", number, to));
-}
-
+/* The way to the world is plugged into the switch by itself, not where the machine is: lan.h. */
 static void add_network(const struct machine_want *want, struct machine *m)
 {
-	unsigned n = 0;
-
 	if (!want->lan) {
 		argv_add(m, "-netdev", network_option(m, "net", want->open, NULL));
 		return;
 	}
-	if (want->number) {
-		add_cable(want, m, want->number, "net");
+	add_plug(want, m, "net");
+	if (want->number)
 		return;
-	}
-	argv_add(m, "-netdev", "hubport,id=net,hubid=0");
 	argv_add(m, "-netdev", network_option(m, "world", want->open, want->others));
-	add_port(m, n, "world");
-	while (want->others && want->others[n]) {
-		const char *cable = arena_printf("lan%u", ++n);
-
-		add_cable(want, m, n, cable);
-		add_port(m, n, cable);
-	}
+	add_plug(want, m, "uplink");
+	argv_add(m, "-netdev", "hubport,id=port0,hubid=0,netdev=world");
+	argv_add(m, "-netdev", "hubport,id=port1,hubid=0,netdev=uplink");
 }
 
 static void make_argv(const struct machine_want *want, struct machine *m, const struct boot_files *boot)
