@@ -14,11 +14,6 @@ void log_set_level(enum log_level level)
 	current = level;
 }
 
-enum log_level log_level(void)
-{
-	return current;
-}
-
 void log_set_hooks(void (*before)(void), void (*after)(void))
 {
 	hook_before = before;

@@ -13,7 +13,6 @@ enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
 
 /* Messages above LEVEL are dropped. Default LOG_INFO. */
 void log_set_level(enum log_level level);
-enum log_level log_level(void);
 
 void log_error(const char *fmt, ...) _printf_(1, 2);
 void log_warning(const char *fmt, ...) _printf_(1, 2);

@@ -81,7 +81,8 @@ bool compat_k3s_gateway_crds(const char *k3s)
 	return at_least(k3s, 37);
 }
 
-bool compat_cert_manager_crds(const char *version)
+/* The chart knows crds.enabled; before it was installCRDs. */
+static bool compat_cert_manager_crds(const char *version)
 {
 	return at_least(version, 15);
 }

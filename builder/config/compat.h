@@ -41,8 +41,6 @@ bool compat_k3s_master_label(const char *k3s);
  * needs the network, which needs them: they are on the card all the same.
  */
 bool compat_k3s_gateway_crds(const char *k3s);
-/* The chart knows crds.enabled; before it was installCRDs. */
-bool compat_cert_manager_crds(const char *version);
 /* ACME issuers know `profile`. */
 bool compat_cert_manager_profile(const char *version);
 /* The chart takes config.gatewayAPI.enabled; before it was config.enableGatewayAPI. */

@@ -165,7 +165,7 @@ static int run_all(struct fetcher *f, struct err *e)
 	return r < 0 ? r : failures(f, e);
 }
 
-int fetch_texts(struct text *texts, size_t n, const struct fetch_options *o, struct err *e)
+static int fetch_texts(struct text *texts, size_t n, const struct fetch_options *o, struct err *e)
 {
 	struct tokens tokens = { .config = o->config };
 	struct fetcher f = { .options = o, .tokens = &tokens };

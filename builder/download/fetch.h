@@ -59,7 +59,6 @@ struct text {
 	uint64_t limit;			 /* bytes; 0 = 16 MiB */
 	struct strbuf body;
 };
-int fetch_texts(struct text *texts, size_t n, const struct fetch_options *o, struct err *e);
 
 /* Texts to be had together, each address once. */
 struct texts {

@@ -42,7 +42,8 @@ static unsigned audience(const struct node_ctx *x)
 	return x->node->role == ROLE_WORKER ? FOR_WORKER : FOR_CONTROL_PLANE;
 }
 
-bool node_wants_artifact(const struct node_ctx *x, const struct artifact *a)
+/* The catalogue's row, its `airgap`, and what the cluster needs (cluster_wants_artifact) together. */
+static bool node_wants_artifact(const struct node_ctx *x, const struct artifact *a)
 {
 	return !a->base && (a->for_whom & audience(x)) && (!(a->for_whom & FOR_AIRGAP) || x->config->airgap) &&
 	       cluster_wants_artifact(x, a);

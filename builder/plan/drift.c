@@ -73,7 +73,8 @@ static int drift_order(const void *a, const void *b)
 	return strcmp(x->path, y->path);
 }
 
-void drift_find(const struct tree *tree, const struct records *have, struct drifts *ret)
+/* By path. HAVE is sorted as records_merge() leaves it. */
+static void drift_find(const struct tree *tree, const struct records *have, struct drifts *ret)
 {
 	vec_foreach (n, &tree->entries) {
 		const struct record *x = drift_record_of(n, have);

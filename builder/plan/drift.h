@@ -23,8 +23,6 @@ struct drifts {
 	VEC(struct drift) v;
 };
 
-/* By path. HAVE is sorted as records_merge() leaves it. */
-void drift_find(const struct tree *tree, const struct records *have, struct drifts *ret);
 /* TEXT is a manifest, NAME for messages: class VERIFY when it is none, or that of another node or role. */
 int drift_of_manifest(const struct node_plan *n, const char *text, size_t size, const char *name, struct drifts *ret,
 		      struct err *e);

@@ -7,7 +7,7 @@
 #include "base/file.h"
 #include "plan/flashed.h"
 
-const char *const standing_names[STANDING_COUNT] = { "none", "same", "differs", "unknown" };
+static const char *const standing_names[STANDING_COUNT] = { "none", "same", "differs", "unknown" };
 
 static const char no_secrets[] = "there is no secrets.yaml here, so nobody knows what would be on it";
 

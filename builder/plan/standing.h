@@ -11,7 +11,6 @@
 #include "plan/drift.h"
 
 enum standing { STANDING_NONE, STANDING_SAME, STANDING_DIFFERS, STANDING_UNKNOWN, STANDING_COUNT };
-extern const char *const standing_names[STANDING_COUNT]; /* "none", "same", "differs", "unknown" */
 
 struct standing_of {
 	enum standing is;

@@ -122,7 +122,10 @@ static bool source_is_open(struct source_line l)
 	return depth > 0;
 }
 
-bool source_is_secret(const char *text, size_t n, unsigned line)
+/* Whether line LINE (from 1) of TEXT may hold a secret: it, or a line that it is indented below, has a key for one
+ * (spelt well or not), or there is something like a key or token in it. Rather too often than too seldom: people write
+ * a secret where none belongs, which is what the message is about. */
+static bool source_is_secret(const char *text, size_t n, unsigned line)
 {
 	struct source_line l, above;
 	size_t indent;

@@ -6,7 +6,7 @@
  *	      |   ^~~~~~
  *
  * Only of files whose text was given to source_keep(): never secrets.yaml. A line that holds or may hold a secret is
- *not shown at all (see source_is_secret()).
+ * not shown at all.
  */
 #ifndef CONFIG_SOURCE_H
 #define CONFIG_SOURCE_H
@@ -19,10 +19,5 @@ void source_keep(const char *name, const char *text, size_t n);
 /* Appends both lines, with the newlines; nothing when NAME is not known, has no such line, or it is not to be shown.
  * COLUMNS is the width of what they are printed on. */
 void source_show(struct strbuf *out, const char *name, unsigned line, unsigned col, unsigned columns);
-
-/* Whether line LINE (from 1) of TEXT may hold a secret: it, or a line that it is indented below, has a key for one
- * (spelt well or not), or there is something like a key or token in it. Rather too often than too seldom: people write
- * a secret where none belongs, which is what the message is about. */
-bool source_is_secret(const char *text, size_t n, unsigned line);
 
 #endif

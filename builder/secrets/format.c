@@ -141,7 +141,8 @@ static void check_worth(const struct secrets *s, const struct yaml_node *doc, st
 		fault_at(f, yaml_find(doc, "serviceAccountKey"), "serviceAccountKey: %s", e.msg);
 }
 
-void secrets_derive(struct secrets *s)
+/* Fills the derived fields. */
+static void secrets_derive(struct secrets *s)
 {
 	sha256_bytes(s->server_ca.cert, strlen(s->server_ca.cert), s->ca_hash);
 	s->server_token = arena_printf("K10%s::server:%s", s->ca_hash, s->server_password);

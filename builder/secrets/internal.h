@@ -14,8 +14,6 @@
 int secrets_parse(const char *path, const char *text, size_t n, struct secrets **ret, struct err *e);
 /* The file's text; the caller's: store_forget(). */
 char *secrets_text(const struct secrets *s);
-/* Fills the derived fields. */
-void secrets_derive(struct secrets *s);
 
 /* ---- make.c ---- */
 

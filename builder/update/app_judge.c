@@ -73,7 +73,9 @@ static void scan_line(char *line, struct app_found *ret)
 			add_ref(word, ret);
 }
 
-void app_scan_images(const char *text, size_t n, struct app_found *ret)
+/* Every reference in TEXT, which is YAML for Kubernetes: values of `image`, and words that can be nothing else (images
+ * that a controller is told by its arguments or environment). Added to RET. */
+static void app_scan_images(const char *text, size_t n, struct app_found *ret)
 {
 	_cleanup_free_ char *copy = xmalloc(n + 1);
 	char *save = NULL;

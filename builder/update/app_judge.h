@@ -20,8 +20,5 @@ struct app_found {
  * which renders it for K3s's VERSION, else by the first level of its schema. */
 int app_judge(const struct app *a, const struct app_text *texts, size_t n, const char *k3s_version,
 	      struct app_found *ret, struct err *e);
-/* Every reference in TEXT, which is YAML for Kubernetes: values of `image`, and words that can be nothing else (images
- * that a controller is told by its arguments or environment). Added to RET. */
-void app_scan_images(const char *text, size_t n, struct app_found *ret);
 
 #endif
