@@ -228,25 +228,6 @@ static int check_target(const struct rollout *x, const struct target *t, struct 
 	return check_servers_first(x, t, e);
 }
 
-static int confirm_changes(const struct rollout *x, size_t changes, struct err *e)
-{
-	_cleanup_free_ char *line = NULL;
-	size_t cap = 0;
-	int r;
-
-	if (x->o->yes)
-		return 0;
-	if (!cmd_has_terminal())
-		return err_class(e, CLASS_REFUSED,
-				 "there is no terminal to ask on: with --yes what is shown above is done");
-	fprintf(stderr, "%zu %s will change, servers first. Type yes to go on: ", changes,
-		changes == 1 ? "node" : "nodes");
-	r = cmd_read_line(&line, &cap, e);
-	if (r < 0 && err_interrupted(e))
-		return r;
-	return r == 0 && streq(line, "yes") ? 0 : err_class(e, CLASS_REFUSED, "not confirmed: nothing was changed");
-}
-
 /* ---- one node ---- */
 
 /* It was without pods before, by somebody else's wish. */
@@ -502,7 +483,9 @@ static int rollout_run(struct rollout *x, struct err *e)
 	}
 	if (apply_opt.dry_run || !changes)
 		return left_for_later(x, e);
-	r = confirm_changes(x, changes, e);
+	r = cmd_confirm(x->o,
+			arena_printf("%zu %s will change, servers first", changes, changes == 1 ? "node" : "nodes"),
+			"what is shown above is done", "nothing was changed", e);
 	for (size_t i = 0; i < x->targets.n && r == 0; i++) {
 		struct target *t = &x->targets.v[i];
 

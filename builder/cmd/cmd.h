@@ -133,6 +133,10 @@ void cmd_next(const struct cmd_options *o, const char *fmt, ...) _printf_(2, 3);
 bool cmd_has_terminal(void);
 /* A line of an answer on stdin, without blanks at its end; *LINE as in getline(3). Class USAGE at the end of input. */
 int cmd_read_line(char **line, size_t *cap, struct err *e);
+/* Class REFUSED when another answer than WANTED is given; KEPT is what comes of it: "nothing was written". */
+int cmd_answer(const char *wanted, const char *kept, struct err *e);
+/* The answer to WHAT is yes, or --yes is; ALONE is what that does, for where there is no terminal to ask on. */
+int cmd_confirm(const struct cmd_options *o, const char *what, const char *alone, const char *kept, struct err *e);
 
 /* What --node, --role and --generic select. */
 struct plan_options cmd_plan_options(const struct cmd_options *o, enum secret_use use);

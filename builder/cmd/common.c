@@ -208,6 +208,27 @@ int cmd_read_line(char **line, size_t *cap, struct err *e)
 	return 0;
 }
 
+int cmd_answer(const char *wanted, const char *kept, struct err *e)
+{
+	_cleanup_free_ char *line = NULL;
+	size_t cap = 0;
+	int r = cmd_read_line(&line, &cap, e);
+
+	if (r < 0 && err_interrupted(e))
+		return r;
+	return r == 0 && streq(line, wanted) ? 0 : err_class(e, CLASS_REFUSED, "not confirmed: %s", kept);
+}
+
+int cmd_confirm(const struct cmd_options *o, const char *what, const char *alone, const char *kept, struct err *e)
+{
+	if (o->yes)
+		return 0;
+	if (!cmd_has_terminal())
+		return err_class(e, CLASS_REFUSED, "there is no terminal to ask on: with --yes %s", alone);
+	fprintf(stderr, "%s. Type yes to go on: ", what);
+	return cmd_answer("yes", kept, e);
+}
+
 /* Without -c a record is kept only where there is a project. */
 const char *cmd_project_dir(const struct cmd_options *o)
 {

@@ -461,22 +461,10 @@ static const char *wanted_answer(const struct card *c)
 	return guard_wants_identity(&c->device) ? c->device.identity : "yes";
 }
 
-static int flash_read_answer(const struct card *c, const char *wanted, struct err *e)
-{
-	_cleanup_free_ char *line = NULL;
-	size_t cap = 0;
-	int r = cmd_read_line(&line, &cap, e);
-
-	if (r < 0 && err_interrupted(e))
-		return r;
-	if (r == 0 && streq(line, wanted))
-		return 0;
-	return err_class(e, CLASS_REFUSED, "not confirmed: nothing was written to %s", c->device.path);
-}
-
 static int flash_ask(const struct session *s, const struct card *c, struct err *e)
 {
 	const char *wanted = wanted_answer(c), *joins = joins_text(s, c);
+	const char *kept = arena_printf("nothing was written to %s", c->device.path);
 	int r;
 
 	show_device(s, c);
@@ -494,7 +482,7 @@ static int flash_ask(const struct session *s, const struct card *c, struct err *
 		fprintf(stderr, "  It is not a removable disk. Type its serial to go on: ");
 	else
 		fprintf(stderr, "  Type yes to go on: ");
-	r = flash_read_answer(c, wanted, e);
+	r = cmd_answer(wanted, kept, e);
 	if (r < 0 || !starts_anew(s, c))
 		return r;
 	if (flash_opt.restore)
@@ -505,7 +493,7 @@ static int flash_ask(const struct session *s, const struct card *c, struct err *
 		fprintf(stderr,
 			"  It starts %s anew: cards of the old one no longer fit. Type the cluster's name to go on: ",
 			c->cluster);
-	return flash_read_answer(c, c->cluster, e);
+	return cmd_answer(c->cluster, kept, e);
 }
 
 static int confirm(const struct session *s, const struct card *c, struct err *e)

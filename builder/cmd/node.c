@@ -103,23 +103,13 @@ static int node_unknown(const struct removal *x, struct err *e)
 
 static int confirm_removal(const struct removal *x, struct err *e)
 {
-	_cleanup_free_ char *line = NULL;
-	size_t cap = 0;
-	int r;
+	const char *cluster = x->config->cluster.name;
 
-	if (x->o->yes)
-		return 0;
-	if (!cmd_has_terminal())
-		return err_class(e, CLASS_REFUSED, "there is no terminal to ask on: with --yes %s leaves %s", x->name,
-				 x->config->cluster.name);
-	fprintf(stderr,
-		"%s, %s, %s, leaves %s: its pods go to other nodes, its local volumes are lost. Type yes to go on: ",
-		x->name, x->it->server ? "a server" : "a worker",
-		x->it->ready ? "which runs" : "of which nothing is heard", x->config->cluster.name);
-	r = cmd_read_line(&line, &cap, e);
-	if (r < 0 && err_interrupted(e))
-		return r;
-	return r == 0 && streq(line, "yes") ? 0 : err_class(e, CLASS_REFUSED, "not confirmed: %s stays", x->name);
+	return cmd_confirm(x->o,
+			   arena_printf("%s, %s, %s, leaves %s: its pods go to other nodes, its local volumes are lost",
+					x->name, x->it->server ? "a server" : "a worker",
+					x->it->ready ? "which runs" : "of which nothing is heard", cluster),
+			   arena_printf("%s leaves %s", x->name, cluster), arena_printf("%s stays", x->name), e);
 }
 
 /* ---- the steps ---- */
