@@ -3,29 +3,15 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <sys/stat.h>
 
 #include "archive/archive.h"
 #include "base/file.h"
 #include "check.h"
+#include "shell.h"
 
 static char in_memory[] = "/dev/shm/test_archive.XXXXXX", on_disk[] = "/tmp/test_archive.XXXXXX", *dir;
 static struct err e;
-
-__attribute__((format(printf, 1, 2))) static void sh(const char *fmt, ...)
-{
-	char cmd[4096];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(cmd, sizeof(cmd), fmt, ap);
-	va_end(ap);
-	if (system(cmd) != 0) {
-		printf("Bail out! %s\n", cmd);
-		exit(1);
-	}
-}
 
 static char *in_dir(const char *name)
 {
@@ -112,9 +98,9 @@ static void check_decodes(const char *name)
 static void test_formats(void)
 {
 	make_raw(in_dir("raw.img"));
-	sh("cd %s && xz -k -1 --block-size=262144 -T2 -S .blocks.xz raw.img && xz -k -1 -T1 -S .one.xz raw.img && "
-	   "gzip -k raw.img && zstd -q -k raw.img && cp --sparse=always raw.img holes.img",
-	   dir);
+	must_sh("cd %s && xz -k -1 --block-size=262144 -T2 -S .blocks.xz raw.img && xz -k -1 -T1 -S .one.xz raw.img && "
+		"gzip -k raw.img && zstd -q -k raw.img && cp --sparse=always raw.img holes.img",
+		dir);
 	CASE("xz of many blocks")
 	{
 		check_decodes("raw.img.blocks.xz");
@@ -137,16 +123,16 @@ static void test_formats(void)
 	}
 	CASE("a raw image of zeros takes no space and keeps its length")
 	{
-		sh("truncate -s 5M %s/zero.img", dir);
+		must_sh("truncate -s 5M %s/zero.img", dir);
 		CHECK_ERR(decode("zero.img", (struct decode){ 0 }), 0);
 		CHECK_INT(last.size, 5 * MIB);
 		CHECK_INT(allocated("out.img"), 0);
 	}
 	CASE("two xz streams with padding between them")
 	{
-		sh("cd %s && head -c 3000000 raw.img | xz -1 >two.xz && head -c 8 /dev/zero >>two.xz && "
-		   "tail -c +3000001 raw.img | xz -1 >>two.xz",
-		   dir);
+		must_sh("cd %s && head -c 3000000 raw.img | xz -1 >two.xz && head -c 8 /dev/zero >>two.xz && "
+			"tail -c +3000001 raw.img | xz -1 >>two.xz",
+			dir);
 		check_decodes("two.xz");
 	}
 	CASE("two images at once")
@@ -159,7 +145,7 @@ static void test_formats(void)
 		};
 
 		CHECK_ERR(decode_image(&d, &e), 0);
-		sh("cd %s && cmp a.img raw.img && cmp b.img raw.img", dir);
+		must_sh("cd %s && cmp a.img raw.img && cmp b.img raw.img", dir);
 		close(outs[0]);
 		close(outs[1]);
 	}
@@ -184,18 +170,19 @@ static void test_damage(void)
 
 			CHECK(stat(in_dir(packed[i]), &st) == 0);
 			for (int k = 1; k < 8; k++) {
-				sh("head -c %lld %s/%s >%s/cut", (long long)st.st_size * k / 8, dir, packed[i], dir);
+				must_sh("head -c %lld %s/%s >%s/cut", (long long)st.st_size * k / 8, dir, packed[i],
+					dir);
 				CHECK(decode("cut", (struct decode){ 0 }) < 0);
 			}
-			sh("head -c -1 %s/%s >%s/cut", dir, packed[i], dir);
+			must_sh("head -c -1 %s/%s >%s/cut", dir, packed[i], dir);
 			CHECK(decode("cut", (struct decode){ 0 }) < 0);
 		}
 	}
 	CASE("a truncated xz says so")
 	{
-		sh("head -c 400000 %s/raw.img.one.xz >%s/cut", dir, dir);
+		must_sh("head -c 400000 %s/raw.img.one.xz >%s/cut", dir, dir);
 		check_fails("cut", (struct decode){ 0 }, ENODATA, "cut is truncated: it ends after 400000 bytes");
-		sh("head -c 400000 %s/raw.img.blocks.xz >%s/cut", dir, dir);
+		must_sh("head -c 400000 %s/raw.img.blocks.xz >%s/cut", dir, dir);
 		check_fails("cut", (struct decode){ 0 }, ENODATA, "truncated");
 	}
 	CASE("a flipped bit is never taken for good data")
@@ -207,7 +194,7 @@ static void test_damage(void)
 				char c;
 				uint64_t at;
 
-				sh("cp %s/%s %s/bad", dir, packed[i], dir);
+				must_sh("cp %s/%s %s/bad", dir, packed[i], dir);
 				fd = open(in_dir("bad"), O_RDWR);
 				fstat(fd, &st);
 				at = 12 + next_random(&seed) % (uint64_t)(st.st_size - 12);
@@ -221,22 +208,23 @@ static void test_damage(void)
 	}
 	CASE("damaged xz data is told from a truncated file")
 	{
-		sh("cp %s/raw.img.one.xz %s/bad && printf XXXXXXXX | dd of=%s/bad bs=1 seek=300000 conv=notrunc "
-		   "status=none",
-		   dir, dir, dir);
+		must_sh("cp %s/raw.img.one.xz %s/bad && printf XXXXXXXX | dd of=%s/bad bs=1 seek=300000 conv=notrunc "
+			"status=none",
+			dir, dir, dir);
 		check_fails("bad", (struct decode){ 0 }, EBADMSG, "bad is corrupt");
 	}
 	CASE("trailing garbage is refused")
 	{
 		for (size_t i = 0; i < ARRAY_SIZE(packed); i++) {
-			sh("(cat %s/%s; echo garbage) >%s/tail", dir, packed[i], dir);
+			must_sh("(cat %s/%s; echo garbage) >%s/tail", dir, packed[i], dir);
 			CHECK_ERR(decode("tail", (struct decode){ 0 }), EBADMSG);
 		}
 		check_fails("tail", (struct decode){ 0 }, EBADMSG, "tail");
 	}
 	CASE("files that are no images are named")
 	{
-		sh("echo 'PK\003\004 and more' >%s/a.zip; echo '<!DOCTYPE html>' >%s/page; : >%s/empty", dir, dir, dir);
+		must_sh("echo 'PK\003\004 and more' >%s/a.zip; echo '<!DOCTYPE html>' >%s/page; : >%s/empty", dir, dir,
+			dir);
 		check_fails("a.zip", (struct decode){ 0 }, EINVAL, "a.zip is a zip file");
 		check_fails("page", (struct decode){ 0 }, EINVAL, "page is a web page");
 		check_fails("empty", (struct decode){ 0 }, ENODATA, "empty is empty");
@@ -278,33 +266,34 @@ static struct encode encode(const char *name, const char *base, const char *ret)
 	CHECK_STR(e.msg, "");
 	CHECK_STR(x.sha256, digest_of(ret));
 	CHECK_STR(x.raw_sha256, digest_of(name));
-	sh("cd %s && xz -t -T2 %s && xz -dc %s | cmp - %s", dir, ret, ret, name);
+	must_sh("cd %s && xz -t -T2 %s && xz -dc %s | cmp - %s", dir, ret, ret, name);
 	return x;
 }
 
 static void test_encode(void)
 {
-	sh("cd %s && head -c 1536k /dev/urandom >base.img && { cat base.img; head -c 9M /dev/zero; } >new.img && "
-	   "printf X | dd of=new.img bs=1 seek=600000 conv=notrunc status=none && "
-	   "xz -k -0 --check=sha256 --block-size=256KiB -T2 base.img && cat base.img.xz base.img.xz >two.xz && xz -k -0 -T1 "
-	   "new.img",
-	   dir);
+	must_sh("cd %s && head -c 1536k /dev/urandom >base.img && { cat base.img; head -c 9M /dev/zero; } >new.img && "
+		"printf X | dd of=new.img bs=1 seek=600000 conv=notrunc status=none && "
+		"xz -k -0 --check=sha256 --block-size=256KiB -T2 base.img && cat base.img.xz base.img.xz >two.xz && xz -k -0 -T1 "
+		"new.img",
+		dir);
 	CASE("blocks of the base that are the same are taken over as they are, and the layout is the base's")
 	{
 		struct encode x = encode("new.img", "base.img.xz", "taken.xz");
 
 		CHECK_STR(x.base->sha256, digest_of("base.img.xz"));
 		/* header and the first two blocks; and the same check for all */
-		sh("cd %s && head -c 500000 taken.xz | cmp - base.img.xz 2>&1 | grep -q EOF", dir);
-		sh("cd %s && xz -lvv taken.xz | grep -c 'SHA-256 ' >/dev/null", dir);
+		must_sh("cd %s && head -c 500000 taken.xz | cmp - base.img.xz 2>&1 | grep -q EOF", dir);
+		must_sh("cd %s && xz -lvv taken.xz | grep -c 'SHA-256 ' >/dev/null", dir);
 		/* six of the base, one of them ours; nine MiB in two */
-		sh("cd %s && test $(xz --robot -lvv taken.xz | grep -c '^block') -eq 8", dir);
+		must_sh("cd %s && test $(xz --robot -lvv taken.xz | grep -c '^block') -eq 8", dir);
 	}
 	CASE("an .xz of several streams, or none at all, gives nothing; the result is the same")
 	{
 		CHECK_STR(encode("new.img", "two.xz", "plain.xz").base->sha256, "");
 		CHECK_STR(encode("new.img", "base.img", "again.xz").base->sha256, "");
-		sh("cd %s && cmp plain.xz again.xz && test $(xz --robot -lvv plain.xz | grep -c '^block') -eq 2", dir);
+		must_sh("cd %s && cmp plain.xz again.xz && test $(xz --robot -lvv plain.xz | grep -c '^block') -eq 2",
+			dir);
 	}
 	CASE("a block that ends past the image is not taken")
 	{
@@ -334,9 +323,9 @@ static void test_limits(void)
 {
 	CASE("a bomb stops at the limit, whatever packed it")
 	{
-		sh("cd %s && for c in 'xz -0' 'zstd -q' 'gzip -1'; do head -c 80M /dev/zero | $c >bomb.${c%%%% *}; "
-		   "done",
-		   dir);
+		must_sh("cd %s && for c in 'xz -0' 'zstd -q' 'gzip -1'; do head -c 80M /dev/zero | $c >bomb.${c%%%% *}; "
+			"done",
+			dir);
 		check_fails("bomb.xz", (struct decode){ 0 }, EFBIG,
 			    "bomb.xz unpacks to more than the limit of 64.0 MiB");
 		check_fails("bomb.zstd", (struct decode){ 0 }, EFBIG, "limit");
@@ -352,13 +341,14 @@ static void test_limits(void)
 	}
 	CASE("an xz that wants too much memory is refused with the amount")
 	{
-		sh("cd %s && head -c 100000 raw.img | xz -T1 --lzma2=dict=192MiB,mode=fast,mf=hc3 >greedy.xz", dir);
+		must_sh("cd %s && head -c 100000 raw.img | xz -T1 --lzma2=dict=192MiB,mode=fast,mf=hc3 >greedy.xz",
+			dir);
 		check_fails("greedy.xz", (struct decode){ 0 }, ENOMEM,
 			    "needs more than the limit of 160.0 MiB of memory");
 	}
 	CASE("an image packed twice is not unpacked twice")
 	{
-		sh("cd %s && gzip -c raw.img.gz >twice.gz", dir);
+		must_sh("cd %s && gzip -c raw.img.gz >twice.gz", dir);
 		check_fails("twice.gz", (struct decode){ 0 }, EBADMSG, "compressed more than once");
 	}
 }
@@ -463,7 +453,7 @@ static void test_members(void)
 	add_file("./linux-arm64/helm", "the program");
 	add("./linux-arm64/link", '2', "helm", "");
 	close(archive("helm.tar"));
-	sh("cd %s && gzip -k helm.tar && zstd -q -k helm.tar && xz -k helm.tar", dir);
+	must_sh("cd %s && gzip -k helm.tar && zstd -q -k helm.tar && xz -k helm.tar", dir);
 	CASE("a member of a tar, plain or packed, with the digest of the whole archive")
 	{
 		static const char *const names[] = { "helm.tar", "helm.tar.gz", "helm.tar.zst", "helm.tar.xz" };
@@ -505,7 +495,7 @@ static void test_members(void)
 		struct member *m = NULL;
 
 		CHECK_ERR(member_open(zip, "a.zip", "x", &m, &e), EBADMSG);
-		sh("cd %s && head -c -20 helm.tar.gz >cut.tar.gz", dir);
+		must_sh("cd %s && head -c -20 helm.tar.gz >cut.tar.gz", dir);
 		cut = open(in_dir("cut.tar.gz"), O_RDONLY);
 		CHECK(member_open(cut, "cut.tar.gz", "nothing", &m, &e) == -EBADMSG);
 	}

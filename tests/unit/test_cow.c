@@ -2,7 +2,6 @@
 /* Changes over an image that stay in memory, and which of its bytes a disk needs. */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <sys/mman.h>
 
 #include "base/cow.h"
@@ -10,22 +9,11 @@
 #include "check.h"
 #include "flash/internal.h"
 #include "fs/fs.h"
+#include "shell.h"
 
 static char dir[] = "/tmp/test_cow.XXXXXX", path[64];
 static struct err e;
 enum { SIZE = 4 * 1024 * 1024 + 512 };
-
-__attribute__((format(printf, 1, 2))) static void sh(const char *fmt, ...)
-{
-	char cmd[4096];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(cmd, sizeof(cmd), fmt, ap);
-	va_end(ap);
-	if (system(cmd) != 0)
-		abort();
-}
 
 static struct cow *open_image(void)
 {
@@ -46,7 +34,7 @@ static void test_model(void)
 		_cleanup_close_ int fd = -1;
 		struct cow *c;
 
-		sh("head -c %d /dev/urandom >'%s'", (int)SIZE, path);
+		must_sh("head -c %d /dev/urandom >'%s'", (int)SIZE, path);
 		fd = open(path, O_RDONLY | O_CLOEXEC);
 		CHECK(pread_all(fd, before, SIZE, 0) == 0);
 		memcpy(model, before, SIZE);
@@ -139,9 +127,9 @@ static void test_holes(void)
 		struct seen s = { 0 };
 		struct cow *c;
 
-		sh("rm -f '%s'; truncate -s 8M '%s'; dd if=/dev/urandom of='%s' bs=1M count=1 seek=2 conv=notrunc "
-		   "status=none",
-		   path, path, path);
+		must_sh("rm -f '%s'; truncate -s 8M '%s'; dd if=/dev/urandom of='%s' bs=1M count=1 seek=2 conv=notrunc "
+			"status=none",
+			path, path, path);
 		c = open_image();
 		CHECK(cow_write(c, "x", 1, 5 * MIB) == 0);
 		CHECK_ERR(cow_holes(c, see, &s, &e), 0);
@@ -153,11 +141,11 @@ static void test_holes(void)
 
 static void make_fat(const char *options)
 {
-	sh("rm -f '%s'; truncate -s 64M '%s'; mkfs.fat --invariant %s '%s' >/dev/null; printf hello | mcopy -i '%s' - "
-	   "::a; "
-	   "head -c 300000 /dev/zero | tr '\\0' x | mcopy -i '%s' - ::b; mmd -i '%s' ::d; mcopy -i '%s' ::b ::d/c; "
-	   "mdel -i '%s' ::b",
-	   path, path, options, path, path, path, path, path, path);
+	must_sh("rm -f '%s'; truncate -s 64M '%s'; mkfs.fat --invariant %s '%s' >/dev/null; printf hello | mcopy -i '%s' - "
+		"::a; "
+		"head -c 300000 /dev/zero | tr '\\0' x | mcopy -i '%s' - ::b; mmd -i '%s' ::d; mcopy -i '%s' ::b ::d/c; "
+		"mdel -i '%s' ::b",
+		path, path, options, path, path, path, path, path, path);
 }
 
 static int free_of(struct cow *c, uint64_t offset, struct seen *s)
@@ -212,7 +200,7 @@ static void test_fat(void)
 		struct cow *c;
 
 		make_fat("-F 32");
-		sh("printf '\\377\\377\\377\\177' | dd of='%s' bs=1 seek=32 conv=notrunc status=none", path);
+		must_sh("printf '\\377\\377\\377\\177' | dd of='%s' bs=1 seek=32 conv=notrunc status=none", path);
 		c = open_image();
 		CHECK_ERR(free_of(c, 0, &s), EINVAL);
 		CHECK_ERR(free_of(c, MIB, &s), EINVAL);
@@ -228,7 +216,7 @@ static void test_ranges(void)
 		struct flash_source s = { .name = path, .fd = -1 };
 		struct ranges r;
 
-		sh("rm -f '%s'; truncate -s 8M '%s'", path, path);
+		must_sh("rm -f '%s'; truncate -s 8M '%s'", path, path);
 		s.image = open_image();
 		s.size = 8 * MIB;
 		CHECK_ERR(source_ranges(&s, &r, &e), 0);
@@ -243,9 +231,9 @@ static void test_ranges(void)
 		struct ext4 *fs;
 		size_t n = 0;
 
-		sh("rm -f '%s'; truncate -s 65M '%s'; printf 'start=2048,type=83\\n' | sfdisk -q --no-reread '%s' && "
-		   "mke2fs -q -t ext4 -E offset=1048576,root_owner=0:0 '%s' 64M 2>/dev/null",
-		   path, path, path, path);
+		must_sh("rm -f '%s'; truncate -s 65M '%s'; printf 'start=2048,type=83\\n' | sfdisk -q --no-reread '%s' && "
+			"mke2fs -q -t ext4 -E offset=1048576,root_owner=0:0 '%s' 64M 2>/dev/null",
+			path, path, path, path);
 		s.image = open_image();
 		s.size = 65 * MIB;
 		CHECK_ERR(ext4_open(&(struct fs_place){ s.image, MIB, 64 * MIB, 1 }, EXT4_READ, &fs, &e), 0);

@@ -2,26 +2,15 @@
 /* Partition tables made by sfdisk or by hand, read and grown; sfdisk judges the result. */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <sys/stat.h>
 
 #include "base/file.h"
 #include "check.h"
 #include "disk/disk.h"
+#include "shell.h"
 
 static char dir[] = "/tmp/test_disk.XXXXXX", path[64];
 static struct err e;
-
-__attribute__((format(printf, 1, 2))) static int sh(const char *fmt, ...)
-{
-	char cmd[4096];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(cmd, sizeof(cmd), fmt, ap);
-	va_end(ap);
-	return system(cmd);
-}
 
 static const char good[] = "label: dos\\nlabel-id: 0x6a2d1f03\\n"
 			   "start=8MiB,size=16MiB,type=c,bootable\\nstart=24MiB,size=40MiB,type=83\\n";

@@ -2,13 +2,13 @@
 /* ext4 filesystems made by mke2fs, 1 MiB into an image, changed by us; judged by e2fsck and debugfs. */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <sys/stat.h>
 
 #include "base/file.h"
 #include "check.h"
 #include "crypto/digest.h"
 #include "fs/fs.h"
+#include "shell.h"
 
 enum { EPOCH = 1700000000 };
 static const uint64_t offset = MIB;
@@ -19,17 +19,6 @@ static struct err e;
 static struct ext4 *fs;
 static struct cow *cow; /* of what FS is on */
 static uint64_t length; /* of the partition */
-
-__attribute__((format(printf, 1, 2))) static int sh(const char *fmt, ...)
-{
-	char cmd[4096];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(cmd, sizeof(cmd), fmt, ap);
-	va_end(ap);
-	return system(cmd);
-}
 
 /* OPTIONS are mke2fs's; the tree at DIR/tree is copied in when it is there. */
 static void make(unsigned mib, const char *options)

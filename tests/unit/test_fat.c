@@ -2,29 +2,18 @@
 /* Files on a FAT inside an image, judged by fsck.fat and mtools. */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <sys/stat.h>
 
 #include "base/file.h"
 #include "check.h"
 #include "fs/fs.h"
+#include "shell.h"
 
 enum { EPOCH = 1700000000 };
 
 static char dir[] = "/tmp/test_fat.XXXXXX";
 static struct err e;
 static const char *image;
-
-__attribute__((format(printf, 1, 2))) static int sh(const char *fmt, ...)
-{
-	char cmd[4096];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(cmd, sizeof(cmd), fmt, ap);
-	va_end(ap);
-	return system(cmd);
-}
 
 /* A FAT 1 MiB into the image. */
 static void make_as(const char *name, const char *options)

@@ -2,23 +2,11 @@
 /* Keys and certificates: what is made passes, and each way of damage is named. `openssl` judges them in secrets.bats.
  */
 #include <errno.h>
-#include <sys/syscall.h>
 
 #include "check.h"
 #include "crypto/pki.h"
 #include "crypto/random.h"
-
-/* Before libc's: randomness that can be made to fail. */
-static bool no_randomness;
-ssize_t getrandom(void *buf, size_t n, unsigned flags);
-ssize_t getrandom(void *buf, size_t n, unsigned flags)
-{
-	if (no_randomness) {
-		errno = ENOSYS;
-		return -1;
-	}
-	return syscall(SYS_getrandom, buf, n, flags);
-}
+#include "randomness.h"
 
 static const struct pki_time day = { 1767225600, 1767225600 + 86400 };
 static const struct pki_time longer = { 1767225600, 1767225600 + 86401 };

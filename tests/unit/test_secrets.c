@@ -5,27 +5,15 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 
 #include "base/file.h"
 #include "base/log.h"
 #include "check.h"
+#include "randomness.h"
 #include "secrets/secrets.h"
 #include "yaml/yaml.h"
-
-/* Before libc's: randomness that can be made to fail. */
-static bool no_randomness;
-ssize_t getrandom(void *buf, size_t n, unsigned flags);
-ssize_t getrandom(void *buf, size_t n, unsigned flags)
-{
-	if (no_randomness) {
-		errno = ENOSYS;
-		return -1;
-	}
-	return syscall(SYS_getrandom, buf, n, flags);
-}
 
 static char dir[] = "/tmp/test_secrets.XXXXXX";
 static const char *path;
