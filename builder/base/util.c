@@ -245,21 +245,27 @@ const char *shell_word(const char *word)
 static size_t edit_distance(const char *a, const char *b)
 {
 	enum { LIMIT = 64 };
-	size_t n = strlen(a), m = strlen(b), row[LIMIT + 1];
+	size_t n = strlen(a), m = strlen(b), row[LIMIT + 1], before[LIMIT + 1] = { 0 };
 
 	if (n > LIMIT || m > LIMIT)
 		return LIMIT;
 	for (size_t j = 0; j <= m; j++)
 		row[j] = j;
 	for (size_t i = 1; i <= n; i++) {
-		size_t diagonal = row[0];
+		size_t diagonal = row[0], above = 0, corner;
 
 		row[0] = i;
 		for (size_t j = 1; j <= m; j++) {
-			size_t substitute = diagonal + (a[i - 1] != b[j - 1]);
+			size_t best = diagonal + (a[i - 1] != b[j - 1]);
 
+			/* Two letters that changed places are one slip. */
+			corner = above;
+			above = before[j - 1];
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+				best = MIN(best, corner + 1);
+			before[j - 1] = diagonal;
 			diagonal = row[j];
-			row[j] = MIN(substitute, MIN(row[j], row[j - 1]) + 1);
+			row[j] = MIN(best, MIN(row[j], row[j - 1]) + 1);
 		}
 	}
 	return row[m];

@@ -2,6 +2,8 @@
 /* Cross-checks that need to know the hardware. */
 #include "board/announce.h"
 
+#include <fnmatch.h>
+
 #include "base/log.h"
 
 #define MIN_SERVER (2 * GIB)
@@ -234,24 +236,41 @@ static void check_machines(struct board_check *x)
 
 /* ---- the cluster as a whole ---- */
 
+/* Names that no port of a Pi has. raspi-firmware, too, boots with net.ifnames=0. */
+static const struct strange_interface {
+	const char *pattern, *why;
+	bool by_base; /* WHY goes on behind the name of the base */
+} strange_interfaces[] = {
+	{ "en*", " calls the Ethernet of every board eth0", true },
+	{ "wl[!a]*", " calls the Wi-Fi of every board wlan0", true },
+	{ "*.+([0-9])", "network.vlan makes the interface of a VLAN, upon the one that is named here", false },
+	{ "@(br|bridge|bond|team|virbr|docker|veth|tun|tap|wg|dummy|lxc|cni|cilium|flannel|kube|tailscale)*([-_0-9]*)",
+	  "a node's address goes onto a port of the board, eth0 say, and nothing makes bridges, bonds and tunnels before",
+	  false },
+	{ "@(any|auto|none|eth|ethernet|wifi|[A-Z]*)", "the ports of a Pi are called eth0, eth1, wlan0", false },
+};
+
+static void fault_interface_name(struct board_check *x, const char *key, const char *name)
+{
+	const char *base = streq(x->config->os.base, "debian") ? "the Debian of os.base" : "Raspberry Pi OS";
+
+	for (size_t i = 0; i < ARRAY_SIZE(strange_interfaces); i++) {
+		const struct strange_interface *s = &strange_interfaces[i];
+
+		if (fnmatch(s->pattern, name, FNM_EXTMATCH) != 0)
+			continue;
+		fault_key(x->faults, x->config, key, "%s: %s%s, so %s would never come up", key, s->by_base ? base : "",
+			  s->why, name);
+		return;
+	}
+}
+
 static void check_interface_name(struct board_check *x)
 {
-	const struct config *c = x->config;
-	const char *base = streq(c->os.base, "debian") ? "the Debian of os.base" : "Raspberry Pi OS";
-
-	/* raspi-firmware, too, boots with net.ifnames=0. */
-	if (starts_with(c->network.interface, "end"))
-		fault_key(x->faults, c, "network.interface",
-			  "network.interface: %s calls the Ethernet of every board eth0, so %s would never come up",
-			  base, c->network.interface);
-	vec_foreach (m, &x->machines) {
-		const char *key = arena_printf("%s.interface", m->key);
-
-		if (m->node->interface && starts_with(m->node->interface, "end"))
-			fault_key(x->faults, c, key,
-				  "%s: %s calls the Ethernet of every board eth0, so %s would never come up", key, base,
-				  m->node->interface);
-	}
+	fault_interface_name(x, "network.interface", x->config->network.interface);
+	vec_foreach (m, &x->machines)
+		if (m->node->interface && !m->board->external)
+			fault_interface_name(x, arena_printf("%s.interface", m->key), m->node->interface);
 }
 
 static void check_unused_wifi(struct board_check *x)

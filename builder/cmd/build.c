@@ -30,7 +30,10 @@ static const struct option build_options[] = {
 static int check_output(const char *dir, struct err *e)
 {
 	int r = make_dirs(dir, 0777, e);
+	struct stat st;
 
+	if (r == 0 && stat(dir, &st) == 0 && !S_ISDIR(st.st_mode))
+		r = err_set(e, -ENOTDIR, "%s is no folder: choose another with -o", dir);
 	if (r < 0)
 		return err_wrap(e, "output folder");
 	if (access(dir, W_OK | X_OK) < 0)

@@ -266,14 +266,14 @@ static int cmd_kubeconfig(const struct cmd_options *o, struct err *e)
 	r = check_expiry(s, &day, e);
 	if (r < 0)
 		return r;
-	r = target ? merge_into_file(o, kubeconfig(c, s), target, e) : write_alone(o, kubeconfig(c, s), e);
-	if (r < 0)
-		return r;
 	log_info("the kubeconfig gives full control of the cluster until %s", day);
 	tell_name(c);
-	if (!target)
+	if (target)
+		return merge_into_file(o, kubeconfig(c, s), target, e);
+	r = write_alone(o, kubeconfig(c, s), e);
+	if (r == 0)
 		kubeconfig_next(o, c);
-	return 0;
+	return r;
 }
 
 const struct command kubeconfig_command = {

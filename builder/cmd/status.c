@@ -168,7 +168,8 @@ static int status_cluster(const struct cmd_options *o, struct err *e)
 	const struct plan *plan;
 	const char *why = "";
 	struct config *c;
-	int r = config_require_file(o->config, "there is no cluster to ask: give a card, its device or a report", e);
+	int r = config_require_file(o->config,
+				    "so there is no cluster to ask (of a card give the device, or its report)", e);
 
 	if (r == 0)
 		r = cmd_load_config(o, &c, e);

@@ -83,10 +83,16 @@ const struct kind kind_s3_region = {
 	.pattern = "^[A-Za-z0-9-]{1,63}$",
 	.words = "give the region that the S3 service goes by, such as us-east-1",
 };
+static const char *check_nfs(const char *text)
+{
+	return strstr(text, "://") ? "this is a URL: give HOST:/FOLDER, such as nas.lan:/volume1/backup, without nfs://"
+				   : NULL;
+}
 const struct kind kind_nfs = {
 	.name = "HOST:/PATH",
 	.pattern = "^" HOST ":" PATH "$",
 	.words = "give the server and the folder that it exports, such as nas.lan:/volume1/backup",
+	.check = check_nfs,
 };
 const struct kind kind_ssh_target = {
 	.name = "USER@HOST:/PATH",

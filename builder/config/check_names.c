@@ -42,6 +42,24 @@ static void name_replaced(const struct check *x, const char *key, enum name_list
 		fault_key(x->faults, x->config, key, "%s: '%s' %s; write %s", key, value, why[list], instead);
 }
 
+/* "GMT+2", "UTC-5": POSIX, and so Etc/GMT-2, counts the hours west of Greenwich. */
+static const char *offset_meant(const char *value)
+{
+	const char *hours = value + strlen("GMT");
+	const struct name *found = NULL;
+	struct err ignored = { 0 };
+	const char *zone;
+
+	if ((!starts_with(value, "GMT") && !starts_with(value, "UTC")) || !*hours || !strchr("+-", *hours))
+		return NULL;
+	zone = arena_printf("Etc/GMT%c%s", *hours == '+' ? '-' : '+', hours + 1);
+	if (names_find(NAMES_TIMEZONES, zone, &found, &ignored) < 0 || !found)
+		return arena_printf("%s lists them", names_path(NAMES_TIMEZONES));
+	return arena_printf(
+		"name a place, such as Europe/Berlin, which knows summer time, or write %s (the sign is the other way round there)",
+		zone);
+}
+
 static void name_unknown(const struct check *x, const char *key, enum name_list list, const char *value)
 {
 	static const char *const what[NAME_LIST_COUNT] = {
@@ -51,8 +69,10 @@ static void name_unknown(const struct check *x, const char *key, enum name_list 
 		[NAMES_COUNTRIES] = "country",
 	};
 	const char *near = names_nearest(list, value);
-	const char *cure = near ? arena_printf("did you mean %s?", near)
-				: arena_printf("%s lists them", names_path(list));
+	const char *cure = list == NAMES_TIMEZONES ? offset_meant(value) : NULL;
+
+	if (!cure)
+		cure = near ? arena_printf("did you mean %s?", near) : arena_printf("%s lists them", names_path(list));
 
 	if (list == NAMES_COUNTRIES || base_is_listed(x->config))
 		fault_key(x->faults, x->config, key, "%s: there is no %s '%s'; %s", key, what[list], value, cure);

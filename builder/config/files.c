@@ -25,13 +25,20 @@ const char *config_expand_path(const char *dir, const char *text)
 	return path_join(cwd, starts_with(text, "./") ? text + 2 : text);
 }
 
+const char *config_path_hint(const char *path)
+{
+	return strstr(path, "/~") || strchr(path, '$') || strchr(path, '%')
+		       ? "; of what a shell puts into a path only '~/' at its beginning is known here: write it out"
+		       : "";
+}
+
 /* NULL, or why PATH cannot be read as a file. */
 static const char *file_fault(const char *path)
 {
 	struct stat st;
 
 	if (stat(path, &st) < 0)
-		return arena_printf("%s: %s", path, strerror(errno));
+		return arena_printf("%s: %s%s", path, strerror(errno), config_path_hint(path));
 	if (!S_ISREG(st.st_mode))
 		return arena_printf("%s is no regular file", path);
 	if (access(path, R_OK) < 0)
@@ -234,6 +241,8 @@ static const char *missing_key(const char *path)
 	struct key_list others = config_key_files(path_join(path_dir(path), "*.pub"));
 	struct key_list ignored = { 0 };
 
+	if (*config_path_hint(path))
+		return arena_printf("there is no %s%s", path, config_path_hint(path));
 	vec_foreach (f, &others)
 		if (!config_read_keys(*f, &ignored))
 			return arena_printf("there is no %s, but %s: name that", path, *f);
@@ -269,7 +278,9 @@ const char *config_read_keys(const char *path, struct key_list *keys)
 		if (why)
 			return arena_printf("%s: %s", path, why);
 	}
-	return keys->n == before ? arena_printf("%s holds no key", path) : NULL;
+	return keys->n == before
+		       ? arena_printf("%s holds no key; make a pair of keys with: ssh-keygen -t ed25519", path)
+		       : NULL;
 }
 
 static void keep_key_files(struct config *c, const char *path)

@@ -8,6 +8,8 @@
 
 /* Absolute path of TEXT as written in a file of DIR; "~/" is the home folder. */
 const char *config_expand_path(const char *dir, const char *text);
+/* Behind the message that PATH is not there: a shell would have put something in; "" = nothing to say. */
+const char *config_path_hint(const char *path);
 
 /* Adds every key of the public key file PATH, one per line, to KEYS; NULL or what is wrong. With '*' in its last part
  * ("*.pub") those of all such files that hold keys. */

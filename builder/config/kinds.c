@@ -302,7 +302,8 @@ static bool is_ipv6(const char *text)
 {
 	const char *colon = strchr(text, ':');
 
-	return colon && strchr(colon + 1, ':') && strspn(text, "0123456789abcdefABCDEF:./-%") == strlen(text);
+	/* "fe80::1%eth0" */
+	return colon && strchr(colon + 1, ':') && strspn(text, "0123456789abcdefABCDEF:./-") == strcspn(text, "%");
 }
 
 /* What is wrong with TEXT, which is none, or WORDS. */

@@ -185,7 +185,7 @@ int config_require_file(const char *path, const char *why, struct err *e)
 	if (r == 0 && place.is_default)
 		return err_class(
 			e, CLASS_CONFIG,
-			"there is no cluster.yaml here, and %s: `pibuild init` writes one, `-c FILE` names one that lies elsewhere",
+			"there is no cluster.yaml here, and %s: `pibuild init` writes that file, `-c FILE` names one that lies elsewhere",
 			why);
 	return r;
 }

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/proc.h"
 #include "base/sig.h"
+#include "config/internal.h"
 #include "config/values.h"
 
 #define MAX_SECRET (64 * KIB)
@@ -38,7 +39,8 @@ static int open_file(const char *path, int *ret_fd, struct err *e)
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
-		return err_class(e, CLASS_CONFIG, "the secret's file %s cannot be read: %s", path, strerror(errno));
+		return err_class(e, CLASS_CONFIG, "the secret's file %s cannot be read: %s%s", path, strerror(errno),
+				 errno == ENOENT ? config_path_hint(path) : "");
 	if (!S_ISREG(st.st_mode))
 		return err_class(e, CLASS_CONFIG, "the secret's file %s is no regular file", path);
 	if (st.st_size > (off_t)MAX_SECRET)

@@ -215,7 +215,7 @@ const char *value_encoding_fault(const char *s, size_t n, const char *path)
 	if (n >= 3 && !memcmp(s, "\xef\xbb\xbf", 3))
 		return arena_printf("starts with a byte order mark, as editors on Windows write it; remove it%s%s",
 				    path ? ": sed -i '1s/^\\xef\\xbb\\xbf//' " : "", word);
-	return yaml_is_text(s, n) ? NULL : "is no text (UTF-8 without NUL)";
+	return yaml_is_text(s, n) ? NULL : "is no text (UTF-8 without NUL); save it as such";
 }
 
 char *ipv4_text(uint32_t addr, char buf[IPV4_TEXT])

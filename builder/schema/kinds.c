@@ -268,6 +268,10 @@ static void map_node(struct reading *l, const struct field *f, const struct yaml
 	/* "cilium:" with nothing below is a map of defaults. */
 	struct yaml_node empty = { .type = YAML_MAP, .file = n->file, .line = n->line, .col = n->col };
 
+	/* Who writes "null" or "~" rather means none. */
+	if (schema_is_null(n) && n->n)
+		return schema_fault(l, n, path, "'%s' is nothing: remove the key, or write {} to have its defaults",
+				    n->text);
 	schema_read(l, f->sub, schema_is_null(n) ? &empty : n, path, dst);
 }
 

@@ -76,6 +76,34 @@ static const char *shorten(const char *text)
 	return arena_printf("%.*s...", n, text);
 }
 
+/* The first character of TEXT that nobody sees (a wide blank, a joiner, what turns text round), as U+XXXX; NULL = none.
+ */
+static const char *invisible(const char *text)
+{
+	static const struct {
+		const char *bytes;
+		unsigned code;
+	} first[] = {
+		{ "\xc2\xa0", 0xa0 },
+		{ "\xc2\xad", 0xad },
+		{ "\xef\xbb\xbf", 0xfeff },
+	};
+
+	for (; *text; text++) {
+		const unsigned char *c = (const unsigned char *)text;
+
+		for (size_t i = 0; i < ARRAY_SIZE(first); i++)
+			if (starts_with(text, first[i].bytes))
+				return arena_printf("U+%04X", first[i].code);
+		/* U+200B to U+200F, U+202A to U+202F, U+2060 to U+206F */
+		if (c[0] == 0xe2 &&
+		    ((c[1] == 0x80 && ((c[2] >= 0x8b && c[2] <= 0x8f) || (c[2] >= 0xaa && c[2] <= 0xaf))) ||
+		     (c[1] == 0x81 && c[2] >= 0xa0 && c[2] <= 0xaf)))
+			return arena_printf("U+%04X", 0x2000 + (c[1] & 1) * 0x40 + (c[2] & 0x3f));
+	}
+	return NULL;
+}
+
 /* What the fingers did, where the value itself would have done. */
 static const char *schema_slip(const struct yaml_node *n)
 {
@@ -86,6 +114,10 @@ static const char *schema_slip(const struct yaml_node *n)
 		return "these quotes are typographic ones, from a word processor or web page, and part of the text to YAML; write ' or \", or none";
 	if (n->plain && len > 1 && n->text[len - 1] == ',')
 		return "the ',' at its end is part of the value here; remove it";
+	if (invisible(n->text))
+		return arena_printf(
+			"a character is in it that nobody sees (%s), as web pages and chats bring it; type it anew",
+			invisible(n->text));
 	return NULL;
 }
 
@@ -127,7 +159,8 @@ bool schema_key_fits(struct reading *l, const struct field *f, const struct yaml
 	const char *why = f->names_kind ? kind_text_fault(f->names_kind, l, key->text, NULL) : NULL;
 
 	if (why)
-		schema_fault(l, key, path, "the key '%s' cannot be used: %s", shorten(key->text), why);
+		schema_fault(l, key, path, "the key '%s' cannot be used: %s", shorten(key->text),
+			     str_or(schema_slip(key), why));
 	return !why;
 }
 
@@ -271,14 +304,24 @@ static void schema_read_nothing(const struct field *f, void *dst)
 		memcpy(dst, &v, sizeof(v));
 }
 
+/* "ipv6: true", or nothing behind "ipv6:", where no key has to be there. */
+static bool means_defaults(const struct field *table, const struct yaml_node *n)
+{
+	for (const struct field *f = table; f->key; f++)
+		if (f->flags & REQUIRED)
+			return false;
+	return n->type == YAML_SCALAR && (schema_is_null(n) || streq(n->text, "true"));
+}
+
 void schema_read(struct reading *l, const struct field *table, const struct yaml_node *map, const char *path, void *dst)
 {
 	const char *names[64];
 	size_t n = 0;
 
 	if (map->type != YAML_MAP) {
-		schema_fault(l, map, path, "must hold keys (name: value), not %s",
-			     map->type == YAML_SEQ ? "a list" : "a single value");
+		schema_fault(l, map, path, "must hold keys (name: value), not %s%s",
+			     map->type == YAML_SEQ ? "a list" : "a single value",
+			     means_defaults(table, map) ? "; {} takes it with its defaults" : "");
 		for (const struct field *f = table; f->key; f++)
 			schema_read_nothing(f, (char *)dst + f->offset);
 		return;

@@ -87,6 +87,7 @@ copies() {
 		{}|backup: 'to' is missing: where they go: exactly one of these
 		{to: {}}|backup.to: give exactly one of s3, nfs, ssh or disk
 		{to: {nfs: "nas:/b", disk: B}}|backup.to: give exactly one of s3, nfs, ssh or disk, not several
+		{to: {nfs: "nfs://nas/b"}}|backup.to.nfs: 'nfs://nas/b' cannot be used: this is a URL: give HOST:/FOLDER, such as nas.lan:/volume1/backup, without nfs://
 		{to: {nfs: nas/b}}|backup.to.nfs: 'nas/b' cannot be used: give the server and the folder that it exports
 		{to: {disk: rootfs}}|this is the label of the card itself
 		{to: {disk: "a b"}}|backup.to.disk

@@ -654,6 +654,33 @@ cures() {
 	fault 'cluster.yaml:14:14: error: network.interface: Raspberry Pi OS calls the Ethernet of every board eth0, so end0 would never come up'
 }
 
+@test "an interface that nothing on a card makes is refused, of all nodes and of one; an external machine's is its own" {
+	local name why
+	while read -r name why; do
+		change '/^  interface: /d; s/, interface: [^}]*//'
+		change "s/  gateway: .*/&\n  interface: $name/"
+		fault "cluster.yaml:14:14: error: network.interface: $why, so $name would never come up"
+		change "/^  interface: /d; s/(name: w-1.*)\}/\\1, interface: $name}/"
+		fault "cluster.yaml:23:81: error: nodes[1].interface: $why, so $name would never come up"
+	done <<-EOT
+		enp1s0 Raspberry Pi OS calls the Ethernet of every board eth0
+		enx001122334455 Raspberry Pi OS calls the Ethernet of every board eth0
+		eth0.20 network.vlan makes the interface of a VLAN, upon the one that is named here
+		br0 a node's address goes onto a port of the board, eth0 say, and nothing makes bridges, bonds and tunnels before
+		bond0 a node's address goes onto a port of the board, eth0 say, and nothing makes bridges, bonds and tunnels before
+		cilium_host a node's address goes onto a port of the board, eth0 say, and nothing makes bridges, bonds and tunnels before
+		auto the ports of a Pi are called eth0, eth1, wlan0
+		Eth0 the ports of a Pi are called eth0, eth1, wlan0
+	EOT
+	for name in eth1 usb0 lan0 brlan; do
+		change "s/, interface: [^}]*//; s/(name: w-1.*)\}/\\1, interface: $name}/"
+		fine
+	done
+	change 's/, interface: [^}]*//'
+	add '  - {name: nuc-1, role: worker, board: external, arch: amd64, address: 192.168.1.31/24, interface: end0}'
+	fine
+}
+
 @test "Wi-Fi without its section is refused" {
 	change 's/  gateway: .*/&\n  interface: wlan0/'
 	fault 'cluster.yaml:14:14: error: network.interface: wlan0 needs network.wifi with ssid, passphrase and country'
@@ -678,9 +705,9 @@ cures() {
 	fault "cluster.yaml:24:81: error: nodes[1].interface: the Wi-Fi of a Pi is wlan0, not wlan1"
 	change 's/interface: wlan1/interface: end0/'
 	fault 'cluster.yaml:24:81: error: nodes[1].interface: Raspberry Pi OS calls the Ethernet of every board eth0, so end0 would never come up'
-	change 's/interface: end0/interface: enx0123456789ab/; s/  gateway: .*/&\n  vlan: 20/'
-	fault 'cluster.yaml:25:81: error: nodes[1].interface: the interface would be called enx0123456789ab.20, and Linux allows 15 characters'
-	change 's/interface: enx0123456789ab/interface: eth1/'
+	change 's/interface: end0/interface: lan0123456789ab/; s/  gateway: .*/&\n  vlan: 20/'
+	fault 'cluster.yaml:25:81: error: nodes[1].interface: the interface would be called lan0123456789ab.20, and Linux allows 15 characters'
+	change 's/interface: lan0123456789ab/interface: eth1/'
 	fine
 	change 's/  pools:/  announce: {interfaces: [eth1.20]}\n&/'
 	fine

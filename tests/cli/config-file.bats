@@ -46,7 +46,7 @@ run_cure() {
 		'lock --update' 'flash --all disk.img' 'flash --node pi-1 disk.img' 'flash worker.img --node pi-1 disk.img'; do
 		# shellcheck disable=SC2086 # words
 		fails 3 'there is no cluster.yaml here, and' "$PIBUILD" $command || { echo "$command"; return 1; }
-		[[ "$output" == *'`pibuild init` writes one, `-c FILE` names one that lies elsewhere' ]]
+		[[ "$output" == *'`pibuild init` writes that file, `-c FILE` names one that lies elsewhere' ]]
 		[ "$(ls -A)" = disk.img ] || { ls -A; return 1; }
 	done
 }

@@ -52,6 +52,19 @@ column() {
 	[ "$(grep -c '^| .*`tests/' docs/security.md)" -ge 20 ]
 }
 
+@test "what documents tell people to rotate, and the schemas they ask for, are there" {
+	local bad=0 kinds
+	"$PIBUILD" secrets rotate 2>"$BATS_TEST_TMPDIR/said" || true
+	kinds=$(sed -n 's/^  \([a-z-]*\) .*/\1/p' "$BATS_TEST_TMPDIR/said")
+	while read -r word; do
+		grep -qxF -- "$word" <<<"$kinds" || { echo "secrets rotate $word" && bad=1; }
+	done < <(grep -rhoE 'secrets rotate [a-z-]+' README.md docs/*.md overlays configs | cut -d ' ' -f 3)
+	while read -r word; do
+		"$PIBUILD" schema "$word" >"$BATS_TEST_TMPDIR/said" || { echo "schema $word" && bad=1; }
+	done < <(grep -hoE 'pibuild schema [a-z-]+' README.md docs/*.md | cut -d ' ' -f 3)
+	[ "$bad" -eq 0 ]
+}
+
 @test "links between documents lead somewhere" {
 	local bad=0
 	for file in ./*.md docs/*.md; do

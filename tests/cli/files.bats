@@ -237,6 +237,20 @@ tokens() {
 	refused 'is a private key, which must never leave your computer; give the public key that belongs to it'
 }
 
+@test "what only a shell puts into a path is told where the file is missing" {
+	local hint="of what a shell puts into a path only '~/' at its beginning is known here: write it out"
+	cluster
+	cp cluster.yaml kept.yaml
+	for path in '$HOME/id.pub' '~root/id.pub' '%USERPROFILE%/id.pub'; do
+		sed "s|file: $PWD/id.pub|file: \"$path\"|" kept.yaml >cluster.yaml
+		refused "access.sshKeys[0]: there is no $PWD/$path; $hint"
+	done
+	{ cat kept.yaml && echo 'mirrors: [{from: "https://a.org/", to: "https://b.org/", caFile: "$HOME/ca.pem"}]'; } >cluster.yaml
+	refused "$PWD/\$HOME/ca.pem: No such file or directory; $hint"
+	{ cat kept.yaml && echo 'registries: {auth: [{registry: docker.io, username: me, password: {file: "${HOME}/pw"}}]}'; } >cluster.yaml
+	refused "$PWD/\${HOME}/pw cannot be read: No such file or directory; $hint"
+}
+
 @test "SSH keys: the cures for byte order marks and UTF-16 mend the file; Windows line ends, comments and several keys are taken" {
 	cluster
 	printf '\xef\xbb\xbf%s\r\n' "$(cat id.pub)" >with-mark

@@ -220,6 +220,7 @@ work_config() {
 	chmod 644 config
 	cp config was
 	"$PIBUILD" kubeconfig --merge -o config >out 2>err
+	[[ "$(tail -n 1 err)" == 'pibuild: next: '* ]]
 	[ ! -s out ]
 	[ "$(stat -c %a config) $(stat -c %a config.bak)" = '600 600' ]
 	cmp was config.bak

@@ -60,6 +60,9 @@ judged() {
 		timezone|CEST|there is no time zone 'CEST'; |
 		timezone|Europe|there is no time zone 'Europe'; |
 		timezone|posix/Europe/Berlin|there is no time zone 'posix/Europe/Berlin'; |
+		timezone|GMT+2|there is no time zone 'GMT+2'; name a place, such as Europe/Berlin, which knows summer time, or write|Etc/GMT-2
+		timezone|UTC-5|or write|Etc/GMT+5
+		timezone|GMT-14|configs/names/timezones.txt lists them|
 		timezone|Mars/Olympus|configs/names/timezones.txt lists them|
 		locale|en_UK.UTF-8|'en_UK.UTF-8' is no locale of the C library; write|en_GB.UTF-8
 		locale|de_DR.UTF-8|there is no locale 'de_DR.UTF-8'; did you mean|de_DE.UTF-8?

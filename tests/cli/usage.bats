@@ -70,6 +70,8 @@ setup() {
 
 @test "an unknown command is a usage error that names the nearest" {
 	fails 2 "unknown command 'rendr', did you mean render?" "$PIBUILD" rendr
+	fails 2 "unknown command 'chekc', did you mean check?" "$PIBUILD" chekc
+	fails 2 "unknown command 'flsah', did you mean flash?" "$PIBUILD" flsah
 }
 
 @test "an unknown option is a usage error that names the nearest" {

@@ -173,7 +173,7 @@ own_base() {
 
 @test "an output path that is a file is refused" {
 	touch out
-	fails 1 'output folder' build --node w-1
+	fails 1 'output folder: out is no folder: choose another with -o' build --node w-1
 }
 
 @test "a result that cannot be printed is a failure" {
