@@ -17,9 +17,9 @@ static const struct {
 	const char *what;
 	double weight;
 } weights[] = {
-	{ "download", 8 }, { "decode", 20 }, { "clone", 2 },	 { "grow", 2 },	    { "payload", 8 },
-	{ "stamp", 1 },	   { "hash", 3 },    { "compress", 40 }, { "measure", 10 }, { "read", 10 },
-	{ "write", 60 },   { "verify", 30 }, { "compare", 30 },
+	{ "download", 8 }, { "upload", 8 }, { "decode", 20 }, { "clone", 2 },	  { "grow", 2 },
+	{ "payload", 8 },  { "stamp", 1 },  { "hash", 3 },    { "compress", 40 }, { "measure", 10 },
+	{ "read", 10 },	   { "write", 60 }, { "verify", 30 }, { "compare", 30 },
 };
 static const double other_weight = 3;
 

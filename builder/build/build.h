@@ -82,8 +82,11 @@ struct generic {
 	struct disk_image image;
 	json_t *manifest;
 	struct records records;
+	const char *node, *role; /* NODE "": it is a generic one */
 };
 
+/* Opens the image PATH, raw or compressed, and reads what it says of itself. Class USAGE when it says nothing. */
+int generic_read(const char *path, struct generic *ret, struct err *e);
 /* Opens the image PATH, raw or compressed. Class USAGE when it is no generic one: a node's, or not made by pibuild. */
 int generic_open(const char *path, struct generic *ret, struct err *e);
 void generic_close(struct generic *g);

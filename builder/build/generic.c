@@ -20,23 +20,19 @@ static int no_generic(struct err *e)
 
 static int generic_parse(struct generic *g, struct err *e)
 {
-	const char *name = cow_name(g->image.cow), *text, *node;
+	const char *name = cow_name(g->image.cow), *text;
 
 	if (manifest_read(&g->image, &text, e) < 0)
 		return no_generic(e);
 	g->manifest = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
 	if (!g->manifest || records_parse(json_object_get(g->manifest, "files"), &g->records, e) < 0)
 		return err_class(e, CLASS_VERIFY, "%s: its %s is damaged", name, MANIFEST_PATH);
-	node = json_clean_or(g->manifest, "node", "");
-	if (*node)
-		return err_class(
-			e, CLASS_USAGE,
-			"%s is the image of the node %s already: flash it without --node, or make generic ones with `pibuild build --generic`",
-			name, node);
+	g->node = json_clean_or(g->manifest, "node", "");
+	g->role = json_clean_or(g->manifest, "role", "");
 	return 0;
 }
 
-int generic_open(const char *path, struct generic *ret, struct err *e)
+int generic_read(const char *path, struct generic *ret, struct err *e)
 {
 	int r;
 
@@ -45,6 +41,18 @@ int generic_open(const char *path, struct generic *ret, struct err *e)
 	if (r < 0)
 		return ret->image.cow ? no_generic(e) : r;
 	return generic_parse(ret, e);
+}
+
+int generic_open(const char *path, struct generic *ret, struct err *e)
+{
+	int r = generic_read(path, ret, e);
+
+	if (r < 0 || !*ret->node)
+		return r;
+	return err_class(
+		e, CLASS_USAGE,
+		"%s is the image of the node %s already: flash it without --node, or make generic ones with `pibuild build --generic`",
+		path, ret->node);
 }
 
 /* ---- why it does not fit ---- */
@@ -92,7 +100,7 @@ static void compare_artifacts(struct strbuf *b, const struct generic *g, const s
 
 int generic_check(const struct generic *g, const struct plan *p, const struct node_plan *n, struct err *e)
 {
-	const char *role = json_clean_or(g->manifest, "role", ""), *name = cow_name(g->image.cow);
+	const char *role = g->role, *name = cow_name(g->image.cow);
 	_cleanup_strbuf_ struct strbuf b = { 0 };
 
 	if (streq(json_clean_or(g->manifest, "layer", ""), n->layer->key))

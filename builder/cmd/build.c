@@ -96,7 +96,7 @@ static int choose_form(const struct cmd_options *o, struct build *b, struct err 
 static int build(const struct cmd_options *o, const struct plan *p, double begun, const struct cache *cache,
 		 struct err *e)
 {
-	const struct fetch_options f = { p->project->config, o->offline, o->jobs };
+	const struct fetch_options f = { .config = p->project->config, .offline = o->offline, .jobs = o->jobs };
 	_cleanup_(sign_key_freep) struct sign_key *key = NULL;
 	struct build b = { .plan = p, .cache = cache, .sha256 = build_opt.sha256 };
 	int r = choose_form(o, &b, e);

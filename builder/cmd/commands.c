@@ -21,6 +21,8 @@
 	X(devices)                                                                                                     \
 	X(flash)                                                                                                       \
 	X(imager)                                                                                                      \
+	X(push)                                                                                                        \
+	X(pull)                                                                                                        \
 	X(apply)                                                                                                       \
 	X(node)                                                                                                        \
 	X(status)                                                                                                      \

@@ -68,7 +68,7 @@ static int fetch_print(const struct cmd_options *o, const struct plan *p, const 
 
 static int fetch(const struct cmd_options *o, const struct plan *p, const struct cache *c, struct err *e)
 {
-	const struct fetch_options f = { p->project->config, o->offline, o->jobs };
+	const struct fetch_options f = { .config = p->project->config, .offline = o->offline, .jobs = o->jobs };
 	bool *had = arena_alloc((p->pins.n + p->images.v.n) * sizeof(*had) + 1);
 	int r;
 

@@ -169,7 +169,7 @@ static int cmd_lock_update(const struct cmd_options *o, struct err *e)
 		return r;
 	lo.file = o->lock ? o->lock : lock_path_beside(set.config);
 	lo.cache = o->cache;
-	lo.fetch = (struct fetch_options){ set.config, o->offline, o->jobs };
+	lo.fetch = (struct fetch_options){ .config = set.config, .offline = o->offline, .jobs = o->jobs };
 	r = lock_update(&set, &lo, &report, e);
 	if (r == 0)
 		r = print_report(o, &report, e);

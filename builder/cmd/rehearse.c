@@ -26,7 +26,7 @@ static void tell_lone_node(const struct plan *p)
 static int build_images(const struct cmd_options *o, const struct plan *p, struct err *e)
 {
 	_cleanup_(cache_close) struct cache cache = { .fd = -1 };
-	const struct fetch_options f = { p->project->config, o->offline, o->jobs };
+	const struct fetch_options f = { .config = p->project->config, .offline = o->offline, .jobs = o->jobs };
 	const struct build b = { .plan = p, .cache = &cache };
 	int r = cache_open(o->cache, &cache, e);
 

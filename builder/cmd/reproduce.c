@@ -68,7 +68,7 @@ int cmd_reproduce(const struct cmd_options *o, const char *manifest, struct err 
 	r = cache_open(o->cache, &cache, e);
 	if (r < 0)
 		return r;
-	const struct fetch_options fetch = { plan->project->config, o->offline, o->jobs };
+	const struct fetch_options fetch = { .config = plan->project->config, .offline = o->offline, .jobs = o->jobs };
 
 	b.plan = plan;
 	r = fetch_all(&cache, plan->pins.v, plan->pins.n, &plan->images, &fetch, e);

@@ -83,5 +83,7 @@ int companions_sign(const char *image, const struct sign_key *key, struct err *e
  * "signature"); negative only when it cannot be looked at.
  */
 int companions_verify(const char *image, const char *key, struct findings *f, struct err *e);
+/* The same for who goes on only when nothing is found: class VERIFY, "IMAGE is not WHAT: ..." ("signed") otherwise. */
+int companions_prove(const char *image, const char *key, const char *what, struct err *e);
 
 #endif

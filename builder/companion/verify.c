@@ -226,17 +226,23 @@ int companions_verify(const char *image, const char *key, struct findings *f, st
 	return r < 0 ? r : look_at_image(&l, e);
 }
 
-/* ---- signing what stands ---- */
-
-static int find_nothing(struct look *l, struct err *e)
+static int no_findings(const char *image, const char *what, const struct findings *f, struct err *e)
 {
-	int r = look_at_image(l, e);
-
-	if (r < 0 || !l->f->v.n)
-		return r;
-	return err_class(e, CLASS_VERIFY, "%s is not signed: %s: %s%s", l->image, l->f->v.v[0].where, l->f->v.v[0].text,
-			 l->f->v.n > 1 ? arena_printf(" (and %zu more)", l->f->v.n - 1) : "");
+	if (!f->v.n)
+		return 0;
+	return err_class(e, CLASS_VERIFY, "%s is not %s: %s: %s%s", image, what, f->v.v[0].where, f->v.v[0].text,
+			 f->v.n > 1 ? arena_printf(" (and %zu more)", f->v.n - 1) : "");
 }
+
+int companions_prove(const char *image, const char *key, const char *what, struct err *e)
+{
+	struct findings found = { 0 };
+	int r = companions_verify(image, key, &found, e);
+
+	return r < 0 ? r : no_findings(image, what, &found, e);
+}
+
+/* ---- signing what stands ---- */
 
 static int publish_signature(struct look *l, const struct sign_key *key, struct err *e)
 {
@@ -259,7 +265,9 @@ int companions_sign(const char *image, const struct sign_key *key, struct err *e
 	_cleanup_(look_done) struct look l = {
 		.image = image, .files = { .image = image }, .f = &found, .always_hash = true
 	};
-	int r = find_nothing(&l, e);
+	int r = look_at_image(&l, e);
 
+	if (r == 0)
+		r = no_findings(image, "signed", &found, e);
 	return r < 0 ? r : publish_signature(&l, key, e);
 }

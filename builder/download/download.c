@@ -81,7 +81,7 @@ static void wait_for(struct download *d, double seconds)
 	d->due = now_seconds() + seconds;
 }
 
-static double pause_before(unsigned attempt, double asked)
+double download_pause(unsigned attempt, double asked)
 {
 	double pause = MIN(first_pause * (double)(1u << (attempt - 1)), longest_pause);
 	unsigned char noise = 0;
@@ -126,7 +126,7 @@ static void try_again(struct download *d, const char *why, double asked)
 		leave_source(d, arena_printf("%s (%u attempts)", why, d->attempts), false);
 		return;
 	}
-	pause = pause_before(d->attempts, asked);
+	pause = download_pause(d->attempts, asked);
 	/* Nobody should wonder at a long silence. */
 	(pause > told_pause && !is_told(d, why) ? log_info : log_debug)("%s: %s: %s; attempt %u of %d in %.1f s",
 									d->label, url_host(source_of(d)->url), why,
@@ -317,8 +317,10 @@ static void on_token(void *arg, const char *why)
 static void on_refused(struct download *d, const struct http_result *r, struct err *e)
 {
 	/* Twice: the token at hand may have expired. */
-	if (r->bearer_challenge && d->repository && d->tokens_asked < 2) {
-		const struct token_ask ask = { source_of(d), d->repository, r->bearer_challenge, on_token, d };
+	if (r->challenge && d->repository && d->tokens_asked < 2) {
+		const struct token_ask ask = {
+			source_of(d), d->repository, r->challenge, d->authorization, on_token, d
+		};
 
 		d->tokens_asked++;
 		if (token_ask(d->tokens, d->http, &ask, e) < 0)
@@ -425,14 +427,12 @@ static int claim(struct download *d, const struct cache *cache, struct err *e)
 
 static int send_request(struct download *d, struct http *http, struct err *e)
 {
-	const struct http_ask ask = {
-		.offset = d->offset,
-		.accept = d->accept,
-		.bearer = d->repository ? token_find(d->tokens, source_of(d), d->repository) : NULL,
-	};
+	struct http_ask ask = { .offset = d->offset, .accept = d->accept };
 
 	d->http = http;
-	return http_get(http, source_of(d), &ask, &sink, d, e);
+	d->authorization = d->repository ? token_find(d->tokens, source_of(d), d->repository) : NULL;
+	ask.authorization = d->authorization;
+	return http_send(http, source_of(d), &ask, &sink, d, e);
 }
 
 void download_start(struct download *d, struct http *http, const struct cache *cache)

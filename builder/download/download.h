@@ -62,6 +62,7 @@ struct download {
 
 	/* the request that runs */
 	struct http *http;
+	const char *authorization; /* that it has; NULL = none */
 	uint64_t offset;
 	enum stop_reason stop;
 	bool answered, wrong_length, html;
@@ -75,6 +76,8 @@ struct download {
 
 /* Called when a waiting one is due: claims its part and sends the next request. */
 void download_start(struct download *d, struct http *http, const struct cache *cache);
+/* Seconds to wait after so many attempts, when the server ASKED for some (0 = it did not). */
+double download_pause(unsigned attempt, double asked);
 /* Lets go of all it holds. NOTE is for the progress display; NULL = none. */
 void download_end(struct download *d, enum download_state state, const char *note);
 

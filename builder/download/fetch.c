@@ -167,7 +167,7 @@ static int run_all(struct fetcher *f, struct err *e)
 
 static int fetch_texts(struct text *texts, size_t n, const struct fetch_options *o, struct err *e)
 {
-	struct tokens tokens = { .config = o->config };
+	struct tokens tokens = { .config = o->config, .logins = o->logins };
 	struct fetcher f = { .options = o, .tokens = &tokens };
 
 	if (n && o->offline)
@@ -379,7 +379,7 @@ static int check_signatures(const struct cache *c, const struct pin *pins, size_
 static int fetch_pins(const struct cache *c, const struct pin *pins, size_t n, const struct images *images,
 		      const struct fetch_options *o, struct fetching *beside, struct err *e)
 {
-	struct tokens tokens = { .config = o->config };
+	struct tokens tokens = { .config = o->config, .logins = o->logins };
 	struct fetcher f = { .options = o, .cache = c, .tokens = &tokens, .beside = beside };
 	int r = pins_check_locked(pins, n, e);
 

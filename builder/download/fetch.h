@@ -14,6 +14,7 @@ struct fetch_options {
 	const struct config *config; /* mirrors */
 	bool offline;
 	unsigned jobs; /* downloads at once; 0 = 4 */
+	bool logins;   /* the user's are shown to registries that want one */
 };
 /* Brings every pin and every image into the cache, many at once. Offline: one message that lists all that is missing.
  * Class VERIFY when digests differ, a pin has none or a signature is asked for and not good; every failed artifact is

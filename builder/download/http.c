@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * HTTPS requests on libcurl's multi interface, and its adapter to our errors. What is fetched is not this file's
- * business; it decides what may be spoken (https only, TLS 1.2 or newer, no credentials, no cookies) and whether a
- * failure is worth another try.
+ * HTTPS requests on libcurl's multi interface, and its adapter to our errors. What is fetched or sent is not this
+ * file's business; it decides what may be spoken (https only, TLS 1.2 or newer, no credentials but those it is given,
+ * no cookies) and whether a failure is worth another try.
  */
 #include <curl/curl.h>
 #include <errno.h>
 #include <time.h>
 
+#include "base/file.h"
+#include "base/json.h"
+#include "base/progress.h"
 #include "download/http.h"
 
-enum { MAX_REDIRECTS = 10, CONNECT_SECONDS = 15, STALL_SECONDS = 30, STALL_RATE = 1024 };
+enum { MAX_REDIRECTS = 10, CONNECT_SECONDS = 15, STALL_SECONDS = 30, STALL_RATE = 1024, MAX_REASON = 4096 };
 
 struct request {
 	struct http *http;
@@ -21,7 +24,11 @@ struct request {
 	const struct http_caller *caller;
 	const struct http_sink *sink;
 	void *arg;
+	struct http_body body;
+	uint64_t sent; /* of the body */
+	bool sends;    /* POST, PUT, PATCH */
 	bool head_told, stopped;
+	struct strbuf reason; /* the text of an error, of what was sent */
 	char error[CURL_ERROR_SIZE];
 };
 
@@ -60,11 +67,16 @@ struct status_row {
 };
 
 static const struct status_row status_rows[] = {
+	{ 301, " (a redirect, which is not followed with what is sent)" },
+	{ 302, " (a redirect, which is not followed with what is sent)" },
+	{ 307, " (a redirect, which is not followed with what is sent)" },
+	{ 308, " (a redirect, which is not followed with what is sent)" },
 	{ 401, " (it wants a login)" },
 	{ 403, " (forbidden)" },
 	{ 404, " (not found)" },
 	{ 407, " (the proxy wants a login)" },
 	{ 410, " (gone)" },
+	{ 413, " (too much at once)" },
 	{ 429, " (too many requests)" },
 	{ 503, " (busy)" },
 	{ 511, " (log in to the network first)" },
@@ -88,7 +100,7 @@ static void explain_certificate(const struct request *q, struct http_result *r)
 	else if (verify == CERT_NO_ISSUER || (verify >= CERT_SELF_SIGNED && verify <= CERT_UNVERIFIABLE))
 		snprintf(
 			r->why, sizeof(r->why),
-			"its certificate is of an unknown CA%s%s; if the server is yours, name its CA with caFile under `mirrors`",
+			"its certificate is of an unknown CA%s%s; if the server is yours, name its CA with caFile under `mirrors` (push and pull: --ca FILE)",
 			q->from->ca_file ? " (not the one in " : "",
 			q->from->ca_file ? arena_printf("%s)", q->from->ca_file) : "");
 	else
@@ -110,6 +122,19 @@ static bool is_transient_status(long status)
 	return status == 408 || status == 425 || status == 429 || (status >= 500 && status != 501 && status != 511);
 }
 
+/* A registry's own words: {"errors": [{"code": "DENIED", "message": "..."}]}. */
+static void add_reason_of_server(const struct request *q, struct http_result *r)
+{
+	_cleanup_json_ json_t *j = q->reason.n ? json_loadb(q->reason.s, q->reason.n, 0, NULL) : NULL;
+	const json_t *first = json_array_get(json_object_get(j, "errors"), 0);
+	const char *code = json_get_text(first, "code"), *message = json_get_text(first, "message");
+	size_t n = strlen(r->why);
+
+	if (*code)
+		snprintf(r->why + n, sizeof(r->why) - n, ": %.40s%s%.200s", clean_text(arena_strdup(code)),
+			 *message ? " " : "", clean_text(arena_strdup(message)));
+}
+
 static void judge_status(const struct request *q, struct http_result *r)
 {
 	curl_off_t wait = 0;
@@ -118,6 +143,7 @@ static void judge_status(const struct request *q, struct http_result *r)
 	r->verdict = is_transient_status(r->status) ? HTTP_TRANSIENT : HTTP_REFUSED;
 	r->retry_after = wait > 0 ? (double)wait : 0;
 	explain_status(r, "it");
+	add_reason_of_server(q, r);
 }
 
 static void judge_timeout(const struct request *q, struct http_result *r)
@@ -188,6 +214,11 @@ static void add_redirect(const struct request *q, struct http_result *r)
 		snprintf(r->why + n, sizeof(r->why) - n, " (redirected to %s)", url_host(url));
 }
 
+static bool is_good_status(const struct request *q, long status)
+{
+	return status == 200 || status == 206 || (q->sends && status >= 200 && status < 300);
+}
+
 static void http_judge(const struct request *q, CURLcode code, struct http_result *r)
 {
 	curl_easy_getinfo(q->easy, CURLINFO_RESPONSE_CODE, &r->status);
@@ -195,7 +226,7 @@ static void http_judge(const struct request *q, CURLcode code, struct http_resul
 		r->verdict = HTTP_STOPPED;
 		return;
 	}
-	if (code == CURLE_OK && (r->status == 200 || r->status == 206)) {
+	if (code == CURLE_OK && is_good_status(q, r->status)) {
 		r->verdict = HTTP_OK;
 		return;
 	}
@@ -223,15 +254,48 @@ static const char *header(const struct request *q, const char *name)
 	return curl_easy_header(q->easy, name, 0, CURLH_HEADER, -1, &h) == CURLHE_OK ? h->value : NULL;
 }
 
-/* The one challenge among several that can be answered without a password. */
-static const char *bearer_challenge(const struct request *q)
+/* Of several the one that can be answered without a password, else the one that a password answers. */
+static const char *challenge(const struct request *q)
 {
+	static const char *const schemes[] = { "Bearer ", "Basic " };
 	struct curl_header *h;
 
-	for (size_t i = 0; curl_easy_header(q->easy, "WWW-Authenticate", i, CURLH_HEADER, -1, &h) == CURLHE_OK; i++)
-		if (strncasecmp(h->value, "Bearer ", strlen("Bearer ")) == 0)
-			return arena_strdup(h->value);
+	for (size_t s = 0; s < ARRAY_SIZE(schemes); s++)
+		for (size_t i = 0; curl_easy_header(q->easy, "WWW-Authenticate", i, CURLH_HEADER, -1, &h) == CURLHE_OK;
+		     i++)
+			if (strncasecmp(h->value, schemes[s], strlen(schemes[s])) == 0)
+				return arena_strdup(h->value);
 	return NULL;
+}
+
+/* Location, which may be relative (RFC 9110, 10.2.2). */
+static const char *location(const struct request *q)
+{
+	const char *to = header(q, "Location"), *whole = NULL;
+	CURLU *u = to ? curl_url() : NULL;
+	char *base = NULL, *text = NULL;
+
+	curl_easy_getinfo(q->easy, CURLINFO_EFFECTIVE_URL, &base);
+	if (u && base && curl_url_set(u, CURLUPART_URL, base, 0) == CURLUE_OK &&
+	    curl_url_set(u, CURLUPART_URL, to, CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK &&
+	    curl_url_get(u, CURLUPART_URL, &text, 0) == CURLUE_OK)
+		whole = arena_strdup(text);
+	curl_free(text);
+	curl_url_cleanup(u);
+	return whole;
+}
+
+static void read_headers(const struct request *q, struct http_result *r)
+{
+	const char *digest = header(q, "Docker-Content-Digest");
+
+	if (r->status == 401)
+		r->challenge = challenge(q);
+	if (!q->sends)
+		return;
+	r->digest = digest ? arena_strdup(digest) : NULL;
+	r->subject = header(q, "OCI-Subject") != NULL;
+	r->location = location(q);
 }
 
 /* "bytes 100-199/200" */
@@ -269,7 +333,9 @@ static size_t http_on_data(char *data, size_t size, size_t n, void *arg)
 	long status = 0;
 
 	curl_easy_getinfo(q->easy, CURLINFO_RESPONSE_CODE, &status);
-	if (status != 200 && status != 206) /* the text of an error page */
+	if (q->sends && q->reason.n + n * size <= MAX_REASON)
+		strbuf_add(&q->reason, data, n * size);
+	if (q->sends || (status != 200 && status != 206)) /* the text of an error page */
 		return n * size;
 	if (!q->head_told) {
 		q->head_told = true;
@@ -279,6 +345,33 @@ static size_t http_on_data(char *data, size_t size, size_t n, void *arg)
 	if (!q->stopped)
 		q->stopped = !q->sink->data(q->arg, data, n * size);
 	return q->stopped ? 0 : n * size;
+}
+
+static size_t http_on_read(char *buf, size_t size, size_t n, void *arg)
+{
+	struct request *q = arg;
+	const struct http_body *b = &q->body;
+
+	n = (size_t)MIN(n * size, b->size - q->sent);
+	if (b->bytes)
+		memcpy(buf, b->bytes + q->sent, n);
+	else if (pread_all(b->fd, buf, n, b->start + q->sent) < 0)
+		return CURL_READFUNC_ABORT;
+	q->sent += n;
+	if (b->task)
+		task_add(b->task, n);
+	return n;
+}
+
+/* It asks for another start when a connection it took up again turned out to be dead. */
+static int http_on_seek(void *arg, curl_off_t offset, int origin)
+{
+	struct request *q = arg;
+
+	if (origin != SEEK_SET || offset < 0 || (uint64_t)offset > q->body.size)
+		return CURL_SEEKFUNC_FAIL;
+	q->sent = (uint64_t)offset;
+	return CURL_SEEKFUNC_OK;
 }
 
 static void request_free(struct request *q)
@@ -291,6 +384,7 @@ static void request_free(struct request *q)
 	curl_multi_remove_handle(q->http->multi, q->easy);
 	curl_easy_cleanup(q->easy);
 	curl_slist_free_all(q->headers);
+	strbuf_done(&q->reason);
 	free(q);
 }
 
@@ -338,8 +432,12 @@ static CURLcode set_headers(struct request *q, const struct http_ask *ask)
 
 	if (ask->accept)
 		r = add_header(q, "Accept", ask->accept);
-	if (ask->bearer)
-		r = r ? r : add_header(q, "Authorization", arena_printf("Bearer %s", ask->bearer));
+	if (ask->authorization)
+		r = r ? r : add_header(q, "Authorization", ask->authorization);
+	if (ask->content_type)
+		r = r ? r : add_header(q, "Content-Type", ask->content_type);
+	if (ask->content_range)
+		r = r ? r : add_header(q, "Content-Range", ask->content_range);
 	return r ? r : curl_easy_setopt(q->easy, CURLOPT_HTTPHEADER, q->headers);
 }
 
@@ -362,12 +460,36 @@ static CURLcode set_caller(CURL *easy, const struct http_caller *caller)
 	return r;
 }
 
+/* A failure of what sends keeps its text, and goes nowhere else than it was sent to. */
+static CURLcode set_method(struct request *q, const struct http_ask *ask)
+{
+	CURLcode r = CURLE_OK;
+
+	if (!ask->method)
+		return r;
+	if (streq(ask->method, "HEAD"))
+		return curl_easy_setopt(q->easy, CURLOPT_NOBODY, 1L);
+	q->sends = true;
+	q->body = ask->body;
+	r = curl_easy_setopt(q->easy, CURLOPT_FOLLOWLOCATION, 0L);
+	r = r ? r : curl_easy_setopt(q->easy, CURLOPT_FAILONERROR, 0L);
+	r = r ? r : curl_easy_setopt(q->easy, CURLOPT_UPLOAD, 1L);
+	r = r ? r : curl_easy_setopt(q->easy, CURLOPT_CUSTOMREQUEST, ask->method);
+	r = r ? r : curl_easy_setopt(q->easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)ask->body.size);
+	r = r ? r : curl_easy_setopt(q->easy, CURLOPT_UPLOAD_BUFFERSIZE, 256 * 1024L);
+	r = r ? r : curl_easy_setopt(q->easy, CURLOPT_READFUNCTION, http_on_read);
+	r = r ? r : curl_easy_setopt(q->easy, CURLOPT_READDATA, q);
+	r = r ? r : curl_easy_setopt(q->easy, CURLOPT_SEEKFUNCTION, http_on_seek);
+	return r ? r : curl_easy_setopt(q->easy, CURLOPT_SEEKDATA, q);
+}
+
 static CURLcode set_request(struct request *q, const struct http_ask *ask)
 {
 	char range[32];
 	CURLcode r = curl_easy_setopt(q->easy, CURLOPT_URL, q->from->url);
 
 	r = r ? r : set_headers(q, ask);
+	r = r ? r : set_method(q, ask);
 	snprintf(range, sizeof(range), "%llu-", (unsigned long long)ask->offset);
 	if (ask->offset)
 		r = r ? r : curl_easy_setopt(q->easy, CURLOPT_RANGE, range);
@@ -385,8 +507,8 @@ static CURLcode set_request(struct request *q, const struct http_ask *ask)
 	return r;
 }
 
-int http_get(struct http *h, const struct source *from, const struct http_ask *ask, const struct http_sink *sink,
-	     void *arg, struct err *e)
+int http_send(struct http *h, const struct source *from, const struct http_ask *ask, const struct http_sink *sink,
+	      void *arg, struct err *e)
 {
 	struct request *q = xcalloc(1, sizeof(*q));
 	CURLcode r = CURLE_FAILED_INIT;
@@ -442,8 +564,7 @@ static void http_finish(struct http *h, CURL *easy, CURLcode code)
 
 	curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&q);
 	http_judge(q, code, &r);
-	if (r.status == 401)
-		r.bearer_challenge = bearer_challenge(q);
+	read_headers(q, &r);
 	sink = q->sink;
 	arg = q->arg;
 	request_free(q);

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Registries let anybody read a public image, but only with a token: a 401 names the realm that hands it out. What is
- * sent there is the name of the image; there are no credentials that could be. A token is used for the host that asked
+ * sent there is the name of the image, and for push and pull the user's login. A token is used for the host that asked
  * for it and the image it was asked for, and lives as long as the run.
  */
 #include <errno.h>
 
 #include "base/json.h"
 #include "download/http.h"
+#include "download/login.h"
 #include "download/token.h"
 
 enum { MAX_TOKEN_ANSWER = 64 * 1024, MAX_TOKEN = 16 * 1024 };
@@ -107,7 +108,7 @@ static void token_on_done(void *arg, const struct http_result *r)
 		q->ask.done(q->ask.arg, arena_printf("what %s sent is no token", url_host(q->realm.url)));
 		return;
 	}
-	*vec_push(&q->tokens->v) = (struct token){ q->for_whom, arena_strdup(text) };
+	*vec_push(&q->tokens->v) = (struct token){ q->for_whom, arena_printf("Bearer %s", text) };
 	q->ask.done(q->ask.arg, NULL);
 }
 
@@ -130,15 +131,33 @@ static int find_realm(const struct tokens *t, const struct source *from, const c
 	return 0;
 }
 
+/* A name and a password in every request. */
+static int answer_basic(struct tokens *t, const struct token_ask *ask, const struct login *login, struct err *e)
+{
+	if (!login->authorization)
+		return err_set(e, -EACCES, "it answers HTTP 401 (it wants a login)%s",
+			       t->logins ? login->why_none : "");
+	if (ask->refused && streq(ask->refused, login->authorization))
+		return err_set(e, -EACCES, "it does not take the login that %s has for it; log in again", login->file);
+	*vec_push(&t->v) = (struct token){ token_key_of(ask->from, ask->repository), login->authorization };
+	ask->done(ask->arg, NULL);
+	return 0;
+}
+
 int token_ask(struct tokens *t, struct http *http, const struct token_ask *ask, struct err *e)
 {
 	struct token_request *q = arena_new(struct token_request);
 	const char *realm = parameter(ask->challenge, "realm"), *service = parameter(ask->challenge, "service");
 	const char *scope = parameter(ask->challenge, "scope"), *why, *url;
-	int r;
+	struct login login = { 0 };
+	int r = t->logins ? login_find(url_host(ask->from->url), ask->repository, &login, e) : 0;
 
-	if (!scope)
-		scope = arena_printf("repository:%s:pull", ask->repository);
+	if (r < 0)
+		return r;
+	if (strncasecmp(ask->challenge, "Basic", strlen("Basic")) == 0)
+		return answer_basic(t, ask, &login, e);
+	if (!scope || t->actions)
+		scope = arena_printf("repository:%s:%s", ask->repository, str_or(t->actions, "pull"));
 	if (!realm)
 		return err_set(e, -EPROTO, "it wants a login and does not say where");
 	url = token_url(realm, service, scope);
@@ -152,5 +171,7 @@ int token_ask(struct tokens *t, struct http *http, const struct token_ask *ask, 
 		.body = arena_alloc(MAX_TOKEN_ANSWER),
 	};
 	r = find_realm(t, ask->from, url, &q->realm, e);
-	return r < 0 ? r : http_get(http, &q->realm, &(struct http_ask){ 0 }, &sink, q, e);
+	return r < 0 ? r
+		     : http_send(http, &q->realm, &(struct http_ask){ .authorization = login.authorization }, &sink, q,
+				 e);
 }

@@ -9,12 +9,12 @@
 
 static const uint64_t max_blob = 4 * GIB;
 
-static const char *const index_types[] = {
+const char *const oci_index_types[] = {
 	"application/vnd.oci.image.index.v1+json",
 	"application/vnd.docker.distribution.manifest.list.v2+json",
 	NULL,
 };
-static const char *const manifest_types[] = {
+const char *const oci_manifest_types[] = {
 	"application/vnd.oci.image.manifest.v1+json",
 	"application/vnd.docker.distribution.manifest.v2+json",
 	NULL,
@@ -45,16 +45,16 @@ const char *oci_accept(const char *kind)
 {
 	if (!streq(kind, "manifests"))
 		return NULL;
-	return arena_printf("%s, %s, %s, %s", index_types[0], index_types[1], manifest_types[0], manifest_types[1]);
+	return arena_printf("%s, %s, %s, %s", oci_index_types[0], oci_index_types[1], oci_manifest_types[0],
+			    oci_manifest_types[1]);
 }
 
-static int oci_fault(struct err *e, const char *name, const char *why)
+int oci_fault(struct err *e, const char *name, const char *why)
 {
 	return err_class(e, CLASS_VERIFY, "%s: %s", name, why);
 }
 
-/* The text as an object of schema 2 that is of one of TYPES; an OCI document need not say its type. */
-static int document(const char *name, const char *text, size_t n, const char *const *types, json_t **ret, struct err *e)
+int oci_document(const char *name, const char *text, size_t n, const char *const *types, json_t **ret, struct err *e)
 {
 	_cleanup_json_ json_t *j = json_loadb(text, n, JSON_REJECT_DUPLICATES, NULL);
 	const char *type = json_string_value(json_object_get(j, "mediaType"));
@@ -76,7 +76,7 @@ static int document(const char *name, const char *text, size_t n, const char *co
 	return 0;
 }
 
-static int descriptor(const char *name, const json_t *j, const char *const *types, struct oci_blob *ret, struct err *e)
+int oci_descriptor(const char *name, const json_t *j, const char *const *types, struct oci_blob *ret, struct err *e)
 {
 	static const char prefix[] = "sha256:";
 	const char *type = json_string_value(json_object_get(j, "mediaType"));
@@ -111,7 +111,7 @@ int oci_parse_index(const char *name, const char *text, size_t n, struct oci_ima
 	_cleanup_json_ json_t *j = NULL;
 	const json_t *list, *one;
 	size_t i;
-	int r = document(name, text, n, index_types, &j, e);
+	int r = oci_document(name, text, n, oci_index_types, &j, e);
 
 	if (r < 0)
 		return r;
@@ -120,10 +120,10 @@ int oci_parse_index(const char *name, const char *text, size_t n, struct oci_ima
 		return oci_fault(e, name, "it is no index: it lists no manifests");
 	ret->index.size = n;
 	ret->index.media_type = arena_strdup(
-		str_or(json_string_value(json_object_get(j, "mediaType")), index_types[0]));
+		str_or(json_string_value(json_object_get(j, "mediaType")), oci_index_types[0]));
 	for (i = 0; (one = json_array_get(list, i)); i++)
 		if (is_ours(one)) {
-			r = descriptor(name, one, manifest_types, &ret->manifest, e);
+			r = oci_descriptor(name, one, oci_manifest_types, &ret->manifest, e);
 			if (r == 0 && ret->manifest.size > OCI_MAX_DOCUMENT)
 				r = oci_fault(e, name, "its manifest has more than 4 MiB");
 			return r;
@@ -136,7 +136,7 @@ int oci_parse_manifest(const char *name, const char *text, size_t n, struct oci_
 	_cleanup_json_ json_t *j = NULL;
 	const json_t *layers, *one;
 	size_t i;
-	int r = document(name, text, n, manifest_types, &j, e);
+	int r = oci_document(name, text, n, oci_manifest_types, &j, e);
 
 	if (r < 0)
 		return r;
@@ -145,9 +145,9 @@ int oci_parse_manifest(const char *name, const char *text, size_t n, struct oci_
 		return oci_fault(e, name, "its manifest lists no layers");
 	if (json_array_size(layers) > OCI_MAX_LAYERS)
 		return oci_fault(e, name, "it has more than 100 layers");
-	r = descriptor(name, json_object_get(j, "config"), config_types, vec_push(&ret->blobs), e);
+	r = oci_descriptor(name, json_object_get(j, "config"), config_types, vec_push(&ret->blobs), e);
 	for (i = 0; r == 0 && (one = json_array_get(layers, i)); i++)
-		r = descriptor(name, one, layer_types, vec_push(&ret->blobs), e);
+		r = oci_descriptor(name, one, layer_types, vec_push(&ret->blobs), e);
 	return r;
 }
 

@@ -6,6 +6,7 @@
 #ifndef OCI_OCI_H
 #define OCI_OCI_H
 
+#include "base/json.h"
 #include "cache/cache.h"
 
 /* Of an index or a manifest; layers of one image. */
@@ -26,6 +27,15 @@ struct oci_image {
  * The index gives the manifest for linux/arm64. */
 int oci_parse_index(const char *name, const char *text, size_t n, struct oci_image *ret, struct err *e);
 int oci_parse_manifest(const char *name, const char *text, size_t n, struct oci_image *ret, struct err *e);
+
+/* ---- for artefact.c ---- */
+
+extern const char *const oci_index_types[], *const oci_manifest_types[]; /* end with NULL */
+/* The text as an object of schema 2 that is of one of TYPES; an OCI document need not say its type. */
+int oci_document(const char *name, const char *text, size_t n, const char *const *types, json_t **ret, struct err *e);
+/* Something named by type, digest and size. */
+int oci_descriptor(const char *name, const json_t *j, const char *const *types, struct oci_blob *ret, struct err *e);
+int oci_fault(struct err *e, const char *name, const char *why);
 
 /* The Accept header for "manifests"; NULL for "blobs". */
 const char *oci_accept(const char *kind);

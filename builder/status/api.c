@@ -144,7 +144,7 @@ static int ask_host(struct http *http, struct api_host *h, const struct http_cal
 
 		q->from.url = arena_printf("https://%s:%d%s", h->name, K3S_API_PORT, api_paths[i]);
 		q->why = "it does not answer";
-		r = http_get(http, &q->from, &ask, &api_sink, q, e);
+		r = http_send(http, &q->from, &ask, &api_sink, q, e);
 	}
 	return r;
 }

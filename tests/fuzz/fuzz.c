@@ -16,6 +16,7 @@
 #include "disk/disk.h"
 #include "fs/fs.h"
 #include "lock/pin.h"
+#include "oci/artefact.h"
 #include "oci/oci.h"
 #include "remote/told.h"
 #include "schema/schema.h"
@@ -166,6 +167,21 @@ static void fuzz_oci(const uint8_t *data, size_t n)
 
 	oci_parse_index("input", (const char *)data, n, &image, &e);
 	oci_parse_manifest("input", (const char *)data, n, &image, &e);
+}
+
+/* What a registry sends for images of `push`, and says refers to them: no name that comes out leads anywhere. */
+static void fuzz_artefact(const uint8_t *data, size_t n)
+{
+	struct artefact_files files = { 0 };
+	struct artefact_referrers list = { 0 };
+
+	if (artefact_parse("input", ARTEFACT_IMAGES, (const char *)data, n, NULL, &files, &e) == 0)
+		vec_foreach (f, &files.v)
+			if (strchr(f->name, '/') || !artefact_media_type(f->name))
+				abort();
+	if (artefact_parse_referrers("input", (const char *)data, n, &list, &e) == 0 &&
+	    list.v.n > ARTEFACT_MAX_SIGNATURES)
+		abort();
 }
 
 /* Where a repository or a registry says that a chart is. */
@@ -337,15 +353,13 @@ static const struct {
 	const char *name;
 	void (*run)(const uint8_t *data, size_t n);
 } targets[] = {
-	{ "yaml", fuzz_yaml },		 { "config", fuzz_config },
-	{ "lock", fuzz_lock },		 { "secrets", fuzz_secrets },
-	{ "report", fuzz_report },	 { "releases", fuzz_releases },
-	{ "checksums", fuzz_checksums }, { "oci", fuzz_oci },
-	{ "image", fuzz_image },	 { "archive", fuzz_archive },
-	{ "initramfs", fuzz_initramfs }, { "table", fuzz_table },
-	{ "ext4", fuzz_ext4 },		 { "fat", fuzz_fat },
-	{ "backup", fuzz_backup },	 { "charts", fuzz_charts },
-	{ "told", fuzz_told },		 { "records", fuzz_records },
+	{ "yaml", fuzz_yaml },		 { "config", fuzz_config },   { "lock", fuzz_lock },
+	{ "secrets", fuzz_secrets },	 { "report", fuzz_report },   { "releases", fuzz_releases },
+	{ "checksums", fuzz_checksums }, { "oci", fuzz_oci },	      { "artefact", fuzz_artefact },
+	{ "image", fuzz_image },	 { "archive", fuzz_archive }, { "initramfs", fuzz_initramfs },
+	{ "table", fuzz_table },	 { "ext4", fuzz_ext4 },	      { "fat", fuzz_fat },
+	{ "backup", fuzz_backup },	 { "charts", fuzz_charts },   { "told", fuzz_told },
+	{ "records", fuzz_records },
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "check.h"
 #include "crypto/digest.h"
+#include "oci/artefact.h"
 #include "oci/image_archive.h"
 
 #define A	 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
@@ -61,6 +62,97 @@ static const char *entry(const char *digest, const char *os, const char *arch, c
 static const char *index_of(const char *entries)
 {
 	return arena_printf("{\"schemaVersion\": 2, \"manifests\": [%s]}", entries);
+}
+
+#define LAYERS(x) "{\"schemaVersion\": 2, \"artifactType\": \"" ARTEFACT_IMAGES "\", \"layers\": [" x "]}"
+
+static const char *file(const char *name, const char *type)
+{
+	return arena_printf("{\"mediaType\": \"%s\", \"digest\": \"sha256:" A "\", \"size\": 7, \"annotations\": "
+			    "{\"org.opencontainers.image.title\": \"%s\"}}",
+			    type, name);
+}
+
+/* NULL when it is fine, else the message. */
+static const char *artefact_fault(const char *layers)
+{
+	const char *text = arena_printf(LAYERS("%s"), layers);
+	struct artefact_files files = { 0 };
+	struct err e = { 0 };
+
+	if (artefact_parse("x", ARTEFACT_IMAGES, text, strlen(text), NULL, &files, &e) == 0)
+		return NULL;
+	return e.class == CLASS_VERIFY ? arena_strdup(e.msg) : "another class";
+}
+
+static void artefacts(void)
+{
+	static const char *const names[] = { "worker.img",
+					     "worker.img.xz",
+					     "control-plane.img.zst",
+					     "worker.manifest.json",
+					     "worker.bmap",
+					     "control-plane.spdx.json",
+					     "worker.img.sha256",
+					     "worker.provenance.json",
+					     "worker.img.zst.sha256.sig" };
+	static const char *const none[] = { "",
+					    "worker",
+					    "cp-1.img",
+					    "../worker.img",
+					    "worker.img/",
+					    "/worker.img",
+					    "worker.img.gz",
+					    "WORKER.img",
+					    "worker.img ",
+					    ".worker.img" };
+
+	CASE("only a role's image and what stands beside it goes along")
+	{
+		for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+			if (!artefact_media_type(names[i]))
+				CHECK_FAILED("%s", names[i]);
+		for (size_t i = 0; i < ARRAY_SIZE(none); i++)
+			if (artefact_media_type(none[i]))
+				CHECK_FAILED("%s", none[i]);
+	}
+	CASE("what is written is read, and signatures are no part of it")
+	{
+		const char *image = file("worker.img", "application/vnd.pibuild.image.v1");
+		const char *map = file("worker.bmap", "application/vnd.pibuild.bmap.v2+xml");
+		const char *sig = file("worker.img.sha256.sig", "application/vnd.pibuild.ed25519.v1");
+
+		CHECK(!artefact_fault(image));
+		CHECK(!artefact_fault(arena_printf("%s, %s", map, image)));
+		CHECK(strstr(artefact_fault(map), "no image of that role"));
+		CHECK(strstr(artefact_fault(arena_printf("%s, %s", image, image)), "twice"));
+		CHECK(strstr(artefact_fault(arena_printf("%s, %s", image, sig)), "itself"));
+		CHECK(strstr(artefact_fault(file("worker.img", "text/plain")), "which is not used"));
+		CHECK(strstr(artefact_fault(file("../worker.img", "application/vnd.pibuild.image.v1")), "no file of"));
+		CHECK(strstr(artefact_fault(""), "no layers"));
+	}
+	CASE("a signature is listed once, the newest is read first, and what else refers is left alone")
+	{
+		const struct oci_blob a = { A, MANIFEST, 7 }, b = { B, MANIFEST, 8 };
+		_cleanup_strbuf_ struct strbuf one = { 0 }, two = { 0 }, again = { 0 };
+		const char *nameless = index_of(entry(A, "linux", "arm64", ""));
+		const char *other = index_of("{\"artifactType\": \"application/vnd.example\", \"digest\": 7}");
+		struct artefact_referrers list = { 0 };
+		struct err e = { 0 };
+
+		CHECK(artefact_add_referrer("x", "", 0, &a, &one, &e) == 0);
+		CHECK(artefact_add_referrer("x", one.s, one.n, &b, &two, &e) == 0);
+		CHECK(artefact_add_referrer("x", two.s, two.n, &a, &again, &e) == 0 && again.n == 0);
+		CHECK(artefact_parse_referrers("x", two.s, two.n, &list, &e) == 0 && list.v.n == 2);
+		CHECK_STR(list.v.v[0].blob.sha256, B);
+		CHECK(list.v.v[0].stated);
+		CHECK(artefact_parse_referrers("x", "{}", 2, &list, &e) < 0);
+		list = (struct artefact_referrers){ 0 };
+		CHECK(artefact_parse_referrers("x", nameless, strlen(nameless), &list, &e) == 0 && list.v.n == 1);
+		CHECK(list.v.n && !list.v.v[0].stated);
+		list = (struct artefact_referrers){ 0 };
+		CHECK(artefact_parse_referrers("x", other, strlen(other), &list, &e) == 0 && list.v.n == 0);
+	}
 }
 
 /* The digest of the manifest found, or the message. */
@@ -272,6 +364,7 @@ int main(void)
 	char tmp[] = "/tmp/test_oci.XXXXXX";
 	struct err e;
 
+	artefacts();
 	names();
 	indexes();
 	manifests();
