@@ -28,15 +28,6 @@ remove() {
 	run "$PIBUILD" node remove "$@"
 }
 
-# ends STATUS PART...
-ends() {
-	local part
-	[ "$status" -eq "$1" ] || { echo "ended $status: $output" && return 1; }
-	for part in "${@:2}"; do
-		[[ $output == *"$part"* ]] || { echo "no '$part' in: $output" && return 1; }
-	done
-}
-
 # --- workers
 
 @test "a worker is drained, stopped and deleted in this order, and taken from the record of cards" {

@@ -25,20 +25,13 @@ cluster() {
 	EOT
 }
 
-refused() {
-	run --separate-stderr "$PIBUILD" check
-	[ "$status" -eq 3 ] || { echo "exit $status: $stderr"; cat cluster.yaml; return 1; }
-	[[ "$stderr" == *"error: $1"* ]] || { printf 'not said: %s\n%s\n' "$1" "$stderr"; return 1; }
-	grep -q 'cluster.yaml: 1 fault, nothing was done' <<<"$stderr" || { echo "$stderr"; return 1; }
-}
-
 @test "labels and taints by the syntax of Kubernetes are taken, others refused by name" {
 	cluster '' '' ", labels: {radio: zigbee, a.b-c/X_y.z: '', on: 'yes', n: 1}, taints: ['a=b:NoSchedule', 'a:NoExecute', x.io/y=:PreferNoSchedule]"
 	"$PIBUILD" check -q
 	local long=a23456789012345678901234567890123456789012345678901234567890123
 	while IFS='|' read -r label; do
 		cluster '' '' ", labels: {$label}"
-		refused "nodes[1].labels" || return 1
+		one_fault "nodes[1].labels" || return 1
 	done <<-EOT
 		"-a": b
 		a-: b
@@ -59,7 +52,7 @@ refused() {
 	"$PIBUILD" check -q
 	while read -r taint; do
 		cluster '' '' ", taints: ['$taint']"
-		refused "nodes[1].taints[0]: '" || return 1
+		one_fault "nodes[1].taints[0]: '" || return 1
 	done <<-EOT
 		a
 		a=b
@@ -78,26 +71,26 @@ refused() {
 
 @test "labels that a node, K3s or pibuild sets are refused with whose they are" {
 	cluster '' '' ', labels: {kubernetes.io/hostname: x}'
-	refused "nodes[1].labels: 'kubernetes.io/hostname' cannot be used: the node sets it itself; choose another name"
+	one_fault "nodes[1].labels: 'kubernetes.io/hostname' cannot be used: the node sets it itself; choose another name"
 	cluster '' '' ', labels: {node-role.kubernetes.io/control-plane: "true"}'
-	refused "nodes[1].labels: 'node-role.kubernetes.io/control-plane' cannot be used: K3s gives it to servers"
+	one_fault "nodes[1].labels: 'node-role.kubernetes.io/control-plane' cannot be used: K3s gives it to servers"
 	cluster '' '' ', labels: {node-role.kubernetes.io/worker: "true"}'
-	refused "nodes[1].labels: 'node-role.kubernetes.io/worker' cannot be used: pibuild gives it to nodes"
+	one_fault "nodes[1].labels: 'node-role.kubernetes.io/worker' cannot be used: pibuild gives it to nodes"
 	cluster '' '' ', labels: {pibuild/board: x}'
-	refused "nodes[1].labels: 'pibuild/board' cannot be used"
+	one_fault "nodes[1].labels: 'pibuild/board' cannot be used"
 }
 
 @test "taintServers needs a worker, and some node has to take pods" {
 	cluster ', taintServers: true' '' ''
 	"$PIBUILD" check -q
 	sed -i '$d' cluster.yaml
-	refused 'cluster.taintServers: there is no worker, so no pod of yours would find a node; add one, or write auto'
+	one_fault 'cluster.taintServers: there is no worker, so no pod of yours would find a node; add one, or write auto'
 	cluster ', taintServers: true' '' ", taints: ['a:NoExecute']"
-	refused 'nodes[1].taints: every node keeps pods off that do not tolerate its taints, so CoreDNS, Hubble and cert-manager would stay Pending; leave one without'
+	one_fault 'nodes[1].taints: every node keeps pods off that do not tolerate its taints, so CoreDNS, Hubble and cert-manager would stay Pending; leave one without'
 	cluster ', taintServers: true' '' ", taints: ['a:PreferNoSchedule']"
 	"$PIBUILD" check -q
 	cluster '' '' ", taints: ['a=b:NoSchedule', 'a=c:NoSchedule']"
-	refused 'nodes[1].taints[1]: a node has one taint a with the effect NoSchedule, and taints[0] is it; remove one'
+	one_fault 'nodes[1].taints[1]: a node has one taint a with the effect NoSchedule, and taints[0] is it; remove one'
 }
 
 # config NODE KEY: of its config.yaml, a line each

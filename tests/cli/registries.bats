@@ -20,10 +20,7 @@ cluster() {
 
 refused() {
 	cluster "${@:2}"
-	run --separate-stderr "$PIBUILD" check
-	[ "$status" -eq 3 ] || { echo "exit $status: ${*:2}: $stderr"; return 1; }
-	[[ "$stderr" == *"error: $1"* ]] || { printf 'not said: %s\n%s\n' "$1" "$stderr"; return 1; }
-	grep -q 'cluster.yaml: 1 fault, nothing was done' <<<"$stderr" || { echo "$stderr"; return 1; }
+	one_fault "$1"
 }
 
 noted() {

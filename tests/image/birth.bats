@@ -7,11 +7,7 @@ load ../lib/disk
 load ../lib/refute
 
 servers() {
-	write_cluster
-	sed -i '/name: w-1/d' cluster.yaml
-	for n in 2 3; do
-		echo "  - {name: cp-$n, role: control-plane, board: rpi5, address: 192.168.1.1$n/24}" >>cluster.yaml
-	done
+	write_servers 3
 	echo '  - {name: w-1, role: worker, board: rpi5, address: 192.168.1.21/24}' >>cluster.yaml
 }
 

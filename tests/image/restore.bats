@@ -6,17 +6,9 @@ load ../lib/image
 load ../lib/disk
 load ../lib/refute
 
-servers() {
-	write_cluster
-	sed -i '/name: w-1/d' cluster.yaml
-	[ "${1:-1}" = 1 ] || for n in 2 3; do
-		echo "  - {name: cp-$n, role: control-plane, board: rpi5, address: 192.168.1.1$n/24}" >>cluster.yaml
-	done
-}
-
 setup_file() {
 	cd "$BATS_FILE_TMPDIR"
-	servers
+	write_servers 1
 	"$PIBUILD" secrets new -q
 	[ "$(id -u)" -ne 0 ] || dirty dirty.img 256
 }
@@ -24,7 +16,7 @@ setup_file() {
 setup() {
 	need_loop
 	cd "$BATS_FILE_TMPDIR"
-	servers
+	write_servers 1
 	rm -f flashed.jsonl
 	disk=$BATS_TEST_TMPDIR/disk
 	cp dirty.img "$disk"
@@ -70,7 +62,7 @@ restored() {
 }
 
 @test "with several servers the restored one starts the cluster, whatever was flashed before; the next cards join it" {
-	servers 3
+	write_servers 3
 	echo '{"time": "2026-01-01T00:00:00Z", "state": "done", "node": "cp-1", "cluster": "lab", "starts": true}' >flashed.jsonl
 	restored "$(backup "lab_cp-3_20261129T030000Z_v1.30.0-k3s1_etcd.gz")"
 	[ "$(root_cat "$loop" /etc/pibuild/birth)" = yes ]
@@ -99,7 +91,7 @@ restored() {
 	fails 4 "$good.sha256 is no digest of a backup" restored "$good"
 	fails 1 "there-is-none" restored there-is-none
 	fails 2 "a backup is restored onto one card" "$PIBUILD" flash --restore "$good" out/cp-1.img "$loop"
-	servers 3
+	write_servers 3
 	fails 2 "a cluster is started by its first server: --restore goes with --node cp-1" restored "$(backup "lab_cp-1_20261129T050000Z_v1.30.0-k3s1_etcd.gz")" cp-2
 	[ "$(sha256_of "$disk")" = "$before" ]
 }

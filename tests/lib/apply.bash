@@ -100,15 +100,6 @@ acts() {
 	rm -f state/acts
 }
 
-# ends STATUS PART...
-ends() {
-	local part
-	[ "$status" -eq "$1" ] || { echo "ended $status: $output" && return 1; }
-	for part in "${@:2}"; do
-		[[ $output == *"$part"* ]] || { echo "no '$part' in: $output" && return 1; }
-	done
-}
-
 # back NODE: after `down`
 back() {
 	/usr/sbin/sshd -f "$PWD/sshd-$1.conf" -E "$PWD/sshd-$1.log"

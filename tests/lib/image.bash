@@ -49,6 +49,24 @@ write_cluster() {
 	} >cluster.yaml
 }
 
+# write_servers N: cluster.yaml of servers alone
+write_servers() {
+	local n
+	write_cluster
+	sed -i '/name: w-1/d' cluster.yaml
+	for ((n = 2; n <= $1; n++)); do
+		echo "  - {name: cp-$n, role: control-plane, board: rpi5, address: 192.168.1.1$n/24}" >>cluster.yaml
+	done
+}
+
+# one_fault TEXT: what check says of cluster.yaml, and nothing else
+one_fault() {
+	run --separate-stderr "$PIBUILD" check
+	[ "$status" -eq 3 ] || { echo "exit $status: $stderr"; cat cluster.yaml; return 1; }
+	[[ "$stderr" == *"error: $1"* ]] || { printf 'not said: %s\n%s\n' "$1" "$stderr"; return 1; }
+	grep -q 'cluster.yaml: 1 fault, nothing was done' <<<"$stderr" || { echo "$stderr"; return 1; }
+}
+
 # sandbox [OPTION]... -- COMMAND: the stand-in releases on loopback. Without options in the one that scripts/run-tests keeps for all
 # tests, if it runs them.
 sandbox() {

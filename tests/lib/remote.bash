@@ -41,6 +41,15 @@ machines() {
 	chmod 755 bin/ssh
 }
 
+# ends STATUS PART...: what `run` ran did, and said so
+ends() {
+	local part
+	[ "$status" -eq "$1" ] || { echo "ended $status: $output" && return 1; }
+	for part in "${@:2}"; do
+		[[ $output == *"$part"* ]] || { echo "no '$part' in: $output" && return 1; }
+	done
+}
+
 number() {
 	set -- "${1%=*}"
 	echo "${1##*-}"
