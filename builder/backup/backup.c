@@ -9,7 +9,7 @@
 #include "base/file.h"
 #include "config/values.h"
 
-enum { ABOUT_LIMIT = 4096, NAME_LIMIT = 250, PARTS = 5 };
+enum { NAME_LIMIT = 250, PARTS = 5 };
 
 /* ---- names ---- */
 
@@ -106,7 +106,7 @@ static int backup_read_about(const char *path, struct backup *ret, struct err *e
 			e, CLASS_VERIFY,
 			"there is no %s: a backup without its digest was never complete; `pibuild backup get` fetches both",
 			about);
-	if (file_read(about, ABOUT_LIMIT, &text, &n, e) < 0)
+	if (file_read(about, BACKUP_ABOUT_LIMIT, &text, &n, e) < 0)
 		return e->code;
 	return backup_about_parse(text, about, ret, e);
 }

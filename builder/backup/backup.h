@@ -35,6 +35,7 @@ struct backup {
 	const char *about; /* the text of the digest file */
 };
 
+enum { BACKUP_ABOUT_LIMIT = 4096 }; /* bytes of a digest file */
 /* What the text of a digest file says, for messages by NAME. Class VERIFY when it is none. */
 int backup_about_parse(const char *text, const char *name, struct backup *ret, struct err *e);
 /* FILE and its digest file, compared. Class VERIFY when they do not fit or one is missing. */

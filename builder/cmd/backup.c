@@ -9,8 +9,6 @@
 #include "base/log.h"
 #include "cmd/cmd.h"
 
-enum { BACKUP_ABOUT_LIMIT = 4096 };
-
 static struct {
 	const char *from;
 } backup_opt;

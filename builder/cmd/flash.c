@@ -130,11 +130,6 @@ static int check_starter(const struct session *s, struct err *e)
 }
 
 /* Before anything else is made. */
-static int open_backup(struct session *s, struct err *e)
-{
-	return flash_opt.restore ? backup_open(flash_opt.restore, &s->backup, e) : 0;
-}
-
 static int check_backup_fits(const struct session *s, struct err *e)
 {
 	const struct project *p = s->plan->project;
@@ -157,7 +152,7 @@ static int plan_nodes(struct session *s, struct err *e)
 	struct plan_options so = cmd_plan_options(o, SECRET_READ);
 	struct node_restore restore = { 0 };
 	struct plan *plan = NULL;
-	int r = open_backup(s, e);
+	int r = flash_opt.restore ? backup_open(flash_opt.restore, &s->backup, e) : 0;
 
 	restore = (struct node_restore){ s->backup.path, s->backup.size, s->backup.sha256, s->backup.about };
 	so.restore = flash_opt.restore ? &restore : NULL;

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "cmd/init.h"
+#include "secrets/secrets.h"
 #include "yaml/yaml.h"
 
 static struct yaml_node *init_address_node(uint32_t addr)
@@ -221,8 +222,6 @@ int init_config_text(const struct init_cluster *c, struct strbuf *out, struct er
 
 /* ---- .gitignore ---- */
 
-#define MAX_IGNORE_FILE (1 * MIB)
-
 static bool init_has_line(const char *text, const char *line)
 {
 	size_t n = strlen(line);
@@ -245,7 +244,7 @@ int init_gitignore(const char *config, struct err *e)
 
 	if (fd < 0)
 		return err_errno(e, -errno, "cannot open %s", path);
-	r = file_read_fd(fd, path, MAX_IGNORE_FILE, &old, &n, e);
+	r = file_read_fd(fd, path, GITIGNORE_LIMIT, &old, &n, e);
 	if (r < 0)
 		return r;
 	if (n && old[n - 1] != '\n')

@@ -2,11 +2,11 @@
 #include "plan/birth.h"
 
 #include "base/file.h"
+#include "card/records.h"
 #include "config/born.h"
 #include "plan/flashed.h"
 
 static const char origin[] = "generated: birth";
-enum { MANIFEST_MAX = 32 * MIB };
 
 static bool is_alone(const struct config *c)
 {
@@ -128,7 +128,7 @@ static const char *manifest_trace(const struct config *c, const char *out)
 		_cleanup_json_ json_t *j = NULL;
 		struct err ignored = { 0 };
 
-		if (file_read(path, MANIFEST_MAX, &text, NULL, &ignored) < 0)
+		if (file_read(path, MANIFEST_LIMIT, &text, NULL, &ignored) < 0)
 			continue;
 		j = json_loads(text, 0, NULL);
 		if (streq(json_get_text(j, "cluster"), c->cluster.name))

@@ -47,11 +47,6 @@ static int choose_ports(const struct machine_want *want, struct machine *m, stru
 
 /* ---- places ---- */
 
-static int make_dir(struct machine *m, struct err *e)
-{
-	return temp_dir("boot", &m->dir, e);
-}
-
 static const char *absolute(const char *path)
 {
 	char real[PATH_MAX];
@@ -262,7 +257,7 @@ int machine_prepare(const struct machine_want *want, struct machine *m, struct e
 
 	if (r < 0)
 		return r;
-	r = make_dir(m, e);
+	r = temp_dir("boot", &m->dir, e);
 	if (r < 0)
 		return r;
 	r = choose_disk(want, m, e);

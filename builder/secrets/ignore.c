@@ -9,8 +9,6 @@
 #include "base/log.h"
 #include "secrets/internal.h"
 
-#define MAX_IGNORE_FILE (1 * MIB)
-
 /* One pattern against PATH and the folders it lies in: a folder that is ignored takes all below with it. */
 static bool ignore_matches(char *pattern, const char *path)
 {
@@ -45,7 +43,7 @@ static bool apply(const char *file, const char *path, bool ignored)
 	struct err e = { 0 };
 	char *line, *rest;
 
-	if (file_read(file, MAX_IGNORE_FILE, &text, NULL, &e) < 0)
+	if (file_read(file, GITIGNORE_LIMIT, &text, NULL, &e) < 0)
 		return ignored;
 	rest = text;
 	while ((line = strsep(&rest, "\n"))) {

@@ -55,6 +55,8 @@ static inline struct key_pair *secrets_pair(const struct secrets *s, const struc
 	return (struct key_pair *)((char *)unconst(s) + c->offset);
 }
 
+#define GITIGNORE_LIMIT (1 * MIB) /* of a .gitignore that is read */
+
 /* GIVEN on the command line, else secrets.yaml beside the config. */
 const char *secrets_path(const char *given, const struct config *c);
 
