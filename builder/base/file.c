@@ -10,8 +10,6 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
-#include "base/sig.h"
-
 char *path_join(const char *dir, const char *name)
 {
 	if (name[0] == '/')

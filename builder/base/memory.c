@@ -17,7 +17,6 @@
 #include <errno.h>
 #include <malloc.h>
 
-#include "base/err.h"
 #include "base/sig.h"
 
 void out_of_memory(void)

@@ -8,7 +8,6 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-#include "base/file.h"
 #include "base/sig.h"
 
 enum {

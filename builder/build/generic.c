@@ -2,7 +2,6 @@
 /* Generic images: a role's layer as a file, and whether it is the one that a node of this cluster starts from. */
 #include <errno.h>
 
-#include "archive/archive.h"
 #include "build/build.h"
 
 void generic_close(struct generic *g)

@@ -10,7 +10,6 @@
 #include "base/log.h"
 #include "base/sig.h"
 #include "cmd/apply.h"
-#include "config/values.h"
 #include "plan/flashed.h"
 #include "remote/cluster.h"
 

@@ -2,7 +2,6 @@
 /* Every fault of cluster.yaml, secrets, boards and lock in one run. No network, no cache, no command is run. */
 #include "base/file.h"
 #include "base/json.h"
-#include "base/log.h"
 #include "cmd/cmd.h"
 #include "config/apps.h"
 #include "plan/project.h"

@@ -5,7 +5,6 @@
  */
 #include <glob.h>
 
-#include "base/caller.h"
 #include "base/codec.h"
 #include "base/log.h"
 #include "board/board.h"

@@ -8,7 +8,6 @@
 
 #include "base/data.h"
 #include "base/file.h"
-#include "base/log.h"
 #include "cmd/init.h"
 #include "secrets/secrets.h"
 #include "yaml/yaml.h"

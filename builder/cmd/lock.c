@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <time.h>
 
-#include "base/file.h"
 #include "base/json.h"
 #include "cmd/cmd.h"
 #include "update/update.h"

@@ -7,7 +7,6 @@
 
 #include "archive/archive.h"
 #include "base/codec.h"
-#include "base/file.h"
 
 const struct companion_row companion_rows[COMPANION_COUNT] = {
 	[COMPANION_MANIFEST] = { "manifest", ".manifest.json", false, true, WHEN_ALWAYS, 0644 },

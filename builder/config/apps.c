@@ -8,7 +8,6 @@
 #include "config/apps.h"
 #include "config/image_ref.h"
 #include "config/internal.h"
-#include "config/values.h"
 
 #define LABEL "[a-z0-9]([a-z0-9-]{0,51}[a-z0-9])?"
 #define HOST  "[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?(:[0-9]{1,5})?"

@@ -10,7 +10,6 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "base/file.h"
 #include "base/log.h"
 #include "base/proc.h"
 #include "base/sig.h"

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <sys/stat.h>
 
-#include "base/file.h"
 #include "base/sig.h"
 
 int inode_read(struct ext4 *x, ext2_ino_t ino, inode_t *ret, const char *path, struct err *e)

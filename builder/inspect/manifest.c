@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <sys/stat.h>
 
-#include "base/file.h"
 #include "base/sig.h"
 #include "inspect/files.h"
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What verify found: how a failure becomes a finding, and the two faces of the report. */
-#include "base/sig.h"
 #include "base/terminal.h"
 #include "inspect/verify_internal.h"
 

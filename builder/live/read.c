@@ -2,7 +2,6 @@
 /* Both sides: the tree that a card made now would hold, and what the node tells of itself. */
 #include <errno.h>
 
-#include "base/log.h"
 #include "crypto/random.h"
 #include "live/internal.h"
 

@@ -3,7 +3,6 @@
 
 #include <stdarg.h>
 
-#include "config/compat.h"
 #include "config/labels.h"
 
 const char *cluster_version(const struct node_ctx *x, const char *key)

@@ -13,8 +13,6 @@
  */
 #include "node/contradictions.h"
 
-#include "config/values.h"
-
 #define DSR    "dsr|hybrid"
 #define TUNNEL "tunnel|"
 #define OFF    "!true"

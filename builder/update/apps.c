@@ -9,7 +9,6 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "base/proc.h"
 #include "catalogue/url.h"
 #include "config/apps.h"
 #include "crypto/digest.h"
