@@ -401,10 +401,17 @@ static CURLcode set_safety(CURL *easy)
 	return r;
 }
 
+/* libcurl does not look whether its fcntl() made a socket that never blocks, and one that does stops all downloads. */
+static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *a)
+{
+	return socket(a->family, a->socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, a->protocol);
+}
+
 static CURLcode set_manners(CURL *easy)
 {
 	CURLcode r = curl_easy_setopt(easy, CURLOPT_USERAGENT, "pibuild/" PIBUILD_VERSION);
 
+	r = r ? r : curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
 	r = r ? r : curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	r = r ? r : curl_easy_setopt(easy, CURLOPT_FAILONERROR, 1L);
 	r = r ? r : curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_SECONDS);
