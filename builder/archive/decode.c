@@ -71,7 +71,7 @@ static int sink_advance(struct sink *s, size_t n, const struct decode *d, struct
 		return err_class(e, CLASS_VERIFY, "%s holds more than the %llu bytes that the lock states", d->name,
 				 (unsigned long long)d->exact_size);
 	if (s->size > d->max_size)
-		return err_set(e, -EFBIG, "%s unpacks to more than the limit of %s", d->name,
+		return err_set(e, -E2BIG, "%s unpacks to more than the limit of %s", d->name,
 			       size_text(d->max_size, limit));
 	return 0;
 }

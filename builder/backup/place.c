@@ -114,7 +114,7 @@ static int s3_list(struct backup_place *p, struct strbuf *out, struct err *e)
 	int r = s3_run(p, arena_printf("?list-type=2&prefix=%s_", p->config->cluster.name), -1, out, e);
 
 	if (r == 0 && out->n && strstr(out->s, "<IsTruncated>true"))
-		return err_set(e, -EFBIG, "%s/%s holds more than a thousand files of %s; remove some",
+		return err_set(e, -E2BIG, "%s/%s holds more than a thousand files of %s; remove some",
 			       p->config->backup.s3.endpoint, p->config->backup.s3.bucket, p->config->cluster.name);
 	return r;
 }

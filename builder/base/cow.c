@@ -45,7 +45,7 @@ static int cow_start(struct cow *c, struct cow **ret, struct err *e)
 	if (fstat(c->file, &st) == 0 && S_ISDIR(st.st_mode)) /* whose end is anywhere */
 		r = err_errno(e, -EISDIR, "cannot read %s", c->name);
 	else if (size < 0)
-		r = err_errno(e, -errno, "cannot read %s", c->name);
+		r = err_machine(e, -errno, "cannot read %s", c->name);
 	else if (c->changes >= 0 && ftruncate(c->changes, size) < 0)
 		r = err_errno(e, -errno, "cannot get memory for changes to %s", c->name);
 	if (r < 0) {
@@ -246,7 +246,7 @@ int cow_holes(const struct cow *c, cow_range_fn fn, void *arg, struct err *e)
 		at = end;
 	}
 	if (r != -ENXIO)
-		return err_errno(e, r, "cannot find the data of %s", c->name);
+		return err_machine(e, r, "cannot find the data of %s", c->name);
 	return unchanged(c, at, c->size, fn, arg);
 }
 

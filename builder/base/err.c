@@ -11,6 +11,7 @@ __attribute__((format(printf, 5, 0))) static int err_fill(struct err *e, int cod
 							  const char *fmt, va_list ap)
 {
 	e->code = code;
+	e->machine = false;
 	e->class = class;
 	memset(&e->at, 0, sizeof(e->at));
 	vsnprintf(e->msg + from, sizeof(e->msg) - from, fmt, ap);
@@ -27,16 +28,34 @@ int err_set(struct err *e, int code, const char *fmt, ...)
 	return code;
 }
 
+__attribute__((format(printf, 3, 0))) static int err_fill_errno(struct err *e, int code, const char *fmt, va_list ap)
+{
+	size_t n;
+
+	err_fill(e, code, CLASS_FAILED, 0, fmt, ap);
+	n = strlen(e->msg);
+	snprintf(e->msg + n, sizeof(e->msg) - n, ": %s", strerror(-code));
+	return code;
+}
+
 int err_errno(struct err *e, int code, const char *fmt, ...)
 {
 	va_list ap;
-	size_t n;
 
 	va_start(ap, fmt);
-	err_fill(e, code, CLASS_FAILED, 0, fmt, ap);
+	err_fill_errno(e, code, fmt, ap);
 	va_end(ap);
-	n = strlen(e->msg);
-	snprintf(e->msg + n, sizeof(e->msg) - n, ": %s", strerror(-code));
+	return code;
+}
+
+int err_machine(struct err *e, int code, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	err_fill_errno(e, code, fmt, ap);
+	va_end(ap);
+	e->machine = code != -EIO;
 	return code;
 }
 

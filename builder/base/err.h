@@ -27,7 +27,8 @@ enum exit_class {
 };
 
 struct err {
-	int code; /* negative errno; 0 = no error yet */
+	int code;     /* negative errno; 0 = no error yet */
+	bool machine; /* of err_machine() */
 	enum exit_class class;
 	/* Of err_at(): where, and which part of the message says so. FILE is NULL of any other. */
 	struct {
@@ -43,6 +44,9 @@ int err_set(struct err *e, int code, const char *fmt, ...) __attribute__((format
 
 /* As err_set(), with ": <strerror>" of CODE appended. */
 int err_errno(struct err *e, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* As err_errno(), of a call that fails by nothing that stands in a file or image: see err_is_machines(). */
+int err_machine(struct err *e, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 /* As err_set(), with a class; the errno is chosen from the class. Returns it. */
 int err_class(struct err *e, enum exit_class class, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
@@ -61,12 +65,12 @@ int err_wrap(struct err *e, const char *fmt, ...) __attribute__((format(printf, 
 /* Puts TO for every FROM in the message: a temporary file is named by what the user knows. Returns the code. */
 int err_rename(struct err *e, const char *from, const char *to);
 
-/* True when the errno speaks of the machine, and nobody's file or image is at fault: no memory, no descriptors, no
- * room. */
+/* True when the failure is the machine's, and nobody's file or image is at fault: no memory, no descriptors, no room, a
+ * limit on the size of files, a call that no content makes fail. A read error is not: the card or disk has it. */
 static inline bool err_is_machines(const struct err *e)
 {
-	return e->code == -ENOMEM || e->code == -EMFILE || e->code == -ENFILE || e->code == -EAGAIN ||
-	       e->code == -ENOSPC || e->code == -EDQUOT;
+	return e->machine || e->code == -ENOMEM || e->code == -EMFILE || e->code == -ENFILE || e->code == -EAGAIN ||
+	       e->code == -ENOSPC || e->code == -EDQUOT || e->code == -EFBIG;
 }
 
 /* True when the failure is the user's own interruption (Ctrl-C, SIGTERM). */

@@ -169,10 +169,11 @@ static bool lock_new(int fd)
 	return fstat(fd, &st) == 0 && st.st_nlink > 0;
 }
 
-/* Removes what killed runs left beside NAME: ".NAME.<pid>.<n>.part" that nobody holds. */
+/* Removes what killed runs left beside NAME (NULL = whatever it was to become): ".NAME.<pid>.<n>.part" that nobody
+ * holds. */
 static void sweep_leftovers(int dir, const char *name)
 {
-	_cleanup_free_ char *prefix = xasprintf(".%s.", name);
+	_cleanup_free_ char *prefix = name ? xasprintf(".%s.", name) : xstrdup(".");
 	struct dirent **names = NULL;
 	int n = scandirat(dir, ".", &names, NULL, NULL);
 
@@ -183,40 +184,51 @@ static void sweep_leftovers(int dir, const char *name)
 			_cleanup_close_ int fd = openat(dir, entry, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 
 			if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
-				unlinkat(dir, entry, 0);
+				remove_below(dir, entry);
 		}
 		free(names[i]);
 	}
 	free(names);
 }
 
-int outfile_create(struct outfile *o, const char *path, mode_t mode, struct err *e)
+void outfile_sweep(const char *dir)
+{
+	_cleanup_close_ int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd >= 0)
+		sweep_leftovers(fd, NULL);
+}
+
+/* The temporary sibling, open: of a folder for reading. */
+static int make_sibling(const struct outfile *o, bool folder)
+{
+	if (!folder)
+		return openat(o->dir, o->tmp_name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (mkdirat(o->dir, o->tmp_name, o->mode) < 0)
+		return -1;
+	return openat(o->dir, o->tmp_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+static int create_sibling(struct outfile *o, const char *path, bool folder, struct err *e)
 {
 	const char *dir = path_dir(path);
-	struct stat st;
 	int r = make_dirs(dir, 0777, e);
 
 	if (r < 0)
 		return r;
-	/* A rename would replace /dev/null itself. */
-	if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode))
-		return err_class(e, CLASS_REFUSED,
-				 "%s is a folder, device or pipe, and no file is put in its place; give another path",
-				 path);
 	o->dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (o->dir < 0)
 		return err_errno(e, -errno, "cannot open the folder %s", dir);
 	o->path = xstrdup(path);
 	o->name = xstrdup(path_base(path));
-	o->mode = mode;
 	sweep_leftovers(o->dir, o->name);
 	for (unsigned n = 0; n < 1000; n++) {
 		free(o->tmp_name);
 		o->tmp_name = xasprintf(".%s.%d.%u.part", o->name, (int)getpid(), n);
-		o->fd = openat(o->dir, o->tmp_name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+		o->fd = make_sibling(o, folder);
 		if (o->fd >= 0 && lock_new(o->fd))
 			return 0;
-		if (o->fd < 0 && errno != EEXIST)
+		if (o->fd < 0 && errno != EEXIST && !(folder && errno == ENOENT))
 			break;
 		/* Taken, or swept by another run in the instant before it was locked. */
 		closep(&o->fd);
@@ -227,6 +239,31 @@ int outfile_create(struct outfile *o, const char *path, mode_t mode, struct err 
 	o->tmp_name = NULL;
 	err_errno(e, r, "cannot create a file in %s", dir);
 	return tell_owner(e, dir);
+}
+
+int outfile_create(struct outfile *o, const char *path, mode_t mode, struct err *e)
+{
+	struct stat st;
+
+	/* A rename would replace /dev/null itself. */
+	if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode))
+		return err_class(e, CLASS_REFUSED,
+				 "%s is a folder, device or pipe, and no file is put in its place; give another path",
+				 path);
+	o->mode = mode;
+	return create_sibling(o, path, false, e);
+}
+
+int outfile_create_folder(struct outfile *o, const char *path, mode_t mode, struct err *e)
+{
+	struct stat st;
+	int r;
+
+	o->mode = mode;
+	r = create_sibling(o, path, true, e);
+	if (r == 0 && fstat(o->fd, &st) == 0)
+		o->mode = st.st_mode & 07777; /* what the umask left of it */
+	return r;
 }
 
 const char *outfile_tmp_path(const struct outfile *o)
@@ -250,7 +287,7 @@ int outfile_publish(struct outfile *o, struct err *e)
 void outfile_release(struct outfile *o)
 {
 	if (o->tmp_name)
-		unlinkat(o->dir, o->tmp_name, 0);
+		remove_below(o->dir, o->tmp_name);
 	closep(&o->fd);
 	closep(&o->dir);
 	free(o->tmp_name);
@@ -290,7 +327,7 @@ int file_read_fd(int fd, const char *name, size_t limit, char **ret_buf, size_t 
 		if (b.n > limit) {
 			char size[SIZE_TEXT_MAX];
 
-			return err_set(e, -EFBIG, "%s is larger than the limit of %s", name, size_text(limit, size));
+			return err_set(e, -E2BIG, "%s is larger than the limit of %s", name, size_text(limit, size));
 		}
 	}
 	strbuf_add(&b, "", 0);

@@ -35,6 +35,11 @@ struct outfile {
 /* Creates missing parent folders (0777 & ~umask); class REFUSED when PATH is there and neither file nor link. The
  * temporary file is 0600 whatever the umask; those that killed runs left for the same target are removed. */
 int outfile_create(struct outfile *o, const char *path, mode_t mode, struct err *e);
+/* The same for a folder, which is filled by its temporary path, outfile_tmp_path(), and its bytes are the caller's to
+ * sync. MODE & ~umask from the start. PATH must be missing when it is published, or an empty folder. */
+int outfile_create_folder(struct outfile *o, const char *path, mode_t mode, struct err *e);
+/* Removes what killed runs left in DIR, a folder of ours alone, whatever it was to become. */
+void outfile_sweep(const char *dir);
 /* The temporary file's path, for programs that must open it by name; valid until publish. */
 const char *outfile_tmp_path(const struct outfile *o);
 int outfile_publish(struct outfile *o, struct err *e);
@@ -47,7 +52,7 @@ int file_publish(const char *path, const void *data, size_t n, mode_t mode, stru
 int file_cannot_open(const char *path, struct err *e);
 
 /* Reads a whole file of at most LIMIT bytes; BUF is the caller's (free), NUL terminated.
- * -EFBIG when larger. "-" is not special. */
+ * -E2BIG when larger. "-" is not special. */
 int file_read(const char *path, size_t limit, char **ret_buf, size_t *ret_n, struct err *e);
 int file_read_fd(int fd, const char *name, size_t limit, char **ret_buf, size_t *ret_n, struct err *e);
 

@@ -181,7 +181,7 @@ static int drain(int *fd, struct strbuf *to, size_t limit, bool tail_only)
 	strbuf_add(to, buf, (size_t)n);
 	if (tail_only)
 		keep_tail(to);
-	return to->n > limit ? -EFBIG : 1;
+	return to->n > limit ? -E2BIG : 1;
 }
 
 /* One look at the pipes: 1 when there was something, 0 after TIMEOUT_MS without. */
@@ -255,9 +255,12 @@ static int proc_judge(const struct child *c, const struct proc *p, struct err *e
 	const char *sep = *words ? ": " : "";
 	int code;
 
-	if (WIFSIGNALED(c->program.status))
-		return err_set(e, -EIO, "%s was killed by SIG%s%s%s", p->argv[0],
-			       str_or(sigabbrev_np(WTERMSIG(c->program.status)), "?"), sep, words);
+	if (WIFSIGNALED(c->program.status)) {
+		err_set(e, -EIO, "%s was killed by SIG%s%s%s", p->argv[0],
+			str_or(sigabbrev_np(WTERMSIG(c->program.status)), "?"), sep, words);
+		e->machine = true; /* by the kernel for want of memory, above all: that is no verdict on what it read */
+		return e->code;
+	}
 	code = WEXITSTATUS(c->program.status);
 	if (p->exit_code)
 		*p->exit_code = code;

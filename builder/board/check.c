@@ -474,8 +474,8 @@ static void check_load_boards(struct board_check *x)
 			continue;
 		if (board_load(n->board, &m.board, &e) == 0)
 			*vec_push(&x->machines) = m;
-		else if (!faults_machine(x->faults, &e))
-			fault_key(x->faults, x->config, arena_printf("%s.board", m.key), "%s.board: %s", m.key, e.msg);
+		else
+			fault_key_failed(x->faults, x->config, arena_printf("%s.board", m.key), &e);
 	}
 }
 

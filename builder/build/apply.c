@@ -205,7 +205,7 @@ static int write_boot_stream(const struct card_writer *t, const struct entry *n,
 	uint64_t done = 0;
 
 	if (src->size > BOOT_FILE_LIMIT)
-		return err_set(e, -EFBIG, "larger than the %d MiB a boot file may have", (int)(BOOT_FILE_LIMIT / MIB));
+		return err_set(e, -E2BIG, "larger than the %d MiB a boot file may have", (int)(BOOT_FILE_LIMIT / MIB));
 	buf = xmalloc(src->size);
 	while (done < src->size) {
 		ssize_t r = src->read(src->arg, buf + done, src->size - done, e);

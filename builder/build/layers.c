@@ -43,6 +43,8 @@ static int layer_lock(const struct build *b, const char *key, int *ret, struct e
 
 	if (r < 0)
 		return r;
+	/* A layer whose key has moved on is never made again, and nobody else would come by its leftovers. */
+	outfile_sweep(path_dir(path));
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return err_errno(e, -errno, "cannot create %s", path);

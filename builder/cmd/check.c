@@ -31,7 +31,7 @@ static bool cmd_check_images(const struct release_set *set, struct faults *f)
 
 		if (!image_in_force(i, c) || (streq(i->version_key, "certManager") && !c->cert_manager.enabled))
 			continue;
-		if (image_pin(set, i, &p, &e) < 0)
+		if (image_pin(set, i, &p, &e) < 0 && !faults_machine(f, &e))
 			fault_key(f, c, key, "%s", e.msg);
 		if (e.code || p.sha256)
 			continue;
@@ -77,7 +77,7 @@ static bool cmd_check_judged(const struct release_set *set, struct faults *f)
 		struct err e = { 0 };
 
 		if (app_digest(set, a, &of, &e) < 0)
-			fault_key(f, set->config, key, "%s: %s", key, e.msg);
+			fault_key_failed(f, set->config, key, &e);
 		else if (!x || !streq(x->of, of))
 			note_key(
 				f, set->config, key,

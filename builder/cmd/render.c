@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The exact generated files of one node below a folder, and a list of what artifacts and edits add on the card. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -71,13 +70,11 @@ static int write_entry(const char *dir, const struct entry *n, struct err *e)
 
 static bool folder_empty(const char *dir)
 {
-	struct dirent **names = NULL;
-	int n = scandir(dir, &names, NULL, NULL);
+	const char *const *names;
+	struct err ignored;
+	size_t n;
 
-	for (int i = 0; i < n; i++)
-		free(names[i]);
-	free(names);
-	return n < 0 ? errno == ENOENT : n <= 2;
+	return folder_names(dir, &names, &n, &ignored) == 0 && n == 0;
 }
 
 static const char *supplied_by(const struct entry *n)
@@ -121,6 +118,19 @@ static int write_tree(const char *dir, const struct tree *t, struct err *e)
 	return r;
 }
 
+/* A folder that was not there is there when all is in it. */
+static int write_new(const char *dir, const struct tree *t, struct err *e)
+{
+	_cleanup_(outfile_release) struct outfile out = OUTFILE_INIT;
+	int r = outfile_create_folder(&out, dir, 0777, e);
+
+	if (r < 0)
+		return r;
+	if (write_tree(outfile_tmp_path(&out), t, e) < 0)
+		return err_rename(e, outfile_tmp_path(&out), dir);
+	return outfile_publish(&out, e);
+}
+
 static int cmd_render(const struct cmd_options *o, struct err *e)
 {
 	enum secrets_policy policy = render_opt.show_secrets ? SECRETS_IF_ANY : SECRETS_NONE;
@@ -131,7 +141,8 @@ static int cmd_render(const struct cmd_options *o, struct err *e)
 	const struct node_plan *n;
 	struct project *project;
 	struct plan *plan;
-	const char *dir;
+	bool missing;
+	char *dir;
 	int r = cmd_args(o, 0, 0, "render --node NAME [-o DIR]", e);
 
 	if (r < 0)
@@ -149,11 +160,14 @@ static int cmd_render(const struct cmd_options *o, struct err *e)
 		log_warning("there is no %s yet, so tokens and keys are masked; `pibuild secrets new` makes it",
 			    cmd_secrets_path(o, project->config));
 	n = plan->nodes.v[0];
-	dir = o->out_given ? o->out : path_join(o->out, arena_printf("%s.tree", n->node->name));
-	if (!folder_empty(dir) && !render_opt.force)
+	dir = o->out_given ? arena_strdup(o->out) : path_join(o->out, arena_printf("%s.tree", n->node->name));
+	for (char *end = dir + strlen(dir) - 1; end > dir && *end == '/'; end--)
+		*end = '\0';
+	missing = file_is_missing(dir);
+	if (!missing && !render_opt.force && !folder_empty(dir))
 		return err_class(e, CLASS_REFUSED,
 				 "%s is not empty: give another folder with -o, or --force to write into it", dir);
-	r = write_tree(dir, &n->tree, e);
+	r = missing ? write_new(dir, &n->tree, e) : write_tree(dir, &n->tree, e);
 	if (r < 0)
 		return r;
 	if (o->json)

@@ -14,10 +14,11 @@ static int copy_manifest(const struct subject *s, struct companions *c, struct s
 static int map_write(const struct subject *s, struct companions *c, struct strbuf *out, struct err *e)
 {
 	struct ranges free = { 0 };
+	int r = image_free_ranges(s->raw->cow, &free, e); /* all of it is our own */
 
-	image_free_ranges(s->raw->cow, &free);
-	bmap_write(s->digests, &free, out);
-	return 0;
+	if (r == 0)
+		bmap_write(s->digests, &free, out);
+	return r;
 }
 
 /* In the order they are written: each may speak of those before it. */

@@ -139,7 +139,7 @@ static const char *parse_known_hosts(const struct reading *l, const char *text, 
 	size_t n, keys = 0;
 
 	if (file_read(path, KNOWN_HOSTS_LIMIT, &lines, &n, &e) < 0)
-		return arena_strdup(e.msg);
+		return faults_reason(l->faults, &e);
 	why = value_encoding_fault(lines, n, path);
 	if (why)
 		return arena_printf("%s %s", path, why);

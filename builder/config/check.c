@@ -952,7 +952,7 @@ static void probe(const struct check *x, const char *key, const struct secret_re
 	size_t n;
 
 	if (ref->kind != SECRET_NONE && secret_resolve(ref, SECRET_PROBE, &text, &n, &e) < 0)
-		fault_key(x->faults, x->config, key, "%s: %s", key, e.msg);
+		fault_key_failed(x->faults, x->config, key, &e);
 }
 
 static void probe_apps(const struct check *x)

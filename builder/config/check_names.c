@@ -101,10 +101,9 @@ void check_names(const struct check *x)
 
 		if (!rows[i].value)
 			continue;
-		if (names_find(rows[i].list, rows[i].value, &found, &e) < 0) {
-			if (!faults_machine(x->faults, &e))
-				fault_key(x->faults, c, rows[i].key, "%s: %s", rows[i].key, e.msg);
-		} else if (!found)
+		if (names_find(rows[i].list, rows[i].value, &found, &e) < 0)
+			fault_key_failed(x->faults, c, rows[i].key, &e);
+		else if (!found)
 			name_unknown(x, rows[i].key, rows[i].list, rows[i].value);
 		else if (found->instead)
 			name_replaced(x, rows[i].key, rows[i].list, rows[i].value, found->instead);

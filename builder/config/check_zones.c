@@ -56,10 +56,9 @@ static void check_public_zone(const struct check *x, const char *key, const char
 				x->faults, x->config, key,
 				"%s: %s is set aside for documentation, and nobody can prove that it is theirs; put your own domain here",
 				key, documentation[i]);
-	if (names_find(NAMES_DOMAINS, top, &known, &e) < 0 || names_find(NAMES_DOMAINS, domain, &suffix, &e) < 0) {
-		if (!faults_machine(x->faults, &e))
-			fault_key(x->faults, x->config, key, "%s: %s", key, e.msg);
-	} else if (suffix)
+	if (names_find(NAMES_DOMAINS, top, &known, &e) < 0 || names_find(NAMES_DOMAINS, domain, &suffix, &e) < 0)
+		fault_key_failed(x->faults, x->config, key, &e);
+	else if (suffix)
 		note_key(
 			x->faults, x->config, key,
 			"%s: under %s a registry gives out domains, so it is nobody's own, and Let's Encrypt issues no certificate for *.%s; write your own domain below it",
@@ -87,7 +86,7 @@ static void check_private_zone(const struct check *x, const char *key, const cha
 				key, reserved[i].domain, reserved[i].why);
 	}
 	if (names_find(NAMES_DOMAINS, zone, &suffix, &e) < 0)
-		fault_key(x->faults, x->config, key, "%s: %s", key, e.msg);
+		fault_key_failed(x->faults, x->config, key, &e);
 	else if (suffix && !private)
 		fault_key(
 			x->faults, x->config, key,

@@ -391,6 +391,8 @@ struct config {
 /* At the position of "nodes[1].address" in the config, else at its nearest parent that is there. */
 void fault_key(struct faults *f, const struct config *c, const char *key, const char *fmt, ...) _printf_(4, 5);
 void note_key(struct faults *f, const struct config *c, const char *key, const char *fmt, ...) _printf_(4, 5);
+/* E, which kept KEY from being judged; faults_machine() is asked first. */
+void fault_key_failed(struct faults *f, const struct config *c, const char *key, const struct err *e);
 
 /* Reads PATH ("-": standard input; NULL: `cluster.yaml` when there is one, else, with a line that says so, the shipped
  * single-node default) and checks all that one key can tell. Negative only when the file cannot be read or is no YAML

@@ -33,17 +33,17 @@ const char *config_path_hint(const char *path)
 }
 
 /* NULL, or why PATH cannot be read as a file. */
-static const char *file_fault(const char *path)
+static const char *file_fault(struct faults *f, const char *path)
 {
 	struct stat st;
+	struct err e;
 
-	if (stat(path, &st) < 0)
-		return arena_printf("%s: %s%s", path, strerror(errno), config_path_hint(path));
-	if (!S_ISREG(st.st_mode))
+	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
 		return arena_printf("%s is no regular file", path);
-	if (access(path, R_OK) < 0)
-		return arena_printf("%s: %s", path, strerror(errno));
-	return NULL;
+	if (access(path, R_OK) == 0)
+		return NULL;
+	err_errno(&e, -errno, "%s", path);
+	return arena_printf("%s%s", faults_reason(f, &e), config_path_hint(path));
 }
 
 /* ---- os.base ---- */
@@ -75,7 +75,7 @@ static const char *parse_base(const struct reading *l, const char *text, void *d
 		return "only https:// addresses are fetched";
 	if (is_path(text)) {
 		*base = config_expand_path(l->dir, text);
-		return file_fault(*base);
+		return file_fault(l->faults, *base);
 	}
 	near = nearest_word(text, base_names, ARRAY_SIZE(base_names));
 	return arena_printf("it must be raspios, raspios-bookworm, debian, a path or an https:// address%s%s%s",
@@ -93,7 +93,7 @@ const struct kind kind_base = {
 
 static const char *read_values_file(const struct reading *l, const char *text, struct app_values *ret)
 {
-	const char *path = config_expand_path(l->dir, text), *why = file_fault(path);
+	const char *path = config_expand_path(l->dir, text), *why = file_fault(l->faults, path);
 	struct yaml_node *values;
 	struct err e = { 0 };
 	const char *yaml;
@@ -102,7 +102,7 @@ static const char *read_values_file(const struct reading *l, const char *text, s
 	if (why)
 		return why;
 	if (yaml_read(path, -1, &yaml, &n, &e) < 0)
-		return arena_strdup(e.msg);
+		return faults_reason(l->faults, &e);
 	source_keep(path, yaml, n);
 	if (yaml_parse(path, yaml, n, &values, &e) < 0)
 		return arena_strdup(e.msg);
@@ -132,7 +132,7 @@ static const char *parse_values_file(const struct reading *l, const char *text, 
 
 static const char *parse_ca_file(const struct reading *l, const char *text, void *dst)
 {
-	const char *path = config_expand_path(l->dir, text), *why = file_fault(path);
+	const char *path = config_expand_path(l->dir, text), *why = file_fault(l->faults, path);
 	_cleanup_free_ char *pem = NULL;
 	struct err e = { 0 };
 	size_t n;
@@ -140,7 +140,7 @@ static const char *parse_ca_file(const struct reading *l, const char *text, void
 	if (why)
 		return why;
 	if (file_read(path, 1 * MIB, &pem, &n, &e) < 0)
-		return arena_strdup(e.msg);
+		return faults_reason(l->faults, &e);
 	why = value_encoding_fault(pem, n, path); /* a mark before the first line hides it from OpenSSL */
 	if (why)
 		return arena_printf("%s %s", path, why);
@@ -152,7 +152,7 @@ static const char *parse_ca_file(const struct reading *l, const char *text, void
 
 static const char *parse_key_file(const struct reading *l, const char *text, void *dst)
 {
-	const char *path = config_expand_path(l->dir, text), *why = file_fault(path);
+	const char *path = config_expand_path(l->dir, text), *why = file_fault(l->faults, path);
 	_cleanup_free_ char *key = NULL;
 	struct err e = { 0 };
 	size_t n;
@@ -160,7 +160,7 @@ static const char *parse_key_file(const struct reading *l, const char *text, voi
 	if (why)
 		return why;
 	if (file_read(path, 1 * MIB, &key, &n, &e) < 0)
-		return arena_strdup(e.msg);
+		return faults_reason(l->faults, &e);
 	/* Every packet of OpenPGP starts with the highest bit set. */
 	if (!n || !((unsigned char)*key & 0x80))
 		return "the file holds no OpenPGP key in binary form; `gpg --export KEY >FILE` or `gpg --dearmor FILE` makes one";
@@ -213,7 +213,7 @@ struct key_list config_key_files(const char *pattern)
 }
 
 /* Of every file that holds keys alone: certificates of keys (*-cert.pub) end so too. */
-static const char *read_key_files(const char *pattern, struct key_list *keys)
+static const char *read_key_files(struct faults *f, const char *pattern, struct key_list *keys)
 {
 	struct key_list files = { 0 };
 	size_t before = keys->n;
@@ -221,11 +221,14 @@ static const char *read_key_files(const char *pattern, struct key_list *keys)
 	int r = list_key_files(pattern, &files, &e);
 
 	if (r < 0 && r != -ENOENT)
-		return arena_strdup(e.msg);
-	vec_foreach (f, &files) {
+		return faults_reason(f, &e);
+	vec_foreach (file, &files) {
 		struct key_list of_file = { 0 };
+		const char *why = config_read_keys(f, *file, &of_file);
 
-		if (!config_read_keys(*f, &of_file))
+		if (f->machine.code) /* the next run would find more keys */
+			return why;
+		if (!why)
 			vec_foreach (k, &of_file)
 				*vec_push(keys) = *k;
 	}
@@ -236,20 +239,20 @@ static const char *read_key_files(const char *pattern, struct key_list *keys)
 				 pattern);
 }
 
-static const char *missing_key(const char *path)
+static const char *missing_key(struct faults *f, const char *path)
 {
 	struct key_list others = config_key_files(path_join(path_dir(path), "*.pub"));
 	struct key_list ignored = { 0 };
 
 	if (*config_path_hint(path))
 		return arena_printf("there is no %s%s", path, config_path_hint(path));
-	vec_foreach (f, &others)
-		if (!config_read_keys(*f, &ignored))
-			return arena_printf("there is no %s, but %s: name that", path, *f);
+	vec_foreach (file, &others)
+		if (!config_read_keys(f, *file, &ignored))
+			return arena_printf("there is no %s, but %s: name that", path, *file);
 	return arena_printf("there is no %s; make a pair of keys with: ssh-keygen -t ed25519", path);
 }
 
-const char *config_read_keys(const char *path, struct key_list *keys)
+const char *config_read_keys(struct faults *f, const char *path, struct key_list *keys)
 {
 	_cleanup_free_ char *text = NULL;
 	size_t n, before = keys->n;
@@ -258,12 +261,12 @@ const char *config_read_keys(const char *path, struct key_list *keys)
 	const char *why;
 
 	if (strchr(path_base(path), '*'))
-		return read_key_files(path, keys);
-	why = file_fault(path);
+		return read_key_files(f, path, keys);
+	why = file_fault(f, path);
 	if (why)
-		return access(path, F_OK) < 0 && errno == ENOENT ? missing_key(path) : why;
+		return access(path, F_OK) < 0 && errno == ENOENT ? missing_key(f, path) : why;
 	if (file_read(path, 64 * KIB, &text, &n, &e) < 0)
-		return arena_strdup(e.msg);
+		return faults_reason(f, &e);
 	why = value_encoding_fault(text, n, path);
 	if (why)
 		return arena_printf("%s %s", path, why);
@@ -328,7 +331,7 @@ static void key_item(struct reading *l, const struct yaml_node *n, const char *p
 		why = add_github_user(l, github);
 	} else if (file && !github && file->type == YAML_SCALAR && file->n) {
 		schema_unknown_keys(l, n, path, names, ARRAY_SIZE(names));
-		why = config_read_keys(config_expand_path(l->dir, file->text), keys);
+		why = config_read_keys(l->faults, config_expand_path(l->dir, file->text), keys);
 		if (!why && l->root) /* init reads answers, of no config yet */
 			keep_key_files(l->root, config_expand_path(l->dir, file->text));
 	} else {

@@ -146,6 +146,12 @@ void fault_key(struct faults *f, const struct config *c, const char *key, const 
 	va_end(ap);
 }
 
+void fault_key_failed(struct faults *f, const struct config *c, const char *key, const struct err *e)
+{
+	if (!faults_machine(f, e))
+		fault_key(f, c, key, "%s: %s", key, e->msg);
+}
+
 void note_key(struct faults *f, const struct config *c, const char *key, const char *fmt, ...)
 {
 	const struct yaml_node where = config_place_of(c, key);

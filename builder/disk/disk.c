@@ -74,15 +74,22 @@ static int table_open(struct table *t, const struct cow *image, bool read_only, 
 	unsigned char first[SECTOR];
 	int r;
 
-	if (pread_all(cow_file(image), first, sizeof(first), 0) < 0)
+	r = pread_all(cow_file(image), first, sizeof(first), 0);
+	if (r == -ENODATA)
 		return err_set(e, -EINVAL, "%s: is too short for a disk image", path);
+	if (r < 0)
+		return err_errno(e, r, "cannot read %s", path);
 	if (is_compressed(first))
 		return err_set(e, -EINVAL, "%s is compressed: unpack it first, for example with `xz -dk`", path);
 	if (has_extended(first))
 		return err_set(e, -EINVAL, "%s: has an extended partition; pibuild needs two primary ones", path);
 	r = table_assign(t, image, read_only, e);
-	if (r < 0)
-		return table_error(t, r, "cannot read the partition table", e);
+	if (r < 0) {
+		/* Of what stands there nothing was judged yet. */
+		table_error(t, r, "cannot read the partition table", e);
+		e->machine = r != -EIO;
+		return r;
+	}
 	if (fdisk_get_sector_size(t->cxt) != SECTOR)
 		return err_set(e, -EINVAL, "%s: sectors of %lu bytes are not supported, only of 512", path,
 			       fdisk_get_sector_size(t->cxt));

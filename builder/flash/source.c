@@ -154,11 +154,12 @@ int source_ranges(const struct flash_source *s, struct ranges *ret, struct err *
 {
 	struct ranges free = { 0 };
 	struct skip skip = { .free = &free, .needed = ret };
+	struct err ignored = { 0 };
 	int r = 0;
 
 	*ret = (struct ranges){ 0 };
 	if (s->image) {
-		image_free_ranges(s->image, &free);
+		image_free_ranges(s->image, &free, &ignored); /* what is not known to be free is written */
 		r = cow_holes(s->image, see_hole, &skip, e);
 	}
 	if (skip.from < s->size)

@@ -118,7 +118,7 @@ int ext4_read(struct ext4 *x, const char *path, uint64_t limit, struct strbuf *o
 	if (r < 0)
 		return r;
 	if (S_ISREG(inode.i_mode) && EXT2_I_SIZE(&inode) > limit)
-		return err_set(e, -EFBIG, "%s: has %s, more than the limit of %s", path,
+		return err_set(e, -E2BIG, "%s: has %s, more than the limit of %s", path,
 			       size_text(EXT2_I_SIZE(&inode), a), size_text(limit, b));
 	strbuf_add(out, "", 0);
 	return read_content(x, path, s.ino, &inode, to_strbuf, out, e);

@@ -134,7 +134,7 @@ static int fat_read_file(struct fat *f, const char *path, uint64_t limit,
 	if (r < 0)
 		return r;
 	if (x.size > limit)
-		return err_set(e, -EFBIG, "boot partition: %s has %s, more than the limit of %s", path,
+		return err_set(e, -E2BIG, "boot partition: %s has %s, more than the limit of %s", path,
 			       size_text(x.size, have), size_text(limit, most));
 	return fat_chain_runs(f, x.first, x.size, read_run, &(struct fat_reading){ f, buf, take, arg }, e);
 }

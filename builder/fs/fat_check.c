@@ -32,13 +32,13 @@ static int copy_partition(const struct fs_place *at, int to, struct err *e)
 	int r, from = cow_file(at->image);
 
 	if (ftruncate(to, (off_t)at->length) < 0)
-		return err_errno(e, -errno, "cannot copy the boot partition");
+		return err_machine(e, -errno, "cannot copy the boot partition");
 	while ((r = file_next_data(from, end, stop, &start, &end)) == 0) {
 		r = copy_range(from, at->offset, start, end, to, e);
 		if (r < 0)
 			return r;
 	}
-	return r == -ENXIO ? 0 : err_errno(e, r, "cannot find the data of %s", cow_name(at->image));
+	return r == -ENXIO ? 0 : err_machine(e, r, "cannot find the data of %s", cow_name(at->image));
 }
 
 int fat_check(const struct fs_place *at, struct err *e)

@@ -14,18 +14,17 @@ static int add_free(void *arg, uint64_t start, uint64_t end)
 	return 0;
 }
 
-static int collect_partition(const struct fs_place *at, unsigned type, struct collect *c)
+static int collect_partition(const struct fs_place *at, unsigned type, struct collect *c, struct err *e)
 {
 	_cleanup_(ext4_abortp) struct ext4 *root = NULL;
 	_cleanup_(fat_abortp) struct fat *boot = NULL;
-	struct err ignored = { 0 };
 	int r;
 
 	if (type == DISK_LINUX) {
-		r = ext4_open(at, EXT4_READ, &root, &ignored);
-		return r < 0 ? r : ext4_free_ranges(root, add_free, c, &ignored);
+		r = ext4_open(at, EXT4_READ, &root, e);
+		return r < 0 ? r : ext4_free_ranges(root, add_free, c, e);
 	}
-	r = fat_open(at, FAT_READ, &boot, &ignored);
+	r = fat_open(at, FAT_READ, &boot, e);
 	return r < 0 ? r : fat_free_ranges(boot, add_free, c);
 }
 
@@ -36,20 +35,26 @@ static int by_start(const void *a, const void *b)
 	return x->start < y->start ? -1 : x->start > y->start;
 }
 
-void image_free_ranges(struct cow *image, struct ranges *ret)
+int image_free_ranges(struct cow *image, struct ranges *ret, struct err *e)
 {
-	struct err ignored = { 0 };
 	struct disk d;
+	int r = disk_read(image, &d, e);
 
-	if (disk_read(image, &d, &ignored) < 0)
-		return;
+	if (r < 0)
+		return r;
 	qsort(d.parts, d.n, sizeof(d.parts[0]), by_start);
 	for (unsigned i = 0; i < d.n; i++) {
 		const struct partition *p = &d.parts[i];
 		const struct fs_place at = { image, p->start, p->size, 1 };
 		size_t before = ret->v.n;
+		struct err why;
 
-		if (collect_partition(&at, p->type, &(struct collect){ ret, p->start }) < 0)
-			ret->v.n = before;
+		if (collect_partition(&at, p->type, &(struct collect){ ret, p->start }, &why) == 0)
+			continue;
+		ret->v.n = before;
+		if (r == 0)
+			*e = why;
+		r = e->code;
 	}
+	return r;
 }

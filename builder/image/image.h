@@ -67,7 +67,7 @@ struct ranges {
 };
 
 /* Every range that the image's own filesystems call free, in order, on the arena. A partition we cannot make sense of
- * has nothing free, nor has what lies outside partitions. */
-void image_free_ranges(struct cow *image, struct ranges *ret);
+ * has nothing free, nor has what lies outside partitions: the first failure says why, and RET is as true as ever. */
+int image_free_ranges(struct cow *image, struct ranges *ret, struct err *e);
 
 #endif

@@ -485,7 +485,8 @@ void values_check(const struct node_ctx *x, const struct yaml_node *user, const 
 	struct err e = { 0 };
 
 	if (chart_keys_load(cluster_version(x, "cilium"), &j.keys, &e) < 0) {
-		fault_key(f, x->config, "cilium.valuesFile", "cilium.valuesFile: cannot be checked: %s", e.msg);
+		err_wrap(&e, "cannot be checked");
+		fault_key_failed(f, x->config, "cilium.valuesFile", &e);
 		return;
 	}
 	check_json(&j, user);

@@ -129,8 +129,18 @@ bool faults_machine(struct faults *f, const struct err *e)
 	return true;
 }
 
+const char *faults_reason(struct faults *f, const struct err *e)
+{
+	faults_machine(f, e);
+	return arena_strdup(e->msg);
+}
+
 int faults_failure(const struct faults *f, struct err *e)
 {
+	if (f->machine.code) {
+		*e = f->machine;
+		return e->code;
+	}
 	for (const struct fault **p = faults_sorted(f); *p; p++)
 		if (!(*p)->note)
 			return err_at(e, CLASS_CONFIG, (*p)->file, (*p)->line, (*p)->col, "%s", (*p)->msg);

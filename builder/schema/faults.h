@@ -38,7 +38,10 @@ void faults_add_failure(struct faults *f, const struct err *e);
 /* True when E speaks of the machine, not of what was written: no memory or descriptors, a read error, something that is
  * not installed. The verdict then is this, whatever else there is. */
 bool faults_machine(struct faults *f, const struct err *e);
-/* For loads that end with the first of their errors, in the order of the file: 0, or class CONFIG. */
+/* E as a kind's reason against what was written, after faults_machine() has seen it. On the arena. */
+const char *faults_reason(struct faults *f, const struct err *e);
+/* For loads that end with the first of their errors, in the order of the file: 0, class CONFIG, or what the machine
+ * could not do. */
 int faults_failure(const struct faults *f, struct err *e);
 /* The line that a message is about, once the message was printed. */
 void faults_print_source(const struct err *e);

@@ -49,7 +49,7 @@ static int read_fd(int fd, const char *name, struct report *ret, struct err *e)
 	size_t n;
 	int r = file_read_fd(fd, name, REPORT_LIMIT, &text, &n, e);
 
-	if (r == -EFBIG)
+	if (r == -E2BIG)
 		return err_class(e, CLASS_VERIFY, "%s: is too long for a report: more than 256 KiB", name);
 	return r < 0 ? r : report_parse(text, n, name, ret, e);
 }
@@ -142,7 +142,7 @@ static int read_on_fat(struct fat *fat, const char *path, const char *name, stru
 	_cleanup_strbuf_ struct strbuf text = { 0 };
 	int r = fat_read(fat, name, REPORT_LIMIT, &text, e);
 
-	if (r == -EFBIG)
+	if (r == -E2BIG)
 		return err_class(e, CLASS_VERIFY, "%s: %s is too long for a report: more than 256 KiB", path, name);
 	return r < 0 ? r : report_parse(text.s, text.n, arena_printf("%s: %s", path, name), ret, e);
 }

@@ -419,7 +419,7 @@ int yaml_read(const char *path, int fd, const char **ret, size_t *ret_n, struct 
 	_cleanup_free_ char *text = NULL;
 	int r = fd < 0 ? file_read(path, MAX_FILE, &text, ret_n, e) : file_read_fd(fd, path, MAX_FILE, &text, ret_n, e);
 
-	if (r == -EFBIG)
+	if (r == -E2BIG)
 		return err_class(e, CLASS_CONFIG, "%s: larger than 1 MiB; this is no configuration file", path);
 	if (r < 0)
 		return err_of_config(e);

@@ -18,6 +18,14 @@ fault_object() {
 	[[ "$output" == *" points, 0 went wrong" ]]
 }
 
+@test "what the machine could not do is no fault of a file, and no socket stops all others" {
+	fault_object
+	run sandbox -- "$top/tests/faults/run" "$PIBUILD" "$object" --at \
+		'check:open:*/4:EMFILE,render:write:*/40:ENOSPC,verify:seek:*/30:EINVAL+,verify:truncate:*:EFBIG,fetch:fcntl:*/2:EMFILE'
+	echo "$output"
+	[ "$status" -eq 0 ]
+}
+
 @test "memory's end and a crash are told in words, with exit code 1" {
 	fault_object
 	cd "$BATS_TEST_TMPDIR"

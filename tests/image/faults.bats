@@ -360,6 +360,15 @@ t.addfile(i); t.close()'
 		-e "inject=openat:error=ENOSPC:when=$call" "$PIBUILD" --progress none --cache "$CACHE" --node w-1
 }
 
+@test "what a killed run left of a layer that nobody asks for any more goes with the next run; what another run is at stays" {
+	build --node w-1 >/dev/null
+	touch "$CACHE"/layers/.gone.img.4194000.0.part "$CACHE"/layers/.held.img.4194001.0.part
+	exec 9<"$CACHE"/layers/.held.img.4194001.0.part
+	flock 9
+	build --node w-1 >/dev/null
+	[ "$(cd "$CACHE"/layers && echo .*.part)" = .held.img.4194001.0.part ]
+}
+
 @test "a manifest or digest beside an image is that image's own, wherever a run ends" {
 	build --sha256 --node w-1 >/dev/null
 	sha256sum -c <(sed 's| w-1| out/w-1|' out/w-1.img.sha256)

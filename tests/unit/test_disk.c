@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "check.h"
 #include "disk/disk.h"
+#include "image/image.h"
 #include "shell.h"
 
 static char dir[] = "/tmp/test_disk.XXXXXX", path[64];
@@ -233,6 +234,24 @@ static void test_hostile(void)
 	}
 }
 
+static void test_free_ranges(void)
+{
+	CASE("why nothing is known to be free is told, for whoever knows that it should be")
+	{
+		_cleanup_(cow_closep) struct cow *c = NULL;
+		struct ranges none = { 0 };
+
+		make(good);
+		CHECK_ERR(cow_open_path(path, false, &c, &e), 0);
+		CHECK_ERR(image_free_ranges(c, &none, &e), EINVAL);
+		CHECK(strstr(e.msg, "FAT"));
+		poke(510, "\0", 1);
+		CHECK_ERR(image_free_ranges(c, &none, &e), EINVAL);
+		CHECK(strstr(e.msg, "partition table"));
+		CHECK_INT(none.v.n, 0);
+	}
+}
+
 static void test_growing(void)
 {
 	CASE("growing changes the size and the CHS hints of the last entry, nothing else")
@@ -284,6 +303,7 @@ int main(void)
 	test_layouts();
 	test_hostile();
 	test_growing();
+	test_free_ranges();
 	remove_tree(dir, &e);
 	arena_done();
 	return check_done();
