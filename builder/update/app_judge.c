@@ -227,18 +227,42 @@ static struct names known_keys(const struct chart *c, const json_t *schema)
 	return known;
 }
 
+/* Below the first level many maps take any key, so only what looks like a slip of the pen is named: VALUES and SHOWN
+ * are the maps at PATH of the user's values and of the chart's. */
+static void name_slips(const struct app *a, const char *path, const struct yaml_node *values,
+		       const struct yaml_node *shown)
+{
+	struct names known = { 0 };
+
+	for (size_t i = 0; i < shown->count; i++)
+		*vec_push(&known.v) = shown->keys[i]->text;
+	for (size_t i = 0; i < values->count; i++) {
+		const char *key = values->keys[i]->text, *at = arena_printf("%s.%s", path, key), *near;
+		const struct yaml_node *there = yaml_get(shown, key);
+
+		if (there && there->type == YAML_MAP && values->items[i]->type == YAML_MAP)
+			name_slips(a, at, values->items[i], there);
+		else if (!there && (near = nearest_word(key, known.v.v, known.v.n)))
+			log_warning("apps: %s: its chart shows no value '%s'; did you mean %s?", a->name, at, near);
+	}
+}
+
 static int judge_keys(const struct app *a, const struct chart *c, const struct yaml_node *values, struct err *e)
 {
 	_cleanup_json_ json_t *schema = chart_schema(c);
 	const struct names known = known_keys(c, schema);
+	const struct yaml_node *shown = chart_yaml(c, "values.yaml");
 	bool closed = json_is_false(json_object_get(schema, "additionalProperties"));
 
 	for (size_t i = 0; i < values->count; i++) {
 		const char *key = values->keys[i]->text, *near;
+		const struct yaml_node *there = shown ? yaml_get(shown, key) : NULL;
 		bool found = false;
 
 		vec_foreach (k, &known.v)
 			found |= streq(*k, key);
+		if (there && there->type == YAML_MAP && values->items[i]->type == YAML_MAP)
+			name_slips(a, key, values->items[i], there);
 		if (found)
 			continue;
 		near = nearest_word(key, known.v.v, known.v.n);

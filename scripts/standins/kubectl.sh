@@ -450,6 +450,40 @@ pooled() {
 		END { exit !found }'
 }
 
+# part KEY FILE: that text of a Secret, which has it as a block
+part() {
+	awk -v key="$1:" '$1 == key { on = 1; next } !/^    / { on = 0 } on { sub(/^ +/, ""); print }' "$2"
+}
+
+# issued FILE: the Secret of a Certificate is there. Cert-manager's CA issuer makes it when its own key is (pkg/issuer/ca,
+# pkg/util/pki); keys are RSA 2048 there, which takes an emulated machine half a minute. Who signs for ACME is not here.
+issued() {
+	! grep -q "^certificate ${1##*/} Ready False" "$state/faults/conditions" 2>/dev/null || return 1
+	issuer=$(sed -n '/^  issuerRef:/,/^  [a-z]*:$/s/^    name: //p' "$1")
+	signer=$(sed -n 's/^ *secretName: //p' "$state/objects/clusterissuer/_/$issuer" 2>/dev/null) || true
+	[ -n "$signer" ] || return 0
+	signer=$state/objects/secret/cert-manager/$signer
+	space=${1%/*} space=${space##*/} secret=$(sed -n 's/^  secretName: //p' "$1")
+	[ -e "$signer" ] || return 1
+	[ -e "$state/objects/secret/$space/$secret" ] || (sign "$1" "$signer" "$space" "$secret") 2>/dev/null
+}
+
+# sign CERTIFICATE SIGNER NAMESPACE SECRET
+sign() {
+	work=$(mktemp -d)
+	trap 'rm -rf "$work"' EXIT
+	part tls.crt "$2" >"$work/ca.pem"
+	part tls.key "$2" >"$work/ca.key"
+	names=$(sed -n '/^  dnsNames:/,/^  [a-z]*:/s/^  - *"\{0,1\}\([^"]*\)"\{0,1\}$/DNS:\1/p' "$1" | paste -sd ,)
+	printf 'subjectAltName=critical,%s\nkeyUsage=critical,digitalSignature,keyEncipherment\nextendedKeyUsage=serverAuth\nbasicConstraints=critical,CA:FALSE\n' "$names" >"$work/extensions"
+	openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj / -keyout "$work/key" -out "$work/request" || exit
+	openssl x509 -req -in "$work/request" -CA "$work/ca.pem" -CAkey "$work/ca.key" -set_serial "0x$(openssl rand -hex 16)" -days 90 -extfile "$work/extensions" -out "$work/crt" || exit
+	{
+		printf 'apiVersion: v1\nkind: Secret\nmetadata:\n  name: %s\n  namespace: %s\n  annotations:\n    cert-manager.io/certificate-name: %s\ntype: kubernetes.io/tls\ndata:\n' "$4" "$3" "${1##*/}"
+		printf '  ca.crt: %s\n  tls.crt: %s\n  tls.key: %s\n' "$(base64 -w 0 "$work/ca.pem")" "$(base64 -w 0 "$work/crt")" "$(base64 -w 0 "$work/key")"
+	} | put secret "$3" "$4"
+}
+
 # settled_paths: those of `paths` whose controllers have had their time, and what else a condition waits for
 settled_paths() {
 	settled=$newline counts=$newline
@@ -474,6 +508,7 @@ settled_paths() {
 			space=${path%/*}
 			[ -e "$state/objects/gateway/${space##*/}/$parent" ] || continue
 			;;
+		certificate) issued "$path" || continue ;;
 		clusterissuer) # of kind CA: not before its secret is there
 			secret=$(sed -n 's/^ *secretName: //p' "$path")
 			[ -z "$secret" ] || [ -e "$state/objects/secret/cert-manager/$secret" ] || continue

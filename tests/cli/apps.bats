@@ -5,6 +5,7 @@
 
 load ../lib/faults
 load ../lib/first-boot
+load ../lib/flux
 load ../lib/refute
 
 export APP_TOKEN=app-canary-0123456789abcdef APP_PASSWORD='a pass word of the app'
@@ -169,9 +170,11 @@ stand_in_helm() {
 }
 
 @test "values that the chart does not show are named with the nearest; those that its schema or Helm refuses are a fault" {
-	apps '  - {name: web, chart: {repo: "https://files.invalid/charts", name: web, version: 1.2.3}, values: {replcas: 2, image: {tag: "2"}}}'
+	apps '  - {name: web, chart: {repo: "https://files.invalid/charts", name: web, version: 1.2.3}, values: {replcas: 2, image: {tagg: "2", pullPolicy: Always}}}'
 	fails 0 "apps: web: its chart shows no value 'replcas'; did you mean replicas?" "$PIBUILD" lock
-	sed -i 's/replcas: 2/replicas: 3/' cluster.yaml
+	grep -q "apps: web: its chart shows no value 'image.tagg'; did you mean tag?" <<<"$output"
+	refute grep -q pullPolicy <<<"$output"
+	sed -i 's/replcas: 2/replicas: 3/; s/tagg: /tag: /' cluster.yaml
 	fails 0 'apps[0]: the lock has not looked at web as it is now' "$PIBUILD" check
 	fails 4 'app:web 1 image: it changed since' "$PIBUILD" lock --check
 	stand_in_helm
@@ -404,16 +407,6 @@ export FLUX_TOKEN=flux-canary-fedcba9876543210
 flux_cluster() {
 	write_cluster 'gitops: {flux: {url: "https://git.my-domain.org/me/home", path: clusters/home, token: {env: FLUX_TOKEN}}}'
 	cp "$top/configs/pibuild.lock" .
-}
-
-# What a release of Flux begins with: its namespace and its definitions, here without the controllers.
-flux_install() {
-	printf 'apiVersion: v1\nkind: Namespace\nmetadata:\n  name: flux-system\n'
-	for kind in source:GitRepository:gitrepositories kustomize:Kustomization:kustomizations; do
-		IFS=: read -r group name plural <<<"$kind"
-		printf -- '---\napiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata:\n  name: %s.%s.toolkit.fluxcd.io\nspec:\n  group: %s.toolkit.fluxcd.io\n  names:\n    kind: %s\n    plural: %s\n  versions:\n  - name: v1\n' \
-			"$plural" "$group" "$group" "$name" "$plural"
-	done
 }
 
 @test "Flux: an address with what does not go with it, a path that leads out, and an app of its name are refused" {

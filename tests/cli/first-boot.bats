@@ -1135,6 +1135,23 @@ noted() {
 	[ -z "$(noted)" ]
 }
 
+with_gateway=('loadBalancer: {pools: [{name: lan, range: 192.168.1.65-192.168.1.95}]}' 'certManager: {issuers: [ca], zones: [home.arpa]}'
+	'gateway: {address: 192.168.1.70, hubble: hubble.home.arpa}')
+
+@test "a certificate that was there and is not good any more is told by the report that runs" {
+	card_after end "${with_gateway[@]}"
+	echo 'certificate wildcard-home.arpa Ready False Certificate expired' >expired
+	rm -f card/state/faults/conditions
+	mkdir -p card/state/faults
+	read -r up _ <card/proc/uptime
+	begin=${up%.*}
+	tick "[ \$1 -lt $((begin + 9)) ] || [ -e card/state/faults/conditions ] || { cp card/run/pibuild/status.json before; mv expired card/state/faults/conditions; }" \
+		"$(leap $((begin + 12)) $((begin + 3700)))" "[ \$1 -lt $((begin + 3720)) ] || kill \$(cat card/report.pid)"
+	run timeout 60 sh -c 'echo $$ >card/report.pid; exec sh card/usr/lib/pibuild/report'
+	[ "$(jq '[.notes[].about] | index("certificate")' before)" = null ]
+	[ "$(noted)" = 'The certificate wildcard-home.arpa is not issued yet: Certificate expired' ]
+}
+
 # --- BGP
 
 @test "without a session with the router the pools' step ends with a note, with one without; the password is gone" {
@@ -1151,16 +1168,43 @@ noted() {
 	for object in ciliumbgpclusterconfig/_/router ciliumbgppeerconfig/_/router ciliumbgpadvertisement/_/services secret/kube-system/bgp; do
 		[ -e "card/state/objects/$object" ] || { echo "$object"; return 1; }
 	done
-	mkdir -p card/state/objects/ciliumbgpnodeconfig/_
-	printf 'apiVersion: cilium.io/v2\nkind: CiliumBGPNodeConfig\nmetadata:\n  name: w-1\nstatus:\n  bgpInstances:\n  - name: cluster\n    peers:\n    - name: router\n      peerAddress: 192.168.1.1\n      peeringState: established\n' >card/state/objects/ciliumbgpnodeconfig/_/w-1
+	peering w-1 established
 	step loadbalancer
 	[ ! -e card/run/pibuild/notes/bgp ]
 }
 
-# --- the gateway
+# peering NODE STATE: what Cilium's agent there says of its session with the router
+peering() {
+	mkdir -p card/state/objects/ciliumbgpnodeconfig/_
+	printf 'apiVersion: cilium.io/v2\nkind: CiliumBGPNodeConfig\nmetadata:\n  name: %s\nstatus:\n  bgpInstances:\n  - name: cluster\n    peers:\n    - name: router\n      peerAddress: 192.168.1.1\n      peeringState: %s\n' \
+		"$1" "$2" >"card/state/objects/ciliumbgpnodeconfig/_/$1"
+}
 
-with_gateway=('loadBalancer: {pools: [{name: lan, range: 192.168.1.65-192.168.1.95}]}' 'certManager: {issuers: [ca], zones: [home.arpa]}'
-	'gateway: {address: 192.168.1.70, hubble: hubble.home.arpa}')
+@test "the report tells of sessions with the router as they are now, long after the step was done" {
+	card_after cni 'loadBalancer: {pools: [{name: s, range: 172.20.0.10-172.20.0.20}], announce: {bgp: {router: 192.168.1.1, routerASN: 64512, asn: 64513}}}'
+	peering w-1 established
+	peering w-2 established
+	step loadbalancer
+	told_of_bgp() {
+		report
+		jq -r '.notes[] | select(.about == "bgp") | .cause + " -> " + .cure' card/run/pibuild/status.json
+	}
+	cure=' -> pibuild plan --router frr (or unifi, mikrotik, opnsense) says what the router needs; what Cilium sees: cilium bgp peers'
+	[ "$(told_of_bgp)" = '' ]
+	peering w-2 active
+	[ "$(told_of_bgp)" = "These nodes have no BGP session with the router 192.168.1.1: w-2$cure" ]
+	peering w-1 idle
+	[ "$(told_of_bgp)" = "No node has a BGP session with the router 192.168.1.1 yet$cure" ]
+	# What cannot be asked is as it was.
+	mkdir -p card/state/faults && : >card/state/faults/api
+	[[ "$(told_of_bgp)" == 'No node has '* ]]
+	rm card/state/faults/api
+	peering w-1 established
+	peering w-2 established
+	[ "$(told_of_bgp)" = '' ]
+}
+
+# --- the gateway
 
 # told: cause and cure of the step gateway, all the while it was at work
 told_by_gateway() {

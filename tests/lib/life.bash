@@ -126,3 +126,24 @@ power_cut() {
 	esac
 	machine boot "$1"
 }
+
+# desk NODE ADDRESS: before the build; a computer that is no machine of that LAN has a card of its own in the node, and reaches
+# it by the real ssh. For `machine start --desk "$(cat port-NODE)"`.
+desk() {
+	local port keyfile=overlays/common/etc/NetworkManager/system-connections/desk.nmconnection
+	mkdir -p bin "${keyfile%/*}"
+	(umask 077 && printf '[connection]\nid=desk\ntype=ethernet\n[ethernet]\nmac-address=52:54:00:DE:5C:00\n[ipv4]\nmethod=manual\naddress1=10.99.0.15/24\n[ipv6]\nmethod=disabled\n' >"$keyfile")
+	printf '#!/bin/sh\nexec %s -F "%s/ssh_config" "$@"\n' "$(command -v ssh)" "$PWD" >bin/ssh
+	chmod 755 bin/ssh
+	port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+	printf 'Host %s\n\tHostName 127.0.0.1\n\tPort %s\n\tConnectTimeout 30\n' "$2" "$port" >>ssh_config
+	echo "$port" >"port-$1"
+}
+
+# at_desk COMMAND...: as its user types it; what it said is in ./said
+at_desk() {
+	local code=0
+	PATH=$PWD/bin:$PATH PIBUILD_LOCK=$PWD/release/pibuild.lock "$PIBUILD" --progress none --offline --cache cache "$@" >said 2>&1 || code=$?
+	[ "$code" = 0 ] || cat said
+	return "$code"
+}

@@ -28,19 +28,11 @@ setup_file() {
 	for ((i = 1; i <= ${WORKERS:-2}; i++)); do
 		echo "  - {name: w-$i, role: worker, board: virt, address: 192.168.1.2$i/24}" >>cluster.yaml
 	done
-	# The desk is no machine of that LAN: it has a card of its own in each.
-	mkdir -p overlays/common/etc/NetworkManager/system-connections
-	(umask 077 && printf '[connection]\nid=desk\ntype=ethernet\n[ethernet]\nmac-address=52:54:00:DE:5C:00\n[ipv4]\nmethod=manual\naddress1=10.99.0.15/24\n[ipv6]\nmethod=disabled\n' >overlays/common/etc/NetworkManager/system-connections/desk.nmconnection)
+	for node in $nodes; do
+		desk "$node" "$(lan_address "$node")"
+	done
 	sandbox --base bootable -- bash -c 'mkdir release && cp "$PIBUILD_LOCK" release/pibuild.lock && "$PIBUILD" --progress none --cache cache build -o out &&
 		sed "s/^versions:.*/versions: {k3s: v1.36.4+k3s1}/" cluster.yaml >later.yaml && "$PIBUILD" --progress none --cache cache fetch -c later.yaml' >build.log 2>&1 || { cat build.log; return 1; }
-	mkdir bin
-	printf '#!/bin/sh\nexec %s -F "%s/ssh_config" "$@"\n' "$(command -v ssh)" "$PWD" >bin/ssh
-	chmod 755 bin/ssh
-	for node in $nodes; do
-		port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-		printf 'Host %s\n\tHostName 127.0.0.1\n\tPort %s\n\tConnectTimeout 30\n' "$(lan_address "$node")" "$port" >>ssh_config
-		echo "$port" >"port-$node"
-	done
 }
 
 setup() {
@@ -54,14 +46,6 @@ lan_address() {
 	cp-*) echo "192.168.1.1${1##*-}" ;;
 	*) echo "192.168.1.2${1##*-}" ;;
 	esac
-}
-
-# at_desk COMMAND...: as its user types it; what it said is in ./said
-at_desk() {
-	local code=0
-	PATH=$PWD/bin:$PATH PIBUILD_LOCK=$PWD/release/pibuild.lock "$PIBUILD" --progress none --offline --cache cache "$@" >said 2>&1 || code=$?
-	[ "$code" = 0 ] || cat said
-	return "$code"
 }
 
 # as_wanted NODE...: no file of it differs

@@ -368,6 +368,25 @@ certificates() {
 	unnote certificate
 }
 
+# bgp_sessions: every node that has to has one with the router, by what Cilium's operator and agents write of them
+# (CiliumBGPNodeConfig). 1 with cause and cure when not, 2 when the API does not answer.
+bgp_sessions() {
+	asked get ciliumbgpnodeconfigs -o 'jsonpath={range .items[*]}{.metadata.name}{" "}{.status.bgpInstances[*].peers[*].peeringState}{"\n"}{end}' || {
+		explain_text "$found"
+		return 2
+	}
+	without=$(printf '%s\n' "$found" | awk '!/ established/ { printf "%s%s", n++ ? " " : "", $1 }')
+	case $found in
+	*' established'*) [ -n "$without" ] || return 0 ;;
+	*) without='' ;;
+	esac
+	router=$(sed -n 's/^ *peerAddress: "*\([0-9.]*\)"*$/\1/p' "$etc/manifests/bgp.yaml")
+	why "${without:+These nodes have no BGP session with the router $router: $without}" \
+		"pibuild plan --router frr (or unifi, mikrotik, opnsense) says what the router needs; what Cilium sees: cilium bgp peers"
+	cause=${cause:-"No node has a BGP session with the router $router yet"}
+	return 1
+}
+
 # pods NAMESPACE [SELECTOR]: sets `pods`, a line each, the worst first: HOW|NAME|NODE|k8s-app|REASON|MESSAGE
 #   HOW is 1 goes wrong (image, crash, configuration), 2 is starting, 3 has no node yet, 9 ready or ended well.
 pods() {

@@ -45,29 +45,14 @@ finished() {
 		return 1
 	}
 	[ -e "$bgp" ] || return 0
-	if sessions; then
+	if bgp_sessions; then
 		unnote bgp
 		return 0
 	fi
-	# The router's side is for people to make, when they come to it.
+	# The router's side is for people to make, when they come to it; the report looks after it from here on.
 	uptime
 	[ $((up - begin)) -ge "$patience" ] || return 1
 	note bgp "$cause" "$cure"
-}
-
-# sessions: a node has one with the router (CiliumBGPNodeConfig, which the operator makes for each node that has to)
-sessions() {
-	found=$(ask get ciliumbgpnodeconfigs -o 'jsonpath={range .items[*]}{.metadata.name}{" "}{.status.bgpInstances[*].peers[*].peeringState}{"\n"}{end}' 2>&1) || {
-		explain_text "$found"
-		return 1
-	}
-	case $found in
-	*' established'*) return 0 ;;
-	esac
-	router=$(sed -n 's/^ *peerAddress: "*\([0-9.]*\)"*$/\1/p' "$bgp")
-	why "No node has a BGP session with the router $router yet" \
-		"pibuild plan --router frr (or unifi, mikrotik, opnsense) says what the router needs; what Cilium sees: cilium bgp peers"
-	return 1
 }
 
 # Overwritten first; a card may keep old blocks all the same.
