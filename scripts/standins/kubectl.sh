@@ -482,6 +482,7 @@ sign() {
 		printf 'apiVersion: v1\nkind: Secret\nmetadata:\n  name: %s\n  namespace: %s\n  annotations:\n    cert-manager.io/certificate-name: %s\ntype: kubernetes.io/tls\ndata:\n' "$4" "$3" "${1##*/}"
 		printf '  ca.crt: %s\n  tls.crt: %s\n  tls.key: %s\n' "$(base64 -w 0 "$work/ca.pem")" "$(base64 -w 0 "$work/crt")" "$(base64 -w 0 "$work/key")"
 	} | put secret "$3" "$4"
+	[ -s "$state/objects/secret/$3/$4" ]
 }
 
 # settled_paths: those of `paths` whose controllers have had their time, and what else a condition waits for

@@ -143,7 +143,7 @@ desk() {
 # at_desk COMMAND...: as its user types it; what it said is in ./said
 at_desk() {
 	local code=0
-	PATH=$PWD/bin:$PATH PIBUILD_LOCK=$PWD/release/pibuild.lock "$PIBUILD" --progress none --offline --cache cache "$@" >said 2>&1 || code=$?
+	PATH=$PWD/bin:$PATH PIBUILD_LOCK=$PWD/release/pibuild.lock PIBUILD_CACHE=$PWD/cache "$PIBUILD" --progress none --offline "$@" >said 2>&1 || code=$?
 	[ "$code" = 0 ] || cat said
 	return "$code"
 }
