@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Checksum files as upstreams publish them. Outside data: every field is checked before it is believed. */
 #include <errno.h>
-#include <sys/mman.h>
 
-#include "base/file.h"
 #include "base/json.h"
 #include "update/upstream.h"
 
@@ -94,18 +92,13 @@ static int find_sum(const struct document *d, const char *entry, const char *ver
 
 int upstream_chart(const struct document *d, const char *chart, const struct yaml_node **ret, struct err *e)
 {
-	/* The parser takes large files by path only, so the text becomes one without touching a disk. */
-	_cleanup_close_ int fd = memfd_create("index.yaml", MFD_CLOEXEC);
 	const struct yaml_node *entries, *list;
 	struct yaml_node **docs;
 	size_t n_docs;
-	int r = fd < 0 ? -errno : write_all(fd, d->text, d->n);
+	int r = yaml_parse_all(d->url, d->text, d->n, &docs, &n_docs, e);
 
 	if (r < 0)
-		return err_errno(e, r, "cannot hold a file in memory");
-	r = yaml_load_all(arena_printf("/proc/self/fd/%d", fd), d->n, &docs, &n_docs, e);
-	if (r < 0)
-		return err_wrap(e, "%s", d->url);
+		return r;
 	entries = n_docs == 1 && docs[0]->type == YAML_MAP ? yaml_get(docs[0], "entries") : NULL;
 	list = entries && entries->type == YAML_MAP ? yaml_get(entries, chart) : NULL;
 	*ret = list && list->type == YAML_SEQ ? list : NULL;
