@@ -78,7 +78,7 @@ static bool take_integer(const char *s, struct yaml_value *ret)
 		char letter;
 		int base;
 	} bases[] = { { 'x', 16 }, { 'o', 8 }, { 'b', 2 } };
-	uint64_t v;
+	uint64_t v = 0;
 
 	ret->negative = *s == '-';
 	s += *s == '-' || *s == '+';
