@@ -270,8 +270,7 @@ int backup_place_list(struct backup_place *p, struct backup_list *ret, struct er
 		if (streq(b->cluster, p->config->cluster.name) && backup_has(&digests, b->name) &&
 		    !backup_has(ret, b->name))
 			*vec_push(ret) = *b;
-	if (ret->n)
-		qsort(ret->v, ret->n, sizeof(*ret->v), backup_by_time);
+	vec_sort(ret, backup_by_time);
 	return 0;
 }
 

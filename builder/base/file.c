@@ -378,8 +378,7 @@ int folder_names(const char *path, const char *const **ret, size_t *ret_n, struc
 	closedir(dir);
 	if (r < 0)
 		return err_errno(e, r, "cannot list %s", path);
-	if (names.n)
-		qsort(names.v, names.n, sizeof(*names.v), text_order);
+	vec_sort(&names, text_order);
 	*ret = names.v;
 	*ret_n = names.n;
 	return 0;

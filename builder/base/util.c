@@ -326,6 +326,17 @@ int text_order(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+static int text_order_at(const void *a, const void *b, void *offset)
+{
+	return text_order((const char *)a + *(const size_t *)offset, (const char *)b + *(const size_t *)offset);
+}
+
+void sort_by_text(void *v, size_t n, size_t size, size_t offset)
+{
+	if (n)
+		qsort_r(v, n, size, text_order_at, &offset);
+}
+
 static const char utc_form[] = "%Y-%m-%dT%H:%M:%SZ";
 
 const char *percent_encoded(const char *text, const char *kept)

@@ -71,6 +71,10 @@ void arena_done(void);
 	}
 #define vec_push(a)	  ((a)->v = arena_grow((a)->v, (a)->n, &(a)->cap, sizeof(*(a)->v)), &(a)->v[(a)->n++])
 #define vec_foreach(p, a) for (typeof((a)->v + 0) p = (a)->v; p && p < (a)->v + (a)->n; p++)
+/* Sorts one: by ORDER as qsort() takes it, or by the bytes of MEMBER, a text. */
+#define vec_sort(a, order)     ((a)->n ? qsort((a)->v, (a)->n, sizeof(*(a)->v), order) : (void)0)
+#define vec_sort_by(a, member) sort_by_text((a)->v, (a)->n, sizeof(*(a)->v), offsetof(typeof(*(a)->v), member))
+void sort_by_text(void *v, size_t n, size_t size, size_t offset);
 void *arena_grow(void *old, size_t n, size_t *cap, size_t size);
 
 static inline void freep(void *p)

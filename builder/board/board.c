@@ -80,8 +80,7 @@ int board_names(const char *const **ret, size_t *ret_n, struct err *e)
 	for (size_t i = 0; i < n; i++)
 		if (files[i][0] != '.' && ends_with(files[i], ".yaml"))
 			*vec_push(&names) = arena_strndup(files[i], strlen(files[i]) - strlen(".yaml"));
-	if (names.n)
-		qsort(names.v, names.n, sizeof(*names.v), text_order); /* not as with ".yaml" behind them */
+	vec_sort(&names, text_order); /* not as with ".yaml" behind them */
 	*ret = names.v;
 	*ret_n = names.n;
 	return 0;

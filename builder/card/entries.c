@@ -129,13 +129,7 @@ struct entry *tree_add_images(struct tree *t, const char *path, const struct ima
 	return n;
 }
 
-static int entry_by_path(const void *a, const void *b)
-{
-	return strcmp(((const struct entry *)a)->path, ((const struct entry *)b)->path);
-}
-
 void tree_sort(struct tree *t)
 {
-	if (t->entries.n)
-		qsort(t->entries.v, t->entries.n, sizeof(*t->entries.v), entry_by_path);
+	vec_sort_by(&t->entries, path);
 }

@@ -58,7 +58,6 @@ int packages_read(struct disk_image *image, struct packages *ret, struct err *e)
 		take_paragraph(p, end, ret);
 		p = end + strspn(end, "\n");
 	}
-	if (ret->v.n)
-		qsort(ret->v.v, ret->v.n, sizeof(*ret->v.v), by_package);
+	vec_sort(&ret->v, by_package);
 	return r;
 }

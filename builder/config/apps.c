@@ -183,7 +183,7 @@ static int folder_manifests(const char *dir, struct text_list *ret, struct err *
 		return err_class(e, CLASS_CONFIG, "%s has no manifest: no file that ends in .yaml, .yml or .json", dir);
 	if (ret->v.n > FOLDER_FILES_MAX)
 		return err_class(e, CLASS_CONFIG, "%s has more than %d manifests", dir, FOLDER_FILES_MAX);
-	qsort(ret->v.v, ret->v.n, sizeof(*ret->v.v), text_order);
+	vec_sort(&ret->v, text_order);
 	return 0;
 }
 

@@ -17,8 +17,7 @@ struct text_list config_packages(const struct config *c, const struct node_confi
 	vec_foreach (node, &c->nodes)
 		if (!n || n == node)
 			add_packages(&list, node->packages.v, node->packages.n);
-	if (list.v.n)
-		qsort(list.v.v, list.v.n, sizeof(*list.v.v), text_order);
+	vec_sort(&list.v, text_order);
 	for (size_t i = 0; i < list.v.n; i++)
 		if (!kept || !streq(list.v.v[kept - 1], list.v.v[i]))
 			list.v.v[kept++] = list.v.v[i];

@@ -226,11 +226,6 @@ static int parse_line(const struct apt *a, char *line, struct debian_package *p,
 	return 0;
 }
 
-static int package_by_name(const void *a, const void *b)
-{
-	return strcmp(((const struct debian_package *)a)->name, ((const struct debian_package *)b)->name);
-}
-
 struct package_list {
 	VEC(struct debian_package) v;
 };
@@ -250,8 +245,7 @@ static int apt_parse(const struct apt *a, char *text, struct package_list *ret, 
 			return r;
 		*vec_push(&ret->v) = p;
 	}
-	if (ret->v.n)
-		qsort(ret->v.v, ret->v.n, sizeof(*ret->v.v), package_by_name);
+	vec_sort_by(&ret->v, name);
 	return 0;
 }
 

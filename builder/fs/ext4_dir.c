@@ -131,11 +131,6 @@ static int dir_add_item(ext2_ino_t dir, int entry, struct ext2_dir_entry *d, int
 	return 0;
 }
 
-static int dir_item_by_name(const void *a, const void *b)
-{
-	return strcmp(((const struct dir_item *)a)->name, ((const struct dir_item *)b)->name);
-}
-
 int dir_read(struct ext4 *x, ext2_ino_t dir, const char *path, struct dir_list *ret, struct err *e)
 {
 	struct dir_reading l = { ret, x->fs->super->s_inodes_count, false };
@@ -145,8 +140,7 @@ int dir_read(struct ext4 *x, ext2_ino_t dir, const char *path, struct dir_list *
 		return ext4_error(e, c, path, "cannot read the folder");
 	if (l.damaged)
 		return ext4_damaged(e, path, "a folder has an impossible entry");
-	if (ret->n)
-		qsort(ret->v, ret->n, sizeof(*ret->v), dir_item_by_name);
+	vec_sort_by(ret, name);
 	return 0;
 }
 

@@ -214,11 +214,6 @@ static int fat_walk_dir(struct fat *f, const struct fat_dir *d, const char *path
 	return r;
 }
 
-static int fat_by_path(const void *a, const void *b)
-{
-	return strcmp(((const struct fat_entry *)a)->path, ((const struct fat_entry *)b)->path);
-}
-
 int fat_list(struct fat *f, struct fat_entry **ret, size_t *ret_n, struct err *e)
 {
 	_cleanup_free_ unsigned char *seen = xcalloc(f->end, 1);
@@ -232,8 +227,7 @@ int fat_list(struct fat *f, struct fat_entry **ret, size_t *ret_n, struct err *e
 	fat_dir_done(&root);
 	if (r < 0)
 		return r;
-	if (w.v.n)
-		qsort(w.v.v, w.v.n, sizeof(*w.v.v), fat_by_path);
+	vec_sort_by(&w.v, path);
 	*ret = w.v.v;
 	*ret_n = w.v.n;
 	return 0;

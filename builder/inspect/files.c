@@ -41,7 +41,7 @@ int files_list(struct disk_image *c, unsigned flags, struct listing *ret, struct
 			r = sig_check(e);
 	}
 	if (r == 0 && ret->v.n)
-		qsort(ret->v.v, ret->v.n, sizeof(*ret->v.v), listed_by_path);
+		vec_sort(&ret->v, listed_by_path);
 	return r;
 }
 

@@ -261,11 +261,6 @@ static int differ_all(struct differ *y, struct err *e)
 	return r;
 }
 
-static int item_by_path(const void *a, const void *b)
-{
-	return strcmp(((const struct delta_item *)a)->path, ((const struct delta_item *)b)->path);
-}
-
 /* ---- what follows ---- */
 
 static bool takes_step(const struct differ *y, const char *step)
@@ -326,8 +321,7 @@ static void collect_effects(struct differ *y)
 			add_effect(d, (struct effect){ .kind = EFFECT_STEP, .name = report });
 			break;
 		}
-	if (d->effects.n)
-		qsort(d->effects.v, d->effects.n, sizeof(*d->effects.v), effect_order);
+	vec_sort(&d->effects, effect_order);
 	/* All else is done by a start. */
 	if (delta_reboots(d)) {
 		d->effects.v[0] = d->effects.v[d->effects.n - 1];
@@ -480,7 +474,6 @@ int live_delta(const struct config *c, struct wanted *w, const struct live *l, s
 		return r;
 	collect_effects(&y);
 	differ_born(&y);
-	if (ret->items.n)
-		qsort(ret->items.v, ret->items.n, sizeof(*ret->items.v), item_by_path);
+	vec_sort_by(&ret->items, path);
 	return make_manifest(&y, e);
 }

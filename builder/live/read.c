@@ -91,7 +91,7 @@ static void add_taken(struct live *l, const struct wanted *w, char *fields)
 	f = (struct live_file){ 'f', rec->mode, rec->uid, rec->gid, rec->size, rec->path, "", "" };
 	memcpy(f.sha256, digest, SHA256_HEX);
 	*vec_push(&l->files) = f;
-	qsort(l->files.v, l->files.n, sizeof(*l->files.v), live_by_path);
+	vec_sort(&l->files, live_by_path);
 }
 
 struct proofs {
@@ -142,7 +142,7 @@ static char *read_lines(struct live *l, const struct wanted *w, struct proofs *p
 		char *line = strsep(&text, "\n");
 
 		if (!starts_with(line, "seen\t") && l->files.n && !sorted) {
-			qsort(l->files.v, l->files.n, sizeof(*l->files.v), live_by_path);
+			vec_sort(&l->files, live_by_path);
 			sorted = true;
 		}
 		if (streq(line, mark))

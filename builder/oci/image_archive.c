@@ -131,7 +131,7 @@ static int image_archive_lay_out(struct image_archive *a, struct contents *all, 
 		return err_set(e, -ENOMEM, "cannot write the list of container images");
 	add_text(a, "oci-layout", "{\"imageLayoutVersion\":\"1.0.0\"}");
 	add_text(a, "index.json", arena_strdup(text));
-	qsort(all->blobs.v, all->blobs.n, sizeof(*all->blobs.v), by_digest);
+	vec_sort(&all->blobs, by_digest);
 	for (size_t i = 0; i < all->blobs.n; i++) {
 		const struct oci_blob *b = &all->blobs.v[i];
 

@@ -88,8 +88,7 @@ static void drift_find(const struct tree *tree, const struct records *have, stru
 	vec_foreach (x, &have->v)
 		if (!tree_find(tree, x->path) && !is_unpacked(tree, x->path) && !is_of_flash(x))
 			*vec_push(&ret->v) = (struct drift){ DRIFT_GONE, x->path, x->origin };
-	if (ret->v.n)
-		qsort(ret->v.v, ret->v.n, sizeof(*ret->v.v), drift_order);
+	vec_sort(&ret->v, drift_order);
 }
 
 /* Of the same node, or generic and of the same role. */

@@ -411,7 +411,6 @@ int app_judge(const struct app *a, const struct app_text *texts, size_t n, const
 		r = judge_chart(a, &texts[0], k3s_version, ret, e);
 	for (size_t i = 0; !a->chart.version && i < n; i++)
 		app_scan_images(texts[i].bytes, texts[i].n, ret);
-	if (ret->images.n)
-		qsort(ret->images.v, ret->images.n, sizeof(*ret->images.v), text_order);
+	vec_sort(&ret->images, text_order);
 	return r;
 }

@@ -216,6 +216,6 @@ int channel_read(const struct release_source *from, const struct artifact *base,
 		return no_release(&q, NULL, e);
 	vec_foreach (x, &found.list)
 		*vec_push(&ret->list) = *x;
-	qsort(ret->list.v, ret->list.n, sizeof(*ret->list.v), newest_first);
+	vec_sort(&ret->list, newest_first);
 	return 0;
 }
