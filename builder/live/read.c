@@ -94,10 +94,6 @@ static void add_taken(struct live *l, const struct wanted *w, char *fields)
 	vec_sort(&l->files, live_by_path);
 }
 
-struct proofs {
-	VEC(const char *) v;
-};
-
 static void read_line(struct live *l, const struct wanted *w, struct proofs *proofs, char *line)
 {
 	const char *word = strsep(&line, "\t");
@@ -157,8 +153,8 @@ static json_t *parse_document(const char *text)
 	return text && *text ? json_loads(text, JSON_REJECT_DUPLICATES, NULL) : NULL;
 }
 
-static int parse_live(const struct remote *r, const struct wanted *w, char *text, struct proofs *proofs,
-		      struct live *ret, struct err *e)
+int live_parse(const char *node, const struct wanted *w, char *text, struct proofs *proofs, struct live *ret,
+	       struct err *e)
 {
 	static const char hello[] = "pibuild-apply 1\n";
 	char *release, *manifest;
@@ -166,21 +162,21 @@ static int parse_live(const struct remote *r, const struct wanted *w, char *text
 
 	if (!text || !starts_with(text, hello))
 		return err_set(e, -EPROTO, "%s: what its /usr/lib/pibuild/apply says is not known to this pibuild",
-			       r->node);
+			       node);
 	release = read_lines(ret, w, proofs, text + strlen(hello), "release");
 	manifest = release ? strstr(release, "\nmanifest\n") : NULL;
 	if (!manifest)
-		return err_set(e, -EPROTO, "%s: its answer ends too early", r->node);
+		return err_set(e, -EPROTO, "%s: its answer ends too early", node);
 	*manifest = '\0';
 	manifest += strlen("\nmanifest\n");
 	ret->release = parse_document(release);
 	ret->manifest = parse_document(manifest);
 	ret->manifest_text = arena_strdup(manifest);
 	if (!ret->manifest)
-		return err_set(e, -EPROTO, "%s: its %s is damaged", r->node, MANIFEST_PATH);
+		return err_set(e, -EPROTO, "%s: its %s is damaged", node, MANIFEST_PATH);
 	code = records_parse(json_object_get(ret->manifest, "files"), &ret->records, e);
 	records_merge(&ret->records);
-	return code < 0 ? err_wrap(e, "%s", r->node) : 0;
+	return code < 0 ? err_wrap(e, "%s", node) : 0;
 }
 
 /* ---- whose machine it is ---- */
@@ -265,7 +261,7 @@ int live_read(const struct remote *r, const struct wanted *w, const char *passwo
 			e);
 	if (code < 0)
 		return code;
-	code = parse_live(r, w, said.s, &proofs, ret, e);
+	code = live_parse(r->node, w, said.s, &proofs, ret, e);
 	if (code < 0)
 		return code;
 	code = check_proofs(r, &proofs, password, nonce, e);

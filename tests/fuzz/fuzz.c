@@ -15,6 +15,7 @@
 #include "config/config.h"
 #include "disk/disk.h"
 #include "fs/fs.h"
+#include "live/internal.h"
 #include "lock/pin.h"
 #include "oci/artefact.h"
 #include "oci/oci.h"
@@ -212,6 +213,22 @@ static void fuzz_told(const uint8_t *data, size_t n)
 	told_done(&t);
 }
 
+/* What the program that `apply` changes a node by tells of it. */
+static void fuzz_live(const uint8_t *data, size_t n)
+{
+	struct record wanted[] = { { .path = "/etc/hosts", .mode = 0644 }, { .path = "/etc/x", .mode = 0600 } };
+	struct wanted w = { .records.v = { wanted, ARRAY_SIZE(wanted), ARRAY_SIZE(wanted) } };
+	struct proofs proofs = { 0 };
+	struct live l = { 0 };
+
+	if (live_parse("cp-1", &w, arena_strndup((const char *)data, n), &proofs, &l, &e) == 0)
+		vec_foreach (f, &l.files)
+			if (f->path[0] != '/' || (*f->sha256 && !sha256_valid(f->sha256)) ||
+			    (f > l.files.v && strcmp(f[-1].path, f->path) > 0))
+				abort();
+	live_done(&l);
+}
+
 /* The manifest of a card, whose paths become those that are looked at. */
 static void fuzz_records(const uint8_t *data, size_t n)
 {
@@ -359,7 +376,7 @@ static const struct {
 	{ "image", fuzz_image },	 { "archive", fuzz_archive }, { "initramfs", fuzz_initramfs },
 	{ "table", fuzz_table },	 { "ext4", fuzz_ext4 },	      { "fat", fuzz_fat },
 	{ "backup", fuzz_backup },	 { "charts", fuzz_charts },   { "told", fuzz_told },
-	{ "records", fuzz_records },
+	{ "records", fuzz_records },	 { "live", fuzz_live },
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);

@@ -26,6 +26,14 @@ fault_object() {
 	[ "$status" -eq 0 ]
 }
 
+@test "a disk that is full at one moment or another: words, nothing half, and all is well once there is room" {
+	fault_object
+	[ "$(id -u)" -eq 0 ] || skip "mounts a small filesystem: wants root"
+	run sandbox -- "$top/tests/faults/run" "$PIBUILD" "$object" --full "${FULL:-2}"
+	echo "$output"
+	[ "$status" -eq 0 ]
+}
+
 @test "memory's end and a crash are told in words, with exit code 1" {
 	fault_object
 	cd "$BATS_TEST_TMPDIR"
