@@ -516,10 +516,15 @@ int layer_get(const struct build *b, const struct layer_plan *l, struct twin *tw
 	_cleanup_(outfile_release) struct outfile out = OUTFILE_INIT;
 	_cleanup_close_ int lock = -1;
 	struct digests digests = { 0 };
-	int r = layer_lock(b, l->key, &lock, e);
+	int r;
 
+	if (layer_open(b, l->key, ret_fd, records) == 0)
+		return fetch_wait(b->fetching, e);
+	records->v.n = 0;
+	r = layer_lock(b, l->key, &lock, e);
 	if (r < 0)
 		return r;
+	/* Another run may have made it since. */
 	if (layer_open(b, l->key, ret_fd, records) == 0)
 		return fetch_wait(b->fetching, e);
 	records->v.n = 0;

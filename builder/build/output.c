@@ -6,8 +6,10 @@
  */
 #include <errno.h>
 #include <sys/stat.h>
+#include <sys/sysinfo.h>
 
 #include "base/file.h"
+#include "base/pool.h"
 #include "base/progress.h"
 #include "build/build.h"
 
@@ -185,15 +187,77 @@ static int output_node(const struct build *b, const struct node_plan *n, struct 
 	return r < 0 ? r : write_image(&o, e);
 }
 
-static int output_nodes(const struct build *b, struct err *e)
+/* The failure's words name the node, unless it is the downloads'. */
+static int output_named(const struct build *b, const struct node_plan *n, struct err *e)
 {
-	int r = 0;
+	int r = output_node(b, n, e);
 
-	vec_foreach (n, &b->plan->nodes) {
-		r = output_node(b, *n, e);
-		if (r < 0)
-			return err_interrupted(e) || fetching_failed(b->fetching) ? r : err_wrap(e, "%s", (*n)->name);
+	if (r < 0)
+		return err_interrupted(e) || fetching_failed(b->fetching) ? r : err_wrap(e, "%s", n->name);
+	return 0;
+}
+
+/* Whether node I makes its layer, if there is none. */
+static bool is_first(const struct build *b, size_t i)
+{
+	for (size_t k = 0; k < i; k++)
+		if (b->plan->nodes.v[k]->layer == b->plan->nodes.v[i]->layer)
+			return false;
+	return true;
+}
+
+/* What a node of a layer that is kept takes is waiting, for the disk to have one file and the next: more of them at
+ * once than there are processors wait together. Compressing takes all processors by itself, and their memory. */
+static struct pool_kind output_pool(const struct build *b, pool_fn work)
+{
+	unsigned n = MIN(2 * MAX((unsigned)get_nprocs(), 1u), (unsigned)POOL_WORKERS_MAX);
+
+	return (struct pool_kind){ .workers = b->compress ? 1 : n, .slots = POOL_SLOTS_MAX, .size = 1, .work = work };
+}
+
+/* A failure of each node: which is told does not depend on which came first. */
+struct outputs {
+	const struct build *b;
+	struct err *failures;
+};
+
+static int output_item(void *arg, char *unused, const struct pool_item *x, struct err *e)
+{
+	const struct outputs *all = arg;
+	int r = output_named(all->b, all->b->plan->nodes.v[x->offset], e);
+
+	if (r < 0)
+		all->failures[x->offset] = *e;
+	return r;
+}
+
+/* The nodes that are first of their layer, in turn, or all others. */
+static int output_some(const struct build *b, bool are_first, struct err *e)
+{
+	_cleanup_free_ struct err *failures = xcalloc(b->plan->nodes.n, sizeof(*failures));
+	struct outputs all = { b, failures };
+	struct pool_kind kind = output_pool(b, output_item);
+	struct worker_pool *p;
+	int r;
+
+	if (are_first)
+		kind.workers = 1;
+	r = pool_start(&p, &kind, &all, e);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < b->plan->nodes.n; i++) {
+		if (is_first(b, i) != are_first)
+			continue;
+		if (!pool_take(p))
+			break;
+		pool_give(p, (struct pool_item){ .offset = i });
 	}
+	r = pool_finish(p, e);
+	for (size_t i = 0; r < 0 && i < b->plan->nodes.n; i++)
+		if (failures[i].code < 0) {
+			*e = failures[i];
+			return e->code;
+		}
 	return r;
 }
 
@@ -203,5 +267,7 @@ int build_run(const struct build *b, const struct fetch_options *o, struct err *
 	struct build with = *b;
 	int r = build_fetch(&with, o, &f, e);
 
-	return r < 0 ? r : output_nodes(&with, e);
+	if (r == 0)
+		r = output_some(&with, true, e);
+	return r < 0 ? r : output_some(&with, false, e);
 }

@@ -90,6 +90,39 @@ same_images() {
 	done
 }
 
+# many DIR: nine workers more.
+many() {
+	again "$1"
+	for i in {2..9}; do
+		echo "  - {name: w-$i, role: worker, board: rpi5, address: 192.168.1.2$i/24}" >>"$1/cluster.yaml"
+	done
+}
+
+@test "nodes that are made together are the bytes that each is alone" {
+	many together
+	cd together
+	build >/dev/null
+	build --node w-7 -o alone >/dev/null
+	for file in alone/*; do
+		cmp "$file" "out/${file##*/}"
+	done
+	[ "$(find out -name '*.img' | wc -l)" -eq 10 ]
+}
+
+@test "of several nodes that fail, the first is told" {
+	many failing
+	cd failing
+	build --node w-1 >/dev/null
+	mkdir out/{w-4,w-6,w-8}.img
+	for _ in {1..3}; do
+		fails 5 'w-4: ' build
+		[[ "$output" != *w-6* ]]
+		[ ! -e out/w-9.img ]
+		find out -name 'w-[2-9].*' -type f -delete
+	done
+	[ -z "$(find out -name '.*.part')" ]
+}
+
 @test "one processor gives the same bytes as two, cold" {
 	again single
 	cd single
