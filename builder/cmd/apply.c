@@ -32,15 +32,33 @@ static const struct option apply_options[] = {
 
 /* ---- reading ---- */
 
+int rollout_open(struct rollout *x, struct plan *p, json_t *cards, struct err *e)
+{
+	const struct fetch_options f = { .config = p->project->config, .offline = x->o->offline, .jobs = x->o->jobs };
+	int r;
+
+	x->plan = p;
+	x->config = p->project->config;
+	x->cards = cards;
+	x->build = (struct build){ .plan = p, .cache = &x->cache };
+	r = cache_open(x->o->cache, &x->cache, e);
+	if (r == 0)
+		r = build_check_host(&x->build, e);
+	if (r < 0)
+		return r;
+	build_expect(&x->build, 0);
+	return fetch_all(&x->cache, p->pins.v, p->pins.n, &p->images, &f, e);
+}
+
 int rollout_load(struct rollout *x, const char *only, struct err *e)
 {
+	struct plan *plan;
 	const struct cmd_options *o = x->o;
 	const struct project_options po = {
 		.config = o->config, .lock = o->lock, .secrets = o->secrets, .policy = SECRETS_NEEDED, .out = o->out
 	};
 	struct plan_options so = cmd_plan_options(o, SECRET_READ);
 	const struct config *c = cmd_glimpse_config(o->config);
-	struct fetch_options f = { .offline = o->offline, .jobs = o->jobs };
 	int r = config_require_file(o->config, "there is no cluster to change", e);
 
 	if (r < 0)
@@ -55,20 +73,8 @@ int rollout_load(struct rollout *x, const char *only, struct err *e)
 		so.nodes = &only;
 		so.n_nodes = 1;
 	}
-	r = cmd_load_plan(&po, &so, &x->plan, e);
-	if (r == 0)
-		r = cache_open(o->cache, &x->cache, e);
-	if (r < 0)
-		return r;
-	x->build = (struct build){ .plan = x->plan, .cache = &x->cache };
-	x->config = x->plan->project->config;
-	x->cards = flashed_read(x->config->dir);
-	f.config = x->config;
-	r = build_check_host(&x->build, e);
-	if (r < 0)
-		return r;
-	build_expect(&x->build, 0);
-	return fetch_all(&x->cache, x->plan->pins.v, x->plan->pins.n, &x->plan->images, &f, e);
+	r = cmd_load_plan(&po, &so, &plan, e);
+	return r < 0 ? r : rollout_open(x, plan, flashed_read(plan->project->config->dir), e);
 }
 
 void rollout_done(struct rollout *x)
@@ -371,7 +377,7 @@ static bool is_ready(const struct rollout *x, const struct target *t)
 
 static int apply_wait_for(const struct rollout *x, const struct target *t, struct err *e)
 {
-	unsigned patience = apply_opt.timeout ? apply_opt.timeout : WAIT_PATIENCE;
+	unsigned patience = x->patience ? x->patience : WAIT_PATIENCE;
 	const char *cause = "it does not answer", *state = "";
 	double end = now_seconds() + patience;
 	bool started = !delta_reboots(&t->delta);
@@ -465,7 +471,7 @@ static int left_for_later(const struct rollout *x, struct err *e)
 	return err_class(e, CLASS_FAILED, "%s did not answer: once they are on, run `pibuild apply` again", names.s);
 }
 
-static int rollout_run(struct rollout *x, struct err *e)
+int rollout_run(struct rollout *x, struct err *e)
 {
 	size_t changes = 0;
 	int r = apply_read_all(x, e);
@@ -482,7 +488,9 @@ static int rollout_run(struct rollout *x, struct err *e)
 	}
 	if (apply_opt.dry_run || !changes)
 		return left_for_later(x, e);
-	r = cmd_confirm(x->o,
+	if (!x->yes)
+		r = cmd_confirm(
+			x->o,
 			arena_printf("%zu %s will change, servers first", changes, changes == 1 ? "node" : "nodes"),
 			"what is shown above is done", "nothing was changed", e);
 	for (size_t i = 0; i < x->targets.n && r == 0; i++) {
@@ -499,7 +507,7 @@ static int rollout_run(struct rollout *x, struct err *e)
 
 static int cmd_apply(const struct cmd_options *o, struct err *e)
 {
-	_cleanup_(rollout_done) struct rollout x = { .o = o, .cache.fd = -1 };
+	_cleanup_(rollout_done) struct rollout x = { .o = o, .cache.fd = -1, .patience = apply_opt.timeout };
 	int r = cmd_args(o, 0, 0, "apply [--node NAME]... [--dry-run]", e);
 
 	if (r == 0)

@@ -22,11 +22,17 @@ struct rollout {
 	struct cache cache;
 	struct build build;
 	json_t *cards;
+	bool yes;		    /* nobody is asked, whatever O says */
+	unsigned patience;	    /* seconds with each node after its change; 0 = 900 */
 	VEC(struct target) targets; /* servers first */
 };
 
 /* The nodes that O selects or, when it is given, ONLY; all that their cards are made of is in the cache then. */
 int rollout_load(struct rollout *x, const char *only, struct err *e);
+/* The nodes of P. CARDS, which is the rollout's then, as flashed_read() gives them. */
+int rollout_open(struct rollout *x, struct plan *p, json_t *cards, struct err *e);
+/* Reads them, shows what would change, and changes it, one after the other; the first that fails ends it. */
+int rollout_run(struct rollout *x, struct err *e);
 /* Adds the target of N; FLAGS as of live_read(). */
 int rollout_read(struct rollout *x, const struct node_plan *n, unsigned flags, struct err *e);
 void rollout_done(struct rollout *x);

@@ -14,7 +14,7 @@
 static struct {
 	const char *until, *log, *keep, *disk_size, *append, *rtc;
 	unsigned timeout, memory, cpus, ssh_port, api_port; /* 0 = not given */
-	const char *base;
+	const char *base, *upgrade_from;
 	bool until_ready, open, poweroff, dry_run, all;
 	struct cmd_words qemu;
 } boot_opt;
@@ -25,6 +25,8 @@ static const struct option boot_options[] = {
 	CMD_OWN("all", OPT_FLAG, &boot_opt.all, NULL, "... the whole cluster, in a LAN of its own"),
 	CMD_OWN_WORDS("base", OPT_TEXT, &boot_opt.base, "NAME",
 		      "... on this os.base (debian in the place of Raspberry Pi OS)", "debian raspios"),
+	CMD_OWN_WORDS("upgrade-from", OPT_TEXT, &boot_opt.upgrade_from, "LOCK",
+		      "... first as this older lock makes it; then `apply` is rehearsed on it", "@file"),
 	CMD_OWN("until-ready", OPT_FLAG, &boot_opt.until_ready, NULL,
 		"end with the report's verdict: 0 all steps done, 1 one failed"),
 	CMD_OWN("until", OPT_TEXT, &boot_opt.until, "REGEX", "end when the console shows this (POSIX extended)"),
@@ -378,17 +380,38 @@ static int check_rehearsal(const struct cmd_options *o, const struct wait *w, st
 	return 0;
 }
 
+static int check_upgrade(const struct cmd_options *o, struct err *e)
+{
+	if (!rehearses(o))
+		return err_class(
+			e, CLASS_USAGE,
+			"--upgrade-from rehearses cluster.yaml: with --all the whole cluster, with --node NAME its one server");
+	if (boot_opt.until || boot_opt.poweroff || boot_opt.ssh_port || boot_opt.api_port)
+		return err_class(
+			e, CLASS_USAGE,
+			"--upgrade-from waits for the cluster and its report: it takes none of --until, --poweroff, --ssh-port and --api-port");
+	return 0;
+}
+
 static int boot_nodes(const struct cmd_options *o, struct machine_want *want, struct wait *w, struct err *e)
 {
 	_cleanup_(rehearsal_done) struct rehearsal of = { 0 };
+	_cleanup_(upgrade_done) struct upgrade upgrade = {
+		.rollout = { .o = o, .cache.fd = -1, .yes = true, .patience = boot_opt.timeout }
+	};
+	const struct rehearsal_want how = { .base = boot_opt.base, .lock = boot_opt.upgrade_from };
 	int r = check_rehearsal(o, w, e);
 
 	if (r == 0)
-		r = rehearsal_build(o, boot_opt.base, &of, e);
+		r = rehearsal_load(o, &how, &of, e);
+	if (r == 0 && how.lock)
+		r = upgrade_load(how.base, &of, &upgrade, e);
+	if (r == 0)
+		r = rehearsal_build(o, &of, e);
 	if (r < 0)
 		return r;
 	want->image = of.plan->nodes.v[0]->image;
-	if (!boot_opt.all)
+	if (!boot_opt.all && !how.lock)
 		return boot_image(o, want, w, &of, e);
 	return boot_cluster(&of,
 			    &(struct boot_cluster){ .want = want,
@@ -397,7 +420,9 @@ static int boot_nodes(const struct cmd_options *o, struct machine_want *want, st
 						    .timeout = w->timeout,
 						    .dry_run = boot_opt.dry_run,
 						    .program = w->program,
-						    .command = w->command },
+						    .command = w->command,
+						    .then = how.lock ? upgrade_run : NULL,
+						    .arg = &upgrade },
 			    e);
 }
 
@@ -405,12 +430,14 @@ static int cmd_boot(const struct cmd_options *o, struct err *e)
 {
 	_cleanup_(wait_done) struct wait w = { 0 };
 	struct machine_want want;
-	int r = read_want(o, &want, e);
+	int r = boot_opt.upgrade_from ? check_upgrade(o, e) : 0;
 
+	if (r == 0)
+		r = read_want(o, &want, e);
 	if (r < 0)
 		return r;
 	/* A cluster is done when it says so; a prompt says nothing of it. */
-	if (boot_opt.all && o->args.n > o->own_args)
+	if ((boot_opt.all && o->args.n > o->own_args) || boot_opt.upgrade_from)
 		boot_opt.until_ready = true;
 	r = read_wait(o, &w, e);
 	if (r < 0)

@@ -2,7 +2,9 @@
 /* The whole cluster in QEMU: one machine a node, in a LAN of their own; the verdict is that of all reports. */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 
 #include "base/file.h"
 #include "base/log.h"
@@ -22,6 +24,11 @@ struct fleet {
 	const char **failed; /* what each says has failed; NULL = nothing, or it is done since */
 	size_t n;
 	double news; /* when one of them last was done, or failed */
+
+	/* while boot_cluster.then has the floor */
+	atomic_bool enough;
+	int heard; /* negative when a machine broke down meanwhile */
+	struct err breakdown;
 };
 
 static void fleet_done(struct fleet *f)
@@ -142,12 +149,12 @@ static int fleet_judge(struct fleet *f, size_t ready, struct err *e)
 	return fleet_fail(&f->v[first], "reports a failure", f->failed[first], e);
 }
 
-/* How many are ready, or why it is over. */
-static int fleet_look(struct fleet *f, size_t *ready, struct err *e)
+/* What all of them say; how many are ready. */
+static int fleet_hear(struct fleet *f, size_t *done, struct err *e)
 {
-	size_t done = 0;
 	int r;
 
+	*done = 0;
 	for (size_t i = 0; i < f->n; i++) {
 		struct machine *m = &f->v[i];
 
@@ -159,8 +166,19 @@ static int fleet_look(struct fleet *f, size_t *ready, struct err *e)
 		if (m->console.fd < 0 && spawn_wait(&m->qemu, 1))
 			return fleet_fail(m, "went off", machine_words(m), e);
 		take_verdict(f, i);
-		done += m->console.verdict == VERDICT_HOLDS;
+		*done += m->console.verdict == VERDICT_HOLDS;
 	}
+	return 0;
+}
+
+/* How many are ready, or why it is over. */
+static int fleet_look(struct fleet *f, size_t *ready, struct err *e)
+{
+	size_t done;
+	int r = fleet_hear(f, &done, e);
+
+	if (r < 0)
+		return r;
 	if (done != *ready)
 		f->news = now_seconds();
 	*ready = done;
@@ -232,6 +250,36 @@ static int fleet_command(struct fleet *f, struct err *e)
 			 spawn_exit_code(&command));
 }
 
+/* A guest whose console nobody reads comes to a halt. */
+static void *fleet_keep_hearing(void *arg)
+{
+	struct fleet *f = arg;
+	size_t done;
+
+	while (!f->enough && f->heard == 0)
+		f->heard = fleet_hear(f, &done, &f->breakdown);
+	return NULL;
+}
+
+static int fleet_then(struct fleet *f, struct err *e)
+{
+	unsigned *ports = arena_alloc(f->n * sizeof(*ports));
+	pthread_t thread;
+	int r;
+
+	for (size_t i = 0; i < f->n; i++)
+		ports[i] = f->v[i].ssh_port;
+	r = pthread_create(&thread, NULL, fleet_keep_hearing, f);
+	if (r)
+		return err_errno(e, -r, "cannot start a thread");
+	r = f->b->then(f->b->arg, ports, e);
+	f->enough = true;
+	pthread_join(thread, NULL);
+	if (f->heard < 0)
+		*e = f->breakdown;
+	return f->heard < 0 ? f->heard : r;
+}
+
 int boot_cluster(struct rehearsal *r, const struct boot_cluster *b, struct err *e)
 {
 	_cleanup_(fleet_done) struct fleet f = { .b = b, .plan = r->plan };
@@ -251,5 +299,7 @@ int boot_cluster(struct rehearsal *r, const struct boot_cluster *b, struct err *
 	rehearsal_done(r);
 	if (code == 0)
 		code = fleet_follow(&f, e);
+	if (code == 0 && b->then)
+		code = fleet_then(&f, e);
 	return code == 0 && b->program ? fleet_command(&f, e) : code;
 }

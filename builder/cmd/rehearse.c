@@ -38,34 +38,48 @@ static int build_images(const struct cmd_options *o, const struct plan *p, struc
 	return build_run(&b, &f, e);
 }
 
-int rehearsal_build(const struct cmd_options *o, const char *base, struct rehearsal *ret, struct err *e)
+int rehearsal_plan(const struct cmd_options *o, const struct rehearsal_want *want, const char *out, struct plan **ret,
+		   struct err *e)
 {
 	const struct project_options po = { .config = o->config,
-					    .lock = o->lock,
+					    .lock = str_or(want->lock, o->lock),
 					    .secrets = o->secrets,
 					    .policy = SECRETS_NEEDED,
 					    .new_cluster = true,
 					    .rehearse = true,
-					    .base = base };
+					    .base = want->base,
+					    .lock_first = want->lock };
 	struct plan_options so = cmd_plan_options(o, SECRET_READ);
-	struct plan *plan;
-	int r = temp_dir("rehearsal", &ret->dir, e);
+	int r;
 
-	if (r < 0)
-		return r;
-	so.out = ret->dir;
-	r = cmd_load_plan(&po, &so, &plan, e);
+	so.out = out;
+	r = cmd_load_plan(&po, &so, ret, e);
 	if (r < 0 && e->class == CLASS_VERIFY)
 		return err_class(
 			e, CLASS_VERIFY,
 			"%s. Where this is about Debian, which a trial runs on in the place of Raspberry Pi OS: copy cluster.yaml, write os.base: debian into the copy, lock that with --lock FILE, and give the same --lock here",
 			arena_strdup(e->msg));
+	return r;
+}
+
+int rehearsal_load(const struct cmd_options *o, const struct rehearsal_want *want, struct rehearsal *ret, struct err *e)
+{
+	struct plan *plan;
+	int r = temp_dir("rehearsal", &ret->dir, e);
+
+	if (r == 0)
+		r = rehearsal_plan(o, want, ret->dir, &plan, e);
 	if (r < 0)
 		return r;
 	ret->plan = plan;
 	mark_births(plan);
 	tell_lone_node(plan);
-	return build_images(o, plan, e);
+	return 0;
+}
+
+int rehearsal_build(const struct cmd_options *o, const struct rehearsal *r, struct err *e)
+{
+	return build_images(o, r->plan, e);
 }
 
 void rehearsal_done(struct rehearsal *r)

@@ -147,6 +147,7 @@ struct node_config {
 	struct node_labels labels;
 	VEC(struct node_taint) taints;
 	struct node_data data;
+	unsigned ssh_port; /* of 127.0.0.1, where a machine of QEMU stands for it; 0 = it is where its address is */
 };
 
 /* The address of a proxy: as it is, or a secret when it holds a name and password. */

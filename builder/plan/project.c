@@ -151,22 +151,39 @@ static void check_values(struct project *p)
 	}
 }
 
-/* The versions of BUILT over those of config and catalogue. */
-static void take_versions(struct config *c, const struct catalogue *cat, const struct lock *built)
+static void take_version(struct config *c, const char *key, const char *version)
 {
-	vec_foreach (x, &built->entries) {
-		const struct artifact *a = catalogue_find(cat, x->name);
-		struct version_pin *pin = NULL;
+	struct version_pin *pin = NULL;
 
-		if (!a)
-			continue;
-		vec_foreach (v, &c->versions)
-			if (streq(v->name, a->version_key))
-				pin = v;
-		if (!pin)
-			pin = vec_push(&c->versions);
-		*pin = (struct version_pin){ a->version_key, x->version };
+	vec_foreach (v, &c->versions)
+		if (streq(v->name, key))
+			pin = v;
+	if (!pin)
+		pin = vec_push(&c->versions);
+	*pin = (struct version_pin){ key, version };
+}
+
+static bool is_only_version(const struct lock *l, const struct lock_entry *x)
+{
+	vec_foreach (other, &l->entries)
+		if (streq(other->name, x->name) && !streq(other->version, x->version))
+			return false;
+	return true;
+}
+
+/* The versions of L over those of config and catalogue: of what was BUILT all that it names, of a lock those that it
+ * says were chosen, and those of which it has no other. */
+static void take_versions(struct config *c, const struct catalogue *cat, const struct lock *l, bool built)
+{
+	vec_foreach (x, &l->entries) {
+		const struct artifact *a = catalogue_find(cat, x->name);
+
+		if (a && (built || is_only_version(l, x)))
+			take_version(c, a->version_key, x->version);
 	}
+	vec_foreach (v, &l->versions)
+		if (!built)
+			take_version(c, v->name, v->version);
 }
 
 static void check_birth(struct project *p)
@@ -217,13 +234,15 @@ static int take_lock(struct project *p, const struct project_options *o, const s
 		if (r < 0)
 			return r;
 		p->epoch = built->time;
-		take_versions(p->config, p->set.catalogue, built);
+		take_versions(p->config, p->set.catalogue, built, true);
 		return 0;
 	}
 	r = lock_load(o->lock, p->config, &lock, e);
 	if (r < 0)
 		return r;
 	p->set.lock = lock;
+	if (o->lock_first)
+		take_versions(p->config, p->set.catalogue, lock, false);
 	return source_date_epoch(MAX(lock->time, 1), &p->epoch, e); /* ext4 takes 0 for now */
 }
 

@@ -26,6 +26,7 @@ struct project_options {
 	bool new_cluster; /* what the cluster was born with counts no longer */
 	bool rehearse;	  /* the cluster on QEMU's machine: config_rehearse() */
 	const char *base; /* for that; NULL = as it says */
+	bool lock_first;  /* versions that the lock tells are taken, whatever the config's are */
 };
 
 struct project {

@@ -77,6 +77,12 @@ struct remote remote_of(const struct config *c, const struct node_config *n, jso
 {
 	char ip[IPV4_TEXT];
 
+	if (n->ssh_port) {
+		struct remote r = remote_at(c, n->name, "127.0.0.1", cards);
+
+		r.port = n->ssh_port;
+		return r;
+	}
 	return remote_at(c, n->name, n->address.set ? arena_strdup(ipv4_text(n->address.addr, ip)) : n->name, cards);
 }
 
@@ -114,6 +120,8 @@ static struct ssh_words ssh_words(const struct remote *r, const char *known_host
 		add_setting(&argv, settings[i]);
 	add_setting(&argv, path_setting("UserKnownHostsFile", known_hosts));
 	add_setting(&argv, arena_printf("HostKeyAlias=%s", r->pin));
+	if (r->port)
+		add_setting(&argv, arena_printf("Port=%u", r->port));
 	for (const char *const *key = r->keys; *key; key++)
 		add_setting(&argv, *key);
 	*vec_push(&argv.v) = "-l";

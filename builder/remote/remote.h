@@ -33,6 +33,7 @@
 struct remote {
 	const char *node; /* its name, for messages */
 	const char *host; /* its address, else its name */
+	unsigned port;	  /* 0 = ssh's own */
 	const char *user;
 	const char *dir;	 /* the project's folder, with the file of pins */
 	const char *pin;	 /* what its key is kept under there */
