@@ -140,7 +140,7 @@ static void check_root_word(struct verify_ctx *x, struct findings *f, const char
 		found(x, f, path,
 		      "has no root=%s in its first line, so the kernel would wait for a root file system for ever",
 		      want);
-	else if (strcasecmp(value, want) && !root_device_fits(value, root->number))
+	else if (strcasecmp(value, want) != 0 && !root_device_fits(value, root->number))
 		found(x, f, path, "has root=%s, which is not the root partition of this image (%s)", clean_copy(value),
 		      want);
 }
