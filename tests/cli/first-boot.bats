@@ -761,7 +761,55 @@ own() {
 	grep -q '^cause No cable on eth0' after
 }
 
+# small DIR: a filesystem of a page there, which is full
+small() {
+	mount -t tmpfs -o size=4k tmpfs "$1"
+	head -c 4096 /dev/zero >"$1/fill"
+}
+
+@test "a card that takes no stamp, full or read-only, is told of in words, and the next boot takes the step again" {
+	[ "$(id -u)" -eq 0 ] || skip "mounts a small filesystem: wants root"
+	local how
+	card_after k3s
+	for how in full read-only; do
+		small card/var/lib/pibuild
+		[ $how = full ] || mount -o remount,ro card/var/lib/pibuild
+		step gateway-crds && report || true
+		umount card/var/lib/pibuild
+		cp card/run/pibuild/status.txt $how
+		[ "$(state_of gateway-crds state)" = "done" ]
+		[ ! -e card/var/lib/pibuild/gateway-crds.done ]
+		[ ! -e card/var/lib/pibuild/gateway-crds.new ]
+		rm card/run/pibuild/steps/gateway-crds
+	done
+	grep -q 'The card is full, so that gateway-crds is done is forgotten at the next boot' full
+	grep -q 'Look what fills it: df -h /' full
+	grep -q 'cannot be written: .*Read-only file system, so that gateway-crds is done is forgotten' read-only
+	step gateway-crds
+	report
+	[ -s card/var/lib/pibuild/gateway-crds.done ]
+	refute grep -q 'is forgotten at the next boot' card/run/pibuild/status.txt
+}
+
 # --- the report
+
+@test "a boot partition that is read-only or full: the report says so, with the reason, everywhere else" {
+	[ "$(id -u)" -eq 0 ] || skip "mounts a small filesystem: wants root"
+	local how
+	card
+	step preflight
+	for how in full read-only; do
+		small card/boot/firmware
+		[ $how = full ] || mount -o remount,ro card/boot/firmware
+		report && report || true # a note is in the report after it
+		umount card/boot/firmware
+		cp card/run/pibuild/status.txt $how
+	done
+	grep -q 'cannot be written to the boot partition: .*No space left on device' full
+	grep -q 'cannot be written to the boot partition: .*Read-only file system' read-only
+	report && report
+	refute grep -q 'cannot be written' card/run/pibuild/status.txt
+}
 
 @test "the boot partition gets the report in place: same inode, same size, never more" {
 	card
