@@ -224,6 +224,28 @@ static void note_missing_keys(struct project *p)
 				*user, str_or(p->set.lock->path, "the lock"));
 }
 
+/* The same of packages, for the first node whose list is not there. A base that cannot be read is told of where it is
+ * needed. */
+static void note_missing_packages(struct project *p)
+{
+	struct err ignored = { 0 };
+	struct pins pins;
+
+	for (size_t i = 0; i < p->config->nodes.n; i++) {
+		const struct node_config *n = &p->config->nodes.v[i];
+		const char *key = n->packages.n ? arena_printf("nodes[%zu].packages", i) : "os.packages";
+
+		if (package_pins(&p->set, n, &pins, &ignored) < 0)
+			return;
+		if (pins.v.n && !pins.v.v[0].sha256) {
+			note_key(&p->faults, p->config, key,
+				 "%s: what %s needs of it on this base is not in %s; `pibuild lock` has apt choose it",
+				 key, n->name, str_or(p->set.lock->path, "the lock"));
+			return;
+		}
+	}
+}
+
 static int take_lock(struct project *p, const struct project_options *o, const struct lock *built, struct err *e)
 {
 	struct lock *lock;
@@ -290,6 +312,8 @@ static int plan_project_load(const struct project_options *o, const struct lock 
 	/* A values file is judged against the cluster, which has to be readable as one. */
 	if (load_errors)
 		return 0;
+	if (!built)
+		note_missing_packages(p);
 	if (!o->new_cluster)
 		check_birth(p);
 	p->user_overlays = overlays_beside(p->config);

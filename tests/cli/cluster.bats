@@ -399,8 +399,9 @@ cluster_files() {
 	(cd "$1" && find etc/rancher/k3s etc/pibuild etc/systemd/{system,journald}.conf.d etc/rpi var/lib/rancher/k3s/agent/{pod-manifests,etc/kubelet.conf.d} "${@:2}" -type f \
 		! -name release.json ! -name build-time 2>/dev/null | sort)
 }
-# What the keys of the lab example are for.
-lab_files=(boot/firmware/cmdline.txt boot/firmware/config.txt etc/hosts etc/sysctl.d etc/systemd/timesyncd.conf.d etc/systemd/system/k3s.service.env etc/systemd/system/k3s-agent.service.env etc/NetworkManager/system-connections)
+# What the keys of the lab example are for, and those of the one on Wi-Fi.
+lab_files=(boot/firmware/cmdline.txt boot/firmware/config.txt etc/hosts etc/sysctl.d etc/systemd/timesyncd.conf.d etc/systemd/system/k3s.service.env etc/systemd/system/k3s-agent.service.env
+	etc/iscsi etc/modules-load.d etc/multipath etc/NetworkManager/system-connections)
 names_of() {
 	sed -nE 's/.*\{?name: ([a-z0-9-]+), *role:.*/\1/p' "$1"
 }
@@ -410,7 +411,10 @@ names_of() {
 	for file in $(example_clusters); do
 		example=$(basename -s .yaml "$file")
 		more=()
-		[ "$example" != lab ] || more=("${lab_files[@]}")
+		case $example in
+		lab) more=("${lab_files[@]}") ;;
+		wifi) more=(etc/NetworkManager/system-connections) ;;
+		esac
 		for node in $(names_of "$file"); do
 			out=new/$example/$node
 			rm -rf card && "$PIBUILD" render -c "$file" --lock "$top/configs/pibuild.lock" --node "$node" \

@@ -83,6 +83,9 @@ lock() {
 	packages '[open-iscsi]'
 	fails 4 "the lock does not pin open-iscsi for base ${sum:0:12}: run \`pibuild lock\`" "$PIBUILD" --cache cache
 	fails 4 "packages open-iscsi: the lock has no such list for base ${sum:0:12}" "$PIBUILD" lock --check
+	fails 0 'note: os.packages: what cp-1 needs of it on this base is not in ./pibuild.lock; `pibuild lock` has apt choose it' "$PIBUILD" check
+	sed -i 's/, packages: [^}]*}/}/; s/name: w-1,/& packages: [open-iscsi],/' cluster.yaml
+	fails 0 'note: nodes[1].packages: what w-1 needs of it on this base is not in' "$PIBUILD" check
 }
 
 @test "apt is asked with the base's packages, archives and keys; each list of a node once" {

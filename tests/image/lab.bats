@@ -11,8 +11,32 @@ setup_file() {
 	mkdir -p home/.ssh && echo "$example_key" >home/.ssh/id_ed25519.pub
 	export HOME=$PWD/home DOCKERHUB_TOKEN=dckr_pat_canary
 	cp "$top/configs/lab.yaml" cluster.yaml
-	build --node cp-1 --node w-2 -o out >stdout 2>stderr || { cat stderr; return 1; }
+	pin_packages
+	build --lock lock.yaml --node cp-1 --node w-2 -o out >stdout 2>stderr || { cat stderr; return 1; }
 	xz -dc "$("$top/scripts/make-base" --kept tiny)" >base.img
+}
+
+# pin_packages: what `pibuild lock` would have apt say of the packages, into ./lock.yaml, and small ones of these names into the cache
+pin_packages() {
+	local name sum base
+	# shellcheck disable=SC2016 # of the shell in there
+	sandbox -- sh -c 'cp "$PIBUILD_LOCK" lock.yaml'
+	"$PIBUILD" render --node w-1 --lock lock.yaml -o card >/dev/null
+	base=$(sed -n 's/^open-iscsi for //p' card/etc/pibuild/packages)
+	for name in multipath-tools nfs-common open-iscsi; do
+		mkdir -p "deb/$name/DEBIAN"
+		printf '%s\n' "Package: $name" 'Version: 1:2.0-3' 'Architecture: arm64' 'Maintainer: x <x@y.z>' 'Description: x' >"deb/$name/DEBIAN/control"
+		dpkg-deb --root-owner-group --build "deb/$name" "deb/$name.deb" >/dev/null
+		sum=$(sha256sum <"deb/$name.deb" | cut -d' ' -f1)
+		install -D -m 0644 "deb/$name.deb" "cache/objects/${sum:0:2}/$sum"
+		echo "  - {name: $name, version: '1:2.0-3', url: 'https://deb.debian.org/$name.deb', size: $(stat -c %s "deb/$name.deb"), sha256: $sum}" >>debs
+	done
+	{
+		printf 'packages:\n- base: %s\n  wanted: [multipath-tools, nfs-common, open-iscsi]\n  list:\n' "$base"
+		cat debs
+		printf -- '- base: %s\n  wanted: [nfs-common, open-iscsi]\n  list:\n' "$base"
+		tail -n 2 debs
+	} >>lock.yaml
 }
 
 setup() {
@@ -49,8 +73,30 @@ dtoverlay=disable-bt
 	[ "$(root_mode out/cp-1.img /etc/sysctl.d/60-pibuild.conf)" = 0644 ]
 	[ "$(root_mode out/cp-1.img /etc/systemd/system/k3s.service.env)" = 0600 ]
 	[ "$(root_owner out/cp-1.img /etc/systemd/system/k3s.service.env)" = 0:0 ]
-	root_cat out/w-2.img /etc/hosts | grep -qx $'192.168.1.11\tapi.lab.example.com'
+	root_cat out/w-2.img /etc/hosts | grep -qx $'192.168.1.10\tapi.lab.example.com'
 	root_has out/cp-1.img /etc/systemd/system/multi-user.target.wants/pibuild-eeprom.service
+}
+
+@test "packages lie on the card as dpkg takes them, with the step that installs them and what they do not bring" {
+	root_cat out/cp-1.img /etc/pibuild/packages | diff - <(printf '%s 1:2.0-3\n' nfs-common open-iscsi)
+	for name in nfs-common open-iscsi; do
+		root_cat out/cp-1.img /usr/share/pibuild/packages/$name.deb >$name.deb
+		cmp $name.deb deb/$name.deb
+	done
+	refute root_has out/w-2.img /usr/share/pibuild/packages/multipath-tools.deb
+	root_has out/w-2.img /etc/systemd/system/multi-user.target.wants/pibuild-packages.service
+	root_cat out/cp-1.img /etc/iscsi/initiatorname.iscsi >name
+	grep -qE '^InitiatorName=iqn\.1993-08\.org\.debian:01:[0-9a-f]{12}$' name
+	refute cmp -s name <(root_cat out/w-2.img /etc/iscsi/initiatorname.iscsi)
+	jq -e '[.packages[].externalRefs[]?.referenceLocator] | index("pkg:deb/debian/open-iscsi@1%3A2.0-3?arch=arm64")' out/cp-1.spdx.json
+}
+
+@test "the address that servers share is kube-vip's on each of them, and no worker's" {
+	root_cat out/cp-1.img /var/lib/rancher/k3s/agent/pod-manifests/kube-vip.yaml | grep -q 'value: "\?192\.168\.1\.10"\?$'
+	refute root_has out/w-2.img /var/lib/rancher/k3s/agent/pod-manifests/kube-vip.yaml
+	for name in 192.168.1.10 api.lab.example.com; do
+		root_cat out/cp-1.img /etc/rancher/k3s/config.yaml | sed -n '/^tls-san:/,/^[^ -]/p' | grep -qE "^ *- \"?${name//./\\.}\"?\$"
+	done
 }
 
 @test "an overlay that the base does not have is a fault of the build with the nearest name; one of the user's own is there" {
@@ -81,7 +127,7 @@ dtoverlay=disable-bt
 
 @test "plan and what was built agree path by path, also on secrets; a change is named with what it would take, and no other" {
 	plan() {
-		sandbox -- "$PIBUILD" plan --node cp-1 --node w-2 --json --cache cache 2>stderr | jq -r ".standing[] | .name as \$n | .image | \"\(\$n) \(.state)\", (.paths[] | \"\(.change) \(.path)\")"
+		sandbox -- "$PIBUILD" plan --lock lock.yaml --node cp-1 --node w-2 --json --cache cache 2>stderr | jq -r ".standing[] | .name as \$n | .image | \"\(\$n) \(.state)\", (.paths[] | \"\(.change) \(.path)\")"
 	}
 	plan >seen
 	diff seen - <<-'EOT'
