@@ -159,7 +159,8 @@ a_deb() {
 	dpkg-deb --root-owner-group --build "deb/$1" "card/usr/share/pibuild/packages/$1.deb" >/dev/null
 }
 
-# The card of a node with two packages, of which the first in the list needs the second, and the machine's dpkg at its root.
+# card_with_packages [FIELD]: the card of a node with two packages, of which the first in the list needs the second, as FIELD says, and
+# the machine's dpkg at its root.
 card_with_packages() {
 	packages '[aaa, zzz]'
 	cat >>pibuild.lock <<-EOT
@@ -182,7 +183,7 @@ card_with_packages() {
 	program dpkg-query 'exec /usr/bin/dpkg-query --admindir="$PIBUILD_ROOT/var/lib/dpkg" "$@"'
 	ln -s /bin/true card/usr/local/bin/sync
 	chmod 755 card/usr/local/bin/sleep
-	a_deb aaa 1.0 'Pre-Depends: zzz'
+	a_deb aaa 1.0 "${1:-Pre-Depends}: zzz"
 	a_deb zzz 2.0
 	echo 'state done' >card/run/pibuild/steps/preflight
 }
@@ -204,6 +205,21 @@ card_with_packages() {
 	/usr/bin/dpkg --root="$PWD/card" --force-not-root --force-script-chrootless --log=/dev/null --purge aaa >/dev/null
 	step packages
 	[ -e card/usr/share/aaa/version ]
+}
+
+@test "one that the power cut off while it was unpacked, and one without what it needs, are finished too" {
+	card_with_packages Depends
+	half() { /usr/bin/dpkg --root="$PWD/card" --force-not-root --force-architecture --log=/dev/null --unpack card/usr/share/pibuild/packages/aaa.deb >/dev/null 2>&1; }
+	half
+	grep -q '^Status: install ok unpacked' card/var/lib/dpkg/status
+	step packages || { cat log.packages; return 1; }
+	[ "$(grep -c '^Status: install ok installed' card/var/lib/dpkg/status)" = 2 ]
+	rm -r card/var/lib/dpkg/{status,info} card/var/lib/pibuild/packages.done
+	mkdir card/var/lib/dpkg/info && : >card/var/lib/dpkg/status
+	half
+	sed -i 's/^Status: install ok unpacked/Status: install reinstreq half-installed/' card/var/lib/dpkg/status
+	step packages || { cat log.packages; return 1; }
+	[ "$(grep -c '^Status: install ok installed' card/var/lib/dpkg/status)" = 2 ]
 }
 
 @test "what dpkg has half done when the power goes is finished; a file that is missing is told" {

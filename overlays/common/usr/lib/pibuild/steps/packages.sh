@@ -23,12 +23,13 @@ ready() {
 	done <"$list"
 }
 
-# After a power cut dpkg may have packages that are half there: it knows them, and takes up where it was. What comes by name
-# may be needed by one before it in the list (Pre-Depends), which then works at the second try.
+# After a power cut dpkg may have packages that are half there: it knows them, and takes up where it was. It cannot with one
+# that needs another which had not come yet, or was cut off while it was unpacked: those are installed anew. What comes by
+# name may be needed by one before it in the list (Pre-Depends), which then works at the second try.
 apply() {
 	export DEBIAN_FRONTEND=noninteractive
 	set -- --force-confdef --force-confold
-	dpkg "$@" --configure -a || return 1
+	dpkg "$@" --configure -a || [ -s "$list" ] || return 1
 	[ -s "$list" ] || return 0
 	set -- "$@" --install
 	while read -r package _; do
