@@ -40,14 +40,15 @@ write_life() {
 	sed -i '/name: /s/rpi5/virt/; /name: w-1/s/1\.12/1.21/' cluster.yaml
 }
 
-# card NODE: a new card of that node, written by flash (from the backup $RESTORE, if there is one); its path is in $CARD, what flash said in ./flashed
+# card NODE: a new card of that node, written by flash (from the backup $RESTORE, with the lock $LOCK and on the variant $VARIANT of the
+# base, if there are any); its path is in $CARD, what flash said in ./flashed
 card() {
 	local loop code=0
 	mkdir -p cards
 	CARD=$PWD/cards/$1.$(find cards -name "$1.*" | wc -l)
 	truncate -s 4G "$CARD"
 	loop=$(losetup --find --show "$CARD")
-	sandbox --base bootable -- "$PIBUILD" --progress none --cache cache flash --node "$1" ${RESTORE:+--restore "$RESTORE"} --yes --serial "$(identity "$loop")" "$loop" >flashed 2>&1 || code=$?
+	sandbox --base bootable ${VARIANT:+--variant "$VARIANT"} -- "$PIBUILD" --progress none --cache cache ${LOCK:+--lock "$LOCK"} flash --node "$1" ${RESTORE:+--restore "$RESTORE"} --yes --serial "$(identity "$loop")" "$loop" >flashed 2>&1 || code=$?
 	losetup -d "$loop"
 	[ "$code" = 0 ] || { cat flashed && return "$code"; }
 }
