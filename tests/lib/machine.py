@@ -364,9 +364,9 @@ class Machine:
     # --- the guest
 
     def run(self, command, timeout=60):
-        """(exit code, output) of a shell command, run by root."""
+        """(exit code, output) of a shell command, run by root. Through a pipe: on a terminal ls makes columns and ip colours."""
         with Shell(self.path("shell"), timeout + 20) as shell:
-            return shell.run(f"timeout -k 5 {timeout:g} sh -c {shlex.quote(command)} 2>&1 </dev/null")
+            return shell.run(f"(set -o pipefail; timeout -k 5 {timeout:g} sh -c {shlex.quote(command)} 2>&1 </dev/null | cat)")
 
     def put(self, data, guest):
         with Shell(self.path("shell"), 60) as shell:
