@@ -11,11 +11,11 @@
 #include "cmd/cmd.h"
 #include "debian/debian.h"
 
-enum verdict { FINE, MISSING, WARNING };
+enum doctor_verdict { FINE, MISSING, WARNING };
 static const char *const verdict_names[] = { "ok", "missing", "warning" };
 
 struct doctor_line {
-	enum verdict verdict;
+	enum doctor_verdict verdict;
 	const char *what, *detail, *cure;
 };
 struct doctor_lines {
@@ -23,7 +23,7 @@ struct doctor_lines {
 	VEC(const char *) packages;
 };
 
-static void find(struct doctor_lines *f, enum verdict v, const char *what, const char *detail, const char *cure)
+static void find(struct doctor_lines *f, enum doctor_verdict v, const char *what, const char *detail, const char *cure)
 {
 	*vec_push(&f->v) = (struct doctor_line){ v, what, detail, cure };
 }

@@ -11,13 +11,13 @@
 
 /* What a string of the blob holds, in the order of "Public Key Algorithms" of RFC 4253, 5656, 8709 and OpenSSH's
  * PROTOCOL.u2f. */
-enum part { PART_END, PART_ANY, PART_TEXT, PART_32, PART_POINT, PART_MODULUS };
+enum key_part { PART_END, PART_ANY, PART_TEXT, PART_32, PART_POINT, PART_MODULUS };
 
 struct key_type {
 	const char *type;
-	enum part parts[4]; /* after the type */
-	const char *curve;  /* PART_TEXT */
-	size_t point;	    /* bytes of an uncompressed point */
+	enum key_part parts[4]; /* after the type */
+	const char *curve;	/* PART_TEXT */
+	size_t point;		/* bytes of an uncompressed point */
 };
 static const struct key_type key_types[] = {
 	{ "ssh-ed25519", { PART_32 }, NULL, 0 },
@@ -131,7 +131,7 @@ static bool is_word(struct blob b, const char *word)
 	return b.n == strlen(word) && !memcmp(b.s, word, b.n);
 }
 
-static const char *part_fault(const struct key_type *k, enum part part, struct blob b, size_t *ret_bits)
+static const char *part_fault(const struct key_type *k, enum key_part part, struct blob b, size_t *ret_bits)
 {
 	switch (part) {
 	case PART_32:

@@ -18,6 +18,7 @@ static inline bool path_on_boot(const char *path)
 }
 /* The most that a file of it may have where it is held whole. */
 #define BOOT_FILE_LIMIT (128 * MIB)
+#define RELEASE_LIMIT	(1 * MIB) /* of what a card says of itself in /etc/pibuild */
 /* PATH, which is on it, from the FAT's root. */
 static inline const char *path_in_boot(const char *path)
 {

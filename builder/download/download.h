@@ -33,7 +33,7 @@ struct reason {
 };
 
 /* What was said of a host in this run: once is enough. */
-struct told {
+struct download_report {
 	VEC(const char *) lines;
 };
 
@@ -43,11 +43,11 @@ struct download {
 	uint64_t size, limit;	    /* size 0 = not known */
 	struct text *text;
 	struct sources sources;
-	const char *accept;	/* media types; NULL = any */
-	const char *repository; /* of a registry; else NULL */
-	struct tokens *tokens;	/* of the run */
-	struct growing *reader; /* who reads it while it comes; NULL = nobody */
-	struct told *told;	/* of the run */
+	const char *accept;	      /* media types; NULL = any */
+	const char *repository;	      /* of a registry; else NULL */
+	struct tokens *tokens;	      /* of the run */
+	struct growing *reader;	      /* who reads it while it comes; NULL = nobody */
+	struct download_report *told; /* of the run */
 
 	/* how far */
 	enum download_state state;

@@ -22,7 +22,7 @@ struct fetcher {
 	struct tokens *tokens;
 	VEC(struct download *) downloads;
 	unsigned at_once;
-	struct told told;
+	struct download_report told;
 	struct fetching *beside; /* NULL = nobody reads meanwhile */
 };
 

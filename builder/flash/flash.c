@@ -146,7 +146,7 @@ static int flash_work_run(struct work *w, struct err *e)
 
 int flash_run(struct flash *f, struct err *e)
 {
-	_cleanup_(target_close) struct target t = { .fd = -1, .name = f->name };
+	_cleanup_(target_close) struct flash_target t = { .fd = -1, .name = f->name };
 	struct work w = { .flash = f, .target = &t, .lock = PTHREAD_MUTEX_INITIALIZER };
 	int r = guard_check(f->device, f->source->size, e);
 

@@ -37,7 +37,7 @@ void pieces_want(struct pieces *p, bool wanted);
 
 /* ---- target.c ---- */
 
-struct target {
+struct flash_target {
 	int fd;
 	const struct device *device;
 	const char *name; /* what it becomes */
@@ -46,29 +46,29 @@ struct target {
 
 /* Opens the disk alone (O_EXCL, no second try) and around the cache. Class REFUSED when it is in use or not the disk
  * that was asked about. */
-int target_open(struct target *t, const struct device *asked, struct err *e);
-void target_close(struct target *t);
+int target_open(struct flash_target *t, const struct device *asked, struct err *e);
+void target_close(struct flash_target *t);
 /* "cp-1 on /dev/sda", for progress; on the arena. */
-const char *target_label(const struct target *t);
+const char *target_label(const struct flash_target *t);
 /* Direct, with TRIES; the message names disk and byte. */
-int target_write(const struct target *t, const void *buf, size_t n, uint64_t offset, struct err *e);
-int target_read(const struct target *t, void *buf, size_t n, uint64_t offset, struct err *e);
-int target_flush(const struct target *t, struct err *e);
+int target_write(const struct flash_target *t, const void *buf, size_t n, uint64_t offset, struct err *e);
+int target_read(const struct flash_target *t, void *buf, size_t n, uint64_t offset, struct err *e);
+int target_flush(const struct flash_target *t, struct err *e);
 /* First MiB to zeros and the line of disk/unfinished.h, flushed, read back. *RETRIES grows by the tries beyond the
  * first. */
-int target_disarm(const struct target *t, size_t n, unsigned *retries, struct err *e);
+int target_disarm(const struct flash_target *t, size_t n, unsigned *retries, struct err *e);
 /* Discards all but the first MiB; a disk that cannot is warned about. */
-int target_discard(const struct target *t, struct err *e);
+int target_discard(const struct flash_target *t, struct err *e);
 /* Writes a mark at the end of the disk and looks for it: there, and where a disk of half, a quarter... would put it. */
-int target_probe(const struct target *t, uint64_t from, struct err *e);
+int target_probe(const struct flash_target *t, uint64_t from, struct err *e);
 /* The first MiB, flushed, read back; zeros again when that fails. */
-int target_arm(const struct target *t, const struct piece *head, unsigned *retries, struct err *e);
+int target_arm(const struct flash_target *t, const struct piece *head, unsigned *retries, struct err *e);
 
 /* ---- write.c, verify.c ---- */
 
 struct work {
 	struct flash *flash;
-	struct target *target;
+	struct flash_target *target;
 	struct pieces pieces;
 	struct task *task;
 	pthread_mutex_t lock; /* of flash->result */

@@ -84,7 +84,7 @@ static int check_open(int fd, const struct device *asked, struct err *e)
 	return err_class(e, CLASS_REFUSED, "%s is gone; nothing was written", asked->path);
 }
 
-int target_open(struct target *t, const struct device *asked, struct err *e)
+int target_open(struct flash_target *t, const struct device *asked, struct err *e)
 {
 	_cleanup_close_ int fd = -1;
 	int r;
@@ -107,19 +107,19 @@ int target_open(struct target *t, const struct device *asked, struct err *e)
 	return 0;
 }
 
-void target_close(struct target *t)
+void target_close(struct flash_target *t)
 {
 	closep(&t->fd);
 	if (t->head)
 		munmap(t->head, PIECE);
 }
 
-const char *target_label(const struct target *t)
+const char *target_label(const struct flash_target *t)
 {
 	return arena_printf("%s on %s", t->name, t->device->path);
 }
 
-int target_write(const struct target *t, const void *buf, size_t n, uint64_t offset, struct err *e)
+int target_write(const struct flash_target *t, const void *buf, size_t n, uint64_t offset, struct err *e)
 {
 	int first = pwrite_all(t->fd, buf, n, offset), r = first;
 
@@ -132,7 +132,7 @@ int target_write(const struct target *t, const void *buf, size_t n, uint64_t off
 		     : 0;
 }
 
-int target_read(const struct target *t, void *buf, size_t n, uint64_t offset, struct err *e)
+int target_read(const struct flash_target *t, void *buf, size_t n, uint64_t offset, struct err *e)
 {
 	int first = pread_all(t->fd, buf, n, offset), r = first;
 
@@ -147,7 +147,7 @@ int target_read(const struct target *t, void *buf, size_t n, uint64_t offset, st
 	return r;
 }
 
-int target_flush(const struct target *t, struct err *e)
+int target_flush(const struct flash_target *t, struct err *e)
 {
 	if (fsync(t->fd) == 0)
 		return 0;
@@ -155,7 +155,7 @@ int target_flush(const struct target *t, struct err *e)
 }
 
 /* A part at a time, so that Ctrl-C is heard. */
-int target_discard(const struct target *t, struct err *e)
+int target_discard(const struct flash_target *t, struct err *e)
 {
 	static const uint64_t part = 1024 * MIB;
 	struct task *task = task_begin("discard", target_label(t), t->device->size);
@@ -187,7 +187,8 @@ static void *new_buffer(void)
 }
 
 /* N bytes at the start, flushed and read back. */
-static int write_start(const struct target *t, const void *data, const char *sha256, size_t n, char *buf, struct err *e)
+static int write_start(const struct flash_target *t, const void *data, const char *sha256, size_t n, char *buf,
+		       struct err *e)
 {
 	char found[SHA256_HEX];
 	int r = target_write(t, data, n, 0, e);
@@ -208,7 +209,7 @@ static int write_start(const struct target *t, const void *data, const char *sha
 }
 
 /* *RETRIES counts the tries beyond the first. */
-static int insist_start(const struct target *t, const void *data, const char *sha256, size_t n, unsigned *retries,
+static int insist_start(const struct flash_target *t, const void *data, const char *sha256, size_t n, unsigned *retries,
 			struct err *e)
 {
 	_cleanup_free_ char *buf = new_buffer();
@@ -225,7 +226,7 @@ static int insist_start(const struct target *t, const void *data, const char *sh
 	return r < 0 ? e->code : 0;
 }
 
-int target_disarm(const struct target *t, size_t n, unsigned *retries, struct err *e)
+int target_disarm(const struct flash_target *t, size_t n, unsigned *retries, struct err *e)
 {
 	_cleanup_free_ char *zeros = new_buffer();
 	char sha256[SHA256_HEX];
@@ -242,7 +243,7 @@ int target_disarm(const struct target *t, size_t n, unsigned *retries, struct er
 }
 
 /* Is the mark at byte AT too? */
-static int look_for(const struct target *t, const char *mark, char *buf, uint64_t at, struct err *e)
+static int look_for(const struct flash_target *t, const char *mark, char *buf, uint64_t at, struct err *e)
 {
 	int r = target_read(t, buf, COW_BLOCK, at / SECTOR * SECTOR, e);
 
@@ -255,7 +256,7 @@ static int look_for(const struct target *t, const char *mark, char *buf, uint64_
 }
 
 /* Where false capacities put it: their true size is a power of two or a small fraction of the claim. */
-static int look_everywhere(const struct target *t, const char *mark, char *buf, struct err *e)
+static int look_everywhere(const struct flash_target *t, const char *mark, char *buf, struct err *e)
 {
 	uint64_t size = t->device->size, at = size - COW_BLOCK;
 	int r = 0;
@@ -268,7 +269,7 @@ static int look_everywhere(const struct target *t, const char *mark, char *buf, 
 	return r;
 }
 
-int target_probe(const struct target *t, uint64_t from, struct err *e)
+int target_probe(const struct flash_target *t, uint64_t from, struct err *e)
 {
 	_cleanup_free_ char *mark = new_buffer(), *buf = new_buffer();
 	const char *random = NULL;
@@ -295,7 +296,7 @@ int target_probe(const struct target *t, uint64_t from, struct err *e)
 	return r < 0 ? r : look_everywhere(t, mark, buf, e);
 }
 
-int target_arm(const struct target *t, const struct piece *head, unsigned *retries, struct err *e)
+int target_arm(const struct flash_target *t, const struct piece *head, unsigned *retries, struct err *e)
 {
 	struct err ignored = { 0 };
 	unsigned unused = 0;

@@ -46,7 +46,7 @@ int entry_add(struct ext4 *x, const struct spot *at, ext2_ino_t ino, unsigned mo
 	return r < 0 ? r : dir_changed(x, at->dir, S_ISDIR(mode), path, e);
 }
 
-struct swap {
+struct name_swap {
 	const char *name;
 	ext2_ino_t ino;
 	int type;
@@ -55,7 +55,7 @@ struct swap {
 
 static int swap_one(struct ext2_dir_entry *d, int offset, int blocksize, char *buf, void *arg)
 {
-	struct swap *s = arg;
+	struct name_swap *s = arg;
 	size_t n = (size_t)ext2fs_dirent_name_len(d);
 
 	if (n != strlen(s->name) || memcmp(d->name, s->name, n) != 0)
@@ -68,7 +68,7 @@ static int swap_one(struct ext2_dir_entry *d, int offset, int blocksize, char *b
 
 int entry_swap(struct ext4 *x, const struct spot *at, ext2_ino_t ino, unsigned mode, const char *path, struct err *e)
 {
-	struct swap s = { at->name, ino, file_type(mode), false };
+	struct name_swap s = { at->name, ino, file_type(mode), false };
 	errcode_t c = ext2fs_dir_iterate(x->fs, at->dir, 0, NULL, swap_one, &s);
 
 	if (c || !s.done)

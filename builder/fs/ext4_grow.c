@@ -104,7 +104,7 @@ int ext4_check(const struct fs_place *at, struct err *e)
 /* ---- growing ---- */
 
 /* The tables of a filesystem on their way into memory and back. */
-struct tables {
+struct grow_tables {
 	const struct fs_place *at;
 	int fd;
 	uint64_t taken; /* bytes */
@@ -112,7 +112,7 @@ struct tables {
 };
 
 /* In whole blocks of the image: what the copy has of one, it has all of. */
-static int take_range(struct tables *t, uint64_t from, uint64_t end)
+static int take_range(struct grow_tables *t, uint64_t from, uint64_t end)
 {
 	int r = 0;
 
@@ -131,14 +131,14 @@ static int take_range(struct tables *t, uint64_t from, uint64_t end)
 	return r;
 }
 
-static int take_blocks(struct tables *t, unsigned block_size, blk64_t block, uint64_t count)
+static int take_blocks(struct grow_tables *t, unsigned block_size, blk64_t block, uint64_t count)
 {
 	uint64_t from = t->at->offset + block * block_size;
 
 	return take_range(t, from, from + count * block_size);
 }
 
-static int take_group(struct tables *t, ext2_filsys fs, dgrp_t group)
+static int take_group(struct grow_tables *t, ext2_filsys fs, dgrp_t group)
 {
 	unsigned size = fs->blocksize, desc = (unsigned)fs->desc_blocks + fs->super->s_reserved_gdt_blocks;
 	blk64_t super, old_desc, new_desc;
@@ -157,7 +157,7 @@ static int take_group(struct tables *t, ext2_filsys fs, dgrp_t group)
 }
 
 /* The block through which the reserved descriptors belong to an inode. */
-static int take_resize_inode(struct tables *t, ext2_filsys fs)
+static int take_resize_inode(struct grow_tables *t, ext2_filsys fs)
 {
 	struct ext2_inode inode;
 
@@ -169,7 +169,7 @@ static int take_resize_inode(struct tables *t, ext2_filsys fs)
 }
 
 /* -E2BIG when the tables are too many, or new ones have no place without moving files. */
-static int take_tables(struct tables *t, ext2_filsys fs, uint64_t new_length)
+static int take_tables(struct grow_tables *t, ext2_filsys fs, uint64_t new_length)
 {
 	uint64_t blocks = new_length / fs->blocksize, per_group = fs->super->s_blocks_per_group;
 	uint64_t groups = (blocks + per_group - 1) / per_group;
@@ -190,7 +190,7 @@ static int take_tables(struct tables *t, ext2_filsys fs, uint64_t new_length)
 }
 
 /* What differs goes back, block by block of the image. */
-static int give_extent(struct tables *t, uint64_t from, uint64_t end)
+static int give_extent(struct grow_tables *t, uint64_t from, uint64_t end)
 {
 	struct cow *image = t->at->image;
 	int r = 0;
@@ -209,7 +209,7 @@ static int give_extent(struct tables *t, uint64_t from, uint64_t end)
 	return r;
 }
 
-static int give_tables(struct tables *t)
+static int give_tables(struct grow_tables *t)
 {
 	uint64_t at = 0, start, end;
 	int r;
@@ -238,7 +238,7 @@ static int grow_tables(const struct fs_place *at, const char *const *argv, uint6
 {
 	_cleanup_(ext4_abortp) struct ext4 *x = NULL;
 	_cleanup_close_ int fd = memfd_create("pibuild-tables", MFD_CLOEXEC);
-	_cleanup_free_ struct tables *t = xcalloc(1, sizeof(*t));
+	_cleanup_free_ struct grow_tables *t = xcalloc(1, sizeof(*t));
 	int r = ext4_open(at, EXT4_LOOK, &x, e);
 
 	if (r < 0)

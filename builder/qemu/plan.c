@@ -13,7 +13,7 @@
 #include "qemu/internal.h"
 #include "qemu/lan.h"
 
-enum { DEFAULT_MEMORY = 2048, DEFAULT_CPUS = 2, RELEASE_LIMIT = 64 * 1024 };
+enum { DEFAULT_MEMORY = 2048, DEFAULT_CPUS = 2 };
 static const uint64_t usual_card = 8 * GIB;
 
 /* ---- ports ---- */

@@ -15,7 +15,7 @@ static const char script[] =
 	"printf '\\036manifest\\n'; cat pibuild/manifest.json 2>/dev/null\n"
 	":";
 
-static const struct part {
+static const struct told_part {
 	const char *name;
 	size_t at;
 	bool line; /* a text for people, without its line's end */
@@ -40,7 +40,7 @@ static void read_part(struct told *t, const char *text)
 	const char *end = strchr(text, '\n');
 
 	for (size_t i = 0; end && i < ARRAY_SIZE(parts); i++) {
-		const struct part *p = &parts[i];
+		const struct told_part *p = &parts[i];
 		size_t n = strlen(p->name);
 
 		if (n == (size_t)(end - text) && !strncmp(text, p->name, n))

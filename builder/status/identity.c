@@ -9,7 +9,7 @@
 #include "disk/unfinished.h"
 #include "image/image.h"
 
-enum { RELEASE_LIMIT = 1024 * 1024, WORD_LIMIT = 4096 };
+enum { WORD_LIMIT = 4096 };
 static const char release[] = "/etc/pibuild/release.json";
 
 /* A card may be anybody's, and names of nodes and clusters are ASCII: the rest commands terminals or is no UTF-8. */

@@ -89,7 +89,7 @@ column() {
 	[[ $output == *"files of disk need each other"*"disk/a.c uses disk_b() of disk/b.c"*"disk/b.c uses disk_a() of disk/a.c"* ]]
 }
 
-@test "check-layers refuses a static function whose name another file has" {
+@test "check-layers refuses a static function, and a tag, that another file has for something else" {
 	mkdir -p "$BATS_TEST_TMPDIR"/{scripts,builder/{disk,base}}
 	cp scripts/check-layers "$BATS_TEST_TMPDIR/scripts"
 	echo 'static int find(void) { return 0; }' >"$BATS_TEST_TMPDIR/builder/disk/a.c"
@@ -99,4 +99,12 @@ column() {
 	run "$BATS_TEST_TMPDIR/scripts/check-layers"
 	[ "$status" -eq 1 ]
 	[[ $output == *"find() is static in "*"/disk/a.c"* ]]
+	sed -i '$d' "$BATS_TEST_TMPDIR/builder/base/b.c"
+	echo 'struct part { int n; };' >>"$BATS_TEST_TMPDIR/builder/disk/a.c"
+	echo 'int size_of(const struct part *p);' >>"$BATS_TEST_TMPDIR/builder/base/b.c"
+	"$BATS_TEST_TMPDIR/scripts/check-layers"
+	echo 'enum part { FIRST };' >>"$BATS_TEST_TMPDIR/builder/base/b.c"
+	run "$BATS_TEST_TMPDIR/scripts/check-layers"
+	[ "$status" -eq 1 ]
+	[[ $output == *" part is something in "*" and something else in "* ]]
 }
