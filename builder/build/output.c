@@ -197,22 +197,25 @@ static int output_named(const struct build *b, const struct node_plan *n, struct
 	return 0;
 }
 
-/* Whether node I makes its layer, if there is none. */
-static bool is_first(const struct build *b, size_t i)
+/* Nodes are made some at once, but for the first of a layer, which makes it and may wait for another run that does, and
+ * for compressed ones, each of which takes all processors and their memory. */
+static bool output_alone(const struct build *b, size_t i)
 {
+	bool first = true;
+
 	for (size_t k = 0; k < i; k++)
-		if (b->plan->nodes.v[k]->layer == b->plan->nodes.v[i]->layer)
-			return false;
-	return true;
+		first = first && b->plan->nodes.v[k]->layer != b->plan->nodes.v[i]->layer;
+	return first || b->compress;
 }
 
-/* What a node of a layer that is kept takes is waiting, for the disk to have one file and the next: more of them at
- * once than there are processors wait together. Compressing takes all processors by itself, and their memory. */
-static struct pool_kind output_pool(const struct build *b, pool_fn work)
+static int output_in_turn(const struct build *b, struct err *e)
 {
-	unsigned n = MIN(2 * MAX((unsigned)get_nprocs(), 1u), (unsigned)POOL_WORKERS_MAX);
+	int r = 0;
 
-	return (struct pool_kind){ .workers = b->compress ? 1 : n, .slots = POOL_SLOTS_MAX, .size = 1, .work = work };
+	for (size_t i = 0; i < b->plan->nodes.n && r == 0; i++)
+		if (output_alone(b, i))
+			r = output_named(b, b->plan->nodes.v[i], e);
+	return r;
 }
 
 /* A failure of each node: which is told does not depend on which came first. */
@@ -231,22 +234,23 @@ static int output_item(void *arg, char *unused, const struct pool_item *x, struc
 	return r;
 }
 
-/* The nodes that are first of their layer, in turn, or all others. */
-static int output_some(const struct build *b, bool are_first, struct err *e)
+/* What they take is waiting, for the disk to have one file and the next: more of them at once than there are processors
+ * wait together. */
+static int output_together(const struct build *b, struct err *e)
 {
 	_cleanup_free_ struct err *failures = xcalloc(b->plan->nodes.n, sizeof(*failures));
 	struct outputs all = { b, failures };
-	struct pool_kind kind = output_pool(b, output_item);
+	const struct pool_kind kind = { .workers = MIN(2 * MAX((unsigned)get_nprocs(), 1u), (unsigned)POOL_WORKERS_MAX),
+					.slots = POOL_SLOTS_MAX,
+					.size = 1,
+					.work = output_item };
 	struct worker_pool *p;
-	int r;
+	int r = pool_start(&p, &kind, &all, e);
 
-	if (are_first)
-		kind.workers = 1;
-	r = pool_start(&p, &kind, &all, e);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < b->plan->nodes.n; i++) {
-		if (is_first(b, i) != are_first)
+		if (output_alone(b, i))
 			continue;
 		if (!pool_take(p))
 			break;
@@ -268,6 +272,6 @@ int build_run(const struct build *b, const struct fetch_options *o, struct err *
 	int r = build_fetch(&with, o, &f, e);
 
 	if (r == 0)
-		r = output_some(&with, true, e);
-	return r < 0 ? r : output_some(&with, false, e);
+		r = output_in_turn(&with, e);
+	return r < 0 ? r : output_together(&with, e);
 }

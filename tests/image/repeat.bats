@@ -246,6 +246,22 @@ many() {
 	[ -z "$(find out cache/layers -name '.*.part' 2>/dev/null)" ]
 }
 
+@test "Ctrl-C ends a run that waits for another's layer" {
+	again waiting
+	cd waiting
+	build --node w-1 >/dev/null
+	rm cache/layers/*.img
+	for lock in cache/layers/*.lock; do
+		(flock 9 && exec sleep 100) 9>"$lock" 3>&- &
+		holders+=($!)
+	done
+	run sandbox -- bash -c '"$@" 2>err & pid=$!
+		until grep -q "waiting for it" err; do sleep 0.05; done
+		kill -INT $pid; wait $pid' _ env --default-signal=INT timeout --foreground 60 "$PIBUILD" --progress none --cache cache --node w-1
+	kill "${holders[@]}"
+	[ "$status" -eq 130 ]
+}
+
 @test "two builds at once on one cache both end well with the same bytes" {
 	again first
 	again second
