@@ -103,6 +103,8 @@ extern const struct option common_options[];
 extern const size_t common_options_count;
 
 const struct command *command_find(const char *name); /* NULL = there is none */
+/* Names of the commands that take the common OPTION, without those of the list BUT; blanks between, on the arena. */
+const char *commands_with(const char *option, const char *but);
 /* The same; class USAGE with the nearest. */
 int command_get(const char *name, const struct command **ret, struct err *e);
 /* LIST of words separated by blanks. */

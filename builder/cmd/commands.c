@@ -85,6 +85,16 @@ int command_get(const char *name, const struct command **ret, struct err *e)
 			 near ? ", did you mean " : "", near ? near : "", near ? "?" : "");
 }
 
+const char *commands_with(const char *option, const char *but)
+{
+	_cleanup_strbuf_ struct strbuf b = { 0 };
+
+	for (size_t i = 0; commands[i]; i++)
+		if (cmd_word_in(commands[i]->common, option) && !cmd_word_in(but, commands[i]->name))
+			strbuf_addf(&b, "%s%s", b.n ? " " : "", commands[i]->name);
+	return arena_strdup(str_or(b.s, ""));
+}
+
 bool cmd_word_in(const char *list, const char *word)
 {
 	return word_in(list, word, strlen(word));

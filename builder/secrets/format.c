@@ -5,6 +5,7 @@
 #include <ctype.h>
 #include <errno.h>
 
+#include "config/kinds.h"
 #include "secrets/internal.h"
 #include "schema/schema.h"
 
@@ -67,18 +68,18 @@ static const char *password_fault(const char *p)
 	return NULL;
 }
 
-static const struct kind kind_password = { .name = "password", .check = password_fault, .secret = true };
-static const struct kind kind_secret_text = { .name = "text", .secret = true };
+static const struct kind kind_bare_password = { .name = "password", .check = password_fault, .secret = true };
+static const struct kind kind_key_text = { .name = "text", .secret = true };
 
 #define AT(member) offsetof(struct secrets, member)
 static const struct field token_fields[] = {
-	FIELD("server", password, AT(server_password), .flags = REQUIRED),
-	FIELD("agent", password, AT(agent_password), .flags = REQUIRED),
+	FIELD("server", bare_password, AT(server_password), .flags = REQUIRED),
+	FIELD("agent", bare_password, AT(agent_password), .flags = REQUIRED),
 	{ 0 },
 };
 static const struct field pair_fields[] = {
-	FIELD("cert", secret_text, offsetof(struct key_pair, cert), .flags = REQUIRED),
-	FIELD("key", secret_text, offsetof(struct key_pair, key), .flags = REQUIRED),
+	FIELD("cert", key_text, offsetof(struct key_pair, cert), .flags = REQUIRED),
+	FIELD("key", key_text, offsetof(struct key_pair, key), .flags = REQUIRED),
 	{ 0 },
 };
 
@@ -98,13 +99,14 @@ static const struct field ca_fields[] = {
 	{ 0 },
 };
 static const char *const api_versions[] = { API_VERSION }, *const secrets_kinds[] = { KIND };
-static const struct field node_password = FIELD(NULL, password, offsetof(struct node_password, password));
+static const struct field node_password = FIELD(NULL, bare_password, offsetof(struct node_password, password));
 const struct field secrets_fields[] = {
 	FIELD("apiVersion", constant, 0, .flags = REQUIRED, NAMES(api_versions)),
 	FIELD("kind", constant, 0, .flags = REQUIRED, NAMES(secrets_kinds)),
+	FIELD("clusterName", cluster_name, AT(cluster)),
 	FIELD("created", time, AT(created), .flags = REQUIRED),
 	FIELD("tokens", map, 0, .flags = REQUIRED, .sub = token_fields),
-	FIELD("serviceAccountKey", secret_text, AT(service_key), .flags = REQUIRED),
+	FIELD("serviceAccountKey", key_text, AT(service_key), .flags = REQUIRED),
 	FIELD("ca", map, 0, .flags = REQUIRED, .sub = ca_fields),
 	FIELD("admin", pair, AT(admin), .flags = REQUIRED, .sub = pair_fields),
 	FIELD("issuerCA", pair, AT(issuer_ca), .sub = pair_fields),
@@ -182,6 +184,8 @@ char *secrets_text(const struct secrets *s)
 
 	yaml_set(doc, "apiVersion", yaml_str(API_VERSION));
 	yaml_set(doc, "kind", yaml_str(KIND));
+	if (s->cluster)
+		yaml_set(doc, "clusterName", yaml_str(s->cluster));
 	yaml_set(doc, "created", yaml_str(utc_text(s->created)));
 	for (size_t i = 0; i < ARRAY_SIZE(values); i++)
 		yaml_set_path(doc, values[i].key, yaml_str(*value_at(s, &values[i])));

@@ -122,7 +122,7 @@ int secrets_create(const char *path, const struct config *c, struct err *e)
 {
 	_cleanup_(store_forget) char *text = NULL;
 	_cleanup_strbuf_ struct strbuf added = { 0 };
-	struct secrets s = { .path = path };
+	struct secrets s = { .path = path, .cluster = c->is_default ? NULL : c->cluster.name };
 	int r;
 
 	if (!file_is_missing(path))
@@ -209,12 +209,17 @@ const char *secrets_zone_fault(const struct secrets *s, const struct config *c)
 
 int secrets_check_cluster(const struct secrets *s, const struct config *c, struct err *e)
 {
-	if (!c->is_default || !s->nodes.n || secrets_node_password(s, c->nodes.v[0].name))
-		return 0;
-	return err_class(
-		e, CLASS_CONFIG,
-		"there is no cluster.yaml here, and %s belongs to a cluster with the node %s: name that cluster's file with `-c FILE`",
-		s->path, s->nodes.v[0].node);
+	if (c->is_default && s->nodes.n && !secrets_node_password(s, c->nodes.v[0].name))
+		return err_class(
+			e, CLASS_CONFIG,
+			"there is no cluster.yaml here, and %s belongs to a cluster with the node %s: name that cluster's file with `-c FILE`",
+			s->path, s->nodes.v[0].node);
+	if (s->cluster && !streq(s->cluster, c->cluster.name))
+		return err_class(
+			e, CLASS_CONFIG,
+			"%s holds the keys of the cluster %s, and %s describes %s: with the same keys each would let in the other's nodes and administrators. Put it into a folder of its own, or name a file of its own with `--secrets FILE`; if %s was renamed before it had cards, write 'clusterName: %s' in %s",
+			s->path, s->cluster, c->path, c->cluster.name, s->cluster, c->cluster.name, s->path);
+	return 0;
 }
 
 /* ---- without a file ---- */

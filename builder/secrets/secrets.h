@@ -28,6 +28,7 @@ extern const struct field secrets_fields[];
 
 struct secrets {
 	const char *path;
+	const char *cluster; /* whose they are; NULL = not said: older files, and those of the shipped default */
 	struct key_pair server_ca, client_ca, request_header_ca, etcd_server_ca, etcd_peer_ca;
 	const char *service_key;		      /* PKCS#1 PEM */
 	struct key_pair admin;			      /* CN=system:admin, O=system:masters, by client_ca */
@@ -65,7 +66,8 @@ const char *secrets_path(const char *given, const struct config *c);
  * -ENOENT with `pibuild secrets new` in the message when there is none. What has run out by the clock is a warning:
  * the same inputs build the same bytes whatever the clock says. */
 int secrets_load(const char *path, struct secrets **ret, struct err *e);
-/* Class CONFIG when C is the shipped default that nobody asked for and S is evidently of another cluster. */
+/* Class CONFIG when S is of another cluster than C: keys of two clusters let in each other's nodes and administrators.
+ * Of a file that does not say whose it is, that is known when C is the shipped default that nobody asked for. */
 int secrets_check_cluster(const struct secrets *s, const struct config *c, struct err *e);
 /* Makes a new file for the nodes of C; never replaces one (class REFUSED). */
 int secrets_create(const char *path, const struct config *c, struct err *e);

@@ -110,8 +110,10 @@ compare() {
 	git worktree add --quiet --detach "$work/base" "$1"
 	# What was no cluster before has nothing to be compared with.
 	if nodes=$(cd "$work/base" && base_nodes) && [ -n "$nodes" ]; then
+		# The cluster may have had another name then.
+		[ -n "$generic" ] || sed '/^clusterName: /d' "$secrets" >"$work/base-secrets.yaml"
 		# shellcheck disable=SC2086 # words
-		(cd "$work/base" && build "$work/base-out" $nodes)
+		(secrets=$work/base-secrets.yaml && cd "$work/base" && build "$work/base-out" $nodes)
 		"$pibuild" diff --brief "$work/base-out" "$out" >"$work/diff" || code=$?
 		[ "$code" -le 1 ] || exit "$code"
 	else

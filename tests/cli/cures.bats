@@ -47,6 +47,20 @@ cure() {
 	[ "$count" -ge 15 ]
 }
 
+@test "a command that is told names the files of the run that told it, whatever command it is" {
+	mkdir lab
+	write_cluster
+	pibuild secrets new --secrets lab/s.yaml
+	{ cat cluster.yaml && echo 'certManager: {issuers: [ca], zones: [home.arpa]}'; } >lab/cluster.yaml
+	rm cluster.yaml
+	run pibuild check -c lab/cluster.yaml --secrets lab/s.yaml
+	[ "$status" -eq 0 ]
+	[ "$(cure 'pibuild ca')" = 'pibuild ca -c lab/cluster.yaml --secrets lab/s.yaml' ]
+	sh -c "$(cure 'pibuild ca')" | openssl x509 -noout -subject
+	[ "$(cure 'pibuild plan')" = 'pibuild plan -c lab/cluster.yaml --secrets lab/s.yaml' ]
+	sh -c "$(cure 'pibuild plan')"
+}
+
 @test "no secrets yet: secrets new, for the files of the run that said so" {
 	write_cluster
 	run pibuild kubeconfig

@@ -55,6 +55,7 @@ rendered() {
 	rendered cp-1 && mv card cp-1
 	rendered w-1 && mv card w-1
 	sed -i 's/^  name: lab/  name: lap/' cluster.yaml
+	sed -i 's/^clusterName: lab/clusterName: lap/' secrets.yaml
 	rendered cp-1
 	python3 - <<-'PYTHON'
 		import configparser, ipaddress, re, yaml

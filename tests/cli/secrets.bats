@@ -336,3 +336,23 @@ no_secrets() {
 	fails 3 'nowhere.yaml' "$PIBUILD" render --show-secrets --secrets nowhere.yaml -o tree
 	[ ! -e tree ]
 }
+
+@test "two clusters in one folder: the second one does not take the keys of the first, and each of the cures helps" {
+	"$PIBUILD" secrets new
+	sed '0,/  name: .*/s//  name: second/' cluster.yaml >second.yaml
+	cp secrets.yaml before
+	for command in check plan kubeconfig; do
+		fails 3 "secrets.yaml holds the keys of the cluster $(sed -n 's/^clusterName: //p' before), and second.yaml describes second: with the same keys each would let in the other's nodes" "$PIBUILD" "$command" -c second.yaml
+	done
+	cmp secrets.yaml before
+	"$PIBUILD" secrets new -c second.yaml --secrets second.secrets.yaml
+	"$PIBUILD" check -c second.yaml --secrets second.secrets.yaml
+	"$PIBUILD" secrets rotate agent-token -c second.yaml --secrets second.secrets.yaml
+	grep -qx 'clusterName: second' second.secrets.yaml
+	sed -i 's/^clusterName: .*/clusterName: second/' secrets.yaml
+	"$PIBUILD" check -c second.yaml
+	# Files of before say nothing, and are whose folder they lie in.
+	sed -i '/^clusterName: /d' secrets.yaml
+	"$PIBUILD" check
+	"$PIBUILD" check -c second.yaml
+}
