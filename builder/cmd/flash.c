@@ -432,8 +432,7 @@ static const char *joins_text(const struct session *s, const struct card *c)
 	card = birth_card(s->flashed, s->plan->project->config);
 	return arena_printf(
 		"a card of %s that starts %s was written %s: this one joins it through another server; if %s never ran or is gone, flash with --start-new-cluster",
-		json_string_value(json_object_get(card, "node")), c->cluster,
-		json_string_value(json_object_get(card, "time")), c->cluster);
+		json_clean(card, "node"), c->cluster, json_clean(card, "time"), c->cluster);
 }
 
 /* What is on the data disk is what the node goes on with, whatever the card says. */
