@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "archive/archive.h"
@@ -687,6 +688,83 @@ static void test_hostile(void)
 	}
 }
 
+/* ---- tests/lib/hostile-archives ---- */
+
+static int see_entry(void *arg, const struct unpack_entry *u, struct member *m, struct err *err)
+{
+	char buf[4096];
+	ssize_t n = 1;
+
+	if (u->path[0] == '/' || strstr(u->path, "..") || u->mode & 07000)
+		CHECK_FAILED("%s (%o) came out of %s", u->path, u->mode, (const char *)arg);
+	while (!u->dir && !u->symlink && n > 0)
+		n = member_read(m, buf, sizeof(buf), err);
+	return n < 0 ? (int)n : 0;
+}
+
+static void count_path(void *arg, const char *path)
+{
+	(*(size_t *)arg)++;
+}
+
+static int swallow(void *arg, const void *data, size_t n, uint64_t offset)
+{
+	return 0;
+}
+
+/* Every way that unpacks takes it: an error has words, and nothing takes long. */
+static void take_apart(const char *name)
+{
+	_cleanup_close_ int fd = open(in_dir(name), O_RDONLY | O_CLOEXEC);
+	struct decode d = { .in = fd, .name = name, .write = swallow, .max_size = 16 * MIB };
+	double start = now_seconds();
+	char sha[SHA256_HEX];
+	struct member *m = NULL;
+	size_t seen = 0;
+	int r;
+
+	e = (struct err){ 0 };
+	r = unpack_walk(fd, name, "c", see_entry, unconst(name), sha, &e);
+	if (starts_with(path_base(name), "refused") ? r == 0 : r < 0 && r != -EBADMSG && r != -ENOENT)
+		CHECK_FAILED("%s ended with %d: %s", name, r, e.msg);
+	CHECK(r == 0 || *e.msg);
+	CHECK_INT(lseek(fd, 0, SEEK_SET), 0);
+	r = member_open(fd, name, "c/x", &m, &e);
+	if (r == 0)
+		member_close(m);
+	CHECK(r == 0 || *e.msg);
+	CHECK_INT(lseek(fd, 0, SEEK_SET), 0);
+	initramfs_walk(fd, name, count_path, &seen, &e);
+	CHECK_INT(lseek(fd, 0, SEEK_SET), 0);
+	decode_image(&d, &e);
+	if (now_seconds() - start > 10)
+		CHECK_FAILED("%s took %.0f s", name, now_seconds() - start);
+}
+
+static void test_collection(void)
+{
+	const char *const *names;
+	struct rusage used;
+	size_t n;
+
+	must_sh("mkdir %s/hostile && tests/lib/hostile-archives %s/hostile", dir, dir);
+	CHECK_ERR(folder_names(in_dir("hostile"), &names, &n, &e), 0);
+	CHECK(n >= 60);
+	for (size_t i = 0; i < n; i++) {
+		CASE(names[i])
+		{
+			take_apart(arena_printf("hostile/%s", names[i]));
+		}
+	}
+	CASE("all of that takes no more memory than a base of one's own")
+	{
+		getrusage(RUSAGE_SELF, &used);
+#ifndef PIBUILD_SANITIZED
+		CHECK(used.ru_maxrss < 512 * 1024);
+#endif
+	}
+}
+
 int main(void)
 {
 	dir = mkdtemp(in_memory); /* writes around the cache wait for a disk */
@@ -700,6 +778,7 @@ int main(void)
 	test_members();
 	test_unpacking();
 	test_hostile();
+	test_collection();
 	remove_tree(dir, &e);
 	arena_done();
 	return check_done();
