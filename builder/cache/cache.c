@@ -160,8 +160,8 @@ const char *cache_object_name(const char *sha256)
 
 static int not_cached(const struct pin *pin, struct err *e)
 {
-	return err_set(e, -ENOENT, "%s %s is not in the cache: run `pibuild fetch`", str_or(pin->name, "an object"),
-		       str_or(pin->version, ""));
+	return err_set(e, -ENOENT, "%s %s is not in the cache: run `pibuild fetch`", str_or(pin->name, "the object"),
+		       pin->name ? str_or(pin->version, "") : str_or(pin->sha256, ""));
 }
 
 int cache_object(const struct cache *c, const struct pin *pin, int *ret_fd, struct err *e)

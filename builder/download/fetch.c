@@ -413,7 +413,7 @@ static void *fetch_beside(void *arg)
 {
 	struct fetching *f = arg;
 
-	fetch_pins(f->cache, f->pins, f->n, f->images, f->options, f, &f->e);
+	f->result = fetch_pins(f->cache, f->pins, f->n, f->images, f->options, f, &f->e);
 	growing_end(&f->growing, false); /* unless its download ended it */
 	return NULL;
 }
@@ -445,14 +445,14 @@ int fetch_wait(struct fetching *f, struct err *e)
 	if (!f->joined)
 		pthread_join(f->thread, NULL);
 	f->joined = true;
-	if (f->e.code < 0)
+	if (f->result < 0)
 		*e = f->e;
-	return f->e.code;
+	return f->result;
 }
 
 bool fetching_failed(const struct fetching *f)
 {
-	return f && f->joined && f->e.code < 0;
+	return f && f->joined && f->result < 0;
 }
 
 void fetch_end(struct fetching *f)

@@ -43,7 +43,8 @@ struct fetching {
 	pthread_t thread;
 	bool begun, joined;
 	atomic_bool stop;
-	struct err e; /* what the thread ends with */
+	int result;   /* what the thread ends with */
+	struct err e; /* why, when that is negative; else what was looked for in vain may stand there */
 };
 int fetch_begin(struct fetching *f, struct err *e);
 struct growing *fetching_growing(struct fetching *f);
