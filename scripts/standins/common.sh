@@ -250,7 +250,7 @@ resources=",nodes,node,no,Node, node nodes Cluster
 resource() {
 	row=${resources#*,"$1",}
 	[ "$row" != "$resources" ] || row=${resources#*,"${1%%.*}",}
-	[ "$row" != "$resources" ] || return 1
+	[ "$row" != "$resources" ] || { defined "$1"; return; }
 	row=${row%%"$newline"*}
 	row=${row##*, } row=${row# }
 	stored=${row%% *} row=${row#* }
@@ -260,6 +260,21 @@ resource() {
 	*.apps | *.apiextensions.k8s.io | *.admissionregistration.k8s.io | *.coordination.k8s.io) ;;
 	*.*) [ -e "$state/objects/customresourcedefinition/_/$plural" ] ;;
 	esac
+}
+
+# defined NAME: the same of a resource that somebody defined
+defined() {
+	for definition in "$state"/objects/customresourcedefinition/_/*; do
+		[ -e "$definition" ] || return 1
+		plural=${definition##*/}
+		read -r defines scope <<-EOT
+			$(awk '$1 == "kind:" && $2 != "" { kind = $2 } $1 == "scope:" { scope = $2 } END { print kind, scope ? scope : "Namespaced" }' "$definition")
+		EOT
+		case $1 in
+		"$defines" | "${plural%%.*}" | "$plural") stored=${plural%%.*} && return ;;
+		esac
+	done
+	return 1
 }
 
 # put STORED NAMESPACE NAME: stdin becomes that object. One that was there keeps the time of its birth.
