@@ -63,22 +63,25 @@ static int get_manifest(struct pull *p, struct err *e)
 	return artefact_parse(p->label, ARTEFACT_IMAGES, str_or(text.s, ""), text.n, NULL, &p->images, e);
 }
 
-/* Who keeps no list of what refers to what answers 404. */
+/* Who keeps no list of what refers to what answers 404, or with whatever he has for paths that he does not know. */
 static int get_referrers(struct pull *p, struct artefact_referrers *ret, struct err *e)
 {
+	const char *name = arena_printf("what refers to %s", p->label);
 	_cleanup_strbuf_ struct strbuf text = { 0 };
 	int r = registry_get(&p->registry, "referrers", pull_reference(p->sha256), &text, e);
 
-	if (r == -ENOENT)
-		r = registry_get(&p->registry, "manifests", cmd_registry_referrers_tag(p->sha256), &text, e);
+	if (r == 0 && artefact_parse_referrers(name, str_or(text.s, ""), text.n, ret, e) == 0)
+		return 0;
+	if (r < 0 && r != -ENOENT && r != -EPROTO)
+		return r;
+	*ret = (struct artefact_referrers){ 0 };
+	text.n = 0;
+	r = registry_get(&p->registry, "manifests", cmd_registry_referrers_tag(p->sha256), &text, e);
 	if (r == -ENOENT) {
 		*e = (struct err){ 0 };
 		return 0;
 	}
-	if (r < 0)
-		return r;
-	return artefact_parse_referrers(arena_printf("what refers to %s", p->label), str_or(text.s, ""), text.n, ret,
-					e);
+	return r < 0 ? r : artefact_parse_referrers(name, str_or(text.s, ""), text.n, ret, e);
 }
 
 static int get_signature(struct pull *p, const struct artefact_referrer *x, struct err *e)

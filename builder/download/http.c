@@ -59,6 +59,7 @@ static const struct curl_row curl_rows[] = {
 	{ CURLE_TOO_MANY_REDIRECTS, HTTP_REFUSED, "it redirects more than 10 times" },
 	{ CURLE_SSL_CACERT_BADFILE, HTTP_REFUSED, "the CA file cannot be used" },
 	{ CURLE_OUT_OF_MEMORY, HTTP_REFUSED, NULL },
+	{ CURLE_ABORTED_BY_CALLBACK, HTTP_REFUSED, "what is to be sent cannot be read any more" },
 };
 
 struct status_row {

@@ -46,16 +46,14 @@ static bool is_login(const char *s)
 	       strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=") == n;
 }
 
-/* Docker's registry has another host than its name, and its login a third one. */
 static const json_t *entry_of(const json_t *auths, const char *key)
 {
 	const json_t *x = json_object_get(auths, key);
 
-	if (!x && streq(key, "registry-1.docker.io"))
-		x = json_object_get(auths, "docker.io");
-	if (!x && streq(key, "registry-1.docker.io"))
-		x = json_object_get(auths, "https://index.docker.io/v1/");
-	return x ? x : json_object_get(auths, arena_printf("https://%s", key));
+	if (!x)
+		x = json_object_get(auths, streq(key, "docker.io") ? "https://index.docker.io/v1/"
+								   : arena_printf("https://%s", key));
+	return x;
 }
 
 static void look_in(const json_t *j, const char *file, const char *host, const char *repository, struct login *ret)
@@ -97,6 +95,9 @@ int login_find(const char *host, const char *repository, struct login *ret, stru
 {
 	const struct login_files files = login_files();
 
+	/* Docker's registry has another host than the name that its logins are kept under. */
+	if (streq(host, "registry-1.docker.io"))
+		host = "docker.io";
 	*ret = (struct login){ .why_none = arena_printf("; log in with `skopeo login %s`, or podman or docker", host) };
 	vec_foreach (file, &files.v) {
 		_cleanup_json_ json_t *j = NULL;

@@ -141,8 +141,11 @@ log_in_by_hand() {
 }
 
 @test "the signature refers to the images: by the registry's own list, else by a tag" {
-	grep -q "GET /v2/ok/lab/" "$registries/odd/log" || pull "$odd/ok/lab:v1" >/dev/null
-	refute grep -q 'manifests/sha256-' "$registries/odd/log"
+	pull "$odd/ok/lab:v1" >/dev/null
+	refute grep -q '/ok/lab/manifests/sha256-' "$registries/odd/log"
+	push "$odd/site/lab:v1" "$one" >/dev/null
+	pull "$odd/site/lab:v1" --key "$BATS_FILE_TMPDIR/key.pub" >/dev/null
+	grep -q 'GET /v2/site/lab/manifests/sha256-.* 200' "$registries/odd/log"
 	push "$open/tagged/lab:v1" >said
 	tag=$(sed 's/.*@//; s/:/-/' said)
 	skopeo inspect --raw --cert-dir "$certs" "docker://$open/tagged/lab:$tag" >index

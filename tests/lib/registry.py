@@ -223,11 +223,13 @@ class Registry(http.server.BaseHTTPRequestHandler):
         for reference in self.reference, digest_of(data):
             self.manifests[self.repository, reference] = self.headers["Content-Type"], data
         shown = digest_of(b"other") if self.case == "wrong-digest" else digest_of(data)
-        extra = {"OCI_Subject": document["subject"]["digest"]} if "subject" in document else {}
+        extra = {"OCI_Subject": document["subject"]["digest"]} if "subject" in document and self.case != "site" else {}
         return self.answer(201, Docker_Content_Digest=shown, **extra)
 
     def do_referrers(self):
         found = []
+        if self.case == "site":  # a web site answers for what it does not know
+            return self.answer(200, b"<html>welcome</html>")
         for (repository, reference), (kind, data) in sorted(self.manifests.items()):
             document = json.loads(data)
             if repository == self.repository and reference == digest_of(data) and document.get("subject", {}).get("digest") == self.reference:
@@ -235,7 +237,7 @@ class Registry(http.server.BaseHTTPRequestHandler):
         if self.case == "stranger":  # one that refers to something else
             found = [dict(one, digest=digest_of(data), size=len(data), artifactType="application/vnd.pibuild.signature.v1")
                      for (_, _), (_, data) in list(self.manifests.items())[:1] for one in found or [{"mediaType": MANIFEST}]]
-        self.answer(200, json.dumps({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": found}).encode())
+        return self.answer(200, json.dumps({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": found}).encode())
 
 
 class Server(http.server.ThreadingHTTPServer):
