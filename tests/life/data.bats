@@ -123,10 +123,8 @@ marks() {
 
 # emptied: nothing of the guest uses its disk any more, which is empty again
 emptied() {
-	on cp-1 'systemctl stop k3s pibuild-data
-		for process in /proc/[0-9]*; do
-			if ls -l "$process/fd" "$process/cwd" 2>/dev/null | grep -q " /var/lib/rancher"; then kill -9 "${process##*/}"; fi
-		done
+	BOUND=180 on cp-1 'systemctl stop k3s pibuild-data
+		find /proc/[0-9]*/fd /proc/[0-9]*/cwd -lname "/var/lib/rancher*" 2>/dev/null | cut -d / -f 3 | sort -u | xargs -r kill -9
 		while mountpoint -q /var/lib/rancher; do umount /var/lib/rancher || exit 1; done
 		disk=$(readlink -f /dev/disk/by-id/virtio-data); wipefs -qa "$disk" || exit 1
 		dd if=/dev/zero of="$disk" bs=1M count=1 conv=fsync 2>/dev/null'
