@@ -31,7 +31,7 @@ static int kubeconfig_load(const struct cmd_options *o, struct config **ret_c, s
 	if (r < 0)
 		return r;
 	r = secrets_load(cmd_secrets_path(o, *ret_c), ret_s, e);
-	return r < 0 ? r : secrets_check_cluster(*ret_s, *ret_c, e);
+	return r < 0 ? r : secrets_check_cluster(*ret_s, *ret_c, o->secrets, e);
 }
 
 static struct yaml_node *named(const char *name, const char *key, struct yaml_node *value)

@@ -82,7 +82,7 @@ static int load_secrets(struct project *p, const struct project_options *o, stru
 	if (r == 0)
 		r = secrets_load(path, &s, e);
 	if (r == 0)
-		r = secrets_check_cluster(s, p->config, e);
+		r = secrets_check_cluster(s, p->config, o->secrets, e);
 	if (r == 0 && o->policy == SECRETS_NEEDED)
 		r = secrets_complete(s, p->config, e);
 	if (r < 0)

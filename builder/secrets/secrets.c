@@ -207,19 +207,28 @@ const char *secrets_zone_fault(const struct secrets *s, const struct config *c)
 	return NULL;
 }
 
-int secrets_check_cluster(const struct secrets *s, const struct config *c, struct err *e)
+int secrets_check_cluster(const struct secrets *s, const struct config *c, bool named, struct err *e)
 {
+	const char *fault;
+
 	if (c->is_default && s->nodes.n && !secrets_node_password(s, c->nodes.v[0].name))
 		return err_class(
 			e, CLASS_CONFIG,
 			"there is no cluster.yaml here, and %s belongs to a cluster with the node %s: name that cluster's file with `-c FILE`",
 			s->path, s->nodes.v[0].node);
-	if (s->cluster && !streq(s->cluster, c->cluster.name))
-		return err_class(
-			e, CLASS_CONFIG,
-			"%s holds the keys of the cluster %s, and %s describes %s: with the same keys each would let in the other's nodes and administrators. Put it into a folder of its own, or name a file of its own with `--secrets FILE`; if %s was renamed before it had cards, write 'clusterName: %s' in %s",
-			s->path, s->cluster, c->path, c->cluster.name, s->cluster, c->cluster.name, s->path);
-	return 0;
+	if (!s->cluster || streq(s->cluster, c->cluster.name))
+		return 0;
+	fault = arena_printf(
+		"%s holds the keys of the cluster %s, and %s describes %s: with the same keys each would let in the other's nodes and administrators",
+		s->path, s->cluster, c->path, c->cluster.name);
+	if (named) {
+		log_warning("%s", fault);
+		return 0;
+	}
+	return err_class(
+		e, CLASS_CONFIG,
+		"%s. Put it into a folder of its own, or name a file of its own with `--secrets FILE`; if %s was renamed before it had cards, write 'clusterName: %s' in %s",
+		fault, s->cluster, c->cluster.name, s->path);
 }
 
 /* ---- without a file ---- */

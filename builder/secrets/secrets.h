@@ -67,8 +67,9 @@ const char *secrets_path(const char *given, const struct config *c);
  * the same inputs build the same bytes whatever the clock says. */
 int secrets_load(const char *path, struct secrets **ret, struct err *e);
 /* Class CONFIG when S is of another cluster than C: keys of two clusters let in each other's nodes and administrators.
- * Of a file that does not say whose it is, that is known when C is the shipped default that nobody asked for. */
-int secrets_check_cluster(const struct secrets *s, const struct config *c, struct err *e);
+ * Of a file that does not say whose it is, that is known when C is the shipped default that nobody asked for. A file
+ * NAMED on the command line is its user's choice: a warning says what that means. */
+int secrets_check_cluster(const struct secrets *s, const struct config *c, bool named, struct err *e);
 /* Makes a new file for the nodes of C; never replaces one (class REFUSED). */
 int secrets_create(const char *path, const struct config *c, struct err *e);
 /* Adds what C wants and the file lacks, passwords of nodes and the issuer's CA, and writes it; says so in the log. */

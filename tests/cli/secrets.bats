@@ -345,6 +345,9 @@ no_secrets() {
 		fails 3 "secrets.yaml holds the keys of the cluster $(sed -n 's/^clusterName: //p' before), and second.yaml describes second: with the same keys each would let in the other's nodes" "$PIBUILD" "$command" -c second.yaml
 	done
 	cmp secrets.yaml before
+	# Who names the file has chosen it.
+	"$PIBUILD" check -c second.yaml --secrets secrets.yaml 2>said
+	grep -q 'warning: secrets.yaml holds the keys of the cluster .*, and second.yaml describes second' said
 	"$PIBUILD" secrets new -c second.yaml --secrets second.secrets.yaml
 	"$PIBUILD" check -c second.yaml --secrets second.secrets.yaml
 	"$PIBUILD" secrets rotate agent-token -c second.yaml --secrets second.secrets.yaml
