@@ -461,7 +461,7 @@ issued() {
 	! grep -q "^certificate ${1##*/} Ready False" "$state/faults/conditions" 2>/dev/null || return 1
 	issuer=$(sed -n '/^  issuerRef:/,/^  [a-z]*:$/s/^    name: //p' "$1")
 	signer=$(sed -n 's/^ *secretName: //p' "$state/objects/clusterissuer/_/$issuer" 2>/dev/null) || true
-	[ -n "$signer" ] || return 0
+	[ -n "$signer" ] || { grep -q '^  acme:' "$state/objects/clusterissuer/_/$issuer" 2>/dev/null; return; }
 	signer=$state/objects/secret/cert-manager/$signer
 	space=${1%/*} space=${space##*/} secret=$(sed -n 's/^  secretName: //p' "$1")
 	[ -e "$signer" ] || return 1

@@ -75,6 +75,17 @@ column() {
 	[ "$bad" -eq 0 ]
 }
 
+@test "README's picture is made of what a first boot said, and all of it is in there" {
+	scripts/session-picture docs/first-boot.session | cmp - docs/first-boot.svg
+	grep -q '(docs/first-boot.svg)' README.md
+	python3 - docs/first-boot.svg docs/first-boot.session <<-'EOT'
+		import sys, xml.etree.ElementTree as tree
+		drawn = " ".join("".join(text.itertext()) for text in tree.parse(sys.argv[1]).iter("{http://www.w3.org/2000/svg}text"))
+		said = open(sys.argv[2], encoding="utf-8").read()
+		assert drawn.split() == said.split(), (drawn.split(), said.split())
+	EOT
+}
+
 @test "check-layers refuses files of one folder that need each other" {
 	mkdir -p "$BATS_TEST_TMPDIR"/{scripts,builder/disk}
 	cp scripts/check-layers "$BATS_TEST_TMPDIR/scripts"
