@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * apply: nodes that run become what cluster.yaml says, without a new card. First all of them are read, and what would
- * change is shown; then one after the other, servers first: staged, drained where K3s restarts, switched, followed,
- * waited for. The first that fails ends it; run again it goes on. What a node owes after a cut it says itself (live/).
+ * apply: nodes that run become what cluster.yaml says, without a new card. First all of them are read, at once, and
+ * what would change is shown; then one after the other, servers first: staged, drained where K3s restarts, switched,
+ * followed, waited for. The first that fails ends it; run again it goes on. What a node owes after a cut it says itself
+ * (live/).
  */
 #include <errno.h>
 #include <poll.h>
@@ -12,6 +13,7 @@
 #include "cmd/apply.h"
 #include "plan/flashed.h"
 #include "remote/cluster.h"
+#include "remote/each.h"
 
 enum { DRAIN_PATIENCE = 300, WAIT_PATIENCE = 900, ASK_PATIENCE = 45, LOOK_EVERY_MS = 2000 };
 
@@ -87,19 +89,17 @@ void rollout_done(struct rollout *x)
 	cache_close(&x->cache);
 }
 
-static int target_look(struct rollout *x, struct target *t, unsigned flags, struct err *e)
+static int target_ask(const struct rollout *x, struct target *t, struct err *e)
 {
 	const char *password = secrets_node_password(x->plan->project->secrets, t->plan->name);
-	int r;
 
 	live_done(&t->live);
 	t->live = (struct live){ 0 };
-	r = live_read(&t->remote, &t->wanted, str_or(password, ""), flags, &t->live, e);
-	return r < 0 ? r : live_delta(x->config, &t->wanted, &t->live, &t->delta, e);
+	return live_read(&t->remote, &t->wanted, str_or(password, ""), x->flags, &t->live, e);
 }
 
 /* A change that was cut off is taken up first, so that it is known what is there. */
-static int target_resume(struct rollout *x, struct target *t, unsigned flags, struct err *e)
+static int target_resume(struct rollout *x, struct target *t, struct err *e)
 {
 	int r;
 
@@ -107,42 +107,72 @@ static int target_resume(struct rollout *x, struct target *t, unsigned flags, st
 		return 0;
 	log_info("%s: an earlier change was cut off and is taken up", t->plan->name);
 	r = live_switch(&t->remote, e);
-	return r < 0 ? r : target_look(x, t, flags, e);
+	if (r == 0)
+		r = target_ask(x, t, e);
+	return r < 0 ? r : live_delta(x->config, &t->wanted, &t->live, &t->delta, e);
 }
 
-int rollout_read(struct rollout *x, const struct node_plan *n, unsigned flags, struct err *e)
+static void ask_target(void *arg, size_t i)
 {
-	struct target *t = vec_push(&x->targets);
-	int r;
+	struct rollout *x = arg;
+	struct target *t = &x->targets.v[i];
 
-	*t = (struct target){ .plan = n, .remote = remote_of(x->config, n->node, x->cards) };
-	r = wanted_make(&x->build, n, &t->wanted, e);
-	if (r == 0)
-		r = target_look(x, t, flags, e);
+	t->asked = target_ask(x, t, &t->said);
+}
+
+int rollout_read(struct rollout *x, unsigned flags, struct err *e)
+{
+	int r = 0;
+
+	x->flags = flags;
+	for (int role = ROLE_CONTROL_PLANE; role < ROLE_COUNT; role++)
+		vec_foreach (n, &x->plan->nodes) {
+			struct target *t;
+
+			if ((int)(*n)->node->role != role)
+				continue;
+			t = vec_push(&x->targets);
+			*t = (struct target){ .plan = *n, .remote = remote_of(x->config, (*n)->node, x->cards) };
+			r = wanted_make(&x->build, *n, &t->wanted, e);
+			if (r < 0)
+				return r;
+		}
+	remote_each(x->targets.n, ask_target, x);
+	r = sig_check(e);
+	for (size_t i = 0; r == 0 && i < x->targets.n; i++) {
+		struct target *t = &x->targets.v[i];
+
+		t->off = t->asked == -EHOSTUNREACH;
+		if (t->asked == 0)
+			r = live_delta(x->config, &t->wanted, &t->live, &t->delta, e);
+		else if (!t->off) {
+			*e = t->said;
+			r = t->asked;
+		}
+	}
 	return r;
 }
 
 /* One that is off is left for later; whatever else is wrong, nothing has changed yet. */
 static int apply_read_all(struct rollout *x, struct err *e)
 {
-	for (int role = ROLE_CONTROL_PLANE; role < ROLE_COUNT; role++)
-		vec_foreach (n, &x->plan->nodes) {
-			int r;
+	int r = rollout_read(x, 0, e);
 
-			if ((int)(*n)->node->role != role)
-				continue;
-			r = rollout_read(x, *n, 0, e);
-			if (r == 0)
-				r = target_resume(x, &x->targets.v[x->targets.n - 1], 0, e);
-			if (r == -EHOSTUNREACH) {
-				log_warning("%s is left for later: %s", (*n)->name, e->msg);
-				x->targets.v[x->targets.n - 1].off = true;
-				*e = (struct err){ 0 };
-			} else if (r < 0) {
-				return r;
-			}
+	for (size_t i = 0; r == 0 && i < x->targets.n; i++) {
+		struct target *t = &x->targets.v[i];
+
+		if (!t->off)
+			r = target_resume(x, t, &t->said);
+		if (r == -EHOSTUNREACH) {
+			t->off = true;
+			r = 0;
 		}
-	return 0;
+		if (t->off)
+			log_warning("%s is left for later: %s", t->plan->name, t->said.msg);
+		if (r < 0)
+			*e = t->said;
+	}
+	return r;
 }
 
 /* ---- showing ---- */

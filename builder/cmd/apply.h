@@ -12,6 +12,8 @@ struct target {
 	struct wanted wanted;
 	struct live live;
 	struct delta delta;
+	int asked; /* what reading it came to, and the words for that */
+	struct err said;
 	bool off;     /* does not answer */
 	bool drained; /* by this run or one before it: it is to have pods again */
 };
@@ -25,6 +27,7 @@ struct rollout {
 	bool yes;		    /* nobody is asked, whatever O says */
 	unsigned patience;	    /* seconds with each node after its change; 0 = 900 */
 	VEC(struct target) targets; /* servers first */
+	unsigned flags;		    /* as of live_read() */
 };
 
 /* The nodes that O selects or, when it is given, ONLY; all that their cards are made of is in the cache then. */
@@ -33,8 +36,9 @@ int rollout_load(struct rollout *x, const char *only, struct err *e);
 int rollout_open(struct rollout *x, struct plan *p, json_t *cards, struct err *e);
 /* Reads them, shows what would change, and changes it, one after the other; the first that fails ends it. */
 int rollout_run(struct rollout *x, struct err *e);
-/* Adds the target of N; FLAGS as of live_read(). */
-int rollout_read(struct rollout *x, const struct node_plan *n, unsigned flags, struct err *e);
+/* Adds the targets of all nodes, and asks them at the same time; FLAGS as of live_read(). One that does not answer is
+ * off, with what its SAID says. */
+int rollout_read(struct rollout *x, unsigned flags, struct err *e);
 void rollout_done(struct rollout *x);
 
 #endif

@@ -115,10 +115,14 @@ static int diff_live(const struct cmd_options *o, struct err *e)
 	if (r == 0)
 		r = rollout_load(&x, diff_opt.live, e);
 	if (r == 0)
-		r = rollout_read(&x, x.plan->nodes.v[0], LIVE_WHOLE, e);
+		r = rollout_read(&x, LIVE_WHOLE, e);
 	if (r < 0)
 		return r;
 	t = &x.targets.v[0];
+	if (t->off) {
+		*e = t->said;
+		return t->asked;
+	}
 	same = delta_empty(&t->delta);
 	if (o->json)
 		r = json_print(delta_json(&t->delta), e);

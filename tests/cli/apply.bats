@@ -59,6 +59,16 @@ older_k3s() {
 	[ -z "$(acts)" ]
 }
 
+@test "nodes are read at the same time: each waits here until the other was asked too" {
+	rm -rf asked
+	mkdir asked
+	cp over-there/sudo sudo.kept
+	sed -i "2i [ \"\$2 \$3\" != '/usr/lib/pibuild/apply state' ] || { : >'$PWD/asked/'\$NODE; for _ in \$(seq 300); do [ ! -e '$PWD/asked/cp-1' ] || [ ! -e '$PWD/asked/w-1' ] || break; /usr/bin/sleep 0.1; done; [ -e '$PWD/asked/w-1' ] || exit 1; }" over-there/sudo
+	apply
+	cp sudo.kept over-there/sudo
+	ends 0 'cp-1	is as cluster.yaml says' 'w-1	is as cluster.yaml says'
+}
+
 @test "a label is given by a step on the first server: K3s restarts nowhere, and of no other file anything follows" {
 	sed -i 's/name: w-1, role: worker/&, labels: {radio: zigbee}/' cluster.yaml
 	apply --dry-run
