@@ -141,6 +141,9 @@ static char *read_lines(struct live *l, const struct wanted *w, struct proofs *p
 			vec_sort(&l->files, live_by_path);
 			sorted = true;
 		}
+		if (sorted &&
+		    starts_with(line, "seen\t")) /* no program of ours: what is found by path would be missed */
+			return NULL;
 		if (streq(line, mark))
 			return text;
 		read_line(l, w, proofs, line);

@@ -6,7 +6,7 @@
 #include "check.h"
 #include "base/file.h"
 #include "base/util.h"
-#include "live/live.h"
+#include "live/internal.h"
 
 /* No file below DIR, as a path of a card, is without a row. */
 static bool all_known(const char *dir)
@@ -115,6 +115,21 @@ int main(void)
 		CHECK(!skew_cilium("1.20.0", "1.19.4"));
 		CHECK(skew_cilium("1.18.0", "1.20.0") && strstr(skew_cilium("1.18.0", "1.20.0"), "1.19"));
 		CHECK(skew_cilium("1.20.0", "1.17.9") && strstr(skew_cilium("1.20.0", "1.17.9"), "1.19"));
+	}
+	CASE("an answer whose files come in two heaps is none: what is found by its path would be missed")
+	{
+		struct wanted w = { 0 };
+		struct proofs proofs = { 0 };
+		struct live l = { 0 };
+		struct err e = { 0 };
+
+		CHECK_ERR(live_parse("cp-1", &w,
+				     arena_strdup(
+					     "pibuild-apply 1\nseen\tf\t644\t0\t0\t1\t./b\t\nstaged\n"
+					     "seen\tf\t644\t0\t0\t1\t./a\t\nrelease\n{}\nmanifest\n{\"files\": []}\n"),
+				     &proofs, &l, &e),
+			  EPROTO);
+		live_done(&l);
 	}
 	return check_done();
 }
