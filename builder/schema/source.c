@@ -23,6 +23,11 @@ void source_keep(const char *name, const char *text, size_t n)
 	*vec_push(&sources) = (struct source_text){ name, text, n };
 }
 
+void source_forget(void)
+{
+	memset(&sources, 0, sizeof(sources));
+}
+
 /* Lines end as they do for YAML: \n, \r\n or \r. */
 static bool source_line_at(const char *text, size_t n, unsigned line, struct source_line *ret)
 {

@@ -15,6 +15,8 @@
 
 /* TEXT and NAME are kept, not copied. */
 void source_keep(const char *name, const char *text, size_t n);
+/* All that was kept, before the arena ends and the program does not. */
+void source_forget(void);
 
 /* Appends both lines, with the newlines; nothing when NAME is not known, has no such line, or it is not to be shown.
  * COLUMNS is the width of what they are printed on. */

@@ -21,6 +21,7 @@
 #include "oci/oci.h"
 #include "remote/told.h"
 #include "schema/schema.h"
+#include "schema/source.h"
 #include "secrets/internal.h"
 #include "status/report.h"
 #include "update/upstream.h"
@@ -396,6 +397,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	}
 	e = (struct err){ 0 };
 	run(data, n);
+	source_forget();
 	arena_done();
 	return 0;
 }
