@@ -91,7 +91,7 @@ facts_of() {
 		facts_of "$node" >"before-$node"
 	done
 	started pibuild-cni cp-1 >cni
-	sed -i "s/vm.swappiness: \"10\"/vm.swappiness: \"33\"/; s/^nodes:/cilium: {values: mine.yaml}\n&/; s/name: $last, /&labels: {radio: zigbee}, /" cluster.yaml
+	sed -i "s/vm.swappiness: \"10\"/vm.swappiness: \"33\"/; s/^nodes:/cilium: {valuesFile: mine.yaml}\n&/; s/name: $last, /&labels: {radio: zigbee}, /" cluster.yaml
 	printf 'debug: {enabled: true}\n' >mine.yaml
 	mkdir -p overlays/common/etc/systemd/system
 	printf '[Unit]\nDescription=Mine\n[Service]\nExecStart=/bin/true\n' >overlays/common/etc/systemd/system/mine.service
