@@ -271,7 +271,8 @@ const char *outfile_tmp_path(const struct outfile *o)
 	return path_join(path_dir(o->path), o->tmp_name);
 }
 
-int outfile_publish(struct outfile *o, struct err *e)
+/* The name is on the disk when the folder is. */
+static int outfile_rename(struct outfile *o, struct err *e)
 {
 	if (fchmod(o->fd, o->mode) < 0 || fsync(o->fd) < 0)
 		return err_errno(e, -errno, "cannot write %s", o->path);
@@ -279,9 +280,14 @@ int outfile_publish(struct outfile *o, struct err *e)
 		return err_errno(e, -errno, "cannot put %s in place", o->path);
 	free(o->tmp_name);
 	o->tmp_name = NULL;
-	if (fsync(o->dir) < 0)
-		return err_errno(e, -errno, "cannot write the folder of %s", o->path);
 	return 0;
+}
+
+int outfile_publish(struct outfile *o, struct err *e)
+{
+	int r = outfile_rename(o, e);
+
+	return r < 0 || fsync(o->dir) == 0 ? r : err_errno(e, -errno, "cannot write the folder of %s", o->path);
 }
 
 void outfile_release(struct outfile *o)
@@ -296,7 +302,8 @@ void outfile_release(struct outfile *o)
 	*o = (struct outfile)OUTFILE_INIT;
 }
 
-int file_publish(const char *path, const void *data, size_t n, mode_t mode, struct err *e)
+static int file_write(const char *path, const void *data, size_t n, mode_t mode,
+		      int (*publish)(struct outfile *o, struct err *e), struct err *e)
 {
 	_cleanup_(outfile_release) struct outfile o = OUTFILE_INIT;
 	int r = outfile_create(&o, path, mode, e);
@@ -306,7 +313,17 @@ int file_publish(const char *path, const void *data, size_t n, mode_t mode, stru
 	r = write_all(o.fd, data, n);
 	if (r < 0)
 		return err_errno(e, r, "cannot write %s", path);
-	return outfile_publish(&o, e);
+	return publish(&o, e);
+}
+
+int file_publish(const char *path, const void *data, size_t n, mode_t mode, struct err *e)
+{
+	return file_write(path, data, n, mode, outfile_publish, e);
+}
+
+int file_publish_early(const char *path, const void *data, size_t n, mode_t mode, struct err *e)
+{
+	return file_write(path, data, n, mode, outfile_rename, e);
 }
 
 int file_read_fd(int fd, const char *name, size_t limit, char **ret_buf, size_t *ret_n, struct err *e)

@@ -47,6 +47,8 @@ void outfile_release(struct outfile *o);
 
 /* Writes a whole small file through the sequence above. */
 int file_publish(const char *path, const void *data, size_t n, mode_t mode, struct err *e);
+/* The same for one of several: its name may be lost with the power until file_publish() of the last in that folder. */
+int file_publish_early(const char *path, const void *data, size_t n, mode_t mode, struct err *e);
 
 /* Of an open() that just failed: that a disk is root's is told. Returns -errno. */
 int file_cannot_open(const char *path, struct err *e);

@@ -81,11 +81,16 @@ int image_remove_others(const char *image, struct err *e)
 
 int companions_publish(const struct companions *c, struct err *e)
 {
+	size_t last = 0;
 	int r = 0;
 
+	for (size_t i = 0; i < COMPANION_COUNT; i++)
+		if (c->v[i].s)
+			last = i;
 	for (size_t i = 0; i < COMPANION_COUNT && r == 0; i++)
 		if (c->v[i].s)
-			r = file_publish(companion_path(c->image, (enum companion)i), c->v[i].s, c->v[i].n,
-					 c->open ? 0644 : companion_rows[i].mode, e);
+			r = (i == last ? file_publish : file_publish_early)(companion_path(c->image, (enum companion)i),
+									    c->v[i].s, c->v[i].n,
+									    c->open ? 0644 : companion_rows[i].mode, e);
 	return r;
 }
