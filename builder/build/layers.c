@@ -43,8 +43,6 @@ static int layer_lock(const struct build *b, const char *key, int *ret, struct e
 
 	if (r < 0)
 		return r;
-	/* A layer whose key has moved on is never made again, and nobody else would come by its leftovers. */
-	outfile_sweep(path_dir(path));
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return err_errno(e, -errno, "cannot create %s", path);
@@ -518,6 +516,8 @@ int layer_get(const struct build *b, const struct layer_plan *l, struct twin *tw
 	struct digests digests = { 0 };
 	int r;
 
+	/* A layer whose key has moved on is never made again, and nobody else would come by its leftovers. */
+	outfile_sweep(path_dir(layer_file(b, l->key, ".img")));
 	if (layer_open(b, l->key, ret_fd, records) == 0)
 		return fetch_wait(b->fetching, e);
 	records->v.n = 0;
