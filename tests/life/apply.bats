@@ -142,10 +142,10 @@ facts_of() {
 @test "a word for the kernel: the node restarts with it, and its own words stay" {
 	begun=$SECONDS
 	last=${nodes##* }
-	sed -i "s/name: $last, /&boot: {cmdline: [pibuild.test=1]}, /" cluster.yaml
+	sed -i "s/name: $last, /&boot: {cmdline: [lab.test=1]}, /" cluster.yaml
 	at_desk apply --yes --node "$last"
 	grep -q 'then reboot' said
-	on "$last" 'cat /boot/firmware/cmdline.txt' | grep -q 'root=.* pibuild.test=1'
+	on "$last" 'cat /boot/firmware/cmdline.txt' | grep -q 'root=.* lab.test=1'
 	as_wanted "$last"
 	took 'restarted'
 }
