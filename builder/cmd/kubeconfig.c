@@ -202,11 +202,10 @@ static int merge_read(const char *target, struct yaml_node **ret, const char **k
 	return r;
 }
 
-static int merge_into_file(const struct cmd_options *o, struct yaml_node *own, const char *target, struct err *e)
+static int merge_into_file(struct yaml_node *own, const char *target, struct kubeconfig_names *names, struct err *e)
 {
 	_cleanup_(merge_unlock) struct merge_lock lock = { 0 };
 	_cleanup_strbuf_ struct strbuf text = { 0 };
-	struct kubeconfig_names names;
 	const char *kept = NULL;
 	struct yaml_node *all;
 	int r = merge_take_lock(&lock, target, e);
@@ -214,7 +213,7 @@ static int merge_into_file(const struct cmd_options *o, struct yaml_node *own, c
 	if (r == 0)
 		r = merge_read(target, &all, &kept, e);
 	if (r == 0)
-		r = kubeconfig_merge(all, own, target, &names, e);
+		r = kubeconfig_merge(all, own, target, names, e);
 	if (r < 0)
 		return r;
 	yaml_emit(all, NULL, &text);
@@ -222,13 +221,17 @@ static int merge_into_file(const struct cmd_options *o, struct yaml_node *own, c
 	explicit_bzero(text.s, text.n);
 	if (r < 0)
 		return r;
-	log_info("%s has the cluster %s and its context %s (mode 0600%s%s)", target, names.cluster, names.context,
+	log_info("%s has the cluster %s and its context %s (mode 0600%s%s)", target, names->cluster, names->context,
 		 kept ? "; as it was before: " : "", str_or(kept, ""));
-	if (names.current)
+	return 0;
+}
+
+static void merge_next(const struct cmd_options *o, const struct kubeconfig_names *names)
+{
+	if (names->current)
 		cmd_next(o, "once the nodes are up `kubectl get nodes`");
 	else
-		cmd_next(o, "`kubectl config use-context %s` makes it the current one", shell_word(names.context));
-	return 0;
+		cmd_next(o, "`kubectl config use-context %s` makes it the current one", shell_word(names->context));
 }
 
 /* ---- the command ---- */
@@ -249,6 +252,7 @@ static int write_alone(const struct cmd_options *o, const struct yaml_node *own,
 
 static int cmd_kubeconfig(const struct cmd_options *o, struct err *e)
 {
+	struct kubeconfig_names names;
 	const char *target = NULL;
 	const char *day;
 	struct secrets *s;
@@ -266,14 +270,16 @@ static int cmd_kubeconfig(const struct cmd_options *o, struct err *e)
 	r = check_expiry(s, &day, e);
 	if (r < 0)
 		return r;
+	r = target ? merge_into_file(kubeconfig(c, s), target, &names, e) : write_alone(o, kubeconfig(c, s), e);
+	if (r < 0)
+		return r;
 	log_info("the kubeconfig gives full control of the cluster until %s", day);
 	tell_name(c);
 	if (target)
-		return merge_into_file(o, kubeconfig(c, s), target, e);
-	r = write_alone(o, kubeconfig(c, s), e);
-	if (r == 0)
+		merge_next(o, &names);
+	else
 		kubeconfig_next(o, c);
-	return r;
+	return 0;
 }
 
 const struct command kubeconfig_command = {

@@ -162,7 +162,7 @@ jsonschema.Draft202012Validator(json.load(open("schema.json")), format_checker=j
 @test "status without a cluster.yaml says what it could be given" {
 	run "$PIBUILD" status
 	[ "$status" -eq 3 ]
-	[[ "$output" == *'there is no cluster to ask: give a card, its device or a report'* ]]
+	[[ "$output" == *'there is no cluster to ask (of a card give the device, or its report): `pibuild init`'* ]]
 }
 
 @test "the addresses at the end: of the gateway and what is behind it, where cluster.yaml has one" {
