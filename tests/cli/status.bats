@@ -133,7 +133,7 @@ changed() {
 	head -c 4096 /dev/urandom | xz >card.img.xz
 	fails 1 'unpack it first' "$PIBUILD" status card.img.xz
 	fails 1 'cannot open nothing' "$PIBUILD" status nothing
-	fails 3 'there is no cluster.yaml here, and there is no cluster to ask: give a card, its device or a report' "$PIBUILD" status
+	fails 3 'there is no cluster.yaml here, and so there is no cluster to ask (of a card give the device, or its report): `pibuild init`' "$PIBUILD" status
 }
 
 @test "a report cut off by a loss of power is exit 4 and says so" {
