@@ -171,9 +171,9 @@ static int drain(int *fd, struct strbuf *to, size_t limit, bool tail_only)
 	char buf[16 * 1024];
 	ssize_t n = read(*fd, buf, sizeof(buf));
 
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return 0;
-	if (n <= 0) {
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+	if (n == 0) {
 		closep(fd);
 		*fd = -1;
 		return 0;
@@ -199,7 +199,9 @@ static int child_poll(struct child *c, const struct proc *p, int timeout_ms, str
 		drain(&c->err, &c->errors, OUTPUT_LIMIT, true);
 	if (fds[0].revents)
 		r = drain(&c->out, c->output, limit, !p->output);
-	return r < 0 ? err_set(e, r, "%s printed more than %zu MiB", p->argv[0], limit / (size_t)MIB) : 1;
+	if (r == -E2BIG)
+		return err_set(e, r, "%s printed more than %zu MiB", p->argv[0], limit / (size_t)MIB);
+	return r < 0 ? err_errno(e, r, "cannot read what %s prints", p->argv[0]) : 1;
 }
 
 /* Serves the pipes until the program is gone and they are empty; what it left behind may still hold them. */

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "base/file.h"
 #include "base/proc.h"
@@ -11,6 +12,18 @@
 #include "check.h"
 
 static char dir[] = "/tmp/test_proc.XXXXXX";
+
+/* In the place of the C library's: with this set, what has come cannot be read. */
+static int reading_fails; /* errno */
+ssize_t read(int fd, void *buf, size_t n)
+{
+	ssize_t got = syscall(SYS_read, fd, buf, n);
+
+	if (!reading_fails || got <= 0)
+		return got;
+	errno = reading_fails;
+	return -1;
+}
 
 /* Makes "gpgv" of the table a shell script. */
 static void tool(const char *script)
@@ -37,6 +50,15 @@ static void test_results(void)
 {
 	struct err e;
 
+	CASE("output that cannot be read is a failure, not a short output")
+	{
+		_cleanup_strbuf_ struct strbuf out = { 0 };
+
+		reading_fails = EIO;
+		CHECK_ERR(run("echo some", (struct proc){ .output = &out }, &e), EIO);
+		reading_fails = 0;
+		CHECK(strstr(e.msg, "cannot read what gpgv prints"));
+	}
 	CASE("gives the output and the arguments as they are")
 	{
 		_cleanup_strbuf_ struct strbuf out = { 0 };
