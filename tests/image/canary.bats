@@ -267,7 +267,8 @@ registry=registry=/etc/rancher/k3s/registries.yaml
 		python3 -c "import struct; open('fault', 'wb').write(struct.pack('=IIIIQII36Q', 4, 3, 9, 0, $n, *[0] * 38))"
 		sandbox -- env TMPDIR="$PWD/tmp" FAULT_FILE="$PWD/fault" LD_PRELOAD="$object" "$PIBUILD" -v --progress json --cache cache \
 			--node cp-1 >"talk/$n" 2>&1 || killed=$((killed + 1))
-		[ -z "$(find out tmp cache -name '*.part' -perm /077)" ]
+		# What stands beside an image is for everybody; that it holds none is looked at below.
+		[ -z "$(find out tmp cache -name '*.img.[0-9]*.part' -perm /077)" ]
 		rm -f out/*.img
 		find out -name '.*.img.*.part' -delete # the image itself, which holds what its card has to
 		clean talk cache tmp out
