@@ -2,6 +2,7 @@
 #include "base/sig.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -72,4 +73,18 @@ int sig_caught(void)
 int sig_check(struct err *e)
 {
 	return caught ? err_set(e, -EINTR, "interrupted by SIG%s", sigabbrev_np(caught)) : 0;
+}
+
+enum { PAUSE_PIECE_MS = 100 };
+
+/* In pieces: a signal that comes to another thread, or just before, wakes nobody here. */
+int sig_pause(double seconds, struct err *e)
+{
+	int r = sig_check(e);
+
+	for (double left = seconds * 1000; r == 0 && left > 0; left -= PAUSE_PIECE_MS) {
+		poll(NULL, 0, PAUSE_PIECE_MS);
+		r = sig_check(e);
+	}
+	return r;
 }

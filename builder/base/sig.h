@@ -17,6 +17,8 @@ int sig_caught(void);
 
 /* 0, or -EINTR with "interrupted" when a signal asked us to stop. */
 int sig_check(struct err *e);
+/* The same after that many SECONDS, or sooner with a signal. */
+int sig_pause(double seconds, struct err *e);
 
 /* Ends the program at once, from wherever: "pibuild: error: WHAT" and DETAIL on stderr, CLASS_FAILED. Takes no memory
  * and no lock. */

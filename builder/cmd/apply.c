@@ -6,7 +6,6 @@
  * (live/).
  */
 #include <errno.h>
-#include <poll.h>
 
 #include "base/log.h"
 #include "base/sig.h"
@@ -15,7 +14,7 @@
 #include "remote/cluster.h"
 #include "remote/each.h"
 
-enum { DRAIN_PATIENCE = 300, WAIT_PATIENCE = 900, ASK_PATIENCE = 45, LOOK_EVERY_MS = 2000 };
+enum { DRAIN_PATIENCE = 300, WAIT_PATIENCE = 900, ASK_PATIENCE = 45, LOOK_EVERY = 2 };
 
 static struct {
 	bool dry_run, no_drain;
@@ -350,12 +349,6 @@ static int apply_make_room(const struct rollout *x, struct target *t, struct err
 	return apply_drain(t, &l, e);
 }
 
-static int wait_a_little(struct err *e)
-{
-	poll(NULL, 0, LOOK_EVERY_MS);
-	return sig_check(e);
-}
-
 /* What its report says: "" as long as there is none. CAUSE is set with "failed". */
 static const char *report_state(const struct target *t, const char **cause)
 {
@@ -423,7 +416,7 @@ static int apply_wait_for(const struct rollout *x, const struct target *t, struc
 			cause = "the cluster does not call it Ready";
 		if (streq(state, "failed"))
 			return err_set(e, -EIO, "its report says that %s", cause);
-		r = wait_a_little(e);
+		r = sig_pause(LOOK_EVERY, e);
 	}
 	return r < 0 ? r : err_set(e, -ETIMEDOUT, "after %u seconds %s", patience, cause);
 }

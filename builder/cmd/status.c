@@ -97,18 +97,6 @@ static void tell_changes(const struct overview *o, struct told_lines *told)
 	}
 }
 
-static int pause_between(struct err *e)
-{
-	double end = now_seconds() + BETWEEN_LOOKS;
-	int r = 0;
-
-	while (r == 0 && now_seconds() < end) {
-		nanosleep(&(struct timespec){ .tv_nsec = 100000000 }, NULL);
-		r = sig_check(e);
-	}
-	return r;
-}
-
 static int status_show(const struct cmd_options *o, const struct overview *v, struct err *e)
 {
 	if (o->json)
@@ -153,7 +141,7 @@ static int follow_cluster(const struct cmd_options *o, struct overview *v, struc
 			log_warning("after %u seconds not all nodes are done", patience);
 			break;
 		}
-		r = pause_between(e);
+		r = sig_pause(BETWEEN_LOOKS, e);
 		if (r < 0)
 			return r;
 	}

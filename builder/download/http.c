@@ -97,7 +97,10 @@ static void explain_certificate(const struct request *q, struct http_result *r)
 			 verify == CERT_EXPIRED ? "has expired" : "is not valid yet",
 			 utc_as("%Y-%m-%d %H:%M UTC", time(NULL)));
 	else if (q->caller)
-		snprintf(r->why, sizeof(r->why), "its certificate is not by the CA that it has to be by: %s", q->error);
+		snprintf(
+			r->why, sizeof(r->why),
+			"its certificate is not by the CA that it has to be by, so it is another one than was asked for: %s",
+			q->error);
 	else if (verify == CERT_NO_ISSUER || (verify >= CERT_SELF_SIGNED && verify <= CERT_UNVERIFIABLE))
 		snprintf(
 			r->why, sizeof(r->why),

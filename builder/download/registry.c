@@ -97,18 +97,6 @@ static int run_until(struct exchange *x, const bool *done, struct err *e)
 	return r;
 }
 
-static int exchange_pause(double seconds, struct err *e)
-{
-	double end = now_seconds() + seconds;
-	int r = 0;
-
-	while (r == 0 && now_seconds() < end) {
-		usleep((useconds_t)(look_often * 1e6));
-		r = sig_check(e);
-	}
-	return r;
-}
-
 static int exchange_fail(const struct exchange *x, const char *why, struct err *e)
 {
 	const char *host = url_host(x->from.url);
@@ -178,7 +166,7 @@ static int exchange_run(struct exchange *x, struct err *e)
 		wait = download_pause(tries, x->r.retry_after);
 		log_debug("%s: %s; attempt %u of %d in %.1f s", url_host(x->from.url), x->r.why, tries + 1, MAX_TRIES,
 			  wait);
-		r = exchange_pause(wait, e);
+		r = sig_pause(wait, e);
 		if (r < 0)
 			return r;
 	}
@@ -353,7 +341,7 @@ int registry_put_blob(struct registry *g, const struct registry_blob *b, bool *s
 		if (r != -EAGAIN || tries == MAX_TRIES)
 			break;
 		log_debug("%s: %s; attempt %u of %d", b->label, e->msg, tries + 1, MAX_TRIES);
-		r = in_parts == g->in_parts ? exchange_pause(download_pause(tries, g->asked_pause), e) : 0;
+		r = in_parts == g->in_parts ? sig_pause(download_pause(tries, g->asked_pause), e) : 0;
 		if (r < 0)
 			break;
 	}

@@ -76,7 +76,8 @@ static const char *shorten(const char *text)
 	return arena_printf("%.*s...", n, text);
 }
 
-/* The first character of TEXT that nobody sees (a wide blank, a joiner, what turns text round), as U+XXXX; NULL = none.
+/* The first character of TEXT that nobody sees (a wide blank, a joiner, what turns text round), as Unicode writes it
+ * ("U+200B"); NULL = none.
  */
 static const char *invisible(const char *text)
 {

@@ -61,3 +61,20 @@ answer() {
 	n=$(grep -nxF -- "$1" facts | head -1 | cut -d: -f1)
 	cat "answer.$((n - 1))"
 }
+
+# desk_lab WORKERS BOARD WORKER_BOARD: cluster.yaml of a server and so many workers, whose key is made here
+desk_lab() {
+	local i
+	ssh-keygen -q -t ed25519 -N '' -f key -C desk
+	cat >cluster.yaml <<-EOT
+		apiVersion: pibuild/v1
+		cluster: {name: lab}
+		access: {user: pi, sshKeys: [{file: key.pub}]}
+		network: {subnet: 192.168.1.0/24, gateway: 192.168.1.1, nameservers: [192.168.1.1]}
+		nodes:
+		  - {name: cp-1, role: control-plane, board: $2, address: 192.168.1.11/24}
+	EOT
+	for ((i = 1; i <= $1; i++)); do
+		echo "  - {name: w-$i, role: worker, board: $3, address: 192.168.1.2$i/24}" >>cluster.yaml
+	done
+}

@@ -14,20 +14,8 @@ done
 setup_file() {
 	need_qemu
 	cd "$BATS_FILE_TMPDIR"
-	ssh-keygen -q -t ed25519 -N '' -f key -C desk
-	cat >cluster.yaml <<-EOT
-		apiVersion: pibuild/v1
-		cluster: {name: lab}
-		access: {user: pi, sshKeys: [{file: key.pub}]}
-		network: {subnet: 192.168.1.0/24, gateway: 192.168.1.1, nameservers: [192.168.1.1]}
-		os: {sysctl: {vm.swappiness: "10"}}
-		versions: {k3s: v1.35.8+k3s1, cilium: 1.19.6, gatewayAPI: v1.4.1}
-		nodes:
-		  - {name: cp-1, role: control-plane, board: virt, address: 192.168.1.11/24}
-	EOT
-	for ((i = 1; i <= ${WORKERS:-2}; i++)); do
-		echo "  - {name: w-$i, role: worker, board: virt, address: 192.168.1.2$i/24}" >>cluster.yaml
-	done
+	desk_lab "${WORKERS:-2}" virt virt
+	sed -i 's/^nodes:/os: {sysctl: {vm.swappiness: "10"}}\nversions: {k3s: v1.35.8+k3s1, cilium: 1.19.6, gatewayAPI: v1.4.1}\n&/' cluster.yaml
 	for node in $nodes; do
 		desk "$node" "$(lan_address "$node")"
 	done

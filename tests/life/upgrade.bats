@@ -8,18 +8,7 @@ load ../lib/boot
 setup_file() {
 	need_qemu
 	cd "$BATS_FILE_TMPDIR"
-	ssh-keygen -q -t ed25519 -N '' -f key -C desk
-	cat >cluster.yaml <<-EOT
-		apiVersion: pibuild/v1
-		cluster: {name: lab}
-		access: {user: pi, sshKeys: [{file: key.pub}]}
-		network: {subnet: 192.168.1.0/24, gateway: 192.168.1.1, nameservers: [192.168.1.1]}
-		nodes:
-		  - {name: cp-1, role: control-plane, board: rpi5, address: 192.168.1.11/24}
-	EOT
-	for ((i = 1; i <= ${WORKERS:-1}; i++)); do
-		echo "  - {name: w-$i, role: worker, board: rpi4, address: 192.168.1.2$i/24}" >>cluster.yaml
-	done
+	desk_lab "${WORKERS:-1}" rpi5 rpi4
 }
 
 setup() {
