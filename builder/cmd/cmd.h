@@ -95,6 +95,7 @@ struct command {
 	/* What completion offers for each argument, the last for all that follow: words as they are, or @node, @board,
 	 * @image, @disk, @serial, @artifact, @file, @dir. */
 	const char *words[2];
+	void (*arguments)(void); /* rows of help_row(): what may stand for them; NULL = args says it all */
 	const char *examples[2];
 };
 
@@ -112,6 +113,8 @@ bool cmd_word_in(const char *list, const char *word);
 
 /* Of one command, or with NULL of the program. */
 void help_print(const struct command *c);
+/* One of its rows: LEFT, then TEXT from a column on, broken between words. */
+void help_row(const char *left, const char *text);
 /* What may stand for the last of N WORDS, which follow the program's name: a candidate a line, a tab, what it is. The
  * line "@file" or "@dir" asks the shell for its own. */
 void complete_print(const char *const *words, size_t n);

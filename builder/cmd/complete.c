@@ -10,6 +10,7 @@
 #include "board/board.h"
 #include "cmd/cmd.h"
 #include "flash/device.h"
+#include "update/update.h"
 
 struct complete {
 	const struct command *command; /* NULL = not said yet */
@@ -135,13 +136,15 @@ static void offer_images(const char *word)
 
 static void offer_artifacts(void)
 {
+	struct text_list names;
 	struct catalogue *cat;
 	struct err ignored = { 0 };
 
 	if (catalogue_load(&cat, &ignored) < 0)
 		return;
-	vec_foreach (a, &cat->artifacts)
-		offer(a->name, "artifact");
+	names = lock_update_names(cat);
+	vec_foreach (name, &names.v)
+		offer(*name, "artifact");
 }
 
 static void offer_commands(void)

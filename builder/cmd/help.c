@@ -7,8 +7,7 @@
 
 enum { HELP_COLUMN = 27, HELP_WIDTH = 80 };
 
-/* LEFT, then TEXT from HELP_COLUMN on, broken between words. */
-static void help_row(const char *left, const char *text)
+void help_row(const char *left, const char *text)
 {
 	int room = HELP_WIDTH - HELP_COLUMN - 1;
 
@@ -56,6 +55,10 @@ static void help_of_command(const struct command *c)
 	for (size_t i = 0; i < c->n_options; i++)
 		help_option(&c->options[i]);
 	help_common(c);
+	if (c->arguments) {
+		printf("\nArguments:\n");
+		c->arguments();
+	}
 	printf("\nExamples:\n");
 	for (size_t i = 0; i < ARRAY_SIZE(c->examples); i++)
 		printf("  %s\n", c->examples[i]);

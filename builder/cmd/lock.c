@@ -189,6 +189,21 @@ static int cmd_lock(const struct cmd_options *o, struct err *e)
 	return lock_opt.check ? check(o, e) : cmd_lock_update(o, e);
 }
 
+static void lock_arguments(void)
+{
+	_cleanup_strbuf_ struct strbuf all = { 0 };
+	struct err ignored = { 0 };
+	struct text_list names;
+	struct catalogue *cat;
+
+	if (catalogue_load(&cat, &ignored) < 0)
+		return;
+	names = lock_update_names(cat);
+	vec_foreach (name, &names.v)
+		strbuf_addf(&all, "%s%s", all.n ? ", " : "", *name);
+	help_row("NAME, with --update", all.s);
+}
+
 const struct command lock_command = {
 	.name = "lock",
 	.args = "[NAME[=VERSION]]...",
@@ -198,5 +213,6 @@ const struct command lock_command = {
 	.n_options = ARRAY_SIZE(lock_options),
 	.common = "config lock cache offline jobs json progress",
 	.words = { "@artifact" },
+	.arguments = lock_arguments,
 	.examples = { "pibuild lock --check", "pibuild lock --update --dry-run k3s" },
 };

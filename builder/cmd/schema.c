@@ -86,6 +86,11 @@ static int cmd_schema(const struct cmd_options *o, struct err *e)
 	return err_class(e, CLASS_USAGE, "there is no schema of '%s'; FILE is one of: " SCHEMA_NAMES, name);
 }
 
+static void schema_arguments(void)
+{
+	help_row("FILE", SCHEMA_NAMES);
+}
+
 const struct command schema_command = {
 	.name = "schema",
 	.args = "[FILE]",
@@ -95,5 +100,6 @@ const struct command schema_command = {
 	.n_options = ARRAY_SIZE(schema_options),
 	.common = "",
 	.words = { SCHEMA_NAMES },
+	.arguments = schema_arguments,
 	.examples = { "pibuild schema >cluster.schema.json", "pibuild schema --reference" },
 };

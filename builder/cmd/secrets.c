@@ -133,15 +133,24 @@ static int secrets_show(const struct cmd_options *o, struct err *e)
 
 /* ---- rotate ---- */
 
+/* "node NAME" */
+static const char *kind_words(const struct secret_kind *kind)
+{
+	return kind->of_node ? arena_printf("%s NAME", kind->name) : kind->name;
+}
+
+/* What it replaces, and whether that is asked for twice. */
+static const char *kind_help(const struct secret_kind *kind)
+{
+	return kind->reflash ? arena_printf("%s (needs --yes)", kind->help) : kind->help;
+}
+
 static int unknown_kind(const char *name, struct err *e)
 {
 	_cleanup_strbuf_ struct strbuf list = { 0 };
 
 	for (size_t i = 0; i < secret_kinds_count; i++)
-		strbuf_addf(&list, "\n  %-14s %s%s",
-			    secret_kinds[i].of_node ? arena_printf("%s NAME", secret_kinds[i].name)
-						    : secret_kinds[i].name,
-			    secret_kinds[i].help, secret_kinds[i].reflash ? " (needs --yes)" : "");
+		strbuf_addf(&list, "\n  %-14s %s", kind_words(&secret_kinds[i]), kind_help(&secret_kinds[i]));
 	return err_class(e, CLASS_USAGE, "%s%s%s: pibuild secrets rotate WHAT, which is one of:%s",
 			 name ? "there is no '" : "what should be replaced?", name ? name : "", name ? "'" : "",
 			 list.s);
@@ -212,6 +221,14 @@ static int cmd_secrets(const struct cmd_options *o, struct err *e)
 			 *verb ? arena_printf("secrets cannot '%s'", verb) : "what about the secrets?", usage);
 }
 
+static void secrets_arguments(void)
+{
+	help_row("new", "make the file, where there is none");
+	help_row("show", "its certificates, how long they are good, and the rest masked");
+	for (size_t i = 0; i < secret_kinds_count; i++)
+		help_row(arena_printf("rotate %s", kind_words(&secret_kinds[i])), kind_help(&secret_kinds[i]));
+}
+
 const struct command secrets_command = {
 	.name = "secrets",
 	.args = "new|show|rotate [WHAT]",
@@ -221,5 +238,6 @@ const struct command secrets_command = {
 	.n_options = ARRAY_SIZE(secrets_options),
 	.common = "config secrets json",
 	.words = { "new show rotate" },
+	.arguments = secrets_arguments,
 	.examples = { "pibuild secrets new", "pibuild secrets rotate admin" },
 };

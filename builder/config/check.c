@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "config/address_plan.h"
 #include "config/compat.h"
+#include "schema/schema.h"
 
 #define TEXT_OF(addr) ipv4_text(addr, (char[IPV4_TEXT]){ 0 })
 
@@ -125,6 +126,13 @@ static const char *server_names(const struct config *c)
 	return all;
 }
 
+/* Of pods, whose names the cluster's own DNS alone knows. */
+static bool is_cluster_name(const char *name)
+{
+	return name_is_below(name, "cluster.local") || name_is_below(name, "svc") ||
+	       name_is_below(name, "kubernetes.default");
+}
+
 /* K3s is linked statically: its resolver reads /etc/hosts and asks name servers, and knows no NSS module for mDNS. */
 static void check_endpoint_name(const struct check *x)
 {
@@ -132,7 +140,12 @@ static void check_endpoint_name(const struct check *x)
 	const struct node_config *first = config_first_server(c);
 	const char *name = c->cluster.endpoint;
 
-	if (ends_with(name, ".local") || streq(name, "local"))
+	if (is_cluster_name(name))
+		fault_key(
+			x->faults, c, "cluster.endpoint",
+			"cluster.endpoint: %s is a name inside the cluster, which pods know and nodes do not; use the address of a server",
+			name);
+	else if (name_is_below(name, "local"))
 		fault_key(
 			x->faults, c, "cluster.endpoint",
 			"cluster.endpoint: %s is a name of mDNS, which K3s does not ask, so no node would join; %s, or use a name that your name server knows",
@@ -141,7 +154,8 @@ static void check_endpoint_name(const struct check *x)
 				? arena_printf("write %s", TEXT_OF(first->address.addr))
 				: arena_printf("give %s an address and remove endpoint",
 					       first ? str_or(first->name, "the first server") : "the first server"));
-	else if (streq(name, "localhost") || ends_with(name, ".localhost"))
+	else if (name_is_below(name, "localhost") || name_is_below(name, "localhost.localdomain") ||
+		 starts_with(name, "ip6-"))
 		fault_key(x->faults, c, "cluster.endpoint",
 			  "cluster.endpoint: %s is every machine itself; use the address of a server", name);
 	vec_foreach (n, &c->nodes)
@@ -216,14 +230,16 @@ static void check_endpoint(const struct check *x)
 	const struct config *c = x->config;
 	size_t before = x->faults->errors;
 	uint32_t addr = 0;
+	bool is_address;
 
 	if (!c->cluster.endpoint)
 		return;
-	if (value_ipv4(c->cluster.endpoint, &addr) < 0) {
+	is_address = value_ipv4(c->cluster.endpoint, &addr) == 0;
+	if (!is_address) {
 		check_endpoint_name(x);
 		addr = config_host_address(c, c->cluster.endpoint);
 	}
-	if (addr)
+	if (is_address || addr)
 		check_endpoint_address(x, addr);
 	if (x->faults->errors != before)
 		return;
@@ -570,6 +586,28 @@ static void check_ntp(const struct check *x)
 	}
 }
 
+/* Every short name is looked for below each of these first. */
+static void check_search_domains(const struct check *x)
+{
+	const struct config *c = x->config;
+
+	for (size_t i = 0; i < c->network.search_domains.n; i++) {
+		const char *domain = str_or(c->network.search_domains.v[i], ""),
+			   *key = arena_printf("network.searchDomains[%zu]", i);
+
+		if (is_cluster_name(domain))
+			fault_key(
+				x->faults, c, key,
+				"%s: %s is the cluster's own, whose names pods know and the name servers of nodes do not; remove it: pods look there by themselves",
+				key, domain);
+		else if (name_is_below(domain, "local"))
+			note_key(
+				x->faults, c, key,
+				"%s: names below %s are asked for by multicast (mDNS), and K3s knows none of them; where your name server has them, call it another way, such as home.arpa",
+				key, domain);
+	}
+}
+
 static void check_host_names(const struct check *x)
 {
 	const struct config *c = x->config;
@@ -878,6 +916,27 @@ static void check_swap(const struct check *x)
 		 debian ? "do not swap" : "swap into a file on the card, as it sets up: off ends that");
 }
 
+/* A section that is on because it is there, with nothing in it: what stood below may be a comment by now. */
+static void check_empty_sections(const struct check *x)
+{
+	static const struct {
+		const char *key, *means;
+	} sections[] = {
+		{ "certManager", "cert-manager is installed, without an issuer" },
+		{ "network.ipv6", "nodes, pods and services have IPv6 too, in private networks" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(sections); i++) {
+		const struct yaml_node *n = yaml_find(x->config->doc, sections[i].key);
+
+		if (n && schema_is_null(n))
+			note_key(
+				x->faults, x->config, sections[i].key,
+				"%s: nothing stands below it, which is taken as {}: %s; to be without, remove the line",
+				sections[i].key, sections[i].means);
+	}
+}
+
 static void check_mirrors(const struct check *x)
 {
 	const struct config *c = x->config;
@@ -1057,7 +1116,10 @@ static const struct {
 	{ "the cluster's gateway", check_gateway_section },
 	{ "backup", check_backup },
 	{ "data disks", check_data_twins },
+	{ "packages", check_packages },
 	{ "apps", check_apps },
+	{ "search domains", check_search_domains },
+	{ "empty sections", check_empty_sections },
 };
 
 void config_check(const struct config *c, const struct cluster_versions *v, struct faults *f)

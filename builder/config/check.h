@@ -23,6 +23,9 @@ void check_registries(const struct check *x);
 /* Zones for which the issuers will never get a certificate. */
 void check_zones(const struct check *x);
 
+/* Packages that K3s or Cilium do not work beside. */
+void check_packages(const struct check *x);
+
 /* Charts and manifests of the user's. */
 void check_apps(const struct check *x);
 

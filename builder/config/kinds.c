@@ -66,10 +66,15 @@ static const char *kinds_check_domain(const char *text)
 	return strlen(text) > 253 ? "a domain has at most 253 characters" : NULL;
 }
 
+static const char *host_form_fault(const char *text);
+
 static const char *check_host(const char *text)
 {
+	const char *form = host_form_fault(text);
 	uint32_t addr;
 
+	if (form)
+		return form;
 	if (strspn(text, "0123456789.") == strlen(text) && value_ipv4(text, &addr) < 0)
 		return "an IPv4 address has four numbers of 0 to 255";
 	return kinds_check_domain(text);
@@ -115,7 +120,8 @@ static const char *check_board(const char *text)
 	return strlen(text) > 64 ? "give a board name such as rpi5" : NULL;
 }
 
-#define LABEL "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+#define HOST_WORDS "give a name such as api.home.example.com or an IPv4 address, without https:// and without a port"
+#define LABEL	   "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 /* 0 to 255 without a leading zero. */
 #define OCTET	 "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 #define ANY_CASE "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
@@ -134,8 +140,7 @@ const struct kind kind_node_name = {
 };
 const struct kind kind_host = {
 	.name = "host name or address",
-	.pattern = "^" LABEL "([.]" LABEL ")*$",
-	.words = "give a name such as api.home.example.com or an IPv4 address, without https:// and without a port",
+	.words = HOST_WORDS,
 	.editor_pattern = "^((?![0-9.]+$)" LABEL "([.]" LABEL ")*|" OCTET "([.]" OCTET "){3})$",
 	.check = check_host,
 };
@@ -330,6 +335,30 @@ static unsigned mask_prefix(const char *text)
 	if (value_ipv4(text, &mask) < 0 || !mask || (~mask & (~mask + 1)))
 		return 0;
 	return 32 - (unsigned)__builtin_ctz(mask);
+}
+
+/* Why TEXT has not the form of a name or an IPv4 address, or NULL. */
+static const char *host_form_fault(const char *text)
+{
+	static const struct kind form = {
+		.pattern = "^" LABEL "([.]" LABEL ")*$",
+		.words = HOST_WORDS,
+	};
+	const char *why = kind_text_fault(&form, NULL, text, NULL);
+	char *meant = arena_strdup(text), *p;
+
+	if (!why)
+		return NULL;
+	for (p = meant; *p; p++)
+		*p = *p >= 'A' && *p <= 'Z' ? (char)(*p + 'a' - 'A') : *p;
+	if (p > meant && p[-1] == '.')
+		p[-1] = '\0';
+	if (!kind_text_fault(&form, NULL, meant, NULL))
+		return arena_printf("names are in lower case here, without a dot at the end; write %s", meant);
+	for (p = meant; *p; p++)
+		if ((unsigned char)*p >= 0x80)
+			return "DNS writes letters other than a to z in a form of its own, which begins with xn--; write that";
+	return address_fault(text, why);
 }
 
 /* A network or address that lacks its /size, or has a mask for it. */

@@ -464,6 +464,35 @@ static int take_base(struct base_copy *b, struct err *e)
 	return 0;
 }
 
+/* "systemd-timesyncd": what apt would take away for what is wanted; NULL = nothing. */
+static const char *removed_by_apt(const char *text)
+{
+	static const char title[] = "The following packages will be REMOVED:\n";
+	const char *line = strstr(text, title), *names = "";
+
+	if (!line)
+		return NULL;
+	for (line += strlen(title); starts_with(line, "  "); line += strcspn(line, "\n"), line += *line == '\n')
+		names = arena_printf("%s%.*s", names, (int)strcspn(line + 1, "\n"), line + 1);
+	return names + (*names == ' ');
+}
+
+/* The card's packages are added to the base's, offline: what pibuild set up for a package that went would be for
+ * nobody. */
+static int ask_additions(const struct apt *a, struct package_list *ret, struct err *e)
+{
+	_cleanup_strbuf_ struct strbuf out = { 0 };
+	int r = apt_ask(a, &out, e);
+	const char *removed = r < 0 ? NULL : removed_by_apt(str_or(out.s, ""));
+
+	if (removed)
+		return err_class(
+			e, CLASS_CONFIG,
+			"apt would remove %s from the base for them, and os.packages only adds to it; leave out what is in its place",
+			removed);
+	return r < 0 || !out.n ? r : apt_parse(a, out.s, ret, e);
+}
+
 static int resolve_sets(struct base_copy *b, struct package_set *sets, const struct text_list *wanted, size_t n,
 			struct err *e)
 {
@@ -481,7 +510,7 @@ static int resolve_sets(struct base_copy *b, struct package_set *sets, const str
 		struct package_list list = { 0 };
 
 		b->apt->wanted = wanted[i];
-		r = apt_install(b->apt, &list, e);
+		r = ask_additions(b->apt, &list, e);
 		if (r < 0)
 			return r;
 		vec_foreach (p, &list.v)

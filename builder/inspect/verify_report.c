@@ -19,6 +19,14 @@ static const char *state_of(const struct verify_line *l)
 	return l->findings ? "FAULT" : l->skipped ? "skipped" : "ok";
 }
 
+/* Where it ended before there was anything to count, a finding says why. */
+static const char *line_text(const struct verify_line *l)
+{
+	if (l->skipped)
+		return arena_printf("%s: %s", l->proves, l->skipped);
+	return *l->things ? arena_printf("%s: %zu %s", l->proves, l->looked, l->things) : l->proves;
+}
+
 json_t *verify_report_json(const struct verify_report *r)
 {
 	json_t *list = json_array();
@@ -42,8 +50,7 @@ void verify_report_print(const struct verify_report *r)
 		printf(": node %s of cluster %s, %s", r->node, r->cluster, r->role);
 	printf("\n\n");
 	vec_foreach (l, &r->lines) {
-		_cleanup_free_ char *count = xasprintf("%zu %s", l->looked, l->things);
-		_cleanup_free_ char *text = xasprintf("%s: %s", l->proves, l->skipped ? l->skipped : count);
+		const char *text = line_text(l);
 		_cleanup_strbuf_ struct strbuf b = { 0 };
 
 		text_wrap(&b, text, isatty(STDOUT_FILENO) ? terminal_columns() : 0, TEXT_COLUMN, TEXT_COLUMN);

@@ -173,32 +173,46 @@ static bool is_forced(const struct lock_options *o, const char *name, const char
 	return o->update && !o->n_names;
 }
 
+static void add_update_name(struct text_list *list, const char *name)
+{
+	vec_foreach (known, &list->v)
+		if (streq(*known, name))
+			return;
+	*vec_push(&list->v) = name;
+}
+
+struct text_list lock_update_names(const struct catalogue *cat)
+{
+	struct text_list list = { 0 };
+
+	vec_foreach (v, &cat->versions)
+		add_update_name(&list, v->name);
+	add_update_name(&list, DEBIAN_BASE);
+	add_update_name(&list, PACKAGES_NAME);
+	add_update_name(&list, "sshKeys");
+	add_update_name(&list, APPS_NAME);
+	vec_foreach (a, &cat->artifacts)
+		add_update_name(&list, a->name);
+	vec_foreach (i, &cat->images)
+		add_update_name(&list, i->name);
+	return list;
+}
+
 static int update_check_names(const struct catalogue *cat, const struct lock_options *o, struct err *e)
 {
-	const size_t all = 4 + cat->artifacts.n + cat->images.n + cat->versions.n;
-	const char **known = arena_alloc(all * sizeof(*known) + 1);
-	size_t n = 0;
+	const struct text_list known = lock_update_names(cat);
 
-	known[n++] = DEBIAN_BASE;
-	known[n++] = PACKAGES_NAME;
-	known[n++] = "sshKeys";
-	known[n++] = APPS_NAME;
-	vec_foreach (a, &cat->artifacts)
-		known[n++] = a->name;
-	vec_foreach (i, &cat->images)
-		known[n++] = i->name;
-	vec_foreach (v, &cat->versions)
-		known[n++] = v->name;
 	for (size_t i = 0; i < o->n_names; i++) {
-		const char *name = version_request_of(o->names[i]).name, *near = nearest_word(name, known, n);
-
+		const char *name = version_request_of(o->names[i]).name,
+			   *near = nearest_word(name, known.v.v, known.v.n);
 		size_t k = 0;
 
-		while (k < n && !streq(known[k], name))
+		while (k < known.v.n && !streq(known.v.v[k], name))
 			k++;
-		if (k == n)
-			return err_class(e, CLASS_USAGE, "there is no artifact '%s'%s%s%s", name,
-					 near ? ", did you mean '" : "", str_or(near, ""), near ? "'?" : "");
+		if (k == known.v.n)
+			return err_class(e, CLASS_USAGE, "there is no artifact '%s'%s", name,
+					 near ? arena_printf(", did you mean '%s'?", near)
+					      : "; `pibuild help lock` lists them");
 	}
 	return 0;
 }

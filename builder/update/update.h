@@ -23,6 +23,8 @@ struct lock_options {
  * major version, and back only when what is in force does not fit. Class CONFIG when the set does not fit. Written
  * only when something changed or FILE is not there. */
 int lock_update(const struct release_set *old, const struct lock_options *o, struct lock_report *ret, struct err *e);
+/* What an update takes as NAME: versions, then what goes with them, artifacts and images. */
+struct text_list lock_update_names(const struct catalogue *cat);
 /* What is MISSING or EDITED in the lock; KEPT otherwise. Class VERIFY, naming them, when there is any. */
 int lock_check(const struct release_set *set, struct lock_report *ret, struct err *e);
 

@@ -442,6 +442,53 @@ fine() {
 	fault 'cluster.yaml:4:13: error: cluster.endpoint: w-1 is a worker, where no API listens; use a control-plane node'
 }
 
+@test "an endpoint that nobody outside the cluster knows, or that is the machine itself in other words, is refused" {
+	change 's/  name: lab/&\n  endpoint: x/'
+	for name in kubernetes.default kubernetes.default.svc kubernetes.default.svc.cluster.local; do
+		change "s/endpoint: .*/endpoint: $name/"
+		fault "cluster.yaml:4:13: error: cluster.endpoint: $name is a name inside the cluster, which pods know and nodes do not; use the address of a server"
+	done
+	for self in 0.0.0.0 localhost.localdomain ip6-localhost; do
+		change "s/endpoint: .*/endpoint: $self/"
+		fault "cluster.yaml:4:13: error: cluster.endpoint: $self is every machine itself; use the address of a server"
+	done
+}
+
+@test "a name or address of another form than it is taken in is told with the form" {
+	change 's/  gateway: .*/&\n  ntp: [x]/'
+	while IFS='|' read -r host words; do
+		change "s#ntp: .*#ntp: ['$host']#"
+		fault "cluster.yaml:14:9: error: network.ntp[0]: '$host' cannot be used: $words"
+	done <<-'EOT'
+		fd00::1|this is IPv6: IPv4 is given here, and network.ipv6 adds IPv6; give a name such as api.home.example.com or an IPv4 address, without https:// and without a port
+		Time.Home.Lan|names are in lower case here, without a dot at the end; write time.home.lan
+		time.home.lan.|names are in lower case here, without a dot at the end; write time.home.lan
+		zeit.häuschen.de|DNS writes letters other than a to z in a form of its own, which begins with xn--; write that
+		https://time.lan|give a name such as api.home.example.com or an IPv4 address, without https:// and without a port
+	EOT
+}
+
+@test "search domains: those of the cluster are refused, those of mDNS noted" {
+	change 's/  gateway: .*/&\n  searchDomains: [home.lan]/'
+	fine
+	for domain in cluster.local svc.cluster.local; do
+		change "s/searchDomains: .*/searchDomains: [home.lan, $domain]/"
+		fault "cluster.yaml:14:29: error: network.searchDomains[1]: $domain is the cluster's own, whose names pods know and the name servers of nodes do not; remove it: pods look there by themselves"
+	done
+	change 's/searchDomains: .*/searchDomains: [local]/'
+	note 'cluster.yaml:14:19: note: network.searchDomains[0]: names below local are asked for by multicast (mDNS), and K3s knows none of them; where your name server has them, call it another way, such as home.arpa'
+}
+
+@test "a section that is on by being there is noted where nothing stands below it" {
+	add 'certManager:' '  # zones: [home.arpa]'
+	note 'cluster.yaml:24:13: note: certManager: nothing stands below it, which is taken as {}: cert-manager is installed, without an issuer; to be without, remove the line'
+	change 's/^certManager:/& {}/'
+	fine
+	[[ "$stderr" != *certManager* ]]
+	change 's/  gateway: .*/&\n  ipv6:/'
+	note 'cluster.yaml:14:8: note: network.ipv6: nothing stands below it, which is taken as {}: nodes, pods and services have IPv6 too, in private networks; to be without, remove the line'
+}
+
 @test "an endpoint that is no server is noted: somebody has to provide it" {
 	change 's/  name: lab/&\n  endpoint: 192.168.1.10/'
 	note 'cluster.yaml:4:13: note: cluster.endpoint: 192.168.1.10 is no server of this file: a load balancer or virtual address of yours has to lead from it to TCP 6443 of cp-1 before nodes can join'

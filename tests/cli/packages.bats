@@ -79,6 +79,34 @@ lock() {
 	fails 3 'give a package of Debian by its name alone' "$PIBUILD" check
 }
 
+@test "beside some packages K3s does not work: refused, with why; others ask for care, which is a note" {
+	for package in firewalld ferm connman dhcpcd dhcpcd5 cri-o; do
+		packages "[open-iscsi, $package]"
+		fails 3 ": error: os.packages[1]: $package cannot be beside K3s: it " "$PIBUILD" check
+	done
+	packages '[podman, etcd-server, systemd-resolved]'
+	fails 0 '2 nodes' "$PIBUILD" check
+	sed -i "/nameservers:/d; s/, address: [0-9./]*//; s|^os: .*|os: {base: raspios-bookworm, packages: [podman, etcd-server, systemd-resolved]}|" cluster.yaml
+	sed -i 's/^  name: lab/&\n  datastore: etcd\n  endpoint: api.home.arpa/' cluster.yaml
+	run "$PIBUILD" check
+	[ "$status" -eq 3 ]
+	[[ "$output" == *'podman cannot be beside K3s: it brings a network for pods'*'etcd-server cannot be beside K3s: it listens on TCP 2379'*'systemd-resolved cannot be beside K3s: it writes 127.0.0.53'* ]] || { echo "$output"; return 1; }
+	for package in docker.io docker-ce ufw nftables iptables-persistent netfilter-persistent; do
+		packages '[]'
+		sed -i "s/name: w-1,/& packages: [$package],/" cluster.yaml
+		fails 0 "note: nodes[1].packages[0]: $package: " "$PIBUILD" check
+	done
+}
+
+@test "packages for which apt would take others off the base are refused with their names" {
+	packages '[chrony]'
+	stand_in_apt
+	printf '%s\n' 'The following packages will be REMOVED:' '  network-manager systemd-timesyncd' '  x' 'The following NEW packages will be installed:' '  chrony' >>uris
+	PATH=$PWD/bin:$PATH fails 3 'apt would remove network-manager systemd-timesyncd x from the base for them, and os.packages only adds to it; leave out what is in its place' \
+		"$PIBUILD" --cache cache lock
+	cmp pibuild.lock "$top/configs/pibuild.lock"
+}
+
 @test "without them in the lock a build says how to get them; lock --check names what is missing" {
 	packages '[open-iscsi]'
 	fails 4 "the lock does not pin open-iscsi for base ${sum:0:12}: run \`pibuild lock\`" "$PIBUILD" --cache cache

@@ -55,6 +55,27 @@ setup() {
 	fails 2 "unknown command 'flsh', did you mean flash?" "$PIBUILD" help flsh
 }
 
+@test "help says what an argument may be, where that is a word out of a list" {
+	"$PIBUILD" help secrets | tr -s ' ' >a
+	"$PIBUILD" secrets rotate 2>&1 | sed -n 's/^  \([a-z-]*\( NAME\)\?\)  .*/\1/p' >kinds
+	[ "$(wc -l <kinds)" -gt 5 ]
+	while read -r kind; do grep -q "^ rotate $kind " a || { echo "$kind"; return 1; }; done <kinds
+	"$PIBUILD" help lock >a
+	for name in k3s certManager packages sshKeys apps gateway-api quay.io/cilium/cilium; do grep -qw -- "$name" a || { echo "$name"; return 1; }; done
+	"$PIBUILD" help schema >a
+	for name in status cluster-status board lock secrets; do grep -qw -- "$name" a; done
+	write_cluster
+	fails 2 "there is no artifact 'nosuch'; \`pibuild help lock\` lists them" "$PIBUILD" lock --update nosuch --dry-run
+}
+
+@test "verify of a file that is no image counts nothing, and says what is wrong" {
+	echo hello >x.img
+	run "$PIBUILD" verify x.img
+	[ "$status" -eq 4 ]
+	grep -qx '  FAULT    partitions     a FAT and a Linux partition, whole, apart, with a disk id' <<<"$output"
+	grep -q 'x.img: is too short for a disk image' <<<"$output"
+}
+
 @test "--help lists commands, options and exit codes on stdout" {
 	"$PIBUILD" --help >help 2>err
 	[ ! -s err ]
@@ -231,6 +252,7 @@ offered() { "$PIBUILD" --complete "$@" | cut -f 1; }
 	[ "$(offered verify '')" = $'out/cp-1.img\n@file' ]
 	[ "$(offered secrets '')" = $'new\nshow\nrotate' ]
 	[ "$(offered --cache '')" = @dir ]
+	offered lock --update ssh | grep -qx sshKeys
 	[ "$(offered flash out/cp-1.img '')" = "$("$PIBUILD" devices --json | jq -r '.[] | select(.flashable).path')" ]
 	offered '' | grep -qx kubeconfig
 	offered render --sh | grep -qx -- --show-secrets
