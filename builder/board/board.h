@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/util.h"
 #include "config/config.h"
+#include "config/names.h"
 #include "schema/schema.h"
 
 struct board_kernel {
@@ -39,8 +40,6 @@ struct board {
 extern const struct field board_fields[];
 /* Loads boards/NAME.yaml of the data folder. Class CONFIG with the nearest name and the list when unknown. */
 int board_load(const char *name, const struct board **ret, struct err *e);
-/* Sorted names of all boards. */
-int board_names(const char *const **ret, size_t *ret_n, struct err *e);
 
 /* The kernel that boots on BASE ("raspios", "debian", a path or URL), or NULL when the board cannot boot it. */
 const struct board_kernel *board_kernel_for(const struct board *b, const char *base);

@@ -14,40 +14,16 @@ static const struct option schema_options[] = {
 	CMD_OWN("reference", OPT_FLAG, &schema_opt.reference, NULL, "the reference page of every key, in Markdown"),
 };
 
-static int cluster_schema(json_t **ret, struct err *e)
-{
-	const char *const *boards;
-	size_t n;
-	int r = board_names(&boards, &n, e);
-
-	if (r < 0)
-		return r;
-	*ret = config_schema(boards, n);
-	return 0;
-}
-
-static int status_schema(json_t **ret, struct err *e)
-{
-	*ret = report_schema();
-	return 0;
-}
-
-static int cluster_status_schema(json_t **ret, struct err *e)
-{
-	*ret = overview_schema();
-	return 0;
-}
-
 /* A kind of file that is read by rows: what makes its schema, or its rows and words for people. */
 static const struct file_schema {
 	const char *name;
-	int (*make)(json_t **ret, struct err *e);
+	json_t *(*make)(void);
 	const struct field *fields;
 	const char *title, *about;
 } file_schemas[] = {
-	{ "cluster", .make = cluster_schema },
-	{ "status", .make = status_schema },
-	{ "cluster-status", .make = cluster_status_schema },
+	{ "cluster", .make = config_schema },
+	{ "status", .make = report_schema },
+	{ "cluster-status", .make = overview_schema },
 	{ "board", NULL, board_fields, "board of pibuild", "a file of boards/: what pibuild has to know of a board" },
 	{ "catalogue", NULL, catalogue_fields, "catalogue of pibuild",
 	  "configs/catalogue.yaml: what there is to fetch" },
@@ -59,14 +35,7 @@ static const struct file_schema {
 
 static int print_schema(const struct file_schema *s, struct err *e)
 {
-	json_t *schema;
-	int r = 0;
-
-	if (s->make)
-		r = s->make(&schema, e);
-	else
-		schema = schema_json_file(s->fields, s->name, s->title, s->about);
-	return r < 0 ? r : json_print(schema, e);
+	return json_print(s->make ? s->make() : schema_json_file(s->fields, s->name, s->title, s->about), e);
 }
 
 static int cmd_schema(const struct cmd_options *o, struct err *e)

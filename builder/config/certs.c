@@ -66,12 +66,8 @@ static void issuers_node(struct reading *l, const struct field *f, const struct 
 
 static void issuers_schema(const struct field *f, json_t *out)
 {
-	json_t *names = json_array();
-
 	json_object_set_new(out, "type", json_string("array"));
-	for (size_t i = 0; i < ISSUER_COUNT; i++)
-		json_array_append_new(names, json_string(issuer_names[i]));
-	json_object_set_new(out, "items", json_pack("{s:o}", "enum", names));
+	json_object_set_new(out, "items", json_pack("{s:o}", "enum", schema_json_names(issuer_names, ISSUER_COUNT)));
 }
 
 const struct kind kind_issuers = { .name = "list", .node = issuers_node, .schema = issuers_schema };

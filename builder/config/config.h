@@ -490,8 +490,8 @@ void config_check(const struct config *c, const struct cluster_versions *v, stru
 /* Whether what the references to secrets lead to is there; no command is run. */
 void config_check_secrets(const struct config *c, struct faults *f);
 
-/* JSON Schema of cluster.yaml with the names of all boards; the caller's. */
-json_t *config_schema(const char *const *boards, size_t n);
+/* JSON Schema of cluster.yaml; the caller's. */
+json_t *config_schema(void);
 /* The reference page in Markdown. */
 void config_print_reference(void);
 

@@ -1110,7 +1110,7 @@ static const struct field node_fields[] = {
 	  .kind = &kind_board,
 	  NODE(board),
 	  .flags = REQUIRED,
-	  .help = "rpi3, rpi4, rpi400, rpi5, rpi500, zero2w, cm4, cm5, virt or external",
+	  .help = "what the node runs on",
 	  .example = "rpi5" },
 	{ .key = "arch",
 	  .kind = &kind_choice,

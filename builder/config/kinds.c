@@ -4,6 +4,7 @@
 
 #include "config/internal.h"
 #include "config/kinds.h"
+#include "config/names.h"
 #include "config/owned.h"
 #include "config/values.h"
 
@@ -250,8 +251,8 @@ const struct kind kind_crypt = {
 const struct kind kind_board = {
 	.name = "board",
 	.words = "give a board name such as rpi5",
-	.editor_pattern = "^[a-z0-9]{1,32}$",
 	.check = check_board, /* names are looked up with the boards */
+	.there_is = board_names,
 };
 #define SEMVER "[0-9]+[.][0-9]+[.][0-9]+"
 #define PRE    "(-[0-9A-Za-z.-]+)?"

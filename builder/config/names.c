@@ -115,3 +115,25 @@ const char *names_path(enum name_list list)
 {
 	return lists[list].path;
 }
+
+int board_names(const char *const **ret, size_t *ret_n, struct err *e)
+{
+	VEC(const char *) names = { 0 };
+	const char *const *files;
+	const char *path;
+	size_t n;
+	int r = data_path("boards", &path, e);
+
+	if (r < 0)
+		return r;
+	r = folder_names(path, &files, &n, e);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < n; i++)
+		if (files[i][0] != '.' && ends_with(files[i], ".yaml"))
+			*vec_push(&names) = arena_strndup(files[i], strlen(files[i]) - strlen(".yaml"));
+	vec_sort(&names, text_order); /* not as with ".yaml" behind them */
+	*ret = names.v;
+	*ret_n = names.n;
+	return 0;
+}

@@ -35,4 +35,7 @@ const char *names_nearest(enum name_list list, const char *name);
 /* Where a person can look all of them up. */
 const char *names_path(enum name_list list);
 
+/* Boards there are, sorted: the files of boards/. */
+int board_names(const char *const **ret, size_t *ret_n, struct err *e);
+
 #endif

@@ -5,20 +5,10 @@
 
 /* ---- JSON Schema ---- */
 
-json_t *config_schema(const char *const *boards, size_t n)
+json_t *config_schema(void)
 {
-	json_t *schema = schema_json_file(config_fields, "cluster", "pibuild cluster.yaml",
-					  "A K3s cluster of Raspberry Pis, built into SD card images by pibuild");
-	json_t *node = json_object_get(json_object_get(json_object_get(schema, "properties"), "nodes"), "items");
-	json_t *board = json_object_get(json_object_get(node, "properties"), "board"), *names = json_array();
-
-	for (size_t i = 0; i < n; i++)
-		json_array_append_new(names, json_string(boards[i]));
-	json_object_del(board, "type");
-	json_object_del(board, "pattern");
-	json_object_del(board, "patternErrorMessage");
-	json_object_set_new(board, "enum", names);
-	return schema;
+	return schema_json_file(config_fields, "cluster", "pibuild cluster.yaml",
+				"A K3s cluster of Raspberry Pis, built into SD card images by pibuild");
 }
 
 /* ---- reference page ---- */
@@ -65,7 +55,7 @@ static void print_row(const struct field *f, const char *path)
 	printf(" | ");
 	print_default(f);
 	printf(" | ");
-	print_cell(f->help);
+	print_cell(schema_help(f));
 	if (f->example) {
 		printf("; e.g. `");
 		print_cell(f->example);

@@ -20,11 +20,28 @@ json_t *schema_json(const struct field *table)
 			 "additionalProperties", 0);
 }
 
+json_t *schema_json_names(const char *const *names, size_t n)
+{
+	json_t *all = json_array();
+
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(all, json_string(names[i]));
+	return all;
+}
+
 static void text_schema(const struct field *f, json_t *out)
 {
 	const struct kind *k = f->kind;
 	const char *pattern = k->editor_pattern ? k->editor_pattern : k->pattern;
+	const char *const *names;
+	struct err ignored = { 0 };
+	size_t n;
 
+	if (k->there_is && k->there_is(&names, &n, &ignored) == 0) {
+		json_object_set_new(out, "title", json_string(k->name));
+		json_object_set_new(out, "enum", schema_json_names(names, n));
+		return;
+	}
 	json_object_set_new(out, "type", json_string("string"));
 	json_object_set_new(out, "title", json_string(k->name));
 	if (pattern)
@@ -39,8 +56,10 @@ static void text_schema(const struct field *f, json_t *out)
 
 void schema_json_value(const struct field *f, json_t *out)
 {
-	if (f->help)
-		json_object_set_new(out, "description", json_string(f->help));
+	const char *help = schema_help(f);
+
+	if (help)
+		json_object_set_new(out, "description", json_string(help));
 	if (f->def)
 		json_object_set_new(out, "default",
 				    f->kind == &kind_bool ? json_boolean(streq(f->def, "true"))

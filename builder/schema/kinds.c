@@ -113,18 +113,6 @@ const struct kind kind_time_or_none = {
 
 /* ---- words out of a list ---- */
 
-static const char *join(const char *const *names, size_t n)
-{
-	struct strbuf b = { 0 };
-	char *s;
-
-	for (size_t i = 0; i < n; i++)
-		strbuf_addf(&b, "%s%s", i == 0 ? "" : i + 1 == n ? " or " : ", ", names[i]);
-	s = arena_strdup(str_or(b.s, ""));
-	strbuf_done(&b);
-	return s;
-}
-
 static unsigned find_choice(const struct field *f, const struct yaml_node *n)
 {
 	unsigned i = 0;
@@ -174,24 +162,21 @@ static void choice_node(struct reading *l, const struct field *f, const struct y
 		return;
 	if (n->type != YAML_SCALAR || schema_is_null(n)) {
 		schema_fault(l, n, path, "%s %s", n->type == YAML_SCALAR ? "has no value: it must be" : "must be",
-			     join(f->names, f->names_count));
+			     schema_alternatives(f->names, f->names_count));
 		return;
 	}
 	meant = kind_word_meant(n->text, f->names, f->names_count);
 	if (meant)
 		schema_fault(l, n, path, "'%s' cannot be used: write '%s' (it must be %s)", n->text, meant,
-			     join(f->names, f->names_count));
+			     schema_alternatives(f->names, f->names_count));
 	else
-		schema_fault(l, n, path, "'%s' cannot be used: it must be %s", n->text, join(f->names, f->names_count));
+		schema_fault(l, n, path, "'%s' cannot be used: it must be %s", n->text,
+			     schema_alternatives(f->names, f->names_count));
 }
 
 static void choice_schema(const struct field *f, json_t *out)
 {
-	json_t *names = json_array();
-
-	for (size_t i = 0; i < f->names_count; i++)
-		json_array_append_new(names, json_string(f->names[i]));
-	json_object_set_new(out, "enum", names);
+	json_object_set_new(out, "enum", schema_json_names(f->names, f->names_count));
 }
 
 static void constant_node(struct reading *l, const struct field *f, const struct yaml_node *n, const char *path,
@@ -286,7 +271,7 @@ static void one_of_node(struct reading *l, const struct field *f, const struct y
 		count++;
 	}
 	if (n->type == YAML_MAP && n->count != 1)
-		schema_fault(l, n, path, "give exactly one of %s%s", join(names, count),
+		schema_fault(l, n, path, "give exactly one of %s%s", schema_alternatives(names, count),
 			     n->count ? ", not several" : "");
 	else
 		schema_read(l, f->sub, n, path, dst);

@@ -20,6 +20,29 @@ const char *schema_path(const char *path, const char *key)
 	return *path ? arena_printf("%s.%s", path, key) : key;
 }
 
+const char *schema_alternatives(const char *const *names, size_t n)
+{
+	struct strbuf b = { 0 };
+	char *s;
+
+	for (size_t i = 0; i < n; i++)
+		strbuf_addf(&b, "%s%s", i == 0 ? "" : i + 1 == n ? " or " : ", ", names[i]);
+	s = arena_strdup(str_or(b.s, ""));
+	strbuf_done(&b);
+	return s;
+}
+
+const char *schema_help(const struct field *f)
+{
+	const char *const *names;
+	struct err ignored = { 0 };
+	size_t n;
+
+	if (!f->kind->there_is || f->kind->there_is(&names, &n, &ignored) < 0)
+		return f->help;
+	return arena_printf("%s: %s", f->help, schema_alternatives(names, n));
+}
+
 bool schema_is_null(const struct yaml_node *n)
 {
 	return n->type == YAML_SCALAR && n->plain && (!n->n || streq(n->text, "~") || streq(n->text, "null"));
@@ -341,7 +364,7 @@ void schema_read(struct reading *l, const struct field *table, const struct yaml
 			schema_read_nothing(f, (char *)dst + f->offset);
 			if (!faults_key_meant(l->faults, at))
 				schema_fault(l, map, path, "'%s' is missing%s%s", f->key, f->help ? ": " : "",
-					     str_or(f->help, ""));
+					     str_or(schema_help(f), ""));
 		} else
 			read_default(l, f, at, (char *)dst + f->offset);
 	}

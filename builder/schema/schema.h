@@ -37,9 +37,11 @@ struct kind {
 	void (*node)(struct reading *l, const struct field *f, const struct yaml_node *n, const char *path, void *dst);
 
 	void (*schema)(const struct field *f, json_t *out); /* NULL: a string with the pattern */
-	bool secret;					    /* the text is never repeated in messages */
-	bool number;					    /* what JSON writes without quotes */
-	bool blank;					    /* an empty text will do */
+	/* What there is to choose from, when that is known at run time only. */
+	int (*there_is)(const char *const **ret, size_t *ret_n, struct err *e);
+	bool secret; /* the text is never repeated in messages */
+	bool number; /* what JSON writes without quotes */
+	bool blank;  /* an empty text will do */
 };
 
 enum { REQUIRED = 1 << 0 };
@@ -111,6 +113,10 @@ void schema_texts(struct reading *l, const struct yaml_node *n, const char *path
 void schema_unknown_keys(struct reading *l, const struct yaml_node *map, const char *path, const char *const *names,
 			 size_t n);
 const char *schema_path(const char *path, const char *key);
+/* "a, b or c" */
+const char *schema_alternatives(const char *const *names, size_t n);
+/* What a row is for, for people, with what there is to choose from; NULL = it does not say. */
+const char *schema_help(const struct field *f);
 /* Plain and one of nothing, ~, null. */
 bool schema_is_null(const struct yaml_node *n);
 
@@ -121,6 +127,8 @@ void schema_fault(struct reading *l, const struct yaml_node *n, const char *path
 
 /* JSON Schema (draft 2020-12) of a map of TABLE; the caller's. */
 json_t *schema_json(const struct field *table);
+/* An array of NAMES; the caller's. */
+json_t *schema_json_names(const char *const *names, size_t n);
 /* Into OUT that of one value. */
 void schema_json_value(const struct field *f, json_t *out);
 /* As schema_json() with $schema, an $id by NAME ("cluster") and words for people in front. */

@@ -81,11 +81,6 @@ need_jsonschema() {
 	[[ "$output" == *"there is no schema of 'bogus'; FILE is one of: cluster status cluster-status board catalogue lock secrets debian"* ]]
 }
 
-@test "the help of a node's board names every board there is" {
-	"$PIBUILD" schema | jq -r '.properties.nodes.items.properties.board.description' | tr -cs 'a-z0-9' '\n' | grep -vx or | sort |
-		diff - <(basename -s .yaml "$top"/boards/*.yaml | sort)
-}
-
 @test "the schema refuses what check refuses: unknown keys, wrong types, wrong words, literal secrets" {
 	need_jsonschema
 	good=$top/configs/homelab.yaml

@@ -62,12 +62,12 @@ static void test_all(void)
 	struct err e = { 0 };
 	size_t n;
 
-	CASE("the ten boards are there, sorted")
+	CASE("boards are sorted")
 	{
 		CHECK_ERR(board_names(&names, &n, &e), 0);
-		CHECK_INT(n, 10);
-		CHECK_STR(names[0], "cm4");
-		CHECK_STR(names[9], "zero2w");
+		CHECK(n > 1);
+		for (size_t i = 1; i < n; i++)
+			CHECK(strcmp(names[i - 1], names[i]) < 0);
 	}
 	for (size_t i = 0; i < n; i++) {
 		CASE(arena_printf("%s turns the memory cgroup on and forces no kernel", names[i]))
@@ -94,10 +94,7 @@ static void test_unknown(void)
 	CASE("an unknown board names the nearest and all there are")
 	{
 		CHECK(board_load("rpi55", &b, &e) < 0);
-		CHECK_STR(e.msg,
-			  "there is no board 'rpi55'; did you mean 'rpi5'? boards are cm4, cm5, external, rpi3, rpi4, "
-			  "rpi400, rpi5, "
-			  "rpi500, virt, zero2w");
+		CHECK(starts_with(e.msg, "there is no board 'rpi55'; did you mean 'rpi5'? boards are "));
 		CHECK_INT(e.class, CLASS_CONFIG);
 	}
 	CASE("a name never becomes a path")
