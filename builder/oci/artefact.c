@@ -135,7 +135,7 @@ static int parse_file(const char *name, const json_t *layer, struct artefact_fil
 	if (!row)
 		return oci_fault(e, name,
 				 arena_printf("a part of it is called '%.80s', which is no file of a generic image",
-					      clean_text(arena_strdup(called))));
+					      clean_copy(called)));
 	if (has_file(ret, called))
 		return oci_fault(e, name, arena_printf("it has %s twice", called));
 	r = oci_descriptor(name, layer, types, &f.blob, e);
@@ -189,7 +189,7 @@ int artefact_parse(const char *name, const char *type, const char *text, size_t 
 	if (!streq(have, type))
 		return oci_fault(e, name,
 				 arena_printf("it is none of `pibuild push`: its artifactType is '%.80s', expected %s",
-					      clean_text(arena_strdup(have)), type));
+					      clean_copy(have), type));
 	layers = json_object_get(j, "layers");
 	if (!json_array_size(layers) || json_array_size(layers) > OCI_MAX_LAYERS)
 		return oci_fault(e, name, "its manifest lists no layers, or more than 100");
