@@ -307,7 +307,10 @@ static void on_token(void *arg, const char *why)
 	struct download *d = arg;
 
 	if (why) {
-		try_again(d, why, 0);
+		if (d->tokens_asked == TOKENS_MOST)
+			leave_source(d, why, true);
+		else
+			try_again(d, why, 0);
 		return;
 	}
 	d->attempts--; /* being asked for a token is no failure */
@@ -316,8 +319,7 @@ static void on_token(void *arg, const char *why)
 
 static void on_refused(struct download *d, const struct http_result *r, struct err *e)
 {
-	/* Twice: the token at hand may have expired. */
-	if (r->challenge && d->repository && d->tokens_asked < 2) {
+	if (r->challenge && d->repository && d->tokens_asked < TOKENS_MOST) {
 		const struct token_ask ask = {
 			source_of(d), d->repository, r->challenge, d->authorization, on_token, d
 		};

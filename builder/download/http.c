@@ -28,7 +28,8 @@ struct request {
 	uint64_t sent; /* of the body */
 	bool sends;    /* POST, PUT, PATCH */
 	bool head_told, stopped;
-	struct strbuf reason; /* the text of an error, of what was sent */
+	size_t keep;
+	struct strbuf text; /* of the answer; of what sends the reason of an error */
 	char error[CURL_ERROR_SIZE];
 };
 
@@ -129,14 +130,14 @@ static bool is_transient_status(long status)
 /* A registry's own words: {"errors": [{"code": "DENIED", "message": "..."}]}. */
 static void add_reason_of_server(const struct request *q, struct http_result *r)
 {
-	_cleanup_json_ json_t *j = q->reason.n ? json_loadb(q->reason.s, q->reason.n, 0, NULL) : NULL;
+	_cleanup_json_ json_t *j = q->text.n ? json_loadb(q->text.s, q->text.n, 0, NULL) : NULL;
 	const json_t *first = json_array_get(json_object_get(j, "errors"), 0);
 	const char *code = json_get_text(first, "code"), *message = json_get_text(first, "message");
 	size_t n = strlen(r->why);
 
 	if (*code)
-		snprintf(r->why + n, sizeof(r->why) - n, ": %.40s%s%.200s", clean_text(arena_strdup(code)),
-			 *message ? " " : "", clean_text(arena_strdup(message)));
+		snprintf(r->why + n, sizeof(r->why) - n, ": %.40s%s%.200s", clean_copy(code), *message ? " " : "",
+			 clean_copy(message));
 }
 
 static void judge_status(const struct request *q, struct http_result *r)
@@ -228,6 +229,8 @@ static void http_judge(const struct request *q, CURLcode code, struct http_resul
 	curl_easy_getinfo(q->easy, CURLINFO_RESPONSE_CODE, &r->status);
 	if (q->stopped) {
 		r->verdict = HTTP_STOPPED;
+		if (!q->sink->data)
+			snprintf(r->why, sizeof(r->why), "its answer is too long");
 		return;
 	}
 	if (code == CURLE_OK && is_good_status(q, r->status)) {
@@ -330,25 +333,43 @@ static void http_read_answer(const struct request *q, struct http_answer *a)
 	a->encoding = header(q, "Content-Encoding");
 }
 
-static size_t http_on_data(char *data, size_t size, size_t n, void *arg)
+static bool keep_text(struct request *q, const char *data, size_t n, size_t most)
 {
-	struct request *q = arg;
-	struct http_answer a;
-	long status = 0;
+	if (q->text.n + n > most)
+		return false;
+	strbuf_add(&q->text, data, n);
+	return true;
+}
 
-	curl_easy_getinfo(q->easy, CURLINFO_RESPONSE_CODE, &status);
-	if (q->sends && q->reason.n + n * size <= MAX_REASON)
-		strbuf_add(&q->reason, data, n * size);
-	if (q->sends || (status != 200 && status != 206)) /* the text of an error page */
-		return n * size;
+static void hand_on(struct request *q, const char *data, size_t n)
+{
+	struct http_answer a;
+
 	if (!q->head_told) {
 		q->head_told = true;
 		http_read_answer(q, &a);
 		q->stopped = !q->sink->head(q->arg, &a);
 	}
 	if (!q->stopped)
-		q->stopped = !q->sink->data(q->arg, data, n * size);
-	return q->stopped ? 0 : n * size;
+		q->stopped = !q->sink->data(q->arg, data, n);
+}
+
+static size_t http_on_data(char *data, size_t size, size_t n, void *arg)
+{
+	struct request *q = arg;
+	long status = 0;
+
+	n *= size;
+	curl_easy_getinfo(q->easy, CURLINFO_RESPONSE_CODE, &status);
+	if (q->sends)
+		keep_text(q, data, n, MAX_REASON);
+	else if (status != 200 && status != 206)
+		; /* the text of an error page */
+	else if (q->sink->data)
+		hand_on(q, data, n);
+	else
+		q->stopped = !keep_text(q, data, n, q->keep);
+	return q->stopped ? 0 : n;
 }
 
 static size_t http_on_read(char *buf, size_t size, size_t n, void *arg)
@@ -388,7 +409,7 @@ static void request_free(struct request *q)
 	curl_multi_remove_handle(q->http->multi, q->easy);
 	curl_easy_cleanup(q->easy);
 	curl_slist_free_all(q->headers);
-	strbuf_done(&q->reason);
+	strbuf_done(&q->text);
 	free(q);
 }
 
@@ -525,7 +546,13 @@ int http_send(struct http *h, const struct source *from, const struct http_ask *
 	CURLcode r = CURLE_FAILED_INIT;
 
 	*q = (struct request){
-		.http = h, .next = h->requests, .from = from, .caller = ask->caller, .sink = sink, .arg = arg
+		.http = h,
+		.next = h->requests,
+		.from = from,
+		.caller = ask->caller,
+		.keep = ask->keep,
+		.sink = sink,
+		.arg = arg,
 	};
 	h->requests = q;
 	q->easy = curl_easy_init();
@@ -568,6 +595,7 @@ void http_close(struct http *h)
 
 static void http_finish(struct http *h, CURL *easy, CURLcode code)
 {
+	_cleanup_strbuf_ struct strbuf text = { 0 };
 	struct http_result r = { 0 };
 	const struct http_sink *sink;
 	struct request *q = NULL;
@@ -578,6 +606,10 @@ static void http_finish(struct http *h, CURL *easy, CURLcode code)
 	read_headers(q, &r);
 	sink = q->sink;
 	arg = q->arg;
+	text = q->text;
+	q->text = (struct strbuf){ 0 };
+	r.text = str_or(text.s, "");
+	r.text_n = text.n;
 	request_free(q);
 	sink->done(arg, &r);
 }

@@ -20,7 +20,10 @@ struct http_result {
 	enum http_verdict verdict;
 	long status;	    /* 0 = no answer */
 	double retry_after; /* seconds the server asked for; 0 = none */
-	char why[768];	    /* unless OK or STOPPED */
+	char why[768];	    /* unless OK, or STOPPED by the sink */
+	/* What was kept of an answer that is OK; NUL terminated, valid during the call. */
+	const char *text;
+	size_t text_n;
 	/* Of a registry's answer, on the arena; NULL = it has none. */
 	const char *challenge; /* WWW-Authenticate of a 401: the Bearer one, else the Basic one */
 	const char *location;  /* whole: what is relative is taken from where the answer came from */
@@ -47,6 +50,7 @@ struct http_ask {
 	const char *accept;		  /* media types; NULL = any */
 	const char *authorization;	  /* told to this host alone; NULL = none */
 	const struct http_caller *caller; /* NULL = nobody; else no redirect is followed, and no proxy asked */
+	size_t keep; /* for a sink without `data`: the answer is a text of so many bytes at most, else STOPPED */
 
 	/* NULL = GET; else HEAD, or POST, PUT or PATCH, which follow no redirect and take every 2xx for OK */
 	const char *method;
@@ -62,7 +66,8 @@ struct http_answer {
 	const char *encoding; /* Content-Encoding; NULL = none. Valid during the call */
 };
 
-/* All three are called from http_run(). `head` comes once, before the first `data`; an empty body has neither. */
+/* All three are called from http_run(). `head` comes once, before the first `data`; an empty body has neither. Who
+ * wants the answer as a text has `done` alone. */
 struct http_sink {
 	bool (*head)(void *arg, const struct http_answer *a); /* false = stop: verdict STOPPED */
 	bool (*data)(void *arg, const void *data, size_t n);

@@ -10,7 +10,7 @@
 #include "download/login.h"
 #include "oci/oci.h"
 
-enum { MAX_TRIES = 5, MAX_TOKENS = 2 };
+enum { MAX_TRIES = 5 };
 static const uint64_t part_size = 16 * MIB;
 static const double look_often = 0.2;
 
@@ -42,40 +42,24 @@ struct exchange {
 	bool once;	      /* who asks tries again in a way of his own */
 	long expected;	      /* a no that is an answer; 0 = none */
 	struct http_result r; /* of the last try; its texts are on the arena */
-	bool done, token_done, too_long;
+	bool done, token_done;
 	const char *token_why;
 };
-
-static bool exchange_on_head(void *arg, const struct http_answer *a)
-{
-	struct exchange *x = arg;
-
-	if (x->body)
-		x->body->n = 0;
-	return true;
-}
-
-static bool exchange_on_data(void *arg, const void *data, size_t n)
-{
-	struct exchange *x = arg;
-
-	if (!x->body)
-		return true;
-	x->too_long = x->body->n + n > OCI_MAX_DOCUMENT;
-	if (!x->too_long)
-		strbuf_add(x->body, data, n);
-	return !x->too_long;
-}
 
 static void exchange_on_done(void *arg, const struct http_result *r)
 {
 	struct exchange *x = arg;
 
 	x->r = *r;
+	x->r.text = NULL;
 	x->done = true;
+	if (!x->body)
+		return;
+	x->body->n = 0;
+	strbuf_add(x->body, r->text, r->text_n);
 }
 
-static const struct http_sink exchange_sink = { exchange_on_head, exchange_on_data, exchange_on_done };
+static const struct http_sink exchange_sink = { .done = exchange_on_done };
 
 static void exchange_on_token(void *arg, const char *why)
 {
@@ -126,7 +110,7 @@ static int exchange_try(struct exchange *x, struct err *e)
 		r = http_send(x->registry->http, &x->from, &x->ask, &exchange_sink, x, e);
 		if (r == 0)
 			r = run_until(x, &x->done, e);
-		if (r < 0 || x->r.status != 401 || !x->r.challenge || asked == MAX_TOKENS)
+		if (r < 0 || x->r.status != 401 || !x->r.challenge || asked == TOKENS_MOST)
 			return r;
 		r = token_ask(tokens, x->registry->http,
 			      &(struct token_ask){ &x->from, repository, x->r.challenge, x->ask.authorization,
@@ -153,7 +137,7 @@ static int exchange_run(struct exchange *x, struct err *e)
 		r = exchange_try(x, e);
 		if (r < 0 || x->r.verdict == HTTP_OK || (x->expected && x->r.status == x->expected))
 			return r;
-		if (x->too_long)
+		if (x->r.verdict == HTTP_STOPPED)
 			return err_class(e, CLASS_VERIFY, "%s: its answer has more than 4 MiB", url_host(x->from.url));
 		r = exchange_fail(x, x->r.why, e);
 		if (x->r.verdict != HTTP_TRANSIENT && x->r.verdict != HTTP_UNREACHABLE)
@@ -178,6 +162,7 @@ static int exchange_start(struct exchange *x, struct registry *g, const char *ur
 	int r = url_sources(g->tokens.config, url, &s, e);
 
 	x->registry = g;
+	x->ask.keep = OCI_MAX_DOCUMENT;
 	if (r == 0)
 		x->from = s.list.v[0];
 	return r;
@@ -222,7 +207,7 @@ int registry_put_manifest(struct registry *g, const char *reference, const struc
 	if (x.r.digest && !streq(x.r.digest, digest))
 		return err_class(e, CLASS_VERIFY,
 				 "%s: it keeps what was sent under another digest, %.80s instead of %s",
-				 url_host(x.from.url), clean_text(arena_strdup(x.r.digest)), digest);
+				 url_host(x.from.url), clean_copy(x.r.digest), digest);
 	if (knows_subjects)
 		*knows_subjects = x.r.subject;
 	return 0;
@@ -253,7 +238,7 @@ static int next_place(struct exchange *x, struct err *e)
 	if (why)
 		return err_set(e, -EPROTO,
 			       "%s: it wants the upload at '%.200s': %s; behind a proxy it has to know its own address",
-			       host, clean_text(arena_strdup(to)), why);
+			       host, clean_copy(to), why);
 	if (!streq(url_host(to), host))
 		return err_set(e, -EPROTO, "%s: it wants the upload at another host, %s, which is not followed", host,
 			       url_host(to));

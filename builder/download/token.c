@@ -17,8 +17,6 @@ struct token_request {
 	struct tokens *tokens;
 	struct token_ask ask;
 	const char *for_whom;
-	char *body;
-	size_t n;
 	struct source realm;
 };
 
@@ -73,22 +71,6 @@ static bool is_token(const char *s)
 	return n && n <= MAX_TOKEN;
 }
 
-static bool token_on_head(void *arg, const struct http_answer *a)
-{
-	return true;
-}
-
-static bool token_on_data(void *arg, const void *data, size_t n)
-{
-	struct token_request *q = arg;
-
-	if (q->n + n > MAX_TOKEN_ANSWER)
-		return false;
-	memcpy(q->body + q->n, data, n);
-	q->n += n;
-	return true;
-}
-
 static void token_on_done(void *arg, const struct http_result *r)
 {
 	struct token_request *q = arg;
@@ -96,11 +78,10 @@ static void token_on_done(void *arg, const struct http_result *r)
 	const char *text;
 
 	if (r->verdict != HTTP_OK) {
-		q->ask.done(q->ask.arg, arena_printf("no token from %s: %s", url_host(q->realm.url),
-						     r->verdict == HTTP_STOPPED ? "its answer is too long" : r->why));
+		q->ask.done(q->ask.arg, arena_printf("no token from %s: %s", url_host(q->realm.url), r->why));
 		return;
 	}
-	j = json_loadb(q->body, q->n, 0, NULL);
+	j = json_loadb(r->text, r->text_n, 0, NULL);
 	text = json_string_value(json_object_get(j, "token"));
 	if (!text)
 		text = json_string_value(json_object_get(j, "access_token"));
@@ -112,7 +93,7 @@ static void token_on_done(void *arg, const struct http_result *r)
 	q->ask.done(q->ask.arg, NULL);
 }
 
-static const struct http_sink sink = { token_on_head, token_on_data, token_on_done };
+static const struct http_sink sink = { .done = token_on_done };
 
 /* Where to ask: a realm on the host that asked is reached as that host is, another one as mirrors say. */
 static int find_realm(const struct tokens *t, const struct source *from, const char *url, struct source *ret,
@@ -168,10 +149,11 @@ int token_ask(struct tokens *t, struct http *http, const struct token_ask *ask, 
 		.tokens = t,
 		.ask = *ask,
 		.for_whom = token_key_of(ask->from, ask->repository),
-		.body = arena_alloc(MAX_TOKEN_ANSWER),
 	};
 	r = find_realm(t, ask->from, url, &q->realm, e);
-	return r < 0 ? r
-		     : http_send(http, &q->realm, &(struct http_ask){ .authorization = login.authorization }, &sink, q,
-				 e);
+	if (r < 0)
+		return r;
+	return http_send(http, &q->realm,
+			 &(struct http_ask){ .authorization = login.authorization, .keep = MAX_TOKEN_ANSWER }, &sink, q,
+			 e);
 }

@@ -20,6 +20,8 @@ struct tokens {
 };
 /* What to send as Authorization; NULL when nothing was needed so far. */
 const char *token_find(const struct tokens *t, const struct source *from, const char *repository);
+/* What a request asks for at most: the one at hand may have expired. */
+enum { TOKENS_MOST = 2 };
 struct token_ask {
 	const struct source *from;
 	const char *repository, *challenge;	  /* Bearer or Basic */

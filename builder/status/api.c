@@ -15,37 +15,22 @@ enum { MAX_ANSWER = 16 * MIB };
 struct api_request {
 	const char *host;
 	struct source from;
-	struct strbuf body;
+	json_t *answer; /* NULL = none, or no JSON */
 	bool done;
 	const char *why; /* it failed, or has not been heard of */
 };
-
-static bool api_on_head(void *arg, const struct http_answer *a)
-{
-	return true;
-}
-
-static bool api_on_data(void *arg, const void *data, size_t n)
-{
-	struct api_request *q = arg;
-
-	if (q->body.n + n > MAX_ANSWER)
-		return false;
-	strbuf_add(&q->body, data, n);
-	return true;
-}
 
 static void api_on_done(void *arg, const struct http_result *r)
 {
 	struct api_request *q = arg;
 
 	q->done = true;
-	q->why = r->verdict == HTTP_OK	      ? NULL
-		 : r->verdict == HTTP_STOPPED ? "its answer is too long"
-					      : arena_strdup(r->why);
+	q->why = r->verdict == HTTP_OK ? NULL : arena_strdup(r->why);
+	if (!q->why)
+		q->answer = json_loadb(r->text, r->text_n, 0, NULL);
 }
 
-static const struct http_sink api_sink = { api_on_head, api_on_data, api_on_done };
+static const struct http_sink api_sink = { .done = api_on_done };
 
 /* ---- what it says ---- */
 
@@ -136,7 +121,7 @@ static void add_host(struct api_hosts *hosts, const char *name)
 
 static int ask_host(struct http *http, struct api_host *h, const struct http_caller *caller, struct err *e)
 {
-	const struct http_ask ask = { .accept = "application/json", .caller = caller };
+	const struct http_ask ask = { .accept = "application/json", .caller = caller, .keep = MAX_ANSWER };
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(api_paths); i++) {
@@ -189,9 +174,7 @@ static const char *read_host(const struct api_host *h, struct live_cluster *live
 {
 	*live = (struct live_cluster){ 0 };
 	for (size_t i = 0; i < ARRAY_SIZE(h->asked); i++) {
-		const struct strbuf *body = &h->asked[i].body;
-		_cleanup_json_ json_t *answer = json_loadb(str_or(body->s, ""), body->n, 0, NULL);
-		const json_t *items = json_object_get(answer, "items");
+		const json_t *items = json_object_get(h->asked[i].answer, "items");
 
 		if (!json_is_array(items))
 			return "what it sent is no list of Kubernetes";
@@ -242,6 +225,6 @@ int api_ask(const struct config *c, const struct secrets *s, struct live_cluster
 	r = ask_hosts(&hosts, &caller, live, host, e);
 	vec_foreach (h, &hosts.v)
 		for (size_t i = 0; i < ARRAY_SIZE(h->asked); i++)
-			strbuf_done(&h->asked[i].body);
+			json_decref(h->asked[i].answer);
 	return r;
 }

@@ -280,6 +280,8 @@ asked() {
 	fails 1 "$app:$version index" fetch
 	from_registry token-odd
 	fails 1 "$app:$version index" fetch
+	from_registry token-long
+	fails 1 "no token from 127.0.0.1:$port: its answer is too long" fetch
 	[ "$(objects | wc -l)" -eq 0 ]
 }
 
