@@ -14,7 +14,7 @@ static const struct effect_row {
 	const char *name, *why;
 } rows[] = {
 	/* What a running system changes. */
-	{ "/boot/firmware/pibuild-status.*", EFFECT_KEEP, NULL, NULL },
+	{ BOOT_DIR "/" REPORT_NAME ".*", EFFECT_KEEP, NULL, NULL },
 	{ "/etc/pibuild/birth", EFFECT_KEEP, NULL, NULL },
 	{ "/var/lib/systemd/timesync/clock", EFFECT_KEEP, NULL, NULL },
 	{ "/var/log/journal", EFFECT_KEEP, NULL, NULL }, /* systemd-tmpfiles gives it its group */
@@ -34,7 +34,7 @@ static const struct effect_row {
 	{ "/etc/pibuild/data", EFFECT_CANNOT, NULL, "a data disk comes with a card: flash a new one" },
 	{ "/var/lib/pibuild/restore*", EFFECT_NONE, NULL, NULL },
 	/* The boot partition. */
-	{ "/boot/firmware/*", EFFECT_REBOOT, NULL, NULL },
+	{ BOOT_DIR "/*", EFFECT_REBOOT, NULL, NULL },
 	{ "/etc/pibuild/eeprom", EFFECT_REBOOT, NULL, NULL },
 	/* K3s. The kubelet takes static pods up by itself. */
 	{ "/usr/local/bin/k3s", EFFECT_K3S, NULL, NULL },

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The rows of a report, and what they cannot say. */
+#include "card/card.h"
 #include "schema/schema.h"
 #include "status/report.h"
 
@@ -128,7 +129,7 @@ json_t *report_schema(void)
 	static const char rule[] =
 		"[{\"if\":{\"properties\":{\"steps\":{\"contains\":{\"properties\":{\"state\":{\"const\":\"failed\"}}}}}},\"then\":{\"properties\":{\"state\":{\"const\":\"failed\"}}},\"else\":{\"if\":{\"properties\":{\"steps\":{\"items\":{\"properties\":{\"state\":{\"const\":\"done\"}}}}}},\"then\":{\"properties\":{\"state\":{\"const\":\"done\"}}},\"else\":{\"properties\":{\"state\":{\"const\":\"working\"}}}}}]";
 	json_t *schema = schema_json_file(report_fields, "status", "First-boot report of pibuild",
-					  "status.json on the node, pibuild-status.json on the boot partition");
+					  "status.json on the node, " REPORT_JSON " on the boot partition");
 
 	json_object_set_new(schema, "allOf", json_loads(rule, 0, NULL));
 	return schema;

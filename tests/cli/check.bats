@@ -1187,7 +1187,7 @@ gateway_cluster() {
 
 @test "a misspelt provider names the nearest" {
 	add 'certManager: {dns01: {provider: cloudfare, apiToken: {command: [b]}}}'
-	fault 'cluster.yaml:24:33: error: certManager.dns01.provider: no provider '\''cloudfare'\''; did you mean '\''cloudflare'\''? (there are digitalocean, cloudflare, route53, azuredns, clouddns, rfc2136, acmedns, akamai, webhook)'
+	fault 'cluster.yaml:24:33: error: certManager.dns01.provider: no provider '\''cloudfare'\''; did you mean '\''cloudflare'\''? (there are '"$(sed -n 's/^### //p' "$top/docs/reference.md" | paste -sd, | sed 's/,/, /g')"')'
 }
 
 @test "a missing key of a provider is named" {
