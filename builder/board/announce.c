@@ -1,15 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "board/announce.h"
 
-enum { WORKERS = 1 << ROLE_WORKER, SERVERS = 1 << ROLE_CONTROL_PLANE };
 enum { WIRED = 1 << 0, WIFI = 1 << 1 };
 
-/* Who is asked, one group after the other until somebody can. */
-static const unsigned announce_roles[ANNOUNCE_COUNT][2] = {
-	[ANNOUNCE_AUTO] = { WORKERS, SERVERS },
-	[ANNOUNCE_WORKERS] = { WORKERS },
-	[ANNOUNCE_ALL] = { WORKERS | SERVERS },
-};
 /* Access points pass on a broadcast late or never, and a Pi's Wi-Fi answers ARP for its own address only. */
 static const unsigned announce_links[] = { WIRED, WIFI };
 
@@ -41,7 +34,7 @@ struct announcers board_announcers(const struct config *c, const struct board *c
 	if (!config_uses_arp(c))
 		return a;
 	for (size_t l = 0; l < (asked ? 1 : ARRAY_SIZE(announce_links)); l++)
-		for (size_t r = 0; r < ARRAY_SIZE(announce_roles[0]) && !a.list.n; r++)
+		for (size_t r = 0; r < ANNOUNCE_GROUPS && !a.list.n; r++)
 			announce_collect(c, boards, asked, announce_roles[c->lb.nodes][r],
 					 asked ? WIRED | WIFI : announce_links[l], &a);
 	return a;

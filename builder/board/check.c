@@ -387,7 +387,7 @@ static void check_announce(struct board_check *x)
 	VEC(const struct board *) boards = { 0 };
 	struct announcers a;
 
-	if (!config_uses_arp(c) || !c->nodes.n || x->machines.n != c->nodes.n)
+	if (!config_uses_arp(c) || c->lb.nodes == ANNOUNCE_COUNT || !c->nodes.n || x->machines.n != c->nodes.n)
 		return;
 	vec_foreach (m, &x->machines)
 		*vec_push(&boards) = m->board;
@@ -398,7 +398,7 @@ static void check_announce(struct board_check *x)
 		if (name && !announces_on(&a, name))
 			fault_announce_interface(x, name, arena_printf("loadBalancer.announce.interfaces[%zu]", i));
 	}
-	if (!a.list.n && c->lb.nodes == ANNOUNCE_WORKERS && !config_count_role(c, ROLE_WORKER))
+	if (!config_announce_roles(c))
 		fault_key(
 			x->faults, c, "loadBalancer.announce.nodes",
 			"loadBalancer.announce.nodes: there is no worker, so no node would ever answer for a service address, and nothing would report it; use auto or all");

@@ -1,20 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who speaks BGP, and whether what cluster.yaml says of both sides makes a session. */
+/* Whether what cluster.yaml says of both sides makes a session. */
 #include "config/check.h"
-
-bool config_uses_arp(const struct config *c)
-{
-	vec_foreach (p, &c->lb.pools)
-		if (!c->lb.bgp.enabled || !c->network.subnet.set || cidr_has(c->network.subnet, p->range.first))
-			return true;
-	return false;
-}
-
-bool config_speaks_bgp(const struct config *c, const struct node_config *n)
-{
-	return c->lb.bgp.enabled &&
-	       (n->role == ROLE_WORKER || c->lb.nodes == ANNOUNCE_ALL || !config_count_role(c, ROLE_WORKER));
-}
 
 /* RFC 6996 */
 static bool is_private(uint32_t asn)

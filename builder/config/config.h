@@ -92,6 +92,9 @@ extern const char *const role_names[ROLE_COUNT]; /* "control-plane", "worker" */
 enum datastore { DATASTORE_AUTO, DATASTORE_SQLITE, DATASTORE_ETCD, DATASTORE_COUNT };
 enum announce { ANNOUNCE_AUTO, ANNOUNCE_WORKERS, ANNOUNCE_ALL, ANNOUNCE_COUNT };
 extern const char *const announce_names[ANNOUNCE_COUNT]; /* "auto", "workers", "all" */
+/* Roles, as bits, whose nodes are asked to announce, one group after the other until one can. */
+enum { ANNOUNCE_GROUPS = 2 };
+extern const unsigned announce_roles[ANNOUNCE_COUNT][ANNOUNCE_GROUPS];
 enum network_watchdog { NETWORK_WATCHDOG_AUTO, NETWORK_WATCHDOG_OFF, NETWORK_WATCHDOG_COUNT };
 enum journal_storage { JOURNAL_PERSISTENT, JOURNAL_VOLATILE, JOURNAL_STORAGE_COUNT };
 enum swap { SWAP_ZRAM, SWAP_OFF, SWAP_COUNT };
@@ -445,7 +448,9 @@ bool config_uses_etcd(const struct config *c);
 enum backup_place_kind config_backup_place(const struct config *c);
 /* Some pool is part of the LAN, where nodes answer for its addresses by ARP; without BGP every pool has to be. */
 bool config_uses_arp(const struct config *c);
-/* N tells the router by BGP where services are: workers, with announce.nodes: all or without workers all. */
+/* The first of the groups of loadBalancer.announce.nodes that there is a node of; 0 = of none. */
+unsigned config_announce_roles(const struct config *c);
+/* N tells the router by BGP where services are: of the group that announces; all when there is none. */
 bool config_speaks_bgp(const struct config *c, const struct node_config *n);
 /* NAME is DOMAIN or lies below it. */
 bool name_is_below(const char *name, const char *domain);

@@ -21,7 +21,6 @@ static const char *const datastore_names[DATASTORE_COUNT] = { "auto", "sqlite", 
 static const char *const network_watchdog_names[NETWORK_WATCHDOG_COUNT] = { "auto", "off" };
 static const char *const journal_storage_names[JOURNAL_STORAGE_COUNT] = { "persistent", "volatile" };
 static const char *const swap_names[SWAP_COUNT] = { "zram", "off" };
-const char *const announce_names[ANNOUNCE_COUNT] = { "auto", "workers", "all" };
 static const char *const app_apply_names[APP_APPLY_COUNT] = { "once", "always" };
 static const char *const api_versions[] = { "pibuild/v1" };
 

@@ -11,16 +11,17 @@ static const char origin[] = "generated: bgp";
 
 #define BGP_NAME "router"
 
+static bool speaks_bgp(const struct config *c, const struct node_config *n, const void *arg)
+{
+	return config_speaks_bgp(c, n);
+}
+
 static struct yaml_node *bgp_cluster(const struct config *c, const char *api)
 {
-	struct yaml_node *doc = cluster_object(api, "CiliumBGPClusterConfig", BGP_NAME, NULL), *instance, *peer, *nodes;
+	struct yaml_node *doc = cluster_object(api, "CiliumBGPClusterConfig", BGP_NAME, NULL), *instance, *peer;
 	char ip[IPV4_TEXT];
 
-	if (c->lb.nodes != ANNOUNCE_ALL && config_count_role(c, ROLE_WORKER)) {
-		nodes = yaml_append(yaml_set_path(doc, "spec.nodeSelector.matchExpressions", yaml_seq()), yaml_map());
-		yaml_set(nodes, "key", yaml_str(ROLE_LABEL));
-		yaml_set(nodes, "operator", yaml_str("DoesNotExist"));
-	}
+	cluster_select_nodes(yaml_set(doc, "spec", yaml_map()), c, speaks_bgp, NULL);
 	instance = yaml_append(yaml_set_path(doc, "spec.bgpInstances", yaml_seq()), yaml_map());
 	yaml_set(instance, "name", yaml_str("cluster"));
 	yaml_set(instance, "localASN", yaml_int(c->lb.bgp.asn));

@@ -105,53 +105,26 @@ static struct yaml_node *exactly(const char *interface)
 	return n;
 }
 
-static struct yaml_node *label_matches(const char *key, const char *operator)
-{
-	struct yaml_node *expression = yaml_map();
+struct policy_choice {
+	const struct announcers *announcers;
+	const char *interface;
+};
 
-	yaml_set(expression, "key", yaml_str(key));
-	yaml_set(expression, "operator", yaml_str(operator));
-	return expression;
+static bool policy_chooses(const struct config *c, const struct node_config *n, const void *arg)
+{
+	const struct policy_choice *choice = arg;
+	const char *own = announcers_interface(choice->announcers, n);
+
+	return own && streq(own, choice->interface);
 }
 
-/* What selects just the nodes that announce on INTERFACE; NULL when these are all nodes. By role where that does it: a
- * worker that is added later then answers too. */
-static struct yaml_node *policy_nodes(const struct config *c, const struct announcers *a, const char *interface)
-{
-	unsigned chosen[ROLE_COUNT] = { 0 }, all[ROLE_COUNT] = { 0 };
-	struct yaml_node *names = yaml_seq(), *expression;
-	bool whole_servers, whole_workers;
-
-	vec_foreach (n, &c->nodes) {
-		const char *own = announcers_interface(a, n);
-
-		all[n->role]++;
-		if (!own || !streq(own, interface))
-			continue;
-		chosen[n->role]++;
-		yaml_append(names, yaml_str(n->name));
-	}
-	whole_servers = chosen[ROLE_CONTROL_PLANE] == all[ROLE_CONTROL_PLANE];
-	whole_workers = chosen[ROLE_WORKER] == all[ROLE_WORKER];
-	if (whole_servers && whole_workers)
-		return NULL;
-	if (whole_workers && !chosen[ROLE_CONTROL_PLANE])
-		return label_matches(ROLE_LABEL, "DoesNotExist");
-	if (whole_servers && !chosen[ROLE_WORKER])
-		return label_matches(ROLE_LABEL, "Exists");
-	expression = label_matches("kubernetes.io/hostname", "In");
-	yaml_set(expression, "values", names);
-	return expression;
-}
-
-static struct yaml_node *policy(const char *name, const char *interface, struct yaml_node *nodes)
+static struct yaml_node *policy(const struct config *c, const char *name, const struct policy_choice *choice)
 {
 	struct yaml_node *doc = cluster_object("cilium.io/v2alpha1", "CiliumL2AnnouncementPolicy", name, NULL);
 	struct yaml_node *spec = yaml_set(doc, "spec", yaml_map());
 
-	if (nodes)
-		yaml_append(yaml_set_path(spec, "nodeSelector.matchExpressions", yaml_seq()), nodes);
-	yaml_append(yaml_set(spec, "interfaces", yaml_seq()), exactly(interface));
+	cluster_select_nodes(spec, c, policy_chooses, choice);
+	yaml_append(yaml_set(spec, "interfaces", yaml_seq()), exactly(choice->interface));
 	yaml_set(spec, "loadBalancerIPs", yaml_bool(true));
 	yaml_set(spec, "externalIPs", yaml_bool(true));
 	return doc;
@@ -172,8 +145,8 @@ static void add_policies(const struct node_ctx *x, struct tree *t)
 		if (k < interfaces.n)
 			continue;
 		*vec_push(&interfaces) = i->interface;
-		*vec_push(&docs) = policy(k ? arena_printf("lan-%s", i->interface) : "lan", i->interface,
-					  policy_nodes(x->config, &a, i->interface));
+		*vec_push(&docs) = policy(x->config, k ? arena_printf("lan-%s", i->interface) : "lan",
+					  &(struct policy_choice){ &a, i->interface });
 	}
 	cluster_add_yaml(t, "/etc/pibuild/manifests/l2-policy.yaml", 0644, origin, docs.v, docs.n, NULL);
 }

@@ -112,3 +112,40 @@ struct yaml_node *cluster_object(const char *api_version, const char *kind, cons
 		yaml_set(metadata, "namespace", yaml_str(namespace));
 	return doc;
 }
+
+static struct yaml_node *label_matches(struct yaml_node *spec, const char *key, const char *operator)
+{
+	struct yaml_node *expression = yaml_append(yaml_set_path(spec, "nodeSelector.matchExpressions", yaml_seq()),
+						   yaml_map());
+
+	yaml_set(expression, "key", yaml_str(key));
+	yaml_set(expression, "operator", yaml_str(operator));
+	return expression;
+}
+
+void cluster_select_nodes(struct yaml_node *spec, const struct config *c,
+			  bool (*chosen)(const struct config *c, const struct node_config *n, const void *arg),
+			  const void *arg)
+{
+	unsigned some[ROLE_COUNT] = { 0 }, all[ROLE_COUNT] = { 0 };
+	struct yaml_node *names = yaml_seq();
+	bool whole_servers, whole_workers;
+
+	vec_foreach (n, &c->nodes) {
+		all[n->role]++;
+		if (!chosen(c, n, arg))
+			continue;
+		some[n->role]++;
+		yaml_append(names, yaml_str(n->name));
+	}
+	whole_servers = some[ROLE_CONTROL_PLANE] == all[ROLE_CONTROL_PLANE];
+	whole_workers = some[ROLE_WORKER] == all[ROLE_WORKER];
+	if (whole_servers && whole_workers)
+		return;
+	if (whole_workers && !some[ROLE_CONTROL_PLANE])
+		label_matches(spec, ROLE_LABEL, "DoesNotExist");
+	else if (whole_servers && !some[ROLE_WORKER])
+		label_matches(spec, ROLE_LABEL, "Exists");
+	else
+		yaml_set(label_matches(spec, "kubernetes.io/hostname", "In"), "values", names);
+}

@@ -52,6 +52,12 @@ struct yaml_node *cluster_strings(const char *first, ...) __attribute__((sentine
 /* {apiVersion, kind, metadata: {name, namespace}}; NAMESPACE may be NULL. */
 struct yaml_node *cluster_object(const char *api_version, const char *kind, const char *name, const char *namespace);
 
+/* Into SPEC a nodeSelector of just the nodes that CHOSEN says; none when it says all. By role where that does it: a
+ * worker that is added later is chosen then too. */
+void cluster_select_nodes(struct yaml_node *spec, const struct config *c,
+			  bool (*chosen)(const struct config *c, const struct node_config *n, const void *arg),
+			  const void *arg);
+
 /* What is wrong with USER, the file behind cilium.valuesFile, and what it overrides: keys the chart does not know,
  * wrong types, values that break this cluster. GENERATED is what it goes over, MERGED the result. */
 void values_check(const struct node_ctx *x, const struct yaml_node *user, const struct yaml_node *generated,
