@@ -6,7 +6,7 @@
 
 #include "base/log.h"
 
-enum { MAX_ATTEMPTS = 5, MAX_MISMATCHES = 2 };
+enum { MAX_MISMATCHES = 2 };
 static const double first_pause = 0.5, longest_pause = 60, longest_asked_pause = 300, told_pause = 10, look_again = 0.2;
 
 static const struct source *source_of(const struct download *d)
@@ -122,7 +122,7 @@ static void try_again(struct download *d, const char *why, double asked)
 {
 	double pause;
 
-	if (d->attempts >= MAX_ATTEMPTS) {
+	if (d->attempts >= ATTEMPTS_MOST) {
 		leave_source(d, arena_printf("%s (%u attempts)", why, d->attempts), false);
 		return;
 	}
@@ -130,7 +130,7 @@ static void try_again(struct download *d, const char *why, double asked)
 	/* Nobody should wonder at a long silence. */
 	(pause > told_pause && !is_told(d, why) ? log_info : log_debug)("%s: %s: %s; attempt %u of %d in %.1f s",
 									d->label, url_host(source_of(d)->url), why,
-									d->attempts + 1, MAX_ATTEMPTS, pause);
+									d->attempts + 1, ATTEMPTS_MOST, pause);
 	wait_for(d, pause);
 }
 
@@ -150,7 +150,7 @@ static void mismatch(struct download *d, const char *why, struct err *e)
 		leave_source(d, why, true);
 		return;
 	}
-	if (d->mismatches >= MAX_MISMATCHES || d->attempts >= MAX_ATTEMPTS) {
+	if (d->mismatches >= MAX_MISMATCHES || d->attempts >= ATTEMPTS_MOST) {
 		add_reason(d, why, false);
 		download_end(d, DOWNLOAD_FAILED, "failed");
 		return;

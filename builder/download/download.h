@@ -76,6 +76,8 @@ struct download {
 
 /* Called when a waiting one is due: claims its part and sends the next request. */
 void download_start(struct download *d, struct http *http, const struct cache *cache);
+/* Of one source; uploads have as many. */
+enum { ATTEMPTS_MOST = 5 };
 /* Seconds to wait after so many attempts, when the server ASKED for some (0 = it did not). */
 double download_pause(unsigned attempt, double asked);
 /* Lets go of all it holds. NOTE is for the progress display; NULL = none. */

@@ -10,7 +10,6 @@
 #include "download/login.h"
 #include "oci/oci.h"
 
-enum { MAX_TRIES = 5 };
 static const uint64_t part_size = 16 * MIB;
 static const double look_often = 0.2;
 
@@ -145,11 +144,11 @@ static int exchange_run(struct exchange *x, struct err *e)
 		x->registry->asked_pause = x->r.retry_after;
 		if (x->once)
 			return -EAGAIN;
-		if (tries == MAX_TRIES)
+		if (tries == ATTEMPTS_MOST)
 			return err_set(e, r, "%s: %s (%u attempts)", url_host(x->from.url), x->r.why, tries);
 		wait = download_pause(tries, x->r.retry_after);
-		log_debug("%s: %s; attempt %u of %d in %.1f s", url_host(x->from.url), x->r.why, tries + 1, MAX_TRIES,
-			  wait);
+		log_debug("%s: %s; attempt %u of %d in %.1f s", url_host(x->from.url), x->r.why, tries + 1,
+			  ATTEMPTS_MOST, wait);
 		r = sig_pause(wait, e);
 		if (r < 0)
 			return r;
@@ -323,9 +322,9 @@ int registry_put_blob(struct registry *g, const struct registry_blob *b, bool *s
 		bool in_parts = g->in_parts;
 
 		r = send_blob(g, b, t, e);
-		if (r != -EAGAIN || tries == MAX_TRIES)
+		if (r != -EAGAIN || tries == ATTEMPTS_MOST)
 			break;
-		log_debug("%s: %s; attempt %u of %d", b->label, e->msg, tries + 1, MAX_TRIES);
+		log_debug("%s: %s; attempt %u of %d", b->label, e->msg, tries + 1, ATTEMPTS_MOST);
 		r = in_parts == g->in_parts ? sig_pause(download_pause(tries, g->asked_pause), e) : 0;
 		if (r < 0)
 			break;
@@ -335,6 +334,6 @@ int registry_put_blob(struct registry *g, const struct registry_blob *b, bool *s
 	else
 		task_end(t, NULL);
 	if (r == -EAGAIN)
-		return err_set(e, -EPROTO, "%s (%d attempts)", arena_strdup(e->msg), MAX_TRIES);
+		return err_set(e, -EPROTO, "%s (%d attempts)", arena_strdup(e->msg), ATTEMPTS_MOST);
 	return r;
 }
