@@ -212,6 +212,10 @@ struct key_list config_key_files(const char *pattern)
 	return files;
 }
 
+/* Adds every key of the public key file PATH, one per line, to KEYS; NULL or what is wrong, which faults_reason() has
+ * seen. With '*' in its last part ("*.pub") those of all such files that hold keys. */
+static const char *read_key_file(struct faults *f, const char *path, struct key_list *keys);
+
 /* Of every file that holds keys alone: certificates of keys (*-cert.pub) end so too. */
 static const char *read_key_files(struct faults *f, const char *pattern, struct key_list *keys)
 {
@@ -224,7 +228,7 @@ static const char *read_key_files(struct faults *f, const char *pattern, struct 
 		return faults_reason(f, &e);
 	vec_foreach (file, &files) {
 		struct key_list of_file = { 0 };
-		const char *why = config_read_keys(f, *file, &of_file);
+		const char *why = read_key_file(f, *file, &of_file);
 
 		if (f->machine.code) /* the next run would find more keys */
 			return why;
@@ -247,12 +251,12 @@ static const char *missing_key(struct faults *f, const char *path)
 	if (*config_path_hint(path))
 		return arena_printf("there is no %s%s", path, config_path_hint(path));
 	vec_foreach (file, &others)
-		if (!config_read_keys(f, *file, &ignored))
+		if (!read_key_file(f, *file, &ignored))
 			return arena_printf("there is no %s, but %s: name that", path, *file);
 	return arena_printf("there is no %s; make a pair of keys with: ssh-keygen -t ed25519", path);
 }
 
-const char *config_read_keys(struct faults *f, const char *path, struct key_list *keys)
+static const char *read_key_file(struct faults *f, const char *path, struct key_list *keys)
 {
 	_cleanup_free_ char *text = NULL;
 	size_t n, before = keys->n;
@@ -331,7 +335,7 @@ static void key_item(struct reading *l, const struct yaml_node *n, const char *p
 		why = add_github_user(l, github);
 	} else if (file && !github && file->type == YAML_SCALAR && file->n) {
 		schema_unknown_keys(l, n, path, names, ARRAY_SIZE(names));
-		why = config_read_keys(l->faults, config_expand_path(l->dir, file->text), keys);
+		why = read_key_file(l->faults, config_expand_path(l->dir, file->text), keys);
 		if (!why && l->root) /* init reads answers, of no config yet */
 			keep_key_files(l->root, config_expand_path(l->dir, file->text));
 	} else {

@@ -11,10 +11,6 @@ const char *config_expand_path(const char *dir, const char *text);
 /* Behind the message that PATH is not there: a shell would have put something in; "" = nothing to say. */
 const char *config_path_hint(const char *path);
 
-/* Adds every key of the public key file PATH, one per line, to KEYS; NULL or what is wrong, which faults_reason() has
- * seen. With '*' in its last part ("*.pub") those of all such files that hold keys. */
-const char *config_read_keys(struct faults *f, const char *path, struct key_list *keys);
-
 /* Which file describes the cluster. */
 struct config_place {
 	const char *path; /* as messages name it */

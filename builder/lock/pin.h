@@ -77,8 +77,7 @@ struct app_pins {
 #define APP_CHART_LIMIT	   (16 * MIB)
 #define APP_MANIFEST_LIMIT (8 * MIB)
 struct app_pins app_pins(const struct release_set *set);
-/* Where the card has A's chart, and its manifest I when that is fetched. */
-const char *app_chart_path(const struct app *a);
+/* Where the card has A's manifest I, when that is fetched. */
 const char *app_manifest_path(const struct app *a, size_t i);
 
 /* Class VERIFY (a stale lock), naming every pin without a digest and the command that finds it. */

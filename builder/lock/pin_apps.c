@@ -53,7 +53,8 @@ static void app_take(struct app_pin *p, const struct lock *l)
 
 static void app_chart(const struct lock *l, const struct app *a, struct app_pins *ret)
 {
-	struct app_pin *p = app_add(ret, a, arena_printf("app:%s", a->name), app_chart_path(a));
+	struct app_pin *p = app_add(ret, a, arena_printf("app:%s", a->name),
+				    arena_printf("/usr/share/pibuild/apps/%s.tgz", a->name));
 	struct artifact *artifact;
 
 	p->from = app_from(a);
@@ -76,11 +77,6 @@ static void app_manifests(const struct lock *l, const struct app *a, struct app_
 		p->from = a->manifests.v[i];
 		app_take(p, l);
 	}
-}
-
-const char *app_chart_path(const struct app *a)
-{
-	return arena_printf("/usr/share/pibuild/apps/%s.tgz", a->name);
 }
 
 const char *app_manifest_path(const struct app *a, size_t i)
