@@ -138,41 +138,34 @@ static void add_pod_resolv_conf(const struct node_ctx *x, struct tree *t)
 	tree_add_text(t, node_pod_resolv_conf(c), 0644, origin, b.s);
 }
 
-/* In promiscuous mode brcmfmac takes ARP back from the firmware, which knows the node's own address only
- * (_brcmf_set_multicast_list of drivers/net/wireless/broadcom/brcm80211/brcmfmac/core.c; raspberrypi/linux issue 2677).
- * By udev: it holds for an interface that the driver makes again, too. */
-static void add_promiscuous(const struct node_ctx *x, struct tree *t)
+/* FLAG of the interface that this node answers on, by udev: it holds for one that the driver makes again, too. */
+static void add_link_flag(struct tree *t, const char *name, const char *why, const char *interface, const char *flag)
 {
-	struct announcers a = board_announcers(x->config, x->boards);
-	const char *interface = announcers_interface(&a, x->node);
-
-	if (!interface || !interface_is_wifi(interface))
-		return;
 	tree_add_dir(t, "/etc/udev/rules.d", 0755, origin);
 	tree_add_text(
-		t, "/etc/udev/rules.d/70-pibuild-promiscuous.rules", 0644, origin,
+		t, arena_printf("/etc/udev/rules.d/70-pibuild-%s.rules", name), 0644, origin,
 		arena_printf(
-			"# This node answers ARP for the addresses of services.\n"
-			"ACTION==\"add\", SUBSYSTEM==\"net\", KERNEL==\"%s\", RUN+=\"/bin/ip link set dev %s promisc on\"\n",
-			interface, interface));
+			"# This node answers %s of services.\n"
+			"ACTION==\"add\", SUBSYSTEM==\"net\", KERNEL==\"%s\", RUN+=\"/bin/ip link set dev %s %s on\"\n",
+			why, interface, interface, flag));
 }
 
-/* Questions for an IPv6 address go to a multicast group that is made of it, and Cilium does not join those of services
- * (cilium issue 44311): an adapter that sorts them out would hear none. */
-static void add_all_multicast(const struct node_ctx *x, struct tree *t)
+static void add_link_flags(const struct node_ctx *x, struct tree *t)
 {
 	struct announcers a = board_announcers(x->config, x->boards);
 	const char *interface = announcers_interface(&a, x->node);
 
-	if (!x->config->network.ipv6.enabled || !x->config->lb.pools.n || !interface)
+	if (!interface)
 		return;
-	tree_add_dir(t, "/etc/udev/rules.d", 0755, origin);
-	tree_add_text(
-		t, "/etc/udev/rules.d/70-pibuild-multicast.rules", 0644, origin,
-		arena_printf(
-			"# This node answers for the IPv6 addresses of services.\n"
-			"ACTION==\"add\", SUBSYSTEM==\"net\", KERNEL==\"%s\", RUN+=\"/bin/ip link set dev %s allmulticast on\"\n",
-			interface, interface));
+	/* In promiscuous mode brcmfmac takes ARP back from the firmware, which knows the node's own address only
+	 * (_brcmf_set_multicast_list of drivers/net/wireless/broadcom/brcm80211/brcmfmac/core.c; raspberrypi/linux
+	 * issue 2677). */
+	if (interface_is_wifi(interface))
+		add_link_flag(t, "promiscuous", "ARP for the addresses", interface, "promisc");
+	/* Questions for an IPv6 address go to a multicast group that is made of it, and Cilium does not join those of
+	 * services (cilium issue 44311): an adapter that sorts them out would hear none. */
+	if (x->config->network.ipv6.enabled && x->config->lb.pools.n)
+		add_link_flag(t, "multicast", "for the IPv6 addresses", interface, "allmulticast");
 }
 
 int node_add_network(const struct node_ctx *x, struct tree *t, struct err *e)
@@ -202,8 +195,7 @@ int node_add_network(const struct node_ctx *x, struct tree *t, struct err *e)
 	keyfile_ip(&b, x);
 	add_keyfile(t, l.name, &b);
 	add_pod_resolv_conf(x, t);
-	add_promiscuous(x, t);
-	add_all_multicast(x, t);
+	add_link_flags(x, t);
 	if (streq(l.type, "wifi")) {
 		tree_find(t, "/etc/NetworkManager/system-connections/pibuild-wlan0.nmconnection")->secret = true;
 		/* Raspberry Pi OS keeps the radio off until someone asks for it. */
