@@ -148,11 +148,11 @@ struct plan_options cmd_plan_options(const struct cmd_options *o, enum secret_us
 /* Class USAGE when they contradict each other. */
 int cmd_check_selection(const struct cmd_options *o, struct err *e);
 
-/* A valid project, the plan of what SO selects, and a lock that pins all of it. */
 /* All that P needs is pinned by the lock; class VERIFY, with what is not. */
 int cmd_check_locked(const struct plan *p, struct err *e);
 /* The cluster of -c without faults; notes and faults are printed. */
 int cmd_load_config(const struct cmd_options *o, struct config **ret, struct err *e);
+/* A valid project, the plan of what SO selects, and a lock that pins all of it. */
 int cmd_load_plan(const struct project_options *po, const struct plan_options *so, struct plan **ret, struct err *e);
 
 /* The node NAME of C; class USAGE with the nearest. */

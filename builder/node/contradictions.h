@@ -32,8 +32,8 @@ struct contradictory {
 	const struct yaml_node *user, *merged;
 };
 bool contradiction_applies(const struct contradictory *x, const struct contradiction *c);
-/* A fault or note at the user's value for each row that holds in MERGED and has a part in USER. Where something was
- * said already, nothing is. */
+/* A fault or note at the user's value for each row that holds in the merged values and has a part in the user's. Where
+ * something was said already, nothing is. */
 void contradictions_check(const struct contradictory *x, struct faults *f);
 
 #endif

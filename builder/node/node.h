@@ -56,7 +56,7 @@ bool node_uses_wifi(const struct node_ctx *x);
  * pod-dns) from what DHCP names. */
 const char *node_pod_resolv_conf(const struct config *c);
 
-/* Judges the user's overlays DIR (X: all NODES of the config, N of them) against what each card holds without them:
+/* Judges the user's overlays DIR against what the card of each of the N NODES, all of the config, holds without them:
  * every fault and note of it goes to F, once, by the path on this machine. */
 void node_check_overlays(const char *dir, const struct node_ctx *nodes, size_t n, struct faults *f);
 
