@@ -12,6 +12,24 @@ struct check {
 	struct faults *faults;
 };
 
+/* One rule; its message says what the cluster would have done and what to write instead. A table ends without name. */
+struct check_rule {
+	const char *name;
+	void (*run)(const struct check *x);
+};
+extern const struct check_rule check_node_rules[], check_network_rules[];
+
+#define TEXT_OF(addr) ipv4_text(addr, (char[IPV4_TEXT]){ 0 })
+/* "nodes[1].KEY" of N. */
+const char *check_node_key(const struct config *c, const struct node_config *n, const char *key);
+/* It stands there, right or wrong, under its name or one like it. */
+bool check_is_given(const struct check *x, const char *key);
+/* "192.168.1.65-192.168.1.95" */
+const char *check_range_text(struct ip_range r);
+bool check_range_has(struct ip_range r, uint32_t addr);
+/* Of pods, whose names the cluster's own DNS alone knows. */
+bool check_is_cluster_name(const char *name);
+
 /* The user's Helm values for Cilium: what would break the cluster, or do nothing, without a word. */
 void check_values_file(const struct check *x);
 /* Time zone, locale, keyboard and country against the lists of config/names.h. */
