@@ -113,7 +113,7 @@ static void check_empty_sections(const struct check *x)
 	for (size_t i = 0; i < ARRAY_SIZE(sections); i++) {
 		const struct yaml_node *n = yaml_find(x->config->doc, sections[i].key);
 
-		if (n && schema_is_null(n))
+		if (n && schema_is_null(n) && !faults_at(x->faults, n, false))
 			note_key(
 				x->faults, x->config, sections[i].key,
 				"%s: nothing stands below it, which is taken as {}: %s; to be without, remove the line",
