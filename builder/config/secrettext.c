@@ -31,6 +31,21 @@ static const char *passphrase_fault(const char *s, size_t n)
 		       : NULL;
 }
 
+/* "CLOUDFLARE_API_TOKEN=...": all capitals or none, as nearly no token starts that has a '=' within. */
+static bool is_assignment(const char *s, size_t n)
+{
+	size_t name = strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_");
+
+	name = name ? name : strspn(s, "abcdefghijklmnopqrstuvwxyz_");
+	return name >= 4 && name + 1 < n && s[name] == '=' && s[name + 1] != '=';
+}
+
+/* Characters that only look like a blank or a quote: no keyboard has them. */
+static bool has_lookalike(const char *s, size_t n)
+{
+	return memmem(s, n, "\xc2\xa0", 2) || memmem(s, n, "\xe2\x80", 2);
+}
+
 static bool is_quote(char c)
 {
 	return c == '"' || c == '\'' || c == '`';
@@ -42,6 +57,10 @@ static const char *passphrase_doubt(const char *s, size_t n)
 		return "stands in quotes, which will be a part of it; remove them if they are none";
 	if (isblank((unsigned char)s[0]) || isblank((unsigned char)s[n - 1]))
 		return "has blanks around it, which will be a part of it; remove them if they are none";
+	if (is_assignment(s, n) || memmem(s, MIN(n, (size_t)4), "psk=", 4))
+		return "is a line NAME=SECRET, as for a shell, and all of it will be the secret; leave what stands behind the '=' if that is it";
+	if (has_lookalike(s, n))
+		return "holds a blank or a quote that only looks like one, as word processors and web pages have them; type it anew if it is none";
 	return NULL;
 }
 
@@ -123,15 +142,6 @@ static const char *secrettext_line_fault(const char *s, size_t n, const char *pa
 		if (iscntrl((unsigned char)s[i]))
 			return "holds a tab or another control character, which no such secret has; copy it anew";
 	return NULL;
-}
-
-/* "CLOUDFLARE_API_TOKEN=...": all capitals or none, as nearly no token starts that has a '=' within. */
-static bool is_assignment(const char *s, size_t n)
-{
-	size_t name = strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_");
-
-	name = name ? name : strspn(s, "abcdefghijklmnopqrstuvwxyz_");
-	return name >= 4 && name + 1 < n && s[name] == '=' && s[name + 1] != '=';
 }
 
 static const char *token_fault(const char *s, size_t n)

@@ -267,6 +267,15 @@ static const char *start_fault(const char *line)
 	return "expected 'ssh-ed25519 AAAA... comment' (or ssh-rsa, ecdsa-sha2-*, sk-*), as a .pub file holds it";
 }
 
+/* Files without a newline at their end, put together, make one line of which sshd takes the first key alone. */
+static bool has_another_key(const char *line)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(key_types); i++)
+		if (strstr(line, arena_printf("%s AAAA", key_types[i].type)))
+			return true;
+	return false;
+}
+
 /* RET_BITS: of an RSA key, else 0. */
 static const char *sshkey_line_fault(const char *line, size_t *ret_bits)
 {
@@ -282,6 +291,8 @@ static const char *sshkey_line_fault(const char *line, size_t *ret_bits)
 	if (!k)
 		return start_fault(line);
 	line += strlen(k->type);
+	if (has_another_key(line))
+		return "a second key stands behind it on the same line, where sshd takes it for words about the first; give each a line or an entry of its own";
 	return base64_fault(k, line + strspn(line, " \t"), ret_bits);
 }
 

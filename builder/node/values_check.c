@@ -91,35 +91,191 @@ static void values_walk(struct judge *j, const struct yaml_node *map, const char
 
 typedef void (*rule_fn)(struct judge *j, const struct yaml_node *n, const char *path);
 
-static void health_port(struct judge *j, const struct yaml_node *n, const char *path)
+/* ---- ports of a node, where Cilium's programs listen beside K3s's ---- */
+
+static const struct {
+	unsigned port;
+	const char *whose;
+} taken_ports[] = {
+	{ 22, "sshd" },
+	{ 2379, "etcd" },
+	{ 2380, "etcd" },
+	{ 4240, "Cilium's health check" },
+	{ 4244, "Hubble" },
+	{ K3S_API_PORT, "K3s" },
+	{ K3S_LOCAL_PORT, "K3s" },
+	{ 9234, "Cilium's operator" },
+	{ 9879, "Cilium's agent" },
+	{ 10010, "containerd" },
+	{ 10248, "the kubelet" },
+	{ 10250, "the kubelet" },
+	{ 10256, "Cilium, in kube-proxy's place" },
+	{ 10257, "the controller manager" },
+	{ 10258, "K3s" },
+	{ 10259, "the scheduler" },
+};
+
+/* Where a program of Cilium listens on the node; OWN is the default, by which it may be known above. */
+static const struct {
+	const char *path;
+	unsigned own;
+} listens[] = {
+	{ "kubeProxyReplacementHealthzBindAddr", 10256 },
+	{ "healthPort", 9879 },
+	{ "clusterHealthPort", 4240 },
+	{ "hubble.listenAddress", 4244 },
+	{ "hubble.peerService.targetPort", 4244 },
+	{ "hubble.metrics.port", 9965 },
+	{ "prometheus.port", 9962 },
+	{ "operator.prometheus.port", 9963 },
+	{ "envoy.prometheus.port", 9964 },
+	{ "envoy.healthPort", 9878 },
+	{ "envoy.debug.admin.port", 9901 },
+	{ "authentication.mutual.port", 4250 },
+	{ "ingressController.hostNetwork.sharedListenerPort", 8080 },
+};
+
+static void check_port(struct judge *j, const struct yaml_node *n, const char *path, unsigned own)
 {
-	static const struct {
-		unsigned port;
-		const char *whose;
-	} taken[] = {
-		{ 22, "sshd" },
-		{ 2379, "etcd" },
-		{ 2380, "etcd" },
-		{ 4240, "Cilium's health check" },
-		{ 4244, "Hubble" },
-		{ K3S_API_PORT, "K3s" },
-		{ K3S_LOCAL_PORT, "K3s" },
-		{ 10010, "containerd" },
-		{ 10248, "the kubelet" },
-		{ 10250, "the kubelet" },
-		{ 10257, "the controller manager" },
-		{ 10258, "K3s" },
-		{ 10259, "the scheduler" },
-	};
-	const char *colon = n->type == YAML_SCALAR ? strrchr(n->text, ':') : NULL;
+	const char *word = n->type == YAML_SCALAR ? yaml_word(n) : "", *colon = strrchr(word, ':');
 	unsigned port;
 
-	if (!colon || value_unsigned(colon + 1, &port) < 0)
+	if (value_unsigned(colon ? colon + 1 : word, &port) < 0 || port == own)
 		return;
-	for (size_t i = 0; i < ARRAY_SIZE(taken); i++)
-		if (taken[i].port == port)
-			fault_at(j->faults, n, "%s: port %u belongs to %s; kube-proxy's health port is 10256", path,
-				 port, taken[i].whose);
+	for (size_t i = 0; i < ARRAY_SIZE(taken_ports); i++)
+		if (taken_ports[i].port == port)
+			fault_at(
+				j->faults, n,
+				"%s: port %u of a node belongs to %s, so one of the two would not start; remove it: %u is free",
+				path, port, taken_ports[i].whose, own);
+	if (port >= 30000 && port <= 32767)
+		fault_at(j->faults, n,
+			 "%s: port %u of a node is one that Kubernetes gives to a Service; remove it: %u is free", path,
+			 port, own);
+}
+
+/* ---- which nodes ---- */
+
+/* What the kubelet and K3s say of a node themselves, "KEY=VALUE", from its registration on. */
+static bool has_own_label(const struct config *c, const struct node_config *n, const char *key, const char *value)
+{
+	const char *arch = arch_names[n->arch == ARCH_UNKNOWN ? ARCH_ARM64 : n->arch];
+	bool server = n->role == ROLE_CONTROL_PLANE;
+	const struct {
+		const char *key, *value;
+	} own[] = {
+		{ "kubernetes.io/hostname", n->name },
+		{ "kubernetes.io/os", "linux" },
+		{ "kubernetes.io/arch", arch },
+		{ "beta.kubernetes.io/os", "linux" },
+		{ "beta.kubernetes.io/arch", arch },
+		{ "node.kubernetes.io/instance-type", "k3s" },
+		{ "node-role.kubernetes.io/control-plane", server ? "true" : "" },
+		{ "node-role.kubernetes.io/etcd", server && config_uses_etcd(c) ? "true" : "" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(own); i++)
+		if (streq(own[i].key, key) && streq(own[i].value, value))
+			return true;
+	return false;
+}
+
+/* The first key of SELECTOR that node I of the cluster has not at its registration, or NULL. Those that must be text
+ * and are none have a fault of their own. */
+static const struct yaml_node *unmatched(const struct judge *j, size_t i, const struct yaml_node *selector)
+{
+	const struct config *c = j->x->config;
+	const struct key_list labels = cluster_labels(&c->nodes.v[i], j->x->boards[i], true);
+
+	for (size_t k = 0; k < selector->count; k++) {
+		const struct yaml_node *v = selector->items[k];
+		const char *key = selector->keys[k]->text, *pair;
+		bool found = v->type != YAML_SCALAR || yaml_value(v).kind != YAML_TEXT;
+
+		pair = found ? "" : arena_printf("%s=%s", key, v->text);
+		vec_foreach (label, &labels)
+			found |= streq(*label, pair);
+		if (!found && !has_own_label(c, &c->nodes.v[i], key, v->text))
+			return selector->keys[k];
+	}
+	return NULL;
+}
+
+static void operator_selector(struct judge *j, const struct yaml_node *n, const char *path)
+{
+	const struct config *c = j->x->config;
+	const struct yaml_node *missing = NULL;
+
+	for (size_t i = 0; n->type == YAML_MAP && i < c->nodes.n; i++) {
+		if (c->nodes.v[i].role != ROLE_CONTROL_PLANE)
+			continue;
+		missing = unmatched(j, i, n);
+		if (!missing)
+			return;
+	}
+	if (missing && !faults_at(j->faults, missing, false) && !starts_with(missing->text, "node-role.kubernetes.io/"))
+		fault_at(
+			j->faults, missing,
+			"%s: no server has this %s from its start on, so the operator would stay Pending, no CRD be registered and every node stay NotReady; remove it, or give it to a server with nodes[].labels",
+			path, missing->text);
+}
+
+static void agent_selector(struct judge *j, const struct yaml_node *n, const char *path)
+{
+	const struct config *c = j->x->config;
+
+	for (size_t i = 0; n->type == YAML_MAP && i < c->nodes.n; i++) {
+		const struct yaml_node *missing = unmatched(j, i, n);
+
+		if (!missing || faults_at(j->faults, missing, false))
+			continue;
+		fault_at(
+			j->faults, missing,
+			"%s: %s has not this %s from its start on, so it would get no agent and stay NotReady; remove it",
+			path, c->nodes.v[i].name, missing->text);
+		return;
+	}
+}
+
+/* ---- what pods of other nodes and of the LAN are reached by ---- */
+
+static void values_mtu(struct judge *j, const struct yaml_node *n, const char *path)
+{
+	unsigned lan = j->x->config->network.mtu ? j->x->config->network.mtu : 1500, v;
+
+	if (n->type == YAML_SCALAR && value_unsigned(yaml_word(n), &v) == 0 && v > lan)
+		fault_at(
+			j->faults, n,
+			"%s: packets of %u do not fit the LAN's %u, and those of pods would be lost as soon as they are large; remove it, and set network.mtu where every machine and switch takes more",
+			path, v, lan);
+}
+
+static void native_cidr(struct judge *j, const struct yaml_node *n, const char *path)
+{
+	struct cidr pods = j->x->config->cluster.pod_cidr, net;
+
+	if (n->type != YAML_SCALAR || value_cidr(n->text, &net) < 0)
+		return;
+	if (pods.set && (cidr_first(pods) < cidr_first(net) || cidr_last(pods) > cidr_last(net)))
+		fault_at(
+			j->faults, n,
+			"%s: %s does not hold the pods, cluster.podCIDR %s, which are what nodes route without masquerading; set %s",
+			path, n->text, cidr_text(pods), cidr_text(pods));
+}
+
+static void ingress_address(struct judge *j, const struct yaml_node *n, const char *path)
+{
+	const struct config *c = j->x->config;
+	uint32_t addr;
+
+	if (n->type != YAML_SCALAR || !n->n || !cilium_ingress_on(j->x))
+		return;
+	vec_foreach (p, &c->lb.pools)
+		if (value_ipv4(n->text, &addr) == 0 && addr >= p->range.first && addr <= p->range.last)
+			return;
+	fault_at(j->faults, n,
+		 "%s: %s is in no pool of loadBalancer.pools, so Ingress would get no address; take one of a pool",
+		 path, n->text);
 }
 
 static void service_host_ref(struct judge *j, const struct yaml_node *n, const char *path)
@@ -141,14 +297,17 @@ static void values_hubble_tls(struct judge *j, const struct yaml_node *n, const 
 
 static void tolerations(struct judge *j, const struct yaml_node *n, const char *path)
 {
+	bool operator= starts_with(path, "operator.");
+
 	for (size_t i = 0; n->type == YAML_SEQ && i < n->count; i++)
 		if (yaml_is(yaml_get(n->items[i], "operator"), "Exists") && !yaml_get(n->items[i], "key") &&
 		    !yaml_get(n->items[i], "effect"))
 			return;
-	fault_at(
-		j->faults, n,
-		"%s: this list takes the place of pibuild's; a taint it misses keeps the operator off, then no CRD is registered and every node stays NotReady: add {operator: Exists}",
-		path);
+	fault_at(j->faults, n,
+		 "%s: this list takes the place of %s; a taint it misses keeps the %s: add {operator: Exists}",
+		 path, operator? "pibuild's" : "the chart's",
+		       operator? "operator off, then no CRD is registered and every node stays NotReady"
+			       : "agents off, and every node has one until its agent runs, so that it stays NotReady");
 }
 
 /* Cilium takes a list or words apart by blanks: names, "eth+" and "!eth0". */
@@ -199,8 +358,10 @@ static void values_devices(struct judge *j, const struct yaml_node *n, const cha
 		if (n->type != YAML_MAP && !devices_have(n, name)) {
 			fault_at(
 				j->faults, n,
-				"%s: leaves out %s, which carries the address of %s; Cilium would serve nothing there. Remove it: Cilium finds the interfaces itself",
-				path, name, c->nodes.v[i].name);
+				"%s: leaves out %s, which carries the address of %s; %s. Remove it: Cilium finds the interfaces itself",
+				path, name, c->nodes.v[i].name,
+				streq(path, "devices") ? "Cilium would serve nothing there"
+						       : "pods would get no answer through it");
 			return;
 		}
 	}
@@ -323,10 +484,16 @@ static const struct {
 	const char *path;
 	rule_fn run;
 } rules[] = {
-	{ "kubeProxyReplacementHealthzBindAddr", health_port },
 	{ "k8sServiceHostRef", service_host_ref },
 	{ "hubble.tls.auto.method", values_hubble_tls },
 	{ "operator.tolerations", tolerations },
+	{ "tolerations", tolerations },
+	{ "operator.nodeSelector", operator_selector },
+	{ "nodeSelector", agent_selector },
+	{ "MTU", values_mtu },
+	{ "ipv4NativeRoutingCIDR", native_cidr },
+	{ "egressMasqueradeInterfaces", values_devices },
+	{ "ingressController.service.loadBalancerIP", ingress_address },
 	{ "devices", values_devices },
 	{ "l7Proxy", values_l7_proxy },
 	{ "envoy.enabled", envoy_needed },
@@ -349,6 +516,15 @@ static const struct {
 	{ "ipv6.enabled", NULL, "K3s has to have the same families, which network.ipv6 of cluster.yaml decides" },
 	{ "cni.binPath", "/opt/cni/bin", "K3s looks for the CNI there" },
 	{ "cni.confPath", "/etc/cni/net.d", "K3s looks for the CNI there" },
+	{ "operator.hostNetwork", "true", "the operator starts before there is a network for pods" },
+	{ "operator.skipCRDCreation", "false", "nobody else registers the CRDs that agents wait for" },
+	{ "rbac.create", "true", "nobody else gives agents and operator the rights they need" },
+	{ "serviceAccounts.cilium.create", "true", "agents start under it" },
+	{ "serviceAccounts.operator.create", "true", "the operator starts under it" },
+	{ "namespaceOverride", "kube-system", "first boot and `cilium` look for Cilium there" },
+	{ "waitForKubeProxy", "false", "K3s runs without kube-proxy here, so agents would wait for ever" },
+	{ "policyEnforcementMode", "default",
+	  "with another one pods without a policy are cut off, CoreDNS first, or policies hold for none; a CiliumClusterwideNetworkPolicy can deny by default once the cluster is up" },
 	{ "defaultLBServiceIPAM", "lbipam", "else services get no address from the pools" },
 };
 
@@ -362,6 +538,11 @@ static void values_check_rules(struct judge *j)
 		n = yaml_find(j->user, fixed[i].path);
 		if (n && n->type == YAML_SCALAR && !yaml_is(n, value) && !faults_at(j->faults, n, false))
 			fault_at(j->faults, n, "%s: must be %s: %s; remove it", fixed[i].path, value, fixed[i].why);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(listens); i++) {
+		n = yaml_find(j->user, listens[i].path);
+		if (n && !faults_at(j->faults, n, false))
+			check_port(j, n, listens[i].path, listens[i].own);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {
 		n = yaml_find(j->user, rules[i].path);

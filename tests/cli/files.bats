@@ -151,6 +151,11 @@ tokens() {
 	done <<-'EOT'
 		"correct horse"\n|stands in quotes, which will be a part of it
 		correct horse \n|has blanks around it, which will be a part of it
+		psk=correct horse\n|is a line NAME=SECRET
+		WIFI_PASSPHRASE=correct horse\n|is a line NAME=SECRET
+		“correct horse”\n|holds a blank or a quote that only looks like one
+		correct\xc2\xa0horse\n|holds a blank or a quote that only looks like one
+		pässwörter\n|
 		p&ss;w"ord\x27\\\\x\n|
 		0123456789abcdef0123456789abcdef0123456789ABCDEF0123456789abcdef\n|
 		correct horse\n|
@@ -269,6 +274,16 @@ tokens() {
 	"$PIBUILD" render --node cp-1 -o card >/dev/null 2>&1
 	[ "$(wc -l <card/home/pi/.ssh/authorized_keys)" -eq 2 ]
 	[ "$(ssh-keygen -l -f card/home/pi/.ssh/authorized_keys | wc -l)" -eq 2 ]
+}
+
+@test "SSH keys: files put together without a newline between them would lose a key" {
+	ssh-keygen -q -t rsa -b 2048 -N '' -C other -f other
+	cluster
+	printf '%s%s' "$(cat other.pub)" "$(cat id.pub)" >two.pub
+	mv two.pub id.pub
+	refused "id.pub: a second key stands behind it on the same line, where sshd takes it for words about the first; give each a line or an entry of its own"
+	{ cat other.pub; echo "$(cat other.pub) ssh-rsa and other words"; } >id.pub
+	taken
 }
 
 @test "SSH keys: RSA below what sshd takes is refused, below 2048 bits it is a note" {

@@ -81,7 +81,7 @@ refused() {
 
 @test "a key without a value, a number that JSON lacks and one key in two spellings" {
 	refused '1:6: error: MTU: the chart wants a whole number here and refuses to install; without a value the key is taken away' 'MTU: ~'
-	taken 'tolerations: null' 'podAnnotations: ~'
+	taken 'extraEnv: null' 'podAnnotations: ~'
 	refused '1:20: error: .inf: Helm refuses a file with this number' 'extraConfig: {big: .inf}'
 	refused '2:8: error: .nan: Helm refuses a file with this number' 'podAnnotations:' '  a/b: .nan'
 	printf 'podLabels: {on: "1", yes: "2"}\n' >extra.yaml
@@ -92,9 +92,9 @@ refused() {
 
 @test "labels are text to Kubernetes, whatever the spelling of what is none" {
 	for v in 1 1_0 0x1 1.2 .5 on yes; do
-		refused '1:21: error: nodeSelector: the value of a/b must be text: put it in quotes' "nodeSelector: {a/b: $v}"
+		refused '1:38: error: hubble.relay.nodeSelector: the value of a/b must be text: put it in quotes' "hubble: {relay: {nodeSelector: {a/b: $v}}}"
 	done
-	taken 'nodeSelector: {a/b: 1.2.3, c/d: "1", e/f: 10.0.0.1}'
+	taken 'hubble: {relay: {nodeSelector: {a/b: 1.2.3, c/d: "1", e/f: 10.0.0.1}}}'
 }
 
 # ---- values that contradict each other; every row of the table is in tests/unit/test_contradictions.c ----
@@ -126,6 +126,55 @@ refused() {
 	printf 'apiVersion: v1\nkind: Secret\nmetadata: {name: cilium-ipsec-keys, namespace: kube-system}\n' \
 		>overlays/control-plane/var/lib/rancher/k3s/server/manifests/ipsec.yaml
 	taken 'encryption: {enabled: true, type: ipsec}'
+}
+
+@test "what keeps agents or the operator off their nodes is refused: labels nobody has, taints nobody tolerates" {
+	refused '1:27: error: operator.nodeSelector: no server has this kubernetes.io/hostname from its start on' 'operator: {nodeSelector: {kubernetes.io/hostname: w-1}}'
+	refused '1:16: error: nodeSelector: w-1 has not this node-role.kubernetes.io/control-plane from its start on' 'nodeSelector: {node-role.kubernetes.io/control-plane: "true"}'
+	refused '1:16: error: nodeSelector: cp-1 has not this disk from its start on' 'nodeSelector: {disk: ssd}'
+	taken 'operator: {nodeSelector: {kubernetes.io/hostname: cp-1}}' 'nodeSelector: {kubernetes.io/arch: arm64}'
+	sed -i 's/board: rpi5,/& labels: {disk: ssd},/' cluster.yaml
+	taken 'nodeSelector: {disk: ssd}' 'operator: {nodeSelector: {disk: ssd}}'
+	refused '1:14: error: tolerations: this list takes the place of the chart' 'tolerations: []'
+	taken 'tolerations: [{operator: Exists}]'
+}
+
+@test "a port of the node that something else has is refused, wherever Cilium would listen" {
+	while read -r at key; do
+		for port in 6443 10250 30080; do
+			refused "$at: error: ${key//: \{/.}: port $port of a node " "$key: $port$(tr -dc '{' <<<"$key" | tr '{' '}')"
+		done
+	done <<-'EOT'
+		1:13 healthPort
+		1:21 envoy: {healthPort
+		1:20 prometheus: {port
+		1:31 operator: {prometheus: {port
+		1:26 hubble: {metrics: {port
+	EOT
+	refused '1:25: error: hubble.listenAddress: port 4240 of a node belongs to Cilium' 'hubble: {listenAddress: ":4240"}'
+	taken 'healthPort: 9879' 'hubble: {listenAddress: ":4244", peerService: {targetPort: 4244}}' 'clusterHealthPort: 4240' 'kubeProxyReplacementHealthzBindAddr: "[::]:10256"'
+}
+
+@test "what cuts pods off from each other, the LAN or the internet is refused" {
+	local row
+	for row in 'MTU: 9000#1:6: error: MTU: packets of 9000 do not fit the LAN' \
+		'enableIPv4Masquerade: false#1:23: error: enableIPv4Masquerade: false with routingMode: tunnel' \
+		'egressMasqueradeInterfaces: eth1#1:29: error: egressMasqueradeInterfaces: leaves out eth0, which carries the address of cp-1; pods would get no answer through it' \
+		'policyEnforcementMode: always#1:24: error: policyEnforcementMode: must be default' \
+		'waitForKubeProxy: true#1:19: error: waitForKubeProxy: must be false' \
+		'namespaceOverride: cilium#1:20: error: namespaceOverride: must be kube-system' \
+		'operator: {hostNetwork: false}#1:25: error: operator.hostNetwork: must be true' \
+		'rbac: {create: false}#1:16: error: rbac.create: must be true' \
+		'kubeConfigPath: /etc/rancher/k3s/k3s.yaml#1:17: error: kubeConfigPath: ' \
+		'cni: {customConf: true}#1:19: error: cni.customConf: true with cni.configMap not set' \
+		'ingressController: {service: {loadBalancerIP: 192.168.1.200}}#1:47: error: ingressController.service.loadBalancerIP: 192.168.1.200 is in no pool'; do
+		refused "${row#*#}" "${row%%#*}"
+	done
+	taken 'MTU: 1450' 'egressMasqueradeInterfaces: eth+' 'ingressController: {service: {loadBalancerIP: 192.168.1.70}}'
+	refused '3:24: error: ipv4NativeRoutingCIDR: 192.168.1.0/24 does not hold the pods' 'routingMode: native' 'autoDirectNodeRoutes: true' 'ipv4NativeRoutingCIDR: 192.168.1.0/24'
+	taken 'routingMode: native' 'autoDirectNodeRoutes: true' 'ipv4NativeRoutingCIDR: 10.0.0.0/8' 'enableIPv4Masquerade: false'
+	sed -i 's/^network: {/&mtu: 9000, /' cluster.yaml
+	taken 'MTU: 9000'
 }
 
 @test "what would do nothing is a note" {
