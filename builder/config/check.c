@@ -244,6 +244,7 @@ static const struct check_rule rules[] = {
 	{ "what K3s leaves out", check_disabled },
 	{ "K3s's DNS", check_cluster_dns },
 	{ "kubelet", check_kubelet },
+	{ "flags of K3s's programs", check_k3s_args },
 	{ "registries", check_registries },
 	{ "versions", config_check_versions },
 	{ "values file", check_values_file },

@@ -36,6 +36,8 @@ void check_values_file(const struct check *x);
 void check_names(const struct check *x);
 /* Fields for the kubelet that it would end at, or that this K3s does not read. */
 void check_kubelet(const struct check *x);
+/* Flags handed on by K3s that the rest of the card goes by. */
+void check_k3s_args(const struct check *x);
 /* Mirrors and accounts of registries that contradict each other, or that this K3s cannot use. */
 void check_registries(const struct check *x);
 /* Zones for which the issuers will never get a certificate. */

@@ -12,4 +12,7 @@ struct kubelet_grace {
 };
 struct kubelet_grace kubelet_grace(const struct config *c);
 
+/* Why the kubelet's FLAG ("max-pods") cannot have VALUE, as the field of the same meaning could not; NULL = it can. */
+const char *kubelet_flag_fault(const struct config *c, const char *flag, const char *value);
+
 #endif

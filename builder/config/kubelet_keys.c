@@ -234,12 +234,61 @@ struct kubelet_grace kubelet_grace(const struct config *c)
 	return g;
 }
 
+/* Swap is on wherever the base has it, into memory at least. */
+static bool has_swap(const struct config *c)
+{
+	return c->os.swap != SWAP_OFF && !streq(str_or(c->os.base, ""), "debian");
+}
+
+static const char *swap_fault(const struct config *c, const char *value)
+{
+	return streq(value, "true") && has_swap(c)
+		       ? "with true the kubelet ends where there is swap, and K3s with it, at every start; set os.swap: off, or leave it out"
+		       : NULL;
+}
+
+static const char *pods_fault(const char *value)
+{
+	unsigned most;
+
+	return value_unsigned(value, &most) == 0 && most > MOST_PODS
+		       ? arena_printf(
+				 "a node has addresses for some %d pods, a /24 of cluster.podCIDR; %u would wait for one",
+				 MOST_PODS, most)
+		       : NULL;
+}
+
+/* "resolv-conf" is resolvConf. */
+static bool flag_is_field(const char *flag, const char *field)
+{
+	_cleanup_strbuf_ struct strbuf bare = { 0 };
+
+	for (; *flag; flag++)
+		if (*flag != '-')
+			strbuf_add(&bare, flag, 1);
+	return strcasecmp(str_or(bare.s, ""), field) == 0;
+}
+
+const char *kubelet_flag_fault(const struct config *c, const char *flag, const char *value)
+{
+	const char *why = streq(flag, "fail-swap-on") ? swap_fault(c, value)
+			  : streq(flag, "max-pods")   ? pods_fault(value)
+						      : NULL;
+
+	if (why)
+		return arena_printf("cannot be %s: %s", value, why);
+	for (size_t i = 0; i < ARRAY_SIZE(owned_fields); i++)
+		if (flag_is_field(flag, owned_fields[i].name))
+			return arena_printf("cannot be set here: %s; %s", owned_fields[i].why, owned_fields[i].instead);
+	return NULL;
+}
+
 void check_kubelet(const struct check *x)
 {
 	const struct config *c = x->config;
 	const struct kubelet_grace grace = kubelet_grace(c);
-	const struct yaml_node *pods;
-	unsigned most;
+	const struct yaml_node *pods, *swap;
+	const char *why;
 
 	if (!c->k3s.kubelet)
 		return;
@@ -259,9 +308,11 @@ void check_kubelet(const struct check *x)
 			x->faults, c, "k3s.kubelet.shutdownGracePeriodByPodPriority",
 			"k3s.kubelet.shutdownGracePeriodByPodPriority: the kubelet takes this or shutdownGracePeriod; remove one");
 	pods = yaml_get(c->k3s.kubelet, "maxPods");
-	if (pods && value_unsigned(pods->text, &most) == 0 && most > MOST_PODS)
-		fault_key(
-			x->faults, c, "k3s.kubelet.maxPods",
-			"k3s.kubelet.maxPods: a node has addresses for some %d pods, a /24 of cluster.podCIDR; %u would wait for one",
-			MOST_PODS, most);
+	why = pods ? pods_fault(pods->text) : NULL;
+	if (why)
+		fault_key(x->faults, c, "k3s.kubelet.maxPods", "k3s.kubelet.maxPods: %s", why);
+	swap = yaml_get(c->k3s.kubelet, "failSwapOn");
+	why = swap ? swap_fault(c, yaml_word(swap)) : NULL;
+	if (why)
+		fault_key(x->faults, c, "k3s.kubelet.failSwapOn", "k3s.kubelet.failSwapOn: %s", why);
 }

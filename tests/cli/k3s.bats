@@ -199,6 +199,25 @@ kubelet() {
 	cut -d' ' -f1 "$top/configs/names/kubelet-keys.txt" | grep -cxf owned | grep -qx "$(wc -l <owned)"
 }
 
+@test "flags for the programs in K3s: those that the card goes by are refused with what to set" {
+	while IFS='|' read -r section arg words; do
+		refused "k3s.$section: $words" "k3s: {${section%%.*}: {${section#*.}: [\"$arg\", v=2]}}"
+	done <<-'EOT'
+		server.kubelet-arg|cgroup-driver=cgroupfs|cgroup-driver cannot be set here: K3s makes it known to the kubelet itself; leave it out
+		agent.kubelet-arg|--resolv-conf=/run/systemd/resolve/resolv.conf|resolv-conf cannot be set here: pods ask the name servers that the nodes ask; set network.nameservers
+		agent.kubelet-arg|hostname-override=x|hostname-override cannot be set here: the node is known by its name; set nodes[].name
+		server.kubelet-arg|fail-swap-on=true|fail-swap-on cannot be true: with true the kubelet ends where there is swap, and K3s with it, at every start; set os.swap: off, or leave it out
+		server.kubelet-arg|max-pods=500|max-pods cannot be 500: a node has addresses for some 250 pods
+		server.kube-apiserver-arg|secure-port=7443|secure-port cannot be set here: Cilium reaches the API at 127.0.0.1:6444
+		server.kube-apiserver-arg|etcd-servers=x|etcd-servers cannot be set here: K3s sets it
+		server.kube-controller-manager-arg|cluster-cidr=10.0.0.0/16|cluster-cidr cannot be set here: Cilium and the checks of your networks go by cluster.yaml; set cluster.podCIDR
+	EOT
+	refused 'k3s.kubelet.failSwapOn: with true the kubelet ends where there is swap' 'k3s: {kubelet: {failSwapOn: true}}'
+	refused 'k3s.server.service-node-port-range: Cilium serves the ports 30000 to 32767 alone' 'k3s: {server: {service-node-port-range: 10000-32767}}'
+	cluster 'os: {swap: off}' 'k3s: {kubelet: {failSwapOn: true, maxPods: 200}, server: {kubelet-arg: [fail-swap-on, max-pods=200, "eviction-minimum-reclaim=memory.available=1Mi"]}}'
+	"$PIBUILD" check
+}
+
 @test "protect-kernel-defaults brings what the kernel has to be set to" {
 	cluster 'k3s: {agent: {protect-kernel-defaults: true}, server: {protect-kernel-defaults: false}}'
 	rendered w-1 && rendered cp-1

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Flags that K3s hands on to the programs in it ("kubelet-arg: [max-pods=100]"), and what goes with them. K3s lets them
+ * go over its own without a word (k3s-io/k3s pkg/util/args.go, GetArgs()), and each of those here is one that the rest
+ * of the card goes by.
+ */
+#include "config/check.h"
+#include "config/kubelet.h"
+
+static const char is_networks[] = "Cilium and the checks of your networks go by cluster.yaml",
+		  is_k3ss_own[] = "K3s sets it by what it made itself",
+		  is_nodes_name[] = "the node is known by its name";
+
+static const struct owned_flag {
+	const char *key, *flag; /* FLAG may end in *, for all that begin so */
+	const char *why, *instead;
+} owned_flags[] = {
+	{ "kubelet-arg", "hostname-override", is_nodes_name, "set nodes[].name" },
+	{ "kubelet-arg", "node-ip", is_networks, "set nodes[].address" },
+	{ "kubelet-arg", "node-labels", is_nodes_name, "set nodes[].labels" },
+	{ "kubelet-arg", "config", is_k3ss_own, "set k3s.kubelet" },
+	{ "kubelet-arg", "config-dir", is_k3ss_own, "set k3s.kubelet" },
+	{ "kubelet-arg", "kubeconfig", is_k3ss_own, "leave it out" },
+	{ "kubelet-arg", "cert-dir", is_k3ss_own, "leave it out" },
+	{ "kubelet-arg", "root-dir", "what pibuild puts on a card lies in /var/lib/rancher/k3s", "leave it out" },
+	{ "kube-apiserver-arg", "service-cluster-ip-range", is_networks, "set cluster.serviceCIDR" },
+	{ "kube-apiserver-arg", "service-node-port-range", is_networks,
+	  "set service-node-port-range below k3s.server" },
+	{ "kube-apiserver-arg", "secure-port", "Cilium reaches the API at 127.0.0.1:6444 of every node",
+	  "leave it out" },
+	{ "kube-apiserver-arg", "bind-address", "Cilium reaches the API at 127.0.0.1:6444 of every node",
+	  "leave it out" },
+	{ "kube-apiserver-arg", "advertise-address", is_networks, "set nodes[].address" },
+	{ "kube-apiserver-arg", "encryption-provider-config", "a cluster is born with it",
+	  "set k3s.secretsEncryption" },
+	{ "kube-apiserver-arg", "etcd-*", is_k3ss_own, "leave it out" },
+	{ "kube-apiserver-arg", "client-ca-file", is_k3ss_own, "leave it out" },
+	{ "kube-apiserver-arg", "tls-cert-file", is_k3ss_own, "leave it out" },
+	{ "kube-apiserver-arg", "tls-private-key-file", is_k3ss_own, "leave it out" },
+	{ "kube-controller-manager-arg", "cluster-cidr", is_networks, "set cluster.podCIDR" },
+	{ "kube-controller-manager-arg", "service-cluster-ip-range", is_networks, "set cluster.serviceCIDR" },
+	{ "kube-controller-manager-arg", "root-ca-file", is_k3ss_own, "leave it out" },
+	{ "kube-controller-manager-arg", "service-account-private-key-file", is_k3ss_own, "leave it out" },
+	{ "kube-controller-manager-arg", "cluster-signing-*", is_k3ss_own, "leave it out" },
+};
+
+static bool is_flag(const char *pattern, const char *flag)
+{
+	size_t n = strlen(pattern);
+
+	return n && pattern[n - 1] == '*' ? strncmp(pattern, flag, n - 1) == 0 : streq(pattern, flag);
+}
+
+/* ARG: "name=value"; the dashes before it may be there. */
+static void check_arg(const struct check *x, const char *at, const char *key, const char *arg)
+{
+	const char *flag = arg + strspn(arg, "-"), *value, *why;
+	size_t n = strcspn(flag, "=");
+
+	value = flag[n] ? flag + n + 1 : "true";
+	flag = arena_strndup(flag, n);
+	why = streq(key, "kubelet-arg") ? kubelet_flag_fault(x->config, flag, value) : NULL;
+	for (size_t i = 0; !why && i < ARRAY_SIZE(owned_flags); i++)
+		if (streq(owned_flags[i].key, key) && is_flag(owned_flags[i].flag, flag))
+			why = arena_printf("cannot be set here: %s; %s", owned_flags[i].why, owned_flags[i].instead);
+	if (why)
+		fault_key(x->faults, x->config, at, "%s: %s %s", at, flag, why);
+}
+
+/* Cilium serves what K3s gives out by itself, 30000 to 32767 (nodePort.range of its chart). */
+static void check_node_ports(const struct check *x, const char *at, const struct yaml_node *v)
+{
+	unsigned first, last;
+	const char *dash = v->type == YAML_SCALAR ? strchr(v->text, '-') : NULL;
+
+	if (dash && value_unsigned(arena_strndup(v->text, (size_t)(dash - v->text)), &first) == 0 &&
+	    value_unsigned(dash + 1, &last) == 0 && (first < 30000 || last > 32767))
+		fault_key(
+			x->faults, x->config, at,
+			"%s: Cilium serves the ports 30000 to 32767 alone, so a Service with another one would answer nobody; take a part of these",
+			at);
+}
+
+static void check_settings(const struct check *x, const char *section, const struct k3s_settings *settings)
+{
+	vec_foreach (s, settings) {
+		const char *at = arena_printf("k3s.%s.%s", section, s->key);
+
+		if (streq(s->key, "service-node-port-range"))
+			check_node_ports(x, at, s->value);
+		for (size_t i = 0; s->value->type == YAML_SEQ && ends_with(s->key, "-arg") && i < s->value->count; i++)
+			check_arg(x, at, s->key, str_or(s->value->items[i]->text, ""));
+	}
+}
+
+void check_k3s_args(const struct check *x)
+{
+	check_settings(x, "server", &x->config->k3s.server);
+	check_settings(x, "agent", &x->config->k3s.agent);
+}
