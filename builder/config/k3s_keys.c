@@ -7,6 +7,8 @@
  * A server passes over a key that it does not know, with one line in its log, and an agent does not start
  * (k3s-io/k3s pkg/configfilearg/parser.go), so both are faults here.
  */
+#include "config/k3s_keys.h"
+
 #include "config/internal.h"
 #include "config/names.h"
 #include "config/settings.h"
@@ -206,6 +208,31 @@ static void unknown_k3s_key(struct reading *l, const struct yaml_node *key, cons
 	else
 		schema_fault(l, key, path, "`k3s %s` has no such key; %s lists those there are", command,
 			     names_path(NAMES_K3S_KEYS));
+}
+
+/* Of these a card has a list already, which a node's own may go on from. */
+static const char *const drop_in_lists[] = { "disable", "node-label", "node-taint", "tls-san" };
+
+const char *k3s_drop_in_fault(const char *key, const struct yaml_node *value, const char *command)
+{
+	bool adds = ends_with(key, "+"), list = false;
+	const char *name = adds ? arena_strndup(key, strlen(key) - 1) : key;
+	const struct owned_key *owned = owned_key(name, value);
+	const struct name *found = NULL;
+	struct err ignored = { 0 };
+	struct k3s_key k;
+
+	for (size_t i = 0; i < ARRAY_SIZE(drop_in_lists); i++)
+		list |= streq(drop_in_lists[i], name);
+	if (list)
+		return adds ? NULL
+			    : arena_printf("it would take the place of the list that pibuild writes; write %s+", name);
+	if (owned)
+		return arena_printf("%s; %s", owned->why, owned->instead);
+	if (names_find(NAMES_K3S_KEYS, name, &found, &ignored) < 0)
+		return NULL;
+	k = k3s_key_of(found ? str_or(found->instead, "") : "");
+	return found && key_is_for(&k, command) ? NULL : arena_printf("`k3s %s` has no such key; remove it", command);
 }
 
 static void read_k3s_key(struct reading *l, const char *command, const struct yaml_node *key, const struct yaml_node *n,

@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "config/owned.h"
 #include "node/node.h"
+#include "node/overlay_settings.h"
 #include "schema/schema.h"
 
 /* How much of a file is looked at: line ends and the first line show early. */
@@ -115,6 +116,11 @@ static const struct owned_path owned_paths[] = {
 	  "put a file into a folder of that name with .d: pibuild-NAME.timer.d/" },
 	{ "/etc/@(systemd/system.conf.d/90|systemd/journald.conf.d/50|rpi/swap.conf.d/50)-pibuild.conf", is_pibuilds,
 	  "set os, or give your file a name that comes later" },
+	{ "/etc/sysctl.conf", "Debian 13 does not read it any more", "put it into /etc/sysctl.d/, or set os.sysctl" },
+	{ "/etc/cni/net.d/*",
+	  "Cilium writes there, and pods that start before it would get the network of another file", "leave it out" },
+	{ "/etc/systemd/system/@(NetworkManager|ssh|dbus|systemd-timesyncd|systemd-udevd).service",
+	  "the node is reached by it", "put a file into a folder of that name with .d" },
 	{ "/etc/sysctl.d/60-pibuild.conf", is_pibuilds, "set os.sysctl, or give your file another name there" },
 	{ "/etc/systemd/timesyncd.conf", "it decides where the node has its time from",
 	  "set network.ntp, or put a file into /etc/systemd/timesyncd.conf.d/" },
@@ -477,21 +483,37 @@ static bool is_second_connection(const char *host, const char *interface)
 	return at && strchr("\r\n", *at) && !strstr(text, "\nautoconnect=false");
 }
 
+static void check_drop_in(const struct overlay_check *c, const char *host, const struct entry *n,
+			  const struct node_ctx *x)
+{
+	_cleanup_free_ char *text = NULL;
+	struct err ignored = { 0 };
+	const char *why;
+	size_t len;
+
+	if (file_read(host, LOOK_LIMIT, &text, &len, &ignored) < 0)
+		return;
+	why = overlay_settings_fault(n->path, text, x);
+	if (why)
+		overlay_fault(c, "%s %s", host, why);
+}
+
 static void overlay_check_settings(const struct overlay_check *c, const char *host, const struct entry *n,
 				   const struct node_ctx *x)
 {
+	size_t before = c->faults->errors;
 	const char *why, *key, *interface;
 
 	if (starts_with(n->path, "/etc/sysctl.d/") && (key = owned_setting(host, &why)))
 		overlay_fault(c, "%s sets %s: %s; remove that line", host, key, why);
-	if (!starts_with(n->path, "/etc/NetworkManager/system-connections/"))
-		return;
 	interface = board_lan_interface(x->board, x->config, x->node);
-	if (is_second_connection(host, interface))
+	if (starts_with(n->path, "/etc/NetworkManager/system-connections/") && is_second_connection(host, interface))
 		overlay_fault(
 			c,
 			"%s is a second connection of %s, which carries the address of %s by cluster.yaml: only one of them would be used; set network in cluster.yaml, or autoconnect=false in that file",
 			host, interface, x->node->name);
+	if (c->faults->errors == before)
+		check_drop_in(c, host, n, x);
 }
 
 /* ---- folders ---- */

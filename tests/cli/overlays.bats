@@ -182,6 +182,47 @@ check() {
 	[ "$(grep -c '^error:' <<<"$output")" -eq 4 ]
 }
 
+@test "settings that go over pibuild's own, or past them, are refused where they stand" {
+	local path text words
+	while IFS='|' read -r path text words; do
+		rm -rf overlays
+		put "$path" "$(printf '%b' "$text")"
+		check
+		[ "$status" -eq 3 ] || { echo "$path: $output"; return 1; }
+		refused "$path" "$words"
+		[ "$(grep -c '^error:' <<<"$output")" -eq 1 ] || { echo "$output"; return 1; }
+	done <<-'EOT'
+		control-plane/etc/rancher/k3s/config.yaml.d/x.yaml|flannel-backend: vxlan\n|sets flannel-backend: Cilium is the cluster's network; leave it out
+		control-plane/etc/rancher/k3s/config.yaml.d/x.yaml|disable: [metrics-server]\n|sets disable: it would take the place of the list that pibuild writes; write disable+
+		cp-1/etc/rancher/k3s/config.yaml.d/x.yaml|tls-san: a.lan\n|write tls-san+
+		common/etc/rancher/k3s/config.yaml.d/x.yaml|etcd-expose-metrics: true\n|sets etcd-expose-metrics: `k3s agent` has no such key; remove it
+		common/etc/rancher/k3s/config.yaml.d/x.yml|debug: true\n|is read by nobody: K3s takes files there whose names end in .yaml
+		common/etc/rancher/k3s/config.yaml.d/x.yaml|- debug\n|is no map of keys
+		control-plane/var/lib/rancher/k3s/server/manifests/my_app.yaml|a: b\n|is applied by nobody
+		control-plane/var/lib/rancher/k3s/server/manifests/traefik.yaml|a: b\n|has the name of a file that K3s writes or removes there itself
+		common/etc/NetworkManager/conf.d/x.conf|[main]\ndns=none\n|sets dns, which decides who writes /etc/resolv.conf
+		common/etc/NetworkManager/conf.d/x.conf|[keyfile]\nunmanaged-devices = none\n|sets unmanaged-devices
+		common/etc/NetworkManager/system-connections/any.nmconnection|[connection]\nid=any\ntype=ethernet\n|fits eth0 too, which carries the address of cp-1
+		w-1/etc/NetworkManager/system-connections/any.nmconnection|[connection]\ntype=ethernet\n[match]\ninterface-name=eth*;\n|fits eth0 too, which carries the address of w-1
+		common/etc/systemd/network/10-lan.link|[Match]\nOriginalName=eth*\n[Link]\nName=lan0\n|renames eth0, by which cp-1 has its address, to lan0
+		common/etc/modprobe.d/x.conf|install vxlan /bin/false\n|keeps the module vxlan away
+		common/etc/systemd/system-preset/00-mine.preset|disable k3s*\n|switches k3s.service off at the first boot
+		common/etc/sysctl.conf|vm.swappiness=1\n|put it into /etc/sysctl.d/
+		common/etc/cni/net.d/10-x.conflist|{}\n|Cilium writes there
+		common/etc/systemd/system/NetworkManager.service|[Unit]\n|the node is reached by it
+	EOT
+	rm -rf overlays
+	put control-plane/etc/rancher/k3s/config.yaml.d/x.yaml $'disable+: [metrics-server]\ntls-san+: [a.lan]\nnode-label+: [a=b]\netcd-expose-metrics: true\n'
+	put common/etc/NetworkManager/conf.d/x.conf $'[connection]\nwifi.powersave=2\n[main]\nno-auto-default=*\n'
+	put common/etc/NetworkManager/system-connections/usb.nmconnection $'[connection]\ntype=ethernet\ninterface-name=eth1\n'
+	put common/etc/NetworkManager/system-connections/mac.nmconnection $'[connection]\ntype=ethernet\n[ethernet]\nmac-address=AA:BB:CC:DD:EE:FF\n'
+	put common/etc/systemd/network/10-usb.link $'[Match]\nOriginalName=eth1\n[Link]\nName=usb0\n'
+	put common/etc/modprobe.d/x.conf $'blacklist pcspkr\noptions brcmfmac x=1\n'
+	put common/etc/systemd/system-preset/90-mine.preset $'disable *\n'
+	check
+	[ "$status" -eq 0 ] || { echo "$output"; return 1; }
+}
+
 @test "what pibuild does not own is the user's: drop-ins, manifests, registries, other units and connections" {
 	put common/etc/sysctl.d/99-k8s.conf 'fs.inotify.max_user_instances=8192'
 	put common/etc/rancher/k3s/registries.yaml 'mirrors: {}'

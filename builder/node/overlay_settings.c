@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Files of a user's overlays that bring settings: drop-ins beside pibuild's own, which go over them or past them in
+ * silence. One row per place; a row's function tells what would become of this node, or NULL.
+ */
+#include "node/overlay_settings.h"
+
+#include <fnmatch.h>
+
+#include "base/file.h"
+#include "config/k3s_keys.h"
+
+struct settings_file {
+	const char *name; /* without its folder */
+	char *text;	  /* may be taken apart */
+	const struct node_ctx *x;
+};
+
+/* The next line of *TEXT without blanks around it, or NULL; comments and empty ones are left out. */
+static char *next_setting(char **text)
+{
+	char *line;
+
+	while ((line = strsep(text, "\n"))) {
+		size_t n;
+
+		line += strspn(line, " \t");
+		n = strcspn(line, "\r");
+		while (n && (line[n - 1] == ' ' || line[n - 1] == '\t'))
+			n--;
+		line[n] = '\0';
+		if (*line && !strchr("#;", *line))
+			return line;
+	}
+	return NULL;
+}
+
+/* What stands behind "KEY=" or "KEY = ", or NULL. */
+static const char *setting_value(const char *line, const char *key)
+{
+	size_t n = strlen(key);
+
+	if (strncasecmp(line, key, n) != 0)
+		return NULL;
+	line += n + strspn(line + n, " \t");
+	return *line == '=' ? line + 1 + strspn(line + 1, " \t") : NULL;
+}
+
+/* ---- K3s ---- */
+
+static const char *k3s_drop_in(struct settings_file *f)
+{
+	const char *command = f->x->node->role == ROLE_WORKER ? "agent" : "server";
+	struct yaml_node *doc;
+	struct err e = { 0 };
+
+	if (!ends_with(f->name, ".yaml"))
+		return "is read by nobody: K3s takes files there whose names end in .yaml; rename it";
+	if (yaml_parse(f->name, f->text, strlen(f->text), &doc, &e) < 0)
+		return arena_printf("is no YAML that K3s can read (%s)", e.msg);
+	if (doc->type != YAML_MAP)
+		return "is no map of keys, so that K3s does not start; write KEY: VALUE";
+	for (size_t i = 0; i < doc->count; i++) {
+		const char *why = k3s_drop_in_fault(doc->keys[i]->text, doc->items[i], command);
+
+		if (why)
+			return arena_printf("sets %s: %s", doc->keys[i]->text, why);
+	}
+	return NULL;
+}
+
+/* The name of its AddOn is what stands before the first dot (k3s-io/k3s pkg/deploy/controller.go). */
+static const char *manifest(struct settings_file *f)
+{
+	static const char *const k3ss_own[] = { "ccm",		"coredns",  "local-storage", "metrics-server",
+						"rolebindings", "runtimes", "traefik" };
+	const char *addon = arena_strndup(f->name, strcspn(f->name, "."));
+	const char *end = strrchr(f->name, '.');
+
+	if (!end || (!streq(end, ".yaml") && !streq(end, ".yml") && !streq(end, ".json")))
+		return NULL;
+	if (f->x->node->role == ROLE_WORKER)
+		return NULL; /* common/ brings it to workers too, where nobody looks */
+	for (size_t i = 0; i < ARRAY_SIZE(k3ss_own); i++)
+		if (streq(addon, k3ss_own[i]))
+			return arena_printf(
+				"has the name of a file that K3s writes or removes there itself at each start; give it another, such as my-%s",
+				f->name);
+	if (!*addon || strspn(addon, "abcdefghijklmnopqrstuvwxyz0123456789-") != strlen(addon) || *addon == '-')
+		return "is applied by nobody: K3s calls it by its name up to the first dot, which may have lower-case letters, digits and '-' alone; rename it";
+	return NULL;
+}
+
+/* ---- the network ---- */
+
+static const char *nm_settings(struct settings_file *f)
+{
+	static const struct {
+		const char *key, *why;
+	} keys[] = {
+		{ "dns",
+		  "who writes /etc/resolv.conf, and with another one than NetworkManager the node may know no name server" },
+		{ "rc-manager", "who writes /etc/resolv.conf, and with another one the node may know no name server" },
+		{ "plugins", "where connections come from, and the node's own is a keyfile" },
+		{ "unmanaged-devices",
+		  "which interfaces NetworkManager leaves alone, and Cilium's have to be among them" },
+		{ "managed", "whether NetworkManager takes care of an interface" },
+	};
+	const char *line, *value;
+
+	if (!ends_with(f->name, ".conf"))
+		return NULL;
+	while ((line = next_setting(&f->text)))
+		for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+			if ((value = setting_value(line, keys[i].key)) && !streq(value, "default"))
+				return arena_printf("sets %s, which decides %s; remove that line", keys[i].key,
+						    keys[i].why);
+	return NULL;
+}
+
+/* A connection that names no interface fits that of the node's address too. */
+static const char *any_connection(struct settings_file *f)
+{
+	const char *lan = board_lan_interface(f->x->board, f->x->config, f->x->node),
+		   *type = interface_is_wifi(lan) ? "wifi" : "ethernet", *line, *value, *pattern = NULL;
+	bool fits = false, bound = false;
+
+	while ((line = next_setting(&f->text))) {
+		if ((value = setting_value(line, "type")))
+			fits |= streq(value, type) || streq(value, arena_printf("802-3-%s", type));
+		bound |= setting_value(line, "mac-address") != NULL;
+		if ((value = setting_value(line, "interface-name")))
+			pattern = value;
+		if ((value = setting_value(line, "autoconnect")) && streq(value, "false"))
+			return NULL;
+	}
+	if (!fits || bound || f->x->config->network.vlan)
+		return NULL;
+	if (pattern && fnmatch(arena_strndup(pattern, strcspn(pattern, ";")), lan, 0) != 0)
+		return NULL;
+	return arena_printf(
+		"fits %s too, which carries the address of %s by cluster.yaml, and only one connection of an interface is used; say interface-name= of the one that is meant, or autoconnect=false",
+		lan, f->x->node->name);
+}
+
+static const char *interface_link(struct settings_file *f)
+{
+	const char *lan = config_interface(f->x->config, f->x->node), *line, *value;
+	bool fits = false;
+
+	while ((line = next_setting(&f->text))) {
+		if ((value = setting_value(line, "OriginalName")))
+			fits |= fnmatch(value, lan, 0) == 0;
+		if ((value = setting_value(line, "Name")) && fits && !streq(value, lan))
+			return arena_printf(
+				"renames %s, by which %s has its address, to %s; remove Name=, or match another interface",
+				lan, f->x->node->name, value);
+	}
+	return NULL;
+}
+
+static const char *kernel_modules(struct settings_file *f)
+{
+	static const char *const needed[] = { "vxlan",	    "udp_tunnel",   "ip6_udp_tunnel", "veth",
+					      "overlay",    "br_netfilter", "nf_conntrack",   "nf_tables",
+					      "nft_compat", "x_tables",	    "xt_socket",      "xt_TPROXY",
+					      "xt_CT",	    "xt_mark",	    "ip_set",	      "cls_bpf",
+					      "sch_ingress" };
+	const char *line;
+
+	while ((line = next_setting(&f->text))) {
+		char *save = NULL, *words = arena_strdup(line), *verb = strtok_r(words, " \t", &save),
+		     *module = strtok_r(NULL, " \t", &save);
+
+		if (!module || (!streq(verb, "blacklist") && !streq(verb, "install")))
+			continue;
+		for (size_t i = 0; i < ARRAY_SIZE(needed); i++)
+			if (streq(module, needed[i]))
+				return arena_printf(
+					"keeps the module %s away, without which K3s or Cilium do not work; remove that line",
+					module);
+	}
+	return NULL;
+}
+
+/* ---- who starts, who may log in ---- */
+
+static const char *unit_preset(struct settings_file *f)
+{
+	static const char *const needed[] = { "k3s.service", "k3s-agent.service",      "NetworkManager.service",
+					      "ssh.service", "pibuild-report.service", "systemd-timesyncd.service" };
+	const char *line;
+
+	if (strcmp(f->name, "00-pibuild.preset") > 0)
+		return NULL; /* of two that name a unit the first holds */
+	while ((line = next_setting(&f->text))) {
+		const char *unit = starts_with(line, "disable ") ? line + strlen("disable ") : NULL;
+
+		for (size_t i = 0; unit && i < ARRAY_SIZE(needed); i++)
+			if (fnmatch(unit + strspn(unit, " \t"), needed[i], 0) == 0)
+				return arena_printf(
+					"switches %s off at the first boot, before pibuild's own is read; remove '%s', or give the file a name that comes later",
+					needed[i], line);
+	}
+	return NULL;
+}
+
+static const struct {
+	const char *pattern;
+	const char *(*fault)(struct settings_file *f);
+} places[] = {
+	{ "/etc/rancher/k3s/config.yaml.d/*", k3s_drop_in },
+	{ "/var/lib/rancher/k3s/server/manifests/*", manifest },
+	{ "/etc/NetworkManager/conf.d/*", nm_settings },
+	{ "/etc/NetworkManager/system-connections/*", any_connection },
+	{ "/etc/systemd/network/*.link", interface_link },
+	{ "/etc/modprobe.d/*.conf", kernel_modules },
+	{ "/etc/systemd/system-preset/*.preset", unit_preset },
+};
+
+const char *overlay_settings_fault(const char *path, const char *text, const struct node_ctx *x)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+		struct settings_file *f;
+
+		if (fnmatch(places[i].pattern, path, 0) != 0)
+			continue;
+		f = arena_new(struct settings_file);
+		*f = (struct settings_file){ path_base(path), arena_strdup(text), x };
+		return places[i].fault(f);
+	}
+	return NULL;
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Settings that a user's overlay brings beside pibuild's own. */
+#ifndef NODE_OVERLAY_SETTINGS_H
+#define NODE_OVERLAY_SETTINGS_H
+
+#include "node/node.h"
+
+/* What the file PATH of the card, with TEXT in it, would do to the node X that it must not, as words that go on behind
+ * the file's name; NULL = nothing. */
+const char *overlay_settings_fault(const char *path, const char *text, const struct node_ctx *x);
+
+#endif
