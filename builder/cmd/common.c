@@ -151,16 +151,14 @@ int cmd_load_plan(const struct project_options *po, const struct plan_options *s
 int cmd_find_node(const struct config *c, const char *name, const struct node_config **ret, struct err *e)
 {
 	VEC(const char *) names = { 0 };
-	const char *near;
 
 	vec_foreach (n, &c->nodes) {
 		*vec_push(&names) = n->name;
 		if (streq(n->name, name))
 			return *ret = n, 0;
 	}
-	near = nearest_word(name, names.v, names.n);
-	return err_class(e, CLASS_USAGE, "%s has no node '%s'%s%s%s", c->path, name, near ? "; did you mean " : "",
-			 str_or(near, ""), near ? "?" : "");
+	return err_class(e, CLASS_USAGE, "%s has no node '%s'; %s", c->path, name,
+			 config_node_meant(name, names.v, names.n));
 }
 
 bool cmd_has_terminal(void)

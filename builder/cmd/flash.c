@@ -221,6 +221,9 @@ static int check_usage(const struct cmd_options *o, struct err *e)
 			"a backup is restored onto one card, which is made from cluster.yaml: pibuild flash --restore FILE --node NAME DISK, with the name of the first server");
 	if (!flash_opt.all && o->nodes.n > 1)
 		return err_class(e, CLASS_USAGE, "one --node at a time; --all takes several disks");
+	if (o->args.n < (flash_opt.all || o->nodes.n ? 1 : 2))
+		return err_class(e, CLASS_USAGE, "which %s? `pibuild devices` lists the disks; usage: pibuild %s",
+				 o->args.n ? "disk, or which image" : "disk", usage);
 	r = flash_opt.all ? cmd_args(o, 1, 64, usage, e) : cmd_args(o, o->nodes.n ? 1 : 2, 2, usage, e);
 	if (r == 0)
 		r = check_order(o, e);

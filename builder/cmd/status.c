@@ -176,6 +176,18 @@ static int status_cluster(const struct cmd_options *o, struct err *e)
 	return r < 0 ? r : overview_verdict(&v, e);
 }
 
+static bool is_a_node(const struct cmd_options *o)
+{
+	const struct config *c = cmd_glimpse_config(o->config);
+
+	if (!c)
+		return false;
+	vec_foreach (n, &c->nodes)
+		if (n->name && streq(n->name, o->args.v[0]))
+			return true;
+	return false;
+}
+
 static int cmd_status(const struct cmd_options *o, struct err *e)
 {
 	int r = cmd_args(o, 0, 1, "status [DEVICE|DIR|FILE] [--json]", e);
@@ -187,6 +199,11 @@ static int cmd_status(const struct cmd_options *o, struct err *e)
 		r = err_class(e, CLASS_USAGE, "--timeout goes with --wait");
 	if (r < 0)
 		return r;
+	if (o->args.n && access(o->args.v[0], F_OK) < 0 && is_a_node(o))
+		return err_class(
+			e, CLASS_USAGE,
+			"%s is a node, and there is no file of that name: `pibuild status` asks all nodes, `pibuild ssh %s pibuild-status` this one",
+			o->args.v[0], o->args.v[0]);
 	if (o->args.n)
 		return status_card(o, e);
 	/* Root's rights were for disks. */

@@ -13,12 +13,14 @@ static bool ref_all_of(const char *s, const char *more)
 	return !*s;
 }
 
-/* "registry.lan:5000" of a name whose first part has a dot or a port; else NULL. */
+/* "registry.lan:5000" of a name whose first part has a dot or a port, or is localhost; else NULL. */
 static const char *ref_registry(const char *name)
 {
 	size_t n = strcspn(name, "/");
 
-	return name[n] && (memchr(name, '.', n) || memchr(name, ':', n)) ? arena_strndup(name, n) : NULL;
+	return name[n] && (memchr(name, '.', n) || memchr(name, ':', n) || starts_with(name, "localhost/"))
+		       ? arena_strndup(name, n)
+		       : NULL;
 }
 
 static bool ref_tag_valid(const char *tag)
@@ -53,9 +55,8 @@ const char *image_ref_parse(const char *text, struct image_ref *ret)
 	path = registry ? name + strlen(registry) + 1 : name;
 	if (!registry || streq(registry, "index.docker.io"))
 		registry = "docker.io";
-	if (!ref_all_of(registry, ".-:") || !strchr(registry, '.') || !*path || !ref_all_of(path, "._-/") ||
-	    strstr(path, "//") || strstr(path, "..") || strchr("/.-_", *path) ||
-	    strchr("/.-_", path[strlen(path) - 1]) || strstr(path, "/."))
+	if (!ref_all_of(registry, ".-:") || !*path || !ref_all_of(path, "._-/") || strstr(path, "//") ||
+	    strstr(path, "..") || strchr("/.-_", *path) || strchr("/.-_", path[strlen(path) - 1]) || strstr(path, "/."))
 		return "it is no name of an image such as quay.io/cilium/cilium:v1.20.0";
 	ref.name = arena_printf("%s/%s%s", registry,
 				streq(registry, "docker.io") && !strchr(path, '/') ? "library/" : "", path);

@@ -364,3 +364,15 @@ int config_add_env_mirrors(struct config *c, struct err *e)
 	c->mirrors = list;
 	return 0;
 }
+
+const char *config_node_meant(const char *name, const char *const *names, size_t n)
+{
+	enum { SHOWN = 12 };
+	const char *near = nearest_word(name, names, n), *all = "it has ";
+
+	if (near)
+		return arena_printf("did you mean %s?", near);
+	for (size_t i = 0; i < n && i < SHOWN; i++)
+		all = arena_printf("%s%s%s", all, i ? ", " : "", str_or(names[i], ""));
+	return n > SHOWN ? arena_printf("%s and others", all) : all;
+}

@@ -29,10 +29,11 @@ static void side_done(struct side *s)
 
 static int side_open(const char *path, struct side *s, struct err *e)
 {
-	int r = image_open(path, IMAGE_ROOT | IMAGE_BOOT, &s->image, e);
+	int r = image_open(path, IMAGE_ROOT | IMAGE_BOOT, &s->image, e); /* names it itself */
 
-	if (r == 0)
-		r = files_manifest(&s->image, &s->manifest, &s->records, NULL, e);
+	if (r < 0)
+		return r;
+	r = files_manifest(&s->image, &s->manifest, &s->records, NULL, e);
 	if (r == 0)
 		r = files_list(&s->image, BOOT_DIGESTS, &s->files, e);
 	return r < 0 ? err_wrap(e, "%s", path) : 0;

@@ -28,7 +28,6 @@ static bool selected(const struct plan_options *o, const struct node_config *n)
 static int check_selection(const struct config *c, const struct plan_options *o, struct err *e)
 {
 	const char **names = arena_alloc(c->nodes.n * sizeof(*names) + 1);
-	const char *near;
 	size_t n = 0;
 
 	vec_foreach (node, &c->nodes)
@@ -45,9 +44,8 @@ static int check_selection(const struct config *c, const struct plan_options *o,
 				names[j], names[j]);
 		if (j < n)
 			continue;
-		near = nearest_word(o->nodes[i], names, n);
-		return err_class(e, CLASS_USAGE, "%s has no node '%s'%s%s%s", c->path, o->nodes[i],
-				 near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+		return err_class(e, CLASS_USAGE, "%s has no node '%s'; %s", c->path, o->nodes[i],
+				 config_node_meant(o->nodes[i], names, n));
 	}
 	return 0;
 }

@@ -40,8 +40,8 @@ teardown() {
 }
 
 @test "flash without image or disk, with too much, or with a choice that makes no sense is a usage error" {
-	fails 2 "an argument is missing: usage: pibuild flash IMAGE DISK" "$PIBUILD" flash
-	fails 2 "an argument is missing" "$PIBUILD" flash one.img
+	fails 2 "which disk? \`pibuild devices\` lists the disks; usage: pibuild flash IMAGE DISK" "$PIBUILD" flash
+	fails 2 "which disk, or which image?" "$PIBUILD" flash one.img
 	fails 2 "too many arguments" "$PIBUILD" flash one.img /dev/null /dev/null
 	fails 2 "too many arguments" "$PIBUILD" flash --node cp-1 one.img /dev/null /dev/zero
 	fails 2 "--all means every node" "$PIBUILD" flash --all --node cp-1 /dev/null

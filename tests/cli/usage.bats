@@ -68,6 +68,25 @@ setup() {
 	fails 2 "there is no artifact 'nosuch'; \`pibuild help lock\` lists them" "$PIBUILD" lock --update nosuch --dry-run
 }
 
+@test "a node that there is not is told which there are; status of a node is told what asks it" {
+	write_cluster
+	for command in 'plan --node' 'render --node' ssh join 'apply --node'; do
+		fails 2 "cluster.yaml has no node 'nosuch'; it has cp-1, w-1" "$PIBUILD" $command nosuch
+	done
+	fails 2 "has no node 'cp-2'; did you mean cp-1?" "$PIBUILD" plan --node cp-2
+	fails 2 'w-1 is a node, and there is no file of that name: `pibuild status` asks all nodes, `pibuild ssh w-1 pibuild-status` this one' "$PIBUILD" status w-1
+	fails 1 'cannot open w-2: ' "$PIBUILD" status w-2
+	touch w-1
+	fails 4 'w-1: is no report' "$PIBUILD" status w-1
+}
+
+@test "a registry may be this machine" {
+	for place in localhost:5000/lab:v1 localhost/lab:v1; do
+		fails 2 "$place is not pushed: there is no generic image in out" "$PIBUILD" push "$place"
+	done
+	fails 2 'it is no name of an image' "$PIBUILD" push localhost:5000/
+}
+
 @test "verify of a file that is no image counts nothing, and says what is wrong" {
 	echo hello >x.img
 	run "$PIBUILD" verify x.img
