@@ -227,7 +227,8 @@ const char *k3s_drop_in_fault(const char *key, const struct yaml_node *value, co
 	if (list)
 		return adds ? NULL
 			    : arena_printf("it would take the place of the list that pibuild writes; write %s+", name);
-	if (owned)
+	/* What is one machine's alone has no other place than that node's overlay; its name is in many files. */
+	if (owned && (owned->why != is_one_machine || streq(name, "node-name")))
 		return arena_printf("%s; %s", owned->why, owned->instead);
 	if (names_find(NAMES_K3S_KEYS, name, &found, &ignored) < 0)
 		return NULL;

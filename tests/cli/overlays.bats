@@ -195,6 +195,7 @@ check() {
 		control-plane/etc/rancher/k3s/config.yaml.d/x.yaml|flannel-backend: vxlan\n|sets flannel-backend: Cilium is the cluster's network; leave it out
 		control-plane/etc/rancher/k3s/config.yaml.d/x.yaml|disable: [metrics-server]\n|sets disable: it would take the place of the list that pibuild writes; write disable+
 		cp-1/etc/rancher/k3s/config.yaml.d/x.yaml|tls-san: a.lan\n|write tls-san+
+		w-1/etc/rancher/k3s/config.yaml.d/x.yaml|node-name: other\n|sets node-name: every node would have the same
 		common/etc/rancher/k3s/config.yaml.d/x.yaml|etcd-expose-metrics: true\n|sets etcd-expose-metrics: `k3s agent` has no such key; remove it
 		common/etc/rancher/k3s/config.yaml.d/x.yml|debug: true\n|is read by nobody: K3s takes files there whose names end in .yaml
 		common/etc/rancher/k3s/config.yaml.d/x.yaml|- debug\n|is no map of keys
@@ -212,7 +213,7 @@ check() {
 		common/etc/systemd/system/NetworkManager.service|[Unit]\n|the node is reached by it
 	EOT
 	rm -rf overlays
-	put control-plane/etc/rancher/k3s/config.yaml.d/x.yaml $'disable+: [metrics-server]\ntls-san+: [a.lan]\nnode-label+: [a=b]\netcd-expose-metrics: true\n'
+	put control-plane/etc/rancher/k3s/config.yaml.d/x.yaml $'disable+: [metrics-server]\ntls-san+: [a.lan]\nnode-external-ip: 203.0.113.7\nnode-label+: [a=b]\netcd-expose-metrics: true\n'
 	put common/etc/NetworkManager/conf.d/x.conf $'[connection]\nwifi.powersave=2\n[main]\nno-auto-default=*\n'
 	put common/etc/NetworkManager/system-connections/usb.nmconnection $'[connection]\ntype=ethernet\ninterface-name=eth1\n'
 	put common/etc/NetworkManager/system-connections/mac.nmconnection $'[connection]\ntype=ethernet\n[ethernet]\nmac-address=AA:BB:CC:DD:EE:FF\n'
