@@ -414,6 +414,26 @@ condition_is() {
 	[ -e data/server/db/reset-flag ]
 }
 
+@test "k3s imports the archives of agent/images before it runs, and passes over what is none; ctr lists what they held" {
+	export STANDIN_DATA=$PWD/data
+	mkdir -p data/agent/images
+	(umask 077 && printf 'token: K10abc::server:x\nnode-ip: "192.168.1.11"\n' >config.yaml)
+	printf '{"manifests":[{"annotations":{"io.containerd.image.name":"quay.io/b/c:v1"}},{"annotations":{"io.containerd.image.name":"a:v2"}}]}' >index.json
+	tar -cf data/agent/images/b.tar index.json
+	: >data/agent/images/a.tar
+	timeout 5 k3s server >log 2>&1 || true
+	diff <(sed -n "s|$PWD/||; s/level=\([a-z]*\) msg=/\1 /p; s/: server runs with.*/ runs/p" log) - <<-'EOT'
+		info "Importing images from data/agent/images/a.tar"
+		error "Error encountered while importing data/agent/images/a.tar: unrecognized image format"
+		info "Importing images from data/agent/images/b.tar"
+		info "Imported quay.io/b/c:v1"
+		info "Imported a:v2"
+		info "Imported images from data/agent/images/b.tar in 1s"
+		k3s stand-in v1.36.4+k3s1 runs
+	EOT
+	[ "$(k3s ctr images ls -q)" = $'a:v2\nquay.io/b/c:v1' ]
+}
+
 # etcd_member: k3s here has started a cluster with etcd, of which it is the only member
 etcd_member() {
 	printf 'node-name: cp-1\nnode-ip: "192.168.1.11"\ntoken: K10abc::server:sesame\nagent-token: "worker"\ncluster-init: true\n' >config.yaml
