@@ -129,7 +129,7 @@ power_cut() {
 }
 
 # desk NODE ADDRESS: before the build; a computer that is no machine of that LAN has a card of its own in the node, and reaches
-# it by the real ssh. For `machine start --desk "$(cat port-NODE)"`.
+# it by the real ssh, and no other address. For `machine start --desk "$(cat port-NODE)"`.
 desk() {
 	local port keyfile=overlays/common/etc/NetworkManager/system-connections/desk.nmconnection
 	mkdir -p bin "${keyfile%/*}"
@@ -137,14 +137,22 @@ desk() {
 	printf '#!/bin/sh\nexec %s -F "%s/ssh_config" "$@"\n' "$(command -v ssh)" "$PWD" >bin/ssh
 	chmod 755 bin/ssh
 	port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-	printf 'Host %s\n\tHostName 127.0.0.1\n\tPort %s\n\tConnectTimeout 30\n' "$2" "$port" >>ssh_config
+	printf 'Host %s\n\tHostName 127.0.0.1\n\tPort %s\n\tConnectTimeout 30\n\tProxyCommand none\n' "$2" "$port" >>ssh_hosts
+	{ cat ssh_hosts && printf 'Host *\n\tProxyCommand false\n'; } >ssh_config
 	echo "$port" >"port-$1"
+}
+
+# there COMMAND...: with the desk's ssh. Beside the machine $ALONE, which was started so: no other network can be reached.
+there() {
+	local enter=()
+	[ -z "${ALONE:-}" ] || enter=(nsenter --preserve-credentials --user --net --target "$(cat "$BATS_FILE_TMPDIR/$ALONE/pid")")
+	PATH=$PWD/bin:$PATH "${enter[@]}" "$@"
 }
 
 # at_desk COMMAND...: as its user types it; what it said is in ./said
 at_desk() {
 	local code=0
-	PATH=$PWD/bin:$PATH PIBUILD_LOCK=$PWD/release/pibuild.lock PIBUILD_CACHE=$PWD/cache "$PIBUILD" --progress none --offline "$@" >said 2>&1 || code=$?
+	PIBUILD_LOCK=$PWD/release/pibuild.lock PIBUILD_CACHE=$PWD/cache there "$PIBUILD" --progress none --offline "$@" >said 2>&1 || code=$?
 	[ "$code" = 0 ] || cat said
 	return "$code"
 }

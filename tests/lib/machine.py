@@ -23,7 +23,8 @@
 Options of start: --data FILE (a second disk, a qcow2 image, with the serial number `data`), --memory MIB, --cpus N,
 --disk-size SIZE, --append WORDS (kernel command line), --rtc DATE, --net MODE,
 --watchdog (an i6300esb, which resets the machine), --desk PORT (a second card, whose 10.99.0.15:22 is this port of
-loopback here), --owner PID (the machine dies with this process; default: the caller's, or MACHINE_OWNER). MODE is `user:CIDR` (QEMU's own
+loopback here), --alone (QEMU is in a network of its own, with loopback and nothing else: who asks the machine enters it),
+--owner PID (the machine dies with this process; default: the caller's, or MACHINE_OWNER). MODE is `user:CIDR` (QEMU's own
 network, closed to the outside; gateway and name server are its first address), `lan:NAME` (an Ethernet that the machines of
 that name share, nothing else on it) or `none`.
 
@@ -177,7 +178,7 @@ class Machine:
 
     @classmethod
     def create(cls, folder, image, memory=768, cpus=2, disk_size="4G", append="", rtc="", net="none", watchdog=False,
-               desk=0, data=""):
+               desk=0, data="", alone=False):
         """A machine that is off, with an empty overlay over IMG."""
         self = cls(folder)
         os.makedirs(self.folder, exist_ok=True)
@@ -201,7 +202,8 @@ class Machine:
         if watchdog:
             args += ["-device", "i6300esb"]
         self.overlay(image, "raw", disk_size)
-        self.keep("machine.json", {"args": args, "disk": "disk.qcow2", "saved": 0, "data": os.path.abspath(data) if data else ""})
+        self.keep("machine.json", {"args": args, "disk": "disk.qcow2", "saved": 0, "alone": alone,
+                                   "data": os.path.abspath(data) if data else ""})
         return self
 
     def settings(self):
@@ -242,6 +244,8 @@ class Machine:
         args += ["-qmp", "unix:qmp,server=on,wait=off"]
         if incoming:
             args += ["-incoming", "defer"]
+        if settings["alone"]:
+            args = ["unshare", "-rn", "sh", "-c", 'ip link set lo up && exec "$@"', "-", *args]
         self.supervise(args, owner or int(os.environ.get("MACHINE_OWNER", 0)) or os.getpid())
         with self.qmp() as qmp:
             if incoming:
@@ -537,7 +541,7 @@ def tool(*args):
 
 def start(args):
     machine = Machine.create(args.dir, args.image, args.memory, args.cpus, args.disk_size, args.append, args.rtc, args.net,
-                             args.watchdog, args.desk, args.data)
+                             args.watchdog, args.desk, args.data, args.alone)
     machine.boot(args.owner)
 
 
@@ -581,7 +585,7 @@ def parser():
     parent = os.getppid()
     owner = int(os.environ.get("MACHINE_OWNER", parent))
     verb("start", start, "image", memory=768, cpus=2, disk_size="4G", append="", rtc="", net="none", watchdog=False, desk=0, data="",
-         owner=owner)
+         alone=False, owner=owner)
     verb("data", lambda a: Machine(a.dir).plug(a.file), file="")
     verb("run", run, "command", timeout=60.0)
     verb("wait", wait, "what", timeout=60.0, cause="")
