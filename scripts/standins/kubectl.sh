@@ -348,6 +348,7 @@ kubectl_apply() {
 			;;
 		esac
 	done
+	issue
 	case $errors in
 	0) return 0 ;;
 	1) die "$alone" ;;
@@ -453,6 +454,16 @@ pooled() {
 # part KEY FILE: that text of a Secret, which has it as a block
 part() {
 	awk -v key="$1:" '$1 == key { on = 1; next } !/^    / { on = 0 } on { sub(/^ +/, ""); print }' "$2"
+}
+
+# issue: cert-manager's part in what was just applied. It is done where that is, by K3s, for who asks may write nothing.
+issue() {
+	for path in "$state"/objects/certificate/*/*; do
+		case $path in
+		*'*' | *.tmp.*) ;;
+		*) issued "$path" || true ;;
+		esac
+	done
 }
 
 # issued FILE: the Secret of a Certificate is there. Cert-manager's CA issuer makes it when its own key is (pkg/issuer/ca,

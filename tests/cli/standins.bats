@@ -434,6 +434,27 @@ condition_is() {
 	[ "$(k3s ctr images ls -q)" = $'a:v2\nquay.io/b/c:v1' ]
 }
 
+@test "a certificate of the CA's issuer is there when it was applied, whoever asks for it later and may write nothing" {
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out ca.pem -subj /CN=ca -days 9 2>/dev/null
+	: >state/objects/namespace/_/cert-manager
+	mkdir cert-manager && echo "name: cert-manager" >cert-manager/Chart.yaml
+	helm upgrade --install cert-manager "$PWD/cert-manager" --namespace cert-manager >log
+	{
+		printf 'apiVersion: cert-manager.io/v1\nkind: Certificate\nmetadata:\n  name: web\n  namespace: kube-system\nspec:\n  secretName: web\n  issuerRef:\n    kind: ClusterIssuer\n    name: ca\n  dnsNames:\n  - a.lan\n'
+		printf -- '---\napiVersion: cert-manager.io/v1\nkind: ClusterIssuer\nmetadata:\n  name: ca\nspec:\n  ca:\n    secretName: issuer-ca\n'
+	} >issuer.yaml
+	kubectl apply --server-side -f issuer.yaml
+	[ ! -e state/objects/secret/kube-system/web ]
+	{
+		printf 'apiVersion: v1\nkind: Secret\nmetadata:\n  name: issuer-ca\n  namespace: cert-manager\ntype: kubernetes.io/tls\nstringData:\n  tls.crt: |\n'
+		sed 's/^/    /' ca.pem
+		printf '  tls.key: |\n'
+		sed 's/^/    /' ca.key
+	} >secret.yaml
+	kubectl apply --server-side -f secret.yaml
+	sed -n 's/^  tls.crt: //p' state/objects/secret/kube-system/web | base64 -d | openssl verify -CAfile ca.pem -verify_hostname a.lan
+}
+
 # etcd_member: k3s here has started a cluster with etcd, of which it is the only member
 etcd_member() {
 	printf 'node-name: cp-1\nnode-ip: "192.168.1.11"\ntoken: K10abc::server:sesame\nagent-token: "worker"\ncluster-init: true\n' >config.yaml
