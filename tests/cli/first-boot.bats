@@ -1305,6 +1305,16 @@ told_by_gateway() {
 	[ "$(jq -r '.notes[] | select(.about == "certificate") | .cause' card/run/pibuild/status.json)" = 'The certificate wildcard-home.arpa is not issued yet: no luck' ]
 }
 
+@test "an API that does not answer about a certificate is told of, by the step that waits for it" {
+	card_after issuers "${with_gateway[@]}"
+	rm card/usr/local/bin/kubectl
+	program kubectl 'case $* in' '*certificates.cert-manager.io*) [ -e "$PIBUILD_ROOT/asked" ] || { : >"$PIBUILD_ROOT/asked"; echo "Error from server: etcdserver: request timed out" >&2; exit 1; } ;;' \
+		'esac' 'exec "${0%/*}/k3s" kubectl "$@"'
+	step gateway
+	grep -q 'pibuild: gateway: waiting: .*request timed out' log.gateway
+	[ "$(state_of gateway state)" = "done" ]
+}
+
 @test "without a certificate of cluster.yaml nothing is asked about any" {
 	after cert-manager
 	if grep -q '^certificates' card/etc/pibuild/node; then false; fi

@@ -351,7 +351,10 @@ whole_release() {
 # one, or the API does not answer.
 certificates() {
 	for certificate in $node_certificates; do
-		found=$(ask -n kube-system get certificates.cert-manager.io "$certificate" -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}|{.status.conditions[?(@.type=="Issuing")].message}|{.status.conditions[?(@.type=="Ready")].message}' 2>/dev/null) || return 1
+		asked -n kube-system get certificates.cert-manager.io "$certificate" -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}|{.status.conditions[?(@.type=="Issuing")].message}|{.status.conditions[?(@.type=="Ready")].message}' || {
+			explain_text "$found"
+			return 1
+		}
 		case $found in
 		"True|"*) continue ;;
 		esac
