@@ -4,7 +4,7 @@
 #
 # Every secret is random and long, so each is its own canary. One build, traced and with all its talk, under umask 000.
 
-load ../lib/image
+load ../lib/canaries
 load ../lib/refute
 
 wifi_canary=wifiCanary7Q2xVb9LmZ4tRk8WpNc3Hs
@@ -14,10 +14,6 @@ bgp_canary=bgpCanary4Lt7Xw2Kp9Zr6Vb3Nq8Yd
 registry_canary=registryCanary8Hn4Wc6Zq2Xv9Rt5Kb3Lm
 app_canary=appCanary2Wd6Xk9Tn4Rb7Zp3Lq8Vm5
 hash_canary=zxdHWSoVJ0cSFUmAAJWBfyzOBQJIW8rw7PyL8mZgr91GNOihXyTfPclGxp1hqXIRM77FWQMFwsT1ZDCAfk
-
-canaries() {
-	python3 "$top/tests/lib/canaries.py" "$@"
-}
 
 write_canary_cluster() {
 	cat >cluster.yaml <<-EOT
@@ -73,20 +69,6 @@ setup_file() {
 
 setup() {
 	cd "$BATS_FILE_TMPDIR"
-}
-
-# clean PATH...: none of the secrets is there.
-clean() {
-	canaries find "${list:-$BATS_FILE_TMPDIR/list}" "$@" >found
-	[ ! -s found ] || { cat found; return 1; }
-}
-
-# holds NODE NAME=PATH...: the root file system of its image holds these secrets in these files, and no others.
-holds() {
-	local img=out/$1.img
-	shift
-	canaries on-root list "$img" "$(part_start "$img" 2)" | sed 's/\.[0-9]* / /' | sort -u >holders
-	printf '%s\n' "${@/=/ }" | sort | diff - holders
 }
 
 # Root's and unreadable for all others, whoever holds one.

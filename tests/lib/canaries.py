@@ -3,6 +3,7 @@
 
 usage: canaries.py list SECRETS.yaml NAME=VALUE...    the secrets: one "NAME VALUE" per line; keys in pieces
        canaries.py find LIST PATH...                  every place: PATH (folders with all below, names too), NAME, form
+       canaries.py needles LIST                       what to look for, a line each, for grep -F
        canaries.py on-root LIST IMAGE OFFSET          "NAME PATH" of every file of the ext4 at OFFSET that holds one;
                                                       PATH is "free space" where no file is
 """
@@ -121,6 +122,8 @@ if sys.argv[1] == "list":
         print(name, value)
     for arg in sys.argv[3:]:
         print(*arg.split("=", 1))
+elif sys.argv[1] == "needles":
+    sys.stdout.buffer.write(b"\n".join(needles(sys.argv[2])) + b"\n")
 elif sys.argv[1] == "find":
     find(needles(sys.argv[2]), sys.argv[3:])
 else:

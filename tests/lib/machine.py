@@ -442,8 +442,8 @@ class Shell:
     """The root shell behind the virtio console. What was left of an earlier talk is skipped: each is begun by a word that
     the shell puts together itself, so that its echo cannot be taken for it."""
 
-    # The shell that systemd starts edits lines and echoes; its successor reads them as they come.
-    HELLO = "exec bash --norc --noediting\nstty raw -echo; PS1= PS2= CALM=calm\n"
+    # The shell that systemd starts edits lines and echoes; its successor reads them as they come, and keeps nothing on the disk.
+    HELLO = "exec bash --norc --noediting\nstty raw -echo; PS1= PS2= HISTFILE= TMPDIR=/dev/shm CALM=calm\n"
 
     def __init__(self, path, timeout):
         self.end = time.monotonic() + timeout
