@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Both sides: the tree that a card made now would hold, and what the node tells of itself. */
 #include <errno.h>
+#include <inttypes.h>
 
 #include "crypto/random.h"
 #include "live/internal.h"
@@ -232,11 +233,27 @@ static int check_identity(const struct remote *r, const struct wanted *w, const 
 
 /* ---- asking ---- */
 
+/* Is there on every node: asked for last, so that an answer without it is known to end too early. */
+static const char last_path[] = "/";
+
 /* No name of a record holds a control character (card/overlay.c). */
 static void list_paths(const struct wanted *w, struct strbuf *out)
 {
 	vec_foreach (x, &w->records.v)
 		strbuf_addf(out, "%s\n", x->path);
+	strbuf_addf(out, "%s\n", last_path);
+}
+
+/* What died over there while it looked must not make a file missing, or good. */
+static int check_whole(const struct remote *r, const struct live *l, uint64_t limit, struct err *e)
+{
+	if (!live_find(l, last_path))
+		return err_set(e, -EPROTO, "%s: it did not look at all files: see whether it has memory left", r->node);
+	vec_foreach (f, &l->files)
+		if (f->type == 'f' && f->size <= limit && !*f->sha256)
+			return err_set(e, -EPROTO, "%s: its %s could not be read, or it has no memory left", r->node,
+				       clean_copy(f->path));
+	return 0;
 }
 
 int live_read(const struct remote *r, const struct wanted *w, const char *password, unsigned flags, struct live *ret,
@@ -244,6 +261,7 @@ int live_read(const struct remote *r, const struct wanted *w, const char *passwo
 {
 	_cleanup_strbuf_ struct strbuf paths = { 0 }, said = { 0 };
 	struct proofs proofs = { 0 };
+	uint64_t limit = flags & LIVE_WHOLE ? 1024 * GIB : LARGE_FILE;
 	const char *nonce;
 	int code = random_hex(NONCE_BYTES, &nonce, e);
 
@@ -253,9 +271,7 @@ int live_read(const struct remote *r, const struct wanted *w, const char *passwo
 	code = live_ask(r,
 			(struct remote_call){
 				.argv = (const char *const[]){ REMOTE_PROGRAM, "state", nonce,
-							       flags & LIVE_WHOLE ? "1099511627776"
-										  : arena_printf("%d", LARGE_FILE),
-							       NULL },
+							       arena_printf("%" PRIu64, limit), NULL },
 				.input = paths.s,
 				.input_n = paths.n,
 				.output = &said,
@@ -268,7 +284,9 @@ int live_read(const struct remote *r, const struct wanted *w, const char *passwo
 	if (code < 0)
 		return code;
 	code = check_proofs(r, &proofs, password, nonce, e);
-	return code < 0 ? code : check_identity(r, w, ret, e);
+	if (code == 0)
+		code = check_identity(r, w, ret, e);
+	return code < 0 ? code : check_whole(r, ret, limit, e);
 }
 
 void live_done(struct live *l)

@@ -273,6 +273,24 @@ older_k3s() {
 	[ -z "$(acts)" ]
 }
 
+@test "what dies on the node while it looks makes no file missing, changed or good" {
+	sed -i 's/^#.*/# by hand/' root-w-1/etc/sysctl.d/60-pibuild.conf
+	mkdir cut
+	: >cut/state
+	printf '#!/bin/sh\nkill -KILL $$\n' >cut/find
+	chmod 755 cut/find
+	diff_live w-1
+	ends 1 'w-1: it did not look at all files: see whether it has memory left'
+	refute grep -q '^[-+~] ' <<<"$output"
+	rm cut/find
+	# as xargs calls it, of the files; -z is nobody else's
+	printf '#!/bin/sh\n[ "$1" != -z ] || kill -KILL $$\nexec /usr/bin/sha256sum "$@"\n' >cut/sha256sum
+	chmod 755 cut/sha256sum
+	apply --yes --node w-1
+	ends 1 'could not be read, or it has no memory left'
+	[ -z "$(acts)" ]
+}
+
 @test "it asks on a terminal, and without one wants --yes; without secrets there is nobody to ask" {
 	sed -i 's/vm.swappiness: "10"/vm.swappiness: "20"/' cluster.yaml
 	apply --node w-1 </dev/null
