@@ -88,10 +88,10 @@ int err_class(struct err *e, enum exit_class class, const char *fmt, ...)
 	return e->code;
 }
 
-int err_of_config(struct err *e)
+int err_blame(struct err *e, enum exit_class class)
 {
 	if (!err_is_machines(e) && !err_interrupted(e) && e->code != -EIO)
-		e->class = CLASS_CONFIG;
+		e->class = class;
 	return e->code;
 }
 

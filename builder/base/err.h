@@ -55,9 +55,9 @@ int err_class(struct err *e, enum exit_class class, const char *fmt, ...) __attr
 int err_at(struct err *e, enum exit_class class, const char *file, unsigned line, unsigned col, const char *fmt, ...)
 	__attribute__((format(printf, 6, 7)));
 
-/* Of a file that could not be read: class CONFIG, unless its errno speaks of the machine (no memory or descriptors
- * left, a read error): that is no fault of what stands in the file. Returns the code that is there. */
-int err_of_config(struct err *e);
+/* Of what could not be read, or used: CLASS, unless its errno speaks of the machine (no memory or descriptors left, a
+ * read error), or somebody interrupted it: that is no fault of what was to be read. Returns the code that is there. */
+int err_blame(struct err *e, enum exit_class class);
 
 /* Puts "context: " before the message that is there. Returns the code that is there. */
 int err_wrap(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

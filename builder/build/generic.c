@@ -13,6 +13,9 @@ void generic_close(struct generic *g)
 
 static int no_generic(struct err *e)
 {
+	err_blame(e, CLASS_USAGE);
+	if (e->class != CLASS_USAGE)
+		return e->code;
 	return err_class(e, CLASS_USAGE, "%s (--node wants a generic image: pibuild build --generic)",
 			 arena_strdup(e->msg));
 }

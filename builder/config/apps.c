@@ -82,6 +82,7 @@ const struct kind kind_git_path = {
 
 static const char *parse_manifest(const struct reading *l, const char *text, void *dst)
 {
+	struct err e = { 0 };
 	const char *path;
 	struct stat st;
 
@@ -95,8 +96,10 @@ static const char *parse_manifest(const struct reading *l, const char *text, voi
 	if (strstr(text, "://"))
 		return "only https:// addresses are fetched";
 	path = config_expand_path(l->dir, text);
-	if (stat(path, &st) < 0)
-		return arena_printf("%s: %s", path, strerror(errno));
+	if (stat(path, &st) < 0) {
+		err_errno(&e, -errno, "%s", path);
+		return faults_reason(l->faults, &e);
+	}
 	if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
 		return arena_printf("%s is neither file nor folder", path);
 	*(const char **)dst = path;
@@ -173,8 +176,10 @@ static int folder_manifests(const char *dir, struct text_list *ret, struct err *
 	DIR *d = opendir(dir);
 	struct dirent *one;
 
-	if (!d)
-		return err_class(e, CLASS_CONFIG, "cannot read %s: %s", dir, strerror(errno));
+	if (!d) {
+		err_errno(e, -errno, "cannot read %s", dir);
+		return err_blame(e, CLASS_CONFIG);
+	}
 	while ((one = readdir(d)))
 		if (is_manifest_name(one->d_name))
 			*vec_push(&ret->v) = path_join(dir, one->d_name);
@@ -191,8 +196,10 @@ int app_manifest_files(const char *manifest, struct text_list *ret, struct err *
 {
 	struct stat st;
 
-	if (stat(manifest, &st) < 0)
-		return err_class(e, CLASS_CONFIG, "cannot read %s: %s", manifest, strerror(errno));
+	if (stat(manifest, &st) < 0) {
+		err_errno(e, -errno, "cannot read %s", manifest);
+		return err_blame(e, CLASS_CONFIG);
+	}
 	if (S_ISDIR(st.st_mode))
 		return folder_manifests(manifest, ret, e);
 	*vec_push(&ret->v) = manifest;

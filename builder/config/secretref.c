@@ -37,9 +37,11 @@ static int open_file(const char *path, int *ret_fd, struct err *e)
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	struct stat st;
 
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return err_class(e, CLASS_CONFIG, "the secret's file %s cannot be read: %s%s", path, strerror(errno),
-				 errno == ENOENT ? config_path_hint(path) : "");
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		err_set(e, -errno, "the secret's file %s cannot be read: %s%s", path, strerror(errno),
+			errno == ENOENT ? config_path_hint(path) : "");
+		return err_blame(e, CLASS_CONFIG);
+	}
 	if (!S_ISREG(st.st_mode))
 		return err_class(e, CLASS_CONFIG, "the secret's file %s is no regular file", path);
 	if (st.st_size > (off_t)MAX_SECRET)
@@ -61,9 +63,10 @@ static int read_file(const char *path, struct secret_text *t, struct err *e)
 
 		if (got < 0 && errno == EINTR)
 			continue;
-		if (got < 0)
-			return err_class(e, CLASS_CONFIG, "the secret's file %s cannot be read: %s", path,
-					 strerror(errno));
+		if (got < 0) {
+			err_errno(e, -errno, "the secret's file %s cannot be read", path);
+			return err_blame(e, CLASS_CONFIG);
+		}
 		if (got == 0)
 			return 0;
 		t->n += (size_t)got;
@@ -91,9 +94,10 @@ static int secretref_start(const char *const *argv, struct spawned *program, int
 						 .fds = { -1, in, STDERR_FILENO, -1 },
 						 .death_signal = SIGTERM },
 				&why);
-	if (r < 0)
-		return err_class(e, CLASS_CONFIG, "the secret's command %s cannot be started: %s", argv[0],
-				 strerror(-r));
+	if (r < 0) {
+		err_errno(e, r, "the secret's command %s cannot be started", argv[0]);
+		return err_blame(e, CLASS_CONFIG);
+	}
 	*ret_fd = take_fd(&out);
 	return 0;
 }

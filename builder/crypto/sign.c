@@ -65,8 +65,10 @@ int sign_key_open(const char *path, struct sign_key **ret, struct err *e)
 	size_t n;
 	int r;
 
-	if (fd < 0)
-		return err_class(e, CLASS_CONFIG, "the key %s cannot be read: %s", path, strerror(errno));
+	if (fd < 0) {
+		err_errno(e, -errno, "the key %s cannot be read", path);
+		return err_blame(e, CLASS_CONFIG);
+	}
 	r = sign_check_private(fd, path, e);
 	if (r < 0)
 		return r;
@@ -94,8 +96,10 @@ int sign_pub_open(const char *path, struct sign_key **ret, struct err *e)
 	size_t n;
 	int r = file_read(path, KEY_LIMIT, &text, &n, e);
 
-	if (r < 0)
-		return err_class(e, CLASS_CONFIG, "the public key cannot be read: %s: %s", path, strerror(-r));
+	if (r < 0) {
+		err_errno(e, r, "the public key cannot be read: %s", path);
+		return err_blame(e, CLASS_CONFIG);
+	}
 	b = BIO_new_mem_buf(text, (int)n);
 	return take_key(b ? PEM_read_bio_PUBKEY(b, NULL, sign_no_passphrase, NULL) : NULL, path, "public Ed25519 key",
 			ret, e);

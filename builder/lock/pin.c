@@ -61,8 +61,10 @@ static int pin_base_file(const char *path, struct pin *p, struct err *e)
 {
 	struct stat st;
 
-	if (stat(path, &st) < 0)
-		return err_class(e, CLASS_CONFIG, "os.base: cannot read %s: %s", path, strerror(errno));
+	if (stat(path, &st) < 0) {
+		err_errno(e, -errno, "os.base: cannot read %s", path);
+		return err_blame(e, CLASS_CONFIG);
+	}
 	if (!S_ISREG(st.st_mode))
 		return err_class(e, CLASS_CONFIG, "os.base: %s is no file", path);
 	p->kind = PIN_FILE;

@@ -624,6 +624,14 @@ static void fault_stray_folder(const struct overlay_check *c, const char *name)
 		path_join(c->dir, name), near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
 }
 
+static void fault_unread(struct overlay_check *c, const char *verb, const char *path)
+{
+	struct err e = { 0 };
+
+	err_errno(&e, -errno, "cannot %s %s", verb, path);
+	overlay_fault(c, "%s", faults_reason(c->faults, &e));
+}
+
 /* Hidden files and a README are for the people who keep the folder. */
 static void overlay_check_name(struct overlay_check *c, const char *name)
 {
@@ -633,7 +641,7 @@ static void overlay_check_name(struct overlay_check *c, const char *name)
 	if (*name == '.' || starts_with(name, "README"))
 		return;
 	if (stat(path, &st) < 0)
-		overlay_fault(c, "cannot read %s: %s", path, strerror(errno));
+		fault_unread(c, "read", path);
 	else if (!S_ISDIR(st.st_mode))
 		overlay_fault(
 			c,
@@ -661,7 +669,7 @@ void node_check_overlays(const char *dir, const struct node_ctx *nodes, size_t n
 			return; /* whoever builds is told */
 	count = scandir(dir, &names, NULL, alphasort);
 	if (count < 0)
-		overlay_fault(&c, "cannot list %s: %s", dir, strerror(errno));
+		fault_unread(&c, "list", dir);
 	for (int i = 0; i < count; i++) {
 		overlay_check_name(&c, arena_strdup(names[i]->d_name));
 		free(names[i]);

@@ -53,7 +53,7 @@ int store_read(const char *path, char **ret_text, size_t *ret_n, struct err *e)
 	}
 	if (fd < 0 || fstat(fd, &st) < 0) {
 		err_errno(e, -errno, "cannot open %s", path);
-		return err_of_config(e);
+		return err_blame(e, CLASS_CONFIG);
 	}
 	r = store_check_private(path, &st, e);
 	return r < 0 ? r : file_read_fd(fd, path, MAX_FILE, ret_text, ret_n, e);

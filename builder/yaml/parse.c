@@ -422,7 +422,7 @@ int yaml_read(const char *path, int fd, const char **ret, size_t *ret_n, struct 
 	if (r == -E2BIG)
 		return err_class(e, CLASS_CONFIG, "%s: larger than 1 MiB; this is no configuration file", path);
 	if (r < 0)
-		return err_of_config(e);
+		return err_blame(e, CLASS_CONFIG);
 	*ret = arena_strndup(text, *ret_n);
 	return 0;
 }
@@ -478,6 +478,6 @@ int yaml_load_all(const char *path, size_t limit, struct yaml_node ***ret, size_
 	int r = file_read(path, limit, &text, &n, e);
 
 	if (r < 0)
-		return err_of_config(e);
+		return err_blame(e, CLASS_CONFIG);
 	return yaml_parse_all(path, text, n, ret, ret_n, e);
 }
