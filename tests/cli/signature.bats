@@ -57,6 +57,17 @@ signed_by() {
 	fails 4 'no good signature' fetch
 }
 
+@test "a gpgv that cannot be started says nothing of the signature" {
+	object=${PIBUILD%/*}/tests/faults/fault.so
+	[ -e "$object" ] || skip "make $object"
+	[ "$(grep -c __asan_init "$PIBUILD")" -eq 0 ] || skip "the sanitizers have their own memory"
+	# kind fork, fails (1) with EAGAIN from the first on
+	python3 -c 'import struct; open("fault", "wb").write(struct.pack("=IIIIQII36Q", 20, 1, 11, 1, 1, *[0] * 38))'
+	fails 1 'gpgv' env FAULT_FILE=fault LD_PRELOAD="$object" "$PIBUILD" fetch --progress none --cache cache
+	[[ $output != *'no good signature'* ]]
+	fetch >/dev/null
+}
+
 @test "a signature that is not there, and --offline before it was seen, are said" {
 	rm "$faults/files/os.img.xz.sig"
 	fails 1 'os.img.xz.sig: it answers HTTP 404' fetch
