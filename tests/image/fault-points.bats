@@ -20,8 +20,10 @@ fault_object() {
 
 @test "what the machine could not do is no fault of a file, and no socket stops all others" {
 	fault_object
-	run sandbox -- "$top/tests/faults/run" "$PIBUILD" "$object" --at \
-		'check:open:*/4:EMFILE,render:write:*/40:ENOSPC,verify:seek:*/30:EINVAL+,verify:truncate:*:EFBIG,fetch:fcntl:*/2:EMFILE'
+	at='check:open:*/4:EMFILE,render:write:*/40:ENOSPC,verify:seek:*/30:EINVAL+,verify:truncate:*:EFBIG,fetch:fcntl:*/2:EMFILE,push:read:*/40:SIGTERM'
+	# nodes, with files of several owners
+	[ "$(id -u)" -ne 0 ] || at+=',apply:ssh:*/4:cut,apply:ssh:*/5:deaf,live:ssh:*:no-find,live:ssh:*:no-sums'
+	run sandbox -- "$top/tests/faults/run" "$PIBUILD" "$object" --at "$at"
 	echo "$output"
 	[ "$status" -eq 0 ]
 }
@@ -30,6 +32,14 @@ fault_object() {
 	fault_object
 	[ "$(id -u)" -eq 0 ] || skip "mounts a small filesystem: wants root"
 	run sandbox -- "$top/tests/faults/run" "$PIBUILD" "$object" --full "${FULL:-2}"
+	echo "$output"
+	[ "$status" -eq 0 ]
+}
+
+@test "the power of this machine fails: what has its name is whole, what was called done is there, and the next build makes all right" {
+	fault_object
+	[ "$(id -u)" -eq 0 ] || skip "mounts a disk that is watched: wants root"
+	run sandbox -- "$top/tests/faults/run" "$PIBUILD" "$object" --cuts "${CUTS:-4}" --seed "${SEED:-1}" --case build
 	echo "$output"
 	[ "$status" -eq 0 ]
 }

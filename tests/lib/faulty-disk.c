@@ -2,8 +2,8 @@
 /*
  * A disk with one fault at a time, as a plugin of nbdkit: nbdkit -> nbdfuse -> losetup makes a block device of it. Its
  * bytes are those of `store`, a file that can be looked into. The fault stands in `control`, one line, read at each
- * request: "GENERATION KIND AT PID". A new generation fills the disk with its own byte under a valid boot sector and starts to
- * count anew. What was done is appended to `log`.
+ * request: "GENERATION KIND AT PID". A new generation fills the disk with its own byte under a valid boot sector and
+ *starts to count anew. What was done is appended to `log`.
  *
  *	flip AT, torn AT, stale AT, drop AT, shift AT	the AT-th write (from 0) is stored wrong, once
  *	rflip AT		one bit of the AT-th read is wrong
@@ -14,6 +14,9 @@
  *	kill AT			PID is killed when AT bytes were written
  *	wrap, limbo		only half the size is there: addresses wrap, or writes vanish
  *	keep			a new generation that leaves the bytes as they are
+ *
+ * With `record`, a file, every write is appended to it as { uint64_t offset, n; char bytes[n]; }, and a flush as one of
+ * no bytes.
  */
 #define NBDKIT_API_VERSION 2
 #include <nbdkit-plugin.h>
@@ -32,6 +35,7 @@
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_SERIALIZE_ALL_REQUESTS
 
 static const char *store, *control, *log_path;
+static int record = -1;
 static unsigned char *map;
 static int64_t size;
 static struct {
@@ -50,6 +54,8 @@ static int config(const char *key, const char *value)
 		control = nbdkit_absolute_path(value);
 	else if (!strcmp(key, "log"))
 		log_path = nbdkit_absolute_path(value);
+	else if (!strcmp(key, "record"))
+		record = open(value, O_WRONLY | O_APPEND | O_CLOEXEC);
 	else
 		return -1;
 	return 0;
@@ -115,6 +121,14 @@ static int is(const char *kind)
 static int covers(uint64_t offset, uint32_t n)
 {
 	return now.at >= offset && now.at < offset + n;
+}
+
+static void note(uint64_t offset, const void *bytes, uint64_t n)
+{
+	const uint64_t head[] = { offset, n };
+
+	if (record >= 0 && (write(record, head, sizeof(head)) < 0 || write(record, bytes, n) < 0))
+		_exit(1);
 }
 
 static void *open_disk(int readonly)
@@ -193,6 +207,7 @@ static int pwrite_disk(void *handle, const void *buf, uint32_t n, uint64_t offse
 		return -1;
 	}
 	save(buf, n, offset);
+	note(offset, buf, n);
 	if (!is("wrap") && !is("limbo") && memcmp(map + offset, buf, n) != 0)
 		say("done", offset);
 	writes++;
@@ -215,6 +230,7 @@ static int flush_disk(void *handle, uint32_t flags)
 		return -1;
 	}
 	flushes += !is("eflush");
+	note(0, "", 0);
 	say("flushed", 0);
 	return 0;
 }
