@@ -247,7 +247,7 @@ static void read_k3s_key(struct reading *l, const char *command, const struct ya
 	if (owned)
 		return schema_fault(l, key, path, "cannot be set here: %s; %s", owned->why, owned->instead);
 	if (names_find(NAMES_K3S_KEYS, key->text, &found, &e) < 0)
-		return schema_fault(l, key, path, "%s", e.msg);
+		return schema_fault(l, key, path, "%s", faults_reason(l->faults, &e));
 	if (!found)
 		return unknown_k3s_key(l, key, path, command);
 	k = k3s_key_of(str_or(found->instead, ""));

@@ -155,7 +155,7 @@ static void read_field(struct reading *l, const struct yaml_node *key, const str
 	if (owned)
 		return schema_fault(l, key, path, "cannot be set here: %s; %s", owned->why, owned->instead);
 	if (names_find(NAMES_KUBELET_KEYS, key->text, &found, &e) < 0)
-		return schema_fault(l, key, path, "%s", e.msg);
+		return schema_fault(l, key, path, "%s", faults_reason(l->faults, &e));
 	kind = found ? kubelet_kind(str_or(found->instead, "")) : NULL;
 	near = kind ? NULL : nearest_field(key->text);
 	if (kind)

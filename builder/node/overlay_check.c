@@ -540,7 +540,7 @@ static void check_folder_of(struct overlay_check *c, const char *name)
 	struct err e = { 0 };
 
 	if (tree_add_overlay(&users, folder, "", LAYER_NODE, &e) < 0)
-		overlay_fault(c, "%s", e.msg);
+		overlay_fault(c, "%s", faults_reason(c->faults, &e));
 	*vec_push(&c->overlays) = (struct user_overlay){ name, folder, users };
 	vec_foreach (path, &users.left_out)
 		overlay_note(c, "%s is not copied: programs leave such files behind", *path);
