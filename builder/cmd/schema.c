@@ -42,7 +42,12 @@ static int cmd_schema(const struct cmd_options *o, struct err *e)
 {
 	int r = cmd_args(o, 0, 1, "schema [FILE] [--reference]", e);
 	const char *name = o->args.n ? o->args.v[0] : "cluster";
+	const char *const *boards;
+	size_t n;
 
+	/* Rows that offer what there is would be without it, in silence. */
+	if (r == 0)
+		r = board_names(&boards, &n, e);
 	if (r < 0)
 		return r;
 	if (schema_opt.reference) {

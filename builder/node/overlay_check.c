@@ -12,7 +12,6 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
-#include "config/owned.h"
 #include "node/node.h"
 #include "node/overlay_settings.h"
 #include "schema/schema.h"
@@ -446,74 +445,21 @@ static void overlay_check_content(const struct overlay_check *c, const char *hos
 
 /* ---- settings that the cluster needs otherwise ---- */
 
-/* The first line of the file HOST, as of sysctl.d(5), that sets what os.sysctl must not; NULL = none. */
-static const char *owned_setting(const char *host, const char **ret_why)
-{
-	_cleanup_free_ char *text = NULL;
-	struct err ignored = { 0 };
-	char *save = NULL;
-	size_t n;
-
-	if (file_read(host, LOOK_LIMIT, &text, &n, &ignored) < 0)
-		return NULL;
-	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-		const char *key;
-
-		line += strspn(line, " \t-");
-		key = arena_strndup(line, strcspn(line, " \t=\r"));
-		*ret_why = *key && !strchr("#;", *key) ? owned_sysctl(key) : NULL;
-		if (*ret_why)
-			return key;
-	}
-	return NULL;
-}
-
-/* NetworkManager takes one of two connections of an interface, and which one is a matter of luck. */
-static bool is_second_connection(const char *host, const char *interface)
-{
-	_cleanup_free_ char *text = NULL;
-	struct err ignored = { 0 };
-	size_t n;
-	char *at;
-
-	if (file_read(host, LOOK_LIMIT, &text, &n, &ignored) < 0)
-		return false;
-	at = strstr(text, arena_printf("\ninterface-name=%s", interface));
-	at = at ? at + strlen("\ninterface-name=") + strlen(interface) : NULL;
-	return at && strchr("\r\n", *at) && !strstr(text, "\nautoconnect=false");
-}
-
-static void check_drop_in(const struct overlay_check *c, const char *host, const struct entry *n,
-			  const struct node_ctx *x)
-{
-	_cleanup_free_ char *text = NULL;
-	struct err ignored = { 0 };
-	const char *why;
-	size_t len;
-
-	if (file_read(host, LOOK_LIMIT, &text, &len, &ignored) < 0)
-		return;
-	why = overlay_settings_fault(n->path, text, x);
-	if (why)
-		overlay_fault(c, "%s %s", host, why);
-}
-
 static void overlay_check_settings(const struct overlay_check *c, const char *host, const struct entry *n,
 				   const struct node_ctx *x)
 {
-	size_t before = c->faults->errors;
-	const char *why, *key, *interface;
+	_cleanup_free_ char *text = NULL;
+	struct err e = { 0 };
+	const char *why;
+	size_t len;
 
-	if (starts_with(n->path, "/etc/sysctl.d/") && (key = owned_setting(host, &why)))
-		overlay_fault(c, "%s sets %s: %s; remove that line", host, key, why);
-	interface = board_lan_interface(x->board, x->config, x->node);
-	if (starts_with(n->path, "/etc/NetworkManager/system-connections/") && is_second_connection(host, interface))
-		overlay_fault(
-			c,
-			"%s is a second connection of %s, which carries the address of %s by cluster.yaml: only one of them would be used; set network in cluster.yaml, or autoconnect=false in that file",
-			host, interface, x->node->name);
-	if (c->faults->errors == before)
-		check_drop_in(c, host, n, x);
+	if (file_read(host, LOOK_LIMIT, &text, &len, &e) < 0) {
+		faults_machine(c->faults, &e);
+		return;
+	}
+	why = overlay_settings_fault(n->path, text, x);
+	if (why)
+		overlay_fault(c, "%s %s", host, why);
 }
 
 /* ---- folders ---- */

@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "config/k3s_keys.h"
+#include "config/owned.h"
 
 struct settings_file {
 	const char *name; /* without its folder */
@@ -118,8 +119,9 @@ static const char *nm_settings(struct settings_file *f)
 	return NULL;
 }
 
-/* A connection that names no interface fits that of the node's address too. */
-static const char *any_connection(struct settings_file *f)
+/* NetworkManager takes one of two connections of an interface, and which one is a matter of luck; one that names no
+ * interface fits that of the node's address too. */
+static const char *connection(struct settings_file *f)
 {
 	const char *lan = board_lan_interface(f->x->board, f->x->config, f->x->node),
 		   *type = interface_is_wifi(lan) ? "wifi" : "ethernet", *line, *value, *pattern = NULL;
@@ -134,6 +136,10 @@ static const char *any_connection(struct settings_file *f)
 		if ((value = setting_value(line, "autoconnect")) && streq(value, "false"))
 			return NULL;
 	}
+	if (pattern && streq(pattern, lan))
+		return arena_printf(
+			"is a second connection of %s, which carries the address of %s by cluster.yaml: only one of them would be used; set network in cluster.yaml, or autoconnect=false in that file",
+			lan, f->x->node->name);
 	if (!fits || bound || f->x->config->network.vlan)
 		return NULL;
 	if (pattern && fnmatch(arena_strndup(pattern, strcspn(pattern, ";")), lan, 0) != 0)
@@ -183,6 +189,22 @@ static const char *kernel_modules(struct settings_file *f)
 	return NULL;
 }
 
+/* The first line, as of sysctl.d(5), that sets what os.sysctl must not. */
+static const char *kernel_settings(struct settings_file *f)
+{
+	const char *line;
+
+	while ((line = next_setting(&f->text))) {
+		const char *key = line + (*line == '-'), *why;
+
+		key = arena_strndup(key, strcspn(key, " \t="));
+		why = *key ? owned_sysctl(key) : NULL;
+		if (why)
+			return arena_printf("sets %s: %s; remove that line", key, why);
+	}
+	return NULL;
+}
+
 /* ---- who starts, who may log in ---- */
 
 static const char *unit_preset(struct settings_file *f)
@@ -212,9 +234,10 @@ static const struct {
 	{ "/etc/rancher/k3s/config.yaml.d/*", k3s_drop_in },
 	{ "/var/lib/rancher/k3s/server/manifests/*", manifest },
 	{ "/etc/NetworkManager/conf.d/*", nm_settings },
-	{ "/etc/NetworkManager/system-connections/*", any_connection },
+	{ "/etc/NetworkManager/system-connections/*", connection },
 	{ "/etc/systemd/network/*.link", interface_link },
 	{ "/etc/modprobe.d/*.conf", kernel_modules },
+	{ "/etc/sysctl.d/*", kernel_settings },
 	{ "/etc/systemd/system-preset/*.preset", unit_preset },
 };
 

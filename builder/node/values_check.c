@@ -297,17 +297,17 @@ static void values_hubble_tls(struct judge *j, const struct yaml_node *n, const 
 
 static void tolerations(struct judge *j, const struct yaml_node *n, const char *path)
 {
-	bool operator= starts_with(path, "operator.");
+	bool of_operator = starts_with(path, "operator.");
 
 	for (size_t i = 0; n->type == YAML_SEQ && i < n->count; i++)
 		if (yaml_is(yaml_get(n->items[i], "operator"), "Exists") && !yaml_get(n->items[i], "key") &&
 		    !yaml_get(n->items[i], "effect"))
 			return;
 	fault_at(j->faults, n,
-		 "%s: this list takes the place of %s; a taint it misses keeps the %s: add {operator: Exists}",
-		 path, operator? "pibuild's" : "the chart's",
-		       operator? "operator off, then no CRD is registered and every node stays NotReady"
-			       : "agents off, and every node has one until its agent runs, so that it stays NotReady");
+		 "%s: this list takes the place of %s; a taint it misses keeps the %s: add {operator: Exists}", path,
+		 of_operator ? "pibuild's" : "the chart's",
+		 of_operator ? "operator off, then no CRD is registered and every node stays NotReady"
+			     : "agents off, and every node has one until its agent runs, so that it stays NotReady");
 }
 
 /* Cilium takes a list or words apart by blanks: names, "eth+" and "!eth0". */

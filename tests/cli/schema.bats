@@ -195,6 +195,17 @@ wrong() {
 		$0 = substr($0, 1, RLENGTH) " " value; done = 1 } { print }' | tac
 }
 
+@test "without the boards there is no schema and no reference, rather than one that takes any" {
+	mkdir data && cp -r "$top/configs" data/
+	for words in '' --reference; do
+		# shellcheck disable=SC2086 # a word or none
+		PIBUILD_DATA=$PWD/data run --separate-stderr "$PIBUILD" schema $words
+		[ "$status" -ne 0 ]
+		[ -z "$output" ]
+		grep -q boards <<<"$stderr"
+	done
+}
+
 @test "the schema takes and refuses the same addresses, boards and names as check" {
 	need_jsonschema
 	local want=invalid code=3 n=0
