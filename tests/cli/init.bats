@@ -43,8 +43,8 @@ at_terminal() {
 		pid, fd = pty.fork()
 		if pid == 0:
 		    os.execv(program, [program, "init", *args])
-		talk, mark, end = b"", 0, time.time() + 20
-		while time.time() < end:
+		talk, mark, end = b"", 0, time.monotonic() + 120
+		while time.monotonic() < end:
 		    if select.select([fd], [], [], 0.2)[0]:
 		        try:
 		            data = os.read(fd, 4096)
@@ -60,10 +60,12 @@ at_terminal() {
 		else:
 		    os.kill(pid, signal.SIGKILL)
 		open("talk", "wb").write(talk)
-		status = os.waitpid(pid, 0)[1]
+		status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+		if status < 0:
+		    sys.exit("ended by signal %d after:\n%s" % (-status, talk.decode()))
 		if answers:
 		    sys.exit("never asked for: " + repr(answers))
-		sys.exit(os.waitstatus_to_exitcode(status))
+		sys.exit(status)
 	PYTHON
 }
 
@@ -350,7 +352,7 @@ at_terminal() {
 	# More than once: it may come just before the wait for an answer, or during it.
 	for _ in 1 2 3 4 5 6 7 8; do
 		run at_terminal 'pi|\x03'
-		[ "$status" -eq 130 ]
+		[ "$status" -eq 130 ] || { echo "$status: $output"; return 1; }
 	done
 	grep -q 'interrupted by SIGINT' talk
 	run at_terminal 'pi|\x04'
