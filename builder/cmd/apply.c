@@ -33,9 +33,8 @@ static const struct option apply_options[] = {
 
 /* ---- reading ---- */
 
-int rollout_open(struct rollout *x, struct plan *p, json_t *cards, struct err *e)
+static int rollout_prepare(struct rollout *x, struct plan *p, json_t *cards, struct err *e)
 {
-	const struct fetch_options f = { .config = p->project->config, .offline = x->o->offline, .jobs = x->o->jobs };
 	int r;
 
 	x->plan = p;
@@ -43,12 +42,60 @@ int rollout_open(struct rollout *x, struct plan *p, json_t *cards, struct err *e
 	x->cards = cards;
 	x->build = (struct build){ .plan = p, .cache = &x->cache };
 	r = cache_open(x->o->cache, &x->cache, e);
-	if (r == 0)
-		r = build_check_host(&x->build, e);
-	if (r < 0)
-		return r;
+	return r < 0 ? r : build_check_host(&x->build, e);
+}
+
+static int rollout_fetch(struct rollout *x, struct err *e)
+{
+	const struct plan *p = x->plan;
+	const struct fetch_options f = { .config = x->config, .offline = x->o->offline, .jobs = x->o->jobs };
+
 	build_expect(&x->build, 0);
 	return fetch_all(&x->cache, p->pins.v, p->pins.n, &p->images, &f, e);
+}
+
+int rollout_open(struct rollout *x, struct plan *p, json_t *cards, struct err *e)
+{
+	int r = rollout_prepare(x, p, cards, e);
+
+	return r < 0 ? r : rollout_fetch(x, e);
+}
+
+struct hail {
+	struct remote remote;
+	int code;
+	struct err said;
+};
+
+static void hail_node(void *arg, size_t i)
+{
+	struct hail *h = (struct hail *)arg + i;
+	_cleanup_json_ json_t *manifest = NULL;
+
+	h->code = remote_manifest(&h->remote, &manifest, &h->said);
+}
+
+/* Nothing is downloaded for nodes none of which is on: reading them takes all that their cards are made of. */
+static int check_any_answers(const struct rollout *x, struct err *e)
+{
+	struct hail *hails = arena_alloc((x->plan->nodes.n + 1) * sizeof(*hails));
+	size_t n = 0;
+
+	vec_foreach (node, &x->plan->nodes)
+		hails[n++] = (struct hail){ .remote = remote_of(x->config, (*node)->node, x->cards) };
+	remote_each(n, hail_node, hails);
+	if (sig_check(e) < 0)
+		return e->code;
+	for (size_t i = 0; i < n; i++)
+		if (hails[i].code != -EHOSTUNREACH)
+			return 0;
+	if (n == 1) {
+		*e = hails[0].said;
+		return hails[0].code;
+	}
+	for (size_t i = 0; i < n; i++)
+		log_warning("%s", hails[i].said.msg);
+	return err_class(e, CLASS_FAILED, "none of the %zu nodes answers, and nothing was downloaded for them", n);
 }
 
 int rollout_load(struct rollout *x, const char *only, struct err *e)
@@ -75,7 +122,11 @@ int rollout_load(struct rollout *x, const char *only, struct err *e)
 		so.n_nodes = 1;
 	}
 	r = cmd_load_plan(&po, &so, &plan, e);
-	return r < 0 ? r : rollout_open(x, plan, flashed_read(plan->project->config->dir), e);
+	if (r == 0)
+		r = rollout_prepare(x, plan, flashed_read(plan->project->config->dir), e);
+	if (r == 0 && plan_wants_download(plan, &x->cache))
+		r = check_any_answers(x, e);
+	return r < 0 ? r : rollout_fetch(x, e);
 }
 
 void rollout_done(struct rollout *x)

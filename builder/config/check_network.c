@@ -255,6 +255,30 @@ static void cluster_network(const struct check *x, const char *key, struct cidr 
 	}
 }
 
+/* What nobody on the internet has: RFC 1918, 6598 and 2544. */
+static bool is_nobodys(struct cidr net)
+{
+	static const struct cidr_of {
+		uint32_t addr;
+		unsigned prefix;
+	} own[] = {
+		{ 0x0a000000, 8 }, { 0xac100000, 12 }, { 0xc0a80000, 16 }, { 0x64400000, 10 }, { 0xc6120000, 15 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(own); i++)
+		if (net.prefix >= own[i].prefix && (net.addr ^ own[i].addr) >> (32 - own[i].prefix) == 0)
+			return true;
+	return false;
+}
+
+static void check_not_internet(const struct check *x, const char *key, struct cidr net, size_t index)
+{
+	if (net.set && !is_nobodys(net))
+		note_key(x->faults, x->config, key,
+			 "%s: %s are addresses of the internet, which nodes and pods could not reach any more.%s", key,
+			 cidr_text(net), another_network(x->config, key, index));
+}
+
 static void check_cluster_networks(const struct check *x)
 {
 	const struct config *c = x->config;
@@ -262,6 +286,8 @@ static void check_cluster_networks(const struct check *x)
 
 	cluster_network(x, "cluster.podCIDR", c->cluster.pod_cidr, 0);
 	cluster_network(x, "cluster.serviceCIDR", c->cluster.service_cidr, 1);
+	check_not_internet(x, "cluster.podCIDR", c->cluster.pod_cidr, 0);
+	check_not_internet(x, "cluster.serviceCIDR", c->cluster.service_cidr, 1);
 	if (cidrs_overlap(c->cluster.pod_cidr, c->cluster.service_cidr))
 		fault_key(
 			x->faults, c, key,

@@ -213,13 +213,13 @@ static void unknown_k3s_key(struct reading *l, const struct yaml_node *key, cons
 /* Of these a card has a list already, which a node's own may go on from. */
 static const char *const drop_in_lists[] = { "disable", "node-label", "node-taint", "tls-san" };
 
-const char *k3s_drop_in_fault(const char *key, const struct yaml_node *value, const char *command)
+const char *k3s_drop_in_fault(const char *key, const struct yaml_node *value, const char *command, struct faults *f)
 {
 	bool adds = ends_with(key, "+"), list = false;
 	const char *name = adds ? arena_strndup(key, strlen(key) - 1) : key;
 	const struct owned_key *owned = owned_key(name, value);
 	const struct name *found = NULL;
-	struct err ignored = { 0 };
+	struct err e = { 0 };
 	struct k3s_key k;
 
 	for (size_t i = 0; i < ARRAY_SIZE(drop_in_lists); i++)
@@ -230,8 +230,8 @@ const char *k3s_drop_in_fault(const char *key, const struct yaml_node *value, co
 	/* What is one machine's alone has no other place than that node's overlay; its name is in many files. */
 	if (owned && (owned->why != is_one_machine || streq(name, "node-name")))
 		return arena_printf("%s; %s", owned->why, owned->instead);
-	if (names_find(NAMES_K3S_KEYS, name, &found, &ignored) < 0)
-		return NULL;
+	if (names_find(NAMES_K3S_KEYS, name, &found, &e) < 0)
+		return faults_reason(f, &e);
 	k = k3s_key_of(found ? str_or(found->instead, "") : "");
 	return found && key_is_for(&k, command) ? NULL : arena_printf("`k3s %s` has no such key; remove it", command);
 }

@@ -67,6 +67,18 @@ static const char *kinds_check_domain(const char *text)
 	return strlen(text) > 253 ? "a domain has at most 253 characters" : NULL;
 }
 
+static const char *foreign_letters(const char *text);
+
+/* Why TEXT has not this FORM, or NULL. */
+static const char *domain_form_fault(const struct kind *form, const char *text)
+{
+	const char *why = kind_text_fault(form, NULL, text, NULL);
+
+	if (why)
+		return str_or(foreign_letters(text), why);
+	return kinds_check_domain(text);
+}
+
 static const char *host_form_fault(const char *text);
 
 static const char *check_host(const char *text)
@@ -152,18 +164,35 @@ const struct kind kind_host_name = {
 	.editor_pattern = "^(?![0-9.]+$)" LABEL "([.]" LABEL ")*$",
 	.check = check_host_name,
 };
+#define SEARCH_DOMAIN	    "^" LABEL "([.]" LABEL ")*$"
+#define SEARCH_DOMAIN_WORDS "give a domain such as home.example.com or lan, in lower case, without a dot at either end"
+static const char *check_search_domain(const char *text)
+{
+	static const struct kind form = { .pattern = SEARCH_DOMAIN, .words = SEARCH_DOMAIN_WORDS };
+
+	return domain_form_fault(&form, text);
+}
 const struct kind kind_search_domain = {
 	.name = "domain",
-	.pattern = "^" LABEL "([.]" LABEL ")*$",
-	.words = "give a domain such as home.example.com or lan, in lower case, without a dot at either end",
-	.check = kinds_check_domain,
+	.words = SEARCH_DOMAIN_WORDS,
+	.editor_pattern = SEARCH_DOMAIN,
+	.check = check_search_domain,
 };
+
+#define DOMAIN "^(" LABEL "[.])+[a-z]([a-z0-9-]{0,61}[a-z0-9])$"
+#define DOMAIN_WORDS                                                                                                   \
+	"give a domain such as home.example.com, in lower case, without '*.' before it and without a dot at the end"
+static const char *check_domain(const char *text)
+{
+	static const struct kind form = { .pattern = DOMAIN, .words = DOMAIN_WORDS };
+
+	return domain_form_fault(&form, text);
+}
 const struct kind kind_domain = {
 	.name = "domain",
-	.pattern = "^(" LABEL "[.])+[a-z]([a-z0-9-]{0,61}[a-z0-9])$",
-	.words =
-		"give a domain such as home.example.com, in lower case, without '*.' before it and without a dot at the end",
-	.check = kinds_check_domain,
+	.words = DOMAIN_WORDS,
+	.editor_pattern = DOMAIN,
+	.check = check_domain,
 };
 const struct kind kind_user = {
 	.name = "user name",
@@ -338,6 +367,14 @@ static unsigned mask_prefix(const char *text)
 	return 32 - (unsigned)__builtin_ctz(mask);
 }
 
+static const char *foreign_letters(const char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text >= 0x80)
+			return "DNS writes letters other than a to z in a form of its own, which begins with xn--; write that";
+	return NULL;
+}
+
 /* Why TEXT has not the form of a name or an IPv4 address, or NULL. */
 static const char *host_form_fault(const char *text)
 {
@@ -356,10 +393,7 @@ static const char *host_form_fault(const char *text)
 		p[-1] = '\0';
 	if (!kind_text_fault(&form, NULL, meant, NULL))
 		return arena_printf("names are in lower case here, without a dot at the end; write %s", meant);
-	for (p = meant; *p; p++)
-		if ((unsigned char)*p >= 0x80)
-			return "DNS writes letters other than a to z in a form of its own, which begins with xn--; write that";
-	return address_fault(text, why);
+	return foreign_letters(text) ? foreign_letters(text) : address_fault(text, why);
 }
 
 /* A network or address that lacks its /size, or has a mask for it. */

@@ -457,7 +457,7 @@ static void overlay_check_settings(const struct overlay_check *c, const char *ho
 		faults_machine(c->faults, &e);
 		return;
 	}
-	why = overlay_settings_fault(n->path, text, x);
+	why = overlay_settings_fault(n->path, text, x, c->faults);
 	if (why)
 		overlay_fault(c, "%s %s", host, why);
 }

@@ -15,6 +15,7 @@ struct settings_file {
 	const char *name; /* without its folder */
 	char *text;	  /* may be taken apart */
 	const struct node_ctx *x;
+	struct faults *faults;
 };
 
 /* The next line of *TEXT without blanks around it, or NULL; comments and empty ones are left out. */
@@ -62,7 +63,7 @@ static const char *k3s_drop_in(struct settings_file *f)
 	if (doc->type != YAML_MAP)
 		return "is no map of keys, so that K3s does not start; write KEY: VALUE";
 	for (size_t i = 0; i < doc->count; i++) {
-		const char *why = k3s_drop_in_fault(doc->keys[i]->text, doc->items[i], command);
+		const char *why = k3s_drop_in_fault(doc->keys[i]->text, doc->items[i], command, f->faults);
 
 		if (why)
 			return arena_printf("sets %s: %s", doc->keys[i]->text, why);
@@ -207,6 +208,70 @@ static const char *kernel_settings(struct settings_file *f)
 
 /* ---- who starts, who may log in ---- */
 
+static const char *k3s_unit(struct settings_file *f)
+{
+	const char *line;
+
+	while ((line = next_setting(&f->text)))
+		if (setting_value(line, "ExecStart"))
+			return "sets ExecStart, so that K3s starts without what pibuild starts it with; its flags are keys of k3s.server and k3s.agent in cluster.yaml";
+	return NULL;
+}
+
+/* What stands behind the word KEY of sshd_config(5), or NULL. */
+static char *sshd_value(char *line, const char *key)
+{
+	size_t n = strlen(key);
+
+	if (strncasecmp(line, key, n) != 0 || !line[n] || !strchr(" \t=", line[n]))
+		return NULL;
+	return line + n + strspn(line + n, " \t=");
+}
+
+/* PATTERNS as USER or USER@HOST, with '*' and '?'. */
+static bool names_user(char *patterns, const char *user)
+{
+	char *save = NULL;
+
+	for (char *p = strtok_r(patterns, " \t", &save); p; p = strtok_r(NULL, " \t", &save))
+		if (fnmatch(arena_strndup(p, strcspn(p, "@")), user, 0) == 0)
+			return true;
+	return false;
+}
+
+/* Up to the first Match, behind which lines count for some only. */
+static const char *sshd_settings(struct settings_file *f)
+{
+	const char *user = f->x->config->access.user;
+	bool listed = false, allowed = false;
+	char *line, *value;
+
+	if (!ends_with(f->name, ".conf"))
+		return "is read by nobody: sshd takes files there whose names end in .conf; rename it";
+	while ((line = next_setting(&f->text)) && !sshd_value(line, "Match")) {
+		if ((value = sshd_value(line, "PubkeyAuthentication")) && strcasecmp(value, "no") == 0)
+			return "switches off PubkeyAuthentication, so that nobody can log in; remove that line";
+		if ((value = sshd_value(line, "DenyUsers")) && names_user(value, user))
+			return arena_printf("denies %s the login, whom access.user names; remove that line", user);
+		if ((value = sshd_value(line, "AllowUsers"))) {
+			listed = true;
+			allowed |= names_user(value, user);
+		}
+	}
+	return listed && !allowed
+		       ? arena_printf("lets only others than %s log in, whom access.user names; add %s to AllowUsers",
+				      user, user)
+		       : NULL;
+}
+
+/* sudoers(5): a name that ends in '~' or has a dot is passed over. */
+static const char *sudo_rule(struct settings_file *f)
+{
+	return strchr(f->name, '.') || ends_with(f->name, "~")
+		       ? "is read by nobody: sudo passes over files there with a dot in their names; rename it"
+		       : NULL;
+}
+
 static const char *unit_preset(struct settings_file *f)
 {
 	static const char *const needed[] = { "k3s.service", "k3s-agent.service",      "NetworkManager.service",
@@ -239,9 +304,13 @@ static const struct {
 	{ "/etc/modprobe.d/*.conf", kernel_modules },
 	{ "/etc/sysctl.d/*", kernel_settings },
 	{ "/etc/systemd/system-preset/*.preset", unit_preset },
+	{ "/etc/systemd/system/k3s.service.d/*.conf", k3s_unit },
+	{ "/etc/systemd/system/k3s-agent.service.d/*.conf", k3s_unit },
+	{ "/etc/ssh/sshd_config.d/*", sshd_settings },
+	{ "/etc/sudoers.d/*", sudo_rule },
 };
 
-const char *overlay_settings_fault(const char *path, const char *text, const struct node_ctx *x)
+const char *overlay_settings_fault(const char *path, const char *text, const struct node_ctx *x, struct faults *faults)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
 		struct settings_file *f;
@@ -249,7 +318,7 @@ const char *overlay_settings_fault(const char *path, const char *text, const str
 		if (fnmatch(places[i].pattern, path, 0) != 0)
 			continue;
 		f = arena_new(struct settings_file);
-		*f = (struct settings_file){ path_base(path), arena_strdup(text), x };
+		*f = (struct settings_file){ path_base(path), arena_strdup(text), x, faults };
 		return places[i].fault(f);
 	}
 	return NULL;

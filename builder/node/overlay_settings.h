@@ -6,7 +6,7 @@
 #include "node/node.h"
 
 /* What the file PATH of the card, with TEXT in it, would do to the node X that it must not, as words that go on behind
- * the file's name; NULL = nothing. */
-const char *overlay_settings_fault(const char *path, const char *text, const struct node_ctx *x);
+ * the file's name; NULL = nothing. F hears of what could not be read to judge it. */
+const char *overlay_settings_fault(const char *path, const char *text, const struct node_ctx *x, struct faults *f);
 
 #endif

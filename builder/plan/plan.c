@@ -473,6 +473,23 @@ static const char *size_column(const struct pin *pin, const struct cache *cache)
 					 : "?";
 }
 
+/* Neither a file of the user's nor what a build makes itself, and not in the cache. */
+static bool pin_to_download(const struct pin *pin, const struct cache *cache)
+{
+	return pin->kind != PIN_FILE && pin->kind != PIN_PACKAGES && (!cache || !cache_has(cache, pin));
+}
+
+bool plan_wants_download(const struct plan *p, const struct cache *cache)
+{
+	vec_foreach (pin, &p->pins)
+		if (pin_to_download(pin, cache))
+			return true;
+	vec_foreach (i, &p->images.v)
+		if (!cache_has_image(cache, i))
+			return true;
+	return false;
+}
+
 /* What is known, and the limit of what is not: no source states the size of some releases. */
 static void print_download(const struct plan *p, const struct cache *cache)
 {
@@ -481,7 +498,7 @@ static void print_download(const struct plan *p, const struct cache *cache)
 	size_t images = 0;
 
 	vec_foreach (pin, &p->pins) {
-		if (pin->kind == PIN_FILE || pin->kind == PIN_PACKAGES || (cache && cache_has(cache, pin)))
+		if (!pin_to_download(pin, cache))
 			continue;
 		known += pin->size;
 		most += pin->size ? pin->size : pin->max_size;

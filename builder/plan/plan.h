@@ -64,6 +64,9 @@ void plan_node_key(const struct plan *p, const struct node_plan *n, char key[SHA
 /* Changes when anything that would be downloaded does: what a cache shared between machines is known by. */
 void plan_cache_key(const struct plan *p, char key[SHA256_HEX]);
 
+/* Something of what P is made of is not in CACHE and has to be had from the network. */
+bool plan_wants_download(const struct plan *p, const struct cache *cache);
+
 json_t *plan_json(const struct plan *p, const struct cache *cache);
 void plan_print(const struct plan *p, const struct cache *cache);
 

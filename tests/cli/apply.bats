@@ -235,6 +235,20 @@ older_k3s() {
 	ends 0 'cp-1	is as cluster.yaml says' 'w-1 is as cluster.yaml says'
 }
 
+@test "nothing is downloaded for nodes that are all off" {
+	local lock=$PWD/release/pibuild.lock
+	down cp-1 w-1
+	PIBUILD_LOCK=$lock run "$PIBUILD" --progress none --cache none apply
+	ends 1 'cp-1 (192.168.1.11) does not answer on SSH' 'w-1 (192.168.1.21) does not answer on SSH' 'none of the 2 nodes answers, and nothing was downloaded for them'
+	PIBUILD_LOCK=$lock run "$PIBUILD" --progress none --cache none diff --live w-1
+	ends 1 'w-1 (192.168.1.21) does not answer on SSH'
+	[ -z "$(find none -type f -size +0)" ]
+	back cp-1
+	PIBUILD_LOCK=$lock run "$PIBUILD" --progress none --offline --cache none apply
+	back w-1
+	ends 1 'not in the cache'
+}
+
 @test "a foreign machine at the address gets nothing, at first contact too: nobody vouches for its key" {
 	sed -i 's/vm.swappiness: "10"/vm.swappiness: "20"/' cluster.yaml
 	echo 0123456789abcdef >root-w-1/etc/rancher/node/password

@@ -646,6 +646,18 @@ fine() {
 	fault 'cluster.yaml:5:16: error: cluster.serviceCIDR: 192.168.1.0/26 overlaps your LAN 192.168.1.0/24; nodes would lose every machine in it, SSH included. Take another private network for cluster.serviceCIDR, such as 10.200.0.0/16'
 }
 
+@test "networks of the internet for pods and services are noted" {
+	change 's,10.42.0.0/16,8.8.0.0/16,'
+	note 'cluster.yaml:4:12: note: cluster.podCIDR: 8.8.0.0/16 are addresses of the internet, which nodes and pods could not reach any more. Take another private network for cluster.podCIDR, such as 10.42.0.0/16'
+	for net in 172.31.0.0/16 192.168.128.0/17 100.127.0.0/16 198.19.0.0/16; do
+		change "s,podCIDR: .*,podCIDR: $net,"
+		fine
+		[[ "$stderr" != *internet* ]]
+	done
+	change 's,podCIDR: .*,podCIDR: 172.32.0.0/16,'
+	note 'cluster.yaml:4:12: note: cluster.podCIDR: 172.32.0.0/16 are addresses of the internet, which nodes and pods could not reach any more. Take another private network for cluster.podCIDR, such as 10.42.0.0/16'
+}
+
 @test "pods and services in one network are refused" {
 	change 's,10.42.0.0/16,10.0.0.0/8,'
 	fault 'cluster.yaml:4:12: error: cluster.podCIDR 10.0.0.0/8 and cluster.serviceCIDR 10.43.0.0/16 overlap; pods and services would get the same addresses. Take another private network for cluster.podCIDR, such as 172.20.0.0/16'

@@ -145,6 +145,9 @@ judged() {
 		echo "certManager: {dns01: {provider: cloudflare, apiToken: {command: [x]}}, zones: ['$zone']}" >>cluster.yaml
 		judged 3 "certManager.zones[0]: '$zone' cannot be used"
 	done
+	cluster raspios timezone UTC
+	echo "certManager: {dns01: {provider: cloudflare, apiToken: {command: [x]}}, zones: [häuschen.de]}" >>cluster.yaml
+	judged 3 "certManager.zones[0]: 'häuschen.de' cannot be used: DNS writes letters other than a to z in a form of its own, which begins with xn--; write that"
 }
 
 @test "zones of the internet are taken; what is most likely none is a note" {

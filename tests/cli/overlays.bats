@@ -211,6 +211,13 @@ check() {
 		common/etc/sysctl.conf|vm.swappiness=1\n|put it into /etc/sysctl.d/
 		common/etc/cni/net.d/10-x.conflist|{}\n|Cilium writes there
 		common/etc/systemd/system/NetworkManager.service|[Unit]\n|the node is reached by it
+		common/etc/systemd/system/k3s.service.d/x.conf|[Service]\nExecStart=\nExecStart=/usr/local/bin/k3s server --docker\n|sets ExecStart, so that K3s starts without what pibuild starts it with
+		w-1/etc/systemd/system/k3s-agent.service.d/x.conf|[Service]\nExecStart=\n|its flags are keys of k3s.server and k3s.agent
+		common/etc/ssh/sshd_config.d/20-x.conf|allowusers ann bob@192.168.1.*\n|lets only others than pi log in, whom access.user names; add pi to AllowUsers
+		common/etc/ssh/sshd_config.d/20-x.conf|DenyUsers=p?\n|denies pi the login
+		common/etc/ssh/sshd_config.d/20-x.conf|PubkeyAuthentication no\n|switches off PubkeyAuthentication
+		common/etc/ssh/sshd_config.d/20-x|X11Forwarding no\n|is read by nobody: sshd takes files there whose names end in .conf
+		common/etc/sudoers.d/20-x.conf|ann ALL=(ALL) ALL\n|is read by nobody: sudo passes over files there with a dot in their names
 	EOT
 	rm -rf overlays
 	put control-plane/etc/rancher/k3s/config.yaml.d/x.yaml $'disable+: [metrics-server]\ntls-san+: [a.lan]\nnode-external-ip: 203.0.113.7\nnode-label+: [a=b]\netcd-expose-metrics: true\n'
@@ -220,8 +227,22 @@ check() {
 	put common/etc/systemd/network/10-usb.link $'[Match]\nOriginalName=eth1\n[Link]\nName=usb0\n'
 	put common/etc/modprobe.d/x.conf $'blacklist pcspkr\noptions brcmfmac x=1\n'
 	put common/etc/systemd/system-preset/90-mine.preset $'disable *\n'
+	put common/etc/ssh/sshd_config.d/20-x.conf $'AllowUsers ann\nAllowUsers pi@192.168.*\nDenyUsers root\nMatch User ann\n  PubkeyAuthentication no\n'
+	put common/etc/systemd/system/k3s.service.d/x.conf $'[Service]\nExecStartPre=/bin/true\nEnvironment=A=b\n'
 	check
 	[ "$status" -eq 0 ] || { echo "$output"; return 1; }
+}
+
+@test "without the list of K3s's keys no drop-in of K3s is called good" {
+	put common/etc/rancher/k3s/config.yaml.d/x.yaml 'debug: true'
+	check
+	[ "$status" -eq 0 ]
+	mkdir data
+	cp -r "$top"/{boards,configs,overlays} data/
+	rm data/configs/names/k3s-keys.txt
+	PIBUILD_DATA=$PWD/data check
+	[ "$status" -ne 0 ]
+	grep -q 'sets debug: cannot .*k3s-keys.txt' <<<"$output"
 }
 
 @test "what pibuild does not own is the user's: drop-ins, manifests, registries, other units and connections" {
