@@ -283,7 +283,9 @@ class Machine:
             with open(self.path("pid"), encoding="ascii") as file:
                 pid = int(file.read())
             with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
-                return 0 if ") Z " in file.read() else pid
+                state = file.read().rpartition(") ")[2].split()
+            # Of a killed one the first thread may be gone while another still holds the disk's lock (proc(5): num_threads).
+            return 0 if state[0] == "Z" and int(state[17]) <= 1 else pid
         except (OSError, ValueError):
             return 0
 
