@@ -152,7 +152,9 @@ int cmd_check_selection(const struct cmd_options *o, struct err *e);
 int cmd_check_locked(const struct plan *p, struct err *e);
 /* The cluster of -c without faults; notes and faults are printed. */
 int cmd_load_config(const struct cmd_options *o, struct config **ret, struct err *e);
-/* A valid project, the plan of what SO selects, and a lock that pins all of it. */
+/* A valid project and the plan of what SO selects, whether the lock pins all of it or not. */
+int cmd_make_plan(const struct project_options *po, const struct plan_options *so, struct plan **ret, struct err *e);
+/* The same, and a lock that pins all of it. */
 int cmd_load_plan(const struct project_options *po, const struct plan_options *so, struct plan **ret, struct err *e);
 
 /* The node NAME of C; class USAGE with the nearest. */

@@ -137,14 +137,18 @@ int cmd_load_config(const struct cmd_options *o, struct config **ret, struct err
 	return faults_verdict(&f, (*ret)->path, e);
 }
 
-int cmd_load_plan(const struct project_options *po, const struct plan_options *so, struct plan **ret, struct err *e)
+int cmd_make_plan(const struct project_options *po, const struct plan_options *so, struct plan **ret, struct err *e)
 {
 	struct project *project;
 	int r = project_load_valid(po, &project, e);
 
-	if (r < 0)
-		return r;
-	r = plan_make(project, so, ret, e);
+	return r < 0 ? r : plan_make(project, so, ret, e);
+}
+
+int cmd_load_plan(const struct project_options *po, const struct plan_options *so, struct plan **ret, struct err *e)
+{
+	int r = cmd_make_plan(po, so, ret, e);
+
 	return r < 0 ? r : cmd_check_locked(*ret, e);
 }
 

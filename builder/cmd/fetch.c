@@ -87,16 +87,12 @@ static int cmd_fetch(const struct cmd_options *o, struct err *e)
 		.config = o->config, .lock = o->lock, .secrets = o->secrets, .policy = SECRETS_UNUSED
 	};
 	const struct plan_options so = cmd_plan_options(o, SECRET_SKIP);
-	struct project *project;
 	struct plan *plan = NULL;
 	int r = cmd_args(o, 0, 0, "fetch [--node NAME]... [--role ROLE]", e);
 
 	if (r < 0)
 		return r;
-	r = project_load_valid(&po, &project, e);
-	if (r < 0)
-		return r;
-	r = plan_make(project, &so, &plan, e);
+	r = cmd_make_plan(&po, &so, &plan, e);
 	if (r < 0)
 		return r;
 	r = cache_open(o->cache, &cache, e);

@@ -300,7 +300,6 @@ static int cmd_plan(const struct cmd_options *o, struct err *e)
 					    .secrets = o->secrets,
 					    .policy = o->generic ? SECRETS_UNUSED : SECRETS_IF_ANY };
 	const struct plan_options so = cmd_plan_options(o, SECRET_PROBE);
-	struct project *project;
 	struct plan *plan;
 	int r = cmd_args(o, 0, 0, "plan [--node NAME]... [--role ROLE] [--generic]", e);
 
@@ -314,14 +313,11 @@ static int cmd_plan(const struct cmd_options *o, struct err *e)
 	r = cmd_check_selection(o, e);
 	if (r < 0)
 		return r;
-	r = project_load_valid(&po, &project, e);
-	if (r < 0)
-		return r;
-	r = plan_make(project, &so, &plan, e);
+	r = cmd_make_plan(&po, &so, &plan, e);
 	if (r < 0)
 		return r;
 	if (plan_opt.router)
-		return router_print(project->config, plan_opt.router, e);
+		return router_print(plan->project->config, plan_opt.router, e);
 	if (plan_opt.matrix)
 		return matrix_print(plan, plan_opt.matrix, plan_opt.batch, e);
 	return plan_show(o, plan, e);
