@@ -137,18 +137,31 @@ void *arena_grow(void *old, size_t n, size_t *cap, size_t size)
 	return p;
 }
 
-void arena_done(void)
+struct arena_mark arena_mark(void)
 {
-	struct chunk *c, *next;
+	return (struct arena_mark){ arena, arena ? arena->used : 0 };
+}
 
-	for (c = arena; c; c = next) {
-		next = c->next;
+void arena_release(struct arena_mark m)
+{
+	while (arena != m.chunk) {
+		struct chunk *c = arena;
+
+		arena = c->next;
 		explicit_bzero(c->data, c->used);
 		munlock(c, sizeof(*c) + c->size);
 		madvise(c, sizeof(*c) + c->size, MADV_DODUMP);
 		free(c);
 	}
-	arena = NULL;
+	if (!arena)
+		return;
+	explicit_bzero((char *)arena->data + m.used, arena->used - m.used);
+	arena->used = m.used;
+}
+
+void arena_done(void)
+{
+	arena_release((struct arena_mark){ 0 });
 }
 
 void strbuf_add(struct strbuf *b, const void *data, size_t n)

@@ -61,6 +61,14 @@ char *arena_strndup(const char *s, size_t n);
 char *arena_printf(const char *fmt, ...) _printf_(1, 2);
 char *arena_vprintf(const char *fmt, va_list ap) _printf_(1, 0);
 void arena_done(void);
+/* For what is done again and again, without an end: all that came after the mark goes. Nothing looks at it any more
+ * then, and no thread is at work. */
+struct arena_mark {
+	const void *chunk;
+	size_t used;
+};
+struct arena_mark arena_mark(void);
+void arena_release(struct arena_mark m);
 #define arena_new(type) ((type *)arena_alloc(sizeof(type)))
 
 /* Growing arrays on the arena: `struct { T *v; size_t n, cap; } a; *vec_push(&a) = x;` */

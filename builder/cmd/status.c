@@ -75,10 +75,17 @@ static bool redraws(void)
 	return isatty(STDOUT_FILENO) && term && *term && !streq(term, "dumb");
 }
 
-/* What each node was told as last: only what changed is a line. */
+/* What each node was told as last, of the heap: only what changed is a line. */
 struct told_lines {
-	const char **v;
+	char **v;
+	size_t n;
 };
+
+static void told_lines_done(struct told_lines *told)
+{
+	for (size_t i = 0; i < told->n; i++)
+		free(told->v[i]);
+}
 
 static void tell_changes(const struct overview *o, struct told_lines *told)
 {
@@ -92,7 +99,8 @@ static void tell_changes(const struct overview *o, struct told_lines *told)
 
 		if (told->v[i] && streq(told->v[i], line))
 			continue;
-		told->v[i] = line;
+		free(told->v[i]);
+		told->v[i] = xstrdup(line);
 		log_info("%s %s", clock, line);
 	}
 }
@@ -122,13 +130,18 @@ static int show_again(const struct cmd_options *o, const struct overview *v, str
 
 static int follow_cluster(const struct cmd_options *o, struct overview *v, struct err *e)
 {
-	struct told_lines told = { arena_alloc(v->nodes.n * sizeof(const char *)) };
+	_cleanup_(told_lines_done) struct told_lines told = { arena_alloc(v->nodes.n * sizeof(char *)), v->nodes.n };
 	unsigned patience = status_opt.timeout ? status_opt.timeout : PATIENCE;
 	double end = now_seconds() + patience;
+	const struct arena_mark begin = arena_mark();
 
 	for (;;) {
-		int r = overview_ask(v, e);
+		int r;
 
+		/* It may go on for weeks. */
+		overview_forget(v);
+		arena_release(begin);
+		r = overview_ask(v, e);
 		if (r == 0 && status_opt.watch)
 			r = show_again(o, v, &told, e);
 		else if (r == 0)
@@ -161,10 +174,11 @@ static int status_cluster(const struct cmd_options *o, struct err *e)
 
 	if (r == 0)
 		r = cmd_load_config(o, &c, e);
+	if (r == 0)
+		r = flashed_load(c->dir, &cards, e);
 	if (r < 0)
 		return r;
 	plan = plan_quietly(o, &secrets, &why);
-	cards = flashed_read(c->dir);
 	overview_begin(&v, c, cards, secrets, plan, why);
 	if (status_opt.watch || status_opt.wait) {
 		r = follow_cluster(o, &v, e);

@@ -32,22 +32,30 @@ static void flashed_keep_owner(int fd, const char *dir)
 		return; /* root's it stays, which harms nothing */
 }
 
+/* Of a line that was cut by a full disk or a loss of power, which takes none with it. */
+static bool ends_in_a_line(int fd, const struct stat *st)
+{
+	char last = '\n';
+
+	return st->st_size == 0 || pread(fd, &last, 1, st->st_size - 1) != 1 || last == '\n';
+}
+
 static int flashed_append(const char *dir, const json_t *j, struct err *e)
 {
 	const char *path = path_join(dir, FLASHED_FILE);
-	_cleanup_close_ int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
+	_cleanup_close_ int fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
 	_cleanup_free_ char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
 	_cleanup_free_ char *line = NULL;
 	struct stat st;
 	int r;
 
-	if (fd < 0)
+	if (fd < 0 || fstat(fd, &st) < 0)
 		return err_errno(e, -errno, "cannot write %s", path);
 	if (!text)
 		return err_set(e, -EILSEQ, "cannot write %s: a name in it is no UTF-8", path);
-	if (fstat(fd, &st) == 0 && st.st_size == 0)
+	if (st.st_size == 0)
 		flashed_keep_owner(fd, dir);
-	line = xasprintf("%s\n", text);
+	line = xasprintf("%s%s\n", ends_in_a_line(fd, &st) ? "" : "\n", text);
 	r = write_all(fd, line, strlen(line));
 	if (r == 0 && fsync(fd) < 0)
 		r = -errno;
@@ -69,15 +77,22 @@ int flashed_remove(const char *dir, const char *node, const char *cluster, struc
 	return flashed_append(dir, j, e);
 }
 
-json_t *flashed_read(const char *dir)
+int flashed_load(const char *dir, json_t **ret, struct err *e)
 {
 	_cleanup_free_ char *text = NULL;
-	struct err ignored = { 0 };
-	json_t *all = json_array();
+	json_t *all = *ret = json_array();
 	char *save = NULL;
+	int r = file_read(path_join(dir, FLASHED_FILE), largest, &text, NULL, e);
 
-	if (file_read(path_join(dir, FLASHED_FILE), largest, &text, NULL, &ignored) < 0)
-		return all;
+	if (r == -ENOENT) {
+		*e = (struct err){ 0 };
+		return 0;
+	}
+	if (r < 0)
+		return err_set(
+			e, r,
+			"%s; it says which cards were written and how the cluster was started: see that it can be read",
+			arena_strdup(e->msg));
 	for (char *s = strtok_r(text, "\n", &save); s; s = strtok_r(NULL, "\n", &save)) {
 		json_t *j = json_loads(s, 0, NULL);
 
@@ -85,6 +100,15 @@ json_t *flashed_read(const char *dir)
 			json_array_append(all, j);
 		json_decref(j);
 	}
+	return 0;
+}
+
+json_t *flashed_read(const char *dir)
+{
+	struct err ignored = { 0 };
+	json_t *all;
+
+	flashed_load(dir, &all, &ignored);
 	return all;
 }
 

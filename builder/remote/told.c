@@ -59,31 +59,22 @@ void told_read(struct told *t)
 		read_part(t, part);
 }
 
-bool told_ask(const struct remote *r, unsigned seconds, struct told *t)
+void told_ask(const struct remote *r, unsigned seconds, struct told *t)
 {
 	static const char *const argv[] = { "sh", "-c", script, NULL };
-	_cleanup_strbuf_ struct strbuf heard = { 0 };
 	struct err e = { 0 };
-	bool answered = remote_run(r, &(struct remote_call){ .argv = argv, .timeout = seconds, .output = &heard },
-				   &e) == 0;
-	bool same = t->why && t->answered == answered && (answered || streq(t->why, e.msg)) && t->heard.n == heard.n &&
-		    (!heard.n || !memcmp(t->heard.s, heard.s, heard.n));
 
-	if (same)
-		return false;
 	told_clear(t);
-	t->answered = answered;
-	if (!answered)
-		t->why = arena_strdup(e.msg);
-	strbuf_done(&t->heard);
-	t->heard = heard;
-	heard = (struct strbuf){ 0 };
-	if (answered)
+	t->answered = remote_run(r, &(struct remote_call){ .argv = argv, .timeout = seconds, .output = &t->heard },
+				 &e) == 0;
+	if (t->answered)
 		told_read(t);
-	return true;
+	else
+		t->why = arena_strdup(e.msg);
 }
 
 void told_done(struct told *t)
 {
 	strbuf_done(&t->heard);
+	*t = (struct told){ 0 };
 }

@@ -15,11 +15,11 @@ struct told {
 	const char *report;
 	const char *k3s, *os, *kernel; /* "v1.36.4+k3s1", "Debian GNU/Linux 13 (trixie)", "6.12.47+rpt-rpi-2712" */
 	const char *manifest;
-	struct strbuf heard; /* all of it, owned; as it was, nothing above is made anew */
+	struct strbuf heard; /* all of it, owned */
 };
 
-/* Asks R for up to SECONDS, and fills T, which starts zeroed and may be asked again. True when anything changed. */
-bool told_ask(const struct remote *r, unsigned seconds, struct told *t);
+/* Asks R for up to SECONDS, and fills T, which starts zeroed. */
+void told_ask(const struct remote *r, unsigned seconds, struct told *t);
 /* Takes apart what was heard. */
 void told_read(struct told *t);
 void told_done(struct told *t);

@@ -2,6 +2,7 @@
 /* Reading a map by a table of fields. */
 #include "schema/schema.h"
 
+#include <pthread.h>
 #include <regex.h>
 
 #include "schema/source.h"
@@ -48,18 +49,21 @@ bool schema_is_null(const struct yaml_node *n)
 	return n->type == YAML_SCALAR && n->plain && (!n->n || streq(n->text, "~") || streq(n->text, "null"));
 }
 
+struct compiled {
+	const char *pattern;
+	regex_t re;
+	struct compiled *next;
+};
+
 /* PATTERN is text of a table of kinds. Each is compiled once: that takes glibc longer than all the rest of reading a
- * node. */
-static bool read_matches(const char *pattern, const char *text)
+ * node. Reports of several nodes are read at the same time. */
+static const regex_t *read_compiled(const char *pattern)
 {
-	struct compiled {
-		const char *pattern;
-		regex_t re;
-		struct compiled *next;
-	};
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 	static struct compiled *known;
 	struct compiled *c;
 
+	pthread_mutex_lock(&lock);
 	for (c = known; c && c->pattern != pattern; c = c->next)
 		;
 	if (!c) {
@@ -70,7 +74,13 @@ static bool read_matches(const char *pattern, const char *text)
 		c->next = known;
 		known = c;
 	}
-	return regexec(&c->re, text, 0, NULL, 0) == 0;
+	pthread_mutex_unlock(&lock);
+	return &c->re;
+}
+
+static bool read_matches(const char *pattern, const char *text)
+{
+	return regexec(read_compiled(pattern), text, 0, NULL, 0) == 0;
 }
 
 const char *kind_text_fault(const struct kind *k, const struct reading *l, const char *text, void *dst)

@@ -134,6 +134,16 @@ void overview_done(struct overview *o)
 	}
 }
 
+void overview_forget(struct overview *o)
+{
+	overview_done(o);
+	o->asked = o->no_api = "";
+	vec_foreach (n, &o->nodes) {
+		n->report = (struct report){ 0 };
+		n->cause = n->cure = n->step = n->k3s = n->os = n->kernel = n->doubt = "";
+	}
+}
+
 /* ---- what a node says ---- */
 
 static const struct node_plan *plan_of(const struct plan *p, const char *name)
@@ -168,8 +178,6 @@ static void read_report(struct overview_node *n)
 {
 	struct err e = { 0 };
 
-	report_done(&n->report);
-	n->report = (struct report){ 0 };
 	if (*n->told.report && report_parse(n->told.report, strlen(n->told.report), n->name, &n->report, &e) < 0)
 		n->report = (struct report){ 0 };
 }
@@ -183,8 +191,7 @@ static void ask_node(void *arg, size_t i)
 		n->told.why = "it is external, so the API is asked alone";
 		return;
 	}
-	if (!told_ask(&n->remote, ASK_SECONDS, &n->told))
-		return;
+	told_ask(&n->remote, ASK_SECONDS, &n->told);
 	read_report(n);
 	if (n->told.answered)
 		compare_card(o, n);
@@ -235,6 +242,24 @@ static const char *absent_cause(const struct overview *o, const struct overview_
 	return arena_printf("%s, and %s", live ? "the cluster does not hear of it" : "it has not joined", n->told.why);
 }
 
+/* A node whose steps are done runs no pods all the same. */
+static void judge_ready(struct overview_node *n)
+{
+	if (n->state != NODE_DONE || n->ready != READY_NO)
+		return;
+	n->state = NODE_FAILED;
+	n->cause = "its steps are done, and the API says that it is not Ready";
+	n->cure = arena_printf("See why: kubectl describe node %s", n->name);
+}
+
+/* Of external nodes, which have no steps. */
+static void settle_external(struct overview_node *n, const struct live_node *live)
+{
+	n->state = live->ready ? NODE_DONE : NODE_FAILED;
+	n->cause = live->ready ? "" : "the API says that it is not Ready";
+	n->cure = live->ready ? "" : arena_printf("See why: kubectl describe node %s", n->name);
+}
+
 static void settle_by_api(struct overview *o, struct overview_node *n, const struct live_node *live)
 {
 	if (live) {
@@ -245,25 +270,19 @@ static void settle_by_api(struct overview *o, struct overview_node *n, const str
 		n->kernel = *n->kernel ? n->kernel : live->kernel;
 	}
 	if (n->heard == HEARD_SSH) {
-		if (n->state == NODE_DONE && n->ready == READY_NO) {
-			n->state = NODE_FAILED;
-			n->cause = "its steps are done, and the API says that it is not Ready";
-			n->cure = arena_printf("See why: kubectl describe node %s", n->name);
-		}
+		judge_ready(n);
 		return;
 	}
 	/* Who is heard of by the API runs, whatever keeps SSH away. */
 	if (live && (live->ready || (live->heard && o->time - live->heard < LEASE_SECONDS))) {
 		n->heard = HEARD_API;
 		if (config_is_external(n->config)) {
-			/* It has no steps. */
-			n->state = live->ready ? NODE_DONE : NODE_FAILED;
-			n->cause = live->ready ? "" : "the API says that it is not Ready";
-			n->cure = live->ready ? "" : arena_printf("See why: kubectl describe node %s", n->name);
+			settle_external(n, live);
 			return;
 		}
 		settle_by_annotation(n, live->report);
 		n->cure = n->state == NODE_DONE ? "" : arena_printf("SSH would say more: %s", n->told.why);
+		judge_ready(n);
 		return;
 	}
 	n->state = NODE_ABSENT;
@@ -329,6 +348,20 @@ static void settle_begin(struct overview *o, struct overview_node *n)
 	settle_by_report(n);
 }
 
+/* Leases have the time of the nodes, whose clocks agree, and this machine's may be hours beside it. The newest one of a
+ * server, of which the API was heard just now, tells. */
+static void tell_by_our_clock(const struct overview *o, struct live_cluster *live)
+{
+	int64_t now = 0;
+
+	vec_foreach (n, &live->nodes)
+		now = n->server ? MAX(now, n->heard) : now;
+	if (!now || llabs(o->time - now) < LEASE_SECONDS)
+		return;
+	vec_foreach (n, &live->nodes)
+		n->heard = n->heard ? o->time - MAX(now - n->heard, 0) : 0;
+}
+
 int overview_ask(struct overview *o, struct err *e)
 {
 	struct live_cluster live = { 0 };
@@ -346,6 +379,7 @@ int overview_ask(struct overview *o, struct err *e)
 	r = ask_api(o, &live, e);
 	if (r < 0)
 		return r;
+	tell_by_our_clock(o, &live);
 	o->done = true;
 	vec_foreach (n, &o->nodes) {
 		settle_begin(o, n);

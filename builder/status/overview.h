@@ -7,7 +7,7 @@
  *
  *	_cleanup_(overview_done) struct overview o = { 0 };
  *	overview_begin(&o, config, cards, secrets, plan, why);
- *	overview_ask(&o, e);			// again for every look
+ *	overview_ask(&o, e);			// for another look overview_forget() before
  *	overview_print(&o); or json_print(overview_json(&o), e);
  *	overview_verdict(&o, e);
  */
@@ -71,6 +71,8 @@ void overview_begin(struct overview *o, const struct config *c, json_t *cards, c
 		    const struct plan *plan, const char *why);
 /* Never fails because of a node; only when a signal came, or without ssh on this machine. */
 int overview_ask(struct overview *o, struct err *e);
+/* What was heard goes, for another look: nothing of it is on the arena's later part any more (arena_release()). */
+void overview_forget(struct overview *o);
 void overview_done(struct overview *o);
 
 json_t *overview_json(const struct overview *o);

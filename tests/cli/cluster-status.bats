@@ -99,6 +99,38 @@ jsonschema.Draft202012Validator(json.load(open("schema.json")), format_checker=j
 	valid <status.json
 }
 
+@test "by the API alone too a node that is done and not Ready has failed" {
+	machines cp-1=up w-1=up
+	up cp-1
+	known cp-1 && known w-1
+	report cp-1 done
+	echo 'node w-1 Ready False told' >state/faults/conditions
+	run "$PIBUILD" status
+	[ "$status" -eq 1 ]
+	echo "$output" >out
+	grep -qE '^  w-1 +failed .* by the API alone$' out
+	grep -q '      why:  its steps are done, and the API says that it is not Ready' out
+	grep -q '      cure: See why: kubectl describe node w-1' out
+}
+
+@test "leases are held against the cluster's time, not against a clock here that goes wrong" {
+	machines cp-1=up w-1=dead w-2=up
+	up cp-1
+	known cp-1 && known w-1 && known w-2
+	report cp-1 done
+	echo 'node w-2 Ready False told' >state/faults/conditions
+	for ahead in -7200 7200; do
+		lease kube-node-lease cp-1 cp-1 "$(ago "$ahead seconds")"
+		lease kube-node-lease w-1 w-1 "$(ago "$((ahead + 5400)) seconds")"
+		lease kube-node-lease w-2 w-2 "$(ago "$((ahead + 3)) seconds")"
+		run "$PIBUILD" status
+		[ "$status" -eq 1 ]
+		echo "$output" >out
+		grep -qE '^  w-1 +absent .* silent for (89|90) min$' out
+		grep -qE '^  w-2 +failed .* by the API alone$' out
+	done
+}
+
 @test "no server answers: what is heard is told, and that the API was not asked; a done node that is not Ready has failed" {
 	machines cp-1=up w-1=up
 	up w-1
