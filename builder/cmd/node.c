@@ -126,6 +126,10 @@ static int node_drain(const struct removal *x, struct err *e)
 	}
 	log_info("draining %s: its pods have %u seconds to go elsewhere", x->name, seconds);
 	r = cluster_drain(&x->live, x->name, seconds, node_opt.force, e);
+	if (r < 0 && err_interrupted(e))
+		log_warning(
+			"%s may take no more pods: run this again, or on %s let it go on: sudo k3s kubectl uncordon %s",
+			x->name, x->live.server.node, x->name);
 	if (r == 0 || err_interrupted(e))
 		return r;
 	if (node_opt.force) {
@@ -242,7 +246,9 @@ static int removal_load(struct removal *x, struct err *e)
 	if (r < 0)
 		return r;
 	x->config = c;
-	x->cards = flashed_read(c->dir);
+	r = flashed_load(c->dir, &x->cards, e);
+	if (r < 0)
+		return r;
 	vec_foreach (n, &c->nodes)
 		if (streq(n->name, x->name))
 			x->node = n;

@@ -39,12 +39,13 @@ static int cmd_ssh(const struct cmd_options *o, struct err *e)
 		code = cmd_load_config(o, &c, e);
 	if (code == 0)
 		code = cmd_find_node(c, o->args.v[0], &n, e);
+	if (code == 0)
+		code = flashed_load(c->dir, &cards, e);
 	if (code < 0)
 		return code;
 	for (size_t i = 1; i < o->args.n; i++)
 		*vec_push(&words) = o->args.v[i];
 	*vec_push(&words) = NULL;
-	cards = flashed_read(c->dir);
 	r = remote_of(c, n, cards);
 	log_debug("%s is %s@%s", r.node, r.user, r.host);
 	return become_ssh(remote_login_argv(&r, words.v), e);

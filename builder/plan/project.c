@@ -186,12 +186,16 @@ static void take_versions(struct config *c, const struct catalogue *cat, const s
 			take_version(c, v->name, v->version);
 }
 
-static void check_birth(struct project *p)
+static int check_birth(struct project *p, struct err *e)
 {
-	_cleanup_json_ json_t *cards = flashed_read(p->config->dir);
+	_cleanup_json_ json_t *cards = NULL;
+	int r = flashed_load(p->config->dir, &cards, e);
 
+	if (r < 0)
+		return r;
 	birth_settle(cards, p->config);
 	birth_check(cards, p->config, &p->faults);
+	return 0;
 }
 
 /* What one image was built by says nothing of keys, and not what an app is made of: those are still the lock's. */
@@ -314,8 +318,11 @@ static int plan_project_load(const struct project_options *o, const struct lock 
 		return 0;
 	if (!built)
 		note_missing_packages(p);
-	if (!o->new_cluster)
-		check_birth(p);
+	if (!o->new_cluster) {
+		r = check_birth(p, e);
+		if (r < 0)
+			return r;
+	}
 	p->user_overlays = overlays_beside(p->config);
 	p->secrets = secrets_masked();
 	r = project_load_boards(p, e);

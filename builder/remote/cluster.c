@@ -75,6 +75,18 @@ static void split_line(char *line, const char **part, size_t n)
 		part[i] = i + 1 == n && line ? line : str_or(strsep(&line, "|"), "");
 }
 
+/* Of a node's addresses, with blanks between: of both families it tells one each. "" = none. */
+static const char *lan_address(const char *addresses)
+{
+	char *rest = arena_strdup(addresses), *one;
+	uint32_t ip;
+
+	while ((one = strsep(&rest, " ")))
+		if (value_ipv4(one, &ip) == 0)
+			return one;
+	return "";
+}
+
 /* TEXT is taken apart. What is no such line is left out: it is no node. */
 static void read_nodes(char *text, struct live_cluster *ret)
 {
@@ -82,14 +94,13 @@ static void read_nodes(char *text, struct live_cluster *ret)
 
 	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
 		const char *part[PART_COUNT];
-		uint32_t ip;
 
 		if (!strchr(line, '|') || *line == '|')
 			continue;
 		split_line(line, part, PART_COUNT);
 		*vec_push(&ret->nodes) = (struct live_node){
 			.name = clean_copy(part[PART_NAME]),
-			.address = value_ipv4(part[PART_ADDRESS], &ip) == 0 ? arena_strdup(part[PART_ADDRESS]) : "",
+			.address = lan_address(part[PART_ADDRESS]),
 			.server = is_true(part[PART_SERVER]),
 			.member = is_true(part[PART_MEMBER]),
 			.ready = is_true(part[PART_READY]),

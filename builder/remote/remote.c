@@ -137,7 +137,7 @@ static const char *const *ssh_argv(const struct remote *r, const struct remote_c
 		add_setting(&argv, unattended[i]);
 	*vec_push(&argv.v) = "--";
 	*vec_push(&argv.v) = r->host;
-	*vec_push(&argv.v) = command_text(call);
+	*vec_push(&argv.v) = arena_printf("LC_ALL=C %s", command_text(call)); /* what it says is looked at */
 	*vec_push(&argv.v) = NULL;
 	return argv.v.v;
 }

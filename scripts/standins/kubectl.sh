@@ -548,8 +548,9 @@ answer() {
 	fault_text hook
 	told=''
 	! fault conditions || told=$(cat "$state/faults/conditions")
+	cordoned=$(cd "$state/cordoned" 2>/dev/null && echo *) || true
 	# shellcheck disable=SC2086 # paths have no blanks
-	TABLE=$conditions TOLD=$told SETTLED=$settled COUNTS=$counts ALIVE=${alive:-} OUTPUT=$flag_output SELECTOR=$flag_selector FIELDS=$flag_field_selector \
+	TABLE=$conditions TOLD=$told CORDONED=" $cordoned " SETTLED=$settled COUNTS=$counts ALIVE=${alive:-} OUTPUT=$flag_output SELECTOR=$flag_selector FIELDS=$flag_field_selector \
 		LISTED=$listed$several KIND=$stored GROUP=${plural#"${plural%%.*}"} CRASH=$crash HOOK=$text PATHS=$paths \
 		awk "$yaml_awk"'
 		function set(where, text,    keys, n, i, prefix) {
@@ -568,7 +569,7 @@ answer() {
 			if (message != "") set(where S "message", message)
 		}
 		# What controllers would have written into the object.
-		function observe(root, file,    name, n, rows, i, parts, m, told, t, k, done, alive, node, number, address) {
+		function observe(root, file,    name, n, rows, i, parts, m, told, t, k, done, alive, node, number, address, families) {
 			name = file
 			sub(/.*\//, "", name)
 			if (value[root S "metadata" S "name"] == "") set(root S "metadata" S "name", name)
@@ -599,9 +600,13 @@ answer() {
 				else if (index(ENVIRON["SETTLED"], "\n" file "\n") && alive) condition(root, parts[2], parts[6], parts[7], parts[8])
 				else condition(root, parts[2], parts[3], parts[4], parts[5])
 			}
+			if (kind == "node" && index(ENVIRON["CORDONED"], " " name " ")) set(under(root, "spec.unschedulable"), "true")
 			address = root S "metadata" S "annotations" S "k3s.io/internal-ip"
 			if (kind == "node" && address in value) {
-				set(under(root, "status.addresses.0.type"), "InternalIP"); set(under(root, "status.addresses.0.address"), value[address])
+				m = split(value[address], families, ",")
+				for (i = 1; i <= m; i++) {
+					set(under(root, "status.addresses." (i - 1) ".type"), "InternalIP"); set(under(root, "status.addresses." (i - 1) ".address"), families[i])
+				}
 			}
 			done = index(ENVIRON["SETTLED"], "\n" file "\n")
 			if (kind == "gateway" && done) {

@@ -218,6 +218,55 @@ remove() {
 	refute grep -q 'still stands' <<<"$output"
 }
 
+@test "of a node with addresses of both families the one of the LAN is taken, whichever comes first" {
+	for addresses in 192.168.1.21,fd00::21 fd00::21,192.168.1.21; do
+		rm -rf state over-there bin key key.pub
+		machines cp-1=up w-1=up
+		sed -i "s/internal-ip: 192.168.1.21/internal-ip: $addresses/" state/objects/node/_/w-1
+		up cp-1 w-1
+		sed -i '/name: w-1/d' cluster.yaml
+		remove w-1 --yes
+		ends 0 'K3s on w-1 is stopped'
+		down cp-1 w-1
+		rm known_hosts ssh_config
+	done
+}
+
+@test "a drain that is interrupted is told, with what lets the node go on" {
+	machines cp-1=up w-1=up
+	up cp-1 w-1
+	printf '#!/bin/sh\n: >"%s/draining"\nexec /usr/bin/sleep 60\n' "$PWD" >over-there/drain
+	sed -i '2i case "$*" in *" drain "*) exec "${0%/*}/drain" ;; esac' over-there/sudo
+	chmod 755 over-there/drain
+	"$PIBUILD" node remove w-1 --yes >out 2>&1 &
+	for _ in $(seq 600); do
+		[ ! -e draining ] || break
+		/usr/bin/sleep 0.1
+	done
+	kill -INT $!
+	status=0
+	wait $! || status=$?
+	[ "$status" -eq 130 ]
+	grep -q 'w-1 may take no more pods: run this again, or on cp-1 let it go on: sudo k3s kubectl uncordon w-1' out
+}
+
+@test "the record of cards: a line that was cut takes no other with it, and one that cannot be read is no cluster without cards" {
+	machines cp-1=up w-1=up
+	up cp-1 w-1
+	flashed w-1
+	printf '{"time":"2026-11-02T10:00:00Z","sta' >>flashed.jsonl
+	remove w-1 --yes
+	ends 0 "w-1	is no node of lab"
+	[ "$(wc -l <flashed.jsonl)" -eq 3 ]
+	tail -n 1 flashed.jsonl | jq -e '.state == "removed" and .node == "w-1"'
+	rm flashed.jsonl && mkdir flashed.jsonl
+	for command in check status 'ssh w-1 true' 'node remove w-1'; do
+		# shellcheck disable=SC2086 # words
+		run "$PIBUILD" $command
+		ends 1 'flashed.jsonl: Is a directory; it says which cards were written and how the cluster was started'
+	done
+}
+
 # --- SSH
 
 @test "the host key of a card is kept at first contact, and no other is taken of that card" {

@@ -96,7 +96,9 @@ programs_over_there() {
 	cat >over-there/sudo <<-'EOT'
 		#!/bin/sh
 		[ "$1" = -n ] || { echo "sudo stand-in: only with -n, nobody is there to be asked" >&2 && exit 1; }
-		[ ! -e "$STANDIN_STATE/faults/sudo" ] || { echo "sudo: a password is required" >&2 && exit 1; }
+		needs='a password is required'
+		[ "${LC_ALL:-}" = C ] || needs='Ein Passwort ist notwendig'
+		[ ! -e "$STANDIN_STATE/faults/sudo" ] || { echo "sudo: $needs" >&2 && exit 1; }
 		shift
 		[ "$1 ${2:-}" != '/usr/lib/pibuild/apply kubectl' ] || { shift && set -- k3s "$@"; }
 		exec "$@"
