@@ -7,7 +7,13 @@
 #include "base/file.h"
 #include "base/proc.h"
 
-enum { LIST_LIMIT = 4 * 1024 * 1024, LIST_SECONDS = 120, GET_SECONDS = 6 * 3600, COPY_BLOCK = 1024 * 1024 };
+enum {
+	LIST_LIMIT = 4 * 1024 * 1024,
+	LIST_SECONDS = 120,
+	GET_SECONDS = 6 * 3600,
+	COPY_BLOCK = 1024 * 1024,
+	WORD_LIMIT = 300
+};
 
 struct backup_place_ops {
 	int (*open)(struct backup_place *p, struct err *e);
@@ -80,14 +86,46 @@ static int s3_open(struct backup_place *p, struct err *e)
 	return 0;
 }
 
+/* The text of the element NAME of what a service answered; "" without one. */
+static const char *s3_word(const char *answer, const char *name)
+{
+	const char *tag = arena_printf("<%s>", name), *at = strstr(answer, tag);
+
+	at = at ? at + strlen(tag) : "";
+	return clean_text(arena_strndup(at, MIN(strcspn(at, "<"), (size_t)WORD_LIMIT)));
+}
+
+/* What the service says against a list is more than its status. */
+static int s3_failed(const struct backup_place *p, const struct strbuf *out, struct err *e)
+{
+	const typeof(p->config->backup.s3) *s3 = &p->config->backup.s3;
+	const char *code = out && out->n ? s3_word(out->s, "Code") : "";
+
+	if (err_interrupted(e))
+		return e->code;
+	if (*code)
+		err_set(e, e->code, "%s: %s; backup.to.s3 has its keys, its bucket and its region", code,
+			s3_word(out->s, "Message"));
+	return err_wrap(e, "%s/%s", s3->endpoint, s3->bucket);
+}
+
 /* Keys and all go to curl by its standard input. */
 static int s3_run(struct backup_place *p, const char *object, int fd, struct strbuf *out, struct err *e)
 {
 	const typeof(p->config->backup.s3) *s3 = &p->config->backup.s3;
-	const char *const argv[] = {
-		"curl", "-q", "-sS", "--fail", "--connect-timeout", "30", "--speed-limit", "100", "--speed-time",
-		"120",	"-K", "-",   NULL
-	};
+	const char *const argv[] = { "curl",
+				     "-q",
+				     "-sS",
+				     out ? "--fail-with-body" : "--fail",
+				     "--connect-timeout",
+				     "30",
+				     "--speed-limit",
+				     "100",
+				     "--speed-time",
+				     "120",
+				     "-K",
+				     "-",
+				     NULL };
 	_cleanup_strbuf_ struct strbuf input = { 0 };
 	struct proc run = {
 		.argv = argv, .timeout = out ? LIST_SECONDS : GET_SECONDS, .output = out, .output_limit = LIST_LIMIT
@@ -105,7 +143,7 @@ static int s3_run(struct backup_place *p, const char *object, int fd, struct str
 	run.input_n = input.n;
 	r = proc_run(&run, e);
 	explicit_bzero(input.s, input.n);
-	return r < 0 && !err_interrupted(e) ? err_wrap(e, "%s/%s", s3->endpoint, s3->bucket) : r;
+	return r < 0 ? s3_failed(p, out, e) : 0;
 }
 
 static int s3_list(struct backup_place *p, struct strbuf *out, struct err *e)

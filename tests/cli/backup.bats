@@ -457,7 +457,8 @@ s3_card() {
 	rm card/etc/pibuild/backup-ca.pem
 	refute back_up
 	grep -qi 'certificate' card/run/pibuild/notes/backup
-	fails 1 'The requested URL returned error: 403' "$PIBUILD" backup list
+	fails 1 '/homelab: SignatureDoesNotMatch: ' "$PIBUILD" backup list
+	[[ $output == *'; backup.to.s3 has its keys, its bucket and its region'* ]]
 }
 
 # sshd_up: at $ssh_port, for the key ./key, with SFTP alone into any folder
