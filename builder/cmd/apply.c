@@ -203,11 +203,46 @@ int rollout_read(struct rollout *x, unsigned flags, struct err *e)
 	return r;
 }
 
+/* The cluster hears of it, and not where cluster.yaml has it. */
+static int check_moved(const struct target *t, const struct live_cluster *l, struct err *e)
+{
+	const struct live_node *it = cluster_node(l, t->plan->name);
+
+	if (!it || !it->ready || !*it->address || streq(it->address, t->remote.host))
+		return 0;
+	return err_class(
+		e, CLASS_REFUSED,
+		"%s runs at %s, and cluster.yaml has it at %s: the address of a node that runs cannot change: write %s again, or give it a new card, `sudo pibuild flash --node %s DISK`; nothing was changed",
+		t->plan->name, it->address, t->remote.host, it->address, shell_word(t->plan->name));
+}
+
+static int check_those_off(const struct rollout *x, struct err *e)
+{
+	struct live_cluster l = { 0 };
+	struct err why = { 0 };
+	bool asked = false;
+	int r = 0;
+
+	vec_foreach (t, &x->targets) {
+		const struct node_config *n = t->plan->node;
+
+		if (r < 0 || !t->off || !n->address.set || n->ssh_port)
+			continue;
+		if (!asked)
+			cluster_find(x->config, t->plan->name, x->cards, &l, &why);
+		asked = true;
+		r = err_interrupted(&why) ? (*e = why, why.code) : check_moved(t, &l, e);
+	}
+	return r;
+}
+
 /* One that is off is left for later; whatever else is wrong, nothing has changed yet. */
 static int apply_read_all(struct rollout *x, struct err *e)
 {
 	int r = rollout_read(x, 0, e);
 
+	if (r == 0)
+		r = check_those_off(x, e);
 	for (size_t i = 0; r == 0 && i < x->targets.n; i++) {
 		struct target *t = &x->targets.v[i];
 
@@ -334,7 +369,7 @@ static int check_others(const struct live_cluster *l, const struct live_node *it
 		return 0;
 	return err_class(
 		e, CLASS_REFUSED,
-		"%s is a member of etcd and would restart while %u of the other %u members %s not ready: mend that first, `pibuild apply` goes on then",
+		"%s is a member of etcd and would restart while %u of the other %u members %s not ready, and nothing on it was changed: mend that first, and run `pibuild apply` again",
 		it->name, rest.others - rest.ready, rest.others, rest.others - rest.ready == 1 ? "is" : "are");
 }
 
@@ -351,21 +386,18 @@ static int apply_drain(struct target *t, const struct live_cluster *l, struct er
 	const char *name = t->plan->name;
 	struct err ignored = { 0 };
 	const char *const back[] = { "uncordon", name, NULL };
-	int r;
+	bool ours = t->live.drained || !is_cordoned(l, name);
+	int r = ours ? live_drained(&t->remote, true, e) : 0;
 
-	if (!t->live.drained && is_cordoned(l, name)) {
-		log_info("%s takes no pods already, and is left so", name);
-		return 0;
-	}
-	r = live_drained(&t->remote, true, e);
 	if (r < 0)
 		return r;
-	t->drained = true;
-	log_info("draining %s: its pods have %d seconds to go elsewhere", name, DRAIN_PATIENCE);
+	t->drained = ours;
+	log_info("draining %s: its pods have %d seconds to go elsewhere%s", name, DRAIN_PATIENCE,
+		 ours ? "" : "; it takes no new ones already, and is left so");
 	r = cluster_drain(l, name, DRAIN_PATIENCE, false, e);
 	if (r == 0 || err_interrupted(e))
 		return r;
-	if (cluster_kubectl(l, ASK_PATIENCE, NULL, &ignored, back) == 0)
+	if (ours && cluster_kubectl(l, ASK_PATIENCE, NULL, &ignored, back) == 0)
 		live_drained(&t->remote, false, &ignored);
 	return err_set(
 		e, r,
@@ -387,9 +419,11 @@ static int apply_make_room(const struct rollout *x, struct target *t, struct err
 		*e = (struct err){ 0 };
 		return 0;
 	}
-	it = r < 0 ? NULL : cluster_node(&l, t->plan->name);
+	if (r < 0)
+		return err_interrupted(e) ? r : err_wrap(e, "nothing on %s was changed", t->plan->name);
+	it = cluster_node(&l, t->plan->name);
 	if (!it)
-		return r; /* it has not joined yet */
+		return 0; /* it has not joined yet */
 	r = check_others(&l, it, e);
 	if (r < 0 || apply_opt.no_drain || !it->ready)
 		return r;
@@ -426,15 +460,23 @@ static const char *report_state(const struct target *t, const char **cause)
 	return arena_strdup(json_get_text(report, "state"));
 }
 
-static bool has_restarted(const struct target *t)
+/* Id of its running system; NULL = it does not say. */
+static const char *running_boot(const struct target *t)
 {
 	static const char *const argv[] = { "cat", "/proc/sys/kernel/random/boot_id", NULL };
 	_cleanup_strbuf_ struct strbuf out = { 0 };
 	struct err ignored = { 0 };
+	int r = remote_run(&t->remote, &(struct remote_call){ .argv = argv, .output = &out, .timeout = ASK_PATIENCE },
+			   &ignored);
 
-	return remote_run(&t->remote, &(struct remote_call){ .argv = argv, .output = &out, .timeout = ASK_PATIENCE },
-			  &ignored) == 0 &&
-	       out.n && !starts_with(out.s, t->live.boot);
+	return r == 0 && out.n ? arena_strndup(out.s, strcspn(out.s, "\n")) : NULL;
+}
+
+static bool has_restarted(const struct target *t)
+{
+	const char *boot = running_boot(t);
+
+	return boot && !streq(boot, str_or(t->live.boot, ""));
 }
 
 static bool is_ready(const struct rollout *x, const struct target *t)
@@ -480,7 +522,22 @@ static int give_room_back(const struct rollout *x, const struct target *t, struc
 
 	if (r == 0)
 		r = cluster_kubectl(&l, ASK_PATIENCE, NULL, e, words);
+	if (r < 0 && !err_interrupted(e))
+		err_wrap(e, "%s is changed and well, and takes no pods until `pibuild apply` is run again",
+			 t->plan->name);
 	return r < 0 ? r : live_drained(&t->remote, false, e);
+}
+
+/* It may not restart: what was sent there goes too, or its next start would take it up. */
+static int leave_as_it_was(const struct target *t, struct err *e)
+{
+	struct err why = { 0 };
+
+	if (live_unstage(&t->remote, &why) < 0)
+		log_warning(
+			"what was sent to %s is still there, and its next start takes it up, as does the next `pibuild apply`: %s",
+			t->plan->name, why.msg);
+	return e->code;
 }
 
 static int change_files(const struct rollout *x, struct target *t, struct err *e)
@@ -491,8 +548,13 @@ static int change_files(const struct rollout *x, struct target *t, struct err *e
 	if (r < 0)
 		return err_wrap(e, "%s is as it was", t->plan->name);
 	r = apply_make_room(x, t, e);
+	if (r < 0 && files && !err_interrupted(e))
+		return leave_as_it_was(t, e);
 	if (r == 0 && files)
 		r = live_switch(&t->remote, e);
+	/* It may have restarted since it was read. */
+	if (r == 0 && delta_reboots(&t->delta))
+		t->live.boot = str_or(running_boot(t), t->live.boot);
 	if (r == 0 && t->delta.effects.n)
 		r = live_act(&t->remote, &t->delta, e);
 	return r;
@@ -513,7 +575,16 @@ static const char *way_back(const struct target *t)
 		t->delta.versions.n ? " and pibuild.lock" : "", name);
 }
 
-static int change(const struct rollout *x, struct target *t, struct err *e)
+/* What says that it is to have pods again lies on its card. */
+static const char *without_pods(const struct target *t)
+{
+	if (!t->drained)
+		return "";
+	return arena_printf("; it takes no pods until then, nor with a new card before `kubectl uncordon %s`",
+			    shell_word(t->plan->name));
+}
+
+static int change_and_wait(const struct rollout *x, struct target *t, struct err *e)
 {
 	int r;
 
@@ -526,9 +597,18 @@ static int change(const struct rollout *x, struct target *t, struct err *e)
 		return err_interrupted(e)
 			       ? r
 			       : err_set(e, r,
-					 "%s is changed and not well: %s. The nodes behind it are as they were; %s",
-					 t->plan->name, arena_strdup(e->msg), way_back(t));
+					 "%s is changed and not well: %s. The nodes behind it are as they were; %s%s",
+					 t->plan->name, arena_strdup(e->msg), way_back(t), without_pods(t));
 	return t->drained ? give_room_back(x, t, e) : 0;
+}
+
+static int change(const struct rollout *x, struct target *t, struct err *e)
+{
+	int r = change_and_wait(x, t, e);
+
+	if (r < 0 && err_interrupted(e) && t->drained)
+		log_warning("%s takes no pods until `pibuild apply` is run again", t->plan->name);
+	return r;
 }
 
 /* ---- the command ---- */

@@ -297,6 +297,17 @@ static int effect_order(const void *a, const void *b)
 	return x->kind != y->kind ? (int)x->kind - (int)y->kind : strcmp(str_or(x->name, ""), str_or(y->name, ""));
 }
 
+/* All but a locale, which is made once. */
+static void drop_done_by_start(struct delta *d)
+{
+	size_t kept = 0;
+
+	vec_foreach (x, &d->effects)
+		if (x->kind == EFFECT_LOCALE || x->kind == EFFECT_REBOOT)
+			d->effects.v[kept++] = *x;
+	d->effects.n = kept;
+}
+
 static void collect_effects(struct differ *y)
 {
 	struct delta *d = y->d;
@@ -322,11 +333,8 @@ static void collect_effects(struct differ *y)
 			break;
 		}
 	vec_sort(&d->effects, effect_order);
-	/* All else is done by a start. */
-	if (delta_reboots(d)) {
-		d->effects.v[0] = d->effects.v[d->effects.n - 1];
-		d->effects.n = 1;
-	}
+	if (delta_reboots(d))
+		drop_done_by_start(d);
 }
 
 /* ---- what no file says ---- */

@@ -142,6 +142,8 @@ void delta_print(const struct delta *d);
 
 int live_send(const struct remote *r, struct wanted *w, const struct delta *d, struct err *e);
 int live_switch(const struct remote *r, struct err *e);
+/* What was sent is not switched to, at its next start neither. */
+int live_unstage(const struct remote *r, struct err *e);
 /* For a reboot the answer is the end of the connection. */
 int live_act(const struct remote *r, const struct delta *d, struct err *e);
 /* Kept there, so that a run that was cut off does not leave it without pods: LIVE.drained of the next live_read(). */

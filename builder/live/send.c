@@ -207,6 +207,11 @@ int live_switch(const struct remote *r, struct err *e)
 			e);
 }
 
+int live_unstage(const struct remote *r, struct err *e)
+{
+	return live_ask(r, (struct remote_call){ .argv = (const char *const[]){ REMOTE_PROGRAM, "unstage", NULL } }, e);
+}
+
 int live_act(const struct remote *r, const struct delta *d, struct err *e)
 {
 	VEC(const char *) argv = { 0 };

@@ -21,7 +21,7 @@ teardown_file() {
 
 setup() {
 	cd "$BATS_FILE_TMPDIR"
-	rm -rf root-* cut overlays state/acts state/calls state/faults/* state/sent flashed.jsonl known_hosts state/objects/pod/default/*
+	rm -rf root-* cut overlays state/acts state/calls state/faults/* state/cordoned state/sent flashed.jsonl known_hosts state/objects/pod/default/*
 	cp -a fresh/. .
 	member cp-1 1
 	member w-1 ''
@@ -207,6 +207,16 @@ older_k3s() {
 	grep -q 10 root-cp-1/etc/sysctl.d/60-pibuild.conf
 }
 
+@test "a drained node that is not well says that it takes no pods, and what a new card would not do" {
+	older_k3s w-1 v1.36.3+k3s1
+	pod web w-1
+	ill w-1 'K3s ends again and again'
+	apply --yes
+	ends 1 'w-1 is changed and not well: its report says that k3s is failed' '; it takes no pods until then, nor with a new card before `kubectl uncordon w-1`'
+	[ -e root-w-1/var/lib/pibuild/drained ]
+	PATH=$PWD/over-there:$PATH sh -c 'k3s kubectl uncordon w-1' | grep -qx 'node/w-1 uncordoned'
+}
+
 @test "a pod that may not go keeps a node from being changed; --no-drain does without" {
 	older_k3s w-1 v1.36.3+k3s1
 	pod web w-1
@@ -215,13 +225,49 @@ older_k3s() {
 	ends 1 'w-1 cannot be drained, and nothing on it was changed' '`pibuild apply --no-drain`'
 	grep -qx 'K3s v1.36.3+k3s1' root-w-1/usr/local/bin/k3s
 	grep -q 'kubectl uncordon w-1' state/calls
-	rm state/faults/budget state/calls
+	# nor does it take up at its next start what was sent
+	[ ! -e root-w-1/var/lib/pibuild/next ]
+	there w-1 switch boot
+	grep -qx 'K3s v1.36.3+k3s1' root-w-1/usr/local/bin/k3s
+	[ -z "$(acts)" ]
+	# a card of before cannot put it away, and that is said
+	sed -i 's/^unstage:0)/unknown:0)/' root-w-1/usr/lib/pibuild/apply
+	apply --yes
+	ends 1 'w-1 cannot be drained' 'what was sent to w-1 is still there, and its next start takes it up'
+	[ -e root-w-1/var/lib/pibuild/next ]
+	cp fresh/root-w-1/usr/lib/pibuild/apply root-w-1/usr/lib/pibuild/apply
+	rm -rf root-w-1/var/lib/pibuild/next state/faults/budget state/calls
 	: >root-w-1/var/lib/pibuild/drained # a run that was cut off here
 	apply --yes --no-drain
 	ends 0
 	refute grep -q 'kubectl drain' state/calls
 	grep -q 'kubectl uncordon w-1' state/calls
 	refute grep -qx 'K3s v1.36.3+k3s1' root-w-1/usr/local/bin/k3s
+}
+
+@test "a node that somebody keeps from new pods is drained of those that it has, and left as it was" {
+	older_k3s w-1 v1.36.3+k3s1
+	pod web w-1
+	PATH=$PWD/over-there:$PATH sh -c 'k3s kubectl cordon w-1'
+	apply --yes --node w-1 --node cp-1
+	ends 0 'draining w-1: its pods have 300 seconds to go elsewhere; it takes no new ones already, and is left so'
+	grep -q 'kubectl drain w-1' state/calls
+	refute grep -q 'kubectl uncordon w-1' state/calls
+	[ ! -e root-w-1/var/lib/pibuild/drained ]
+}
+
+@test "a node that restarted by itself since it was read is waited for all the same" {
+	mkdir cut
+	: >cut/stage
+	printf '#!/bin/sh\necho boot-of-its-own >"%s/root-w-1/proc/sys/kernel/random/boot_id"\nexec /usr/bin/tar "$@"\n' "$PWD" >cut/tar
+	chmod 755 cut/tar
+	cp over-there/systemctl systemctl.kept
+	sed -i '/reboot/d' over-there/systemctl
+	sed -i 's/^network:/boot: {cmdline: [quirk=1]}\n&/' cluster.yaml
+	apply --node w-1 --yes --timeout 3
+	cp systemctl.kept over-there/systemctl
+	ends 1 'w-1 is changed and not well: after 3 seconds it does not answer'
+	[ "$(acts | tail -n 1)" = 'w-1 reboot' ]
 }
 
 @test "a node that is off is named and left for later; the others are changed" {
@@ -247,6 +293,19 @@ older_k3s() {
 	PIBUILD_LOCK=$lock run "$PIBUILD" --progress none --offline --cache none apply
 	back w-1
 	ends 1 'not in the cache'
+}
+
+@test "a node whose address was changed in the file is told from one that is off: only a card brings it" {
+	sed -i 's/192\.168\.1\.21/192.168.1.29/; s/vm.swappiness: "10"/vm.swappiness: "20"/' cluster.yaml
+	printf 'Host 192.168.1.29\n\tHostName 127.0.0.29\n\tPort %s\n' "$(sed -n 's/^Port //p' sshd-w-1.conf)" >>ssh_config
+	apply --yes
+	ends 5 'w-1 runs at 192.168.1.21, and cluster.yaml has it at 192.168.1.29' 'write 192.168.1.21 again, or give it a new card, `sudo pibuild flash --node w-1 DISK`; nothing was changed'
+	grep -q 10 root-cp-1/etc/sysctl.d/60-pibuild.conf
+	# one of which the cluster hears nothing may have its new card already
+	echo w-1 >state/faults/dead
+	apply --yes
+	ends 1 'w-1 did not answer: once they are on'
+	grep -q 20 root-cp-1/etc/sysctl.d/60-pibuild.conf
 }
 
 @test "a foreign machine at the address gets nothing, at first contact too: nobody vouches for its key" {
@@ -479,6 +538,38 @@ whole() {
 	apply --yes --no-drain --node w-1
 	ends 0 'then reboot'
 	[ "$(acts | tail -n 1)" = 'w-1 reboot' ]
+}
+
+@test "a locale is made once, by a unit that has a stamp: a restart alone makes no other" {
+	stamp=root-w-1/var/lib/pibuild/locale.done
+	: >$stamp
+	printf 'boot-of-w-1\nlocale\nreboot\n' >root-w-1/var/lib/pibuild/effects
+	apply --yes --no-drain --node w-1
+	ends 0 'then the locale is made, reboot'
+	acts >done
+	diff - done <<-'EOT'
+		w-1 restart --no-block pibuild-locale.service
+		w-1 reboot
+	EOT
+	[ ! -e $stamp ]
+	# and where nobody is there to follow
+	: >$stamp
+	parcel 'file\t0644\t0\t0\tNEW\t/etc/a' 'effect\t-\t-\t-\t-\tlocale'
+	there w-1 stage <parcel.tar
+	there w-1 switch
+	[ ! -e $stamp ]
+}
+
+@test "what is staged can be put away again, but not once a switch to it has begun" {
+	parcel 'file\t0644\t0\t0\tNEW\t/etc/a'
+	there w-1 stage <parcel.tar
+	: >root-w-1/var/lib/pibuild/next/begun
+	run there w-1 unstage
+	ends 1 'the switch to what is staged has begun'
+	rm root-w-1/var/lib/pibuild/next/begun
+	there w-1 unstage
+	[ -z "$(ls root-w-1/var/lib/pibuild | grep next)" ]
+	there w-1 unstage
 }
 
 @test "with a password for sudo, the one program that changes a node passes without it" {
