@@ -155,12 +155,98 @@ said() {
 	[ -e peers/192.168.1.13/members/cp-2 ]
 }
 
+@test "what kubectl complains of beside its answer is no part of the answer" {
+	three cp-1
+	echo no >card/etc/pibuild/birth
+	peer 192.168.1.12 cp-1=dead cp-2=up
+	: >peers/192.168.1.12/faults/discovery
+	STEP_TIME=60 step find-cluster
+	grep -qx 'server: "https://192.168.1.12:6443"' "$dropin"
+	[ ! -e peers/192.168.1.12/objects/node/_/cp-1 ]
+}
+
+@test "what K3s has to start with cannot be written: it does not start without, which would be a cluster of its own" {
+	[ "$(id -u)" -eq 0 ] || skip "mounts a small filesystem: wants root"
+	local how
+	three cp-2
+	peer 192.168.1.11 cp-1=up
+	mkdir "${dropin%/*}"
+	for how in full read-only; do
+		mount -t tmpfs -o size=4k tmpfs "${dropin%/*}"
+		head -c 4096 /dev/zero >"${dropin%/*}/fill"
+		[ $how = full ] || mount -o remount,ro "${dropin%/*}"
+		read -r up _ <card/proc/uptime
+		tick "[ \$1 -lt $((${up%.*} + 10)) ] || { cp card/run/pibuild/steps/find-cluster seen.$how; kill \$(cat card/step.pid); }"
+		step find-cluster && code=0 || code=$?
+		umount "${dropin%/*}"
+		[ "$code" != 0 ] || { cat log.find-cluster; return 1; }
+		grep -qx 'state failed\|state waiting' seen.$how
+	done
+	grep -q '^cause What K3s has to start with cannot be written: The card is full' seen.full
+	grep -q '^cure Look what fills it: df -h /' seen.full
+	grep -q '^cause What K3s has to start with cannot be written: .*Read-only file system' seen.read-only
+	tick :
+	step find-cluster
+	grep -qx 'server: "https://192.168.1.11:6443"' "$dropin"
+	[ "$(stat -c %a "$dropin")" = 600 ]
+	[ ! -e "$dropin.new" ]
+}
+
 @test "with the right to start it, too: somebody of the cluster who answers counts more" {
 	three cp-1
 	echo yes >card/etc/pibuild/birth
 	peer 192.168.1.12 cp-2=up
 	step find-cluster
 	grep -qx 'server: "https://192.168.1.12:6443"' "$dropin"
+}
+
+# may_start TEXT: K3s may not, for this reason; without TEXT it may
+may_start() {
+	run sh card/usr/lib/pibuild/may-start
+	[ "$status" = $((${1:+1} + 0)) ] || { echo "$status $output, not $*"; return 1; }
+	[ "$output" = "${1:+pibuild: may-start: K3s does not start: $1}" ] || { echo "$output, not $*"; return 1; }
+}
+
+@test "K3s does not start a cluster of its own: not without what was found, nor when it was removed and its unit starts it again" {
+	three cp-1
+	echo yes >card/etc/pibuild/birth
+	local etcd=card/var/lib/rancher/k3s/server/db/etcd
+	program systemctl 'echo "$*" >>"$PIBUILD_ROOT/asked"'
+	[ "$(grep -m 1 ExecStartPre card/etc/systemd/system/k3s.service)" = ExecStartPre=/usr/lib/pibuild/may-start ]
+	# find-cluster was killed, or its unit failed
+	may_start 'the step find-cluster has not found a server to join'
+	step find-cluster
+	may_start
+	mkdir -p $etcd/member/wal
+	may_start
+	mv "$dropin" kept
+	may_start
+	# K3s was told by the others, ended, and is started again: with "cluster-init", or with nothing on a card made anew
+	touch $etcd/tombstone
+	for found in kept /dev/null; do
+		cp $found "$dropin"
+		rm -f card/asked
+		echo 'state done' >card/run/pibuild/steps/find-cluster
+		may_start 'this server was removed from its cluster, and the step find-cluster has not found a server to join'
+		may_start 'this server was removed from its cluster, and the step find-cluster has not found a server to join'
+		[ "$(cat card/asked)" = 'restart --no-block pibuild-find-cluster.service' ]
+	done
+	# as long as nobody answers it waits, whatever flash allowed its card
+	until_second 40
+	said 'cause No server of the cluster answers .*; this card may not start the cluster'
+	may_start 'this server was removed from its cluster, and the step find-cluster has not found a server to join'
+	peer 192.168.1.12 cp-2=up
+	tick :
+	step find-cluster
+	may_start
+	# a backup that is not restored yet
+	mkdir card/var/lib/pibuild/restore
+	may_start 'the step restore is not done'
+	touch card/var/lib/pibuild/restore/done
+	may_start
+	# one server with SQLite
+	rm -r card && card
+	may_start
 }
 
 @test "a second machine of that name is not pushed out: it waits until the cluster hears of it no more" {

@@ -59,16 +59,33 @@ publish() {
 	printf '%s\n' "$2" >"$1.new.$$" && mv "$1.new.$$" "$1"
 }
 
+# keep FILE: stdin, on the card whole from the moment it has that name; else FILE stays as it is, and standard error says
+# why. By cat: what dash's printf cannot write it calls an I/O error.
+keep() {
+	cat >"$1.new" && sync "$1.new" && mv "$1.new" "$1" && sync "${1%/*}" && return
+	rm -f "$1.new"
+	return 1
+}
+
 # note_taken PATH DIGEST: a line of /var/lib/pibuild/taken, see usr/lib/pibuild/apply
-note_taken() {
-	(
-		umask 077
-		{
-			[ ! -e "$stamps/taken" ] || awk -F '\t' -v path="$1" '$2 != path' "$stamps/taken"
-			printf '%s\t%s\n' "${2%% *}" "$1"
-		} >"$stamps/taken.new"
-	)
-	mv "$stamps/taken.new" "$stamps/taken"
+note_taken() (
+	umask 077
+	{
+		[ ! -e "$stamps/taken" ] || awk -F '\t' -v path="$1" '$2 != path' "$stamps/taken"
+		printf '%s\t%s\n' "${2%% *}" "$1"
+	} | keep "$stamps/taken"
+)
+
+# shred_staged FILE: a secret that the cluster holds now. Its digest stays, so that `pibuild apply` sees whether another one
+# is wanted. Overwritten first; a card may keep old blocks all the same.
+shred_staged() {
+	[ -e "$1" ] || return 0
+	note_taken "${1#"$root"}" "$(sha256sum <"$1")"
+	if shred --iterations=1 --zero --remove=unlink "$1" && sync "${1%/*}"; then
+		say "removed $1, which the cluster holds now"
+	else
+		say "$1, which the cluster holds now, cannot be removed"
+	fi
 }
 
 # What this node is; empty where the card does not say.
@@ -239,14 +256,19 @@ ask() {
 	timeout 60 kubectl --request-timeout=30s "$@"
 }
 
-# asked ARG...: sets `found` to what kubectl answers, or to why it does not. One that answers may complain all the same, on
-# standard error (warnings of the API, a group whose server is not up yet: client-go discovery, k8s.io/kubectl): that is no
-# part of the answer.
-asked() {
-	found=$(ask "$@" 2>"$run/asked.$$") && said='' || said=$?
-	[ -z "$said" ] || found=$(printf '%s\n' "$found" && cat "$run/asked.$$")
-	rm -f "$run/asked.$$"
+# answered COMMAND ARG...: sets `found` to what it answers, or to why it does not. One that answers may complain all the
+# same, on standard error (warnings of the API, a group whose server is not up yet: client-go discovery, k8s.io/kubectl):
+# that is no part of the answer.
+answered() {
+	found=$("$@" 2>"$run/answered.$$") && said='' || said=$?
+	[ -z "$said" ] || found=$(printf '%s\n' "$found" && cat "$run/answered.$$")
+	rm -f "$run/answered.$$"
 	return "${said:-0}"
+}
+
+# asked ARG...: the same of kubectl
+asked() {
+	answered ask "$@"
 }
 
 apply_files() {
@@ -291,9 +313,13 @@ unstick() {
 	done
 }
 
-# has_release NAMESPACE RELEASE
+# has_release NAMESPACE RELEASE: 1 when there is none, 2 when the API does not answer, whose words are said then
 has_release() {
-	records=$(ask -n "$1" get secret -l "owner=helm,name=$2" -o name) && [ -n "$records" ]
+	asked -n "$1" get secret -l "owner=helm,name=$2" -o name || {
+		printf '%s\n' "$found"
+		return 2
+	}
+	[ -n "$found" ]
 }
 
 # deployed NAMESPACE RELEASE: helm's record says so; 1 when the API does not answer, 2 when there is no such record
@@ -322,7 +348,7 @@ whole() {
 # they are old. Not looked at when the command was run just now: it has made what it makes.
 whole_release() {
 	[ "${attempts:-0}" = 0 ] || return 0
-	found=$(timeout 60 helm get manifest "$2" --namespace "$1" 2>&1) || {
+	answered timeout 60 helm get manifest "$2" --namespace "$1" || {
 		explain_text "$found"
 		return 1
 	}

@@ -96,7 +96,11 @@ settle() {
 		why "$(tail -n 1 "$run/log/eeprom")" "All it says is in $run/log/eeprom"
 		return 1
 	}
-	printf '%s\n' "$digest" >"$tried.new" && sync "$tried.new" && mv "$tried.new" "$tried" && sync "$stamps"
+	printf '%s\n' "$digest" | keep "$tried" 2>"$run/log/eeprom" || {
+		why "it takes the settings at the next start; no restart is made for it, since the card cannot be written: $(tail -n 1 "$run/log/eeprom")" \
+			"Look what fills the card: df -h / and du -xhd1 /var; one that is read-only is worn out, flash a new one"
+		return 1
+	}
 	show running "The bootloader was set; this machine restarts once"
 	systemctl reboot && sleep infinity
 	why "it takes the settings at the next start, and the restart failed" "Restart it: sudo systemctl reboot"

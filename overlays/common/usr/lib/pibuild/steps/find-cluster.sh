@@ -11,6 +11,8 @@
 #
 #   /etc/pibuild/servers   a line "NAME HOST" per server, then "- HOST" for what else leads to one
 #   /etc/pibuild/birth     "yes" or "no": whether this card may start the cluster, as flash knows; without it nobody does
+#
+# K3s asks before each of its starts whether this was found (usr/lib/pibuild/may-start of servers).
 
 patience=300 # seconds that a card of which nobody knows waits for another server
 config=$root/etc/rancher/k3s/config.yaml
@@ -82,9 +84,11 @@ place() {
 	fi
 }
 
+# Whoever was removed from the cluster knows that there is one.
 birth() {
 	birth=unknown
 	[ ! -r "$etc/birth" ] || read -r birth <"$etc/birth"
+	[ ! -e "$rancher/server/db/etcd/tombstone" ] || birth=no
 	printf '%s\n' "$birth"
 }
 
@@ -95,27 +99,30 @@ waited() {
 
 # --- what follows
 
-# settle LINE: what K3s reads beside config.yaml, there whole or not at all
+# settle LINE: what K3s reads beside config.yaml, there whole or not at all. Without it K3s would start a cluster of its own.
 settle() {
-	mkdir -p "${dropin%/*}"
-	printf '# Found by pibuild at %s; K3s reads it until this node is a member.\n%s\n' "$(date -u '+%Y-%m-%dT%H:%M:%SZ')" "$1" >"$dropin.new"
-	chmod 600 "$dropin.new"
-	sync "$dropin.new"
-	mv "$dropin.new" "$dropin"
-	sync "${dropin%/*}"
+	said=$({
+		mkdir -p "${dropin%/*}" && umask 077 &&
+			printf '# Found by pibuild at %s; K3s reads it until this node is a member.\n%s\n' "$(date -u '+%Y-%m-%dT%H:%M:%SZ')" "$1" | keep "$dropin"
+	} 2>&1) && return 0
+	explain "The card cannot be written" <<-EOT
+		$said
+	EOT
+	why "What K3s has to start with cannot be written: $cause" "$cure"
+	return 1
 }
 
 # As the cluster's admin, by the server that answered. A server may: its token gives it the CA's keys.
 ask_host() {
 	KUBECONFIG=/dev/null ask --server "https://$host:6443" --certificate-authority "$etc/secrets/server-ca.crt" \
-		--client-certificate "$etc/secrets/admin.crt" --client-key "$etc/secrets/admin.key" "$@" 2>&1
+		--client-certificate "$etc/secrets/admin.crt" --client-key "$etc/secrets/admin.key" "$@"
 }
 
 # K3s lets no second member of a name in (pkg/etcd/etcd.go, "duplicate node name found"), and takes the member away with
 # its Node (pkg/etcd/member_controller.go, a finalizer). Only one whose kubelet is not heard of any more is stale.
 old_is_gone() {
 	[ "$node_role" = control-plane ] || return 0
-	found=$(ask_host get node "$node_name" -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}') || {
+	answered ask_host get node "$node_name" -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}' || {
 		case $found in
 		*NotFound*) return 0 ;;
 		esac
@@ -130,7 +137,7 @@ old_is_gone() {
 		return 1
 	}
 	say "find-cluster: removing what the cluster knows of $node_name, and its member of etcd, by $host_name"
-	found=$(ask_host delete node "$node_name" --timeout=50s) && return 0
+	answered ask_host delete node "$node_name" --timeout=50s && return 0
 	explain_text "$found"
 	why "The old $node_name cannot be removed: $cause" "It is tried again; else, on $host_name: sudo k3s kubectl delete node $node_name"
 	return 1

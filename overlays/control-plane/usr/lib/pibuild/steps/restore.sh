@@ -69,10 +69,7 @@ apply() {
 	rm -rf "$staged/state" "$db" && mkdir -p "$db" && chmod 700 "$rancher/server" "$db" || return
 	gunzip -c "$staged/backup.gz" >"$staged/state" && chmod 600 "$staged/state" && sync "$staged/state" || return
 	"restore_$own_datastore" && sync -f "$rancher" || return
-	printf '%s\n' "$(sed -n '/^#/!p' "$staged/about")" >"$staged/done.new"
-	sync "$staged/done.new"
-	mv "$staged/done.new" "$staged/done"
-	sync "$staged"
+	sed -n '/^#/!p' "$staged/about" | keep "$staged/done"
 }
 
 restore_sqlite() {
