@@ -50,6 +50,8 @@ static const struct effect_row {
 	{ "/etc/pibuild/manifests/gateway-api.yaml", EFFECT_STEP, "gateway-crds", NULL },
 	{ "/etc/pibuild/manifests/pools.yaml", EFFECT_STEP, "loadbalancer", NULL },
 	{ "/etc/pibuild/manifests/l2-policy.yaml", EFFECT_STEP, "loadbalancer", NULL },
+	{ "/etc/pibuild/manifests/bgp.yaml", EFFECT_STEP, "loadbalancer", NULL },
+	{ "/etc/pibuild/secrets/bgp.yaml", EFFECT_STEP, "loadbalancer", NULL },
 	{ "/etc/pibuild/cert-manager-values.yaml", EFFECT_STEP, "cert-manager", NULL },
 	{ "/usr/share/pibuild/charts/cert-manager*", EFFECT_STEP, "cert-manager", NULL },
 	{ "/etc/pibuild/manifests/gateway.yaml", EFFECT_STEP, "gateway", NULL },

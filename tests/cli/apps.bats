@@ -389,6 +389,45 @@ name: file" ]
 	[ ! -e card/etc/pibuild/secrets/app-web-values.yaml ]
 }
 
+@test "new values that are secrets: taken by an app that is always put back, left alone with one that is there once, gone from the card" {
+	app_card
+	step apps
+	local app
+	for app in web last; do printf 'admin:\n  password: rotated-canary\n' >"card/etc/pibuild/secrets/app-$app-values.yaml"; done
+	restart
+	step apps
+	[ "$(app_said web state)$(app_said last state)" = donedone ]
+	grep -q "$(printf 'admin\001password\trotated-canary')" card/state/values/web/web.v2
+	[ "$(grep -c 'helm upgrade last' card/state/calls)" = 1 ]
+	[ -z "$(ls card/etc/pibuild/secrets)" ] || { ls card/etc/pibuild/secrets; return 1; }
+	[ "$(cut -f 2 card/var/lib/pibuild/taken | grep -c values)" = 2 ]
+	refute grep -rqF rotated-canary card/run card/etc card/var/lib/pibuild log.apps
+}
+
+@test "a chart's notes, which may show a secret value, are said nowhere" {
+	app_card
+	mkdir -p card/state/faults
+	: >card/state/faults/notes
+	step apps
+	[ "$(app_said web state)" = "done" ]
+	refute grep -rqF "$APP_PASSWORD" card/run log.apps
+}
+
+@test "an API that does not answer is no cluster that has lost secret values" {
+	app_card
+	step apps
+	rm card/var/lib/pibuild/apps/web
+	restart
+	in_app() {
+		printf '%s\n' '. "$PIBUILD_ROOT/usr/lib/pibuild/lib.sh"' '. "$PIBUILD_ROOT/usr/lib/pibuild/steps/apps.sh"' "$@" >script
+		sh script
+	}
+	run in_app 'unstick() { :; }' 'ask() { echo "The connection to the server 127.0.0.1:6443 was refused" >&2; return 1; }' \
+		'app=web namespace=web secret=yes secret_values=/none' install_chart
+	[ "$status" = 1 ]
+	[[ "$output" == *'was refused'* && "$output" != *'has lost'* ]]
+}
+
 @test "secret values that cluster and card have lost are told, with the cure" {
 	app_card
 	step apps

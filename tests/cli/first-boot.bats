@@ -54,6 +54,29 @@ all_steps() {
 	run ! grep -rq dop_v1_canary card/run log.*
 }
 
+@test "a new secret that apply brought reaches the cluster although nothing else changed, and is gone then" {
+	export BGP_PASSWORD=bgp-canary
+	card_after end 'loadBalancer: {pools: [{name: s, range: 172.20.0.10-172.20.0.20}], announce: {bgp: {router: 192.168.1.1, routerASN: 64512, asn: 64513, password: {env: BGP_PASSWORD}}}}' \
+		"${with_certificates[@]:1}"
+	local before one kind
+	printf '%s\n' /etc/pibuild/secrets/bgp.yaml /etc/pibuild/secrets/dns01.yaml | diff - <(cut -f 2 card/var/lib/pibuild/taken | sort)
+	for one in loadbalancer:kube-system/bgp:password issuers:cert-manager/dns01:access-token; do
+		IFS=: read -r step object key <<<"$one"
+		before=$(sha256sum <"card/var/lib/pibuild/$step.done")
+		printf 'apiVersion: v1\nkind: Secret\nmetadata:\n  name: %s\n  namespace: %s\ntype: Opaque\nstringData:\n  %s: rotated-canary\n' \
+			"${object#*/}" "${object%/*}" "$key" >"card/etc/pibuild/secrets/${object#*/}.yaml"
+		wanted=$(sha256sum <"card/etc/pibuild/secrets/${object#*/}.yaml")
+		rm "card/run/pibuild/steps/$step"
+		tick "$(leap 200 900)"
+		step "$step"
+		grep -q rotated-canary "card/state/objects/secret/$object"
+		[ ! -e "card/etc/pibuild/secrets/${object#*/}.yaml" ]
+		[ "$(awk -F '\t' -v path="/etc/pibuild/secrets/${object#*/}.yaml" '$2 == path { print $1 }' card/var/lib/pibuild/taken)" = "${wanted%% *}" ]
+		[ "$(sha256sum <"card/var/lib/pibuild/$step.done")" = "$before" ]
+	done
+	run ! grep -rq rotated-canary card/run card/etc card/var log.*
+}
+
 @test "a second boot applies nothing again, also when kubectl complains of something else with every answer" {
 	after end
 	rm -r card/run/pibuild
@@ -362,7 +385,7 @@ cure c state done' ]
 	echo 'False Error getting keypair for CA issuer: secret "issuer-ca" not found' >issuer
 	in_lib "$answers" '. "$PIBUILD_ROOT/usr/lib/pibuild/steps/issuers.sh"' 'finished; echo $? >code'
 	[ "$(cat code)" = 2 ]
-	in_lib "$answers" '. "$PIBUILD_ROOT/usr/lib/pibuild/steps/issuers.sh"' 'cleanup'
+	in_lib '. "$PIBUILD_ROOT/usr/lib/pibuild/steps/issuers.sh"' 'for file in $(staged); do shred_staged "$file"; done'
 	[ ! -e card/etc/pibuild/secrets/issuer-ca.yaml ]
 	in_lib "$answers" '. "$PIBUILD_ROOT/usr/lib/pibuild/steps/issuers.sh"' 'finished || printf "%s\n" "$cause" "$cure" >told'
 	grep -q '^cause The cluster has lost the key of its CA' card/run/pibuild/notes/issuer-ca
@@ -779,7 +802,7 @@ small() {
 		cp card/run/pibuild/status.txt $how
 		[ "$(state_of gateway-crds state)" = "done" ]
 		[ ! -e card/var/lib/pibuild/gateway-crds.done ]
-		[ ! -e card/var/lib/pibuild/gateway-crds.new ]
+		[ ! -e card/var/lib/pibuild/gateway-crds.done.new ]
 		rm card/run/pibuild/steps/gateway-crds
 	done
 	grep -q 'The card is full, so that gateway-crds is done is forgotten at the next boot' full
@@ -1053,6 +1076,18 @@ PCIE_PROBE=1' ]
 	starts
 	[ "$(cat card/applied)" = once ]
 	[ ! -e card/var/lib/pibuild/eeprom.tried ]
+}
+
+@test "a card that cannot note that the bootloader was set is not restarted for it" {
+	[ "$(id -u)" -eq 0 ] || skip "mounts a small filesystem: wants root"
+	card "$wanted"
+	bootloader BOOT_ORDER=0xf41
+	touch card/deaf # it would be set, and the machine restarted, for ever
+	small card/var/lib/pibuild
+	starts || code=$?
+	umount card/var/lib/pibuild
+	[ "${code:-0}" = 0 ]
+	grep -q '^cause The bootloader was not set as boot.eeprom says: it takes the settings at the next start; no restart is made for it, since the card cannot be written: .*No space left on device' card/run/pibuild/notes/eeprom
 }
 
 # not_set TEXT: it was done at once all the same, with this in a note, and nothing was set

@@ -31,14 +31,17 @@ static bool all_known(const char *dir)
 	return good && seen;
 }
 
-/* What the step of FILE is done with (its inputs) has that step taken again, or more. */
+/* What the step of FILE is done with (its inputs, its secrets) has that step taken again, or more. */
 static bool inputs_follow(const char *file)
 {
 	static const char places[] =
 		"root= etc=/etc/pibuild stamps=/var/lib/pibuild lib=overlays/common/usr/lib/pibuild "
 		"charts=/usr/share/pibuild/charts rancher=/var/lib/rancher/k3s run=/run/pibuild";
 	const char *name = path_base(file), *step = arena_strndup(name, strlen(name) - strlen(".sh"));
-	FILE *p = popen(arena_printf("%s; inputs() { :; }; . %s 2>/dev/null; inputs 2>/dev/null", places, file), "r");
+	FILE *p = popen(
+		arena_printf("%s; inputs() { :; }; staged() { :; }; . %s 2>/dev/null; inputs 2>/dev/null; staged",
+			     places, file),
+		"r");
 	char path[256];
 	bool good = p;
 

@@ -13,8 +13,8 @@
 #   /run/pibuild/apps/NAME      its state for the report: pending, running, done or failed; cause, cure
 #   /var/lib/pibuild/apps/NAME  digest of what it was installed from
 #
-# `once`: what is there, by this card, an earlier one or anybody, is left alone. `always`: what the card holds is put back
-# at each start. Secrets of a card that was just flashed reach the cluster in any case.
+# `once`: what is there, by this card, an earlier one or anybody, is left alone, its values too. `always`: what the card
+# holds is put back at each start, and new values that are secrets are taken. Secrets reach the cluster in any case.
 
 apps=$etc/apps
 shown_log='journalctl -b -u pibuild-apps -u pibuild-apps-late'
@@ -33,21 +33,9 @@ app_digest() {
 	cat "$apps/$app"/* "$root/usr/share/pibuild/apps/$app".tgz "$root/usr/share/pibuild/apps/$app"-[0-9][0-9].yaml 2>/dev/null | sha256sum
 }
 
+# Without it the next start looks whether the app is there.
 app_stamp() {
-	mkdir -p "$stamps/apps"
-	printf '%s\n' "${app_sum%% *}" >"$stamps/apps/$app.new"
-	sync "$stamps/apps/$app.new"
-	mv "$stamps/apps/$app.new" "$stamps/apps/$app"
-	sync "$stamps/apps"
-}
-
-# shred_staged FILE: its digest stays, for `pibuild apply`; overwritten first; a card may keep old blocks all the same
-shred_staged() {
-	[ -e "$1" ] || return 0
-	note_taken "${1#"$root"}" "$(sha256sum <"$1")"
-	shred --iterations=1 --zero --remove=unlink "$1"
-	sync "${1%/*}"
-	say "apps: removed $1, which the cluster holds now"
+	mkdir -p "$stamps/apps" && printf '%s\n' "${app_sum%% *}" | keep "$stamps/apps/$app"
 }
 
 app_namespace() {
@@ -82,30 +70,30 @@ app_there() {
 	whole "$@"
 }
 
-# settled: nothing is to be done for $app
+# settled: nothing is to be done for $app. Its digest says nothing of values that are secrets.
 settled() {
 	case $when:$was in
 	once:?*) return 0 ;;
 	once:) app_there ;;
-	*) [ "$was" = "${app_sum%% *}" ] && app_there ;;
+	*) [ ! -e "$secret_values" ] && [ "$was" = "${app_sum%% *}" ] && app_there ;;
 	esac
 }
 
 # The values that are secrets are on the card until they are installed; after that helm's record of the release has them.
+# A chart's notes may show any of them, and what is said here is in the journal.
 install_chart() {
 	unstick "$namespace" "$app" || return
 	set -- --reset-values --values "$apps/$app/values.yaml"
-	if [ -e "$etc/secrets/app-$app-values.yaml" ]; then
-		set -- "$@" --values "$etc/secrets/app-$app-values.yaml"
+	if [ -e "$secret_values" ]; then
+		set -- "$@" --values "$secret_values"
 	elif [ "$secret" = yes ]; then
 		has_release "$namespace" "$app" || {
-			printf 'The cluster has lost the secret values of %s, and so has this card\n' "$app"
+			[ $? != 1 ] || printf 'The cluster has lost the secret values of %s, and so has this card\n' "$app"
 			return 1
 		}
 		set -- --reuse-values --values "$apps/$app/values.yaml"
 	fi
-	timeout 400 helm upgrade --install "$app" "$root/usr/share/pibuild/apps/$app.tgz" --namespace "$namespace" --timeout 5m "$@" &&
-		shred_staged "$etc/secrets/app-$app-values.yaml"
+	timeout 400 helm upgrade --install "$app" "$root/usr/share/pibuild/apps/$app.tgz" --namespace "$namespace" --timeout 5m --hide-notes "$@"
 }
 
 apply_manifest() {
@@ -125,12 +113,12 @@ install_manifest() {
 # app_turn: 0 when $app is there
 app_turn() {
 	why ''
-	app_sum=$(app_digest) was=''
+	app_sum=$(app_digest) was='' secret_values=$etc/secrets/app-$app-values.yaml
 	[ ! -r "$stamps/apps/$app" ] || read -r was <"$stamps/apps/$app"
 	log=$run/log/app-$app
 	rm -f "$log.code"
 	{
-		app_secrets && { settled || { app_state running && app_namespace && "install_$kind"; }; }
+		app_secrets && { settled || { app_state running && app_namespace && "install_$kind"; }; } && shred_staged "$secret_values"
 		printf '%s\n' $? >"$log.code"
 	} </dev/null 2>&1 | tee "$log"
 	why ''

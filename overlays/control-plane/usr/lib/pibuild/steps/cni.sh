@@ -23,7 +23,12 @@ apply() {
 	# An upgrade takes up the values of the last release, unless it is told not to: what was taken out of the file would
 	# stay in the cluster (cilium/cilium, cilium-cli/cli/install.go of CLI v0.19.7).
 	set -- install
-	! has_release kube-system cilium || set -- upgrade --reset-values
+	has_release kube-system cilium
+	case $? in
+	0) set -- upgrade --reset-values ;;
+	1) ;;
+	*) return 1 ;;
+	esac
 	timeout 900 cilium "$@" --chart-directory "$chart" --values "$values" --wait-duration 14m
 }
 

@@ -9,10 +9,17 @@
 # the card only until the cluster has them.
 
 issuers=$etc/manifests/issuers.yaml
-secrets='dns01 issuer-ca'
+names='dns01 issuer-ca'
 
 inputs() {
 	printf '%s\n' "$issuers"
+}
+
+# A lost card means new keys at the DNS provider all the same, and `pibuild secrets rotate issuer-ca`.
+staged() {
+	for secret in $names; do
+		printf '%s\n' "$etc/secrets/$secret.yaml"
+	done
 }
 
 ready() {
@@ -20,15 +27,13 @@ ready() {
 }
 
 apply() {
-	for secret in $secrets; do
-		[ ! -e "$etc/secrets/$secret.yaml" ] || apply_files "$etc/secrets/$secret.yaml" || return
-	done
-	apply_files "$issuers"
+	# shellcheck disable=SC2046 # paths of pibuild's own, without blanks
+	apply_files $(secrets) "$issuers"
 }
 
 finished() {
 	whole -f "$issuers" || return
-	for secret in $secrets; do
+	for secret in $names; do
 		check_secret || return
 	done
 	for issuer in $node_issuers; do
@@ -65,17 +70,4 @@ check_secret() {
 	[ "$secret" = dns01 ] || what="key of its CA for certificates"
 	note "$secret" "The cluster has lost the $what, and so has this card: no certificate is made or renewed" \
 		"Build and flash this node's card again"
-}
-
-# Its digest stays, so that `pibuild apply` sees whether another one is wanted. Overwritten first; a card may keep old
-# blocks all the same, so a lost card means new keys at the DNS provider, and `pibuild secrets rotate issuer-ca`.
-cleanup() {
-	for secret in $secrets; do
-		staged=$etc/secrets/$secret.yaml
-		[ -e "$staged" ] || continue
-		note_taken "${staged#"$root"}" "$(sha256sum <"$staged")"
-		shred --iterations=1 --zero --remove=unlink "$staged"
-		sync "${staged%/*}"
-		say "issuers: removed $staged, which the cluster holds now"
-	done
 }

@@ -14,9 +14,17 @@ bgp=$etc/manifests/bgp.yaml
 secret=$etc/secrets/bgp.yaml
 patience=120
 
-# those of them that this card has
+# not all of them are on every card
 inputs() {
-	for file in "$pools" "$policy" "$bgp"; do
+	printf '%s\n' "$pools" "$policy" "$bgp"
+}
+
+staged() {
+	printf '%s\n' "$secret"
+}
+
+own_manifests() {
+	for file in $(inputs); do
 		[ ! -e "$file" ] || printf '%s\n' "$file"
 	done
 }
@@ -30,14 +38,13 @@ ready() {
 }
 
 apply() {
-	[ ! -e "$secret" ] || apply_files "$secret" || return
 	# shellcheck disable=SC2046 # paths of pibuild's own, without blanks
-	apply_files $(inputs)
+	apply_files $(secrets) $(own_manifests)
 }
 
 finished() {
 	# shellcheck disable=SC2046
-	whole $(inputs | sed 's/^/-f /') || return
+	whole $(own_manifests | sed 's/^/-f /') || return
 	found=$(ask get ciliumloadbalancerippools -o 'jsonpath={range .items[*]}{.metadata.name}{" "}{.status.conditions[?(@.type=="cilium.io/PoolConflict")].status}{"\n"}{end}' 2>/dev/null | grep ' True$')
 	[ -z "$found" ] || {
 		why "Cilium finds that the pool ${found%% *} overlaps another one and gives no address from it" \
@@ -53,12 +60,4 @@ finished() {
 	uptime
 	[ $((up - begin)) -ge "$patience" ] || return 1
 	note bgp "$cause" "$cure"
-}
-
-# Overwritten first; a card may keep old blocks all the same.
-cleanup() {
-	[ -e "$secret" ] || return 0
-	shred --iterations=1 --zero --remove=unlink "$secret"
-	sync "${secret%/*}"
-	say "loadbalancer: removed $secret, which the cluster holds now"
 }
