@@ -439,6 +439,24 @@ parcel() {
 	ends 2 'apply VERB'
 }
 
+@test "steps that follow wait for each other by their states: those of all are gone before the first one starts" {
+	mkdir -p root-cp-1/run/pibuild/steps
+	local step
+	for step in cni gateway-crds k3s; do echo 'state done' >"root-cp-1/run/pibuild/steps/$step"; done
+	mv over-there/systemctl over-there/systemctl.was
+	printf '#!/bin/sh\necho "$* with $(ls "%s/root-$NODE/run/pibuild/steps" | paste -s -d ,)" >>"%s/state/acts"\n' "$PWD" "$PWD" >over-there/systemctl
+	chmod 755 over-there/systemctl
+	run there cp-1 act 'step cni' 'step gateway-crds'
+	mv over-there/systemctl.was over-there/systemctl
+	ends 0 'apply: step gateway-crds'
+	printf 'restart --no-block pibuild-%s.service with k3s\n' cni gateway-crds | diff - state/acts
+	# nothing is done of what is not all right
+	rm state/acts
+	run there cp-1 act reload 'step a/b'
+	ends 1 'is no unit'
+	[ ! -e state/acts ]
+}
+
 # killers: in ./bin-cut, programs that kill it at the call of which ./cut-at has the number, before or, by ./cut-how,
 # after they did their work
 killers() {
