@@ -392,6 +392,7 @@ three() {
 
 @test "of several servers one makes it: the next looks first, and does it when the one before did not" {
 	three cp-2
+	export TRIGGER_UNIT=pibuild-backup.timer
 	begin=$first_day
 	at $begin
 	# the first server made one meanwhile
@@ -408,6 +409,26 @@ three() {
 	at $((begin + day)) && back_up
 	[ "$(copies)" = 2 ]
 	ls there | grep -q '^lab_cp-2_'
+	# by hand it makes one at once
+	unset TRIGGER_UNIT
+	read -r before _ <card/proc/uptime
+	at $((begin + 2 * day)) && back_up
+	[ "$(copies)" = 3 ]
+	[ "$(cut -d' ' -f1 card/proc/uptime)" = "$before" ]
+}
+
+@test "what fails is tried again three times, and whoever starts it then is not refused" {
+	backed_up '    disk: BACKUP'
+	mounts LABEL=OTHER disk
+	back_up || code=$?
+	[ "$code" = 1 ]
+	echo 3 >card/k3s-restarts
+	back_up || code=$?
+	[ "$code" = 2 ]
+	unit=card/etc/systemd/system/pibuild-backup.service
+	grep -qx 'RestartPreventExitStatus=2' "$unit"
+	grep -qx 'StartLimitIntervalSec=0' "$unit"
+	refute grep -q StartLimitBurst "$unit"
 }
 
 # ---- S3 and SSH ----
