@@ -53,13 +53,30 @@ static void catch_crashes(void)
 }
 #endif
 
+/* nohup(1) */
+static bool is_to_outlive_terminal(void)
+{
+	struct sigaction now;
+
+	return sigaction(SIGHUP, NULL, &now) == 0 && now.sa_handler == SIG_IGN;
+}
+
+/* What is ignored or held back is inherited from whoever started us. */
 void sig_install(void)
 {
 	static const int stop[] = { SIGINT, SIGTERM, SIGHUP };
 	struct sigaction a = { .sa_handler = on_signal };
+	bool nohup = is_to_outlive_terminal();
+	sigset_t held;
 
-	for (size_t i = 0; i < sizeof(stop) / sizeof(stop[0]); i++)
-		sigaction(stop[i], &a, NULL);
+	sigemptyset(&held);
+	for (size_t i = 0; i < sizeof(stop) / sizeof(stop[0]); i++) {
+		if (stop[i] != SIGHUP || !nohup)
+			sigaction(stop[i], &a, NULL);
+		sigaddset(&held, stop[i]);
+	}
+	sigprocmask(SIG_UNBLOCK, &held, NULL);
+	signal(SIGCHLD, SIG_DFL); /* ignored, no program that we start has an end that waitpid() tells of */
 	catch_crashes();
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);

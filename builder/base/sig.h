@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SIGINT, SIGTERM and SIGHUP set a flag that long loops check; cleanup then runs as after any
- * failure and main ends with 128 + n. SIGPIPE and SIGXFSZ are ignored: the write
- * that met a closed pipe or a size limit fails instead. A crash, and a library that calls abort(), end with a sentence
- * and CLASS_FAILED, not without a word.
+ * SIGINT, SIGTERM and SIGHUP (unless started by nohup) set a flag that long loops check, however whoever started us
+ * holds them; cleanup then runs as after any failure and main ends with 128 + n. SIGPIPE and SIGXFSZ are ignored: the
+ * write that met a closed pipe or a size limit fails instead. A crash, and a library that calls abort(), end with a
+ * sentence and CLASS_FAILED, not without a word.
  */
 #ifndef BASE_SIG_H
 #define BASE_SIG_H

@@ -42,10 +42,11 @@ from() {
 	mirrors=$(for c; do mirror_line "$port" "$c/$token" "$faults/ca.pem"; done)
 }
 
-# pibuild ARGUMENT...: with that server; its process is in the file pid.
+# pibuild ARGUMENT...: with that server; its process is in the file pid. SIGNALS holds options of env.
 pibuild() {
+	# shellcheck disable=SC2086 # options are words
 	sandbox -- bash -c 'echo $$ >pid; export PIBUILD_MIRRORS=$1$'"'\n'"'$PIBUILD_MIRRORS; shift; exec "$@"' \
-		_ "$mirrors" env --default-signal=INT "$PIBUILD" "$@" --progress none --cache cache
+		_ "$mirrors" env --default-signal=INT ${SIGNALS:-} "$PIBUILD" "$@" --progress none --cache cache
 }
 
 build() {
@@ -130,6 +131,21 @@ same_image() {
 	[[ "$output" == *interrupted* ]]
 	shows_nothing
 	[ -s "cache/tmp/$(cat "$BATS_FILE_TMPDIR/sha256").part" ]
+}
+
+@test "signals that whoever started it ignores or holds back: nohup lets it end well, its programs are waited for, SIGTERM arrives" {
+	SIGNALS='--ignore-signal=HUP,CHLD --block-signal=TERM'
+	start_build
+	kill -HUP "$(cat pid)"
+	touch "$faults/go-$token"
+	end_build
+	same_image
+	rm -r out cache/layers "$(object)" "$faults/go-$token"
+	start_build
+	kill -TERM "$(cat pid)"
+	end_build
+	[ "$status" -eq 143 ]
+	shows_nothing
 }
 
 @test "a cut connection goes on where it stopped, and the image is the same" {
