@@ -68,6 +68,14 @@ int pwrite_all(int fd, const void *data, size_t n, uint64_t offset)
 	return 0;
 }
 
+int file_reopen_direct(int fd)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return open(path, O_WRONLY | O_DIRECT | O_CLOEXEC);
+}
+
 int pread_all(int fd, void *data, size_t n, uint64_t offset)
 {
 	char *p = data;

@@ -5,7 +5,6 @@
 #include <sys/stat.h>
 
 #include "archive/archive.h"
-#include "base/ahead.h"
 #include "base/file.h"
 #include "base/progress.h"
 #include "base/sig.h"
@@ -24,6 +23,7 @@ struct prepared_artifact {
 
 struct prepared {
 	VEC(struct prepared_artifact) v;
+	VEC(struct fill *) fills;
 };
 
 void prepared_free(struct prepared *p)
@@ -232,20 +232,6 @@ static int write_hashed(const struct card_writer *t, const struct entry *n, cons
 	return r;
 }
 
-/* As write_hashed(), with FROM read by a thread of its own. */
-static int write_ahead(const struct card_writer *t, const struct entry *n, const struct fs_source *from,
-		       char sha256[SHA256_HEX], struct err *e)
-{
-	struct ahead *ahead;
-	int r = ahead_start(&ahead, from->read, from->arg, from->size, e);
-
-	if (r < 0)
-		return r;
-	r = write_hashed(t, n, &(struct fs_source){ from->size, ahead_read, ahead }, sha256, e);
-	ahead_stop(ahead);
-	return r;
-}
-
 static int write_host_file(const struct card_writer *t, const struct entry *n, struct err *e)
 {
 	_cleanup_close_ int fd = open(n->host_file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
@@ -262,26 +248,76 @@ static int write_host_file(const struct card_writer *t, const struct entry *n, s
 	return r;
 }
 
-static int write_artifact(const struct card_writer *t, const struct entry *n, struct prepared_artifact *a,
-			  char sha256[SHA256_HEX], struct err *e)
+static struct fs_source artifact_source(const struct entry *n, struct prepared_artifact *a)
 {
-	struct open_file file = { a->fd, n->pin.name };
-	struct fs_source src = { a->size, from_file, &file };
+	struct open_file *file;
+
+	if (a->archive)
+		return (struct fs_source){ a->size, from_images, a->archive };
+	if (a->member)
+		return (struct fs_source){ a->size, from_member, a->member };
+	file = arena_new(struct open_file);
+	*file = (struct open_file){ a->fd, n->pin.name };
+	return (struct fs_source){ a->size, from_file, file };
+}
+
+/* SHA256 is of what was written. */
+static int judge_artifact(const struct card_writer *t, const struct entry *n, const struct prepared_artifact *a,
+			  const char *sha256, struct err *e)
+{
 	char whole[SHA256_HEX] = "";
 	int r;
 
-	if (a->archive)
-		src = (struct fs_source){ a->size, from_images, a->archive };
-	else if (a->member)
-		src = (struct fs_source){ a->size, from_member, a->member };
-	r = a->archive || a->member ? write_ahead(t, n, &src, sha256, e) : write_hashed(t, n, &src, sha256, e);
 	/* The archive checks its blobs itself; its own digest is for the manifest. */
-	if (r < 0 || a->archive)
-		return r;
+	if (a->archive)
+		return 0;
 	if (!a->member)
 		return check_digest(t, &n->pin, sha256, e);
 	r = member_digest(a->member, whole, e);
 	return r < 0 ? r : check_digest(t, &n->pin, whole, e);
+}
+
+/* What judge_artifact() is asked once it is there. */
+struct later {
+	struct fill fill;
+	const struct card_writer *t;
+	const struct entry *n;
+	const struct prepared_artifact *a;
+};
+
+static int judge_later(const struct fill *x, struct err *e)
+{
+	const struct later *l = x->arg;
+
+	return judge_artifact(l->t, l->n, l->a, x->sha256, e);
+}
+
+/* Gets its blocks here, in its turn, and its bytes when all others are there. */
+static int apply_artifact_later(const struct card_writer *t, const struct entry *n, struct prepared *p,
+				struct prepared_artifact *a, size_t record, struct err *e)
+{
+	struct later *l = arena_new(struct later);
+	const struct fs_source blocks = fs_source_later(&l->fill.room, a->size);
+	struct fs_meta m = entry_meta(n);
+
+	*l = (struct later){ .t = t, .n = n, .a = a };
+	l->fill = (struct fill){ .path = n->path,
+				 .record = record,
+				 .from = artifact_source(n, a),
+				 .ahead = a->member || a->archive,
+				 .judge = judge_later,
+				 .arg = l };
+	*vec_push(&p->fills) = &l->fill;
+	return ext4_write(t->image->root, n->path, &m, &blocks, e);
+}
+
+static int apply_artifact(const struct card_writer *t, const struct entry *n, struct prepared_artifact *a,
+			  char sha256[SHA256_HEX], struct err *e)
+{
+	const struct fs_source src = artifact_source(n, a);
+	int r = write_hashed(t, n, &src, sha256, e);
+
+	return r < 0 ? r : judge_artifact(t, n, a, sha256, e);
 }
 
 static int apply_file(const struct card_writer *t, const struct entry *n, struct prepared *p, struct records *records,
@@ -297,7 +333,9 @@ static int apply_file(const struct card_writer *t, const struct entry *n, struct
 	if (n->source == SOURCE_HOST_FILE)
 		return write_host_file(t, n, e);
 	rec->size = a->size;
-	return write_artifact(t, n, a, rec->sha256, e);
+	if (!entry_on_boot(n))
+		return apply_artifact_later(t, n, p, a, records->v.n - 1, e);
+	return apply_artifact(t, n, a, rec->sha256, e);
 }
 
 struct unpack {
@@ -465,5 +503,11 @@ int apply_layer(const struct card_writer *t, const struct tree *tree, enum entry
 		if (r < 0)
 			return e->class == CLASS_VERIFY || r == -EINTR ? r : err_wrap(e, "%s", n->path);
 	}
-	return 0;
+	if (!p)
+		return 0;
+	r = fills_write(t->fill, p->fills.v, p->fills.n, t->task, e);
+	vec_foreach (x, &p->fills) {
+		memcpy(records->v.v[(*x)->record].sha256, (*x)->sha256, SHA256_HEX);
+	}
+	return r;
 }

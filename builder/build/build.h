@@ -96,12 +96,36 @@ int generic_check(const struct generic *g, const struct plan *p, const struct no
 int build_node_onto(const struct build *b, const struct node_plan *n, const struct generic *g, struct built *ret,
 		    struct err *e);
 
+/* ---- contents that come last (build/fill.c) ---- */
+
+struct task; /* base/progress.h */
+/* A layer that gets contents, and who else does. */
+struct fill_into {
+	struct cow *layer;	/* opened direct */
+	struct twin *twin;	/* gets the same bytes at the same places; NULL = there is none */
+	struct digests *pieces; /* those that are known then; the rest of what was written counts as changed */
+};
+/* A file that has its blocks and its name. */
+struct fill {
+	const char *path;
+	size_t record; /* its number among the records */
+	struct fs_room room;
+	struct fs_source from;
+	bool ahead;					   /* FROM is worth a thread of its own */
+	int (*judge)(const struct fill *x, struct err *e); /* all was read: whether it is what it should be */
+	const void *arg;
+	char sha256[SHA256_HEX]; /* result */
+};
+/* Writes N of them, and adds their bytes to TASK. */
+int fills_write(const struct fill_into *into, struct fill *const *fills, size_t n, struct task *task, struct err *e);
+
 /* ---- applying entries to an open image (build/apply.c) ---- */
 
 struct card_writer {
 	struct disk_image *image; /* both filesystems open for writing */
 	const struct cache *cache;
-	struct task *task; /* bytes written are added */
+	struct task *task;	      /* bytes written are added */
+	const struct fill_into *fill; /* of a layer: where artifacts go; NULL = there are none */
 };
 
 /* An artifact opened and looked at: its size on the card is known before anything is written. */

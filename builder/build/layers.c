@@ -411,11 +411,11 @@ static int write_payload(const struct card_writer *w, const struct build *b, con
 	return r < 0 ? r : image_write_fs(w->image, e);
 }
 
-static int fill_layer(const struct build *b, const struct layer_plan *l, struct disk_image *m, struct records *records,
-		      struct err *e)
+static int fill_layer(const struct build *b, const struct layer_plan *l, struct disk_image *m,
+		      const struct fill_into *into, struct records *records, struct err *e)
 {
 	_cleanup_(prepared_freep) struct prepared *p = NULL;
-	struct card_writer w = { .image = m, .cache = b->cache };
+	struct card_writer w = { .image = m, .cache = b->cache, .fill = into };
 	int r = prepare_artifacts(&l->for_node->tree, b->cache, &p, e);
 
 	if (r < 0)
@@ -459,9 +459,10 @@ static int update_twin(const struct cow *layer, struct twin *twin, struct err *e
 	return r;
 }
 
-/* BASE are the digests that the layer had before its changes. */
+/* BASE are the digests that the layer had before its changes; PIECES are known. */
 static int finish_layer(const struct build *b, const struct disk_image *m, struct twin *twin,
-			const struct digests *base, struct digests *digests, struct err *e)
+			const struct digests *base, const struct digests *pieces, struct digests *digests,
+			struct err *e)
 {
 	struct layer_check check = { .root = image_place(m, image_root_part(m), b->plan->project->epoch) };
 	int r = -pthread_create(&check.thread, NULL, run_check, &check);
@@ -472,6 +473,7 @@ static int finish_layer(const struct build *b, const struct disk_image *m, struc
 		r = update_twin(m->cow, twin, e);
 	if (r == 0 && base->n)
 		r = digests_update(base, m->cow, digests, e);
+	digests_take(digests, pieces);
 	pthread_join(check.thread, NULL);
 	if (check.r < 0 && !err_interrupted(e))
 		*e = check.e;
@@ -494,6 +496,8 @@ static int make_layer(const struct build *b, const struct layer_plan *l, const s
 {
 	_cleanup_(image_close) struct disk_image m = { 0 };
 	struct base_copies c = { .fds = { out->fd }, .n = 1 };
+	struct digests pieces = { 0 };
+	struct fill_into into = { .twin = twin, .pieces = &pieces };
 	int r;
 
 	if (twin)
@@ -503,9 +507,10 @@ static int make_layer(const struct build *b, const struct layer_plan *l, const s
 		r = fetch_wait(b->fetching, e);
 	if (r == 0)
 		r = layer_image(out, arena_printf("the %s layer", l->label), &m, e);
+	into.layer = m.cow;
 	if (r == 0)
-		r = fill_layer(b, l, &m, records, e);
-	return r < 0 ? r : finish_layer(b, &m, twin, &c.digests, digests, e);
+		r = fill_layer(b, l, &m, &into, records, e);
+	return r < 0 ? r : finish_layer(b, &m, twin, &c.digests, &pieces, digests, e);
 }
 
 int layer_get(const struct build *b, const struct layer_plan *l, struct twin *twin, int *ret_fd,

@@ -11,7 +11,7 @@ static uint64_t pieces(uint64_t size)
 	return (size + DIGEST_PIECE - 1) / DIGEST_PIECE;
 }
 
-static void digests_init(struct digests *d, uint64_t size)
+void digests_init(struct digests *d, uint64_t size)
 {
 	d->size = size;
 	d->n = (size_t)pieces(size);
@@ -83,6 +83,20 @@ void digester_end(struct digester *d, uint64_t size)
 		memcpy(d->into->v, d->pieces.v, MIN(d->pieces.n, d->into->n) * sizeof(*d->into->v));
 	free(d->piece);
 	d->piece = NULL;
+}
+
+/* ---- pieces in any order ---- */
+
+void digests_see(struct digests *d, size_t i, const void *piece)
+{
+	sha256_bytes(piece, DIGEST_PIECE, d->v[i].hex);
+}
+
+void digests_take(struct digests *d, const struct digests *have)
+{
+	for (size_t i = 0; i < MIN(d->n, have->n); i++)
+		if (*have->v[i].hex)
+			d->v[i] = have->v[i];
 }
 
 /* ---- an image with changes ---- */

@@ -40,6 +40,12 @@ void digester_start(struct digester *d, struct digests *into);
 /* SIZE is that of the image, which may be known only now. */
 void digester_end(struct digester *d, uint64_t size);
 
+/* Pieces in any order: of an image of SIZE none yet; the one with number I, whole and not all zeros, also from several
+ * threads; and into D what HAVE knows of it. */
+void digests_init(struct digests *d, uint64_t size);
+void digests_see(struct digests *d, size_t i, const void *piece);
+void digests_take(struct digests *d, const struct digests *have);
+
 /* Those of the image in C, from D of what it was before its changes: what was changed is read again. D itself stays,
  * and may be shorter than the image. */
 int digests_update(const struct digests *d, const struct cow *c, struct digests *ret, struct err *e);

@@ -253,6 +253,11 @@ struct fs_source fs_source_bytes(struct fs_bytes *state, const void *data, size_
 	return (struct fs_source){ n, bytes_read, state };
 }
 
+struct fs_source fs_source_later(struct fs_room *room, uint64_t size)
+{
+	return (struct fs_source){ size, NULL, room };
+}
+
 uint64_t ext4_cost(uint64_t size, uint64_t block_size)
 {
 	uint64_t blocks = (size + block_size - 1) / block_size;

@@ -49,7 +49,7 @@ static size_t io_bytes(io_channel io, int count)
 	return count < 0 ? (size_t) - (int64_t)count : (size_t)count * (size_t)io->block_size;
 }
 
-static uint64_t place_of(io_channel io, unsigned long long block)
+uint64_t cow_io_place(io_channel io, unsigned long long block)
 {
 	const struct fs_place *p = io->private_data;
 
@@ -68,12 +68,12 @@ static errcode_t result(int r)
 
 static errcode_t io_read64(io_channel io, unsigned long long block, int count, void *data)
 {
-	return result(cow_read(cow_of(io), data, io_bytes(io, count), place_of(io, block)));
+	return result(cow_read(cow_of(io), data, io_bytes(io, count), cow_io_place(io, block)));
 }
 
 static errcode_t io_write64(io_channel io, unsigned long long block, int count, const void *data)
 {
-	return result(cow_write(cow_of(io), data, io_bytes(io, count), place_of(io, block)));
+	return result(cow_write(cow_of(io), data, io_bytes(io, count), cow_io_place(io, block)));
 }
 
 static errcode_t io_read(io_channel io, unsigned long block, int count, void *data)
@@ -95,7 +95,7 @@ static errcode_t io_write_byte(io_channel io, unsigned long offset, int n, const
 
 static errcode_t io_zeroout(io_channel io, unsigned long long block, unsigned long long count)
 {
-	return result(cow_zero(cow_of(io), count * (uint64_t)io->block_size, place_of(io, block)));
+	return result(cow_zero(cow_of(io), count * (uint64_t)io->block_size, cow_io_place(io, block)));
 }
 
 /* Nothing is cached, nothing has to be flushed. */

@@ -138,6 +138,14 @@ static int write_extent(struct ext4 *x, const struct ext2fs_extent *extent, cons
 	return 0;
 }
 
+static void add_room(struct ext4 *x, const struct ext2fs_extent *extent, struct fs_room *room, uint64_t *left)
+{
+	uint64_t start = cow_io_place(x->fs->io, extent->e_pblk), n = (uint64_t)extent->e_len * x->fs->blocksize;
+
+	*vec_push(&room->v) = (struct fs_range){ start, start + n };
+	*left -= MIN(*left, n);
+}
+
 static int write_extents(struct ext4 *x, ext2_extent_handle_t h, const struct fs_source *src, const char *path,
 			 struct err *e)
 {
@@ -146,10 +154,13 @@ static int write_extents(struct ext4 *x, ext2_extent_handle_t h, const struct fs
 	errcode_t c = ext2fs_extent_get(h, EXT2_EXTENT_ROOT, &extent);
 
 	while (c == 0) {
-		int r = extent.e_flags & EXT2_EXTENT_FLAGS_LEAF ? write_extent(x, &extent, src, &left, path, e) : 0;
+		bool leaf = extent.e_flags & EXT2_EXTENT_FLAGS_LEAF;
+		int r = leaf && src->read ? write_extent(x, &extent, src, &left, path, e) : 0;
 
 		if (r < 0)
 			return r;
+		if (leaf && !src->read) /* fs_source_later() */
+			add_room(x, &extent, src->arg, &left);
 		c = ext2fs_extent_get(h, EXT2_EXTENT_NEXT, &extent);
 	}
 	if (c != EXT2_ET_EXTENT_NO_NEXT)

@@ -18,12 +18,21 @@ struct fs_meta {
 	unsigned uid, gid;
 };
 
+/* Bytes of an image that a file's content goes to, in the file's order: whole blocks, so zeros follow its end. */
+struct fs_range {
+	uint64_t start, end;
+};
+struct fs_room {
+	VEC(struct fs_range) v;
+};
 /* Where a file's bytes come from: exactly SIZE bytes through read(). */
 struct fs_source {
 	uint64_t size;
 	ssize_t (*read)(void *arg, void *buf, size_t n, struct err *e); /* > 0, or negative; 0 = too short */
 	void *arg;
 };
+/* None yet: a file gets the blocks for SIZE bytes, which the caller fills afterwards. ROOM is empty before. */
+struct fs_source fs_source_later(struct fs_room *room, uint64_t size);
 /* A source over memory. */
 struct fs_bytes {
 	const char *p;

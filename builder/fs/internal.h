@@ -35,6 +35,8 @@ int ext4_damaged(struct err *e, const char *path, const char *what);
 extern const io_manager cow_io_manager;
 /* What the next open in this thread gets: libext2fs passes nothing but a name. */
 void cow_io_prepare(const struct fs_place *at);
+/* Where BLOCK lies in the image. */
+uint64_t cow_io_place(io_channel io, unsigned long long block);
 
 /* ---- ext4_inode.c ---- */
 

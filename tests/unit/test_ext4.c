@@ -232,6 +232,39 @@ static void test_writing(void)
 			     image),
 			  0);
 	}
+	CASE("a file that gets its blocks alone is whole once they are filled, at its end with zeros")
+	{
+		struct fs_room room = { 0 };
+		const uint64_t size = 5 * MIB + 77;
+		const struct fs_source blocks = fs_source_later(&room, size);
+		struct noise z = { .left = size, .seed = 1 };
+		uint64_t taken = 0;
+
+		make(64, "");
+		open_fs(EXT4_WRITE);
+		CHECK_ERR(put("/old", "what lay there"), 0);
+		CHECK_ERR(ext4_write(fs, "/usr/local/bin/later", &(struct fs_meta){ 0755, 0, 0 }, &blocks, &e), 0);
+		CHECK_ERR(put("/next", "what comes after it"), 0);
+		sha256_init(&z.sha);
+		vec_foreach (range, &room.v) {
+			for (uint64_t at = range->start; at < range->end; at += 4096) {
+				char block[4096] = "";
+
+				CHECK_INT(at % 4096, 0);
+				if (z.left)
+					noise_read(&z, block, sizeof(block), &e);
+				CHECK_INT(pwrite_all(cow_file(cow), block, sizeof(block), at), 0);
+				taken += sizeof(block);
+			}
+		}
+		sha256_final(&z.sha, sha);
+		CHECK_INT(taken, (size + 4095) / 4096 * 4096);
+		CHECK_INT(z.left, 0);
+		close_fs();
+		check_dumped("/usr/local/bin/later", sha);
+		check_debugfs("stat /usr/local/bin/later", "Size: 5242957\n");
+		check_debugfs("cat /next", "what comes after it");
+	}
 	CASE("thousands of files, a folder that grows many times")
 	{
 		make(96, "-N 20000");

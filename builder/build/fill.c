@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Contents of files that have their blocks and their names already, some at once: inflating one is slower than all else
+ * that is done with it. What passes by is hashed as pieces of the image, and goes into the layer and its twin around
+ * the page cache: nothing of it is read again, and nothing waits to be written when the layer is to be kept.
+ */
+#include <errno.h>
+#include <pthread.h>
+
+#include "base/ahead.h"
+#include "base/file.h"
+#include "base/pool.h"
+#include "base/progress.h"
+#include "base/sig.h"
+#include "build/build.h"
+
+enum { FILES_MAX = 2, DIRECT_ALIGN = 4096 };
+
+struct fill_file {
+	int fd, direct; /* DIRECT is -1 where there is no such thing */
+	const char *name;
+};
+
+struct filling {
+	const struct fill_into *into;
+	struct fill *const *fills;
+	struct task *task;
+	struct fill_file files[FILES_MAX];
+	unsigned n_files;
+	pthread_mutex_t lock; /* of what the layer knows to be changed */
+	struct err *failures; /* of each: which is told does not depend on which came first */
+};
+
+/* The next N bytes of X, hashed. */
+static int take_bytes(const struct filling *f, const struct fs_source *from, struct sha256 *hash, char *buf, size_t n,
+		      struct err *e)
+{
+	for (size_t done = 0; done < n;) {
+		ssize_t got = sig_check(e) < 0 ? -EINTR : from->read(from->arg, buf + done, n - done, e);
+
+		if (got < 0)
+			return (int)got;
+		if (got == 0)
+			return err_set(e, -ENODATA, "its source ends too early");
+		done += (size_t)got;
+	}
+	sha256_update(hash, buf, n);
+	task_add(f->task, n);
+	return 0;
+}
+
+static int fill_write(const struct fill_file *file, const char *buf, size_t n, uint64_t at, struct err *e)
+{
+	bool direct = file->direct >= 0 && n % DIRECT_ALIGN == 0 && at % DIRECT_ALIGN == 0;
+	int r = pwrite_all(direct ? file->direct : file->fd, buf, n, at);
+
+	if (r == -EINVAL && direct) /* what could be opened so may still refuse to be written */
+		r = pwrite_all(file->fd, buf, n, at);
+	return r < 0 ? err_errno(e, r, "cannot write %s", file->name) : 0;
+}
+
+/* A piece of the image that is known as a whole needs no second look; any other counts as changed. */
+static int pass_on(struct filling *f, const char *buf, size_t n, uint64_t at, struct err *e)
+{
+	struct digests *pieces = f->into->pieces;
+	int r = 0;
+
+	for (unsigned i = 0; r == 0 && i < f->n_files; i++)
+		r = fill_write(&f->files[i], buf, n, at, e);
+	if (r < 0)
+		return r;
+	if (n == DIGEST_PIECE && !is_zero(buf, n)) {
+		digests_see(pieces, (size_t)(at / DIGEST_PIECE), buf);
+		return 0;
+	}
+	pthread_mutex_lock(&f->lock);
+	cow_note(f->into->layer, at, at + n);
+	pthread_mutex_unlock(&f->lock);
+	return 0;
+}
+
+static int fill_room(struct filling *f, const struct fill *x, const struct fs_source *from, struct sha256 *hash,
+		     char *buf, struct err *e)
+{
+	uint64_t left = from->size;
+	int r = 0;
+
+	vec_foreach (range, &x->room.v) {
+		for (uint64_t at = range->start, n; r == 0 && at < range->end; at += n) {
+			size_t part;
+
+			n = MIN(range->end - at, DIGEST_PIECE - at % DIGEST_PIECE);
+			part = (size_t)MIN(n, left);
+			r = take_bytes(f, from, hash, buf, part, e);
+			memset(buf + part, 0, (size_t)n - part);
+			if (r == 0)
+				r = pass_on(f, buf, (size_t)n, at, e);
+			left -= part;
+		}
+	}
+	return r;
+}
+
+static int fill_one(struct filling *f, struct fill *x, char *buf, struct err *e)
+{
+	struct fs_source from = x->from;
+	struct ahead *ahead = NULL;
+	struct sha256 hash;
+	int r = x->ahead ? ahead_start(&ahead, from.read, from.arg, from.size, e) : 0;
+
+	if (r < 0)
+		return r;
+	if (ahead)
+		from = (struct fs_source){ .size = from.size, .read = ahead_read, .arg = ahead };
+	sha256_init(&hash);
+	r = fill_room(f, x, &from, &hash, buf, e);
+	sha256_final(&hash, x->sha256);
+	if (ahead)
+		ahead_stop(ahead);
+	return r < 0 ? r : x->judge(x, e);
+}
+
+static int fill_item(void *arg, char *buf, const struct pool_item *item, struct err *e)
+{
+	struct filling *f = arg;
+	struct fill *x = f->fills[item->offset];
+	int r = fill_one(f, x, buf, e);
+
+	if (r < 0 && e->class != CLASS_VERIFY && r != -EINTR)
+		err_wrap(e, "%s", x->path);
+	if (r < 0)
+		f->failures[item->offset] = *e;
+	return r;
+}
+
+static void open_files(struct filling *f)
+{
+	const struct fill_into *into = f->into;
+
+	f->files[f->n_files++] = (struct fill_file){ cow_file(into->layer), -1, cow_name(into->layer) };
+	if (into->twin)
+		f->files[f->n_files++] = (struct fill_file){ into->twin->fd, -1, into->twin->path };
+	for (unsigned i = 0; i < f->n_files; i++)
+		f->files[i].direct = file_reopen_direct(f->files[i].fd);
+}
+
+static int run_fills(struct filling *f, size_t n, struct err *e)
+{
+	static const struct pool_kind kind = {
+		.workers = POOL_WORKERS_MAX, .slots = POOL_SLOTS_MAX, .size = DIGEST_PIECE, .work = fill_item
+	};
+	struct worker_pool *p;
+	int r = pool_start(&p, &kind, f, e);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < n && pool_take(p); i++)
+		pool_give(p, (struct pool_item){ .offset = i });
+	r = pool_finish(p, e);
+	for (size_t i = 0; r < 0 && i < n; i++)
+		if (f->failures[i].code < 0) {
+			*e = f->failures[i];
+			return e->code;
+		}
+	return r;
+}
+
+int fills_write(const struct fill_into *into, struct fill *const *fills, size_t n, struct task *task, struct err *e)
+{
+	_cleanup_free_ struct err *failures = xcalloc(n + 1, sizeof(*failures));
+	struct filling f = { .into = into, .fills = fills, .task = task, .failures = failures };
+	int r = 0;
+
+	digests_init(into->pieces, cow_size(into->layer));
+	if (into->twin && ftruncate(into->twin->fd, (off_t)cow_size(into->layer)) < 0)
+		return err_errno(e, -errno, "cannot size %s", into->twin->path);
+	pthread_mutex_init(&f.lock, NULL);
+	open_files(&f);
+	if (n)
+		r = run_fills(&f, n, e);
+	for (unsigned i = 0; i < f.n_files; i++)
+		closep(&f.files[i].direct);
+	pthread_mutex_destroy(&f.lock);
+	return r;
+}
