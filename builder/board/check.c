@@ -5,6 +5,7 @@
 #include <fnmatch.h>
 
 #include "base/log.h"
+#include "config/values.h"
 
 #define MIN_SERVER (2 * GIB)
 #define MIN_WORKER (512 * MIB)
@@ -59,6 +60,46 @@ static void check_memory(struct board_check *x, const struct board_machine *m)
 			"%s: a %s needs %s of memory, and this %s has %s%s; the kernel would kill K3s again and again",
 			key, m->node->role == ROLE_CONTROL_PLANE ? "server" : "worker", size_text(least, a),
 			m->board->title, m->node->memory ? "" : "at most ", size_text(memory, b));
+}
+
+/* What the kubelet keeps from pods, in bytes. EVICTION: the kubelet's own when nobody says another (its
+ * apis/config/v1beta1 defaults_linux.go). */
+static double kept_memory(const struct config *c, uint64_t memory)
+{
+	static const char *const fields[] = { "systemReserved", "kubeReserved" };
+	const struct yaml_node *n = yaml_find(c->k3s.kubelet, "evictionHard");
+	double sum = 100.0 * MIB, v;
+
+	n = n ? yaml_get(n, "memory.available") : NULL;
+	if (n && ends_with(str_or(n->text, ""), "%")) /* none counts from 100% on */
+		sum = strtod(n->text, NULL) < 100 ? (double)memory * strtod(n->text, NULL) / 100 : 0;
+	else if (n && value_quantity(str_or(n->text, ""), &v) == 0)
+		sum = v;
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
+		n = yaml_find(c->k3s.kubelet, arena_printf("%s.memory", fields[i]));
+		if (n && value_quantity(str_or(n->text, ""), &v) == 0)
+			sum += v;
+	}
+	return sum;
+}
+
+/* kubernetes/kubernetes pkg/kubelet/cm/node_container_manager_linux.go, validateNodeAllocatable(). */
+static void check_kept_memory(struct board_check *x, const struct board_machine *m)
+{
+	const struct config *c = x->config;
+	uint64_t memory = m->node->memory ? m->node->memory : board_max_memory(m->board);
+	char a[SIZE_TEXT_MAX], b[SIZE_TEXT_MAX];
+	double kept;
+
+	if (!c->k3s.kubelet || !memory)
+		return;
+	kept = kept_memory(c, memory);
+	if (kept >= (double)memory && kept < 0x1p62)
+		fault_key(
+			x->faults, c, "k3s.kubelet",
+			"k3s.kubelet: systemReserved, kubeReserved and evictionHard keep %s of memory from pods, and %s (%s) has %s%s: the kubelet ends there, and K3s with it, at every start; keep less",
+			size_text((uint64_t)kept, a), str_or(m->node->name, m->key), m->board->title,
+			m->node->memory ? "" : "at most ", size_text(memory, b));
 }
 
 static void check_link(struct board_check *x, const struct board_machine *m)
@@ -227,6 +268,7 @@ static void check_machines(struct board_check *x)
 		check_arch(x, m);
 		check_kernel(x, m);
 		check_memory(x, m);
+		check_kept_memory(x, m);
 		check_link(x, m);
 		check_frames(x, m);
 		check_boot(x, m);

@@ -36,10 +36,14 @@ void check_values_file(const struct check *x);
 void check_names(const struct check *x);
 /* Fields for the kubelet that it would end at, or that this K3s does not read. */
 void check_kubelet(const struct check *x);
+/* Their values: one by one, and those that exclude each other. Only with a k3s.kubelet. */
+void check_kubelet_values(const struct check *x);
 /* Flags handed on by K3s that the rest of the card goes by. */
 void check_k3s_args(const struct check *x);
 /* Mirrors and accounts of registries that contradict each other, or that this K3s cannot use. */
 void check_registries(const struct check *x);
+/* Proxies, registries and others that would never answer where the file says they are. */
+void check_asked(const struct check *x);
 /* Zones for which the issuers will never get a certificate. */
 void check_zones(const struct check *x);
 

@@ -44,6 +44,81 @@ static const struct owned_flag {
 	{ "kube-controller-manager-arg", "cluster-signing-*", is_k3ss_own, "leave it out" },
 };
 
+/* Flags at which the program in K3s ends, and K3s with it: an unknown one, and a value that is none of its kind.
+ * Removed: kubernetes/kubernetes CHANGELOG-1.24.md to 1.27.md. */
+static const char no_seconds[] = "a number of seconds, without a unit";
+static const struct removed_flag {
+	const char *key, *flag, *since, *instead;
+} removed_flags[] = {
+	{ "kube-controller-manager-arg", "pod-eviction-timeout", "1.27",
+	  "set default-not-ready-toleration-seconds=30 and default-unreachable-toleration-seconds=30 in kube-apiserver-arg" },
+	{ "kube-controller-manager-arg", "enable-taint-manager", "1.27", "leave it out" },
+	{ "kubelet-arg", "container-runtime", "1.27", "leave it out" },
+	{ "kubelet-arg", "network-plugin", "1.24", "leave it out" },
+	{ "kubelet-arg", "cni-conf-dir", "1.24", "leave it out" },
+	{ "kubelet-arg", "cni-bin-dir", "1.24", "leave it out" },
+	{ "kube-apiserver-arg", "insecure-port", "1.24", "leave it out" },
+};
+static const struct timed_flag {
+	const char *key, *flag;
+	bool seconds; /* a number, else a time with its unit */
+} timed_flags[] = {
+	{ "kube-apiserver-arg", "default-not-ready-toleration-seconds", true },
+	{ "kube-apiserver-arg", "default-unreachable-toleration-seconds", true },
+	{ "kube-apiserver-arg", "min-request-timeout", true },
+	{ "kube-apiserver-arg", "event-ttl", false },
+	{ "kube-apiserver-arg", "request-timeout", false },
+	{ "kube-controller-manager-arg", "node-monitor-period", false },
+	{ "kube-controller-manager-arg", "node-monitor-grace-period", false },
+	{ "kube-controller-manager-arg", "node-startup-grace-period", false },
+	{ "kube-controller-manager-arg", "horizontal-pod-autoscaler-sync-period", false },
+};
+
+static const char *removed_fault(const char *key, const char *flag)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(removed_flags); i++)
+		if (streq(removed_flags[i].key, key) && streq(removed_flags[i].flag, flag))
+			return arena_printf("is no flag of Kubernetes since %s, and K3s does not start with it; %s",
+					    removed_flags[i].since, removed_flags[i].instead);
+	return NULL;
+}
+
+static const char *time_fault(const char *key, const char *flag, const char *value)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(timed_flags); i++) {
+		uint64_t ms;
+		unsigned seconds;
+
+		if (!streq(timed_flags[i].key, key) || !streq(timed_flags[i].flag, flag) || streq(value, "0"))
+			continue;
+		if (timed_flags[i].seconds ? value_unsigned(value, &seconds) < 0 : value_duration(value, &ms) < 0)
+			return arena_printf("cannot be '%s', with which K3s does not start: give %s", value,
+					    timed_flags[i].seconds ? no_seconds : "a time such as 30s or 1m");
+	}
+	return NULL;
+}
+
+static const char *admission_fault(const char *flag, const char *value)
+{
+	return streq(flag, "enable-admission-plugins") && strstr(value, "PodSecurityPolicy")
+		       ? "names PodSecurityPolicy, which Kubernetes has no more since 1.25, and K3s does not start with it; remove it: the labels pod-security.kubernetes.io of a namespace do that now"
+		       : NULL;
+}
+
+/* "name=value", "--name", "name+=value" (K3s adds to its own): anything else would be a flag that nobody knows. */
+static const char *form_fault(const char *arg)
+{
+	const char *name = starts_with(arg, "--") ? arg + 2 : arg;
+	size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-_.");
+
+	if (name[n] == '+')
+		n++;
+	return n && name[0] != '-' && (!name[n] || name[n] == '=')
+		       ? NULL
+		       : arena_printf("'%s' is no flag, and K3s would not start with it: write NAME=VALUE, such as v=2",
+				      arg);
+}
+
 static bool is_flag(const char *pattern, const char *flag)
 {
 	size_t n = strlen(pattern);
@@ -54,15 +129,22 @@ static bool is_flag(const char *pattern, const char *flag)
 /* ARG: "name=value"; the dashes before it may be there. */
 static void check_arg(const struct check *x, const char *at, const char *key, const char *arg)
 {
-	const char *flag = arg + strspn(arg, "-"), *value, *why;
+	const char *flag = arg + strspn(arg, "-"), *value, *why = form_fault(arg);
 	size_t n = strcspn(flag, "=");
 
+	if (why) {
+		fault_key(x->faults, x->config, at, "%s: %s", at, why);
+		return;
+	}
 	value = flag[n] ? flag + n + 1 : "true";
 	flag = arena_strndup(flag, n);
 	why = streq(key, "kubelet-arg") ? kubelet_flag_fault(x->config, flag, value) : NULL;
 	for (size_t i = 0; !why && i < ARRAY_SIZE(owned_flags); i++)
 		if (streq(owned_flags[i].key, key) && is_flag(owned_flags[i].flag, flag))
 			why = arena_printf("cannot be set here: %s; %s", owned_flags[i].why, owned_flags[i].instead);
+	why = why ? why : removed_fault(key, flag);
+	why = why ? why : time_fault(key, flag, value);
+	why = why ? why : admission_fault(flag, value);
 	if (why)
 		fault_key(x->faults, x->config, at, "%s: %s %s", at, flag, why);
 }

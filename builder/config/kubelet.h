@@ -15,4 +15,11 @@ struct kubelet_grace kubelet_grace(const struct config *c);
 /* Why the kubelet's FLAG ("max-pods") cannot have VALUE, as the field of the same meaning could not; NULL = it can. */
 const char *kubelet_flag_fault(const struct config *c, const char *flag, const char *value);
 
+/* Why the kubelet ends at the value N of FIELD ("logging.format"), whose kind is right; NULL = it does not, or FIELD is
+ * none of those that it looks at. */
+const char *kubelet_value_fault(const char *field, const struct yaml_node *n);
+
+/* The same of a flag's text ("memory=1Gi,cpu=0.5", "memory.available<5%"), for fields that are maps of amounts. */
+const char *kubelet_amounts_fault(const char *field, const char *text);
+
 #endif

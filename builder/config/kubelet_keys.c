@@ -269,6 +269,42 @@ static bool flag_is_field(const char *flag, const char *field)
 	return strcasecmp(str_or(bare.s, ""), field) == 0;
 }
 
+/* A value of a flag that is none of the kind of its field: the kubelet ends. */
+static const char *flag_kind_fault(const char *kind, const struct yaml_node *value)
+{
+	enum yaml_kind is = yaml_value(value).kind;
+	uint64_t ms;
+
+	if (streq(kind, "number") && is != YAML_INT && is != YAML_FLOAT)
+		return "the kubelet takes a number";
+	if (streq(kind, "duration") && !streq(value->text, "0") && value_duration(value->text, &ms) < 0)
+		return "the kubelet takes a time such as 30s or 1m";
+	return NULL;
+}
+
+/* Of a flag that is called as a field is. */
+static const char *kubelet_flag_value_fault(const char *flag, const char *value)
+{
+	struct yaml_node *n = yaml_str(value);
+	const struct name *all = NULL;
+	struct err ignored = { 0 };
+	size_t count = 0;
+
+	n->plain = true; /* a number, if it is one */
+	if (names_all(NAMES_KUBELET_KEYS, &all, &count, &ignored) < 0)
+		return NULL;
+	for (size_t i = 0; i < count; i++) {
+		const char *why = NULL;
+
+		if (!flag_is_field(flag, all[i].name))
+			continue;
+		why = flag_kind_fault(str_or(all[i].instead, ""), n);
+		why = why ? why : kubelet_value_fault(all[i].name, n);
+		return why ? why : kubelet_amounts_fault(all[i].name, value);
+	}
+	return NULL;
+}
+
 const char *kubelet_flag_fault(const struct config *c, const char *flag, const char *value)
 {
 	const char *why = streq(flag, "fail-swap-on") ? swap_fault(c, value)
@@ -280,7 +316,8 @@ const char *kubelet_flag_fault(const struct config *c, const char *flag, const c
 	for (size_t i = 0; i < ARRAY_SIZE(owned_fields); i++)
 		if (flag_is_field(flag, owned_fields[i].name))
 			return arena_printf("cannot be set here: %s; %s", owned_fields[i].why, owned_fields[i].instead);
-	return NULL;
+	why = kubelet_flag_value_fault(flag, value);
+	return why ? arena_printf("cannot be %s: %s", value, why) : NULL;
 }
 
 void check_kubelet(const struct check *x)
@@ -315,4 +352,5 @@ void check_kubelet(const struct check *x)
 	why = swap ? swap_fault(c, yaml_word(swap)) : NULL;
 	if (why)
 		fault_key(x->faults, c, "k3s.kubelet.failSwapOn", "k3s.kubelet.failSwapOn: %s", why);
+	check_kubelet_values(x);
 }

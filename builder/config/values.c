@@ -178,6 +178,38 @@ int value_duration(const char *s, uint64_t *ret_ms)
 	return 0;
 }
 
+int value_quantity(const char *s, double *ret)
+{
+	static const struct {
+		const char *suffix;
+		double times;
+	} suffixes[] = { { "", 1 },	   { "n", 1e-9 },    { "u", 1e-6 },    { "m", 1e-3 },
+			 { "k", 1e3 },	   { "M", 1e6 },     { "G", 1e9 },     { "T", 1e12 },
+			 { "P", 1e15 },	   { "E", 1e18 },    { "Ki", 0x1p10 }, { "Mi", 0x1p20 },
+			 { "Gi", 0x1p30 }, { "Ti", 0x1p40 }, { "Pi", 0x1p50 }, { "Ei", 0x1p60 } };
+	const char *digits = s + (*s == '-' || *s == '+');
+	size_t n = strspn(digits, "0123456789."), e;
+	char *end;
+	double v = strtod(arena_strndup(s, (size_t)(digits - s) + n), &end);
+
+	if (!n || *end || !strpbrk(arena_strndup(digits, n), "0123456789"))
+		return -EINVAL;
+	digits += n;
+	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++) {
+		if (streq(suffixes[i].suffix, digits)) {
+			*ret = v * suffixes[i].times;
+			return 0;
+		}
+	}
+	if (*digits != 'e' && *digits != 'E')
+		return -EINVAL;
+	e = 1 + (digits[1] == '-' || digits[1] == '+');
+	if (!digits[e] || digits[e + strspn(digits + e, "0123456789")])
+		return -EINVAL;
+	*ret = strtod(s, NULL);
+	return 0;
+}
+
 int value_semver(const char *s, struct semver *ret)
 {
 	struct semver v = { 0 };

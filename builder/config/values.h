@@ -18,6 +18,8 @@ int value_memory(const char *s, uint64_t *ret);
 int value_unsigned(const char *s, unsigned *ret);
 /* "15s", "1m30s", "2.5s", "500ms" as Go reads it, to milliseconds. */
 int value_duration(const char *s, uint64_t *ret_ms);
+/* "512Mi", "0.5", "500m", "1e3": an amount as Kubernetes writes it (apimachinery pkg/api/resource/quantity.go). */
+int value_quantity(const char *s, double *ret);
 /* "v1.36.4+k3s1" to major, minor, patch; a missing patch is 0. */
 struct semver {
 	unsigned major, minor, patch;

@@ -125,10 +125,11 @@ static void check_overlays(struct project *p)
 	struct node_ctx *nodes = arena_alloc((n + 1) * sizeof(*nodes));
 
 	check_overlays_name(p);
-	if (!p->user_overlays)
-		return;
 	for (size_t i = 0; i < n; i++)
 		nodes[i] = project_node(p, i);
+	node_check_named_files(nodes, n, &p->faults);
+	if (!p->user_overlays)
+		return;
 	node_check_overlays(p->user_overlays, nodes, n, &p->faults);
 }
 

@@ -59,11 +59,11 @@ value() {
 }
 
 @test "a list goes on from what pibuild writes, whether it is written as a list or as one value" {
-	cluster 'k3s:' '  server: {tls-san: [lab.lan, cp-1], kubelet-arg: v=2}' '  agent: {kubelet-arg: [v=3, "x,y=z"]}'
+	cluster 'k3s:' '  server: {tls-san: [lab.lan, cp-1], kubelet-arg: v=2}' '  agent: {kubelet-arg: [v=3, "x=y,z"]}'
 	for node in cp-1 w-1; do rendered $node; done
 	[ "$(value cp-1 tls-san | jq -r 'join(" ")')" = '192.168.1.11 cp-1 192.168.1.12 cp-2 192.168.1.13 cp-3 lab.lan' ]
 	[ "$(value cp-1 kubelet-arg)" = '["v=2"]' ]
-	[ "$(value w-1 kubelet-arg)" = '["v=3", "x,y=z"]' ]
+	[ "$(value w-1 kubelet-arg)" = '["v=3", "x=y,z"]' ]
 }
 
 @test "all servers get the same but what is their own" {
@@ -199,6 +199,43 @@ kubelet() {
 	cut -d' ' -f1 "$top/configs/names/kubelet-keys.txt" | grep -cxf owned | grep -qx "$(wc -l <owned)"
 }
 
+@test "values at which the kubelet ends, and K3s with it at every start, are refused" {
+	while IFS='|' read -r fields words; do
+		refused "k3s.kubelet$words" "k3s: {kubelet: {$fields}}"
+	done <<-'EOT'
+		containerLogMaxFiles: 1|.containerLogMaxFiles: the kubelet takes a whole number from 2 on, and with 1 it ends, and K3s with it, at every start
+		maxPods: 60.5|.maxPods: the kubelet takes a whole number from 0 on, and with 60.5 it ends
+		oomScoreAdj: -2000|.oomScoreAdj: the kubelet takes a whole number from -1000 to 1000, and with -2000 it ends
+		cpuManagerPolicy: Static|.cpuManagerPolicy: the kubelet takes none, static, and with Static it ends, and K3s with it, at every start; did you mean static?
+		topologyManagerPolicy: single-numa|.topologyManagerPolicy: the kubelet takes none, best-effort, restricted, single-numa-node, and with single-numa it ends
+		memorySwap: {swapBehavior: UnlimitedSwap}|.memorySwap.swapBehavior: the kubelet takes NoSwap, LimitedSwap, and with UnlimitedSwap it ends
+		evictionHard: {memory.free: 100Mi}|.evictionHard.memory.free: the kubelet knows memory.available, nodefs.available
+		evictionHard: {memory.available: 100MB}|.evictionHard.memory.available: the kubelet takes 100Mi or 10%, more than nothing, and with 100MB it ends
+		evictionHard: {memory.available: "110%"}|.evictionHard.memory.available: the kubelet takes 100Mi or 10%
+		evictionSoft: {memory.available: 200Mi}|.evictionSoft: memory.available has no time in evictionSoftGracePeriod
+		systemReserved: {memory: 512MB}|.systemReserved.memory: the kubelet takes an amount such as 100Mi or 0.5, and with 512MB it ends
+		kubeReserved: {ram: 1Gi}|.kubeReserved.ram: the kubelet knows cpu, memory, ephemeral-storage, pid, and with ram it ends
+		cpuManagerPolicy: static|.cpuManagerPolicy: static leaves pods processors of their own, and the kubelet ends when none is kept for the system; add systemReserved: {cpu: 500m}
+		memoryManagerPolicy: Static|.memoryManagerPolicy: with Static the kubelet ends when reservedMemory does not say
+		imageGCHighThresholdPercent: 75|: imageGCLowThresholdPercent is 80 by default and has to be less than imageGCHighThresholdPercent, 75,
+		imageGCHighThresholdPercent: 60, imageGCLowThresholdPercent: 70|: imageGCLowThresholdPercent is 70 and has to be less
+		imageMaximumGCAge: 1m|.imageMaximumGCAge: has to be more than imageMinimumGCAge
+		containerLogMonitorInterval: 1s|.containerLogMonitorInterval: the kubelet takes 3s or more
+		containerLogMaxSize: 10MB|.containerLogMaxSize: the kubelet takes an amount such as 10Mi, and with 10MB it ends
+		enforceNodeAllocatable: [pods, system]|.enforceNodeAllocatable: the kubelet takes pods, none, system-reserved and kube-reserved, and with system it ends
+		enforceNodeAllocatable: [pods, kube-reserved]|.enforceNodeAllocatable: with kube-reserved the kubelet wants to know kubeReservedCgroup
+		serializeImagePulls: true, maxParallelImagePulls: 5|.maxParallelImagePulls: more than one at a time, and serializeImagePulls
+		shutdownGracePeriod: 500ms, shutdownGracePeriodCriticalPods: 0s|.shutdownGracePeriod: the kubelet takes 0s, or 1s and more
+		systemReserved: {memory: 6Gi}, kubeReserved: {memory: 2Gi}|: systemReserved, kubeReserved and evictionHard keep 8.1 GiB of memory from pods, and cp-3 (Raspberry Pi 4) has at most 8.0 GiB: the kubelet ends there
+	EOT
+	refused 'k3s.agent.kubelet-arg: container-log-max-files cannot be 1: the kubelet takes a whole number from 2 on' 'k3s: {agent: {kubelet-arg: ["container-log-max-files=1"]}}'
+	cluster 'k3s:' '  kubelet: {cpuManagerPolicy: static, systemReserved: {cpu: 0.5, memory: 1e9}, evictionHard: {memory.available: 5%, nodefs.available: 1Gi, pid.available: 100},' \
+		'    evictionSoft: {imagefs.available: 15%}, evictionSoftGracePeriod: {imagefs.available: 1m}, evictionMinimumReclaim: {imagefs.available: 0}, nodeStatusMaxImages: -1,' \
+		'    imageGCHighThresholdPercent: 75, imageGCLowThresholdPercent: 60, enforceNodeAllocatable: [pods], logging: {format: json}, topologyManagerPolicy: none, containerLogMaxFiles: 3,' \
+		'    imageMaximumGCAge: 168h, serializeImagePulls: false, maxParallelImagePulls: 3, registryPullQPS: 0, memorySwap: {swapBehavior: LimitedSwap}}'
+	"$PIBUILD" check
+}
+
 @test "flags for the programs in K3s: those that the card goes by are refused with what to set" {
 	while IFS='|' read -r section arg words; do
 		refused "k3s.$section: $words" "k3s: {${section%%.*}: {${section#*.}: [\"$arg\", v=2]}}"
@@ -208,13 +245,31 @@ kubelet() {
 		agent.kubelet-arg|hostname-override=x|hostname-override cannot be set here: the node is known by its name; set nodes[].name
 		server.kubelet-arg|fail-swap-on=true|fail-swap-on cannot be true: with true the kubelet ends where there is swap, and K3s with it, at every start; set os.swap: off, or leave it out
 		server.kubelet-arg|max-pods=500|max-pods cannot be 500: a node has addresses for some 250 pods
+		server.kubelet-arg|max-pods|max-pods cannot be true: the kubelet takes a number
+		server.kubelet-arg|node-status-update-frequency=4|node-status-update-frequency cannot be 4: the kubelet takes a time such as 30s or 1m
+		server.kubelet-arg|system-reserved=cpu=1,memory=512MB|system-reserved cannot be cpu=1,memory=512MB: the kubelet takes an amount such as 100Mi or 0.5, and with 512MB it ends
+		server.kubelet-arg|eviction-hard=memory.free<100Mi|eviction-hard cannot be memory.free<100Mi: the kubelet knows memory.available
+		server.kubelet-arg|v 2|'v 2' is no flag, and K3s would not start with it: write NAME=VALUE, such as v=2
+		agent.kubelet-arg|-v=2|'-v=2' is no flag
+		server.kube-controller-manager-arg|pod-eviction-timeout=30s|pod-eviction-timeout is no flag of Kubernetes since 1.27, and K3s does not start with it; set default-not-ready-toleration-seconds=30
+		server.kube-controller-manager-arg|node-monitor-period=2|node-monitor-period cannot be '2', with which K3s does not start: give a time such as 30s or 1m
+		server.kube-apiserver-arg|default-not-ready-toleration-seconds=30s|default-not-ready-toleration-seconds cannot be '30s', with which K3s does not start: give a number of seconds
+		server.kube-apiserver-arg|enable-admission-plugins=NodeRestriction,PodSecurityPolicy|enable-admission-plugins names PodSecurityPolicy, which Kubernetes has no more since 1.25
 		server.kube-apiserver-arg|secure-port=7443|secure-port cannot be set here: Cilium reaches the API at 127.0.0.1:6444
 		server.kube-apiserver-arg|etcd-servers=x|etcd-servers cannot be set here: K3s sets it
 		server.kube-controller-manager-arg|cluster-cidr=10.0.0.0/16|cluster-cidr cannot be set here: Cilium and the checks of your networks go by cluster.yaml; set cluster.podCIDR
 	EOT
 	refused 'k3s.kubelet.failSwapOn: with true the kubelet ends where there is swap' 'k3s: {kubelet: {failSwapOn: true}}'
 	refused 'k3s.server.service-node-port-range: Cilium serves the ports 30000 to 32767 alone' 'k3s: {server: {service-node-port-range: 10000-32767}}'
-	cluster 'os: {swap: off}' 'k3s: {kubelet: {failSwapOn: true, maxPods: 200}, server: {kubelet-arg: [fail-swap-on, max-pods=200, "eviction-minimum-reclaim=memory.available=1Mi"]}}'
+	cluster 'os: {swap: off}' 'k3s: {kubelet: {failSwapOn: true, maxPods: 200}, server: {kubelet-arg: [fail-swap-on, max-pods=200, "eviction-minimum-reclaim=memory.available=1Mi", "--eviction-hard=memory.available<5%,nodefs.available<1Gi", kube-reserved=cpu=250m], kube-apiserver-arg: [event-ttl=1h, "enable-admission-plugins+=AlwaysPullImages", default-unreachable-toleration-seconds=30]}}'
+	"$PIBUILD" check
+}
+
+@test "a file that a flag names has to come onto the servers' cards" {
+	refused 'k3s.server.kube-apiserver-arg: audit-policy-file=/etc/rancher/k3s/audit.yaml: nothing brings /etc/rancher/k3s/audit.yaml onto the card of cp-1, and K3s does not start without it; put it into overlays/control-plane/etc/rancher/k3s/audit.yaml' \
+		'k3s: {server: {kube-apiserver-arg: ["audit-policy-file=/etc/rancher/k3s/audit.yaml", "audit-log-path=/var/log/audit.log", "oidc-ca-file=/etc/ssl/certs/ca-certificates.crt"]}}'
+	mkdir -p overlays/control-plane/etc/rancher/k3s
+	printf 'apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Metadata}]\n' >overlays/control-plane/etc/rancher/k3s/audit.yaml
 	"$PIBUILD" check
 }
 
