@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/address_plan.h"
 
+#include "config/asked.h"
 #include "config/values.h"
 
 /* Where free networks are looked for: from FIRST on, /16 after /16. The last one is that of carriers, which VPNs of
@@ -52,7 +53,7 @@ static struct ip_range cidr_range(struct cidr c)
 static void plan_name(struct named_ranges *r, const char *key, const char *text, struct ip_range range)
 {
 	if (range.set)
-		*vec_push(&r->list) = (struct named_range){ key, text, range };
+		*vec_push(&r->list) = (struct named_range){ .key = key, .text = text, .range = range };
 }
 
 static void plan_name_address(struct named_ranges *r, const char *key, uint32_t addr)
@@ -67,6 +68,24 @@ static const char *plan_range_text(struct ip_range r)
 	char first[IPV4_TEXT], last[IPV4_TEXT];
 
 	return arena_printf("%s-%s", ipv4_text(r.first, first), ipv4_text(r.last, last));
+}
+
+/* Machines beside the cluster. */
+static void plan_name_others(struct named_ranges *r, const struct config *c)
+{
+	const struct asked_list asked = config_asked(c);
+
+	vec_foreach (a, &asked.v) {
+		plan_name_address(r, a->key, a->addr);
+		if (a->addr && a->by == ASKED_FOR_IMAGES)
+			r->list.v[r->list.n - 1].may_be_service = true;
+	}
+	vec_foreach (host, &c->network.hosts) {
+		plan_name_address(r, "network.hosts", host->addr);
+		if (host->addr)
+			r->list.v[r->list.n - 1].may_be_service = true;
+	}
+	plan_name_address(r, "loadBalancer.announce.bgp.router", c->lb.bgp.router);
 }
 
 struct named_ranges config_named_ranges(const struct config *c)
@@ -92,6 +111,7 @@ struct named_ranges config_named_ranges(const struct config *c)
 	plan_name_address(&r, "cluster.vip", c->cluster.vip);
 	if (c->cluster.endpoint && value_ipv4(c->cluster.endpoint, &endpoint) == 0)
 		plan_name_address(&r, "cluster.endpoint", endpoint);
+	plan_name_others(&r, c);
 	return r;
 }
 

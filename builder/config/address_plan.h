@@ -9,6 +9,7 @@ struct named_range {
 	const char *key;  /* that names it: "network.nameservers[0]" */
 	const char *text; /* as people write it: "10.42.0.10", "192.168.1.0/24" */
 	struct ip_range range;
+	bool may_be_service; /* an address in cluster.serviceCIDR may be meant: that of a Service */
 };
 struct named_ranges {
 	VEC(struct named_range) list;

@@ -251,6 +251,7 @@ static const struct check_rule rules[] = {
 	{ "access", check_access },
 	{ "names", check_names },
 	{ "BGP", check_bgp },
+	{ "machines that are asked", check_asked },
 	{ "zones", check_zones },
 	{ "the cluster's gateway", check_gateway_section },
 	{ "backup", check_backup },

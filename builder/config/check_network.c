@@ -161,32 +161,6 @@ static void config_check_interface(const struct check *x)
 			check_interface_at(x, check_node_key(c, n, "interface"), n);
 }
 
-/* Time is waited for before K3s starts. */
-static void check_ntp(const struct check *x)
-{
-	const struct config *c = x->config;
-
-	for (size_t i = 0; i < c->network.ntp.n; i++) {
-		const char *key = arena_printf("network.ntp[%zu]", i), *name = c->network.ntp.v[i];
-		uint32_t addr = 0;
-
-		if (!name || (value_ipv4(name, &addr) < 0 && !(addr = config_host_address(c, name))))
-			continue;
-		vec_foreach (p, &c->lb.pools)
-			if (check_range_has(p->range, addr))
-				fault_key(
-					x->faults, c, key,
-					"%s: %s lies in the pool %s, whose addresses come up only after K3s, which waits for the time; use another server",
-					key, name, check_range_text(p->range));
-		vec_foreach (n, &c->nodes)
-			if (n->address.set && n->address.addr == addr)
-				note_key(
-					x->faults, c, key,
-					"%s: %s is %s, where no time server runs at first boot; the router often is one",
-					key, name, str_or(n->name, "a node"));
-	}
-}
-
 /* Every short name is looked for below each of these first. */
 static void check_search_domains(const struct check *x)
 {
@@ -245,7 +219,7 @@ static void cluster_network(const struct check *x, const char *key, struct cidr 
 	vec_foreach (n, &named.list) {
 		bool given = yaml_find(c->doc, key) != NULL, lan = streq(n->key, "network.subnet");
 
-		if (!ranges_overlap(n->range, range))
+		if (!ranges_overlap(n->range, range) || (n->may_be_service && index == 1))
 			continue;
 		fault_key(x->faults, c, given ? key : n->key, "%s: %s%s overlaps %s %s; %s.%s", key, cidr_text(net),
 			  given ? "" : " (the default)", lan ? "your LAN" : n->key, n->text,
@@ -475,7 +449,6 @@ const struct check_rule check_network_rules[] = {
 	{ "DHCP range", check_dhcp_range },
 	{ "DHCP range given", check_dhcp_range_given },
 	{ "interface", config_check_interface },
-	{ "time servers", check_ntp },
 	{ "host names", check_host_names },
 	{ "cluster networks", check_cluster_networks },
 	{ "cluster network sizes", check_cluster_sizes },

@@ -92,7 +92,7 @@ static void check_endpoint_name(const struct check *x)
 			x->faults, c, "cluster.endpoint",
 			"cluster.endpoint: %s is a name inside the cluster, which pods know and nodes do not; use the address of a server",
 			name);
-	else if (name_is_below(name, "local"))
+	else if (name_is_below(name, "local") && !config_host_address(c, name))
 		fault_key(
 			x->faults, c, "cluster.endpoint",
 			"cluster.endpoint: %s is a name of mDNS, which K3s does not ask, so no node would join; %s, or use a name that your name server knows",

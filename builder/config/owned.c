@@ -104,6 +104,8 @@ static const struct owned owned_cmdline_words[] = {
 	{ "@(ip|bootdev|nameserver)", "set network in cluster.yaml" },
 	{ "cfg80211.ieee80211_regdom", "set network.wifi.country" },
 	{ "@(watchdog_disarm|nowatchdog|systemd.watchdog_*|bcm2835_wdt.*)", "set os.watchdog" },
+	/* raspi-config's read-only system */
+	{ "@(overlayroot|boot)", "K3s's state would be forgotten at every restart" },
 	{ "@(ds|cloud_init)", "cloud-init is off on the card" },
 	{ "pibuild.*", "these words are pibuild's own" },
 };

@@ -802,6 +802,44 @@ cures() {
 	fault 'cluster.yaml:14:22: error: network.ntp[1]: time.lan lies in the pool 192.168.1.65-192.168.1.127, whose addresses come up only after K3s, which waits for the time; use another server'
 }
 
+# asked KEY VALUE WHERE WORDS: VALUE (YAML) at KEY of cluster.yaml is a fault there
+asked() {
+	cp cluster.yaml kept.yaml
+	case $1 in
+	network.*) change "s#^  gateway: .*#&\\n  ${1#network.}: $2#" ;;
+	*) add "$1: $2" ;;
+	esac
+	fault "cluster.yaml:$3: error: $4"
+	mv kept.yaml cluster.yaml
+}
+
+@test "a proxy, a time server, a mirror that could never answer where they are said to be are refused" {
+	asked network.proxy '{http: "http://192.168.1.70:3128"}' 14:17 'network.proxy.http: 192.168.1.70 lies in the pool 192.168.1.65-192.168.1.127, whose addresses come up only after K3s, which waits for the images that come through it; use another one'
+	asked network.proxy '{http: "http://proxy.lan:3128", https: "http://nas.local:3128"}' 14:49 'network.proxy.https: nas.local is a name of mDNS, which K3s does not ask, so it would never find it; write its address, or put the name into network.hosts'
+	asked network.proxy '{http: "http://squid.proxy.svc:3128"}' 14:17 'network.proxy.http: squid.proxy.svc is a name inside the cluster, which pods know and nodes do not; use a machine beside the cluster'
+	asked network.proxy '{http: "http://10.42.7.8:3128"}' 4:12 'cluster.podCIDR: 10.42.0.0/16 overlaps network.proxy.http 10.42.7.8; nodes could not reach it. Take another private network for cluster.podCIDR, such as 172.20.0.0/16'
+	asked network.ntp '[localhost]' 14:9 'network.ntp[0]: localhost is each node itself, where no time server runs; write the name or address of the machine that has it'
+	asked network.ntp '[10.43.0.9]' 5:16 'cluster.serviceCIDR: 10.43.0.0/16 overlaps network.ntp[0] 10.43.0.9; nodes could not reach it. Take another private network for cluster.serviceCIDR, such as 10.200.0.0/16'
+	asked network.hosts '{nas.lan: 10.42.3.1}' 4:12 'cluster.podCIDR: 10.42.0.0/16 overlaps network.hosts 10.42.3.1; nodes could not reach it. Take another private network for cluster.podCIDR, such as 172.20.0.0/16'
+	asked registries '{mirrors: [{from: docker.io, to: ["https://nas.local:5000"]}]}' 24:47 'registries.mirrors[0].to[0]: nas.local is a name of mDNS, which K3s does not ask, so it would never find it; write its address, or put the name into network.hosts'
+	asked registries '{mirrors: [{from: docker.io, to: ["https://zot.zot.svc.cluster.local"]}]}' 24:47 'registries.mirrors[0].to[0]: zot.zot.svc.cluster.local is a name inside the cluster, which pods know and nodes do not; give its Service an address of a pool, and write that'
+	asked backup '{to: {nfs: "nas.storage.svc:/backup"}}' 24:20 'backup.to.nfs: nas.storage.svc is a name inside the cluster, which pods know and nodes do not; give its Service an address of a pool, and write that'
+	asked gitops '{flux: {url: "https://localhost:3000/me/home"}}' 24:22 'gitops.flux.url: localhost is the pod itself that asks, where no server of that kind runs; write the name or address of the machine that has it'
+}
+
+@test "of a proxy or a mirror that may be meant as it is a note tells what follows" {
+	change 's#^  gateway: .*#&\n  proxy: {http: "http://127.0.0.1:3128"}#'
+	note 'cluster.yaml:14:17: note: network.proxy.http: 127.0.0.1 is each node itself, where a proxy runs only if a package or an overlay of yours brings one; is another machine meant?'
+	change 's#127.0.0.1:3128#w-1:3128#'
+	note 'cluster.yaml:14:17: note: network.proxy.http: w-1 is w-1, where no proxy runs at first boot; use another machine'"'"'s'
+	change '/^  proxy/d'
+	add 'registries: {mirrors: [{from: docker.io, to: ["https://192.168.1.70:5000"]}]}'
+	note 'cluster.yaml:24:47: note: registries.mirrors[0].to[0]: 192.168.1.70 lies in the pool 192.168.1.65-192.168.1.127, whose addresses come up with the cluster: the first images come from the registry itself, and first boot waits some minutes before it asks there'
+	# a Service by its address, and names that /etc/hosts has
+	change 's#192.168.1.70:5000#10.43.0.50:5000#; s#^  gateway: .*#&\n  proxy: {http: "http://nas.local:3128"}\n  hosts: {nas.local: 192.168.1.5, zot.lan: 10.43.0.51}#'
+	fine
+}
+
 @test "names of network.hosts: those of nodes and of the system are refused, an endpoint among them needs no name server" {
 	change 's/  gateway: .*/&\n  hosts: {w-1: 192.168.1.12}/'
 	fault 'cluster.yaml:14:16: error: network.hosts: w-1 is a node of this file, whose address nodes[].address says; remove it here'
@@ -883,6 +921,7 @@ cures() {
 		watchdog_disarm=1|set os.watchdog
 		systemd.machine_id=0|every card makes an id of its own
 		ds=nocloud|cloud-init is off on the card
+		overlayroot=tmpfs|K3s's state would be forgotten at every restart
 		pibuild.network=closed|these words are pibuild's own
 		--x|what follows it is for systemd, not for the kernel
 		quiet splash|a blank begins another word; give each as an entry of its own
