@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Apps that contradict themselves, each other, or what pibuild installs itself. */
+#include "base/file.h"
+#include "config/api_values.h"
 #include "config/apps.h"
 #include "config/check.h"
 #include "config/dns01.h"
+#include "config/manifest.h"
 
 /* Whether the file has it, right or wrong. */
 static bool app_gives(const struct check *x, const char *map, const char *key)
@@ -39,6 +42,12 @@ static void check_app_source(const struct check *x, const char *key)
 			  key);
 }
 
+/* "" for manifests. */
+static const char *chart_name(const struct app *a)
+{
+	return a->chart.oci ? strrchr(a->chart.oci, '/') + 1 : str_or(a->chart.name, "");
+}
+
 /* What pibuild installs itself, with values that the cluster needs. */
 static void app_check_owned(const struct check *x, const struct app *a, const char *key)
 {
@@ -48,10 +57,10 @@ static void app_check_owned(const struct check *x, const struct app *a, const ch
 		{ "cilium", "cilium.valuesFile has values for it, versions.cilium its version" },
 		{ "cert-manager", "certManager installs it, versions.certManager has its version" },
 	};
-	const char *chart = a->chart.oci ? strrchr(a->chart.oci, '/') + 1 : a->chart.name;
+	const char *chart = chart_name(a);
 
 	for (size_t i = 0; i < ARRAY_SIZE(owned); i++)
-		if (streq(str_or(chart, ""), owned[i].chart))
+		if (streq(chart, owned[i].chart))
 			fault_key(x->faults, x->config, arena_printf("%s.chart", key),
 				  "%s.chart: pibuild installs %s itself; %s", key, chart, owned[i].instead);
 }
@@ -65,11 +74,12 @@ static void app_check_needs(const struct check *x, const struct app *a, const ch
 		{ "longhorn", "open-iscsi", "its volumes are iSCSI disks of the node" },
 		{ "longhorn", "nfs-common", "volumes for several nodes are mounted by NFS" },
 		{ "democratic-csi", "open-iscsi", "its volumes are iSCSI disks of the node" },
+		{ "nfs-subdir-external-provisioner", "nfs-common", "the node mounts its volumes by NFS" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(needs); i++) {
 		const struct text_list have = config_packages(x->config, NULL);
-		bool found = !streq(str_or(a->chart.name, ""), needs[i].chart);
+		bool found = !streq(chart_name(a), needs[i].chart);
 
 		vec_foreach (p, &have.v)
 			found |= streq(*p, needs[i].package);
@@ -77,6 +87,86 @@ static void app_check_needs(const struct check *x, const struct app *a, const ch
 			note_key(x->faults, x->config, key, "%s: %s needs %s on the nodes: %s; add it to os.packages",
 				 key, needs[i].chart, needs[i].package, needs[i].why);
 	}
+}
+
+/* What the cluster has already, and would have twice. */
+static void app_check_twins(const struct check *x, const struct app *a, const char *key)
+{
+	static const struct {
+		const char *chart, *disable, *why; /* DISABLE: of k3s.disable, or NULL */
+	} twins[] = {
+		{ "coredns", "coredns",
+		  "K3s brings it, and Helm takes over nothing that it did not make; add it to k3s.disable, or leave the chart out" },
+		{ "kube-vip", NULL,
+		  "cluster.vip brings it, and two of them would hold the address against each other; leave the chart out" },
+		{ "local-path-provisioner", "local-storage",
+		  "K3s brings it as local-storage, and both would be the default StorageClass; add that to k3s.disable, or leave the chart out" },
+		{ "metallb", NULL,
+		  "Cilium gives out the addresses of loadBalancer.pools and answers for them, and both would take every Service of type LoadBalancer; leave one of the two out" },
+		{ "metrics-server", "metrics-server",
+		  "K3s brings it, and Helm takes over nothing that it did not make; add it to k3s.disable, or leave the chart out" },
+	};
+	const struct config *c = x->config;
+	const char *chart = chart_name(a);
+
+	for (size_t i = 0; i < ARRAY_SIZE(twins); i++) {
+		bool twice = streq(chart, "kube-vip")  ? c->cluster.vip != 0
+			     : streq(chart, "metallb") ? c->lb.pools.n > 0
+						       : true;
+
+		for (size_t k = 0; k < c->k3s.disable.n; k++)
+			twice &= !streq(str_or(c->k3s.disable.v[k], ""), str_or(twins[i].disable, "-"));
+		if (twice && streq(chart, twins[i].chart))
+			note_key(x->faults, c, arena_printf("%s.chart", key), "%s.chart: %s: %s", key, chart,
+				 twins[i].why);
+	}
+}
+
+/* Files of the user's; those at addresses are not here. */
+static void app_check_manifests(const struct check *x, const struct app *a, const char *key)
+{
+	for (size_t i = 0; i < a->manifests.n; i++) {
+		const char *at = arena_printf("%s.manifest[%zu]", key, i), *path = a->manifests.v[i];
+		struct text_list files = { 0 };
+		struct err ignored = { 0 };
+
+		if (!path || app_manifest_is_url(path) || app_manifest_files(path, &files, &ignored) < 0)
+			continue;
+		vec_foreach (file, &files.v) {
+			_cleanup_free_ char *text = NULL;
+			const char *why;
+			size_t n;
+
+			if (file_read(*file, 8 * MIB, &text, &n, &ignored) < 0)
+				continue; /* whoever copies it is told */
+			why = manifest_fault(path_base(*file), text, n);
+			if (why)
+				fault_key(x->faults, x->config, at, "%s: %s %s", at, *file, why);
+		}
+	}
+}
+
+struct app_told {
+	const struct check *check;
+	const char *key;
+};
+
+/* A chart may make something else of it: nobody here sees what it renders. */
+static void app_told_of_api(void *arg, const struct yaml_node *n, const char *path, const char *why)
+{
+	const struct app_told *t = arg;
+
+	note_at(t->check->faults, n, "%s.values.%s: %s", t->key, path, why);
+}
+
+static void app_check_values(const struct check *x, const struct app *a, const char *key)
+{
+	struct app_told t = { x, key };
+
+	if (a->values)
+		api_values_check(a->values, app_told_of_api, &t);
+	if (a->values_file.values)
+		api_values_check(a->values_file.values, app_told_of_api, &t);
 }
 
 static void check_secret_places(const struct check *x, const struct app *a, const char *key)
@@ -140,6 +230,9 @@ void check_apps(const struct check *x)
 		check_app_source(x, key);
 		app_check_owned(x, a, key);
 		app_check_needs(x, a, key);
+		app_check_twins(x, a, key);
+		app_check_manifests(x, a, key);
+		app_check_values(x, a, key);
 		check_secret_places(x, a, key);
 	}
 }

@@ -91,6 +91,35 @@ static void pod_cidrs(const struct check *x, const struct yaml_node *n, const ch
 	      want);
 }
 
+/* Each node takes a network of this size of the pool. */
+static void pod_mask(const struct check *x, const struct yaml_node *n, const char *path)
+{
+	struct cidr pods = x->config->cluster.pod_cidr;
+	unsigned size;
+
+	if (n->type != YAML_SCALAR || value_unsigned(yaml_word(n), &size) < 0)
+		return; /* the chart's schema tells */
+	if (size < pods.prefix || size > 27)
+		FAULT("a node takes a network of this size for its pods: /%u is %s; remove it, pibuild sets 24", size,
+		      size > 27 ? "room for a dozen pods at most" : "more than all of cluster.podCIDR");
+	else if (size - pods.prefix < 31 && x->config->nodes.n > 1u << (size - pods.prefix))
+		FAULT("cluster.podCIDR %s holds %u networks of this size, and there are %zu nodes: the rest would get no pods; remove it, pibuild sets 24",
+		      cidr_text(pods), 1u << (size - pods.prefix), x->config->nodes.n);
+}
+
+/* Agents of another minor version do not know what the chart tells them. */
+static void image_tag(const struct check *x, const struct yaml_node *n, const char *path)
+{
+	const char *cilium = x->versions->cilium, *minor = cilium ? strchr(cilium, '.') : NULL, *same;
+
+	if (!minor || n->type != YAML_SCALAR || n->text[0] != 'v' || n->text[1] < '0' || n->text[1] > '9')
+		return;
+	same = arena_strndup(cilium, (size_t)(minor + 1 - cilium) + strcspn(minor + 1, "."));
+	if (!starts_with(n->text + 1, arena_printf("%s.", same)))
+		FAULT("the chart is that of Cilium %s: beside its digests this tag does nothing, and without them agents would read what another version is told; remove it, and set versions.cilium",
+		      cilium);
+}
+
 static void devices(const struct check *x, const struct yaml_node *n, const char *path)
 {
 	NOTE("Cilium finds the interfaces itself; a fixed list breaks nodes whose interface has another name (end0, wlan0, USB)");
@@ -253,6 +282,9 @@ static const struct {
 	{ "cluster.name", cluster_name },
 	{ "ipam.mode", ipam_mode },
 	{ "ipam.operator.clusterPoolIPv4PodCIDRList", pod_cidrs },
+	{ "ipam.operator.clusterPoolIPv4MaskSize", pod_mask },
+	{ "image.tag", image_tag },
+	{ "operator.image.tag", image_tag },
 	{ "devices", devices },
 	{ "bpf.vlanBypass", vlan_bypass },
 	{ "tunnelProtocol", tunnel_protocol },

@@ -98,6 +98,10 @@ static const struct setting ui_on[] = {
 	VALUE("hubble.ui.enabled", "true"),
 	VALUE("hubble.ui.rollOutPods", "true"),
 };
+/* nginx ends where it cannot listen on [::] (cilium/hubble-ui issue 278). */
+static const struct setting ui_without_ipv6[] = {
+	VALUE("hubble.ui.frontend.server.ipv6.enabled", "false"),
+};
 static const struct setting ui_off[] = {
 	VALUE("hubble.ui.enabled", "false"),
 };
@@ -146,6 +150,19 @@ static void set_operator(struct yaml_node *values, const struct config *c)
 	yaml_append(yaml_set_path(values, "operator.tolerations", yaml_seq()), all);
 }
 
+/* The UI may run on any node. */
+static bool any_kernel_lacks_ipv6(const struct config *c)
+{
+	vec_foreach (n, &c->nodes) {
+		const struct boot_config boot = config_node_boot(c, n);
+
+		vec_foreach (word, &boot.cmdline)
+			if (streq(*word, "ipv6.disable=1"))
+				return true;
+	}
+	return false;
+}
+
 static struct yaml_node *generate(const struct node_ctx *x)
 {
 	const struct config *c = x->config;
@@ -170,6 +187,8 @@ static struct yaml_node *generate(const struct node_ctx *x)
 	SET_IF(values, cilium_gateway_on(x), gateway_on, gateway_off);
 	SET_IF(values, c->cilium.hubble_relay, relay_on, relay_off);
 	SET_IF(values, c->cilium.hubble_ui, ui_on, ui_off);
+	if (c->cilium.hubble_ui && any_kernel_lacks_ipv6(c))
+		SET(values, ui_without_ipv6);
 	if (c->airgap)
 		SET(values, by_tag);
 	return values;

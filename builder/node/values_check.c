@@ -6,6 +6,7 @@
  */
 
 #include "base/file.h"
+#include "config/api_values.h"
 #include "config/values.h"
 #include "node/chart_keys.h"
 #include "node/cluster.h"
@@ -625,12 +626,25 @@ static void airgap_pull(struct judge *j, const struct yaml_node *n, const char *
 			 "%s: with airgap: true nothing can be pulled, so no pod would start; set IfNotPresent", path);
 }
 
+/* A pod of a class that is not there is not made at all (the admission plugin Priority). */
+static void priority_class(struct judge *j, const struct yaml_node *n, const char *path)
+{
+	const char *name = n->type == YAML_SCALAR ? yaml_word(n) : "";
+
+	if (*name && !streq(name, "system-node-critical") && !streq(name, "system-cluster-critical"))
+		fault_at(
+			j->faults, n,
+			"%s: there is no PriorityClass %s when Cilium is installed, so no pod of this would be made; system-node-critical and system-cluster-critical are always there",
+			path, name);
+}
+
 static const struct {
 	const char *key;
 	rule_fn run;
 } anywhere[] = {
-	{ "nodeSelector", node_selector }, { "serviceMonitor", service_monitor }, { "image", airgap_image },
-	{ "initImage", airgap_image },	   { "pullPolicy", airgap_pull },	  { "imagePullPolicy", airgap_pull },
+	{ "nodeSelector", node_selector },  { "serviceMonitor", service_monitor },   { "image", airgap_image },
+	{ "initImage", airgap_image },	    { "priorityClassName", priority_class }, { "pullPolicy", airgap_pull },
+	{ "imagePullPolicy", airgap_pull },
 };
 
 static void check_anywhere(struct judge *j, const struct yaml_node *map, const char *parent)
@@ -646,6 +660,14 @@ static void check_anywhere(struct judge *j, const struct yaml_node *map, const c
 				anywhere[k].run(j, map->items[i], path);
 		check_anywhere(j, map->items[i], path);
 	}
+}
+
+static void told_of_api(void *arg, const struct yaml_node *n, const char *path, const char *why)
+{
+	struct judge *j = arg;
+
+	if (!faults_at(j->faults, n, false))
+		fault_at(j->faults, n, "%s: %s, so that Helm installs no Cilium and no node gets Ready", path, why);
 }
 
 /* Helm makes JSON of the file first. */
@@ -677,5 +699,6 @@ void values_check(const struct node_ctx *x, const struct yaml_node *user, const 
 		&(struct contradictory){ .config = x->config, .minor = version.minor, .user = user, .merged = merged },
 		f);
 	check_anywhere(&j, user, "");
+	api_values_check(user, told_of_api, &j);
 	values_walk(&j, user, "");
 }

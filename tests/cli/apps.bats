@@ -59,13 +59,15 @@ for app in yaml.safe_load(open("pibuild.lock")).get("apps", []):
 		'  - {name: none}' '  - {name: nameless, chart: {repo: "https://files.invalid/charts", version: 1.2.3}}' \
 		'  - {name: cert-manager, chart: {repo: "https://charts.jetstack.io", name: cert-manager, version: v1.21.1}}' \
 		'  - {name: m, manifest: ["https://files.invalid/install.yaml"], values: {a: 1}, secrets: [{name: s, data: {k: {env: APP_TOKEN}}}]}' \
-		'  - {name: l, chart: {repo: "https://charts.longhorn.io", name: longhorn, version: 1.12.0}}'
+		'  - {name: l, chart: {repo: "https://charts.longhorn.io", name: longhorn, version: 1.12.0}}' \
+		'  - {name: o, chart: {oci: ghcr.io/a/nfs-subdir-external-provisioner, version: 4.0.18}}'
 	run "$PIBUILD" check
 	[ "$status" = 3 ]
 	for said in 'apps\[1\].name: there are two apps of the name web' 'apps\[1\].chart: give exactly one of repo and oci' \
 		'apps\[2\]: give exactly one of chart and manifest' 'apps\[3\].chart: repo needs name' \
 		'apps\[4\].chart: pibuild installs cert-manager itself; certManager installs it' 'apps\[5\]: values are a chart' \
-		'apps\[5\].secrets: manifests need namespace' 'apps\[6\]: longhorn needs open-iscsi on the nodes'; do
+		'apps\[5\].secrets: manifests need namespace' 'apps\[6\]: longhorn needs open-iscsi on the nodes' \
+		'apps\[7\]: nfs-subdir-external-provisioner needs nfs-common on the nodes'; do
 		grep -q "$said" <<<"$output"
 	done
 }
@@ -86,6 +88,57 @@ for app in yaml.safe_load(open("pibuild.lock")).get("apps", []):
 }
 
 # ---- the lock ----
+
+@test "files that are no manifests are told, with what they are" {
+	mkdir kz && printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n' >kz/a.yaml
+	while IFS='|' read -r file text said; do
+		printf "$text" >"$file"
+		write_cluster 'apps:' "  - {name: m, manifest: [$file]}"
+		one_fault "apps[0].manifest[0]: $PWD/$file $said"
+	done <<-'EOT'
+		kz/kustomization.yaml|resources: [a.yaml]\n|is for Kustomize; give what it makes: `kubectl kustomize DIR >FILE.yaml`
+		k.yaml|apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n|is for Kustomize
+		c.yaml|services:\n  web: {image: nginx}\n|is for Docker Compose, which Kubernetes does not know
+		s.yaml|apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {a: "ENC[x]"}\nsops: {age: []}\n|is encrypted by SOPS, which neither kubectl nor K3s can read
+		t.yaml|kind: ConfigMap\nmetadata:\n  name: {{ .Release.Name }}-x\n|is a template of a chart, which only Helm can read
+		i.yaml|apiVersion: v1\nkind: ConfigMap\nmetadata:\n\tname: a\n|is indented with tabs
+		n.yaml|apiVersion: v1\nkind: ConfigMap\n|has a ConfigMap without metadata.name, which the cluster would refuse
+		a.yaml|apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n---\nname: x\nversion: 1.2.3\n|has no kind, without which it is no object of Kubernetes
+		l.yaml|[a, b]\n|is no object of Kubernetes, which has apiVersion, kind and metadata
+		e.yaml|# nothing yet\n|has no object in it
+	EOT
+	# what others read, and this parser does not; a list; templates of what runs in the cluster
+	printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, labels: &l {a: b}}\ndata: {x: "{{ y }}"}\n' >anchor.yaml
+	printf -- '---\n---\napiVersion: v1\nkind: List\nitems: []\n---\nkind: Kustomization\napiVersion: kustomize.toolkit.fluxcd.io/v1\nmetadata: {name: x}\ndata: {x: "{{ y }}"}\n' >list.yaml
+	write_cluster 'apps:' '  - {name: m, manifest: [anchor.yaml, list.yaml, kz/a.yaml]}'
+	"$PIBUILD" check
+}
+
+@test "values of a chart that the API would refuse are a note" {
+	printf 'podLabels: {a: 1}\n' >v.yaml
+	write_cluster 'apps:' '  - {name: a, chart: {repo: "https://a.b", name: web, version: 1.2.3}, valuesFile: v.yaml,' \
+		'     values: {web: {resources: {limits: {memory: 512MB}}}, service: {nodePort: 8080}}}'
+	run "$PIBUILD" check
+	[ "$status" -eq 0 ]
+	grep -q "cluster.yaml:[0-9]*:[0-9]*: note: apps\[0\].values.web.resources.limits.memory: '512MB' is no amount, and the API refuses the pod" <<<"$output"
+	grep -q "cluster.yaml:[0-9]*:[0-9]*: note: apps\[0\].values.service.nodePort: 8080: ports of nodes are 30000 to 32767" <<<"$output"
+	grep -q "v.yaml:1:16: note: apps\[0\].values.podLabels: the value of a must be text" <<<"$output"
+}
+
+@test "charts of what the cluster has already are a note" {
+	write_cluster 'loadBalancer: {pools: [{name: lan, range: 192.168.1.65-192.168.1.70}]}' 'apps:' \
+		'  - {name: a, chart: {repo: "https://metallb.github.io/metallb", name: metallb, version: 0.15.2}}' \
+		'  - {name: b, chart: {oci: ghcr.io/a/metrics-server, version: 3.13.0}}' \
+		'  - {name: c, chart: {repo: "https://a.b", name: kube-vip, version: 0.6.6}}'
+	run "$PIBUILD" check
+	grep -q 'apps\[0\].chart: metallb: Cilium gives out the addresses of loadBalancer.pools' <<<"$output"
+	grep -q 'apps\[1\].chart: metrics-server: K3s brings it, and Helm takes over nothing that it did not make; add it to k3s.disable' <<<"$output"
+	refute grep -q 'apps\[2\].chart: kube-vip' <<<"$output"
+	sed -i '/loadBalancer/d' cluster.yaml
+	echo 'k3s: {disable: [metrics-server]}' >>cluster.yaml
+	run "$PIBUILD" check
+	refute grep -q 'metallb: \|metrics-server: ' <<<"$output"
+}
 
 @test "lock finds a chart in its repository's index, one at a registry, and a manifest, each by digest; then needs no network" {
 	apps "$web" '  - {name: also, chart: {repo: "https://files.invalid/charts", name: web, version: 1.2.3}}' \
@@ -205,7 +258,7 @@ image_under() {
 	digest=$(grep '^good ' "$faults/files/images" | cut -d' ' -f2)
 	printf '%s\n' '# image: files.invalid/lab/comment:1' 'spec:' '  - image: "files.invalid/lab/web:1.0"' '    args: [--sidecar=files.invalid/lab/side:2.0, "web.svc:8080/x", https://a.b/c:d1]' \
 		"    env: files.invalid/lab/digest:x@$digest" >rendered
-	printf 'kind: Pod\nspec:\n  containers:\n  - image: files.invalid/lab/web:1.0\n' >m.yaml
+	printf 'apiVersion: v1\nkind: Pod\nmetadata: {name: m}\nspec:\n  containers:\n  - image: files.invalid/lab/web:1.0\n' >m.yaml
 	"$PIBUILD" lock >out
 	judged() { python3 -c 'import yaml; print(*[a["app"] + ":" + ",".join(a.get("images", [])) for a in yaml.safe_load(open("pibuild.lock"))["judged"]], sep="\n")'; }
 	[ "$(judged)" = "web:files.invalid/lab/digest@$digest,files.invalid/lab/side:2.0,files.invalid/lab/web:1.0

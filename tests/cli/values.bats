@@ -48,6 +48,35 @@ refused() {
 	grep -qx '  confFileMountPath: 1.2.3' card/etc/pibuild/cilium-values.yaml
 }
 
+@test "what the chart takes and the API refuses is told: amounts, labels and annotations that are no text, ports of nodes, classes of priority" {
+	refused "1:30: error: resources.limits.memory: '512MB' is no amount, and the API refuses the pod: write 512Mi, 1Gi, 500m or 0.5, so that Helm installs no Cilium and no node gets Ready" 'resources: {limits: {memory: 512MB}}'
+	refused "1:40: error: operator.resources.requests.cpu: '0,5' is no amount" 'operator: {resources: {requests: {cpu: "0,5"}}}'
+	refused "1:40: error: envoy.resources.requests.memory: 512Mi is more than the limit, 256Mi, and the API refuses the pod" 'envoy: {resources: {requests: {memory: 512Mi}, limits: {memory: 256Mi}}}'
+	refused "1:40: error: podAnnotations: the value of prometheus.io/scrape must be text, or the API refuses it: put it in quotes" 'podAnnotations: {prometheus.io/scrape: true}'
+	refused "1:47: error: hubble.metrics.serviceAnnotations: the value of port must be text" 'hubble: {metrics: {serviceAnnotations: {port: 9965}}}'
+	refused "1:51: error: hubble.ui.service.nodePort: 80: ports of nodes are 30000 to 32767, and the API refuses a Service with another" 'hubble: {ui: {service: {type: NodePort, nodePort: 80}}}'
+	refused "1:20: error: priorityClassName: there is no PriorityClass mine when Cilium is installed, so no pod of this would be made" 'priorityClassName: mine'
+	taken 'resources: {limits: {memory: 512Mi, cpu: 2}, requests: {cpu: 100m, memory: 1e8}}' 'podAnnotations: {a: "true", b: 1.2.3}' 'priorityClassName: system-node-critical' \
+		'hubble: {ui: {service: {type: NodePort, nodePort: 31235}}}'
+}
+
+@test "where a kernel has no IPv6 Hubble's UI does not listen on it" {
+	printf 'debug: {enabled: false}\n' >extra.yaml
+	sed -i 's/name: w-1,/&boot: {cmdline: ["ipv6.disable=1"]},/' cluster.yaml
+	"$PIBUILD" render --node cp-1 -o card
+	[ "$(python3 -c 'import yaml; print(yaml.safe_load(open("card/etc/pibuild/cilium-values.yaml"))["hubble"]["ui"]["frontend"])')" = "{'server': {'ipv6': {'enabled': False}}}" ]
+	sed -i 's/ipv6.disable=1/psi=1/' cluster.yaml
+	"$PIBUILD" render --node cp-1 -o other
+	! grep -q frontend other/etc/pibuild/cilium-values.yaml
+}
+
+@test "networks of nodes that do not fit podCIDR, and images of another minor version than the chart are refused" {
+	refused '1:44: error: ipam.operator.clusterPoolIPv4MaskSize: a node takes a network of this size for its pods: /28 is room for a dozen pods at most; remove it, pibuild sets 24' 'ipam: {operator: {clusterPoolIPv4MaskSize: 28}}'
+	refused '1:44: error: ipam.operator.clusterPoolIPv4MaskSize: cluster.podCIDR 10.42.0.0/16 holds 1 networks of this size, and there are 2 nodes' 'ipam: {operator: {clusterPoolIPv4MaskSize: 16}}'
+	refused '1:14: error: image.tag: the chart is that of Cilium 1.20.0: beside its digests this tag does nothing' 'image: {tag: v1.17.3}'
+	taken 'ipam: {operator: {clusterPoolIPv4MaskSize: 25}}' 'image: {tag: v1.20.0-fix}'
+}
+
 @test "a number in any spelling of YAML is one, and stays one" {
 	for n in 1500 1_500 0x5DC 0o2734 02734 1.5e3 1500. +1500; do
 		taken "MTU: $n"

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Sources: k8s.io/apimachinery pkg/api/resource/quantity.go; ObjectMeta in pkg/apis/meta/v1/types.go (labels and
+ * annotations are maps of text); ValidateResourceRequirements() and service node ports in kubernetes/kubernetes
+ * pkg/apis/core/validation.
+ */
+#include "config/api_values.h"
+
+#include <fnmatch.h>
+
+#include "config/values.h"
+
+enum { FIRST_NODE_PORT = 30000, LAST_NODE_PORT = 32767 };
+
+struct api_check {
+	api_value_told told;
+	void *arg;
+};
+
+static const char *below(const char *path, const char *key)
+{
+	return *path ? arena_printf("%s.%s", path, key) : key;
+}
+
+/* Null takes away what the chart has there. */
+static bool is_scalar_given(const struct yaml_node *n)
+{
+	return n && n->type == YAML_SCALAR && yaml_value(n).kind != YAML_NULL;
+}
+
+static void api_amounts(const struct api_check *c, const struct yaml_node *n, const char *path)
+{
+	static const char *const kinds[] = { "requests", "limits" };
+
+	for (size_t i = 0; n->type == YAML_MAP && i < ARRAY_SIZE(kinds); i++) {
+		const struct yaml_node *map = yaml_get(n, kinds[i]);
+
+		for (size_t k = 0; map && map->type == YAML_MAP && k < map->count; k++) {
+			const struct yaml_node *v = map->items[k], *most = yaml_get(n, "limits");
+			const char *at = below(below(path, kinds[i]), map->keys[k]->text);
+			double value, limit;
+
+			most = most && i == 0 ? yaml_get(most, map->keys[k]->text) : NULL;
+			if (!is_scalar_given(v))
+				continue;
+			if (value_quantity(v->text, &value) < 0)
+				c->told(c->arg, v, at,
+					arena_printf(
+						"'%s' is no amount, and the API refuses the pod: write 512Mi, 1Gi, 500m or 0.5",
+						v->text));
+			else if (is_scalar_given(most) && value_quantity(most->text, &limit) == 0 && value > limit)
+				c->told(c->arg, v, at,
+					arena_printf("%s is more than the limit, %s, and the API refuses the pod",
+						     v->text, most->text));
+		}
+	}
+}
+
+/* Of metadata, and what selects by it. */
+static void api_texts(const struct api_check *c, const struct yaml_node *n, const char *path)
+{
+	for (size_t i = 0; n->type == YAML_MAP && i < n->count; i++)
+		if (is_scalar_given(n->items[i]) && yaml_value(n->items[i]).kind != YAML_TEXT)
+			c->told(c->arg, n->items[i], path,
+				arena_printf("the value of %s must be text, or the API refuses it: put it in quotes",
+					     n->keys[i]->text));
+}
+
+static void api_node_port(const struct api_check *c, const struct yaml_node *n, const char *path)
+{
+	unsigned port;
+
+	if (n->type != YAML_SCALAR || yaml_value(n).kind != YAML_INT)
+		return; /* a map of settings, a switch, another kind than the chart wants */
+	if (value_unsigned(yaml_word(n), &port) == 0 && (!port || (port >= FIRST_NODE_PORT && port <= LAST_NODE_PORT)))
+		return;
+	c->told(c->arg, n, path,
+		arena_printf("%s: ports of nodes are %d to %d, and the API refuses a Service with another", n->text,
+			     FIRST_NODE_PORT, LAST_NODE_PORT));
+}
+
+static const struct {
+	const char *key; /* fnmatch(3) */
+	void (*run)(const struct api_check *c, const struct yaml_node *n, const char *path);
+} keys[] = {
+	{ "resources", api_amounts },
+	{ "*[aA]nnotations", api_texts },
+	{ "*[lL]abels", api_texts },
+	{ "*odePort", api_node_port },
+};
+
+static void api_walk(const struct api_check *c, const struct yaml_node *n, const char *path)
+{
+	for (size_t i = 0; n->type == YAML_SEQ && i < n->count; i++)
+		api_walk(c, n->items[i], arena_printf("%s[%zu]", path, i));
+	for (size_t i = 0; n->type == YAML_MAP && i < n->count; i++) {
+		const char *at = below(path, n->keys[i]->text);
+
+		for (size_t k = 0; k < ARRAY_SIZE(keys); k++)
+			if (fnmatch(keys[k].key, n->keys[i]->text, 0) == 0)
+				keys[k].run(c, n->items[i], at);
+		api_walk(c, n->items[i], at);
+	}
+}
+
+void api_values_check(const struct yaml_node *values, api_value_told told, void *arg)
+{
+	api_walk(&(const struct api_check){ told, arg }, values, "");
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Files that are to be manifests of Kubernetes, looked into as far as no cluster is needed for it. */
+#ifndef CONFIG_MANIFEST_H
+#define CONFIG_MANIFEST_H
+
+#include <stddef.h>
+
+/* NULL, or why kubectl and K3s take nothing of TEXT, the N bytes of a file NAME, as words that go on behind its name:
+ * "is a chart's template, ...". What this parser does not read, and they might, is left to them. */
+const char *manifest_fault(const char *name, const char *text, size_t n);
+
+#endif
