@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "node/node.h"
 #include "node/overlay_settings.h"
+#include "node/overlay_unread.h"
 #include "schema/schema.h"
 
 /* How much of a file is looked at: line ends and the first line show early. */
@@ -394,7 +395,8 @@ static bool minds_line_ends(const char *path)
 /* Folders whose scripts are only run with an x bit. */
 static bool is_run(const char *path)
 {
-	return strstr(path, "/bin/") || strstr(path, "/sbin/") || strstr(path, "/dispatcher.d/") ||
+	return streq(path, "/etc/rc.local") || strstr(path, "/bin/") || strstr(path, "/sbin/") ||
+	       strstr(path, "/dispatcher.d/") ||
 	       fnmatch("/etc/cron.@(hourly|daily|weekly|monthly)/*", path, FNM_EXTMATCH) == 0;
 }
 
@@ -419,6 +421,13 @@ static void overlay_check_content(const struct overlay_check *c, const char *hos
 	if (wants_unit(n->path)) {
 		overlay_fault(c, "%s is a file, and systemd follows only links there: ln -sf ../%s %s", host, name,
 			      host);
+		return;
+	}
+	if (starts_with(n->path, "/var/spool/cron/crontabs/") && (n->mode != 0600 || !streq(name, "root"))) {
+		overlay_fault(
+			c,
+			"%s is passed over by cron, which takes it from the user of that name alone, with the mode 600: put it into /etc/cron.d/, with the user before each command",
+			host);
 		return;
 	}
 	if (!overlay_look_at(host, buf, &look))
@@ -509,6 +518,8 @@ static void check_folder_of(struct overlay_check *c, const char *name)
 			if (n->kind == ENTRY_SYMLINK && c->faults->errors == before)
 				overlay_check_link(c, host, n, &c->own[i], &users);
 		}
+		if (n->kind == ENTRY_FILE && c->faults->errors == before && overlay_unread(n->path))
+			overlay_fault(c, "%s %s", host, overlay_unread(n->path));
 		if (n->kind == ENTRY_FILE && c->faults->errors == before)
 			overlay_check_content(c, host, n, &users);
 	}

@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "config/k3s_keys.h"
+#include "config/manifest.h"
 #include "config/owned.h"
 
 struct settings_file {
@@ -90,6 +91,34 @@ static const char *manifest(struct settings_file *f)
 				f->name);
 	if (!*addon || strspn(addon, "abcdefghijklmnopqrstuvwxyz0123456789-") != strlen(addon) || *addon == '-')
 		return "is applied by nobody: K3s calls it by its name up to the first dot, which may have lower-case letters, digits and '-' alone; rename it";
+	return manifest_fault(f->name, f->text, strlen(f->text));
+}
+
+/* What K3s's unit reads before what pibuild writes for it. */
+static const char *k3s_environment(struct settings_file *f)
+{
+	static const char *const proxies[] = { "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY" };
+	bool has_none = f->x->config->network.proxy.http.text || f->x->config->network.proxy.http.secret.kind ||
+			strcasestr(f->text, "NO_PROXY=");
+	const char *line;
+
+	while ((line = next_setting(&f->text))) {
+		const char *name = arena_strndup(line, strcspn(line, "= \t"));
+
+		if (starts_with(name, "INSTALL_K3S_"))
+			return arena_printf(
+				"sets %s, which K3s's install script reads, and none runs here; set k3s in cluster.yaml",
+				name);
+		if (starts_with(name, "K3S_"))
+			return arena_printf(
+				"sets %s, which K3s takes for the flag of that name beside those that pibuild gives it; its flags are keys of k3s.server and k3s.agent in cluster.yaml",
+				name);
+		for (size_t i = 0; !has_none && i < ARRAY_SIZE(proxies); i++)
+			if (strcasecmp(name, proxies[i]) == 0)
+				return arena_printf(
+					"sets %s without NO_PROXY, so that nodes would ask each other through the proxy; set network.proxy in cluster.yaml, which does both",
+					name);
+	}
 	return NULL;
 }
 
@@ -179,6 +208,10 @@ static const char *kernel_modules(struct settings_file *f)
 		char *save = NULL, *words = arena_strdup(line), *verb = strtok_r(words, " \t", &save),
 		     *module = strtok_r(NULL, " \t", &save);
 
+		if (module && streq(module, "ipv6") && streq(verb, "options") && !strstr(line, "disable=1"))
+			continue;
+		if (module && streq(module, "ipv6"))
+			return "switches IPv6 off where nothing here knows of it, and Hubble's UI, which listens on it, ends; write boot.cmdline: [ipv6.disable=1] in cluster.yaml";
 		if (!module || (!streq(verb, "blacklist") && !streq(verb, "install")))
 			continue;
 		for (size_t i = 0; i < ARRAY_SIZE(needed); i++)
@@ -202,6 +235,30 @@ static const char *kernel_settings(struct settings_file *f)
 		why = *key ? owned_sysctl(key) : NULL;
 		if (why)
 			return arena_printf("sets %s: %s; remove that line", key, why);
+	}
+	return NULL;
+}
+
+/* ---- cron ---- */
+
+/* crontab(5): "minute hour day month weekday user command", or "@daily user command"; "NAME = value" is no such line.
+ */
+static const char *cron_table(struct settings_file *f)
+{
+	char *line;
+
+	while ((line = next_setting(&f->text))) {
+		char *save = NULL, *words = arena_strdup(line), *word = strtok_r(words, " \t", &save);
+		size_t name = strspn(line, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_");
+
+		if (name && line[name + strspn(line + name, " \t")] == '=')
+			continue;
+		for (size_t i = *word == '@' ? 1 : 5; word && i; i--)
+			word = strtok_r(NULL, " \t", &save);
+		if (!word || strchr(word, '/'))
+			return arena_printf(
+				"has a line without a user, which cron passes over: '%s'; before the command stands who runs it, root say",
+				line);
 	}
 	return NULL;
 }
@@ -298,6 +355,10 @@ static const struct {
 } places[] = {
 	{ "/etc/rancher/k3s/config.yaml.d/*", k3s_drop_in },
 	{ "/var/lib/rancher/k3s/server/manifests/*", manifest },
+	{ "/etc/default/k3s", k3s_environment },
+	{ "/etc/default/k3s-agent", k3s_environment },
+	{ "/etc/cron.d/*", cron_table },
+	{ "/etc/crontab", cron_table },
 	{ "/etc/NetworkManager/conf.d/*", nm_settings },
 	{ "/etc/NetworkManager/system-connections/*", connection },
 	{ "/etc/systemd/network/*.link", interface_link },

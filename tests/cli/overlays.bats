@@ -210,6 +210,18 @@ check() {
 		common/etc/systemd/system-preset/00-mine.preset|disable k3s*\n|switches k3s.service off at the first boot
 		common/etc/sysctl.conf|vm.swappiness=1\n|put it into /etc/sysctl.d/
 		common/etc/cni/net.d/10-x.conflist|{}\n|Cilium writes there
+		common/etc/sysctl.d/99-k8s|fs.inotify.max_user_instances=8192\n|is read by nobody: systemd-sysctl takes files there whose names end in .conf; rename it
+		common/etc/udev/rules.d/70-x.conf|# x\n|is read by nobody: udev takes files there whose names end in .rules
+		common/etc/systemd/system/ssh.service.d/override|[Service]\n|is read by nobody: systemd takes files there whose names end in .conf
+		common/etc/cron.daily/backup.sh|#!/bin/sh\n|is read by nobody: run-parts passes over files there with a dot in their names
+		common/etc/cron.d/reboot|0 4 * * * /sbin/reboot\n|has a line without a user, which cron passes over: '0 4 * * * /sbin/reboot'
+		common/etc/cron.d/reboot|MAILTO = x\n@reboot /usr/local/sbin/x\n|has a line without a user, which cron passes over: '@reboot /usr/local/sbin/x'
+		common/var/spool/cron/crontabs/root|0 4 * * * /sbin/reboot\n|is passed over by cron, which takes it from the user of that name alone, with the mode 600: put it into /etc/cron.d/
+		control-plane/etc/default/k3s|K3S_URL=https://10.0.0.1:6443\n|sets K3S_URL, which K3s takes for the flag of that name beside those that pibuild gives it
+		common/etc/default/k3s-agent|# x\nINSTALL_K3S_EXEC=agent\n|sets INSTALL_K3S_EXEC, which K3s's install script reads, and none runs here
+		common/etc/default/k3s|https_proxy=http://proxy.lan:3128\n|sets https_proxy without NO_PROXY, so that nodes would ask each other through the proxy; set network.proxy in cluster.yaml
+		common/etc/modprobe.d/x.conf|options ipv6 disable=1\n|switches IPv6 off where nothing here knows of it
+		control-plane/var/lib/rancher/k3s/server/manifests/x.yaml|services: {a: {image: b}}\n|is for Docker Compose, which Kubernetes does not know
 		common/etc/systemd/system/NetworkManager.service|[Unit]\n|the node is reached by it
 		common/etc/systemd/system/k3s.service.d/x.conf|[Service]\nExecStart=\nExecStart=/usr/local/bin/k3s server --docker\n|sets ExecStart, so that K3s starts without what pibuild starts it with
 		w-1/etc/systemd/system/k3s-agent.service.d/x.conf|[Service]\nExecStart=\n|its flags are keys of k3s.server and k3s.agent
@@ -225,7 +237,11 @@ check() {
 	put common/etc/NetworkManager/system-connections/usb.nmconnection $'[connection]\ntype=ethernet\ninterface-name=eth1\n'
 	put common/etc/NetworkManager/system-connections/mac.nmconnection $'[connection]\ntype=ethernet\n[ethernet]\nmac-address=AA:BB:CC:DD:EE:FF\n'
 	put common/etc/systemd/network/10-usb.link $'[Match]\nOriginalName=eth1\n[Link]\nName=usb0\n'
-	put common/etc/modprobe.d/x.conf $'blacklist pcspkr\noptions brcmfmac x=1\n'
+	put common/etc/modprobe.d/x.conf $'blacklist pcspkr\noptions brcmfmac x=1\noptions ipv6 autoconf=0\n'
+	put common/etc/default/k3s $'HTTPS_PROXY=http://proxy.lan:3128\nNO_PROXY=10.0.0.0/8\nGODEBUG=x\n'
+	put common/etc/cron.d/mine $'PATH=/usr/bin\n0 4 * * * root /sbin/reboot\n@daily pi /home/pi/x\n'
+	put common/etc/cron.daily/mine $'#!/bin/sh\n' && chmod +x overlays/common/etc/cron.daily/mine
+	put common/etc/sysctl.d/README 'x' && put common/etc/sysctl.d/x.conf.off 'x'
 	put common/etc/systemd/system-preset/90-mine.preset $'disable *\n'
 	put common/etc/ssh/sshd_config.d/20-x.conf $'AllowUsers ann\nAllowUsers pi@192.168.*\nDenyUsers root\nMatch User ann\n  PubkeyAuthentication no\n'
 	put common/etc/systemd/system/k3s.service.d/x.conf $'[Service]\nExecStartPre=/bin/true\nEnvironment=A=b\n'
@@ -264,7 +280,7 @@ check() {
 	put common/usr/local/bin/mine $'#!/bin/sh\n'
 	chmod 755 overlays/common/usr/local/bin/mine
 	put common/home/pi/.bashrc 'alias k=kubectl'
-	put control-plane/var/lib/rancher/k3s/server/manifests/apps.yaml 'kind: Namespace'
+	put control-plane/var/lib/rancher/k3s/server/manifests/apps.yaml '{apiVersion: v1, kind: Namespace, metadata: {name: apps}}'
 	put common/var/lib/rancher/k3s/agent/etc/containerd/config-v3.toml.d/50.toml 'x = 1'
 	check
 	[ "$status" -eq 0 ]
