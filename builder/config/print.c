@@ -23,11 +23,22 @@ static void print_cell(const char *text)
 	}
 }
 
+static void print_names(const struct field *f)
+{
+	const char *between = "";
+
+	for (size_t i = 0; i < f->names_count; i++) {
+		if (!*f->names[i])
+			continue; /* what is so when nobody says */
+		printf("%s`%s`", between, f->names[i]);
+		between = ", ";
+	}
+}
+
 static void print_type(const struct field *f)
 {
 	if (f->names)
-		for (size_t i = 0; i < f->names_count; i++)
-			printf("%s`%s`", i ? ", " : "", f->names[i]);
+		print_names(f);
 	else if (f->kind == &kind_list)
 		printf("list of %s", f->sub ? "maps" : f->item->kind->name);
 	else if (f->kind == &kind_keyed)

@@ -18,7 +18,7 @@ static bool is_alone(const struct config *c)
 static const struct node_config *node_named(const struct config *c, const char *name)
 {
 	vec_foreach (n, &c->nodes)
-		if (streq(n->name, name))
+		if (n->name && streq(n->name, name))
 			return n;
 	return NULL;
 }
@@ -82,11 +82,31 @@ void birth_settle(const json_t *cards, struct config *c)
 			c->k3s.secrets_encryption = streq(fact_of_card(card, i), "true");
 }
 
-void birth_check(const json_t *cards, const struct config *c, struct faults *f)
+/* It starts a cluster wherever it holds none, so with another name, or as another node, it leaves the one that is there
+ * behind. A starter that was removed, or whose card became another's, is no surprise. */
+static void check_only_server(json_t *cards, const struct config *c, struct faults *f)
+{
+	const struct node_config *only = config_first_server(c);
+	const json_t *card = birth_card(cards, c);
+	const char *starter = card ? json_clean_or(card, "node", "") : "";
+	const struct node_config *still = node_named(c, starter);
+
+	if (!*starter || !only || !only->name || !is_alone(c) || streq(starter, only->name) ||
+	    !flashed_card(cards, starter))
+		return;
+	note_key(
+		f, c, arena_printf("nodes[%zu].name", (size_t)(only - c->nodes.v)),
+		"nodes[%zu]: %s is the only server now, and %s was started by %s (card of %s), which %s: a card of %s starts a cluster of its own, and what is in %s (objects, Secrets, volumes) stays behind; keep %s as the server, or take a backup and write the new card with `pibuild flash --restore`",
+		(size_t)(only - c->nodes.v), only->name, c->cluster.name, starter, json_clean_or(card, "time", ""),
+		still ? "is a worker now" : "is no node of this file any more", only->name, c->cluster.name, starter);
+}
+
+void birth_check(json_t *cards, const struct config *c, struct faults *f)
 {
 	const json_t *card = birth_card(cards, c);
 	const struct node_config *first = config_first_server(c);
 
+	check_only_server(cards, c, f);
 	for (size_t i = 0; first && card && i < born_facts_count; i++) {
 		const char *was = fact_of_card(card, i), *now = born_facts[i].value(c);
 

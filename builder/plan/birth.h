@@ -25,8 +25,8 @@ void birth_mark(struct node_plan *n, enum birth_right right);
 const json_t *birth_card(const json_t *cards, const struct config *c);
 /* What C does not say is as the cluster was born, if there is one. */
 void birth_settle(const json_t *cards, struct config *c);
-/* A fault for each of them that is not as the cluster's cards have it. */
-void birth_check(const json_t *cards, const struct config *c, struct faults *f);
+/* A fault for each of them that is not as the cluster's cards have it, a note when another node is the only server. */
+void birth_check(json_t *cards, const struct config *c, struct faults *f);
 
 /* What was made with secrets that are gone: a card of the cluster, else a manifest in OUT (NULL = not looked at). A
  * text for people ("the card of cp-1, written 2026-11-28T14:02:11Z"); NULL = nothing. */

@@ -25,7 +25,8 @@ json_t *schema_json_names(const char *const *names, size_t n)
 	json_t *all = json_array();
 
 	for (size_t i = 0; i < n; i++)
-		json_array_append_new(all, json_string(names[i]));
+		if (*names[i])
+			json_array_append_new(all, json_string(names[i]));
 	return all;
 }
 

@@ -111,13 +111,13 @@ const struct kind kind_time_or_none = {
 	.blank = true,
 };
 
-/* ---- words out of a list ---- */
+/* ---- words out of a list; "" among them is what is so when nobody says, and no file says it ---- */
 
 static unsigned find_choice(const struct field *f, const struct yaml_node *n)
 {
 	unsigned i = 0;
 
-	while (i < f->names_count && !(n->type == YAML_SCALAR && streq(n->text, f->names[i])))
+	while (i < f->names_count && !(n->type == YAML_SCALAR && *n->text && streq(n->text, f->names[i])))
 		i++;
 	return i;
 }
@@ -141,13 +141,21 @@ const char *kind_word_meant(const char *text, const char *const *names, size_t n
 		{ "embedded", "etcd" },
 		{ "sqlite3", "sqlite" },
 		{ "kine", "sqlite" },
+		{ "x86_64", "amd64" },
+		{ "x86-64", "amd64" },
+		{ "x64", "amd64" },
+		{ "intel", "amd64" },
+		{ "aarch64", "arm64" },
+		{ "armv8", "arm64" },
 	};
+	const char *near;
 
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
 		for (size_t k = 0; strcasecmp(text, words[i].written) == 0 && k < n; k++)
 			if (streq(words[i].meant, names[k]))
 				return names[k];
-	return nearest_word(text, names, n);
+	near = *text ? nearest_word(text, names, n) : NULL;
+	return near && *near ? near : NULL;
 }
 
 /* A wrong word gives the enum's COUNT, which later checks take for "not known". */

@@ -27,7 +27,8 @@ const char *schema_alternatives(const char *const *names, size_t n)
 	char *s;
 
 	for (size_t i = 0; i < n; i++)
-		strbuf_addf(&b, "%s%s", i == 0 ? "" : i + 1 == n ? " or " : ", ", names[i]);
+		if (*names[i])
+			strbuf_addf(&b, "%s%s", !b.n ? "" : i + 1 == n ? " or " : ", ", names[i]);
 	s = arena_strdup(str_or(b.s, ""));
 	strbuf_done(&b);
 	return s;

@@ -54,6 +54,22 @@ encrypted() {
 	"$PIBUILD" check
 }
 
+@test "another only server leaves the cluster behind: a note, until the one that started it was removed" {
+	line cp-1 "$born"
+	line w-1 'cluster: "lab", starts: false'
+	sed -i 's/name: cp-1/name: server/' cluster.yaml
+	run "$PIBUILD" check
+	[ "$status" -eq 0 ]
+	[[ "$output" == *"note: nodes[0]: server is the only server now, and lab was started by cp-1 (card of 2026-11-01T10:00:00Z), which is no node of this file any more: a card of server starts a cluster of its own, and what is in lab (objects, Secrets, volumes) stays behind"* ]]
+	[[ "$output" == *'`pibuild flash --restore`'* ]]
+	sed -i 's/name: server/name: cp-1/; s/role: worker/role: moved/; s/role: control-plane/role: worker/; s/role: moved/role: control-plane/' cluster.yaml
+	run "$PIBUILD" check
+	[[ "$output" == *"note: nodes[1]: w-1 is the only server now, and lab was started by cp-1 (card of 2026-11-01T10:00:00Z), which is a worker now:"* ]]
+	line cp-1 'cluster: "lab", state: "removed"'
+	run "$PIBUILD" check
+	[[ "$output" != *"is the only server now"* ]]
+}
+
 @test "another cluster's cards, cards of workers and writings that did not end are no birth" {
 	line cp-1 "${born//\"lab\"/\"other\"}"
 	line w-1 'cluster: "lab", starts: false'

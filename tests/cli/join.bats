@@ -147,6 +147,8 @@ join() {
 		fails 3 "$text" "$PIBUILD" check
 	done <<-'EOT'
 		/nuc-1/s/role: worker/role: control-plane/|nodes[2].role: nuc-1 is external: a server has a card: external machines are workers
+		/nuc-1/s/amd64/x86_64/|nodes[2].arch: 'x86_64' cannot be used: write 'amd64' (it must be amd64 or arm64)
+		/nuc-1/s/amd64/''/|nodes[2].arch: '' cannot be used: it must be amd64 or arm64
 		/nuc-1/s/, arch: amd64//|nodes[2].board: nuc-1 is external: say which programs it runs: arch: amd64, or arch: arm64
 		/nuc-1/s/arch/packages: [vim], &/|nodes[2].packages: nuc-1 is external: install them there
 		/nuc-1/s/arch/data: {device: nvme}, &/|nodes[2].data: nuc-1 is external: mount a disk there
