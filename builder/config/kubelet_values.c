@@ -61,7 +61,7 @@ static const struct kubelet_words {
 	{ "topologyManagerScope", { "container", "pod" } },
 };
 
-static const char *range_fault(const struct kubelet_range *r, const struct yaml_node *n)
+static const char *kubelet_range_fault(const struct kubelet_range *r, const struct yaml_node *n)
 {
 	const struct yaml_value v = yaml_value(n);
 	const char *want = r->most == INT32_MAX ? arena_printf("a whole number from %d on", r->least)
@@ -73,7 +73,7 @@ static const char *range_fault(const struct kubelet_range *r, const struct yaml_
 	return arena_printf("the kubelet takes %s, and " ENDS, want, yaml_word(n));
 }
 
-static const char *word_fault(const struct kubelet_words *w, const char *text)
+static const char *kubelet_word_fault(const struct kubelet_words *w, const char *text)
 {
 	_cleanup_strbuf_ struct strbuf all = { 0 };
 	const char *near;
@@ -97,10 +97,10 @@ const char *kubelet_value_fault(const char *field, const struct yaml_node *n)
 		return NULL; /* its kind is told before */
 	for (size_t i = 0; i < ARRAY_SIZE(ranges); i++)
 		if (streq(ranges[i].field, field))
-			return range_fault(&ranges[i], n);
+			return kubelet_range_fault(&ranges[i], n);
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
 		if (streq(words[i].field, field))
-			return word_fault(&words[i], yaml_word(n));
+			return kubelet_word_fault(&words[i], yaml_word(n));
 	return NULL;
 }
 

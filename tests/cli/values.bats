@@ -4,6 +4,7 @@
 
 bats_require_minimum_version 1.5.0
 load ../lib/image
+load ../lib/refute
 
 setup() {
 	cd "$BATS_TEST_TMPDIR"
@@ -67,7 +68,7 @@ refused() {
 	[ "$(python3 -c 'import yaml; print(yaml.safe_load(open("card/etc/pibuild/cilium-values.yaml"))["hubble"]["ui"]["frontend"])')" = "{'server': {'ipv6': {'enabled': False}}}" ]
 	sed -i 's/ipv6.disable=1/psi=1/' cluster.yaml
 	"$PIBUILD" render --node cp-1 -o other
-	! grep -q frontend other/etc/pibuild/cilium-values.yaml
+	refute grep -q frontend other/etc/pibuild/cilium-values.yaml
 }
 
 @test "networks of nodes that do not fit podCIDR, and images of another minor version than the chart are refused" {
