@@ -60,8 +60,8 @@ const char *node_pod_resolv_conf(const struct config *c);
  * every fault and note of it goes to F, once, by the path on this machine. */
 void node_check_overlays(const char *dir, const struct node_ctx *nodes, size_t n, struct faults *f);
 
-/* A fault for each file that flags of K3s name and nothing brings: all servers have the same, so the first is looked at.
- */
+/* A fault for each file that flags of K3s name and nothing brings. All servers have the same flags: the first is looked
+ * at. */
 void node_check_named_files(const struct node_ctx *nodes, size_t n, struct faults *f);
 
 /* Fills TREE, sorted: shipped overlays, artifacts, generated files, then the user's overlays. */
