@@ -94,32 +94,41 @@ static const char *manifest(struct settings_file *f)
 	return manifest_fault(f->name, f->text, strlen(f->text));
 }
 
+/* A variable in K3s's environment; NO_PROXY stands in the same file, or pibuild writes it. */
+static const char *k3s_variable(const char *name, bool has_no_proxy)
+{
+	static const char *const proxies[] = { "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY" };
+
+	if (starts_with(name, "INSTALL_K3S_"))
+		return arena_printf(
+			"sets %s, which K3s's install script reads, and none runs here; set k3s in cluster.yaml", name);
+	if (starts_with(name, "K3S_"))
+		return arena_printf(
+			"sets %s, which K3s takes for the flag of that name beside those that pibuild gives it; its flags are keys of k3s.server and k3s.agent in cluster.yaml",
+			name);
+	for (size_t i = 0; !has_no_proxy && i < ARRAY_SIZE(proxies); i++)
+		if (strcasecmp(name, proxies[i]) == 0)
+			return arena_printf(
+				"sets %s without NO_PROXY, so that nodes would ask each other through the proxy; set network.proxy in cluster.yaml, which does both",
+				name);
+	return NULL;
+}
+
+static bool has_no_proxy(const struct settings_file *f)
+{
+	return f->x->config->network.proxy.http.text || f->x->config->network.proxy.http.secret.kind ||
+	       strcasestr(f->text, "NO_PROXY=");
+}
+
 /* What K3s's unit reads before what pibuild writes for it. */
 static const char *k3s_environment(struct settings_file *f)
 {
-	static const char *const proxies[] = { "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY" };
-	bool has_none = f->x->config->network.proxy.http.text || f->x->config->network.proxy.http.secret.kind ||
-			strcasestr(f->text, "NO_PROXY=");
-	const char *line;
+	bool none = has_no_proxy(f);
+	const char *line, *why = NULL;
 
-	while ((line = next_setting(&f->text))) {
-		const char *name = arena_strndup(line, strcspn(line, "= \t"));
-
-		if (starts_with(name, "INSTALL_K3S_"))
-			return arena_printf(
-				"sets %s, which K3s's install script reads, and none runs here; set k3s in cluster.yaml",
-				name);
-		if (starts_with(name, "K3S_"))
-			return arena_printf(
-				"sets %s, which K3s takes for the flag of that name beside those that pibuild gives it; its flags are keys of k3s.server and k3s.agent in cluster.yaml",
-				name);
-		for (size_t i = 0; !has_none && i < ARRAY_SIZE(proxies); i++)
-			if (strcasecmp(name, proxies[i]) == 0)
-				return arena_printf(
-					"sets %s without NO_PROXY, so that nodes would ask each other through the proxy; set network.proxy in cluster.yaml, which does both",
-					name);
-	}
-	return NULL;
+	while (!why && (line = next_setting(&f->text)))
+		why = k3s_variable(arena_strndup(line, strcspn(line, "= \t")), none);
+	return why;
 }
 
 /* ---- the network ---- */
@@ -267,12 +276,21 @@ static const char *cron_table(struct settings_file *f)
 
 static const char *k3s_unit(struct settings_file *f)
 {
-	const char *line;
+	bool none = has_no_proxy(f);
+	const char *line, *value, *why = NULL;
 
-	while ((line = next_setting(&f->text)))
+	while (!why && (line = next_setting(&f->text))) {
 		if (setting_value(line, "ExecStart"))
 			return "sets ExecStart, so that K3s starts without what pibuild starts it with; its flags are keys of k3s.server and k3s.agent in cluster.yaml";
-	return NULL;
+		value = setting_value(line, "Environment");
+		if (value) {
+			char *save = NULL, *words = arena_strdup(value);
+
+			for (char *w = strtok_r(words, " \t\"'", &save); w && !why; w = strtok_r(NULL, " \t\"'", &save))
+				why = k3s_variable(arena_strndup(w, strcspn(w, "=")), none);
+		}
+	}
+	return why;
 }
 
 /* What stands behind the word KEY of sshd_config(5), or NULL. */
@@ -303,8 +321,6 @@ static const char *sshd_settings(struct settings_file *f)
 	bool listed = false, allowed = false;
 	char *line, *value;
 
-	if (!ends_with(f->name, ".conf"))
-		return "is read by nobody: sshd takes files there whose names end in .conf; rename it";
 	while ((line = next_setting(&f->text)) && !sshd_value(line, "Match")) {
 		if ((value = sshd_value(line, "PubkeyAuthentication")) && strcasecmp(value, "no") == 0)
 			return "switches off PubkeyAuthentication, so that nobody can log in; remove that line";
@@ -318,14 +334,6 @@ static const char *sshd_settings(struct settings_file *f)
 	return listed && !allowed
 		       ? arena_printf("lets only others than %s log in, whom access.user names; add %s to AllowUsers",
 				      user, user)
-		       : NULL;
-}
-
-/* sudoers(5): a name that ends in '~' or has a dot is passed over. */
-static const char *sudo_rule(struct settings_file *f)
-{
-	return strchr(f->name, '.') || ends_with(f->name, "~")
-		       ? "is read by nobody: sudo passes over files there with a dot in their names; rename it"
 		       : NULL;
 }
 
@@ -368,7 +376,6 @@ static const struct {
 	{ "/etc/systemd/system/k3s.service.d/*.conf", k3s_unit },
 	{ "/etc/systemd/system/k3s-agent.service.d/*.conf", k3s_unit },
 	{ "/etc/ssh/sshd_config.d/*", sshd_settings },
-	{ "/etc/sudoers.d/*", sudo_rule },
 };
 
 const char *overlay_settings_fault(const char *path, const char *text, const struct node_ctx *x, struct faults *faults)

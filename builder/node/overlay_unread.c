@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Folders whose readers take some names and pass over others without a word: sysctl.d(5), modules-load.d(5),
- * modprobe.d(5), tmpfiles.d(5), sysusers.d(5), udev(7), systemd.unit(5), systemd.preset(5), NetworkManager.conf(5);
- * /etc/profile of Debian's base-files; cron(8) and run-parts(8) of Debian.
+ * modprobe.d(5), tmpfiles.d(5), sysusers.d(5), udev(7), systemd.unit(5), systemd.preset(5), NetworkManager.conf(5),
+ * sudoers(5); /etc/profile of Debian's base-files; cron(8) and run-parts(8) of Debian.
  */
 #include "node/overlay_unread.h"
 
@@ -14,7 +14,7 @@
 
 static const struct {
 	const char *pattern;
-	const char *end; /* of the names that are read; NULL = those of CRON_NAME */
+	const char *end; /* of the names that are read; "" = those without a dot, NULL = those of CRON_NAME */
 	const char *reader;
 } folders[] = {
 	{ "/etc/sysctl.d/*", ".conf", "systemd-sysctl" },
@@ -28,6 +28,8 @@ static const struct {
 	{ "/etc/systemd/system-preset/*", ".preset", "systemd" },
 	{ "/etc/systemd/*.conf.d/*", ".conf", "systemd" },
 	{ "/etc/systemd/system/*.d/*", ".conf", "systemd" },
+	{ "/etc/ssh/sshd_config.d/*", ".conf", "sshd" },
+	{ "/etc/sudoers.d/*", "", "sudo" },
 	{ "/etc/cron.d/*", NULL, "cron" },
 	{ "/etc/cron.@(hourly|daily|weekly|monthly)/*", NULL, "run-parts" },
 };
@@ -54,8 +56,8 @@ const char *overlay_unread(const char *path)
 	for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
 		if (fnmatch(folders[i].pattern, path, FNM_PATHNAME | FNM_EXTMATCH) != 0)
 			continue;
-		if (!folders[i].end)
-			return name[strspn(name, CRON_NAME)]
+		if (!folders[i].end || !*folders[i].end)
+			return name[folders[i].end ? strcspn(name, ".~") : strspn(name, CRON_NAME)]
 				       ? arena_printf(
 						 "is read by nobody: %s passes over files there with a dot in their names; rename it",
 						 folders[i].reader)

@@ -225,6 +225,8 @@ check() {
 		common/etc/systemd/system/NetworkManager.service|[Unit]\n|the node is reached by it
 		common/etc/systemd/system/k3s.service.d/x.conf|[Service]\nExecStart=\nExecStart=/usr/local/bin/k3s server --docker\n|sets ExecStart, so that K3s starts without what pibuild starts it with
 		w-1/etc/systemd/system/k3s-agent.service.d/x.conf|[Service]\nExecStart=\n|its flags are keys of k3s.server and k3s.agent
+		w-1/etc/systemd/system/k3s-agent.service.d/x.conf|[Service]\nEnvironment="A=b" "K3S_TOKEN=c"\n|sets K3S_TOKEN, which K3s takes for the flag of that name
+		common/etc/systemd/system/k3s.service.d/x.conf|[Service]\nEnvironment=HTTP_PROXY=http://p:1\n|sets HTTP_PROXY without NO_PROXY
 		common/etc/ssh/sshd_config.d/20-x.conf|allowusers ann bob@192.168.1.*\n|lets only others than pi log in, whom access.user names; add pi to AllowUsers
 		common/etc/ssh/sshd_config.d/20-x.conf|DenyUsers=p?\n|denies pi the login
 		common/etc/ssh/sshd_config.d/20-x.conf|PubkeyAuthentication no\n|switches off PubkeyAuthentication
