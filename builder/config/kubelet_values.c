@@ -242,6 +242,14 @@ static bool kubelet_has(const struct check *x, const char *field)
 	return n && !(n->type == YAML_SCALAR && !*n->text);
 }
 
+/* What is of another kind has its own fault, and stands in the configuration as nothing. */
+static bool kubelet_is_told(const struct check *x, const char *field)
+{
+	const struct yaml_node *n = yaml_find(x->config->doc, arena_printf("k3s.kubelet.%s", field));
+
+	return n && faults_at(x->faults, n, false);
+}
+
 /* What the file says, else the kubelet's own. */
 static unsigned kubelet_count(const struct check *x, const char *field, unsigned fallback)
 {
@@ -266,7 +274,8 @@ static void check_image_gc(const struct check *x)
 	uint64_t least = kubelet_time(x, "imageMinimumGCAge", 120000), most = kubelet_time(x, "imageMaximumGCAge", 0);
 	bool low_given = kubelet_has(x, "imageGCLowThresholdPercent");
 
-	if (low >= high)
+	if (low >= high && !kubelet_is_told(x, "imageGCLowThresholdPercent") &&
+	    !kubelet_is_told(x, "imageGCHighThresholdPercent"))
 		fault_key(
 			x->faults, x->config,
 			low_given ? "k3s.kubelet.imageGCLowThresholdPercent"
@@ -378,7 +387,7 @@ void check_kubelet_values(const struct check *x)
 	for (size_t i = 0; i < ARRAY_SIZE(ranges) + ARRAY_SIZE(words); i++) {
 		const char *field = i < ARRAY_SIZE(ranges) ? ranges[i].field : words[i - ARRAY_SIZE(ranges)].field;
 		const struct yaml_node *n = yaml_find(fields, field);
-		const char *why = n ? kubelet_value_fault(field, n) : NULL;
+		const char *why = n && !kubelet_is_told(x, field) ? kubelet_value_fault(field, n) : NULL;
 
 		if (why)
 			fault_key(x->faults, x->config, arena_printf("k3s.kubelet.%s", field), "k3s.kubelet.%s: %s",

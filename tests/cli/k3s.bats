@@ -218,6 +218,8 @@ kubelet() {
 		cpuManagerPolicy: static|.cpuManagerPolicy: static leaves pods processors of their own, and the kubelet ends when none is kept for the system; add systemReserved: {cpu: 500m}
 		memoryManagerPolicy: Static|.memoryManagerPolicy: with Static the kubelet ends when reservedMemory does not say
 		imageGCHighThresholdPercent: 75|: imageGCLowThresholdPercent is 80 by default and has to be less than imageGCHighThresholdPercent, 75,
+		imageGCHighThresholdPercent: 80%|.imageGCHighThresholdPercent: must be a number, without quotes
+		containerLogMaxFiles: "3"|.containerLogMaxFiles: must be a number, without quotes
 		imageGCHighThresholdPercent: 60, imageGCLowThresholdPercent: 70|: imageGCLowThresholdPercent is 70 and has to be less
 		imageMaximumGCAge: 1m|.imageMaximumGCAge: has to be more than imageMinimumGCAge
 		containerLogMonitorInterval: 1s|.containerLogMonitorInterval: the kubelet takes 3s or more
