@@ -99,7 +99,7 @@ setup_file() {
 	insert foreign-cp-2 foreign/cp-2.img
 	BOUND=300 told cp-1 find-cluster=waiting 'Another cluster answers at cp-2 \(192.168.1.12\): its CA is not that of this card'
 	refute on cp-1 'systemctl is-active k3s'
-	[ -z "$(on cp-1 'ls /etc/rancher/k3s/config.yaml.d')" ]
+	[ -z "$(on cp-1 'ls /etc/rancher/k3s/config.yaml.d 2>/dev/null')" ]
 	machine kill foreign-cp-2
 	took 'the foreign one is refused'
 }
