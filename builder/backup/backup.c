@@ -101,7 +101,7 @@ static int backup_read_about(const char *path, struct backup *ret, struct err *e
 	_cleanup_free_ char *text = NULL;
 	size_t n;
 
-	if (access(about, F_OK) < 0)
+	if (file_is_missing(about))
 		return err_class(
 			e, CLASS_VERIFY,
 			"there is no %s: a backup without its digest was never complete; `pibuild backup get` fetches both",

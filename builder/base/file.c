@@ -174,7 +174,8 @@ static bool lock_new(int fd)
 	/* Where a filesystem has no locks, nobody sweeps either. */
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
 		return errno != EWOULDBLOCK;
-	return fstat(fd, &st) == 0 && st.st_nlink > 0;
+	/* If it was swept all the same, publishing it fails; to make another would leave this one. */
+	return fstat(fd, &st) < 0 || st.st_nlink > 0;
 }
 
 /* Removes what killed runs left beside NAME (NULL = whatever it was to become): ".NAME.<pid>.<n>.part" that nobody

@@ -47,7 +47,8 @@ static int layer_lock(const struct build *b, const char *key, int *ret, struct e
 	if (fd < 0)
 		return err_errno(e, -errno, "cannot create %s", path);
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		log_info("another pibuild makes the same layer; waiting for it");
+		if (errno == EWOULDBLOCK)
+			log_info("another pibuild makes the same layer; waiting for it");
 		while (flock(fd, LOCK_EX) < 0)
 			if (errno != EINTR || sig_check(e) < 0)
 				return e->code ? e->code : err_errno(e, -errno, "cannot lock %s", path);

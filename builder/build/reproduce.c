@@ -253,7 +253,7 @@ static int compare_bytes(struct cow *again, const char *stem, const char **ret_w
 		*ret_what = arena_printf("the file list and every byte of %s", image);
 		return compare_image(&(struct compare){ .again = again, .image = image, .f = f, .buf = buf }, fd, e);
 	}
-	if (access(map, F_OK) == 0) {
+	if (!file_is_missing(map)) {
 		*ret_what = arena_printf("the file list and every range of %s", map);
 		return compare_map(again, map, f, e);
 	}

@@ -204,14 +204,17 @@ static const char *part_path(const struct part *p)
 	return arena_printf("%s/%s", tmp_dir, p->name);
 }
 
-/* True when FD is still what stands under the part's name: its last owner may have published or removed it between
- * our open and our lock. */
-static bool still_named(const struct part *p, int fd)
+/* 1 when FD is still what stands under the part's name, else 0: its last owner may have published or removed it between
+ * our open and our lock. -errno when that cannot be seen: to look again would go on for ever. */
+static int still_named(const struct part *p, int fd)
 {
 	struct stat a, b;
 
-	return fstat(fd, &a) == 0 && fstatat(p->cache->fd, part_path(p), &b, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+	if (fstat(fd, &a) < 0)
+		return -errno;
+	if (fstatat(p->cache->fd, part_path(p), &b, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
 int part_open(const struct cache *c, const char *sha256, struct part *ret, enum part_state *state, struct err *e)
@@ -220,6 +223,7 @@ int part_open(const struct cache *c, const char *sha256, struct part *ret, enum 
 	const struct pin object = { .sha256 = sha256 };
 	_cleanup_close_ int fd = -1;
 	struct stat st;
+	int named;
 
 	*state = PART_DONE;
 	if (cache_has(c, &object))
@@ -232,7 +236,10 @@ int part_open(const struct cache *c, const char *sha256, struct part *ret, enum 
 		return errno == EWOULDBLOCK || errno == EINTR
 			       ? 0
 			       : err_errno(e, -errno, "cannot lock %s/%s", c->dir, part_path(&p));
-	if (!still_named(&p, fd))
+	named = still_named(&p, fd);
+	if (named < 0)
+		return err_errno(e, named, "cannot use %s/%s", c->dir, part_path(&p));
+	if (!named)
 		return 0;
 	if (fchmod(fd, 0600) < 0 || fstat(fd, &st) < 0)
 		return err_errno(e, -errno, "cannot use %s/%s", c->dir, part_path(&p));
@@ -293,7 +300,7 @@ void part_close(struct part *p)
 {
 	if (p->fd < 0)
 		return;
-	if (p->n == 0 && still_named(p, p->fd))
+	if (p->n == 0 && still_named(p, p->fd) == 1)
 		unlinkat(p->cache->fd, part_path(p), 0);
 	closep(&p->fd);
 	p->fd = -1;

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/sig.h"
 #include "cmd/apply.h"
@@ -112,7 +113,7 @@ int rollout_load(struct rollout *x, const char *only, struct err *e)
 	if (r < 0)
 		return r;
 	/* A build makes secrets that are missing; with new ones no node could be asked anything. */
-	if (c && access(cmd_secrets_path(o, c), F_OK) < 0)
+	if (c && file_is_missing(cmd_secrets_path(o, c)))
 		return err_class(
 			e, CLASS_CONFIG,
 			"there is no %s: nodes are changed with the secrets that their cards were made with; put the file back from your backup",

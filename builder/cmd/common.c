@@ -18,7 +18,7 @@ const struct config *cmd_glimpse_config(const char *path)
 	struct config *config = NULL;
 	struct err ignored = { 0 };
 
-	if ((path && streq(path, "-")) || (!path && access("cluster.yaml", F_OK) < 0))
+	if ((path && streq(path, "-")) || (!path && file_is_missing("cluster.yaml")))
 		return NULL;
 	return config_load(path, &config, &f, &ignored) < 0 ? NULL : config;
 }
@@ -88,7 +88,7 @@ const char *cmd_secrets_path(const struct cmd_options *o, const struct config *c
 
 int cmd_require_cluster(const struct cmd_options *o, struct err *e)
 {
-	if (access("secrets.yaml", F_OK) == 0)
+	if (!file_is_missing("secrets.yaml"))
 		return 0;
 	return config_require_file(o->config, "no secrets.yaml of the shipped default either", e);
 }
@@ -236,7 +236,7 @@ const char *cmd_project_dir(const struct cmd_options *o)
 {
 	if (o->config)
 		return path_dir(o->config);
-	return access("cluster.yaml", F_OK) == 0 ? "." : NULL;
+	return file_is_missing("cluster.yaml") ? NULL : ".";
 }
 
 void cmd_identify(const char *disk, struct card_identity *ret)

@@ -115,7 +115,7 @@ static int verdict(const struct doctor_lines *f, struct err *e)
 
 static void doctor_next(const struct cmd_options *o, const struct doctor_lines *f)
 {
-	bool described = o->config || access("cluster.yaml", F_OK) == 0;
+	bool described = o->config || !file_is_missing("cluster.yaml");
 	size_t warnings = 0;
 
 	vec_foreach (x, &f->v)

@@ -124,7 +124,7 @@ static int check_order(const struct cmd_options *o, const struct flash_wishes *w
 static int check_disks_exist(const struct cmd_options *o, const struct flash_wishes *w, struct err *e)
 {
 	for (size_t i = w->all ? 0 : o->args.n - 1; i < o->args.n; i++)
-		if (access(o->args.v[i], F_OK) < 0 && errno == ENOENT)
+		if (file_is_missing(o->args.v[i]))
 			return err_class(e, CLASS_FAILED, "there is no disk %s: `pibuild devices` lists them",
 					 o->args.v[i]);
 	return 0;

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <time.h>
 
+#include "base/file.h"
 #include "base/json.h"
 #include "cmd/cmd.h"
 #include "update/update.h"
@@ -149,7 +150,7 @@ static int check(const struct cmd_options *o, struct err *e)
 static int cmd_lock_update(const struct cmd_options *o, struct err *e)
 {
 	/* A file that is yet to be made starts from the lock in force. */
-	const char *from = o->lock && access(o->lock, F_OK) == 0 ? o->lock : NULL;
+	const char *from = o->lock && !file_is_missing(o->lock) ? o->lock : NULL;
 	struct release_set set = { 0 };
 	struct lock_report report = { 0 };
 	struct lock_options lo = {

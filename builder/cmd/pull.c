@@ -206,7 +206,10 @@ static int pull_make_room(struct pull *p, struct err *e)
 	if (p->lock < 0)
 		return err_errno(e, -errno, "cannot open %s", p->dir);
 	if (flock(p->lock, LOCK_EX | LOCK_NB) < 0) {
+		r = -errno;
 		closep(&p->lock);
+		if (r != -EWOULDBLOCK)
+			return err_errno(e, r, "cannot lock %s (choose another folder with -o)", p->dir);
 		return err_set(e, -EBUSY,
 			       "another pibuild pulls into %s: wait for it, or choose another folder with -o",
 			       p->o->out);

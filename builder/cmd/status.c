@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "base/caller.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/sig.h"
 #include "cmd/cmd.h"
@@ -213,7 +214,7 @@ static int cmd_status(const struct cmd_options *o, struct err *e)
 		r = err_class(e, CLASS_USAGE, "--timeout goes with --wait");
 	if (r < 0)
 		return r;
-	if (o->args.n && access(o->args.v[0], F_OK) < 0 && is_a_node(o))
+	if (o->args.n && file_is_missing(o->args.v[0]) && is_a_node(o))
 		return err_class(
 			e, CLASS_USAGE,
 			"%s is a node, and there is no file of that name: `pibuild status` asks all nodes, `pibuild ssh %s pibuild-status` this one",

@@ -7,6 +7,7 @@
 
 #include "archive/archive.h"
 #include "base/codec.h"
+#include "base/file.h"
 
 const struct companion_row companion_rows[COMPANION_COUNT] = {
 	[COMPANION_MANIFEST] = { "manifest", ".manifest.json", false, true, WHEN_ALWAYS, 0644 },
@@ -47,7 +48,7 @@ const char *image_find(const char *stem)
 	const char *form;
 
 	for (size_t i = 0; (form = image_form(stem, i)); i++)
-		if (access(form, F_OK) == 0)
+		if (!file_is_missing(form))
 			return form;
 	return NULL;
 }

@@ -268,7 +268,7 @@ static const char *read_key_file(struct faults *f, const char *path, struct key_
 		return read_key_files(f, path, keys);
 	why = file_fault(f, path);
 	if (why)
-		return access(path, F_OK) < 0 && errno == ENOENT ? missing_key(f, path) : why;
+		return file_is_missing(path) ? missing_key(f, path) : why;
 	if (file_read(path, 64 * KIB, &text, &n, &e) < 0)
 		return faults_reason(f, &e);
 	why = value_encoding_fault(text, n, path);

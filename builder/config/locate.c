@@ -88,7 +88,7 @@ static bool is_top(const char *dir, const struct stat *st)
 	const char *home = getenv("HOME");
 	struct stat other;
 
-	if (st->st_mode & S_ISVTX || access(path_join(dir, ".git"), F_OK) == 0)
+	if (st->st_mode & S_ISVTX || !file_is_missing(path_join(dir, ".git")))
 		return true;
 	if (home && *home && stat(home, &other) == 0 && is_same_file(st, &other))
 		return true;

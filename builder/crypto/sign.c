@@ -132,7 +132,7 @@ int sign_new_key(const char *path, struct err *e)
 	int r;
 
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
-		if (access(files[i], F_OK) == 0 || errno != ENOENT)
+		if (!file_is_missing(files[i]))
 			return err_class(
 				e, CLASS_REFUSED,
 				"%s is there already; what was signed with it could no longer be checked: choose another name",

@@ -40,7 +40,7 @@ static uint64_t number(const char *dir, const char *name)
 
 static bool exists(const char *dir, const char *name)
 {
-	return access(path_join(dir, name), F_OK) == 0;
+	return !file_is_missing(path_join(dir, name));
 }
 
 static dev_t device_number(const char *dir)
@@ -185,7 +185,7 @@ static int read_tables(const struct host *h, struct tables *ret, struct err *e)
 		return r;
 	for (char *s = strtok_r(mounts, "\n", &save); s; s = strtok_r(NULL, "\n", &save))
 		add_mount(ret, s);
-	if (access(path_join(h->proc, "swaps"), F_OK) < 0) /* a kernel without swap */
+	if (file_is_missing(path_join(h->proc, "swaps"))) /* a kernel without swap */
 		return 0;
 	r = read_table(h, "swaps", &swaps, e);
 	if (r < 0)

@@ -74,7 +74,7 @@ static int refuse_number(const struct host *h, const char *path, dev_t devno, st
 	_cleanup_free_ char *partition = xasprintf("%s/partition", dir);
 	char real[PATH_MAX];
 
-	if (access(partition, F_OK) == 0 && realpath(dir, real)) {
+	if (!file_is_missing(partition) && realpath(dir, real)) {
 		const char *whole = path_base(path_dir(real));
 
 		return err_class(e, CLASS_REFUSED, "%s is a partition: an image goes onto the whole disk, /dev/%s",

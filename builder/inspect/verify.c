@@ -21,10 +21,17 @@ static void looked(struct verify_ctx *x, size_t n, const char *things)
 static int check_companions(struct verify_ctx *x, struct findings *f, struct err *e)
 {
 	const char *image = x->options->image;
+	struct stat st;
 
 	looked(x, 0, "companions");
-	for (size_t i = 0; i < COMPANION_COUNT; i++)
-		x->line->looked += access(companion_path(image, (enum companion)i), F_OK) == 0;
+	for (size_t i = 0; i < COMPANION_COUNT; i++) {
+		const char *path = companion_path(image, (enum companion)i);
+
+		if (stat(path, &st) == 0)
+			x->line->looked++;
+		else if (errno != ENOENT)
+			return err_errno(e, -errno, "cannot look at %s", path);
+	}
 	if (!x->line->looked && !x->options->key) {
 		x->line->skipped = "it lies alone";
 		return 0;

@@ -188,7 +188,7 @@ int lock_load(const char *file, const struct config *c, struct lock **ret, struc
 	beside = lock_path_beside(c);
 	/* Anything but "not there" is for the reader to report: a lock that cannot be read is no reason to ignore it.
 	 */
-	if (access(beside, F_OK) == 0 || errno != ENOENT)
+	if (!file_is_missing(beside))
 		return lock_load_file(beside, ret, e);
 	return lock_load_shipped(ret, e);
 }

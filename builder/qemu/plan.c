@@ -87,7 +87,7 @@ static int choose_disk(const struct machine_want *want, struct machine *m, struc
 	m->image = absolute(want->image);
 	m->throw_away = !want->keep;
 	m->overlay = want->keep ? absolute(want->keep) : path_join(m->dir, "disk.qcow2");
-	m->new_overlay = access(m->overlay, F_OK) < 0;
+	m->new_overlay = file_is_missing(m->overlay);
 	least = (uint64_t)st.st_size;
 	m->disk_size = want->disk_size ? want->disk_size : m->new_overlay ? MAX(least, usual_card) : 0;
 	if (m->disk_size && m->disk_size < least)

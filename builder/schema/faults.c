@@ -122,7 +122,7 @@ void faults_add_failure(struct faults *f, const struct err *e)
 
 bool faults_machine(struct faults *f, const struct err *e)
 {
-	if (!err_is_machines(e) && e->code != -EIO && e->class != CLASS_HOST)
+	if (!err_is_machines(e) && !err_interrupted(e) && e->code != -EIO && e->class != CLASS_HOST)
 		return false;
 	f->machine = *e;
 	f->errors++;

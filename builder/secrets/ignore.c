@@ -61,7 +61,7 @@ static bool apply(const char *file, const char *path, bool ignored)
 /* Top of the git work tree that holds DIR, on the arena; NULL when there is none. */
 static const char *work_tree(const char *dir)
 {
-	while (access(path_join(dir, ".git"), F_OK) < 0) {
+	while (file_is_missing(path_join(dir, ".git"))) {
 		if (streq(dir, "/"))
 			return NULL;
 		dir = path_dir(dir);
