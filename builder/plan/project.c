@@ -98,8 +98,10 @@ static const char *overlays_beside(const struct config *c)
 {
 	const char *dir = path_join(c->dir, "overlays");
 	struct stat st;
+	bool other = stat(dir, &st) == 0 && !S_ISDIR(st.st_mode);
 
-	return stat(dir, &st) == 0 && S_ISDIR(st.st_mode) ? dir : NULL;
+	/* Whoever reads one that cannot be asked about says why not: without it the card would lack what is in it. */
+	return other || file_is_missing(dir) ? NULL : dir;
 }
 
 /* A folder meant for overlays, by a name that is not theirs. */
