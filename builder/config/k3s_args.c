@@ -171,7 +171,7 @@ static void check_settings(const struct check *x, const char *section, const str
 		if (streq(s->key, "service-node-port-range"))
 			check_node_ports(x, at, s->value);
 		for (size_t i = 0; s->value->type == YAML_SEQ && ends_with(s->key, "-arg") && i < s->value->count; i++)
-			check_arg(x, at, s->key, str_or(s->value->items[i]->text, ""));
+			check_arg(x, arena_printf("%s[%zu]", at, i), s->key, str_or(s->value->items[i]->text, ""));
 	}
 }
 

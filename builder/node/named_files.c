@@ -38,7 +38,7 @@ static const char *named_file(const char *key, const char *arg)
 	return NULL;
 }
 
-static void check_named(const struct node_ctx *x, const char *key, const char *arg, struct faults *f)
+static void check_named(const struct node_ctx *x, const char *key, size_t i, const char *arg, struct faults *f)
 {
 	const char *path = named_file(key, arg);
 	struct tree tree = { 0 };
@@ -47,9 +47,9 @@ static void check_named(const struct node_ctx *x, const char *key, const char *a
 	if (!path || node_render(x, &tree, &ignored) < 0 || tree_find(&tree, path))
 		return;
 	fault_key(
-		f, x->config, arena_printf("k3s.server.%s", key),
-		"k3s.server.%s: %s: nothing brings %s onto the card of %s, and K3s does not start without it; put it into overlays/control-plane%s",
-		key, arg, path, x->node->name, path);
+		f, x->config, arena_printf("k3s.server.%s[%zu]", key, i),
+		"k3s.server.%s[%zu]: %s: nothing brings %s onto the card of %s, and K3s does not start without it; put it into overlays/control-plane%s",
+		key, i, arg, path, x->node->name, path);
 }
 
 void node_check_named_files(const struct node_ctx *nodes, size_t n, struct faults *f)
@@ -63,5 +63,5 @@ void node_check_named_files(const struct node_ctx *nodes, size_t n, struct fault
 		return; /* an image of one's own may have it */
 	vec_foreach (s, &x->config->k3s.server)
 		for (size_t i = 0; s->value->type == YAML_SEQ && i < s->value->count; i++)
-			check_named(x, s->key, s->value->items[i]->text ? s->value->items[i]->text : "", f);
+			check_named(x, s->key, i, s->value->items[i]->text ? s->value->items[i]->text : "", f);
 }

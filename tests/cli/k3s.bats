@@ -230,7 +230,7 @@ kubelet() {
 		shutdownGracePeriod: 500ms, shutdownGracePeriodCriticalPods: 0s|.shutdownGracePeriod: the kubelet takes 0s, or 1s and more
 		systemReserved: {memory: 6Gi}, kubeReserved: {memory: 2Gi}|: systemReserved, kubeReserved and evictionHard keep 8.1 GiB of memory from pods, and cp-3 (Raspberry Pi 4) has at most 8.0 GiB: the kubelet ends there
 	EOT
-	refused 'k3s.agent.kubelet-arg: container-log-max-files cannot be 1: the kubelet takes a whole number from 2 on' 'k3s: {agent: {kubelet-arg: ["container-log-max-files=1"]}}'
+	refused 'k3s.agent.kubelet-arg[0]: container-log-max-files cannot be 1: the kubelet takes a whole number from 2 on' 'k3s: {agent: {kubelet-arg: ["container-log-max-files=1"]}}'
 	cluster 'k3s:' '  kubelet: {cpuManagerPolicy: static, systemReserved: {cpu: 0.5, memory: 1e9}, evictionHard: {memory.available: 5%, nodefs.available: 1Gi, pid.available: 100},' \
 		'    evictionSoft: {imagefs.available: 15%}, evictionSoftGracePeriod: {imagefs.available: 1m}, evictionMinimumReclaim: {imagefs.available: 0}, nodeStatusMaxImages: -1,' \
 		'    imageGCHighThresholdPercent: 75, imageGCLowThresholdPercent: 60, enforceNodeAllocatable: [pods], logging: {format: json}, topologyManagerPolicy: none, containerLogMaxFiles: 3,' \
@@ -240,7 +240,7 @@ kubelet() {
 
 @test "flags for the programs in K3s: those that the card goes by are refused with what to set" {
 	while IFS='|' read -r section arg words; do
-		refused "k3s.$section: $words" "k3s: {${section%%.*}: {${section#*.}: [\"$arg\", v=2]}}"
+		refused "k3s.$section[0]: $words" "k3s: {${section%%.*}: {${section#*.}: [\"$arg\", v=2]}}"
 	done <<-'EOT'
 		server.kubelet-arg|cgroup-driver=cgroupfs|cgroup-driver cannot be set here: K3s makes it known to the kubelet itself; leave it out
 		agent.kubelet-arg|--resolv-conf=/run/systemd/resolve/resolv.conf|resolv-conf cannot be set here: pods ask the name servers that the nodes ask; set network.nameservers
@@ -268,7 +268,7 @@ kubelet() {
 }
 
 @test "a file that a flag names has to come onto the servers' cards" {
-	refused 'k3s.server.kube-apiserver-arg: audit-policy-file=/etc/rancher/k3s/audit.yaml: nothing brings /etc/rancher/k3s/audit.yaml onto the card of cp-1, and K3s does not start without it; put it into overlays/control-plane/etc/rancher/k3s/audit.yaml' \
+	refused 'k3s.server.kube-apiserver-arg[0]: audit-policy-file=/etc/rancher/k3s/audit.yaml: nothing brings /etc/rancher/k3s/audit.yaml onto the card of cp-1, and K3s does not start without it; put it into overlays/control-plane/etc/rancher/k3s/audit.yaml' \
 		'k3s: {server: {kube-apiserver-arg: ["audit-policy-file=/etc/rancher/k3s/audit.yaml", "audit-log-path=/var/log/audit.log", "oidc-ca-file=/etc/ssl/certs/ca-certificates.crt"]}}'
 	mkdir -p overlays/control-plane/etc/rancher/k3s
 	printf 'apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Metadata}]\n' >overlays/control-plane/etc/rancher/k3s/audit.yaml
