@@ -10,8 +10,6 @@
 
 #include "config/values.h"
 
-enum { FIRST_NODE_PORT = 30000, LAST_NODE_PORT = 32767 };
-
 struct api_check {
 	api_value_told told;
 	void *arg;
@@ -72,11 +70,11 @@ static void api_node_port(const struct api_check *c, const struct yaml_node *n, 
 
 	if (n->type != YAML_SCALAR || yaml_value(n).kind != YAML_INT)
 		return; /* a map of settings, a switch, another kind than the chart wants */
-	if (value_unsigned(yaml_word(n), &port) == 0 && (!port || (port >= FIRST_NODE_PORT && port <= LAST_NODE_PORT)))
+	if (value_unsigned(yaml_word(n), &port) == 0 && (!port || (port >= NODE_PORT_FIRST && port <= NODE_PORT_LAST)))
 		return;
 	c->told(c->arg, n, path,
 		arena_printf("%s: ports of nodes are %d to %d, and the API refuses a Service with another", n->text,
-			     FIRST_NODE_PORT, LAST_NODE_PORT));
+			     NODE_PORT_FIRST, NODE_PORT_LAST));
 }
 
 static const struct {

@@ -128,17 +128,23 @@ static void app_check_manifests(const struct check *x, const struct app *a, cons
 	for (size_t i = 0; i < a->manifests.n; i++) {
 		const char *at = arena_printf("%s.manifest[%zu]", key, i), *path = a->manifests.v[i];
 		struct text_list files = { 0 };
-		struct err ignored = { 0 };
+		struct err e = { 0 };
 
-		if (!path || app_manifest_is_url(path) || app_manifest_files(path, &files, &ignored) < 0)
+		if (!path || app_manifest_is_url(path))
 			continue;
+		if (app_manifest_files(path, &files, &e) < 0) {
+			faults_machine(x->faults, &e);
+			continue; /* whoever copies them is told */
+		}
 		vec_foreach (file, &files.v) {
 			_cleanup_free_ char *text = NULL;
 			const char *why;
 			size_t n;
 
-			if (file_read(*file, 8 * MIB, &text, &n, &ignored) < 0)
-				continue; /* whoever copies it is told */
+			if (file_read(*file, 8 * MIB, &text, &n, &e) < 0) {
+				faults_machine(x->faults, &e);
+				continue;
+			}
 			why = manifest_fault(path_base(*file), text, n);
 			if (why)
 				fault_key(x->faults, x->config, at, "%s: %s %s", at, *file, why);

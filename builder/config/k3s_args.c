@@ -138,7 +138,7 @@ static void check_arg(const struct check *x, const char *at, const char *key, co
 	}
 	value = flag[n] ? flag + n + 1 : "true";
 	flag = arena_strndup(flag, n);
-	why = streq(key, "kubelet-arg") ? kubelet_flag_fault(x->config, flag, value) : NULL;
+	why = streq(key, "kubelet-arg") ? kubelet_flag_fault(x->config, flag, value, x->faults) : NULL;
 	for (size_t i = 0; !why && i < ARRAY_SIZE(owned_flags); i++)
 		if (streq(owned_flags[i].key, key) && is_flag(owned_flags[i].flag, flag))
 			why = arena_printf("cannot be set here: %s; %s", owned_flags[i].why, owned_flags[i].instead);
@@ -149,18 +149,18 @@ static void check_arg(const struct check *x, const char *at, const char *key, co
 		fault_key(x->faults, x->config, at, "%s: %s %s", at, flag, why);
 }
 
-/* Cilium serves what K3s gives out by itself, 30000 to 32767 (nodePort.range of its chart). */
+/* Cilium serves what K3s gives out by itself (nodePort.range of its chart). */
 static void check_node_ports(const struct check *x, const char *at, const struct yaml_node *v)
 {
 	unsigned first, last;
 	const char *dash = v->type == YAML_SCALAR ? strchr(v->text, '-') : NULL;
 
 	if (dash && value_unsigned(arena_strndup(v->text, (size_t)(dash - v->text)), &first) == 0 &&
-	    value_unsigned(dash + 1, &last) == 0 && (first < 30000 || last > 32767))
+	    value_unsigned(dash + 1, &last) == 0 && (first < NODE_PORT_FIRST || last > NODE_PORT_LAST))
 		fault_key(
 			x->faults, x->config, at,
-			"%s: Cilium serves the ports 30000 to 32767 alone, so a Service with another one would answer nobody; take a part of these",
-			at);
+			"%s: Cilium serves the ports %d to %d alone, so a Service with another one would answer nobody; take a part of these",
+			at, NODE_PORT_FIRST, NODE_PORT_LAST);
 }
 
 static void check_settings(const struct check *x, const char *section, const struct k3s_settings *settings)

@@ -67,7 +67,13 @@ static const char *kinds_check_domain(const char *text)
 	return strlen(text) > 253 ? "a domain has at most 253 characters" : NULL;
 }
 
-static const char *foreign_letters(const char *text);
+static const char *foreign_letters(const char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text >= 0x80)
+			return "DNS writes letters other than a to z in a form of its own, which begins with xn--; write that";
+	return NULL;
+}
 
 /* Why TEXT has not this FORM, or NULL. */
 static const char *domain_form_fault(const struct kind *form, const char *text)
@@ -367,14 +373,6 @@ static unsigned mask_prefix(const char *text)
 	return 32 - (unsigned)__builtin_ctz(mask);
 }
 
-static const char *foreign_letters(const char *text)
-{
-	for (; *text; text++)
-		if ((unsigned char)*text >= 0x80)
-			return "DNS writes letters other than a to z in a form of its own, which begins with xn--; write that";
-	return NULL;
-}
-
 /* Why TEXT has not the form of a name or an IPv4 address, or NULL. */
 static const char *host_form_fault(const char *text)
 {
@@ -393,7 +391,7 @@ static const char *host_form_fault(const char *text)
 		p[-1] = '\0';
 	if (!kind_text_fault(&form, NULL, meant, NULL))
 		return arena_printf("names are in lower case here, without a dot at the end; write %s", meant);
-	return foreign_letters(text) ? foreign_letters(text) : address_fault(text, why);
+	return str_or(foreign_letters(text), address_fault(text, why));
 }
 
 /* A network or address that lacks its /size, or has a mask for it. */

@@ -12,8 +12,9 @@ struct kubelet_grace {
 };
 struct kubelet_grace kubelet_grace(const struct config *c);
 
-/* Why the kubelet's FLAG ("max-pods") cannot have VALUE, as the field of the same meaning could not; NULL = it can. */
-const char *kubelet_flag_fault(const struct config *c, const char *flag, const char *value);
+/* Why the kubelet's FLAG ("max-pods") cannot have VALUE, as the field of the same meaning could not; NULL = it can. F
+ * hears of a list of fields that could not be read. */
+const char *kubelet_flag_fault(const struct config *c, const char *flag, const char *value, struct faults *f);
 
 /* Why the kubelet ends at the value N of FIELD ("logging.format"), whose kind is right; NULL = it does not, or FIELD is
  * none of those that it looks at. */

@@ -283,16 +283,16 @@ static const char *flag_kind_fault(const char *kind, const struct yaml_node *val
 }
 
 /* Of a flag that is called as a field is. */
-static const char *kubelet_flag_value_fault(const char *flag, const char *value)
+static const char *kubelet_flag_value_fault(const char *flag, const char *value, struct faults *f)
 {
 	struct yaml_node *n = yaml_str(value);
 	const struct name *all = NULL;
-	struct err ignored = { 0 };
+	struct err e = { 0 };
 	size_t count = 0;
 
 	n->plain = true; /* a number, if it is one */
-	if (names_all(NAMES_KUBELET_KEYS, &all, &count, &ignored) < 0)
-		return NULL;
+	if (names_all(NAMES_KUBELET_KEYS, &all, &count, &e) < 0)
+		return faults_reason(f, &e);
 	for (size_t i = 0; i < count; i++) {
 		const char *why = NULL;
 
@@ -305,7 +305,7 @@ static const char *kubelet_flag_value_fault(const char *flag, const char *value)
 	return NULL;
 }
 
-const char *kubelet_flag_fault(const struct config *c, const char *flag, const char *value)
+const char *kubelet_flag_fault(const struct config *c, const char *flag, const char *value, struct faults *f)
 {
 	const char *why = streq(flag, "fail-swap-on") ? swap_fault(c, value)
 			  : streq(flag, "max-pods")   ? pods_fault(value)
@@ -316,7 +316,7 @@ const char *kubelet_flag_fault(const struct config *c, const char *flag, const c
 	for (size_t i = 0; i < ARRAY_SIZE(owned_fields); i++)
 		if (flag_is_field(flag, owned_fields[i].name))
 			return arena_printf("cannot be set here: %s; %s", owned_fields[i].why, owned_fields[i].instead);
-	why = kubelet_flag_value_fault(flag, value);
+	why = kubelet_flag_value_fault(flag, value, f);
 	return why ? arena_printf("cannot be %s: %s", value, why) : NULL;
 }
 

@@ -3,10 +3,11 @@
  * Values of the right kind that the kubelet does not take all the same: it ends, and K3s with it, at every start of
  * every node. One row per field. Sources, of kubernetes/kubernetes pkg/kubelet and cmd/kubelet:
  *
- *	numbers, words	apis/config/validation/validation.go, its defaults in apis/config/v1beta1/defaults.go;
- *			cm/cpumanager/cpu_manager.go, cm/memorymanager/memory_manager.go, kubelet.go
- *	amounts		eviction/helpers.go, parseResourceList() in cmd/kubelet/app/server.go,
- *logs/container_log_manager.go together	all of them
+ * - numbers, words: apis/config/validation/validation.go, its defaults in apis/config/v1beta1/defaults.go;
+ *   cm/cpumanager/cpu_manager.go, cm/memorymanager/memory_manager.go, kubelet.go
+ * - amounts: eviction/helpers.go, parseResourceList() in cmd/kubelet/app/server.go,
+ *   logs/container_log_manager.go
+ * - together: all of them
  */
 #include "config/check.h"
 #include "config/kubelet.h"

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/manifest.h"
 
+#include <errno.h>
+
 #include "base/util.h"
 #include "yaml/yaml.h"
 
@@ -45,9 +47,9 @@ const char *manifest_fault(const char *name, const char *text, size_t n)
 	bool any = false;
 
 	if (yaml_parse_all(name, text, n, &docs, &count, &e) < 0) {
-		if (memmem(text, n, "{{", 2) && !strstr(e.msg, "not supported"))
+		if (e.code != -EOPNOTSUPP && memmem(text, n, "{{", 2))
 			return "is a template of a chart, which only Helm can read ({{ ... }}); install the chart by chart";
-		return strstr(e.msg, ": a tab; ") ? "is indented with tabs, which no program takes for YAML" : NULL;
+		return e.code == -EILSEQ ? arena_printf("is no YAML that any program can read (%s)", e.msg) : NULL;
 	}
 	for (size_t i = 0; i < count; i++) {
 		const char *why;

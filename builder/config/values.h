@@ -20,6 +20,8 @@ int value_unsigned(const char *s, unsigned *ret);
 int value_duration(const char *s, uint64_t *ret_ms);
 /* "512Mi", "0.5", "500m", "1e3": an amount as Kubernetes writes it (apimachinery pkg/api/resource/quantity.go). */
 int value_quantity(const char *s, double *ret);
+/* Ports of nodes that Kubernetes gives to Services, unless K3s's service-node-port-range says otherwise. */
+enum { NODE_PORT_FIRST = 30000, NODE_PORT_LAST = 32767 };
 /* "v1.36.4+k3s1" to major, minor, patch; a missing patch is 0. */
 struct semver {
 	unsigned major, minor, patch;

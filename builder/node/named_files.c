@@ -38,13 +38,14 @@ static const char *named_file(const char *key, const char *arg)
 	return NULL;
 }
 
-static void check_named(const struct node_ctx *x, const char *key, size_t i, const char *arg, struct faults *f)
+/* CARD is what is on it, made for the first that asks. */
+static void check_named(const struct node_ctx *x, struct tree *card, const char *key, size_t i, const char *arg,
+			struct faults *f)
 {
 	const char *path = named_file(key, arg);
-	struct tree tree = { 0 };
-	struct err ignored = { 0 };
+	struct err ignored = { 0 }; /* whoever builds is told */
 
-	if (!path || node_render(x, &tree, &ignored) < 0 || tree_find(&tree, path))
+	if (!path || (!card->entries.n && node_render(x, card, &ignored) < 0) || tree_find(card, path))
 		return;
 	fault_key(
 		f, x->config, arena_printf("k3s.server.%s[%zu]", key, i),
@@ -55,6 +56,7 @@ static void check_named(const struct node_ctx *x, const char *key, size_t i, con
 void node_check_named_files(const struct node_ctx *nodes, size_t n, struct faults *f)
 {
 	const struct node_ctx *x = NULL;
+	struct tree card = { 0 };
 
 	for (size_t i = 0; i < n && !x; i++)
 		if (node_is_first_server(&nodes[i]))
@@ -63,5 +65,5 @@ void node_check_named_files(const struct node_ctx *nodes, size_t n, struct fault
 		return; /* an image of one's own may have it */
 	vec_foreach (s, &x->config->k3s.server)
 		for (size_t i = 0; s->value->type == YAML_SEQ && i < s->value->count; i++)
-			check_named(x, s->key, i, s->value->items[i]->text ? s->value->items[i]->text : "", f);
+			check_named(x, &card, s->key, i, str_or(s->value->items[i]->text, ""), f);
 }

@@ -507,6 +507,7 @@ static void check_folder_of(struct overlay_check *c, const char *name)
 	vec_foreach (n, &users.entries) {
 		const char *host = n->kind == ENTRY_FILE ? n->host_file : overlay_host_path(folder, n);
 		size_t before = c->faults->errors;
+		const char *why;
 
 		check_first_folder(c, folder, n);
 		for (size_t i = 0; i < c->n_nodes; i++) {
@@ -518,8 +519,9 @@ static void check_folder_of(struct overlay_check *c, const char *name)
 			if (n->kind == ENTRY_SYMLINK && c->faults->errors == before)
 				overlay_check_link(c, host, n, &c->own[i], &users);
 		}
-		if (n->kind == ENTRY_FILE && c->faults->errors == before && overlay_unread(n->path))
-			overlay_fault(c, "%s %s", host, overlay_unread(n->path));
+		why = n->kind == ENTRY_FILE && c->faults->errors == before ? overlay_unread(n->path) : NULL;
+		if (why)
+			overlay_fault(c, "%s %s", host, why);
 		if (n->kind == ENTRY_FILE && c->faults->errors == before)
 			overlay_check_content(c, host, n, &users);
 	}

@@ -10,28 +10,43 @@
 
 #include "base/file.h"
 
-#define CRON_NAME "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
+static bool passed_by_sudo(const char *name)
+{
+	return strchr(name, '.') != NULL;
+}
 
+static const char not_crons[] = "with anything but letters, digits, '_' and '-' in their names, a dot say";
+static bool passed_by_cron(const char *name)
+{
+	return name[strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")];
+}
+
+#define ENDS_IN(pattern, end, reader)                                                                                  \
+	{                                                                                                              \
+		pattern, end, reader, NULL, NULL                                                                       \
+	}
 static const struct {
 	const char *pattern;
-	const char *end; /* of the names that are read; "" = those without a dot, NULL = those of CRON_NAME */
+	const char *end; /* of the names that are read; NULL = PASSED tells of the others */
 	const char *reader;
+	bool (*passed)(const char *name);
+	const char *names; /* that it passes over */
 } folders[] = {
-	{ "/etc/sysctl.d/*", ".conf", "systemd-sysctl" },
-	{ "/etc/modules-load.d/*", ".conf", "systemd-modules-load" },
-	{ "/etc/modprobe.d/*", ".conf", "modprobe" },
-	{ "/etc/tmpfiles.d/*", ".conf", "systemd-tmpfiles" },
-	{ "/etc/sysusers.d/*", ".conf", "systemd-sysusers" },
-	{ "/etc/udev/rules.d/*", ".rules", "udev" },
-	{ "/etc/NetworkManager/conf.d/*", ".conf", "NetworkManager" },
-	{ "/etc/profile.d/*", ".sh", "a shell" },
-	{ "/etc/systemd/system-preset/*", ".preset", "systemd" },
-	{ "/etc/systemd/*.conf.d/*", ".conf", "systemd" },
-	{ "/etc/systemd/system/*.d/*", ".conf", "systemd" },
-	{ "/etc/ssh/sshd_config.d/*", ".conf", "sshd" },
-	{ "/etc/sudoers.d/*", "", "sudo" },
-	{ "/etc/cron.d/*", NULL, "cron" },
-	{ "/etc/cron.@(hourly|daily|weekly|monthly)/*", NULL, "run-parts" },
+	ENDS_IN("/etc/sysctl.d/*", ".conf", "systemd-sysctl"),
+	ENDS_IN("/etc/modules-load.d/*", ".conf", "systemd-modules-load"),
+	ENDS_IN("/etc/modprobe.d/*", ".conf", "modprobe"),
+	ENDS_IN("/etc/tmpfiles.d/*", ".conf", "systemd-tmpfiles"),
+	ENDS_IN("/etc/sysusers.d/*", ".conf", "systemd-sysusers"),
+	ENDS_IN("/etc/udev/rules.d/*", ".rules", "udev"),
+	ENDS_IN("/etc/NetworkManager/conf.d/*", ".conf", "NetworkManager"),
+	ENDS_IN("/etc/profile.d/*", ".sh", "a shell"),
+	ENDS_IN("/etc/systemd/system-preset/*", ".preset", "systemd"),
+	ENDS_IN("/etc/systemd/*.conf.d/*", ".conf", "systemd"),
+	ENDS_IN("/etc/systemd/system/*.d/*", ".conf", "systemd"),
+	ENDS_IN("/etc/ssh/sshd_config.d/*", ".conf", "sshd"),
+	{ "/etc/sudoers.d/*", NULL, "sudo", passed_by_sudo, "with a dot in their names" },
+	{ "/etc/cron.d/*", NULL, "cron", passed_by_cron, not_crons },
+	{ "/etc/cron.@(hourly|daily|weekly|monthly)/*", NULL, "run-parts", passed_by_cron, not_crons },
 };
 
 /* For the people who keep the folder, or switched off by them. */
@@ -56,11 +71,10 @@ const char *overlay_unread(const char *path)
 	for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
 		if (fnmatch(folders[i].pattern, path, FNM_PATHNAME | FNM_EXTMATCH) != 0)
 			continue;
-		if (!folders[i].end || !*folders[i].end)
-			return name[folders[i].end ? strcspn(name, ".~") : strspn(name, CRON_NAME)]
-				       ? arena_printf(
-						 "is read by nobody: %s passes over files there with a dot in their names; rename it",
-						 folders[i].reader)
+		if (folders[i].passed)
+			return folders[i].passed(name)
+				       ? arena_printf("is read by nobody: %s passes over files there %s; rename it",
+						      folders[i].reader, folders[i].names)
 				       : NULL;
 		return ends_with(name, folders[i].end)
 			       ? NULL

@@ -149,7 +149,7 @@ static void check_port(struct judge *j, const struct yaml_node *n, const char *p
 				j->faults, n,
 				"%s: port %u of a node belongs to %s, so one of the two would not start; remove it: %u is free",
 				path, port, taken_ports[i].whose, own);
-	if (port >= 30000 && port <= 32767)
+	if (port >= NODE_PORT_FIRST && port <= NODE_PORT_LAST)
 		fault_at(j->faults, n,
 			 "%s: port %u of a node is one that Kubernetes gives to a Service; remove it: %u is free", path,
 			 port, own);

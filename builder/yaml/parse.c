@@ -41,6 +41,13 @@ static int parse_fault(struct loader *l, struct position p, const char *what)
 	return err_at(l->e, CLASS_CONFIG, l->name, p.line, p.col, "%s", clean_copy(what));
 }
 
+/* YAML all the same. */
+static int parse_unsupported(struct loader *l, struct position p, const char *what)
+{
+	parse_fault(l, p, what);
+	return l->e->code = -EOPNOTSUPP;
+}
+
 /* ---- libyaml's words, translated ---- */
 
 /* libyaml counts characters, we need bytes: the ASCII part before the mark is what matters for tabs. */
@@ -99,7 +106,7 @@ static const char *translate(const char *problem)
 	return problem;
 }
 
-static int parser_fault(struct loader *l)
+static int tell_parser_fault(struct loader *l)
 {
 	const yaml_parser_t *p = &l->parser;
 	struct position at = at_mark(p->problem_mark), context;
@@ -120,6 +127,12 @@ static int parser_fault(struct loader *l)
 	if (d.words)
 		return parse_fault(l, (struct position){ d.line, d.col }, d.words);
 	return parse_fault(l, at, translate(p->problem));
+}
+
+static int parser_fault(struct loader *l)
+{
+	tell_parser_fault(l);
+	return l->e->code = -EILSEQ;
 }
 
 /* ---- what is refused before libyaml sees it ---- */
@@ -174,9 +187,11 @@ static int make(struct loader *l, const yaml_event_t *event, enum yaml_type type
 	struct yaml_node *n;
 
 	if (anchor)
-		return parse_fault(l, p, "anchors (&name) are not supported; write the value out where it is needed");
+		return parse_unsupported(l, p,
+					 "anchors (&name) are not supported; write the value out where it is needed");
 	if (tag)
-		return parse_fault(l, p, "tags (!name) are not supported; put text that starts with '!' in quotes");
+		return parse_unsupported(l, p,
+					 "tags (!name) are not supported; put text that starts with '!' in quotes");
 	if (++l->nodes > MAX_NODES)
 		return parse_fault(l, p, "more than 100000 values; this is no configuration file");
 	n = yaml_new(type);
@@ -273,7 +288,8 @@ static int parse_read_key(struct loader *l, const yaml_event_t *event, struct ya
 	int r;
 
 	if (event->type == YAML_ALIAS_EVENT)
-		return parse_fault(l, p, "aliases (*name) are not supported; put text that starts with '*' in quotes");
+		return parse_unsupported(l, p,
+					 "aliases (*name) are not supported; put text that starts with '*' in quotes");
 	if (event->type == YAML_MAPPING_START_EVENT && event->start_mark.index &&
 	    l->text[event->start_mark.index] == '{' && l->text[event->start_mark.index - 1] == '{')
 		return parse_fault(l, p, "{{...}} is for a program that fills in templates: put the value itself here");
@@ -288,7 +304,7 @@ static int parse_read_key(struct loader *l, const yaml_event_t *event, struct ya
 		return parse_fault(l, p,
 				   arena_printf("the key '%s' is no text to YAML; put it in quotes", (*ret)->text));
 	if ((*ret)->plain && streq((*ret)->text, "<<"))
-		return parse_fault(l, p, "merge keys (<<) are not supported; write the keys out");
+		return parse_unsupported(l, p, "merge keys (<<) are not supported; write the keys out");
 	return 0;
 }
 
@@ -324,8 +340,8 @@ static int read_node(struct loader *l, const yaml_event_t *event, struct yaml_no
 	if (event->type == YAML_SCALAR_EVENT)
 		return make_scalar(l, event, ret);
 	if (event->type == YAML_ALIAS_EVENT)
-		return parse_fault(l, at_mark(event->start_mark),
-				   "aliases (*name) are not supported; put text that starts with '*' in quotes");
+		return parse_unsupported(l, at_mark(event->start_mark),
+					 "aliases (*name) are not supported; put text that starts with '*' in quotes");
 	if (++l->depth > MAX_DEPTH)
 		return parse_fault(l, at_mark(event->start_mark), "nested deeper than 64 levels");
 	r = map ? make(l, event, YAML_MAP, event->data.mapping_start.anchor, event->data.mapping_start.tag, ret)
@@ -349,7 +365,7 @@ static int parse_read_document(struct loader *l, bool first_only, struct yaml_no
 		return parse_fault(l, at_mark(start.start_mark),
 				   "a second document starts here (after ---); this file must hold one");
 	if (start.data.document_start.tag_directives.start != start.data.document_start.tag_directives.end)
-		return parse_fault(l, at_mark(start.start_mark), "tags (%TAG) are not supported");
+		return parse_unsupported(l, at_mark(start.start_mark), "tags (%TAG) are not supported");
 	r = next(l, &root);
 	if (r < 0)
 		return r;

@@ -37,8 +37,9 @@ struct yaml_node {
 	bool flow; /* written on one line: {a: 1, b: 2} */
 };
 
-/* Parses TEXT; NAME is the file's name for messages ("cluster.yaml:3:7: ..."). Class CONFIG on any fault.
- * An empty document gives an empty map. */
+/* Parses TEXT; NAME is the file's name for messages ("cluster.yaml:3:7: ..."). Class CONFIG on any fault,
+ * with -EILSEQ when no YAML program could read it, -EOPNOTSUPP for what others take (anchors, tags). An empty document
+ * gives an empty map. */
 int yaml_parse(const char *name, const char *text, size_t n, struct yaml_node **ret, struct err *e);
 /* The bytes of PATH, or of FD when that is not negative and PATH its name in messages, on the arena. Class CONFIG when
  * they cannot be had. */

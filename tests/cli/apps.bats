@@ -101,7 +101,7 @@ for app in yaml.safe_load(open("pibuild.lock")).get("apps", []):
 		c.yaml|services:\n  web: {image: nginx}\n|is for Docker Compose, which Kubernetes does not know
 		s.yaml|apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {a: "ENC[x]"}\nsops: {age: []}\n|is encrypted by SOPS, which neither kubectl nor K3s can read
 		t.yaml|kind: ConfigMap\nmetadata:\n  name: {{ .Release.Name }}-x\n|is a template of a chart, which only Helm can read
-		i.yaml|apiVersion: v1\nkind: ConfigMap\nmetadata:\n\tname: a\n|is indented with tabs
+		i.yaml|apiVersion: v1\nkind: ConfigMap\nmetadata:\n\tname: a\n|is no YAML that any program can read (i.yaml:4:1: a tab; YAML is indented with spaces)
 		n.yaml|apiVersion: v1\nkind: ConfigMap\n|has a ConfigMap without metadata.name, which the cluster would refuse
 		a.yaml|apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n---\nname: x\nversion: 1.2.3\n|has no kind, without which it is no object of Kubernetes
 		l.yaml|[a, b]\n|is no object of Kubernetes, which has apiVersion, kind and metadata

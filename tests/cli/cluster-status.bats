@@ -177,14 +177,7 @@ jsonschema.Draft202012Validator(json.load(open("schema.json")), format_checker=j
 	grep -qF '\e[H\e[J' drawn
 	grep -q 'cluster lab: 1 of 1 nodes done' drawn
 	"$PIBUILD" status --watch >out 2>err &
-	for _ in $(seq 600); do
-		grep -q 'cp-1 done$' err && break
-		/usr/bin/sleep 0.1
-	done
-	kill -INT $!
-	status=0
-	wait $! || status=$?
-	[ "$status" -eq 130 ]
+	interrupted $! grep -q 'cp-1 done$' err
 	refute grep -q $'\e' out err
 	run "$PIBUILD" status --watch cluster.yaml
 	[ "$status" -eq 2 ]

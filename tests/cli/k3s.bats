@@ -267,6 +267,17 @@ kubelet() {
 	"$PIBUILD" check
 }
 
+@test "without the list of the kubelet's fields no flag of it is called good" {
+	cluster 'k3s: {agent: {kubelet-arg: [v=2]}}'
+	"$PIBUILD" check
+	mkdir data
+	cp -r "$top"/{boards,configs,overlays} data/
+	rm data/configs/names/kubelet-keys.txt
+	PIBUILD_DATA=$PWD/data run "$PIBUILD" check
+	[ "$status" -ne 0 ]
+	grep -q 'k3s.agent.kubelet-arg\[0\]: v cannot be 2: cannot .*kubelet-keys.txt' <<<"$output"
+}
+
 @test "a file that a flag names has to come onto the servers' cards" {
 	refused 'k3s.server.kube-apiserver-arg[0]: audit-policy-file=/etc/rancher/k3s/audit.yaml: nothing brings /etc/rancher/k3s/audit.yaml onto the card of cp-1, and K3s does not start without it; put it into overlays/control-plane/etc/rancher/k3s/audit.yaml' \
 		'k3s: {server: {kube-apiserver-arg: ["audit-policy-file=/etc/rancher/k3s/audit.yaml", "audit-log-path=/var/log/audit.log", "oidc-ca-file=/etc/ssl/certs/ca-certificates.crt"]}}'

@@ -239,14 +239,7 @@ remove() {
 	sed -i '2i case "$*" in *" drain "*) exec "${0%/*}/drain" ;; esac' over-there/sudo
 	chmod 755 over-there/drain
 	"$PIBUILD" node remove w-1 --yes >out 2>&1 &
-	for _ in $(seq 600); do
-		[ ! -e draining ] || break
-		/usr/bin/sleep 0.1
-	done
-	kill -INT $!
-	status=0
-	wait $! || status=$?
-	[ "$status" -eq 130 ]
+	interrupted $! [ -e draining ]
 	grep -q 'w-1 may take no more pods: run this again, or on cp-1 let it go on: sudo k3s kubectl uncordon w-1' out
 }
 

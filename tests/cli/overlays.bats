@@ -213,7 +213,7 @@ check() {
 		common/etc/sysctl.d/99-k8s|fs.inotify.max_user_instances=8192\n|is read by nobody: systemd-sysctl takes files there whose names end in .conf; rename it
 		common/etc/udev/rules.d/70-x.conf|# x\n|is read by nobody: udev takes files there whose names end in .rules
 		common/etc/systemd/system/ssh.service.d/override|[Service]\n|is read by nobody: systemd takes files there whose names end in .conf
-		common/etc/cron.daily/backup.sh|#!/bin/sh\n|is read by nobody: run-parts passes over files there with a dot in their names
+		common/etc/cron.daily/backup.sh|#!/bin/sh\n|is read by nobody: run-parts passes over files there with anything but letters, digits
 		common/etc/cron.d/reboot|0 4 * * * /sbin/reboot\n|has a line without a user, which cron passes over: '0 4 * * * /sbin/reboot'
 		common/etc/cron.d/reboot|MAILTO = x\n@reboot /usr/local/sbin/x\n|has a line without a user, which cron passes over: '@reboot /usr/local/sbin/x'
 		common/var/spool/cron/crontabs/root|0 4 * * * /sbin/reboot\n|is passed over by cron, which takes it from the user of that name alone, with the mode 600: put it into /etc/cron.d/
@@ -231,6 +231,7 @@ check() {
 		common/etc/ssh/sshd_config.d/20-x.conf|DenyUsers=p?\n|denies pi the login
 		common/etc/ssh/sshd_config.d/20-x.conf|PubkeyAuthentication no\n|switches off PubkeyAuthentication
 		common/etc/ssh/sshd_config.d/20-x|X11Forwarding no\n|is read by nobody: sshd takes files there whose names end in .conf
+		common/etc/cron.d/über|0 3 * * * root /bin/true\n|is read by nobody: cron passes over files there with anything but letters, digits
 		common/etc/sudoers.d/20-x.conf|ann ALL=(ALL) ALL\n|is read by nobody: sudo passes over files there with a dot in their names
 	EOT
 	rm -rf overlays
@@ -246,6 +247,7 @@ check() {
 	put common/etc/sysctl.d/README 'x' && put common/etc/sysctl.d/x.conf.off 'x'
 	put common/etc/systemd/system-preset/90-mine.preset $'disable *\n'
 	put common/etc/ssh/sshd_config.d/20-x.conf $'AllowUsers ann\nAllowUsers pi@192.168.*\nDenyUsers root\nMatch User ann\n  PubkeyAuthentication no\n'
+	put common/etc/sudoers.d/a~b 'ann ALL=(ALL) ALL'
 	put common/etc/systemd/system/k3s.service.d/x.conf $'[Service]\nExecStartPre=/bin/true\nEnvironment=A=b\n'
 	check
 	[ "$status" -eq 0 ] || { echo "$output"; return 1; }

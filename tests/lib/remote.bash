@@ -166,6 +166,19 @@ all_down() {
 	done
 }
 
+# interrupted PID COMMAND...: by Ctrl-C, once COMMAND is true; it ends as it should
+interrupted() {
+	local pid=$1 code=0
+	shift
+	for _ in $(seq 600); do
+		if "$@"; then break; fi
+		/usr/bin/sleep 0.1
+	done
+	kill -INT "$pid"
+	wait "$pid" || code=$?
+	[ "$code" -eq 130 ]
+}
+
 # calls: what was done to the cluster and its machines, a line each, without questions
 calls() {
 	sed -n 's/^[0-9.]* //; s/^kubectl \(drain\|delete\) /\1 /p; s/^systemctl /stop /p' state/calls
