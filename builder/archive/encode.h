@@ -11,11 +11,15 @@
 
 struct encode_stream {
 	struct encode *x;
-	uint64_t at; /* raw bytes read */
-	struct sha256 raw, packed;
+	uint64_t at;  /* raw bytes read */
+	uint64_t put; /* packed bytes written */
+	struct sha256 packed;
 };
+int encode_cannot_read(const struct encode *x, int r, struct err *e); /* returns R */
 /* The next N bytes of the image, which has so many. Checks for signals. */
 int encode_read(struct encode_stream *s, void *buf, size_t n, struct err *e);
+/* The same bytes, when nobody wants to see them. */
+int encode_skip(struct encode_stream *s, uint64_t n, struct err *e);
 int encode_put(struct encode_stream *s, const void *buf, size_t n, struct err *e);
 /* How many threads to take when each needs EACH bytes. */
 unsigned encode_threads(uint64_t each);

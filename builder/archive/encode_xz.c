@@ -7,7 +7,7 @@
  *
  *	stream header | block taken | block | block | block taken | ... | index | footer
  *
- * One thread reads and hashes, others compress, each writes its block when its turn comes.
+ * One thread reads, others compress, each writes its block when its turn comes.
  */
 #include <errno.h>
 #include <lzma.h>
@@ -253,18 +253,13 @@ static int read_pieces(struct xz_out *x, struct worker_pool *pool, struct err *e
 {
 	vec_foreach (p, &x->pieces) {
 		char *buf = pool_take(pool);
-		uint64_t left = p->n;
+		int r;
 
 		if (!buf)
 			return -EIO; /* pool_finish() has the reason */
-		while (left) {	     /* a block of the base may be longer than the buffer: only its digest is wanted */
-			size_t n = (size_t)MIN(left, (uint64_t)ENCODE_JOB);
-			int r = encode_read(x->s, buf, n, e);
-
-			if (r < 0)
-				return r;
-			left -= n;
-		}
+		r = p->total ? encode_skip(x->s, p->n, e) : encode_read(x->s, buf, (size_t)p->n, e);
+		if (r < 0)
+			return r;
 		pool_give(pool, (struct pool_item){ .what = p });
 	}
 	return 0;

@@ -8,6 +8,9 @@
 #include "base/file.h"
 #include "base/sig.h"
 
+/* Less is read sooner than asked about. */
+enum { HOLE_LEAST = 64 * 1024 };
+
 struct cow {
 	int file, changes; /* CHANGES is -1 when they go into the file */
 	bool borrowed;	   /* FILE is not ours to close */
@@ -127,6 +130,21 @@ static size_t run_length(const struct cow *c, uint64_t offset, size_t n)
 	return (size_t)(MIN(at, end) - offset);
 }
 
+/* N bytes of one file. A hole is not read, which would fill the page cache with zeros, but for its last block: that
+ * shows that the file has not become shorter. */
+static int read_run(int fd, char *to, size_t n, uint64_t offset)
+{
+	uint64_t start, end;
+
+	if (n > HOLE_LEAST && file_next_data(fd, offset, offset + n, &start, &end) == -ENXIO) {
+		memset(to, 0, n - COW_BLOCK);
+		to += n - COW_BLOCK;
+		offset += n - COW_BLOCK;
+		n = COW_BLOCK;
+	}
+	return pread_all(fd, to, n, offset);
+}
+
 int cow_read(const struct cow *c, void *buf, size_t n, uint64_t offset)
 {
 	char *to = buf;
@@ -135,7 +153,7 @@ int cow_read(const struct cow *c, void *buf, size_t n, uint64_t offset)
 		return -ENODATA;
 	while (n) {
 		size_t part = c->changes < 0 ? n : run_length(c, offset, n);
-		int r = pread_all(file_of(c, offset / COW_BLOCK), to, part, offset);
+		int r = read_run(file_of(c, offset / COW_BLOCK), to, part, offset);
 
 		if (r < 0)
 			return r;

@@ -10,6 +10,9 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
+/* How much is handed to the disk at once; less would only be more calls. */
+#define WRITE_BEHIND (8 * MIB)
+
 char *path_join(const char *dir, const char *name)
 {
 	if (name[0] == '/')
@@ -66,6 +69,14 @@ int pwrite_all(int fd, const void *data, size_t n, uint64_t offset)
 		offset += (uint64_t)r;
 	}
 	return 0;
+}
+
+void file_write_behind(int fd, uint64_t before, uint64_t after)
+{
+	uint64_t from = before / WRITE_BEHIND * WRITE_BEHIND, to = after / WRITE_BEHIND * WRITE_BEHIND;
+
+	if (to > from)
+		(void)sync_file_range(fd, (off_t)from, (off_t)(to - from), SYNC_FILE_RANGE_WRITE);
 }
 
 int file_reopen_direct(int fd)

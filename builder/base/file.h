@@ -62,6 +62,9 @@ int write_all(int fd, const void *data, size_t n);		     /* 0 or -errno */
 int pwrite_all(int fd, const void *data, size_t n, uint64_t offset); /* 0 or -errno */
 int pread_all(int fd, void *data, size_t n, uint64_t offset);	     /* 0, -errno, -ENODATA at the end */
 
+/* Of a file that grows, whose fsync() shall find little left to do: bytes BEFORE to AFTER were written. A hint. */
+void file_write_behind(int fd, uint64_t before, uint64_t after);
+
 /* The same file for writing around the page cache, at multiples of 4096 bytes; -1 where that cannot be. */
 int file_reopen_direct(int fd);
 

@@ -268,6 +268,7 @@ int part_write(struct part *p, const void *data, size_t n, struct err *e)
 
 	if (r < 0)
 		return err_errno(e, r, "cannot write %s/%s", p->cache->dir, part_path(p));
+	file_write_behind(p->fd, p->n, p->n + n);
 	p->n += n;
 	return 0;
 }

@@ -137,6 +137,26 @@ static void test_holes(void)
 		      s.v.v[1].end == 5 * MIB && s.v.v[2].start == 5 * MIB + COW_BLOCK && s.v.v[2].end == 8 * MIB);
 		cow_close(c);
 	}
+	CASE("they read as zeros, beside what is there and what was changed, but not when the file is shorter now")
+	{
+		unsigned char *buf = xmalloc(8 * MIB), *model = xcalloc(1, 8 * MIB);
+		struct cow *c = open_image();
+
+		memset(buf, 'r', 8 * MIB);
+		CHECK(pread_all(cow_file(c), model + 2 * MIB, MIB, 2 * MIB) == 0 && !is_zero(model + 2 * MIB, MIB));
+		CHECK(cow_write(c, "x", 1, 5 * MIB) == 0);
+		model[5 * MIB] = 'x';
+		CHECK(cow_read(c, buf, 8 * MIB, 0) == 0 && memcmp(buf, model, 8 * MIB) == 0);
+		memset(buf, 'r', 8 * MIB);
+		CHECK(cow_read(c, buf, 3 * MIB, 2 * MIB + 77) == 0 && memcmp(buf, model + 2 * MIB + 77, 3 * MIB) == 0);
+		CHECK(cow_read(c, buf, MIB - 77, 6 * MIB) == 0 && is_zero(buf, MIB - 77));
+		must_sh("truncate -s 7M '%s'", path);
+		CHECK(cow_read(c, buf, 2 * MIB, 6 * MIB) == -ENODATA);
+		CHECK(cow_read(c, buf, MIB, 6 * MIB) == 0);
+		cow_close(c);
+		free(buf);
+		free(model);
+	}
 }
 
 static void make_fat(const char *options)
