@@ -93,7 +93,7 @@ struct raw_hash {
 	struct err e;
 };
 
-static void *hash_raw(void *arg)
+static void *encode_hash_raw(void *arg)
 {
 	struct raw_hash *h = arg;
 	_cleanup_free_ char *buf = xmalloc(CHUNK);
@@ -116,7 +116,7 @@ int encode_image(struct encode *x, struct err *e)
 	static int (*const run[ENCODE_KIND_COUNT])(struct encode_stream *, struct err *) = { encode_xz, encode_zst };
 	struct encode_stream s = { .x = x };
 	struct raw_hash h = { .x = x };
-	int r = -pthread_create(&h.thread, NULL, hash_raw, &h);
+	int r = -pthread_create(&h.thread, NULL, encode_hash_raw, &h);
 
 	if (r < 0)
 		return err_errno(e, r, "cannot start a thread");

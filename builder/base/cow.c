@@ -132,7 +132,7 @@ static size_t run_length(const struct cow *c, uint64_t offset, size_t n)
 
 /* N bytes of one file. A hole is not read, which would fill the page cache with zeros, but for its last block: that
  * shows that the file has not become shorter. */
-static int read_run(int fd, char *to, size_t n, uint64_t offset)
+static int cow_read_run(int fd, char *to, size_t n, uint64_t offset)
 {
 	uint64_t start, end;
 
@@ -153,7 +153,7 @@ int cow_read(const struct cow *c, void *buf, size_t n, uint64_t offset)
 		return -ENODATA;
 	while (n) {
 		size_t part = c->changes < 0 ? n : run_length(c, offset, n);
-		int r = read_run(file_of(c, offset / COW_BLOCK), to, part, offset);
+		int r = cow_read_run(file_of(c, offset / COW_BLOCK), to, part, offset);
 
 		if (r < 0)
 			return r;
