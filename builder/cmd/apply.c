@@ -124,7 +124,9 @@ int rollout_load(struct rollout *x, const char *only, struct err *e)
 	}
 	r = cmd_load_plan(&po, &so, &plan, e);
 	if (r == 0)
-		r = rollout_prepare(x, plan, flashed_read(plan->project->config->dir), e);
+		r = flashed_load(plan->project->config->dir, &x->cards, e);
+	if (r == 0)
+		r = rollout_prepare(x, plan, x->cards, e);
 	if (r == 0 && plan_wants_download(plan, &x->cache))
 		r = check_any_answers(x, e);
 	return r < 0 ? r : rollout_fetch(x, e);

@@ -94,7 +94,9 @@ static int plan_nodes(struct flash_session *s, struct err *e)
 		return r;
 	s->plan = plan;
 	s->project_dir = plan->project->config->dir;
-	s->flashed = flashed_read(s->project_dir);
+	r = flashed_load(s->project_dir, &s->flashed, e);
+	if (r < 0)
+		return r;
 	s->facts = born_json(plan->project->config);
 	r = check_starter(s, e);
 	return r < 0 ? r : check_backup_fits(s, e);

@@ -116,10 +116,17 @@ static int hash_raw(int fd, const char *path, struct image_facts *ret, struct er
 static int imager_check_manifest(const char *image, const struct config *c, const struct node_config *n,
 				 int64_t *ret_time, struct err *e)
 {
-	const char *path = companion_path(image, COMPANION_MANIFEST);
-	_cleanup_json_ json_t *j = json_load_file(path, 0, NULL);
-	const char *cluster = json_get_text(j, "cluster"), *node = json_get_text(j, "node");
+	const char *path = companion_path(image, COMPANION_MANIFEST), *cluster, *node;
+	_cleanup_free_ char *text = NULL;
+	_cleanup_json_ json_t *j = NULL;
+	size_t size = 0;
+	int r = file_read(path, MANIFEST_LIMIT, &text, &size, e);
 
+	if (r < 0 && r != -ENOENT)
+		return r;
+	j = r < 0 ? NULL : json_loadb(text, size, 0, NULL);
+	cluster = json_get_text(j, "cluster");
+	node = json_get_text(j, "node");
 	if (!j)
 		return err_class(e, CLASS_CONFIG,
 				 "%s, which says whose image %s is, is missing or damaged: build the image again", path,

@@ -268,12 +268,14 @@ static int plan_show(const struct cmd_options *o, const struct plan *plan, struc
 {
 	_cleanup_(cache_close) struct cache cache = { .fd = -1 };
 	_cleanup_(stands_done) struct stands stands = { 0 };
-	_cleanup_json_ json_t *cards = flashed_read(plan->project->config->dir);
+	_cleanup_json_ json_t *cards = NULL;
 	struct err no_cache = { 0 };
 	/* A plan needs no cache; with one it can tell what is there already. */
 	bool have_cache = cache_peek(o->cache, &cache, &no_cache) == 0;
-	int r;
+	int r = flashed_load(plan->project->config->dir, &cards, e);
 
+	if (r < 0)
+		return r;
 	find_stands(plan, cards, &stands);
 	r = sig_check(e);
 	if (r < 0)

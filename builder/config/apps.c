@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Kinds of values below `apps`: charts, manifests, images. */
-#include <dirent.h>
 #include <errno.h>
 #include <sys/stat.h>
 
@@ -173,22 +172,18 @@ static bool is_manifest_name(const char *name)
 
 static int folder_manifests(const char *dir, struct text_list *ret, struct err *e)
 {
-	DIR *d = opendir(dir);
-	struct dirent *one;
+	const char *const *names;
+	size_t n;
 
-	if (!d) {
-		err_errno(e, -errno, "cannot read %s", dir);
+	if (folder_names(dir, &names, &n, e) < 0)
 		return err_blame(e, CLASS_CONFIG);
-	}
-	while ((one = readdir(d)))
-		if (is_manifest_name(one->d_name))
-			*vec_push(&ret->v) = path_join(dir, one->d_name);
-	closedir(d);
+	for (size_t i = 0; i < n; i++)
+		if (is_manifest_name(names[i]))
+			*vec_push(&ret->v) = path_join(dir, names[i]);
 	if (!ret->v.n)
 		return err_class(e, CLASS_CONFIG, "%s has no manifest: no file that ends in .yaml, .yml or .json", dir);
 	if (ret->v.n > FOLDER_FILES_MAX)
 		return err_class(e, CLASS_CONFIG, "%s has more than %d manifests", dir, FOLDER_FILES_MAX);
-	vec_sort(&ret->v, text_order);
 	return 0;
 }
 

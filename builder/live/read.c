@@ -200,8 +200,11 @@ static const char *proof_of(const char *password, const char *nonce, const char 
 static int check_proofs(const struct remote *r, const struct proofs *proofs, const char *password, const char *nonce,
 			struct err *e)
 {
-	const struct host_keys keys = remote_host_keys(r);
+	struct host_keys keys;
+	int code = remote_host_keys(r, &keys, e);
 
+	if (code < 0)
+		return code;
 	vec_foreach (key, &keys.v) {
 		const char *proof = proof_of(password, nonce, *key);
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "plan/birth.h"
 
+#include <errno.h>
+
 #include "base/file.h"
 #include "card/records.h"
 #include "config/born.h"
@@ -124,42 +126,51 @@ void birth_check(json_t *cards, const struct config *c, struct faults *f)
 
 /* ---- what speaks of secrets that are gone ---- */
 
-static const char *card_trace(const struct config *c)
+static int card_trace(const struct config *c, const char **ret, struct err *e)
 {
-	_cleanup_json_ json_t *cards = flashed_read(c->dir);
+	_cleanup_json_ json_t *cards = NULL;
+	int r = flashed_load(c->dir, &cards, e);
 
 	for (size_t i = json_array_size(cards); i-- > 0;) {
 		const json_t *j = json_array_get(cards, i);
 		const char *cluster = json_get_text(j, "cluster");
 
 		if (is_done(j) &&
-		    (*cluster ? streq(cluster, c->cluster.name) : node_named(c, json_get_text(j, "node")) != NULL))
-			return arena_printf("the card of %s, written %s (%s)", json_clean_or(j, "node", ""),
+		    (*cluster ? streq(cluster, c->cluster.name) : node_named(c, json_get_text(j, "node")) != NULL)) {
+			*ret = arena_printf("the card of %s, written %s (%s)", json_clean_or(j, "node", ""),
 					    json_clean_or(j, "time", ""), path_join(c->dir, FLASHED_FILE));
+			break;
+		}
 	}
-	return NULL;
+	return r;
 }
 
-static const char *manifest_trace(const struct config *c, const char *out)
+static int manifest_trace(const struct config *c, const char *out, const char **ret, struct err *e)
 {
 	vec_foreach (n, &c->nodes) {
 		const char *path = path_join(out, arena_printf("%s.manifest.json", n->name));
 		_cleanup_free_ char *text = NULL;
 		_cleanup_json_ json_t *j = NULL;
-		struct err ignored = { 0 };
+		struct err none = { 0 };
+		int r = file_read(path, MANIFEST_LIMIT, &text, NULL, &none);
 
-		if (file_read(path, MANIFEST_LIMIT, &text, NULL, &ignored) < 0)
+		if (r == -ENOENT || r == -ENOTDIR)
 			continue;
+		if (r < 0)
+			return err_set(e, r, "%s; it says whether there are images of the secrets that are missing",
+				       none.msg);
 		j = json_loads(text, 0, NULL);
-		if (streq(json_get_text(j, "cluster"), c->cluster.name))
-			return arena_printf("the image of %s (%s)", n->name, path);
+		if (streq(json_get_text(j, "cluster"), c->cluster.name)) {
+			*ret = arena_printf("the image of %s (%s)", n->name, path);
+			break;
+		}
 	}
-	return NULL;
+	return 0;
 }
 
-const char *birth_traces(const struct config *c, const char *out)
+int birth_traces(const struct config *c, const char *out, const char **ret, struct err *e)
 {
-	const char *trace = card_trace(c);
+	int r = card_trace(c, ret, e);
 
-	return trace || !out ? trace : manifest_trace(c, out);
+	return r < 0 || *ret || !out ? r : manifest_trace(c, out, ret, e);
 }

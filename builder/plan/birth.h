@@ -28,8 +28,9 @@ void birth_settle(const json_t *cards, struct config *c);
 /* A fault for each of them that is not as the cluster's cards have it, a note when another node is the only server. */
 void birth_check(json_t *cards, const struct config *c, struct faults *f);
 
-/* What was made with secrets that are gone: a card of the cluster, else a manifest in OUT (NULL = not looked at). A
- * text for people ("the card of cp-1, written 2026-11-28T14:02:11Z"); NULL = nothing. */
-const char *birth_traces(const struct config *c, const char *out);
+/* What was made with secrets that are gone: a card of the cluster, else a manifest in OUT (NULL = not looked at). *RET
+ * is a text for people ("the card of cp-1, written 2026-11-28T14:02:11Z"); NULL = nothing. What cannot be read is an
+ * error: nobody knows whether it is such a trace. */
+int birth_traces(const struct config *c, const char *out, const char **ret, struct err *e);
 
 #endif

@@ -39,7 +39,7 @@ int flashed_remove(const char *dir, const char *node, const char *cluster, struc
 /* All lines that can be read, oldest first: a JSON array, which is the caller's on failure too. Empty when there is no
  * file; one that cannot be read is an error, since without it every card would be a cluster's first. */
 int flashed_load(const char *dir, json_t **ret, struct err *e);
-/* The same for what only shows them, or after a project was loaded, which has read it: whatever can be had. */
+/* The same for what only shows them: whatever can be had. */
 json_t *flashed_read(const char *dir);
 
 /* When it was written, in seconds since 1970; 0 = LINE, which may be NULL, does not say. */

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "base/json.h"
+#include "base/terminal.h"
 #include "yaml/yaml.h"
 
 #define GITLAB_JOB "pibuild"
@@ -89,9 +90,7 @@ static int print_gitlab(const struct plan *p, const struct batches *batches, str
 		yaml_set(yaml_append(matrix, yaml_map()), "PIBUILD_NODES", yaml_str(words(*b, matrix_name_of)));
 	yaml_emit(doc, "pibuild plan --matrix gitlab: a child pipeline, beside a file that defines ." GITLAB_JOB,
 		  &text);
-	if (fputs(text.s, stdout) == EOF || fflush(stdout) == EOF)
-		return err_errno(e, errno ? -errno : -EIO, "cannot write to stdout");
-	return 0;
+	return stdout_print(text.s, text.n, e);
 }
 
 struct engine {

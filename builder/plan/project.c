@@ -26,9 +26,11 @@ static int project_load_boards(struct project *p, struct err *e)
 /* New secrets lock out every card made with the old ones: never by accident. */
 static int create_secrets(const struct project *p, const char *path, const char *out, struct err *e)
 {
-	const char *trace = birth_traces(p->config, out);
-	int r;
+	const char *trace = NULL;
+	int r = birth_traces(p->config, out, &trace, e);
 
+	if (r < 0)
+		return r;
 	if (trace)
 		return err_class(
 			e, CLASS_REFUSED,

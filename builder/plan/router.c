@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "base/terminal.h"
 static const char *ip_of(uint32_t addr)
 {
 	return ipv4_text(addr, arena_alloc(IPV4_TEXT));
@@ -168,7 +169,7 @@ int router_print(const struct config *c, const char *name, struct err *e)
 	for (size_t i = 0; i < ARRAY_SIZE(routers); i++)
 		if (streq(routers[i].name, name)) {
 			routers[i].print(c);
-			return fflush(stdout) == 0 ? 0 : err_errno(e, -EIO, "cannot write to stdout");
+			return stdout_flush(e);
 		}
 	return err_class(e, CLASS_USAGE, "--router %s: there are frr, unifi, mikrotik and opnsense", name);
 }

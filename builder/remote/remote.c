@@ -212,21 +212,23 @@ int remote_run(const struct remote *r, const struct remote_call *call, struct er
 									   : failed;
 }
 
-struct host_keys remote_host_keys(const struct remote *r)
+int remote_host_keys(const struct remote *r, struct host_keys *ret, struct err *e)
 {
 	const char *begin = arena_printf("%s ", r->pin);
-	struct host_keys ret = { 0 };
-	struct err ignored = { 0 };
+	struct err why = { 0 };
 	_cleanup_free_ char *text = NULL;
 	char *save = NULL;
-	size_t n;
+	int code = file_read(path_join(r->dir, KNOWN_HOSTS_FILE), KNOWN_HOSTS_LIMIT, &text, NULL, &why);
 
-	if (file_read(path_join(r->dir, KNOWN_HOSTS_FILE), KNOWN_HOSTS_LIMIT, &text, &n, &ignored) < 0)
-		return ret;
+	*ret = (struct host_keys){ 0 };
+	if (code < 0 && code != -ENOENT)
+		*e = why;
+	if (code < 0)
+		return code == -ENOENT ? 0 : code;
 	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
 		if (starts_with(line, begin))
-			*vec_push(&ret.v) = arena_strdup(line + strlen(begin));
-	return ret;
+			*vec_push(&ret->v) = arena_strdup(line + strlen(begin));
+	return 0;
 }
 
 int remote_manifest(const struct remote *r, json_t **ret, struct err *e)

@@ -62,11 +62,12 @@ int remote_run(const struct remote *r, const struct remote_call *call, struct er
  * terminated, are the command as ssh takes it, to be read by the shell over there; none = a shell. On the arena. */
 const char *const *remote_login_argv(const struct remote *r, const char *const *words);
 
-/* The host keys that are kept for it, "TYPE BASE64" each: after a call those that it has shown. */
+/* The host keys that are kept for it, "TYPE BASE64" each: after a call those that it has shown. None where there is no
+ * such file yet. */
 struct host_keys {
 	VEC(const char *) v;
 };
-struct host_keys remote_host_keys(const struct remote *r);
+int remote_host_keys(const struct remote *r, struct host_keys *ret, struct err *e);
 
 /* The manifest of its card, which everybody may read; the caller's. */
 int remote_manifest(const struct remote *r, json_t **ret, struct err *e);

@@ -94,6 +94,11 @@ encrypted() {
 	echo '{"cluster": "lab", "node": "cp-1"}' >out/cp-1.manifest.json
 	fails 5 "the image of cp-1 (out/cp-1.manifest.json) was made with it" "$PIBUILD" build --offline --cache cache
 	[ ! -e secrets.yaml ]
+	# one that cannot be read may be such a one
+	ln -sf cp-1.manifest.json out/cp-1.manifest.json
+	fails 1 "out/cp-1.manifest.json: Too many levels of symbolic links; it says whether there are images of the secrets that are missing" \
+		"$PIBUILD" build --offline --cache cache
+	[ ! -e secrets.yaml ]
 	# the way on that it names
 	"$PIBUILD" secrets new
 	run "$PIBUILD" build --offline --cache cache
