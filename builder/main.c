@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/progress.h"
 #include "base/sig.h"
+#include "base/terminal.h"
 #include "cmd/cmd.h"
 
 static const struct {
@@ -273,9 +274,7 @@ static int main_run(int argc, char **argv, struct err *e)
 		if (o.verbose)
 			progress_print_timings();
 	}
-	if (r == 0 && (fflush(stdout) == EOF || ferror(stdout)))
-		r = err_errno(e, -errno, "cannot write to stdout");
-	return r;
+	return r < 0 ? r : stdout_flush(e);
 }
 
 /* Where one of 0, 1 and 2 is closed, the next file opened would take its place, and talk would end up in an image. The

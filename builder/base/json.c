@@ -4,16 +4,17 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "base/terminal.h"
 #include "base/util.h"
 
 static int base_json_print(json_t *value, size_t flags, struct err *e)
 {
-	int r = json_dumpf(value, stdout, flags);
+	int dumped = json_dumpf(value, stdout, flags), r;
 
 	json_decref(value);
-	if (r < 0 || fputc('\n', stdout) == EOF || fflush(stdout) == EOF)
-		return err_errno(e, errno ? -errno : -EIO, "cannot write to stdout");
-	return 0;
+	fputc('\n', stdout);
+	r = stdout_flush(e);
+	return r < 0 || dumped == 0 ? r : err_set(e, -EIO, "cannot print what is to be printed as JSON");
 }
 
 const char *json_get_text(const json_t *object, const char *key)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/terminal.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -31,6 +33,22 @@ void terminal_ink(struct strbuf *out, enum ink ink, const char *text)
 		strbuf_addf(out, "\033[%sm%s\033[m", codes[ink], text);
 	else
 		strbuf_adds(out, text);
+}
+
+int stdout_flush(struct err *e)
+{
+	struct pollfd out = { .fd = STDOUT_FILENO };
+	int r = fflush(stdout) == EOF ? -errno : 0;
+
+	if (r == 0 && ferror(stdout))
+		r = poll(&out, 1, 0) == 1 && out.revents & POLLERR ? -EPIPE : -EIO;
+	return r < 0 ? err_errno(e, r, "cannot write to stdout") : 0;
+}
+
+int stdout_print(const void *data, size_t n, struct err *e)
+{
+	fwrite(data, 1, n, stdout);
+	return stdout_flush(e);
 }
 
 /* ---- text ---- */

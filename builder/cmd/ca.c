@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/terminal.h"
 #include "cmd/cmd.h"
 #include "secrets/secrets.h"
 
@@ -101,8 +102,8 @@ static int cmd_ca(const struct cmd_options *o, struct err *e)
 		strbuf_addf(&zones, "%s%s", zones.n ? ", " : "", *zone);
 	if (o->out_given)
 		r = file_publish(o->out, pem, strlen(pem), 0644, e);
-	else if (fputs(pem, stdout) < 0 || fflush(stdout) != 0)
-		r = err_errno(e, -errno, "cannot write to stdout");
+	else
+		r = stdout_print(pem, strlen(pem), e);
 	if (r < 0)
 		return r;
 	log_info("'%s' signs for names below %s alone, until %.10s", cert.common_name, zones.s,

@@ -10,6 +10,7 @@
 #include "base/data.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/terminal.h"
 #include "cmd/cmd.h"
 #include "crypto/pki.h"
 #include "node/node.h"
@@ -169,8 +170,8 @@ static int cmd_join(const struct cmd_options *o, struct err *e)
 	r = write_script(&j, &script, e);
 	if (r == 0 && o->out_given)
 		r = file_publish(o->out, script.s, script.n, 0600, e);
-	else if (r == 0 && fwrite(script.s, 1, script.n, stdout) != script.n)
-		r = err_errno(e, -errno, "cannot write to stdout");
+	else if (r == 0)
+		r = stdout_print(script.s, script.n, e);
 	explicit_bzero(script.s, script.n);
 	if (r < 0)
 		return r;

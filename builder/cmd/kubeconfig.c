@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/terminal.h"
 #include "cmd/cmd.h"
 #include "cmd/kubeconfig.h"
 #include "secrets/secrets.h"
@@ -244,8 +245,8 @@ static int write_alone(const struct cmd_options *o, const struct yaml_node *own,
 	yaml_emit(own, NULL, &text);
 	if (o->out_given)
 		r = file_publish(o->out, text.s, text.n, 0600, e);
-	else if (fwrite(text.s, 1, text.n, stdout) != text.n)
-		r = err_errno(e, -errno, "cannot write to stdout");
+	else
+		r = stdout_print(text.s, text.n, e);
 	explicit_bzero(text.s, text.n);
 	return r;
 }

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/sig.h"
+#include "base/terminal.h"
 #include "cmd/cmd.h"
 #include "plan/flashed.h"
 #include "status/overview.h"
@@ -126,7 +127,7 @@ static int show_again(const struct cmd_options *o, const struct overview *v, str
 	} else {
 		tell_changes(v, told);
 	}
-	return r == 0 && fflush(stdout) == EOF ? err_errno(e, -errno, "cannot write to stdout") : r;
+	return r < 0 ? r : stdout_flush(e);
 }
 
 static int follow_cluster(const struct cmd_options *o, struct overview *v, struct err *e)

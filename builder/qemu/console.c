@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/terminal.h"
 
 enum { LINE_LIMIT = 16 * 1024, CHUNK = 16 * 1024 };
 
@@ -161,9 +162,7 @@ static int take(struct console *c, const char *data, size_t n, struct err *e)
 	strbuf_adds(&c->line, "");
 	judge_text(c, c->line.s);
 	show_rest(c);
-	if (c->show && fflush(stdout) == EOF)
-		return err_errno(e, -errno, "cannot write to stdout");
-	return 0;
+	return c->show ? stdout_flush(e) : 0;
 }
 
 int console_read(struct console *c, int timeout_ms, struct err *e)
