@@ -93,8 +93,8 @@ static int make_pipe(int *ours, int *theirs, bool to_child, struct err *e)
 		return err_errno(e, -errno, "cannot make a pipe");
 	*ours = p[to_child];
 	*theirs = p[!to_child];
-	fcntl(*ours, F_SETFL, O_NONBLOCK);
-	return 0;
+	/* Else both ends may wait for each other. */
+	return fcntl(*ours, F_SETFL, O_NONBLOCK) < 0 ? err_machine(e, -errno, "cannot make a pipe") : 0;
 }
 
 static int child_start(struct child *c, const char *path, const struct proc *p, struct err *e)

@@ -9,10 +9,16 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
-/* Above every number that the program is to find its descriptors under. */
-enum { FD_ABOVE = 64, TICK_MS = 20 };
+enum { TICK_MS = 20 };
 
-/* In the child, before the program: only what is safe after fork(). */
+/* What the child tells before it has become the program, of what kept it from that. */
+struct not_started {
+	int code;
+	bool folder; /* it is the one to start in that cannot be entered */
+};
+
+/* In the child, before the program: only what is safe after fork(). What is to have a low number is held above all of
+ * those first, as it may have another's now; no higher than that, as the numbers may be few (ulimit -n). */
 static int place_fds(const int fds[SPAWN_FDS])
 {
 	int held[SPAWN_FDS];
@@ -20,7 +26,7 @@ static int place_fds(const int fds[SPAWN_FDS])
 	for (int i = 0; i < SPAWN_FDS; i++) {
 		int fd = fds[i] >= 0 ? fds[i] : i <= STDERR_FILENO ? open("/dev/null", O_RDWR | O_CLOEXEC) : -1;
 
-		held[i] = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, FD_ABOVE);
+		held[i] = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, SPAWN_FDS);
 		if (held[i] < 0 && (fd >= 0 || i <= STDERR_FILENO))
 			return -errno;
 	}
@@ -30,7 +36,7 @@ static int place_fds(const int fds[SPAWN_FDS])
 	return 0;
 }
 
-static int become(const struct spawn *how, char *const *env, pid_t parent)
+static struct not_started become(const struct spawn *how, char *const *env, pid_t parent)
 {
 	sigset_t none;
 	int r;
@@ -38,20 +44,20 @@ static int become(const struct spawn *how, char *const *env, pid_t parent)
 	if (how->own_session)
 		setsid();
 	if (prctl(PR_SET_PDEATHSIG, how->death_signal) < 0)
-		return -errno;
+		return (struct not_started){ -errno, false };
 	if (getppid() != parent) /* it died before we asked */
 		_exit(CLASS_FAILED);
 	r = place_fds(how->fds);
 	if (r < 0)
-		return r;
+		return (struct not_started){ r, false };
 	if (how->dir && chdir(how->dir) < 0)
-		return -errno;
+		return (struct not_started){ -errno, true };
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);
 	signal(SIGXFSZ, SIG_DFL);
 	execve(how->path, unconst(how->argv), env);
-	return -errno;
+	return (struct not_started){ -errno, false };
 }
 
 static const char **make_env(const struct spawn *how)
@@ -68,9 +74,14 @@ static const char **make_env(const struct spawn *how)
 
 /* Of a program that is there and may be run, what is lacking is the machine's, and passes: never the fault of what it
  * was to look at. */
-static int cannot_start(const char *path, int r, struct err *e)
+static int cannot_start(const struct spawn *how, struct not_started why, struct err *e)
 {
-	err_errno(e, r, "cannot start %s", path);
+	int r = why.code;
+
+	if (why.folder)
+		err_errno(e, r, "cannot start %s: cannot enter the folder %s", how->path, how->dir);
+	else
+		err_errno(e, r, "cannot start %s", how->path);
 	if (r != -ENOENT && r != -EACCES && r != -ENOEXEC && r != -ENOTDIR)
 		e->code = -EAGAIN;
 	return e->code;
@@ -80,9 +91,10 @@ int spawn_start(struct spawned *s, const struct spawn *how, struct err *e)
 {
 	_cleanup_close_ int read_end = -1, write_end = -1;
 	const char **env = make_env(how);
+	struct not_started why = { 0 };
 	pid_t parent = getpid();
-	int p[2], r = 0;
 	ssize_t n;
+	int p[2];
 
 	if (pipe2(p, O_CLOEXEC) < 0)
 		return err_errno(e, -errno, "cannot make a pipe");
@@ -91,21 +103,23 @@ int spawn_start(struct spawned *s, const struct spawn *how, struct err *e)
 	s->pid = fork();
 	if (s->pid < 0) {
 		s->pid = 0;
-		return cannot_start(how->path, -errno, e);
+		return cannot_start(how, (struct not_started){ -errno, false }, e);
 	}
 	if (s->pid == 0) {
-		r = become(how, unconst(env), parent);
-		n = write(write_end, &r, sizeof(r));
-		_exit(n == sizeof(r) ? CLASS_FAILED : CLASS_HOST);
+		why = become(how, unconst(env), parent);
+		n = write(write_end, &why, sizeof(why));
+		_exit(n == sizeof(why) ? CLASS_FAILED : CLASS_HOST);
 	}
 	close(take_fd(&write_end));
 	do
-		n = read(read_end, &r, sizeof(r)); /* nothing comes when the program has taken over */
+		n = read(read_end, &why, sizeof(why)); /* nothing comes when the program has taken over */
 	while (n < 0 && errno == EINTR);
-	if (n != sizeof(r))
+	if (n == 0)
 		return 0;
-	spawn_wait(s, 1);
-	return cannot_start(how->path, r, e);
+	if (n < 0)
+		why.code = -errno;
+	spawn_stop(s, 1);
+	return cannot_start(how, why, e);
 }
 
 bool spawn_alive(struct spawned *s)

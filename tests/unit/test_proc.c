@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
@@ -174,6 +175,21 @@ static void test_limits(void)
 			CHECK(strstr(e.msg, "install the package gpgv") != NULL);
 		}
 		setenv("PATH", old, 1);
+	}
+	CASE("a program starts where there are few numbers for files")
+	{
+		struct rlimit all, few;
+
+		CHECK_INT(getrlimit(RLIMIT_NOFILE, &all), 0);
+		few = (struct rlimit){ 32, all.rlim_max };
+		CHECK_INT(setrlimit(RLIMIT_NOFILE, &few), 0);
+		CHECK_ERR(run("exit 0", (struct proc){ 0 }, &e), 0);
+		CHECK_INT(setrlimit(RLIMIT_NOFILE, &all), 0);
+	}
+	CASE("a folder that cannot be entered is not taken for a program that is missing")
+	{
+		CHECK(run("exit 0", (struct proc){ .dir = "/no/such/place" }, &e) < 0);
+		CHECK(strstr(e.msg, "cannot enter the folder /no/such/place: No such file"));
 	}
 	CASE("a program that hangs is stopped")
 	{
