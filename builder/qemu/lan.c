@@ -17,6 +17,7 @@ enum {
 	MAX_FRAME = 4096 + 65536, /* QEMU's NET_BUFSIZE */
 	MAX_PORTS = 256,
 	MAX_STATIONS = 1024,
+	AGAIN_MS = 20, /* until what the machine could not do is tried again */
 };
 
 /* Each direction has room for one frame: what does not fit is lost, as in any switch. */
@@ -77,7 +78,8 @@ static void port_unplug(struct lan *l, size_t at)
 	l->ports[at] = l->ports[--l->n_ports];
 }
 
-/* All that wait: who plugged in before another one spoke hears it. */
+/* All that wait: who plugged in before another one spoke hears it. One that cannot be let in for want of the machine's
+ * means waits on, and would be told of at once again. */
 static void plug_all(struct lan *l)
 {
 	int fd;
@@ -90,6 +92,8 @@ static void plug_all(struct lan *l)
 		l->ports[l->n_ports] = xcalloc(1, sizeof(struct lan_port));
 		l->ports[l->n_ports++]->fd = fd;
 	}
+	if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+		poll(NULL, 0, AGAIN_MS);
 }
 
 /* ---- frames ---- */
@@ -170,8 +174,11 @@ static void *lan_run(void *arg)
 				.fd = l->ports[i]->fd,
 				.events = (short)(POLLIN | (l->ports[i]->n_out ? POLLOUT : 0)),
 			};
-		if (poll(fds, 2 + n, -1) < 0 && errno != EINTR)
-			return NULL;
+		if (poll(fds, 2 + n, -1) < 0) {
+			if (errno != EINTR)
+				poll(NULL, 0, AGAIN_MS);
+			continue;
+		}
 		if (fds[0].revents)
 			return NULL;
 		plug_all(l);

@@ -32,7 +32,8 @@ static int hold_port(unsigned port, int *fd, unsigned *ret, struct err *e)
 		return err_errno(e, -errno, "cannot make a socket");
 	setsockopt(*fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	if (bind(*fd, (struct sockaddr *)&a, sizeof(a)) < 0 || getsockname(*fd, (struct sockaddr *)&a, &n) < 0)
-		return err_errno(e, -errno, "port %u of 127.0.0.1 cannot be used; give another one", port);
+		return port ? err_errno(e, -errno, "port %u of 127.0.0.1 cannot be used; give another one", port)
+			    : err_errno(e, -errno, "no port of 127.0.0.1 can be had");
 	*ret = ntohs(a.sin_port);
 	return 0;
 }

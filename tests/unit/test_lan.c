@@ -2,7 +2,9 @@
 /* The switch between machines of QEMU: who gets a frame, and that nobody keeps the others from theirs. */
 #include <errno.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 
 #include "base/file.h"
@@ -10,6 +12,18 @@
 #include "qemu/lan.h"
 
 enum { FRAME = 60, PATIENCE_MS = 20000, SILENCE_MS = 50 };
+
+/* In the place of the C library's: with this set the machine has no number left for whoever plugs in. */
+static atomic_bool no_more_files;
+static atomic_uint refused;
+int accept4(int fd, __SOCKADDR_ARG at, socklen_t *restrict n, int flags)
+{
+	if (!no_more_files)
+		return (int)syscall(SYS_accept4, fd, at.__sockaddr__, n, flags);
+	refused++;
+	errno = EMFILE;
+	return -1;
+}
 
 static int plug_in(const char *dir)
 {
@@ -99,6 +113,17 @@ int main(void)
 			;
 		say_to(a, 1, 0, 64);
 		CHECK_INT(heard_from(c, PATIENCE_MS), 1);
+	}
+	CASE("who cannot be let in for want of files waits, and is let in once there are some")
+	{
+		no_more_files = true;
+		b = plug_in(dir);
+		poll(NULL, 0, 200);
+		CHECK(refused > 0 && refused < 50); /* not as often as a processor can */
+		no_more_files = false;
+		say_to(b, 2, 0, 64);
+		CHECK_INT(heard_from(c, PATIENCE_MS), 2);
+		CHECK_INT(heard_from(a, PATIENCE_MS), 2);
 	}
 	CASE("at its end all are unplugged, and nothing is left of it")
 	{
