@@ -195,14 +195,17 @@ static int wait_for_input(struct err *e)
 int cmd_read_line(char **line, size_t *cap, struct err *e)
 {
 	ssize_t n;
-	int r = wait_for_input(e);
+	int code, r = wait_for_input(e);
 
 	if (r < 0)
 		return r;
 	n = getline(line, cap, stdin);
+	code = errno;
 	r = answer_interrupted(e);
 	if (r < 0)
 		return r;
+	if (n < 0 && ferror(stdin))
+		return err_errno(e, -code, "cannot read the answer");
 	if (n < 0)
 		return err_class(e, CLASS_USAGE, "the answers ended too early, nothing was written");
 	while (n && strchr(" \t\r\n", (*line)[n - 1]))
@@ -216,7 +219,7 @@ int cmd_answer(const char *wanted, const char *kept, struct err *e)
 	size_t cap = 0;
 	int r = cmd_read_line(&line, &cap, e);
 
-	if (r < 0 && err_interrupted(e))
+	if (r < 0 && e->class != CLASS_USAGE)
 		return r;
 	return r == 0 && streq(line, wanted) ? 0 : err_class(e, CLASS_REFUSED, "not confirmed: %s", kept);
 }

@@ -56,5 +56,5 @@ bool init_guess_lan(const char *table, struct cidr *ret_subnet, uint32_t *ret_ga
 		/* Point-to-point links and whole class A networks are no LAN to put nodes on. */
 		found = cidr_has(*ret_subnet, *ret_gateway) && ret_subnet->prefix >= 8 && ret_subnet->prefix <= 30;
 	}
-	return found;
+	return found && !ferror(f); /* another route may have been the better one */
 }

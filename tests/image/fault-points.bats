@@ -22,6 +22,7 @@ fault_object() {
 	fault_object
 	at='check:open:*/4:EMFILE,render:write:*/40:ENOSPC,verify:seek:*/30:EINVAL+,verify:truncate:*:EFBIG,fetch:fcntl:*/2:EMFILE,push:read:*/40:SIGTERM'
 	at+=',verify:access:*:EIO,verify:stat:*/6:EIO,pull:stat:*/12:EACCES+,pull:flock:*:ENOLCK,lock:stat:13:EIO,render:stat:11:ENOMEM,render:open:517:EMFILE+'
+	at+=',render:readdir:*:EIO,kubeconfig:put:*:ENOSPC,plan:put:*/40:EIO,plan:open:*/8:EMFILE,imager:open:*/4:EMFILE,boot:bind:*:ENOBUFS,boot:dup:*:EMFILE'
 	# nodes, with files of several owners
 	[ "$(id -u)" -ne 0 ] || at+=',apply:ssh:*/4:cut,apply:ssh:*/5:deaf,live:ssh:*:no-find,live:ssh:*:no-sums,apply:path:*/11:SIGTERM,flash:access:*/50:EIO'
 	run sandbox -- "$top/tests/faults/run" "$PIBUILD" "$object" --at "$at"
@@ -45,15 +46,26 @@ fault_object() {
 	[ "$status" -eq 0 ]
 }
 
+@test "an answer that cannot be read is told so, and is no answer that was left out" {
+	fault_object
+	cd "$BATS_TEST_TMPDIR"
+	# every reading of a stream (36) fails (1) with EIO
+	python3 -c 'import struct; open("fault", "wb").write(struct.pack("=IIIIQ4096x", 36, 1, 5, 1, 1))'
+	run script -qec "env LD_PRELOAD='$object' FAULT_FILE=fault '$PIBUILD' init" talk </dev/null
+	echo "$output"
+	[ "$status" -eq 1 ]
+	[[ "$output" == *"cannot read the answer: Input/output error"* ]]
+}
+
 @test "memory's end and a crash are told in words, with exit code 1" {
 	fault_object
 	cd "$BATS_TEST_TMPDIR"
 	write_cluster
 	fault() { FAULT_FILE=fault LD_PRELOAD=$object fails 1 "$1" "$PIBUILD" check; }
 	# kind alloc, fails (1) with ENOMEM from the 10000th on
-	python3 -c 'import struct; open("fault", "wb").write(struct.pack("=IIIIQII36Q", 0, 1, 12, 1, 10000, *[0] * 38))'
+	python3 -c 'import struct; open("fault", "wb").write(struct.pack("=IIIIQ4096x", 0, 1, 12, 1, 10000))'
 	fault 'out of memory'
 	# the program gets (3) a SIGSEGV at the fifth open
-	python3 -c 'import struct; open("fault", "wb").write(struct.pack("=IIIIQII36Q", 1, 3, 11, 0, 5, *[0] * 38))'
+	python3 -c 'import struct; open("fault", "wb").write(struct.pack("=IIIIQ4096x", 1, 3, 11, 0, 5))'
 	fault 'SIGSEGV'
 }
