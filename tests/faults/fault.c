@@ -3,11 +3,13 @@
  * One call of the C library that fails: LD_PRELOAD for tests/faults/run. What is to happen stands in FAULT_FILE, which
  *is mapped, so that what was counted outlives any end of the program:
  *
- *	struct { uint32_t kind, action, value, from; uint64_t at; uint32_t hit, unused; uint64_t calls[KIND_COUNT]; }
+ *	struct { uint32_t kind, action, value, from; uint64_t at; uint32_t hit, n_within; uint64_t within[64][2];
+ *		 uint64_t calls[KIND_COUNT]; }
  *
  * The AT-th call (from 1) of KIND gets ACTION, and with FROM every one after it. A kind is a word of `kinds`: all
  *functions that tell the same of the system, whatever their names. Calls that the C library makes of itself (fopen's
- *open) are those of the function that was called.
+ *open) are those of the function that was called. With N_WITHIN only calls count that are made in, or on behalf of,
+ *code of the program between two of its addresses.
  *
  * Every wrapped function takes and gives what fits into registers, and no more than six of them: one wrapper does for
  *all, on any machine where Debian's C library passes those that a prototype hides like those it names (amd64, arm64).
@@ -15,12 +17,17 @@
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <execinfo.h>
 #include <fcntl.h>
+#include <link.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -63,17 +70,28 @@ enum kind {
 	ACCESS,
 	PATH,
 	WAIT,
+	GET,
+	PUT,
+	DUP,
+	EXEC,
+	CHDIR,
+	BIND,
+	ACCEPT,
+	MLOCK,
 	KIND_COUNT
 };
 
 /* SIGNAL happens before the call, which then is made. SHORT is a transfer of half of what was asked for. */
 enum action { NOTHING, FAIL, SHORT, SIGNAL };
 
+enum { RANGES_MAX = 64, DEPTH_MAX = 64 };
+
 static struct {
 	uint32_t kind, action, value, from;
 	_Atomic uint64_t at;
 	_Atomic uint32_t hit;
-	uint32_t unused;
+	uint32_t n_within;
+	uint64_t within[RANGES_MAX][2];
 	_Atomic uint64_t calls[KIND_COUNT];
 } * plan;
 
@@ -92,6 +110,42 @@ static void find_plan(void)
 }
 
 static pid_t who;
+static uintptr_t program; /* where its address 0 is */
+
+/* The first look at a stack loads a library: not in the middle of a call. */
+__attribute__((constructor)) static void find_program(void)
+{
+	const ElfW(Phdr) *headers = (const ElfW(Phdr) *)getauxval(AT_PHDR);
+	void *first;
+
+	for (unsigned long i = 0; headers && i < getauxval(AT_PHNUM); i++)
+		if (headers[i].p_type == PT_PHDR)
+			program = (uintptr_t)headers - headers[i].p_vaddr;
+	if (!plan)
+		find_plan();
+	unsetenv("LD_PRELOAD"); /* the program alone, not what it starts */
+	if (plan->n_within)
+		backtrace(&first, 1);
+}
+
+static int is_within(void)
+{
+	static _Thread_local int looking;
+	void *stack[DEPTH_MAX];
+	int n, found = 0;
+
+	if (!plan->n_within)
+		return 1;
+	if (looking++)
+		return looking--, 0;
+	n = backtrace(stack, DEPTH_MAX);
+	for (int i = 0; i < n && !found; i++)
+		for (uint32_t k = 0; k < plan->n_within && !found; k++)
+			found = (uintptr_t)stack[i] - program > plan->within[k][0] &&
+				(uintptr_t)stack[i] - program <= plan->within[k][1];
+	looking--;
+	return found;
+}
 
 /* Is this the call? Children after fork() count for themselves alone: what they do is over at execve(). */
 static int is_due(enum kind kind)
@@ -102,6 +156,8 @@ static int is_due(enum kind kind)
 		find_plan();
 	if (!who)
 		who = getpid();
+	if (!is_within())
+		return 0;
 	n = atomic_fetch_add(&plan->calls[kind], 1) + 1;
 	if (plan->action == NOTHING || plan->kind != kind || (plan->from ? n < plan->at : n != plan->at))
 		return 0;
@@ -140,6 +196,76 @@ static long call(enum kind kind, void **real, const char *name, long failed, lon
 		static void *real;                                                                                     \
 		return call(kind, &real, #name, failed, a, b, c, d, e, f);                                             \
 	}
+
+/* Streams remember that they failed; NTH of the arguments is which. Without stderr no program has words for it. */
+#define WRAP_STREAM(kind, name, failed, nth)                                                                           \
+	long wrapped_##name(long a, long b, long c, long d, long e, long f) __asm__(#name);                            \
+	long wrapped_##name(long a, long b, long c, long d, long e, long f)                                            \
+	{                                                                                                              \
+		static void *real;                                                                                     \
+		FILE *stream = (FILE *)(nth == 1 ? a : nth == 2 ? b : nth == 3 ? c : d);                               \
+		(void)e, (void)f;                                                                                      \
+		return call_stream(kind, &real, #name, failed, stream, a, b, c, d);                                    \
+	}
+
+static int is_stream_due(enum kind kind, FILE *stream)
+{
+	if (stream == stderr || !is_due(kind))
+		return 0;
+	stream->_flags |= _IO_ERR_SEEN;
+	errno = (int)plan->value;
+	return 1;
+}
+
+static long call_stream(enum kind kind, void **real, const char *name, long failed, FILE *stream, long a, long b,
+			long c, long d)
+{
+	typedef long (*function)(long, long, long, long);
+
+	if (!*real)
+		*real = dlsym(RTLD_NEXT, name);
+	return is_stream_due(kind, stream) ? failed : ((function)*real)(a, b, c, d);
+}
+
+static int say(FILE *stream, const char *format, va_list ap)
+{
+	return is_stream_due(PUT, stream) ? -1 : vfprintf(stream, format, ap);
+}
+
+/* What printf() and fprintf() are where they are checked. */
+int __printf_chk(int flag, const char *format, ...)
+{
+	va_list ap;
+	int n;
+
+	(void)flag;
+	va_start(ap, format);
+	n = say(stdout, format, ap);
+	va_end(ap);
+	return n;
+}
+
+int __fprintf_chk(FILE *stream, int flag, const char *format, ...)
+{
+	va_list ap;
+	int n;
+
+	(void)flag;
+	va_start(ap, format);
+	n = say(stream, format, ap);
+	va_end(ap);
+	return n;
+}
+
+int puts(const char *s)
+{
+	return is_stream_due(PUT, stdout) ? -1 : fprintf(stdout, "%s\n", s);
+}
+
+int putchar(int c)
+{
+	return putc(c, stdout);
+}
 
 /* clang-format off */
 WRAP(OPEN, open, -1) WRAP(OPEN, open64, -1) WRAP(OPEN, openat, -1) WRAP(OPEN, openat64, -1)
@@ -183,7 +309,17 @@ WRAP(CHMOD, utimensat, -1) WRAP(CHMOD, futimens, -1)
 WRAP(FLOCK, flock, -1)
 WRAP(ACCESS, access, -1) WRAP(ACCESS, faccessat, -1)
 WRAP(WAIT, waitpid, -1) WRAP(WAIT, wait4, -1)
-WRAP(PATH, getcwd, 0) WRAP(PATH, realpath, 0) WRAP(PATH, readlink, -1) WRAP(PATH, readlinkat, -1)
+WRAP(PATH, getcwd, 0) WRAP(PATH, realpath, 0) WRAP(PATH, __realpath_chk, 0) WRAP(PATH, readlink, -1) WRAP(PATH, readlinkat, -1)
+WRAP(DUP, dup2, -1) WRAP(DUP, dup3, -1)
+WRAP(EXEC, execve, -1) WRAP(EXEC, execv, -1)
+WRAP(CHDIR, chdir, -1) WRAP(CHDIR, fchdir, -1)
+WRAP(BIND, bind, -1) WRAP(BIND, listen, -1) WRAP(BIND, getsockname, -1) WRAP(BIND, setsockopt, -1)
+WRAP(ACCEPT, accept, -1) WRAP(ACCEPT, accept4, -1)
+WRAP(MLOCK, mlock, -1) WRAP(MLOCK, madvise, -1)
+
+WRAP_STREAM(GET, fgets, 0, 3) WRAP_STREAM(GET, getdelim, -1, 4) WRAP_STREAM(GET, __getdelim, -1, 4) WRAP_STREAM(GET, getline, -1, 3)
+WRAP_STREAM(GET, fread, 0, 4) WRAP_STREAM(GET, fgetc, -1, 1) WRAP_STREAM(GET, getc, -1, 1)
+WRAP_STREAM(PUT, fwrite, 0, 4) WRAP_STREAM(PUT, fputs, -1, 2) WRAP_STREAM(PUT, fputc, -1, 2) WRAP_STREAM(PUT, putc, -1, 2)
 	/* clang-format on */
 
 	/* Memory by the names that the C library keeps for itself: dlsym() may want some. */
