@@ -428,14 +428,54 @@ static char *temp_template(const char *what)
 	return arena_printf("%s/pibuild-%s.XXXXXX", base && *base == '/' ? base : "/var/tmp", what);
 }
 
+/* Those that killed runs left for the same: nobody holds them. */
+static void sweep_temp_dirs(const char *template)
+{
+	_cleanup_close_ int dir = open(path_dir(template), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	const char *name = path_base(template);
+	size_t begin = strlen(name) - strlen("XXXXXX");
+	struct dirent **names = NULL;
+	int n = dir < 0 ? 0 : scandirat(dir, ".", &names, NULL, NULL);
+
+	for (int i = 0; i < n; i++) {
+		const char *entry = names[i]->d_name;
+		struct stat st;
+
+		if (strlen(entry) == strlen(name) && strncmp(entry, name, begin) == 0) {
+			_cleanup_close_ int fd = openat(dir, entry, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+			if (fd >= 0 && fstat(fd, &st) == 0 && st.st_uid == geteuid() &&
+			    flock(fd, LOCK_EX | LOCK_NB) == 0)
+				remove_below(dir, entry);
+		}
+		free(names[i]);
+	}
+	free(names);
+}
+
 int temp_dir(const char *what, const char **ret, struct err *e)
 {
 	char *dir = temp_template(what);
 
-	if (!mkdtemp(dir))
-		return err_errno(e, -errno, "cannot make a folder %s; set TMPDIR to one that can be written", dir);
-	*ret = dir;
-	return 0;
+	sweep_temp_dirs(dir);
+	for (unsigned tries = 0; tries < 100 && mkdtemp(dir); tries++) {
+		int held = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC); /* as long as we live */
+
+		if (held >= 0 && lock_new(held)) {
+			*ret = dir;
+			return 0;
+		}
+		/* Swept by another run in the instant before it was locked, unless it is the machine that cannot. */
+		if (held < 0 && errno != ENOENT) {
+			int r = -errno;
+
+			rmdir(dir);
+			return err_errno(e, r, "cannot open the folder %s", dir);
+		}
+		closep(&held);
+		dir = temp_template(what);
+	}
+	return err_errno(e, -errno, "cannot make a folder %s; set TMPDIR to one that can be written", dir);
 }
 
 int temp_file(int *ret_fd, struct err *e)

@@ -81,7 +81,7 @@ int folder_names(const char *path, const char *const **ret, size_t *ret_n, struc
 int remove_tree(const char *path, struct err *e);
 
 /* A private folder for things that may be large: below $TMPDIR, else /var/tmp, as /tmp may be memory. Named
- * pibuild-WHAT.XXXXXX, on the arena; the caller removes it. */
+ * pibuild-WHAT.XXXXXX, on the arena; the caller removes it. Those of killed runs go first. */
 int temp_dir(const char *what, const char **ret, struct err *e);
 /* A file there that has no name: it is gone when it is closed, however we end. */
 int temp_file(int *ret_fd, struct err *e);
