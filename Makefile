@@ -120,11 +120,12 @@ coverage: deps
 	scripts/coverage build-cov
 
 # Commands with one call of the C library that fails, is cut short, or kills: make test-faults POINTS=2000 SEED=1 T=build;
-# FULL=20 (root) fills the disk they work on instead, in so many steps; CUTS=200 (root) takes its power away as often.
+# WITHIN=build/fill.c counts what is called in that file alone; FULL=20 (root) fills the disk they work on instead, in so
+# many steps; CUTS=200 (root) takes its power away as often.
 test-faults: deps
 	@$(MAKE) --no-print-directory -j$$(nproc) all $(B)/tests/faults/fault.so
 	scripts/sandbox -- tests/faults/run $(B)/pibuild $(B)/tests/faults/fault.so --points $(if $(filter file,$(origin POINTS)),2000,$(POINTS)) \
-	  --seed $(SEED) $(if $(T),--case $(T)) $(if $(FULL),--full $(FULL)) $(if $(CUTS),--cuts $(CUTS))
+	  --seed $(SEED) $(if $(T),--case $(T)) $(if $(WITHIN),--within $(WITHIN)) $(if $(FULL),--full $(FULL)) $(if $(CUTS),--cuts $(CUTS))
 
 # First boot with a command that fails, hangs or is where a step is killed: make test-first-boot POINTS=100 SEED=1
 test-first-boot: deps
