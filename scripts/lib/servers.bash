@@ -32,9 +32,11 @@ make_tls() (
 )
 
 # serve COMMAND...: in the background and out of reach of Ctrl-C; killed with this shell, whatever
-# ends it.
+# ends it, also just now.
 serve() {
-	setpriv --pdeathsig KILL setsid "$@" </dev/null &
+	local shell=$BASHPID
+	# shellcheck disable=SC2016 # for the inner shell
+	setpriv --pdeathsig KILL sh -c '[ "$PPID" = "$1" ] && shift && exec setsid "$@"' - "$shell" "$@" </dev/null &
 	servers+=($!)
 	disown $!
 }
@@ -68,7 +70,7 @@ start_web() {
 	for try in 1 2 3 4 5; do
 		web_port=$(free_port)
 		web_config "$web_port" "$@" >"$run/nginx.conf"
-		serve nginx -p "$run" -c "$run/nginx.conf" -e "$run/error.log"
+		serve nginx -p "$run" -c "$run/nginx.conf" -e "$run/error.log" >/dev/null 2>&1
 		for ((i = 0; i < 100; i++)); do
 			[ ! -s "$run/nginx.pid" ] || return 0
 			running || break

@@ -69,3 +69,30 @@ fault_object() {
 	python3 -c 'import struct; open("fault", "wb").write(struct.pack("=IIIIQ4096x", 1, 3, 11, 0, 5))'
 	fault 'SIGSEGV'
 }
+
+# gone PID: within some seconds
+gone() {
+	local i
+	for ((i = 0; i < 100; i++)); do
+		kill -0 "$1" 2>/dev/null || return 0
+		sleep 0.05
+	done
+	return 1
+}
+
+@test "a sandbox that is told to end twice at once does, and one that is killed takes its command with it" {
+	local i
+	cd "$BATS_TEST_TMPDIR"
+	for signal in TERM TERM TERM TERM TERM KILL; do
+		rm -f sandbox
+		timeout 100 "$top/scripts/sandbox" -- bash -c 'echo $$ >command; echo $PPID >sandbox; sleep 90; true' 2>/dev/null 3>&- &
+		for ((i = 0; i < 400; i++)); do
+			[ ! -s sandbox ] || break
+			sleep 0.05
+		done
+		# timeout tells its child and then all of the group
+		if [ "$signal" = TERM ]; then kill -TERM $!; else kill -KILL "$(cat sandbox)"; fi
+		gone "$(cat sandbox)"
+		gone "$(cat command)"
+	done
+}
