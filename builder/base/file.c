@@ -389,6 +389,13 @@ bool file_is_missing(const char *path)
 	return access(path, F_OK) < 0 && (errno == ENOENT || errno == ENOTDIR);
 }
 
+int file_ask(const char *path, struct err *e)
+{
+	if (access(path, F_OK) == 0)
+		return 1;
+	return errno == ENOENT || errno == ENOTDIR ? 0 : err_errno(e, -errno, "cannot look at %s", path);
+}
+
 int file_read(const char *path, size_t limit, char **ret_buf, size_t *ret_n, struct err *e)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);

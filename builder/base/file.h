@@ -73,6 +73,8 @@ int make_dirs(const char *path, mode_t mode, struct err *e);
 
 /* There is nothing of that name. What cannot be asked about is there: whoever opens it is told why not. */
 bool file_is_missing(const char *path);
+/* 1: there is something of that name, for those who say so themselves; 0: nothing; else why nobody knows. */
+int file_ask(const char *path, struct err *e);
 
 /* What is in a folder, sorted, without "." and "..", on the arena. */
 int folder_names(const char *path, const char *const **ret, size_t *ret_n, struct err *e);

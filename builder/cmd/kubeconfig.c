@@ -97,12 +97,17 @@ static void tell_name(const struct config *c)
 static int check_replaceable(const char *path, const char *cluster, struct err *e)
 {
 	struct yaml_node *old, *list, *name;
-	struct err ignored = { 0 };
+	struct err why = { 0 };
 	struct stat st;
 
 	if (stat(path, &st) < 0)
 		return errno == ENOENT ? 0 : err_errno(e, -errno, "cannot look at %s", path);
-	if (S_ISREG(st.st_mode) && yaml_load(path, &old, &ignored) == 0) {
+	if (S_ISREG(st.st_mode) && yaml_load(path, &old, &why) < 0) {
+		if (err_is_machines(&why) || why.code == -EIO) {
+			*e = why;
+			return e->code;
+		}
+	} else if (S_ISREG(st.st_mode)) {
 		list = yaml_get(old, "clusters");
 		name = list && list->type == YAML_SEQ && list->count == 1 ? yaml_get(list->items[0], "name") : NULL;
 		if (name && name->type == YAML_SCALAR && streq(name->text, cluster))

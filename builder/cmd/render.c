@@ -68,13 +68,16 @@ static int write_entry(const char *dir, const struct entry *n, struct err *e)
 	return 0;
 }
 
-static bool folder_empty(const char *dir)
+static int render_check_empty(const char *dir, struct err *e)
 {
 	const char *const *names;
-	struct err ignored;
 	size_t n;
+	int r = folder_names(dir, &names, &n, e);
 
-	return folder_names(dir, &names, &n, &ignored) == 0 && n == 0;
+	return r < 0 || n == 0
+		       ? r
+		       : err_class(e, CLASS_REFUSED,
+				   "%s is not empty: give another folder with -o, or --force to write into it", dir);
 }
 
 static const char *supplied_by(const struct entry *n)
@@ -163,10 +166,12 @@ static int cmd_render(const struct cmd_options *o, struct err *e)
 	dir = o->out_given ? arena_strdup(o->out) : path_join(o->out, arena_printf("%s.tree", n->node->name));
 	for (char *end = dir + strlen(dir) - 1; end > dir && *end == '/'; end--)
 		*end = '\0';
-	missing = file_is_missing(dir);
-	if (!missing && !render_opt.force && !folder_empty(dir))
-		return err_class(e, CLASS_REFUSED,
-				 "%s is not empty: give another folder with -o, or --force to write into it", dir);
+	r = file_ask(dir, e);
+	missing = r == 0;
+	if (r > 0 && !render_opt.force)
+		r = render_check_empty(dir, e);
+	if (r < 0)
+		return r;
 	r = missing ? write_new(dir, &n->tree, e) : write_tree(dir, &n->tree, e);
 	if (r < 0)
 		return r;

@@ -131,12 +131,16 @@ int sign_new_key(const char *path, struct err *e)
 	EVP_PKEY *pkey;
 	int r;
 
-	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
-		if (!file_is_missing(files[i]))
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		r = file_ask(files[i], e);
+		if (r < 0)
+			return r;
+		if (r > 0)
 			return err_class(
 				e, CLASS_REFUSED,
 				"%s is there already; what was signed with it could no longer be checked: choose another name",
 				files[i]);
+	}
 	pkey = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
 	if (!pkey)
 		return pki_fault(e, "cannot make an Ed25519 key");

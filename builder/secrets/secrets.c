@@ -123,10 +123,10 @@ int secrets_create(const char *path, const struct config *c, struct err *e)
 	_cleanup_(store_forget) char *text = NULL;
 	_cleanup_strbuf_ struct strbuf added = { 0 };
 	struct secrets s = { .path = path, .cluster = c->is_default ? NULL : c->cluster.name };
-	int r;
+	int r = file_ask(path, e);
 
-	if (!file_is_missing(path))
-		return replacing(path, e);
+	if (r != 0)
+		return r < 0 ? r : replacing(path, e);
 	r = secrets_make_password(&s.server_password, e);
 	if (r < 0)
 		return r;
