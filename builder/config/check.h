@@ -27,6 +27,8 @@ bool check_is_given(const struct check *x, const char *key);
 /* "192.168.1.65-192.168.1.95" */
 const char *check_range_text(struct ip_range r);
 bool check_range_has(struct ip_range r, uint32_t addr);
+/* "network" or "broadcast": the end of the LAN that ADDR is, where no machine is; NULL = neither. */
+const char *check_lan_end(const struct config *c, uint32_t addr);
 /* Of pods, whose names the cluster's own DNS alone knows. */
 bool check_is_cluster_name(const char *name);
 
@@ -40,6 +42,8 @@ void check_kubelet(const struct check *x);
 void check_kubelet_values(const struct check *x);
 /* Flags handed on by K3s that the rest of the card goes by. */
 void check_k3s_args(const struct check *x);
+/* Values of K3s's own keys at which it ends, or does without a word what nobody meant. */
+void check_k3s_values(const struct check *x);
 /* Mirrors and accounts of registries that contradict each other, or that this K3s cannot use. */
 void check_registries(const struct check *x);
 /* Proxies, registries and others that would never answer where the file says they are. */

@@ -69,7 +69,8 @@ static void check_asked_address(const struct check *x, const struct asked *a)
 	vec_foreach (n, &c->nodes)
 		if (waits && n->address.set && n->address.addr == a->addr)
 			note_key(x->faults, c, a->key, "%s: %s is %s, where no %s runs at first boot%s", a->key,
-				 a->host, str_or(n->name, "a node"), askers[a->by].runs,
+				 a->host, n->name && !streq(n->name, a->host) ? n->name : "a node of this file",
+				 askers[a->by].runs,
 				 a->by == ASKED_FOR_TIME ? "; the router often is one" : "; use another machine's");
 }
 

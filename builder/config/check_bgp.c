@@ -2,6 +2,8 @@
 /* Whether what cluster.yaml says of both sides makes a session. */
 #include "config/check.h"
 
+enum { AS_TRANS = 23456 };
+
 /* RFC 6996 */
 static bool is_private(uint32_t asn)
 {
@@ -12,7 +14,12 @@ static void check_number(const struct check *x, const char *name, uint32_t asn)
 {
 	const char *key = arena_printf("loadBalancer.announce.bgp.%s", name);
 
-	if (asn && !is_private(asn))
+	if (asn == AS_TRANS)
+		fault_key(
+			x->faults, x->config, key,
+			"%s: %u stands for numbers that old routers cannot write (RFC 6793), and no router takes it for one: use a private number, 64512-65534 or 4200000000-4294967294",
+			key, asn);
+	else if (asn && !is_private(asn))
 		note_key(
 			x->faults, x->config, key,
 			"%s: %u is somebody's on the internet; private numbers are 64512-65534 and 4200000000-4294967294",

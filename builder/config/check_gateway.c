@@ -40,6 +40,11 @@ static void check_gateway_hubble(const struct check *x)
 	if (!c->cilium.hubble_ui)
 		fault_key(x->faults, c, "gateway.hubble",
 			  "gateway.hubble: there is no Hubble UI to show; set cilium.hubble.ui: true, or remove this");
+	if (c->cluster.endpoint && streq(c->cluster.endpoint, c->gateway.hubble))
+		fault_key(
+			x->faults, c, "gateway.hubble",
+			"gateway.hubble: %s is cluster.endpoint, which leads to the API and not to the gateway; take another name",
+			c->gateway.hubble);
 	vec_foreach (s, &c->gateway.allow_from)
 		if (s->set && s->prefix == 0)
 			note_key(
@@ -90,7 +95,7 @@ static void check_gateway_certificates(const struct check *x)
 				x->faults, c, key,
 				"%s: no issuer signs for %s: it is neither one of certManager.zones nor below one; add it there",
 				key, zone);
-		for (size_t k = 0; zone && k < i; k++)
+		for (size_t k = 0; zone && k < i && yaml_find(c->doc, "gateway.zones"); k++)
 			if (c->gateway.zones.v[k] && streq(c->gateway.zones.v[k], zone))
 				fault_key(x->faults, c, key, "%s: %s is there twice", key, zone);
 	}
@@ -99,12 +104,17 @@ static void check_gateway_certificates(const struct check *x)
 void check_gateway_section(const struct check *x)
 {
 	const struct config *c = x->config;
+	const struct yaml_node *from = yaml_find(c->doc, "gateway.allowFrom");
 
 	if (!c->gateway.enabled)
 		return;
 	check_gateway_address(x);
 	check_gateway_certificates(x);
 	check_gateway_hubble(x);
+	if (from && from->type == YAML_SEQ && !from->count)
+		fault_key(
+			x->faults, c, "gateway.allowFrom",
+			"gateway.allowFrom: there is nothing in it, so nobody on the LAN would get an answer; leave it out for network.subnet, or write who gets one");
 	if (!c->gateway.zones.n && config_default_issuer(c) != ISSUER_COUNT && !yaml_find(c->doc, "certManager.zones"))
 		fault_key(
 			x->faults, c, "gateway",

@@ -26,6 +26,15 @@ bool check_range_has(struct ip_range r, uint32_t addr)
 	return r.set && addr >= r.first && addr <= r.last;
 }
 
+const char *check_lan_end(const struct config *c, uint32_t addr)
+{
+	struct cidr lan = c->network.subnet;
+
+	if (!lan.set || lan.prefix > 30)
+		return NULL;
+	return addr == cidr_first(lan) ? "network" : addr == cidr_last(lan) ? "broadcast" : NULL;
+}
+
 bool check_is_cluster_name(const char *name)
 {
 	return name_is_below(name, "cluster.local") || name_is_below(name, "svc") ||

@@ -54,9 +54,9 @@ static void check_gateway(const struct check *x)
 		fault_key(x->faults, c, "network.gateway",
 			  "network.gateway: %s lies outside network.subnet %s; no node could reach it",
 			  TEXT_OF(gateway), cidr_text(lan));
-	else if (lan.set && (gateway == cidr_first(lan) || gateway == cidr_last(lan)))
+	else if (check_lan_end(c, gateway))
 		fault_key(x->faults, c, "network.gateway", "network.gateway: %s is the %s address of %s, not a router",
-			  TEXT_OF(gateway), gateway == cidr_first(lan) ? "network" : "broadcast", cidr_text(lan));
+			  TEXT_OF(gateway), check_lan_end(c, gateway), cidr_text(lan));
 	vec_foreach (n, &c->nodes)
 		if (n->address.set && n->address.addr == gateway)
 			fault_key(x->faults, c, check_node_key(c, n, "address"),
@@ -102,6 +102,26 @@ static void check_nameservers(const struct check *x)
 					x->faults, c, arena_printf("network.nameservers[%zu]", i),
 					"network.nameservers[%zu]: %s is %s, where no name server runs at first boot, and a node needs names to fetch images; put your router's address here",
 					i, TEXT_OF(n->address.addr), str_or(n->name, "a node"));
+}
+
+/* Machines that the file names beside nodes, by whatever key. */
+static void check_other_machines(const struct check *x)
+{
+	static const char *const told[] = { "network.gateway", "cluster.vip", "cluster.endpoint" };
+	const struct config *c = x->config;
+	const struct named_ranges named = config_named_ranges(c);
+
+	vec_foreach (n, &named.list) {
+		const char *end = n->range.first == n->range.last ? check_lan_end(c, n->range.first) : NULL;
+
+		for (size_t i = 0; i < ARRAY_SIZE(told); i++)
+			end = streq(n->key, told[i]) ? NULL : end;
+		if (end)
+			fault_key(
+				x->faults, c, n->key,
+				"%s: %s is the %s address of %s, which no machine has; write that of the machine you mean",
+				n->key, n->text, end, cidr_text(c->network.subnet));
+	}
 }
 
 static void check_dhcp_range(const struct check *x)
@@ -274,12 +294,15 @@ static void check_cluster_sizes(const struct check *x)
 {
 	const struct config *c = x->config;
 	struct cidr pods = c->cluster.pod_cidr, services = c->cluster.service_cidr;
+	unsigned enough = 16;
 
+	while (enough > 8 && c->nodes.n > 1u << (24 - enough))
+		enough--;
 	if (pods.set && (pods.prefix > 24 || c->nodes.n > (1u << (24 - pods.prefix))))
 		fault_key(
 			x->faults, c, "cluster.podCIDR",
-			"cluster.podCIDR: each node takes a /24 for its pods, and %s has room for %u of the %zu nodes; use a /16",
-			cidr_text(pods), pods.prefix > 24 ? 0 : 1u << (24 - pods.prefix), c->nodes.n);
+			"cluster.podCIDR: each node takes a /24 for its pods, and %s has room for %u of the %zu nodes; use a /%u",
+			cidr_text(pods), pods.prefix > 24 ? 0 : 1u << (24 - pods.prefix), c->nodes.n, enough);
 	if (services.set && (services.prefix < 12 || services.prefix > 28))
 		fault_key(x->faults, c, "cluster.serviceCIDR",
 			  "cluster.serviceCIDR: Kubernetes takes networks from /12 to /28 here, not /%u; use a /16",
@@ -446,6 +469,7 @@ const struct check_rule check_network_rules[] = {
 	{ "gateway", check_gateway },
 	{ "static addresses", check_static_needs },
 	{ "name servers", check_nameservers },
+	{ "other machines", check_other_machines },
 	{ "DHCP range", check_dhcp_range },
 	{ "DHCP range given", check_dhcp_range_given },
 	{ "interface", config_check_interface },

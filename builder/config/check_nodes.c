@@ -63,10 +63,7 @@ static bool is_loopback(uint32_t addr)
 /* Link-local addresses (RFC 3927), multicast and what is reserved above, the ends of the LAN. */
 static bool is_no_machine(const struct config *c, uint32_t addr)
 {
-	struct cidr lan = c->network.subnet;
-
-	return addr >> 16 == 0xa9fe || addr >> 28 >= 0xe ||
-	       (lan.set && lan.prefix < 31 && (addr == cidr_first(lan) || addr == cidr_last(lan)));
+	return addr >> 16 == 0xa9fe || addr >> 28 >= 0xe || check_lan_end(c, addr);
 }
 
 /* "cp-1, cp-2" */
@@ -215,6 +212,8 @@ static const char *vip_taken(const struct config *c)
 	for (size_t i = 0; i < c->network.nameservers.n; i++)
 		if (vip == c->network.nameservers.v[i])
 			return arena_printf("is network.nameservers[%zu], a name server", i);
+	if (vip == c->lb.bgp.router)
+		return "is loadBalancer.announce.bgp.router";
 	vec_foreach (p, &c->lb.pools)
 		if (check_range_has(p->range, vip))
 			return arena_printf("lies in the pool %s, so Cilium would give it to a Service too",
@@ -264,9 +263,9 @@ static void check_vip(const struct check *x)
 			x->faults, c, "cluster.vip",
 			"cluster.vip: %s lies outside network.subnet %s, where no machine would find it; use a free address inside",
 			TEXT_OF(vip), cidr_text(lan));
-	else if (lan.set && lan.prefix < 31 && (vip == cidr_first(lan) || vip == cidr_last(lan)))
+	else if (check_lan_end(c, vip))
 		fault_key(x->faults, c, "cluster.vip", "cluster.vip: %s is the %s address of %s; use a free one",
-			  TEXT_OF(vip), vip == cidr_first(lan) ? "network" : "broadcast", cidr_text(lan));
+			  TEXT_OF(vip), check_lan_end(c, vip), cidr_text(lan));
 	else if (taken)
 		fault_key(x->faults, c, "cluster.vip", "cluster.vip: %s %s; use a free address", TEXT_OF(vip), taken);
 	else
@@ -311,14 +310,17 @@ static void check_taint_twins(const struct check *x)
 		for (size_t b = 1; b < n->taints.n; b++) {
 			const struct node_taint *t = &n->taints.v[b];
 
-			for (size_t a = 0; t->key && a < b; a++)
+			for (size_t a = 0; t->key && a < b; a++) {
 				if (n->taints.v[a].key && streq(n->taints.v[a].key, t->key) &&
-				    streq(n->taints.v[a].effect, t->effect))
+				    streq(n->taints.v[a].effect, t->effect)) {
 					fault_key(
 						x->faults, c,
 						arena_printf("%s[%zu]", check_node_key(c, n, "taints"), b),
 						"%s[%zu]: a node has one taint %s with the effect %s, and taints[%zu] is it; remove one",
 						check_node_key(c, n, "taints"), b, t->key, t->effect, a);
+					break;
+				}
+			}
 		}
 	}
 }

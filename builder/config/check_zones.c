@@ -119,6 +119,10 @@ void check_zones(const struct check *x)
 	for (size_t i = 0; i < c->cert_manager.zones.n; i++) {
 		const char *zone = c->cert_manager.zones.v[i], *key = arena_printf("certManager.zones[%zu]", i);
 
+		for (size_t k = 0; zone && k < i; k++)
+			if (c->cert_manager.zones.v[k] && streq(c->cert_manager.zones.v[k], zone))
+				fault_key(x->faults, c, key, "%s: %s is there twice; remove one", key, zone);
+
 		if (zone && (c->cert_manager.issuers[ISSUER_STAGING] || c->cert_manager.issuers[ISSUER_PRODUCTION]))
 			check_public_zone(x, key, zone);
 		else if (zone && c->cert_manager.issuers[ISSUER_CA])

@@ -453,7 +453,7 @@ static const struct field network_fields[] = {
 
 static const struct field pool_fields[] = {
 	{ .key = "name",
-	  .kind = &kind_node_name,
+	  .kind = &kind_object_label,
 	  POOL(name),
 	  .flags = REQUIRED,
 	  .help = "name of the pool",
@@ -487,7 +487,7 @@ static const struct field bgp_fields[] = {
 	  .help = "the cluster's number, another one",
 	  .example = "64513" },
 	{ .key = "password",
-	  .kind = &kind_password,
+	  .kind = &kind_tcp_md5,
 	  AT(lb.bgp.password),
 	  .help = "what both sides sign their packets with (TCP-MD5), by reference",
 	  .example = "{env: BGP_PASSWORD}" },
@@ -877,7 +877,7 @@ static const struct field app_secret_item = { .kind = &kind_secret_text,
 					      .offset = offsetof(struct app_secret_value, secret) };
 static const struct field app_secret_fields[] = {
 	{ .key = "name",
-	  .kind = &kind_host,
+	  .kind = &kind_object_name,
 	  .offset = offsetof(struct app_secret, name),
 	  .flags = REQUIRED,
 	  .help = "name of the Secret",
@@ -913,7 +913,7 @@ static const struct field app_fields[] = {
 	  .help = "manifests of Kubernetes, applied in this order: https:// addresses, which the lock pins, and files and folders of yours",
 	  .example = "[\"https://github.com/rancher/system-upgrade-controller/releases/download/v0.20.1/crd.yaml\"]" },
 	{ .key = "namespace",
-	  .kind = &kind_node_name,
+	  .kind = &kind_object_label,
 	  APP(namespace),
 	  .def_text = "a chart's is the app's name; manifests say theirs",
 	  .help = "where it is put; made when it is not there",

@@ -515,6 +515,13 @@ static void password_node(struct reading *l, const struct field *f, const struct
 	((struct secret_ref *)dst)->form = SECRET_PASSWORD;
 }
 
+static void tcp_md5_node(struct reading *l, const struct field *f, const struct yaml_node *n, const char *path,
+			 void *dst)
+{
+	secret_node(l, f, n, path, dst);
+	((struct secret_ref *)dst)->form = SECRET_TCP_MD5;
+}
+
 const struct kind kind_secret_text = {
 	.name = "secret",
 	.node = secret_text_node,
@@ -524,6 +531,12 @@ const struct kind kind_secret_text = {
 const struct kind kind_password = {
 	.name = "secret",
 	.node = password_node,
+	.schema = secret_schema,
+	.secret = true,
+};
+const struct kind kind_tcp_md5 = {
+	.name = "secret",
+	.node = tcp_md5_node,
 	.schema = secret_schema,
 	.secret = true,
 };

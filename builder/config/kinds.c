@@ -18,13 +18,23 @@ static bool listed(const char *text, const char *const *list, size_t n)
 	return false;
 }
 
+/* As inet_aton(3) reads it, and with it ssh, curl and whoever asks getaddrinfo(3): "7" is 0.0.0.7. */
+static bool is_number_name(const char *text)
+{
+	return text[strspn(text, "0123456789")] == '\0' ||
+	       (starts_with(text, "0x") && text[2] && text[2 + strspn(text + 2, "0123456789abcdef")] == '\0');
+}
+
 static const char *check_node_name(const char *text)
 {
 	/* Folders and images of roles carry these names beside those of nodes. */
 	static const char *const taken[] = { "common", "control-plane", "worker", "localhost" };
 
-	return listed(text, taken, ARRAY_SIZE(taken)) ? "this name is taken by pibuild or the system; choose another"
-						      : NULL;
+	if (listed(text, taken, ARRAY_SIZE(taken)))
+		return "this name is taken by pibuild or the system; choose another";
+	return is_number_name(text)
+		       ? "programs take a name that is a number for an IPv4 address, and look nowhere for it; put a letter before it"
+		       : NULL;
 }
 
 static const char *check_user(const char *text)
@@ -154,8 +164,21 @@ const struct kind kind_node_name = {
 	.name = "host name",
 	.pattern = "^" LABEL "$",
 	.words = "use 1 to 63 lower-case letters, digits and '-', with a letter or digit at both ends, no dots",
-	.editor_pattern = "^(?!(common|control-plane|worker|localhost)$)" LABEL "$",
+	.editor_pattern = "^(?!(common|control-plane|worker|localhost|[0-9]+|0x[0-9a-f]+)$)" LABEL "$",
 	.check = check_node_name,
+};
+/* Of a namespace, of a pool: a label of RFC 1123. */
+const struct kind kind_object_label = {
+	.name = "name",
+	.pattern = "^" LABEL "$",
+	.words = "use 1 to 63 lower-case letters, digits and '-', with a letter or digit at both ends, no dots",
+};
+/* Of most objects of Kubernetes: a subdomain of RFC 1123. */
+const struct kind kind_object_name = {
+	.name = "name",
+	.pattern = "^" LABEL "([.]" LABEL ")*$",
+	.words = "use lower-case letters, digits, '-' and '.', with a letter or digit at both ends",
+	.check = kinds_check_domain,
 };
 const struct kind kind_host = {
 	.name = "host name or address",
@@ -275,10 +298,13 @@ const struct kind kind_url_prefix = {
 	.pattern = "^https://[A-Za-z0-9.-]+(:[0-9]{1,5})?/([A-Za-z0-9._~%!$&'()*+,;=:/-]*/)?$",
 	.words = "give an https:// address that ends in '/', without user name, '?' or '#'",
 };
+/* Others have no password that fits them (libxcrypt lib/crypt-sha512.c, crypt-bcrypt.c, crypt-yescrypt.c). */
+#define ROUNDS "(rounds=[1-9][0-9]{3,8}[$])?"
 const struct kind kind_crypt = {
 	.name = "password hash",
 	.pattern =
-		"^[$](6[$](rounds=[0-9]+[$])?[./A-Za-z0-9]{1,16}[$][./A-Za-z0-9]{86}|5[$](rounds=[0-9]+[$])?[./A-Za-z0-9]{1,16}[$][./A-Za-z0-9]{43}|g?y[$][./A-Za-z0-9]+[$][./A-Za-z0-9]{1,86}[$][./A-Za-z0-9]{43}|2[aby][$][0-9]{2}[$][./A-Za-z0-9]{53})$",
+		"^[$](6[$]" ROUNDS "[./A-Za-z0-9]{1,16}[$][./A-Za-z0-9]{86}|5[$]" ROUNDS
+		"[./A-Za-z0-9]{1,16}[$][./A-Za-z0-9]{43}|g?y[$]j[./A-Za-z0-9]{2,8}[$][./A-Za-z0-9]{1,86}[$][./A-Za-z0-9]{43}|2[aby][$](0[4-9]|[12][0-9]|3[01])[$][./A-Za-z0-9]{53})$",
 	.words = "this is no password hash; make one with: openssl passwd -6   (and put it in single quotes)",
 	.check = check_crypt,
 	.secret = true,
@@ -308,7 +334,8 @@ const struct kind kind_version_v = {
 };
 const struct kind kind_version_date = {
 	.name = "date",
-	.pattern = "^20[0-9]{2}-[0-9]{2}-[0-9]{2}$",
+	.pattern =
+		"^20[0-9]{2}-(02-(0[1-9]|1[0-9]|2[0-9])|(0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30))$",
 	.words = "give the date of one release such as 2026-09-15; a moving name would make builds differ",
 };
 const struct kind kind_version_suite = {
@@ -704,10 +731,23 @@ const struct kind kind_services6 = {
 };
 
 /* As Go's net/http takes it in NO_PROXY (golang.org/x/net/http/httpproxy); a comma would make two of it. */
+static const char *check_no_proxy(const char *text)
+{
+	const char *end = text + strcspn(text, ":");
+	struct cidr net;
+	uint32_t addr;
+
+	text = arena_strndup(text, (size_t)(end - text));
+	if (strchr(text, '/') ? value_cidr(text, &net) == 0
+			      : strspn(text, "0123456789.") < strlen(text) || value_ipv4(text, &addr) == 0)
+		return NULL;
+	return "this is neither address nor network, so nothing would be left out by it; give one such as 192.168.1.5 or 192.168.0.0/16";
+}
 const struct kind kind_no_proxy = {
 	.name = "name, domain or network",
 	.pattern = "^([*]?[.])?[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?(/[0-9]{1,2})?(:[0-9]{1,5})?$",
 	.words = "give a name, a domain such as .example.com, an address or a network such as 192.168.0.0/16",
+	.check = check_no_proxy,
 };
 
 /* ---- sysctl.d(5) ---- */

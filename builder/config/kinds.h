@@ -5,9 +5,9 @@
 
 #include "schema/schema.h"
 
-extern const struct kind kind_cluster_name, kind_node_name, kind_host, kind_domain, kind_user, kind_timezone,
-	kind_locale, kind_keyboard, kind_interface, kind_ssid, kind_country, kind_email, kind_url_prefix, kind_crypt,
-	kind_board, kind_package, kind_data_device;
+extern const struct kind kind_cluster_name, kind_node_name, kind_object_label, kind_object_name, kind_host, kind_domain,
+	kind_user, kind_timezone, kind_locale, kind_keyboard, kind_interface, kind_ssid, kind_country, kind_email,
+	kind_url_prefix, kind_crypt, kind_board, kind_package, kind_data_device;
 extern const struct kind kind_version_k3s, kind_version_plain, kind_version_v, kind_version_date, kind_version_suite;
 extern const struct kind kind_network, kind_source, kind_asn, kind_address, kind_ip, kind_range, kind_memory,
 	kind_journal_size, kind_vlan, kind_mtu, kind_tristate, kind_subnet6, kind_pods6, kind_services6;
@@ -18,7 +18,8 @@ extern const struct kind kind_base, kind_values_file, kind_key_file, kind_ca_fil
 extern const struct kind kind_config_line, kind_cmdline_word, kind_switch;
 extern const struct kind kind_eeprom, kind_boot_order, kind_eeprom_switch, kind_eeprom_number;
 extern const struct kind kind_no_proxy, kind_proxy;
-extern const struct kind kind_registry, kind_registry_or_all, kind_registry_url, kind_account, kind_password;
+extern const struct kind kind_registry, kind_registry_or_all, kind_registry_url, kind_account, kind_password,
+	kind_tcp_md5;
 extern const struct kind kind_k3s_server, kind_k3s_agent, kind_kubelet, kind_labels, kind_taint;
 extern const struct kind kind_secret, kind_passphrase, kind_ssh_keys, kind_dns01, kind_issuers, kind_versions;
 

@@ -64,14 +64,56 @@ static const char *passphrase_doubt(const char *s, size_t n)
 	return NULL;
 }
 
-static const char *json_doubt(const char *s, size_t n)
+/* TCP_MD5SIG_MAXKEYLEN of the kernel (include/uapi/linux/tcp.h), at both ends. */
+static const char *tcp_md5_fault(const char *s, size_t n)
+{
+	return n > 80 ? arena_printf("is longer than the 80 bytes that TCP-MD5 takes: it has %zu", n) : NULL;
+}
+
+/* An object of JSON in *RET, or why S is none. */
+static const char *json_object_doubt(const char *s, size_t n, json_t **ret)
 {
 	json_error_t why; /* its text quotes the input */
-	_cleanup_json_ json_t *doc = json_loadb(s, n, 0, &why);
 
-	if (!doc)
+	*ret = json_loadb(s, n, 0, &why);
+	if (!*ret)
 		return arena_printf("is no JSON (line %d); the provider takes the file as it was downloaded", why.line);
-	return json_is_object(doc) ? NULL : "is no JSON object; the provider takes the file as it was downloaded";
+	return json_is_object(*ret) ? NULL : "is no JSON object; the provider takes the file as it was downloaded";
+}
+
+/* golang.org/x/oauth2/google, JWTConfigFromJSON() */
+static const char *google_key_doubt(const char *s, size_t n)
+{
+	_cleanup_json_ json_t *doc = NULL;
+	const char *why = json_object_doubt(s, n, &doc), *type = json_string_value(json_object_get(doc, "type"));
+
+	if (why || (streq(str_or(type, ""), "service_account") && json_is_string(json_object_get(doc, "private_key"))))
+		return why;
+	return "is no key of a service account, which has \"type\": \"service_account\" and a private_key; a new one is made in Google Cloud below IAM, Service accounts, Keys";
+}
+
+/* One account for each domain (cert-manager pkg/issuer/acme/dns/acmedns, cpu/goacmedns account.go). */
+static const char *acmedns_doubt(const char *s, size_t n)
+{
+	static const char *const members[] = { "username", "password", "fulldomain", "subdomain" };
+	_cleanup_json_ json_t *doc = NULL;
+	const char *why = json_object_doubt(s, n, &doc), *domain;
+	json_t *account;
+
+	if (why)
+		return why;
+	json_object_foreach (doc, domain, account)
+		for (size_t i = 0; i < ARRAY_SIZE(members); i++)
+			if (!json_is_string(json_object_get(account, members[i])))
+				return "does not say which domain an account is for; write {\"DOMAIN\": ACCOUNT}, ACCOUNT as acme-dns answered when it was registered";
+	return json_object_size(doc) ? NULL : "has no account in it";
+}
+
+static const char *cloudflare_doubt(const char *s, size_t n)
+{
+	return n == 37 && strspn(s, "0123456789abcdef") >= n
+		       ? "looks like the global key of an account, which Cloudflare takes with its e-mail address alone; make an API token, with Zone:Read and DNS:Edit"
+		       : NULL;
 }
 
 static const char *base64_doubt(const char *s, size_t n)
@@ -109,8 +151,11 @@ static const struct form forms[SECRET_FORM_COUNT] = {
 	[SECRET_TOKEN] = { 0 },
 	[SECRET_PASSPHRASE] = { .any_print = true, .fault = passphrase_fault, .doubt = passphrase_doubt },
 	[SECRET_PASSWORD] = { .any_print = true, .doubt = passphrase_doubt },
+	[SECRET_TCP_MD5] = { .any_print = true, .fault = tcp_md5_fault, .doubt = passphrase_doubt },
 	[SECRET_BASE64] = { .doubt = base64_doubt },
-	[SECRET_JSON] = { .lines = true, .doubt = json_doubt },
+	[SECRET_GOOGLE_KEY] = { .lines = true, .doubt = google_key_doubt },
+	[SECRET_ACMEDNS] = { .lines = true, .doubt = acmedns_doubt },
+	[SECRET_CLOUDFLARE] = { .doubt = cloudflare_doubt },
 	[SECRET_SSH_KEY] = { .lines = true, .fault = ssh_key_fault },
 	[SECRET_PROXY] = { .fault = proxy_fault },
 	[SECRET_TEXT] = { .lines = true, .any_print = true },

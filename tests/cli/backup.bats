@@ -100,6 +100,9 @@ copies() {
 		{to: {s3: {endpoint: "https://nas/", bucket: bbb, accessKey: {env: KEY_ID}, secretKey: {env: KEY}}}}|without a '/' at its end
 		{to: {s3: {endpoint: "https://nas", bucket: bbb, accessKey: AKIA, secretKey: {env: KEY}}}}|backup.to.s3.accessKey: a secret must not be written here
 		{to: {s3: {endpoint: "https://nas", bucket: bbb, accessKey: {env: NO_SUCH}, secretKey: {env: KEY}}}}|backup.to.s3.accessKey
+		{to: {s3: {endpoint: "https://s3.eu-central-1.amazonaws.com", bucket: bbb, accessKey: {env: KEY_ID}, secretKey: {env: KEY}}}}|backup.to.s3.region: us-east-1 (the default) is not that of s3.eu-central-1.amazonaws.com, which refuses what is signed for another; set region: eu-central-1
+		{to: {s3: {endpoint: "https://s3.eu-west-1.amazonaws.com", region: eu-west-2, bucket: bbb, accessKey: {env: KEY_ID}, secretKey: {env: KEY}}}}|backup.to.s3.region: eu-west-2 is not that of s3.eu-west-1.amazonaws.com
+		{to: {s3: {endpoint: "https://bbb.s3.amazonaws.com", bucket: bbb, accessKey: {env: KEY_ID}, secretKey: {env: KEY}}}}|backup.to.s3.endpoint: bbb.s3.amazonaws.com is the address of the bucket, and it would be looked for in itself; write https://s3.amazonaws.com
 		{to: {ssh: {to: nas, key: {file: key}, knownHosts: hosts}}}|backup.to.ssh.to: 'nas' cannot be used: give the account, the host and an absolute folder
 		{to: {ssh: {to: "b@nas:/b", key: {file: key.pub}, knownHosts: hosts}}}|backup.to.ssh.key: the secret's file
 		{to: {ssh: {to: "b@nas:/b", key: {file: locked}, knownHosts: hosts}}}|has a passphrase, and nobody is there
@@ -108,6 +111,10 @@ copies() {
 	EOT
 	write_cluster 'backup: {to: {ssh: {to: "b@nas:/b", key: {file: key}, knownHosts: hosts}}}'
 	"$PIBUILD" check
+	for line in 's3.amazonaws.com' 's3.eu-central-1.amazonaws.com", region: "eu-central-1' 's3.dualstack.eu-central-1.amazonaws.com' 'bbb.lan' 's3.fr-par.scw.cloud", region: "fr-par'; do
+		write_cluster "backup: {to: {s3: {endpoint: \"https://$line\", bucket: bbb, accessKey: {env: KEY_ID}, secretKey: {env: KEY}}}}"
+		"$PIBUILD" check
+	done
 }
 
 @test "a backup inside the cluster is noted" {

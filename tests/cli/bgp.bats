@@ -27,6 +27,14 @@ documents() {
 	EOT
 }
 
+@test "a password that TCP-MD5 does not take is a fault before any build" {
+	bgp_cluster 172.20.0.10-172.20.0.20 ', password: {file: pw}'
+	(umask 077 && printf '%081d' 0 >pw)
+	fails 3 'is longer than the 80 bytes that TCP-MD5 takes: it has 81' "$PIBUILD" check
+	(umask 077 && printf '%080d' 0 >pw)
+	"$PIBUILD" check
+}
+
 # frr_takes FILE: every line is a command of FRR where it stands
 frr_takes() {
 	vtysh -C -f "$1"
@@ -103,6 +111,13 @@ frr_takes() {
 	fails 0 'loadBalancer.announce.bgp.asn: router and cluster have the number 64512, which makes their session an internal one' "$PIBUILD" check
 	sed -i 's/asn: 64512/asn: 4294967295/' cluster.yaml
 	fails 3 'the number of an autonomous system is one from 1 to 4294967294' "$PIBUILD" check
+	sed -i 's/asn: 4294967295/asn: 23456/' cluster.yaml
+	fails 3 'loadBalancer.announce.bgp.asn: 23456 stands for numbers that old routers cannot write (RFC 6793), and no router takes it for one' "$PIBUILD" check
+	sed -i 's/asn: 23456/asn: 4294967295/; s/router: 192.168.1.1,/router: 192.168.1.255,/' cluster.yaml
+	fails 3 'loadBalancer.announce.bgp.router: 192.168.1.255 is the broadcast address of 192.168.1.0/24' "$PIBUILD" check
+	sed -i 's/router: 192.168.1.255,/router: 192.168.1.2,/; s/^cluster:/&\n  vip: 192.168.1.2/' cluster.yaml
+	fails 3 'cluster.vip: 192.168.1.2 is loadBalancer.announce.bgp.router; use a free address' "$PIBUILD" check
+	sed -i '/vip:/d; s/router: 192.168.1.2,/router: 192.168.1.1,/' cluster.yaml
 	sed -i 's/asn: 4294967295/asn: 64513/; s/pools: .*announce/announce/' cluster.yaml
 	fails 3 'loadBalancer.announce.bgp: there is no pool whose addresses could be announced; add loadBalancer.pools' "$PIBUILD" check
 }

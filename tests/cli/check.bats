@@ -1614,3 +1614,67 @@ gateway_cluster() {
 	change 's/  name: lab/  name: "a\\x9b31m\\e[31m\\x7f"/'
 	fault "cluster.yaml:3:9: error: cluster.name: 'a??31m?[31m?' cannot be used: use 1 to 32 lower-case letters, digits and '-', with a letter or digit at both ends (Cilium's rule)"
 }
+
+@test "what is right by its form and can work on no LAN is refused at its place" {
+	local edit words
+	cp cluster.yaml good.txt
+	while IFS='|' read -r edit words; do
+		cp good.txt cluster.yaml
+		change "$edit"
+		one_fault "$words"
+	done <<-'EOT'
+		s/nameservers: .*/nameservers: [192.168.1.255]/|network.nameservers[0]: 192.168.1.255 is the broadcast address of 192.168.1.0/24, which no machine has; write that of the machine you mean
+		s/  gateway: .*/&\n  ntp: [192.168.1.0]/|network.ntp[0]: 192.168.1.0 is the network address of 192.168.1.0/24
+		s/  gateway: .*/&\n  hosts: {nas.lan: 192.168.1.255}/|network.hosts: 192.168.1.255 is the broadcast address
+		s/  gateway: .*/&\n  proxy: {http: "http:..192.168.1.255:3128"}/; s/http:[.][.]/http:\/\//|network.proxy.http: 192.168.1.255 is the broadcast address
+		s/  gateway: .*/&\n  proxy: {http: "http:..p.lan", noProxy: [192.168.0.0\/99]}/; s/http:[.][.]/http:\/\//|network.proxy.noProxy[0]: '192.168.0.0/99' cannot be used: this is neither address nor network, so nothing would be left out by it
+		s/  gateway: .*/&\n  proxy: {http: "http:..p.lan", noProxy: [192.168.0.300]}/; s/http:[.][.]/http:\/\//|network.proxy.noProxy[0]: '192.168.0.300' cannot be used
+		s/name: w-1/name: 7/|nodes[1].name: '7' cannot be used: programs take a name that is a number for an IPv4 address, and look nowhere for it; put a letter before it
+		s/name: w-1/name: 0x1f/|nodes[1].name: '0x1f' cannot be used: programs take a name that is a number
+		s/^  timezone.*/  passwordHash: '$6$rounds=5$salt$xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'/|access.passwordHash: this is no password hash
+		s/^  timezone.*/  passwordHash: '$2b$99$xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'/|access.passwordHash: this is no password hash
+		s/^  timezone.*/  passwordHash: '$y$zzz$abc$X3DX6M94c7o.9agCG9G317fhZg9SqC.5i5rd.RhAtQ7'/|access.passwordHash: this is no password hash
+		s/^nodes:/versions: {raspios: 2026-09-31}\nnodes:/|versions.raspios: '2026-09-31' cannot be used: give the date of one release
+	EOT
+	cp good.txt cluster.yaml
+	change 's/name: w-1/name: 0x1g/; s/name: lan/name: worker/; s/  gateway: .*/&\n  proxy: {http: "http:..p.lan", noProxy: [192.168.0.0\/16, 10.0.0.1:80, .lan, a.lan]}/; s/http:[.][.]/http:\/\//'
+	change "s/^  timezone.*/  passwordHash: '\$y\$j9T\$F5Jx5fExrKuPp53xLKQ..1\$X3DX6M94c7o.9agCG9G317fhZg9SqC.5i5rd.RhAtQ7'/"
+	"$PIBUILD" check
+}
+
+@test "a hash that is refused for its setting is one that crypt(3) makes nothing of, and the others are taken" {
+	local setting rest made
+	change '/timezone/d'
+	while IFS='|' read -r setting rest; do
+		made=$(python3 -c 'import ctypes, sys; f = ctypes.CDLL("libcrypt.so.1").crypt; f.restype = ctypes.c_char_p; print(f(b"x", sys.argv[1].encode()).decode())' "$setting")
+		change '/passwordHash/d'
+		if [ "$rest" ]; then
+			[[ "$made" == '*'* ]]
+			change "s|^  user: pi|&\n  passwordHash: '$setting$(printf '%*s' "$rest" '' | tr ' ' x)'|"
+			one_fault 'access.passwordHash: this is no password hash'
+		else
+			change "s|^  user: pi|&\n  passwordHash: '$made'|"
+			"$PIBUILD" check
+		fi
+	done <<-'EOT'
+		$6$rounds=1000$salt$|
+		$6$rounds=999$salt$|86
+		$6$rounds=1000000000$salt$|86
+		$5$rounds=2000$salt$|
+		$5$rounds=02000$salt$|43
+		$2b$04$xxxxxxxxxxxxxxxxxxxxxx|
+		$2b$32$xxxxxxxxxxxxxxxxxxxxxx|31
+		$y$j9T$F5Jx5fExrKuPp53xLKQ..1$|
+		$y$zzz$abc$|43
+	EOT
+}
+
+@test "a podCIDR that is too small for the nodes is answered with one that is not" {
+	change '/^  - .name: w-1/d'
+	for i in $(seq 300); do
+		echo "  - {name: n-$i, role: worker, board: rpi5}"
+	done >>cluster.yaml
+	one_fault 'cluster.podCIDR: each node takes a /24 for its pods, and 10.42.0.0/16 has room for 256 of the 301 nodes; use a /15'
+	change 's/podCIDR: .*/podCIDR: 172.20.0.0\/15/'
+	"$PIBUILD" check
+}

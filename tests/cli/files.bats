@@ -162,11 +162,31 @@ tokens() {
 	EOT
 }
 
-@test "keys in JSON may have lines and blanks; what is no JSON is asked about" {
-	cluster '{provider: clouddns, project: my-project, serviceAccount: {file: token}}'
-	printf '{\r\n  "type": "service_account"\r\n}\r\n\r\n' >token
+@test "an account without its domain, and the key of a whole account, are asked about" {
+	cluster '{provider: acmedns, host: "https://auth.acme-dns.io", account: {file: token}}'
+	printf '{"username": "u", "password": "kanary", "fulldomain": "f", "subdomain": "s", "allowfrom": []}\n' >token
+	taken
+	[[ "$stderr" == *"$PWD/token does not say which domain an account is for; write {\"DOMAIN\": ACCOUNT}"* && "$stderr" != *kanary* ]]
+	printf '{"home.my-domain.org": {"username": "u", "password": "p", "fulldomain": "f", "subdomain": "s", "allowfrom": []}}\n' >token
 	taken
 	[ -z "$stderr" ]
+	cluster '{provider: cloudflare, apiToken: {file: token}}'
+	printf '144c9defac04969c7bfad8efaa8ea194abcde\n' >token
+	taken
+	[[ "$stderr" == *"$PWD/token looks like the global key of an account"* ]]
+	printf 'v1_abcdefghijklmnopqrstuvwxyz0123456789\n' >token
+	taken
+	[ -z "$stderr" ]
+}
+
+@test "keys in JSON may have lines and blanks; what is no JSON is asked about" {
+	cluster '{provider: clouddns, project: my-project, serviceAccount: {file: token}}'
+	printf '{\r\n  "type": "service_account",\r\n  "private_key": "k"\r\n}\r\n\r\n' >token
+	taken
+	[ -z "$stderr" ]
+	printf '{"type": "authorized_user", "private_key": "kanary"}\n' >token
+	taken
+	[[ "$stderr" == *"$PWD/token is no key of a service account, which has \"type\": \"service_account\" and a private_key"* && "$stderr" != *kanary* ]]
 	printf '\xef\xbb\xbf{"type": "service_account"}\n' >token
 	refused 'certManager.dns01.serviceAccount: the secret'\''s file '"$PWD/token"' starts with a byte order mark'
 	printf '{"a": 1,\nabcDEF123token\n' >token

@@ -73,3 +73,17 @@ manifest() {
 	sed -i '/^gateway/d' cluster.yaml
 	"$PIBUILD" plan | refute grep -q '^records'
 }
+
+@test "zones that stand twice, a name that leads to the API already, and nobody who gets an answer are refused" {
+	local gateway said
+	while IFS='|' read -r gateway said; do
+		write_cluster 'loadBalancer: {pools: [{name: lan, range: 192.168.1.65-192.168.1.95}]}' "certManager: {issuers: [ca], zones: [my-domain.org${gateway%%#*}]}" "gateway: {address: 192.168.1.70${gateway#*#}}"
+		sed -i 's/^  name: lab/&\n  endpoint: api.my-domain.org/' cluster.yaml
+		one_fault "$said"
+	done <<-'EOT'
+		, my-domain.org#|certManager.zones[1]: my-domain.org is there twice; remove one
+		#, zones: [my-domain.org, my-domain.org]|gateway.zones[1]: my-domain.org is there twice
+		#, hubble: api.my-domain.org|gateway.hubble: api.my-domain.org is cluster.endpoint, which leads to the API and not to the gateway; take another name
+		#, allowFrom: []|gateway.allowFrom: there is nothing in it, so nobody on the LAN would get an answer; leave it out for network.subnet, or write who gets one
+	EOT
+}

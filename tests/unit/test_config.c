@@ -561,7 +561,7 @@ static int resolve(struct secret_ref ref, enum secret_use use, const char **text
 
 static struct secret_ref command(const char *const *argv)
 {
-	return (struct secret_ref){ SECRET_COMMAND, argv[0], argv, SECRET_JSON };
+	return (struct secret_ref){ SECRET_COMMAND, argv[0], argv, SECRET_ACMEDNS };
 }
 
 static void test_secret_sources(void)
@@ -572,40 +572,40 @@ static void test_secret_sources(void)
 	CASE("a variable gives its value, and its absence is a fault")
 	{
 		setenv("PIBUILD_TEST", "tok en", 1);
-		CHECK_ERR(resolve((struct secret_ref){ SECRET_ENV, "PIBUILD_TEST", NULL, SECRET_JSON }, SECRET_READ,
+		CHECK_ERR(resolve((struct secret_ref){ SECRET_ENV, "PIBUILD_TEST", NULL, SECRET_ACMEDNS }, SECRET_READ,
 				  &text, &e),
 			  0);
 		CHECK_STR(text, "tok en");
 		unsetenv("PIBUILD_TEST");
-		CHECK(resolve((struct secret_ref){ SECRET_ENV, "PIBUILD_TEST", NULL, SECRET_JSON }, SECRET_PROBE, &text,
+		CHECK(resolve((struct secret_ref){ SECRET_ENV, "PIBUILD_TEST", NULL, SECRET_ACMEDNS }, SECRET_PROBE, &text,
 			      &e) < 0);
 		CHECK_INT(e.class, CLASS_CONFIG);
 	}
 	CASE("a file gives its bytes without one newline at the end")
 	{
-		CHECK_ERR(resolve((struct secret_ref){ SECRET_FILE, path, NULL, SECRET_JSON }, SECRET_READ, &text, &e),
+		CHECK_ERR(resolve((struct secret_ref){ SECRET_FILE, path, NULL, SECRET_ACMEDNS }, SECRET_READ, &text, &e),
 			  0);
 		CHECK_STR(text, "hunter2\n");
-		CHECK_ERR(resolve((struct secret_ref){ SECRET_FILE, path, NULL, SECRET_JSON }, SECRET_PROBE, &text, &e),
+		CHECK_ERR(resolve((struct secret_ref){ SECRET_FILE, path, NULL, SECRET_ACMEDNS }, SECRET_PROBE, &text, &e),
 			  0);
 		CHECK_STR(text, "");
 	}
 	CASE("a folder, a device and a missing file are no secrets")
 	{
-		CHECK(resolve((struct secret_ref){ SECRET_FILE, "/tmp", NULL, SECRET_JSON }, SECRET_READ, &text, &e) <
+		CHECK(resolve((struct secret_ref){ SECRET_FILE, "/tmp", NULL, SECRET_ACMEDNS }, SECRET_READ, &text, &e) <
 		      0);
 		CHECK_STR(e.msg, "the secret's file /tmp is no regular file");
-		CHECK(resolve((struct secret_ref){ SECRET_FILE, "/dev/zero", NULL, SECRET_JSON }, SECRET_READ, &text,
+		CHECK(resolve((struct secret_ref){ SECRET_FILE, "/dev/zero", NULL, SECRET_ACMEDNS }, SECRET_READ, &text,
 			      &e) < 0);
-		CHECK(resolve((struct secret_ref){ SECRET_FILE, "/nonexistent", NULL, SECRET_JSON }, SECRET_READ, &text,
+		CHECK(resolve((struct secret_ref){ SECRET_FILE, "/nonexistent", NULL, SECRET_ACMEDNS }, SECRET_READ, &text,
 			      &e) < 0);
 	}
 	CASE("an empty secret and one that is no text are refused")
 	{
-		CHECK(resolve((struct secret_ref){ SECRET_FILE, write_file("empty", "\n", 0600), NULL, SECRET_JSON },
+		CHECK(resolve((struct secret_ref){ SECRET_FILE, write_file("empty", "\n", 0600), NULL, SECRET_ACMEDNS },
 			      SECRET_READ, &text, &e) < 0);
 		CHECK(resolve((struct secret_ref){ SECRET_FILE, write_file("latin1", "caf\xe9", 0600), NULL,
-						   SECRET_JSON },
+						   SECRET_ACMEDNS },
 			      SECRET_READ, &text, &e) < 0);
 	}
 }
