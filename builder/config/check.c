@@ -145,25 +145,6 @@ static void check_disabled(const struct check *x)
 				i);
 }
 
-static void check_cluster_dns(const struct check *x)
-{
-	const struct config *c = x->config;
-
-	vec_foreach (s, &c->k3s.server) {
-		const struct yaml_node *addr = s->value->type == YAML_SEQ && s->value->count ? s->value->items[0]
-											     : NULL;
-		uint32_t ip;
-
-		if (!streq(s->key, "cluster-dns") || !addr || value_ipv4(addr->text, &ip) < 0)
-			continue;
-		if (c->cluster.service_cidr.set && !cidr_has(c->cluster.service_cidr, ip))
-			fault_key(
-				x->faults, c, "k3s.server.cluster-dns",
-				"k3s.server.cluster-dns: %s lies outside cluster.serviceCIDR %s, so no service could have it; take one inside",
-				addr->text, cidr_text(c->cluster.service_cidr));
-	}
-}
-
 /* ---- versions ---- */
 
 /* At the side of the pair that the file pins. */
@@ -242,9 +223,9 @@ static const struct check_rule rules[] = {
 	{ "swap", check_swap },
 	{ "mirrors", check_mirrors },
 	{ "what K3s leaves out", check_disabled },
-	{ "K3s's DNS", check_cluster_dns },
 	{ "kubelet", check_kubelet },
 	{ "flags of K3s's programs", check_k3s_args },
+	{ "values of K3s's keys", check_k3s_values },
 	{ "registries", check_registries },
 	{ "versions", config_check_versions },
 	{ "values file", check_values_file },

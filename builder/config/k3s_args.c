@@ -105,6 +105,24 @@ static const char *admission_fault(const char *flag, const char *value)
 		       : NULL;
 }
 
+/* k8s.io/component-base featuregate/feature_gate.go, Set() */
+static const char *gates_fault(const char *flag, const char *value)
+{
+	char *save = NULL, *all = arena_strdup(value);
+
+	if (!streq(flag, "feature-gates"))
+		return NULL;
+	for (char *one = strtok_r(all, ",", &save); one; one = strtok_r(NULL, ",", &save)) {
+		const char *is = strchr(one, '=');
+
+		if (!is || (!streq(is, "=true") && !streq(is, "=false")))
+			return arena_printf(
+				"says '%s', and K3s does not start with it: write feature-gates=NAME=true or NAME=false",
+				one);
+	}
+	return NULL;
+}
+
 /* "name=value", "--name", "name+=value" (K3s adds to its own): anything else would be a flag that nobody knows. */
 static const char *form_fault(const char *arg)
 {
@@ -145,22 +163,9 @@ static void check_arg(const struct check *x, const char *at, const char *key, co
 	why = why ? why : removed_fault(key, flag);
 	why = why ? why : time_fault(key, flag, value);
 	why = why ? why : admission_fault(flag, value);
+	why = why ? why : gates_fault(flag, value);
 	if (why)
 		fault_key(x->faults, x->config, at, "%s: %s %s", at, flag, why);
-}
-
-/* Cilium serves what K3s gives out by itself (nodePort.range of its chart). */
-static void check_node_ports(const struct check *x, const char *at, const struct yaml_node *v)
-{
-	unsigned first, last;
-	const char *dash = v->type == YAML_SCALAR ? strchr(v->text, '-') : NULL;
-
-	if (dash && value_unsigned(arena_strndup(v->text, (size_t)(dash - v->text)), &first) == 0 &&
-	    value_unsigned(dash + 1, &last) == 0 && (first < NODE_PORT_FIRST || last > NODE_PORT_LAST))
-		fault_key(
-			x->faults, x->config, at,
-			"%s: Cilium serves the ports %d to %d alone, so a Service with another one would answer nobody; take a part of these",
-			at, NODE_PORT_FIRST, NODE_PORT_LAST);
 }
 
 static void check_settings(const struct check *x, const char *section, const struct k3s_settings *settings)
@@ -168,8 +173,6 @@ static void check_settings(const struct check *x, const char *section, const str
 	vec_foreach (s, settings) {
 		const char *at = arena_printf("k3s.%s.%s", section, s->key);
 
-		if (streq(s->key, "service-node-port-range"))
-			check_node_ports(x, at, s->value);
 		for (size_t i = 0; s->value->type == YAML_SEQ && ends_with(s->key, "-arg") && i < s->value->count; i++)
 			check_arg(x, arena_printf("%s[%zu]", at, i), s->key, str_or(s->value->items[i]->text, ""));
 	}

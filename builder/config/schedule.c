@@ -95,11 +95,10 @@ static uint64_t schedule_all(const struct schedule_field *f)
 	return set;
 }
 
-const char *schedule_parse(const char *text, struct schedule *ret)
+static const char *schedule_fields_parse(const char *text, struct schedule *s)
 {
 	static const char words[] =
 		"give five fields as cron has them, MINUTE HOUR DAY MONTH WEEKDAY: \"0 3 * * *\" is every night at three";
-	struct schedule s = { 0 };
 	const char *rest = text;
 
 	for (size_t i = 0; i < FIELDS; i++) {
@@ -109,15 +108,30 @@ const char *schedule_parse(const char *text, struct schedule *ret)
 
 		if (!n || n > FIELD_TEXT)
 			return words;
-		if (!schedule_field_parse(f, field, (uint64_t *)(void *)((char *)&s + f->offset)))
+		if (!schedule_field_parse(f, field, (uint64_t *)(void *)((char *)s + f->offset)))
 			return arena_printf(
 				"'%s' is no %s of %u to %u (*, 5, 1-5, */2, and such with commas between); %s", field,
 				f->name, f->first, f->last, words);
 		rest += n;
 		rest += strspn(rest, " \t");
 	}
-	if (*rest)
-		return words;
+	return *rest ? words : NULL;
+}
+
+const char *schedule_fields_fault(const char *text)
+{
+	struct schedule s = { 0 };
+
+	return schedule_fields_parse(text, &s);
+}
+
+const char *schedule_parse(const char *text, struct schedule *ret)
+{
+	struct schedule s = { 0 };
+	const char *why = schedule_fields_parse(text, &s);
+
+	if (why)
+		return why;
 	s.weekdays = (s.weekdays | s.weekdays >> 7) & 0x7f;
 	if (s.days != schedule_all(&schedule_fields[2]) && s.weekdays != 0x7f)
 		return "a day of the month and a weekday at once mean one thing to cron and another to systemd; leave one of them at *";

@@ -16,6 +16,8 @@ struct schedule {
 	uint64_t weekdays; /* bits 0..6; 0 = Sunday */
 };
 
+/* NULL, or why TEXT is not five fields that a program of cron's kind could read. */
+const char *schedule_fields_fault(const char *text);
 /* NULL, or why TEXT is none; RET is set only on success. */
 const char *schedule_parse(const char *text, struct schedule *ret);
 /* As systemd.time(7) wants it for OnCalendar=: "Mon *-*-* 03:00:00"; on the arena. */

@@ -126,6 +126,36 @@ value() {
 		'k3s: {server: {cluster-dns: 10.99.0.10}}'
 }
 
+@test "values of K3s's keys at which it ends, or does something else without a word, are refused" {
+	while IFS='|' read -r keys words; do
+		refused "k3s.server.$words" "k3s: {server: {$keys}}"
+	done <<-'EOT'
+		cluster-dns: 10.43.0.1|cluster-dns: 10.43.0.1 is the API's, so CoreDNS would get none; leave it out for 10.43.0.10
+		cluster-dns: [10.43.0.11, pihole]|cluster-dns[1]: 'pihole' is no address, and K3s does not start with it
+		default-local-storage-path: data|default-local-storage-path: 'data' starts where K3s does, which is nowhere; give the whole path, from / on
+		etcd-snapshot-dir: ./x|etcd-snapshot-dir: './x' starts where K3s does
+		egress-selector-mode: none|egress-selector-mode: K3s takes one of: agent cluster disabled; with 'none' it does not start
+		etcd-s3-bucket-lookup-type: Path|etcd-s3-bucket-lookup-type: K3s takes one of: auto dns path; with 'Path' it does not start; did you mean path?
+		secrets-encryption-provider: aesgcm|secrets-encryption-provider: K3s takes one of: aescbc secretbox; with 'aesgcm' it does not start
+		etcd-snapshot-schedule-cron: "0 25 * * *"|etcd-snapshot-schedule-cron: K3s passes over a schedule that it cannot read, and makes no snapshot: '25' is no hour of 0 to 23
+		etcd-snapshot-schedule-cron: "@every day"|etcd-snapshot-schedule-cron: K3s passes over a schedule that it cannot read
+		service-node-port-range: "30000:32767"|service-node-port-range: '30000:32767' is no range of ports, and K3s does not start with it; write FIRST-LAST
+		snapshotter: zfs|snapshotter: zfs needs a file system of its own below /var/lib/rancher, which no card has
+		snapshotter: fuse-overlayfs|snapshotter: fuse-overlayfs is a program that no card has, and containerd does not start without; add it to os.packages
+		snapshotter: overlay|snapshotter: K3s takes one of: overlayfs native fuse-overlayfs stargz; with 'overlay' it does not start
+		system-default-registry: "https://nas.lan"|system-default-registry: 'https://nas.lan' would stand before the name of every image
+		tls-san: [a.lan, "https://b.lan:6443"]|tls-san[1]: 'https://b.lan:6443' is no name that a certificate could have
+		kube-apiserver-arg: [feature-gates=Some]|kube-apiserver-arg[0]: feature-gates says 'Some', and K3s does not start with it: write feature-gates=NAME=true
+	EOT
+	cluster 'os: {packages: [fuse-overlayfs]}' 'k3s: {agent: {snapshotter: fuse-overlayfs}, server: {cluster-dns: [10.43.0.11, "fd00::a"], etcd-snapshot-schedule-cron: "0 3 1 * 1", snapshotter: native,' \
+		'  tls-san: [a.lan, 192.168.1.9, "fd00::1"], egress-selector-mode: cluster, service-node-port-range: 30000-31000, kube-apiserver-arg: ["feature-gates=A=true,B=false"]}}'
+	"$PIBUILD" check
+	for schedule in @daily '@every 6h' '*/30 * * * *'; do
+		cluster "k3s: {server: {etcd-snapshot-schedule-cron: \"$schedule\"}}"
+		"$PIBUILD" check
+	done
+}
+
 @test "keys that K3s itself calls deprecated or experimental are noted" {
 	cluster 'k3s: {server: {helm-job-image: x, supervisor-metrics: true}}'
 	run --separate-stderr "$PIBUILD" check
