@@ -115,6 +115,16 @@ static void add_private_folder(const struct overlay *o, const char *path)
 static int overlay_add_folder(const struct overlay *o, int dir, const char *host, const char *path, unsigned depth,
 			      struct err *e);
 
+static const char *shown_name(const char *name)
+{
+	char *shown = arena_strdup(name);
+
+	for (char *c = shown; *c; c++)
+		if (*c < ' ' || *c > '~')
+			*c = '?';
+	return shown;
+}
+
 static int overlay_add_name(const struct overlay *o, int dir, const char *name, const char *host, const char *path,
 			    unsigned depth, struct err *e)
 {
@@ -123,8 +133,10 @@ static int overlay_add_name(const struct overlay *o, int dir, const char *name, 
 	struct stat st;
 
 	if (!clean_name(name))
-		return err_class(e, CLASS_CONFIG, "a name in %s holds a control character, is no UTF-8 or is too long",
-				 path_dir(host));
+		return err_class(
+			e, CLASS_CONFIG,
+			"a name in %s holds a control character, is no UTF-8 or is too long (shown with '?' for these: %.100s); give the file another",
+			path_dir(host), shown_name(name));
 	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return err_errno(e, -errno, "cannot read %s", host);
 	if (S_ISREG(st.st_mode))

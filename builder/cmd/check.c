@@ -81,8 +81,10 @@ static bool cmd_check_judged(const struct release_set *set, struct faults *f)
 		else if (!x || !streq(x->of, of))
 			note_key(
 				f, set->config, key,
-				"%s: the lock has not looked at %s as it is now, so nobody has seen whether its chart takes the values%s; run `pibuild lock`",
-				key, a->name, set->config->airgap ? ", and which images it asks for" : "");
+				"%s: the lock has not looked at %s as it is now, so nobody has seen %s%s; run `pibuild lock`",
+				key, a->name,
+				a->chart.version ? "whether its chart takes the values" : "what is in its manifests",
+				set->config->airgap ? ", and which images it asks for" : "");
 		else
 			continue;
 		stale = true;

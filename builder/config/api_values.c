@@ -2,13 +2,14 @@
 /*
  * Sources: k8s.io/apimachinery pkg/api/resource/quantity.go; ObjectMeta in pkg/apis/meta/v1/types.go (labels and
  * annotations are maps of text); ValidateResourceRequirements() and service node ports in kubernetes/kubernetes
- * pkg/apis/core/validation.
+ * pkg/apis/core/validation; words: pkg/apis/core/types.go, and batch's.
  */
 #include "config/api_values.h"
 
 #include <fnmatch.h>
 
 #include "config/values.h"
+#include "schema/schema.h"
 
 struct api_check {
 	api_value_told told;
@@ -26,6 +27,18 @@ static bool is_scalar_given(const struct yaml_node *n)
 	return n && n->type == YAML_SCALAR && yaml_value(n).kind != YAML_NULL;
 }
 
+/* "128m" of memory is an eighth of a byte. */
+static void api_memory(const struct api_check *c, const struct yaml_node *n, const char *path)
+{
+	double bytes;
+
+	if (!is_scalar_given(n) || value_quantity(n->text, &bytes) < 0 || bytes <= 0 || bytes >= MIB)
+		return;
+	c->told(c->arg, n, path,
+		arena_printf("%s is less than a mebibyte%s, with which no program starts; write 128Mi or such", n->text,
+			     ends_with(n->text, "m") ? " (m stands for thousandths)" : ""));
+}
+
 static void api_amounts(const struct api_check *c, const struct yaml_node *n, const char *path)
 {
 	static const char *const kinds[] = { "requests", "limits" };
@@ -41,6 +54,8 @@ static void api_amounts(const struct api_check *c, const struct yaml_node *n, co
 			most = most && i == 0 ? yaml_get(most, map->keys[k]->text) : NULL;
 			if (!is_scalar_given(v))
 				continue;
+			if (streq(map->keys[k]->text, "memory"))
+				api_memory(c, v, at);
 			if (value_quantity(v->text, &value) < 0)
 				c->told(c->arg, v, at,
 					arena_printf(
@@ -51,6 +66,43 @@ static void api_amounts(const struct api_check *c, const struct yaml_node *n, co
 					arena_printf("%s is more than the limit, %s, and the API refuses the pod",
 						     v->text, most->text));
 		}
+	}
+}
+
+/* What the API takes at a key of this name, wherever it stands. */
+static const struct api_words {
+	const char *key; /* the end of the path */
+	const char *words[5];
+} api_words[] = {
+	{ "ullPolicy", { "Always", "IfNotPresent", "Never" } },
+	{ "ervice.type", { "ClusterIP", "NodePort", "LoadBalancer", "ExternalName" } },
+	{ "erviceType", { "ClusterIP", "NodePort", "LoadBalancer", "ExternalName" } },
+	{ "ternalTrafficPolicy", { "Cluster", "Local" } },
+	{ "dnsPolicy", { "ClusterFirst", "ClusterFirstWithHostNet", "Default", "None" } },
+	{ "restartPolicy", { "Always", "OnFailure", "Never" } },
+	{ "concurrencyPolicy", { "Allow", "Forbid", "Replace" } },
+	{ "accessMode", { "ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany", "ReadWriteOncePod" } },
+};
+
+static void api_word(const struct api_check *c, const struct yaml_node *n, const char *path)
+{
+	for (size_t i = 0; is_scalar_given(n) && *n->text && i < ARRAY_SIZE(api_words); i++) {
+		const struct api_words *w = &api_words[i];
+		_cleanup_strbuf_ struct strbuf all = { 0 };
+		size_t count = 0;
+		const char *near;
+
+		if (!ends_with(path, w->key))
+			continue;
+		for (; count < ARRAY_SIZE(w->words) && w->words[count]; count++) {
+			if (streq(w->words[count], n->text))
+				return;
+			strbuf_addf(&all, "%s%s", count ? ", " : "", w->words[count]);
+		}
+		near = kind_word_meant(n->text, w->words, count);
+		c->told(c->arg, n, path,
+			arena_printf("'%s' is refused by the API%s%s%s, which takes %s", n->text,
+				     near ? " (did you mean " : "", str_or(near, ""), near ? "?)" : "", all.s));
 	}
 }
 
@@ -94,6 +146,7 @@ static void api_walk(const struct api_check *c, const struct yaml_node *n, const
 	for (size_t i = 0; n->type == YAML_MAP && i < n->count; i++) {
 		const char *at = below(path, n->keys[i]->text);
 
+		api_word(c, n->items[i], at);
 		for (size_t k = 0; k < ARRAY_SIZE(keys); k++)
 			if (fnmatch(keys[k].key, n->keys[i]->text, 0) == 0)
 				keys[k].run(c, n->items[i], at);

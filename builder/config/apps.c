@@ -17,11 +17,16 @@ const struct kind kind_app_name = {
 	.pattern = "^" LABEL "$",
 	.words = "use 1 to 53 lower-case letters, digits and '-', with a letter or digit at both ends",
 };
+static const char *check_chart_repo(const char *text)
+{
+	return ends_with(text, "/index.yaml") ? "this is the list of its charts; leave out index.yaml" : NULL;
+}
 const struct kind kind_chart_repo = {
 	.name = "https URL",
 	.pattern = "^https://" HOST "(/[A-Za-z0-9._~%/-]*)?$",
 	.words =
 		"give the https:// address of a repository of charts, without its index.yaml; a chart in a registry goes by oci",
+	.check = check_chart_repo,
 };
 const struct kind kind_chart_oci = {
 	.name = "REGISTRY/PATH",
@@ -59,10 +64,17 @@ const struct kind kind_git_url = {
 	.pattern = "^(https://" HOST "|ssh://[A-Za-z0-9._-]+@" HOST ")/[A-Za-z0-9._~%/+-]+$",
 	.words = "give https://HOST/PATH or ssh://git@HOST/PATH, without a password",
 };
+static const char *check_git_branch(const char *text)
+{
+	return starts_with(text, "refs/")
+		       ? "this is a reference of git; a branch is named by what stands behind refs/heads/"
+		       : NULL;
+}
 const struct kind kind_git_branch = {
 	.name = "branch",
 	.pattern = "^[A-Za-z0-9]([A-Za-z0-9._/-]{0,250}[A-Za-z0-9])?$",
 	.words = "give the name of a branch",
+	.check = check_git_branch,
 };
 
 static const char *check_git_path(const char *text)
@@ -79,6 +91,18 @@ const struct kind kind_git_path = {
 
 /* ---- manifests ---- */
 
+/* "https://github.com/OWNER/NAME/blob/BRANCH/PATH" is a page about the file; the file lies elsewhere. */
+static const char *page_fault(const char *url)
+{
+	static const char host[] = "https://github.com/";
+	const char *blob = starts_with(url, host) ? strstr(url, "/blob/") : NULL;
+
+	return blob ? arena_printf(
+			      "this is a page about the file; the file is https://raw.githubusercontent.com/%.*s/%s",
+			      (int)(blob - url - (ptrdiff_t)strlen(host)), url + strlen(host), blob + strlen("/blob/"))
+		    : NULL;
+}
+
 static const char *parse_manifest(const struct reading *l, const char *text, void *dst)
 {
 	struct err e = { 0 };
@@ -90,7 +114,7 @@ static const char *parse_manifest(const struct reading *l, const char *text, voi
 			if (*s <= ' ' || *s > '~' || strchr("#@\"'<>\\^`{|}", *s))
 				return "this is no address: it has a character that none has, or a user name";
 		*(const char **)dst = arena_strdup(text);
-		return NULL;
+		return page_fault(text);
 	}
 	if (strstr(text, "://"))
 		return "only https:// addresses are fetched";

@@ -145,7 +145,7 @@ static void app_check_manifests(const struct check *x, const struct app *a, cons
 				faults_machine(x->faults, &e);
 				continue;
 			}
-			why = manifest_fault(path_base(*file), text, n);
+			why = manifest_fault(path_base(*file), a->namespace, text, n);
 			if (why)
 				fault_key(x->faults, x->config, at, "%s: %s %s", at, *file, why);
 		}

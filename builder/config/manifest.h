@@ -6,7 +6,8 @@
 #include <stddef.h>
 
 /* NULL, or why kubectl and K3s take nothing of TEXT, the N bytes of a file NAME, as words that go on behind its name:
- * "is a chart's template, ...". What this parser does not read, and they might, is left to them. */
-const char *manifest_fault(const char *name, const char *text, size_t n);
+ * "is a chart's template, ...". NAMESPACE: the one that kubectl is told, or NULL. What this parser does not read, and
+ * they might, is left to them. */
+const char *manifest_fault(const char *name, const char *namespace, const char *text, size_t n);
 
 #endif

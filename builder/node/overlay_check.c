@@ -488,6 +488,28 @@ static void check_capitals(const struct overlay_check *c, const char *folder, co
 					      overlay_host_path(folder, b), path_base(a->path));
 }
 
+/* FAT's specification (fatgen103, long names), and what Windows makes of the rest. */
+static void check_fat_names(const struct overlay_check *c, const char *folder, const struct tree *users)
+{
+	vec_foreach (n, &users->entries) {
+		const char *name = path_base(n->path), *bad = strpbrk(name, "\"*:<>?\\|");
+		char last = name[strlen(name) - 1];
+
+		if (!entry_on_boot(n))
+			continue;
+		if (bad)
+			overlay_fault(
+				c,
+				"%s: no name of the boot partition, which is a FAT, may have a '%c'; give it another",
+				overlay_host_path(folder, n), *bad);
+		else if (last == '.' || last == ' ')
+			overlay_fault(
+				c,
+				"%s: a name of the boot partition, which is a FAT, loses the %s at its end; give it another",
+				overlay_host_path(folder, n), last == '.' ? "dot" : "blank");
+	}
+}
+
 static void check_folder_of(struct overlay_check *c, const char *name)
 {
 	const char *folder = path_join(c->dir, name);
@@ -500,6 +522,7 @@ static void check_folder_of(struct overlay_check *c, const char *name)
 	vec_foreach (path, &users.left_out)
 		overlay_note(c, "%s is not copied: programs leave such files behind", *path);
 	check_capitals(c, folder, &users);
+	check_fat_names(c, folder, &users);
 	vec_foreach (path, &users.folders)
 		for (size_t i = 0; i < c->n_nodes; i++)
 			if (node_takes(&c->nodes[i], name))

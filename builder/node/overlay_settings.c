@@ -91,7 +91,7 @@ static const char *manifest(struct settings_file *f)
 				f->name);
 	if (!*addon || strspn(addon, "abcdefghijklmnopqrstuvwxyz0123456789-") != strlen(addon) || *addon == '-')
 		return "is applied by nobody: K3s calls it by its name up to the first dot, which may have lower-case letters, digits and '-' alone; rename it";
-	return manifest_fault(f->name, f->text, strlen(f->text));
+	return manifest_fault(f->name, NULL, f->text, strlen(f->text));
 }
 
 /* A variable in K3s's environment; NO_PROXY stands in the same file, or pibuild writes it. */
@@ -254,6 +254,8 @@ static const char *kernel_settings(struct settings_file *f)
  */
 static const char *cron_table(struct settings_file *f)
 {
+	size_t n = strlen(f->text);
+	bool cut = n && f->text[n - 1] != '\n';
 	char *line;
 
 	while ((line = next_setting(&f->text))) {
@@ -268,6 +270,48 @@ static const char *cron_table(struct settings_file *f)
 			return arena_printf(
 				"has a line without a user, which cron passes over: '%s'; before the command stands who runs it, root say",
 				line);
+	}
+	/* crontab(5): "each entry in a crontab ends in a newline character" */
+	return cut ? "does not end with a newline, and cron passes over all of it; put one behind its last line" : NULL;
+}
+
+/* ---- udev ---- */
+
+/* What LINE of udev(7) assigns to NAME, or NULL. */
+static const char *udev_name(const char *line)
+{
+	for (const char *p = line; (p = strstr(p, "NAME")); p += strlen("NAME")) {
+		const char *value = p + strlen("NAME") + (p[strlen("NAME")] == ':');
+
+		if ((p == line || strchr(" \t,", p[-1])) && starts_with(value, "=\""))
+			return arena_strndup(value + 2, strcspn(value + 2, "\""));
+	}
+	return NULL;
+}
+
+/* A rule is for the node's interface when nothing in it says which one is meant, or its name does. */
+static const char *udev_rules(struct settings_file *f)
+{
+	static const char *const others[] = { "ATTR{address}", "ATTRS{", "DEVPATH", "ENV{ID_", "DRIVERS", "KERNELS" };
+	const char *lan = config_interface(f->x->config, f->x->node), *line, *name, *kernel;
+
+	while ((line = next_setting(&f->text))) {
+		bool other = false;
+
+		name = udev_name(line);
+		if (!strstr(line, "SUBSYSTEM==\"net\"") || !name)
+			continue;
+		for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+			other |= strstr(line, others[i]) != NULL;
+		kernel = strstr(line, "KERNEL==\"");
+		if (kernel) {
+			kernel += strlen("KERNEL==\"");
+			other = fnmatch(arena_strndup(kernel, strcspn(kernel, "\"")), lan, 0) != 0;
+		}
+		if (!other && !streq(name, lan))
+			return arena_printf(
+				"renames %s, by which %s has its address, to %s; remove the rule, or let it match another interface",
+				lan, f->x->node->name, name);
 	}
 	return NULL;
 }
@@ -370,6 +414,7 @@ static const struct {
 	{ "/etc/NetworkManager/conf.d/*", nm_settings },
 	{ "/etc/NetworkManager/system-connections/*", connection },
 	{ "/etc/systemd/network/*.link", interface_link },
+	{ "/etc/udev/rules.d/*.rules", udev_rules },
 	{ "/etc/modprobe.d/*.conf", kernel_modules },
 	{ "/etc/sysctl.d/*", kernel_settings },
 	{ "/etc/systemd/system-preset/*.preset", unit_preset },

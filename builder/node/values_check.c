@@ -21,11 +21,43 @@ struct judge {
 
 /* ---- every key: known, of the right type, and what it overrides ---- */
 
+/* What is no key of values at all, but was copied along. */
+static const char *copied_along(const char *path)
+{
+	static const char manifest[] =
+		"this is of a manifest, and the file holds values alone: what a HelmChartConfig has in valuesContent";
+	static const struct {
+		const char *key, *why;
+	} whole[] = {
+		{ "cilium",
+		  "the file holds Cilium's values alone: take this line away, and move what stands below it to the left" },
+		{ "apiVersion", manifest },
+		{ "kind", manifest },
+		{ "metadata", manifest },
+		{ "spec", manifest },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(whole); i++)
+		if (streq(whole[i].key, path))
+			return whole[i].why;
+	return NULL;
+}
+
+/* "hubble.enabled", of --set: "hubble: {enabled: ...}" */
+static const char *nested(const char *key)
+{
+	const char *dot = strchr(key, '.');
+
+	return dot ? arena_printf("%.*s: {%s}", (int)(dot - key), key, nested(dot + 1)) : arena_printf("%s: ...", key);
+}
+
 static void values_unknown_key(struct judge *j, const struct yaml_node *key, const char *parent, const char *path)
 {
 	const char *version = cluster_version(j->x, "cilium"), *near = chart_keys_near(&j->keys, parent, key->text);
 
-	if (!j->keys.covered)
+	if (copied_along(path))
+		fault_at(j->faults, key, "%s: %s", path, copied_along(path));
+	else if (!j->keys.covered)
 		note_at(j->faults, key,
 			"%s: pibuild does not know this key, nor all keys of Cilium %s; see that it is spelled right",
 			path, version);
@@ -73,6 +105,13 @@ static void values_walk(struct judge *j, const struct yaml_node *map, const char
 
 		if (faults_at(j->faults, key, false) || (!known && faults_at(j->faults, value, false)))
 			continue;
+		if (strchr(key->text, '.')) {
+			fault_at(
+				j->faults, key,
+				"%s: in a file this is one key of that name, which the chart does not have; dots join keys behind --set alone: write %s",
+				path, nested(key->text));
+			continue;
+		}
 		if (!known) {
 			values_unknown_key(j, key, parent, path);
 			continue;
@@ -277,6 +316,47 @@ static void ingress_address(struct judge *j, const struct yaml_node *n, const ch
 	fault_at(j->faults, n,
 		 "%s: %s is in no pool of loadBalancer.pools, so Ingress would get no address; take one of a pool",
 		 path, n->text);
+}
+
+/* The same by annotation (Documentation/network/lb-ipam.rst). */
+static void ingress_annotations(struct judge *j, const struct yaml_node *n, const char *path)
+{
+	const struct yaml_node *ips = yaml_get(n, "lbipam.cilium.io/ips");
+
+	ips = ips ? ips : yaml_get(n, "io.cilium/lb-ipam-ips");
+	if (ips && ips->type == YAML_SCALAR && !strchr(ips->text, ',') && !strchr(ips->text, ':'))
+		ingress_address(j, ips, path);
+}
+
+/* Listeners are then ports of nodes, and nobody gets an address. */
+static void gateway_host_network(struct judge *j, const struct yaml_node *n, const char *path)
+{
+	if (yaml_is(n, "true") && j->x->config->gateway.enabled)
+		fault_at(
+			j->faults, n,
+			"%s: Gateways would listen at the nodes' own addresses, and gateway.address be nobody's; remove it, or remove gateway from cluster.yaml",
+			path);
+}
+
+/* Those that register themselves in pkg/hubble/metrics. */
+static void hubble_metrics(struct judge *j, const struct yaml_node *n, const char *path)
+{
+	static const char *const known[] = { "dns",  "drop",  "flow",	"flows-to-world",    "http", "httpV2",
+					     "icmp", "kafka", "policy", "port-distribution", "sctp", "tcp" };
+
+	for (size_t i = 0; n->type == YAML_SEQ && i < n->count; i++) {
+		const char *text = n->items[i]->type == YAML_SCALAR ? n->items[i]->text : "dns", *name, *near;
+		bool found = false;
+
+		name = arena_strndup(text, strcspn(text, ":;"));
+		for (size_t k = 0; k < ARRAY_SIZE(known); k++)
+			found |= streq(known[k], name);
+		near = kind_word_meant(name, known, ARRAY_SIZE(known));
+		if (!found)
+			note_at(j->faults, n->items[i],
+				"%s: pibuild knows no metrics of Hubble by the name %s, and with one that it has not Hubble gives none at all%s%s%s",
+				path, name, near ? "; did you mean " : "", str_or(near, ""), near ? "?" : "");
+	}
 }
 
 static void service_host_ref(struct judge *j, const struct yaml_node *n, const char *path)
@@ -495,6 +575,9 @@ static const struct {
 	{ "ipv4NativeRoutingCIDR", native_cidr },
 	{ "egressMasqueradeInterfaces", values_devices },
 	{ "ingressController.service.loadBalancerIP", ingress_address },
+	{ "ingressController.service.annotations", ingress_annotations },
+	{ "gatewayAPI.hostNetwork.enabled", gateway_host_network },
+	{ "hubble.metrics.enabled", hubble_metrics },
 	{ "devices", values_devices },
 	{ "l7Proxy", values_l7_proxy },
 	{ "envoy.enabled", envoy_needed },
@@ -527,6 +610,7 @@ static const struct {
 	{ "policyEnforcementMode", "default",
 	  "with another one pods without a policy are cut off, CoreDNS first, or policies hold for none; a CiliumClusterwideNetworkPolicy can deny by default once the cluster is up" },
 	{ "defaultLBServiceIPAM", "lbipam", "else services get no address from the pools" },
+	{ "enableLBIPAM", "true", "nobody else gives services an address of the pools" },
 };
 
 static void values_check_rules(struct judge *j)

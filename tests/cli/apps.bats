@@ -77,12 +77,17 @@ for app in yaml.safe_load(open("pibuild.lock")).get("apps", []):
 		'  - {name: b, chart: {repo: "http://files.invalid", name: web, version: 1.2.3}}' \
 		'  - {name: c, manifest: ["http://files.invalid/x.yaml", nowhere.yaml]}' \
 		'  - {name: d, chart: {oci: "oci://ghcr.io/a/b", version: 1.2.3}, images: ["quay.io/a/b:x y", "Docker.io/a"]}' \
-		'  - {name: e, chart: {repo: "https://files.invalid", name: web, version: 1.2.3}, secretValues: {a: hunter2}}'
+		'  - {name: e, chart: {repo: "https://files.invalid", name: web, version: 1.2.3}, secretValues: {a: hunter2}}' \
+		'  - {name: f, chart: {repo: "https://files.invalid/index.yaml", name: web, version: 1.2.3}, namespace: worker}' \
+		'  - {name: g, manifest: ["https://github.com/a/b/blob/main/x/y.yaml"], namespace: n, secrets: [{name: My_S, data: {k: {env: APP_TOKEN}}}]}'
 	run "$PIBUILD" check
 	[ "$status" = 3 ]
 	for said in 'apps\[0\].chart.version: .*one exact version' 'apps\[1\].chart.repo: .*https://' 'apps\[2\].manifest\[0\]: .*only https' \
 		'apps\[2\].manifest\[1\]: .*nowhere.yaml: No such file' 'apps\[3\].chart.oci: .*without oci://' \
-		'apps\[3\].images\[0\]: .*tag that can be none' 'apps\[3\].images\[1\]: .*no name of an image' 'apps\[4\].secretValues.a: a secret must not be written here'; do
+		'apps\[3\].images\[0\]: .*tag that can be none' 'apps\[3\].images\[1\]: .*no name of an image' 'apps\[4\].secretValues.a: a secret must not be written here' \
+		'apps\[5\].chart.repo: .*this is the list of its charts; leave out index.yaml' \
+		'apps\[6\].manifest\[0\]: .*this is a page about the file; the file is https://raw.githubusercontent.com/a/b/main/x/y.yaml' \
+		"apps\[6\].secrets\[0\].name: 'My_S' cannot be used: use lower-case letters, digits, '-' and '.'"; do
 		grep -q "$said" <<<"$output"
 	done
 }
@@ -106,12 +111,26 @@ for app in yaml.safe_load(open("pibuild.lock")).get("apps", []):
 		a.yaml|apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n---\nname: x\nversion: 1.2.3\n|has no kind, without which it is no object of Kubernetes
 		l.yaml|[a, b]\n|is no object of Kubernetes, which has apiVersion, kind and metadata
 		e.yaml|# nothing yet\n|has no object in it
+		p.yaml|apiVersion: policy/v1beta1\nkind: PodDisruptionBudget\nmetadata: {name: p}\n|has a PodDisruptionBudget of policy/v1beta1, which Kubernetes has no more since 1.25; write policy/v1
+		y.yaml|apiVersion: policy/v1beta1\nkind: PodSecurityPolicy\nmetadata: {name: y}\n|has a PodSecurityPolicy of policy/v1beta1, which Kubernetes has no more since 1.25; leave it out, nothing took its place
+		x.yaml|apiVersion: extensions/v1beta1\nkind: Ingress\nmetadata: {name: x}\n|has a Ingress of extensions/v1beta1, which Kubernetes has no more since 1.22; write networking.k8s.io/v1
+		b.yaml|apiVersion: v1\nkind: Secret\nmetadata: {name: b}\ndata: {token: plain-text}\n|has a Secret whose data.token is no base64, and the cluster refuses it: write it below stringData, which takes text
+		d.yaml|apiVersion: v1\nkind: ConfigMap\nmetadata: {name: d}\ndata: {port: 8080}\n|has a ConfigMap whose data.port is no text, and the cluster refuses it: put it in quotes
+		w.yaml|apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: w, labels: {v: 1}}\n|has a fault at metadata.labels: the value of v must be text
+		u.yaml|apiVersion: v1\nkind: Pod\nmetadata: {name: u}\nspec: {containers: [{name: u, imagePullPolicy: always}]}\n|has a fault at spec.containers[0].imagePullPolicy: 'always' is refused by the API (did you mean Always?), which takes Always, IfNotPresent, Never
+		r.yaml|apiVersion: v1\nkind: Pod\nmetadata: {name: r}\nspec: {containers: [{name: r, resources: {limits: {memory: 128m}}}]}\n|has a fault at spec.containers[0].resources.limits.memory: 128m is less than a mebibyte (m stands for thousandths), with which no program starts
 	EOT
 	# what others read, and this parser does not; a list; templates of what runs in the cluster
 	printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, labels: &l {a: b}}\ndata: {x: "{{ y }}"}\n' >anchor.yaml
 	printf -- '---\n---\napiVersion: v1\nkind: List\nitems: []\n---\nkind: Kustomization\napiVersion: kustomize.toolkit.fluxcd.io/v1\nmetadata: {name: x}\ndata: {x: "{{ y }}"}\n' >list.yaml
-	write_cluster 'apps:' '  - {name: m, manifest: [anchor.yaml, list.yaml, kz/a.yaml]}'
-	"$PIBUILD" check
+	printf 'apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata: {a: "YWJj", b: "", c: , d: "YWI="}\nstringData: {e: "8"}\n---\napiVersion: v1\nkind: Service\nmetadata: {name: s, namespace: other}\nspec: {type: LoadBalancer, externalTrafficPolicy: Local}\n---\n' >taken.yaml
+	printf 'apiVersion: networking.k8s.io/v1beta1\nkind: ServiceCIDR\nmetadata: {name: s}\n---\napiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule\nmetadata: {name: s}\nspec: {labels: {a: 1}}\n' >>taken.yaml
+	write_cluster 'apps:' '  - {name: m, manifest: [anchor.yaml, list.yaml, kz/a.yaml, taken.yaml]}'
+	run "$PIBUILD" check
+	[ "$status" -eq 0 ]
+	[[ "$output" == *'so nobody has seen what is in its manifests; run `pibuild lock`'* ]]
+	write_cluster 'apps:' '  - {name: m, namespace: mine, manifest: [kz/a.yaml, taken.yaml]}'
+	one_fault "apps[0].manifest[1]: $PWD/taken.yaml has a Service in the namespace other, which kubectl refuses where the app has namespace: mine; leave one of the two out"
 }
 
 @test "values of a chart that the API would refuse are a note" {
@@ -514,6 +533,7 @@ flux_cluster() {
 		{url: "http://github.com/me/home"}|give https://HOST/PATH or ssh://
 		{url: "https://github.com/me/home", path: a/../../b}|it leads out of the repository
 		{url: "https://github.com/me/home", version: latest}|gitops.flux.version
+		{url: "https://github.com/me/home", branch: refs/heads/main}|a branch is named by what stands behind refs/heads/
 		{url: "https://github.com/me/home"}|there are two
 	EOT
 }

@@ -186,12 +186,16 @@ check() {
 	local path text words
 	while IFS='|' read -r path text words; do
 		rm -rf overlays
-		put "$path" "$(printf '%b' "$text")"
+		put "$path"
+		printf '%b' "$text" >"overlays/$path"
 		check
 		[ "$status" -eq 3 ] || { echo "$path: $output"; return 1; }
 		refused "$path" "$words"
 		[ "$(grep -c '^error:' <<<"$output")" -eq 1 ] || { echo "$output"; return 1; }
 	done <<-'EOT'
+		common/etc/cron.d/job|* * * * * root true|does not end with a newline, and cron passes over all of it; put one behind its last line
+		common/etc/udev/rules.d/70-lan.rules|SUBSYSTEM=="net", ACTION=="add", NAME="lan0"\n|renames eth0, by which cp-1 has its address, to lan0; remove the rule, or let it match another interface
+		w-1/etc/udev/rules.d/70-lan.rules|SUBSYSTEM=="net", KERNEL=="eth*", NAME:="lan0"\n|renames eth0, by which w-1 has its address, to lan0
 		control-plane/etc/rancher/k3s/config.yaml.d/x.yaml|flannel-backend: vxlan\n|sets flannel-backend: Cilium is the cluster's network; leave it out
 		control-plane/etc/rancher/k3s/config.yaml.d/x.yaml|disable: [metrics-server]\n|sets disable: it would take the place of the list that pibuild writes; write disable+
 		cp-1/etc/rancher/k3s/config.yaml.d/x.yaml|tls-san: a.lan\n|write tls-san+
@@ -436,7 +440,25 @@ unit=$'[Unit]\nDescription=x\n[Service]\nExecStart=/bin/true\n[Install]\nWantedB
 	touch "overlays/common/etc/$(printf 'a\nb')"
 	check
 	[ "$status" -eq 3 ]
-	[[ "$output" == *"a name in ./overlays/common/etc holds a control character"* ]]
+	[[ "$output" == *"a name in ./overlays/common/etc holds a control character, is no UTF-8 or is too long (shown with '?' for these: a?b); give the file another"* ]]
+}
+
+@test "names that no FAT holds are refused on the boot partition, and nowhere else" {
+	put common/etc/a:b
+	check
+	[ "$status" -eq 0 ]
+	put common/boot/firmware/a:b
+	put common/boot/firmware/b.
+	check
+	[ "$status" -eq 3 ]
+	refused common/boot/firmware/a:b "no name of the boot partition, which is a FAT, may have a ':'; give it another"
+	refused common/boot/firmware/b. 'a name of the boot partition, which is a FAT, loses the dot at its end; give it another'
+}
+
+@test "rules of udev that name other interfaces, or something else than interfaces, are the user's" {
+	put common/etc/udev/rules.d/70-mine.rules $'SUBSYSTEM=="net", ATTR{address}=="dc:a6:32:00:00:01", NAME="lan1"\nSUBSYSTEM=="net", KERNEL=="eth1", NAME="lan1"\nSUBSYSTEM=="block", NAME="x"\nSUBSYSTEM=="net", ENV{NM_UNMANAGED}="1"\n'
+	check
+	[ "$status" -eq 0 ]
 }
 
 @test "secrets stay private by their place, and folders of everybody stay open under umask 077" {

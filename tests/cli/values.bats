@@ -57,6 +57,11 @@ refused() {
 	refused "1:47: error: hubble.metrics.serviceAnnotations: the value of port must be text" 'hubble: {metrics: {serviceAnnotations: {port: 9965}}}'
 	refused "1:51: error: hubble.ui.service.nodePort: 80: ports of nodes are 30000 to 32767, and the API refuses a Service with another" 'hubble: {ui: {service: {type: NodePort, nodePort: 80}}}'
 	refused "1:20: error: priorityClassName: there is no PriorityClass mine when Cilium is installed, so no pod of this would be made" 'priorityClassName: mine'
+	refused "1:30: error: resources.limits.memory: 512m is less than a mebibyte (m stands for thousandths), with which no program starts; write 128Mi or such" 'resources: {limits: {memory: 512m}}'
+	refused "1:21: error: image.pullPolicy: 'always' is refused by the API (did you mean Always?), which takes Always, IfNotPresent, Never" 'image: {pullPolicy: always}'
+	refused "1:31: error: hubble.ui.service.type: 'Nodeport' is refused by the API (did you mean NodePort?), which takes ClusterIP" 'hubble: {ui: {service: {type: Nodeport}}}'
+	refused "1:12: error: dnsPolicy: 'Clusterfirst' is refused by the API" 'dnsPolicy: Clusterfirst'
+	taken 'dnsPolicy: ClusterFirst' 'image: {pullPolicy: Always}' 'hubble: {ui: {service: {type: LoadBalancer}}}'
 	taken 'resources: {limits: {memory: 512Mi, cpu: 2}, requests: {cpu: 100m, memory: 1e8}}' 'podAnnotations: {a: "true", b: 1.2.3}' 'priorityClassName: system-node-critical' \
 		'hubble: {ui: {service: {type: NodePort, nodePort: 31235}}}'
 }
@@ -197,14 +202,33 @@ refused() {
 		'rbac: {create: false}#1:16: error: rbac.create: must be true' \
 		'kubeConfigPath: /etc/rancher/k3s/k3s.yaml#1:17: error: kubeConfigPath: ' \
 		'cni: {customConf: true}#1:19: error: cni.customConf: true with cni.configMap not set' \
+		'enableLBIPAM: false#1:15: error: enableLBIPAM: must be true: nobody else gives services an address of the pools; remove it' \
+		'ingressController: {service: {annotations: {lbipam.cilium.io/ips: 192.168.1.200}}}#1:67: error: ingressController.service.annotations: 192.168.1.200 is in no pool' \
 		'ingressController: {service: {loadBalancerIP: 192.168.1.200}}#1:47: error: ingressController.service.loadBalancerIP: 192.168.1.200 is in no pool'; do
 		refused "${row#*#}" "${row%%#*}"
 	done
 	taken 'MTU: 1450' 'egressMasqueradeInterfaces: eth+' 'ingressController: {service: {loadBalancerIP: 192.168.1.70}}'
+	taken 'ingressController: {service: {annotations: {lbipam.cilium.io/ips: 192.168.1.70, a.b/c: x}}}'
 	refused '3:24: error: ipv4NativeRoutingCIDR: 192.168.1.0/24 does not hold the pods' 'routingMode: native' 'autoDirectNodeRoutes: true' 'ipv4NativeRoutingCIDR: 192.168.1.0/24'
 	taken 'routingMode: native' 'autoDirectNodeRoutes: true' 'ipv4NativeRoutingCIDR: 10.0.0.0/8' 'enableIPv4Masquerade: false'
 	sed -i 's/^network: {/&mtu: 9000, /' cluster.yaml
 	taken 'MTU: 9000'
+}
+
+@test "what was copied along with values, or stands as behind --set, is told as that" {
+	refused "1:1: error: hubble.relay.replicas: in a file this is one key of that name, which the chart does not have; dots join keys behind --set alone: write hubble: {relay: {replicas: ...}}" 'hubble.relay.replicas: 1'
+	refused "1:1: error: cilium: the file holds Cilium's values alone: take this line away, and move what stands below it to the left" 'cilium:' '  debug: {enabled: true}'
+	refused "1:1: error: spec: this is of a manifest, and the file holds values alone: what a HelmChartConfig has in valuesContent" 'spec: {valuesContent: ""}'
+	taken 'nodeSelector: {kubernetes.io/os: linux}' 'podAnnotations: {a.b/c: d}'
+}
+
+@test "metrics that Hubble has not are a note, and a gateway at the nodes' own ports is refused beside gateway" {
+	taken 'hubble: {metrics: {enabled: [dns, "tcp:sourceContext=pod", drops]}}'
+	[[ $stderr == *': note: hubble.metrics.enabled: pibuild knows no metrics of Hubble by the name drops, and with one that it has not Hubble gives none at all; did you mean drop?'* ]]
+	taken 'gatewayAPI: {hostNetwork: {enabled: true}}'
+	sed -i 's/^cilium:/certManager: {issuers: [ca], zones: [home.arpa]}\ngateway: {address: 192.168.1.70}\n&/' cluster.yaml
+	refused "1:37: error: gatewayAPI.hostNetwork.enabled: Gateways would listen at the nodes' own addresses, and gateway.address be nobody's" 'gatewayAPI: {hostNetwork: {enabled: true}}'
+	taken 'gatewayAPI: {hostNetwork: {enabled: false}}'
 }
 
 @test "what would do nothing is a note" {
