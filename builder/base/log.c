@@ -74,7 +74,8 @@ __attribute__((format(printf, 3, 0))) static void emit(enum log_level level, con
 
 	if (level > current)
 		return;
-	log_cures(&said, arena_vprintf(fmt, ap));
+	/* What came from outside, as words of the command line do, must not speak to the terminal. */
+	log_cures(&said, clean_lines(arena_vprintf(fmt, ap)));
 	strbuf_adds(&line, "pibuild: ");
 	if (*name) {
 		terminal_ink(&line,

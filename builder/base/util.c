@@ -219,10 +219,10 @@ static bool turns_text(const unsigned char *c)
 	       ((c[1] == 0x80 && c[2] >= 0xaa && c[2] <= 0xae) || (c[1] == 0x81 && c[2] >= 0xa6 && c[2] <= 0xa9));
 }
 
-char *clean_text(char *s)
+static char *clean(char *s, const char *kept)
 {
 	for (unsigned char *c = (unsigned char *)s; *c; c++) {
-		if (*c < 0x20 || *c == 0x7f)
+		if ((*c < 0x20 || *c == 0x7f) && !strchr(kept, *c))
 			*c = '?';
 		else if (*c == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0)
 			c[0] = c[1] = '?';
@@ -230,6 +230,16 @@ char *clean_text(char *s)
 			c[0] = c[1] = c[2] = '?';
 	}
 	return s;
+}
+
+char *clean_text(char *s)
+{
+	return clean(s, "");
+}
+
+char *clean_lines(char *s)
+{
+	return clean(s, "\n\t");
 }
 
 char *clean_copy(const char *s)

@@ -158,6 +158,8 @@ int text_order(const void *a, const void *b);
 /* Puts '?' for control characters (C0, DEL and, in UTF-8, C1), which would command a terminal, and for those that turn
  * text round. Returns S. */
 char *clean_text(char *s);
+/* The same, but for newlines and tabs, which texts of several lines have. */
+char *clean_lines(char *s);
 /* The same done to a copy, on the arena. */
 char *clean_copy(const char *s);
 

@@ -139,8 +139,13 @@ int cmd_load_config(const struct cmd_options *o, struct config **ret, struct err
 
 int cmd_make_plan(const struct project_options *po, const struct plan_options *so, struct plan **ret, struct err *e)
 {
+	struct project_options first = *po;
 	struct project *project;
-	int r = project_load_valid(po, &project, e);
+	int r;
+
+	first.before = plan_check_selection;
+	first.before_arg = so;
+	r = project_load_valid(&first, &project, e);
 
 	return r < 0 ? r : plan_make(project, so, ret, e);
 }

@@ -9,6 +9,8 @@
 #include "base/data.h"
 #include "base/file.h"
 #include "cmd/init.h"
+#include "config/address_plan.h"
+#include "config/values.h"
 #include "secrets/secrets.h"
 #include "yaml/yaml.h"
 
@@ -84,11 +86,41 @@ static struct yaml_node *nodes(const struct init_cluster *c)
 
 /* ---- sections ---- */
 
+/* Networks of pods and services that the LAN does not lie in, where the defaults do. */
+static void keep_clear_of_lan(const struct init_cluster *c, struct yaml_node *n)
+{
+	static const struct {
+		const char *key, *usual;
+	} networks[] = { { "podCIDR", "10.42.0.0/16" }, { "serviceCIDR", "10.43.0.0/16" } };
+	struct config *made = arena_new(struct config);
+	struct named_ranges named;
+
+	made->network.subnet = c->subnet;
+	made->network.gateway = c->gateway;
+	vec_foreach (s, &c->nameservers)
+		*vec_push(&made->network.nameservers) = *s;
+	value_cidr(networks[0].usual, &made->cluster.pod_cidr);
+	value_cidr(networks[1].usual, &made->cluster.service_cidr);
+	named = config_named_ranges(made);
+	for (size_t i = 0; i < ARRAY_SIZE(networks); i++) {
+		struct cidr usual, other = config_free_network(made, i);
+		bool clear = true;
+
+		value_cidr(networks[i].usual, &usual);
+		vec_foreach (r, &named.list)
+			clear &= !ranges_overlap(r->range,
+						 (struct ip_range){ cidr_first(usual), cidr_last(usual), true });
+		if (!clear && other.set)
+			yaml_set(n, networks[i].key, yaml_str(cidr_text(other)));
+	}
+}
+
 static struct yaml_node *cluster(const struct init_cluster *c)
 {
 	struct yaml_node *n = yaml_map();
 
 	yaml_set(n, "name", yaml_str(c->name));
+	keep_clear_of_lan(c, n);
 	return n;
 }
 

@@ -25,8 +25,9 @@ static bool selected(const struct plan_options *o, const struct node_config *n)
 	return o->n_nodes == 0;
 }
 
-static int check_selection(const struct config *c, const struct plan_options *o, struct err *e)
+int plan_check_selection(const struct config *c, const void *options, struct err *e)
 {
+	const struct plan_options *o = options;
 	const char **names = arena_alloc(c->nodes.n * sizeof(*names) + 1);
 	size_t n = 0;
 
@@ -298,7 +299,7 @@ static int plan_generic(struct plan *p, const struct plan_options *o, struct err
 int plan_make(const struct project *project, const struct plan_options *o, struct plan **ret, struct err *e)
 {
 	struct plan *p = arena_new(struct plan);
-	int r = check_selection(project->config, o, e);
+	int r = plan_check_selection(project->config, o, e);
 
 	if (r < 0)
 		return r;

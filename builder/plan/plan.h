@@ -53,6 +53,8 @@ struct plan_options {
 };
 
 int plan_make(const struct project *p, const struct plan_options *o, struct plan **ret, struct err *e);
+/* That C has the nodes that OPTIONS, a struct plan_options, names; as project_options.before. Class USAGE. */
+int plan_check_selection(const struct config *c, const void *options, struct err *e);
 
 /* The key of the layer that N starts from: moves with the base, the role, the build's time, and mode, owner, path and
  * content of every entry. What the program itself does is held by build/layers.c, in the name in the cache. */

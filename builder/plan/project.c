@@ -336,7 +336,10 @@ static int plan_project_load(const struct project_options *o, const struct lock 
 	check_values(p);
 	if (!p->faults.errors)
 		check_overlays(p);
-	return p->faults.errors ? 0 : load_secrets(p, o, e);
+	if (p->faults.errors)
+		return 0;
+	r = o->before ? o->before(p->config, o->before_arg, e) : 0;
+	return r < 0 ? r : load_secrets(p, o, e);
 }
 
 int project_load(const struct project_options *o, struct project **ret, struct err *e)

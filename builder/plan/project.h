@@ -27,6 +27,9 @@ struct project_options {
 	bool rehearse;	  /* the cluster on QEMU's machine: config_rehearse() */
 	const char *base; /* for that; NULL = as it says */
 	bool lock_first;  /* versions that the lock tells are taken, whatever the config's are */
+	/* Asked of a valid config before secrets are made, which is a write; NULL = nothing. */
+	int (*before)(const struct config *c, const void *arg, struct err *e);
+	const void *before_arg;
 };
 
 struct project {

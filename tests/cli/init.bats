@@ -189,9 +189,21 @@ at_terminal() {
 @test "what check would refuse is not written, and the reason is said" {
 	fails 3 'includes the gateway 192.168.7.1' init --name lab "${lan[@]}" --pool 192.168.7.1-192.168.7.9
 	[[ "$output" == *'cluster.yaml was not written'* && "$output" != *.part* ]]
-	fails 3 '10.42.0.0/16' init --name lab --board rpi5 --subnet 10.42.0.0/24 --gateway 10.42.0.1
 	fails 3 'a server needs 2.0 GiB' init --name lab --board zero2w --subnet 192.168.7.0/24 --gateway 192.168.7.1
 	nothing_written
+}
+
+@test "a LAN where pods or services would be leads to other networks for them" {
+	init --name lab --board rpi5 --subnet 10.42.0.0/24 --gateway 10.42.0.1
+	[ "$(value '[.cluster.podCIDR, .cluster.serviceCIDR]')" = '["172.20.0.0/16",null]' ]
+	"$PIBUILD" check
+	rm cluster.yaml
+	init --name lab --board rpi5 --subnet 10.0.0.0/8 --gateway 10.0.0.1
+	[ "$(value '[.cluster.podCIDR, .cluster.serviceCIDR]')" = '["172.20.0.0/16","100.96.0.0/16"]' ]
+	"$PIBUILD" check
+	rm cluster.yaml
+	init --name lab "${lan[@]}" --nameserver 10.43.0.7
+	[ "$(value '[.cluster.podCIDR, .cluster.serviceCIDR]')" = '[null,"10.200.0.0/16"]' ]
 }
 
 @test "a subnet without room for the nodes is a usage error" {

@@ -109,6 +109,22 @@ no_secrets() {
 	[[ "$output" =~ secrets.yaml:[0-9]+:[0-9]+:\ ca.server:.*backup ]]
 }
 
+@test "a file that is encrypted wants to be decrypted, not to be put back from a backup" {
+	"$PIBUILD" secrets new
+	cp secrets.yaml good
+	while IFS='|' read -r begin said; do
+		(printf '%b\n' "$begin" && cat good) >secrets.yaml
+		fails 3 "secrets.yaml:1:1: error: the file is encrypted by $said" "$PIBUILD" check
+		[[ "$output" != *backup* ]]
+	done <<-'EOT'
+		sops: {age: []}|SOPS; decrypt it first
+		-----BEGIN AGE ENCRYPTED FILE-----|age; decrypt it first
+		$ANSIBLE_VAULT;1.1;AES256|Ansible's vault; decrypt it first
+		-----BEGIN PGP MESSAGE-----|GnuPG; decrypt it first
+		\0000GITCRYPT\0000x|git-crypt; unlock the repository first
+	EOT
+}
+
 @test "openssl accepts each CA as a strict self-signed CA" {
 	"$PIBUILD" secrets new
 	unpack

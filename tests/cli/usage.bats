@@ -80,6 +80,16 @@ setup() {
 	fails 4 'w-1: is no report' "$PIBUILD" status w-1
 }
 
+@test "a build of a node that there is not makes no secrets, and its name does not speak to the terminal" {
+	write_cluster
+	fails 2 "has no node 'nosuch'" "$PIBUILD" build --node nosuch
+	[ ! -e secrets.yaml ]
+	run "$PIBUILD" build --node $'\e[31mx'
+	[[ "$output" == *"has no node '?[31mx'"* && "$output" != *$'\e'* ]]
+	run "$PIBUILD" check -c $'\e[31mx'
+	[[ "$output" != *$'\e'* ]]
+}
+
 @test "a registry may be this machine" {
 	for place in localhost:5000/lab:v1 localhost/lab:v1; do
 		fails 2 "$place is not pushed: there is no generic image in out" "$PIBUILD" push "$place"
