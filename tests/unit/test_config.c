@@ -577,28 +577,30 @@ static void test_secret_sources(void)
 			  0);
 		CHECK_STR(text, "tok en");
 		unsetenv("PIBUILD_TEST");
-		CHECK(resolve((struct secret_ref){ SECRET_ENV, "PIBUILD_TEST", NULL, SECRET_ACMEDNS }, SECRET_PROBE, &text,
-			      &e) < 0);
+		CHECK(resolve((struct secret_ref){ SECRET_ENV, "PIBUILD_TEST", NULL, SECRET_ACMEDNS }, SECRET_PROBE,
+			      &text, &e) < 0);
 		CHECK_INT(e.class, CLASS_CONFIG);
 	}
 	CASE("a file gives its bytes without one newline at the end")
 	{
-		CHECK_ERR(resolve((struct secret_ref){ SECRET_FILE, path, NULL, SECRET_ACMEDNS }, SECRET_READ, &text, &e),
-			  0);
+		CHECK_ERR(
+			resolve((struct secret_ref){ SECRET_FILE, path, NULL, SECRET_ACMEDNS }, SECRET_READ, &text, &e),
+			0);
 		CHECK_STR(text, "hunter2\n");
-		CHECK_ERR(resolve((struct secret_ref){ SECRET_FILE, path, NULL, SECRET_ACMEDNS }, SECRET_PROBE, &text, &e),
+		CHECK_ERR(resolve((struct secret_ref){ SECRET_FILE, path, NULL, SECRET_ACMEDNS }, SECRET_PROBE, &text,
+				  &e),
 			  0);
 		CHECK_STR(text, "");
 	}
 	CASE("a folder, a device and a missing file are no secrets")
 	{
-		CHECK(resolve((struct secret_ref){ SECRET_FILE, "/tmp", NULL, SECRET_ACMEDNS }, SECRET_READ, &text, &e) <
-		      0);
+		CHECK(resolve((struct secret_ref){ SECRET_FILE, "/tmp", NULL, SECRET_ACMEDNS }, SECRET_READ, &text,
+			      &e) < 0);
 		CHECK_STR(e.msg, "the secret's file /tmp is no regular file");
 		CHECK(resolve((struct secret_ref){ SECRET_FILE, "/dev/zero", NULL, SECRET_ACMEDNS }, SECRET_READ, &text,
 			      &e) < 0);
-		CHECK(resolve((struct secret_ref){ SECRET_FILE, "/nonexistent", NULL, SECRET_ACMEDNS }, SECRET_READ, &text,
-			      &e) < 0);
+		CHECK(resolve((struct secret_ref){ SECRET_FILE, "/nonexistent", NULL, SECRET_ACMEDNS }, SECRET_READ,
+			      &text, &e) < 0);
 	}
 	CASE("an empty secret and one that is no text are refused")
 	{
