@@ -107,7 +107,8 @@ static void check_nameservers(const struct check *x)
 /* Machines that the file names beside nodes, by whatever key. */
 static void check_other_machines(const struct check *x)
 {
-	static const char *const told[] = { "network.gateway", "cluster.vip", "cluster.endpoint" };
+	static const char *const told[] = { "network.gateway", "cluster.vip", "cluster.endpoint", "network.dhcpRange",
+					    "loadBalancer.pools[" };
 	const struct config *c = x->config;
 	const struct named_ranges named = config_named_ranges(c);
 
@@ -115,7 +116,7 @@ static void check_other_machines(const struct check *x)
 		const char *end = n->range.first == n->range.last ? check_lan_end(c, n->range.first) : NULL;
 
 		for (size_t i = 0; i < ARRAY_SIZE(told); i++)
-			end = streq(n->key, told[i]) ? NULL : end;
+			end = starts_with(n->key, told[i]) ? NULL : end;
 		if (end)
 			fault_key(
 				x->faults, c, n->key,

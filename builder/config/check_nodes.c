@@ -38,6 +38,25 @@ static void check_duplicate_nodes(const struct check *x)
 	}
 }
 
+/* As inet_aton(3) reads it, and with it ssh, curl and whoever asks getaddrinfo(3): "7" is 0.0.0.7. */
+static bool is_number_name(const char *text)
+{
+	return text[strspn(text, "0123456789")] == '\0' ||
+	       (starts_with(text, "0x") && text[2] && text[2 + strspn(text + 2, "0123456789abcdef")] == '\0');
+}
+
+static void check_number_names(const struct check *x)
+{
+	const struct config *c = x->config;
+
+	vec_foreach (n, &c->nodes)
+		if (n->name && is_number_name(n->name))
+			note_key(
+				x->faults, c, check_node_key(c, n, "name"),
+				"%s: programs take a name that is a number for an IPv4 address, so that ssh %s and the like lead nowhere; put a letter before it",
+				check_node_key(c, n, "name"), n->name);
+}
+
 static void check_first_server(const struct check *x)
 {
 	const struct config *c = x->config;
@@ -372,6 +391,7 @@ static void check_data_twins(const struct check *x)
 const struct check_rule check_node_rules[] = {
 	{ "servers", check_servers },
 	{ "duplicate nodes", check_duplicate_nodes },
+	{ "names of digits", check_number_names },
 	{ "first server", check_first_server },
 	{ "endpoint", check_endpoint },
 	{ "VIP", check_vip },

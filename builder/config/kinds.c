@@ -18,23 +18,13 @@ static bool listed(const char *text, const char *const *list, size_t n)
 	return false;
 }
 
-/* As inet_aton(3) reads it, and with it ssh, curl and whoever asks getaddrinfo(3): "7" is 0.0.0.7. */
-static bool is_number_name(const char *text)
-{
-	return text[strspn(text, "0123456789")] == '\0' ||
-	       (starts_with(text, "0x") && text[2] && text[2 + strspn(text + 2, "0123456789abcdef")] == '\0');
-}
-
 static const char *check_node_name(const char *text)
 {
 	/* Folders and images of roles carry these names beside those of nodes. */
 	static const char *const taken[] = { "common", "control-plane", "worker", "localhost" };
 
-	if (listed(text, taken, ARRAY_SIZE(taken)))
-		return "this name is taken by pibuild or the system; choose another";
-	return is_number_name(text)
-		       ? "programs take a name that is a number for an IPv4 address, and look nowhere for it; put a letter before it"
-		       : NULL;
+	return listed(text, taken, ARRAY_SIZE(taken)) ? "this name is taken by pibuild or the system; choose another"
+						      : NULL;
 }
 
 static const char *check_user(const char *text)
@@ -164,7 +154,7 @@ const struct kind kind_node_name = {
 	.name = "host name",
 	.pattern = "^" LABEL "$",
 	.words = "use 1 to 63 lower-case letters, digits and '-', with a letter or digit at both ends, no dots",
-	.editor_pattern = "^(?!(common|control-plane|worker|localhost|[0-9]+|0x[0-9a-f]+)$)" LABEL "$",
+	.editor_pattern = "^(?!(common|control-plane|worker|localhost)$)" LABEL "$",
 	.check = check_node_name,
 };
 /* Of a namespace, of a pool: a label of RFC 1123. */

@@ -831,7 +831,7 @@ asked() {
 	change 's#^  gateway: .*#&\n  proxy: {http: "http://127.0.0.1:3128"}#'
 	note 'cluster.yaml:14:17: note: network.proxy.http: 127.0.0.1 is each node itself, where a proxy runs only if a package or an overlay of yours brings one; is another machine meant?'
 	change 's#127.0.0.1:3128#w-1:3128#'
-	note 'cluster.yaml:14:17: note: network.proxy.http: w-1 is w-1, where no proxy runs at first boot; use another machine'"'"'s'
+	note 'cluster.yaml:14:17: note: network.proxy.http: w-1 is a node of this file, where no proxy runs at first boot; use another machine'"'"'s'
 	change '/^  proxy/d'
 	add 'registries: {mirrors: [{from: docker.io, to: ["https://192.168.1.70:5000"]}]}'
 	note 'cluster.yaml:24:47: note: registries.mirrors[0].to[0]: 192.168.1.70 lies in the pool 192.168.1.65-192.168.1.127, whose addresses come up with the cluster: the first images come from the registry itself, and first boot waits some minutes before it asks there'
@@ -1629,8 +1629,6 @@ gateway_cluster() {
 		s/  gateway: .*/&\n  proxy: {http: "http:..192.168.1.255:3128"}/; s/http:[.][.]/http:\/\//|network.proxy.http: 192.168.1.255 is the broadcast address
 		s/  gateway: .*/&\n  proxy: {http: "http:..p.lan", noProxy: [192.168.0.0\/99]}/; s/http:[.][.]/http:\/\//|network.proxy.noProxy[0]: '192.168.0.0/99' cannot be used: this is neither address nor network, so nothing would be left out by it
 		s/  gateway: .*/&\n  proxy: {http: "http:..p.lan", noProxy: [192.168.0.300]}/; s/http:[.][.]/http:\/\//|network.proxy.noProxy[0]: '192.168.0.300' cannot be used
-		s/name: w-1/name: 7/|nodes[1].name: '7' cannot be used: programs take a name that is a number for an IPv4 address, and look nowhere for it; put a letter before it
-		s/name: w-1/name: 0x1f/|nodes[1].name: '0x1f' cannot be used: programs take a name that is a number
 		s/^  timezone.*/  passwordHash: '$6$rounds=5$salt$xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'/|access.passwordHash: this is no password hash
 		s/^  timezone.*/  passwordHash: '$2b$99$xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'/|access.passwordHash: this is no password hash
 		s/^  timezone.*/  passwordHash: '$y$zzz$abc$X3DX6M94c7o.9agCG9G317fhZg9SqC.5i5rd.RhAtQ7'/|access.passwordHash: this is no password hash
@@ -1640,6 +1638,13 @@ gateway_cluster() {
 	change 's/name: w-1/name: 0x1g/; s/name: lan/name: worker/; s/  gateway: .*/&\n  proxy: {http: "http:..p.lan", noProxy: [192.168.0.0\/16, 10.0.0.1:80, .lan, a.lan]}/; s/http:[.][.]/http:\/\//'
 	change "s/^  timezone.*/  passwordHash: '\$y\$j9T\$F5Jx5fExrKuPp53xLKQ..1\$X3DX6M94c7o.9agCG9G317fhZg9SqC.5i5rd.RhAtQ7'/"
 	"$PIBUILD" check
+}
+
+@test "a name that programs take for an address is noted" {
+	change 's/name: w-1/name: 7/; s/name: cp-1/name: 0x1g/'
+	note 'cluster.yaml:23:12: note: nodes[1].name: programs take a name that is a number for an IPv4 address, so that ssh 7 and the like lead nowhere; put a letter before it'
+	change 's/name: 7/name: 0xab/'
+	note 'cluster.yaml:23:12: note: nodes[1].name: programs take a name that is a number for an IPv4 address, so that ssh 0xab and the like lead nowhere; put a letter before it'
 }
 
 @test "a hash that is refused for its setting is one that crypt(3) makes nothing of, and the others are taken" {
