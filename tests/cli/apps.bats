@@ -424,6 +424,20 @@ name: file" ]
 	grep -q "$(printf 'admin\001password\t')" card/state/values/web/web.v2
 }
 
+@test "where a package brought gawk, which has words of its own, apps and the report go on" {
+	command -v gawk >/dev/null || skip 'needs gawk'
+	app_card
+	ln -s "$(command -v gawk)" card/usr/local/bin/awk
+	step apps
+	restart
+	rm card/state/objects/deployment/web/web
+	step apps
+	[ -s card/state/objects/deployment/web/web ]
+	refute grep -i awk log.apps
+	report
+	jq -e '[.apps[].state] == ["done", "done", "done"]' card/run/pibuild/status.json
+}
+
 @test "a new card leaves alone what an earlier one installed once, and brings its Secrets" {
 	app_card
 	step apps

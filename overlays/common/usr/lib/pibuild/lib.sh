@@ -352,10 +352,10 @@ whole_release() {
 		explain_text "$found"
 		return 1
 	}
-	publish "$run/objects.$2" "$(printf '%s\n' "$found" | LC_ALL=C awk -v namespace="$1" '
+	publish "$run/objects.$2" "$(printf '%s\n' "$found" | LC_ALL=C awk -v given="$1" '
 		function tell() {
 			if (name != "" && kind != "Job")
-				printf "---\napiVersion: %s\nkind: %s\nmetadata:\n  name: %s\n  namespace: %s\n", api, kind, name, space != "" ? space : namespace
+				printf "---\napiVersion: %s\nkind: %s\nmetadata:\n  name: %s\n  namespace: %s\n", api, kind, name, space != "" ? space : given
 			api = kind = name = space = ""
 			depth = 0
 		}

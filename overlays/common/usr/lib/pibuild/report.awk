@@ -11,7 +11,8 @@
 #                                   overwritten in place, it changes no FAT and no directory entry. Which files there are
 #                                   and their sizes stand in the line `report` of /etc/pibuild/node.
 #
-# mawk 1.3.4 runs it: no gawk functions.
+# mawk 1.3.4 runs it: no gawk functions. gawk 5.2.1, which a package of the user's may bring, dies of an element that is
+# not there yet when it is handed to a function: `"" x[i]` makes one of it first.
 
 function string(s,    out, at) {
 	out = ""
@@ -90,7 +91,7 @@ function tell_steps(    i, s, since, state) {
 		if (state == "") state = field[s, "state"] = "pending"
 		since = field[s, "since"]
 		json = json sprintf("%s\n    {\"name\": %s, \"title\": %s, \"state\": %s, \"cause\": %s, \"cure\": %s,", i > 1 ? "," : "",
-			string(s), string(title[s]), string(state), string(field[s, "cause"]), string(field[s, "cure"]))
+			string(s), string("" title[s]), string(state), string("" field[s, "cause"]), string("" field[s, "cure"]))
 		json = json sprintf(" \"attempts\": %d, \"since\": %s, \"unit\": %s}", field[s, "attempts"],
 			string(since == "" ? "" : iso(now - (up - since))), string("pibuild-" s ".service"))
 		text = text sprintf("  %-8s %-14s %s", state, s, title[s])
@@ -109,7 +110,7 @@ function tell_notes(    i, n) {
 	for (i = 1; i <= notes; i++) {
 		n = note[i]
 		json = json sprintf("%s\n    {\"about\": %s, \"cause\": %s, \"cure\": %s}", i > 1 ? "," : "", string(n),
-			string(found[n, "cause"]), string(found[n, "cure"]))
+			string("" found[n, "cause"]), string("" found[n, "cure"]))
 		text = text "  " n ": " found[n, "cause"] "\n"
 		if (found[n, "cure"] != "") text = text "             cure: " found[n, "cure"] "\n"
 	}
@@ -122,7 +123,7 @@ function tell_apps(    i, a) {
 	for (i = 1; i <= apps; i++) {
 		a = app[i]
 		json = json sprintf("%s\n    {\"name\": %s, \"state\": %s, \"cause\": %s, \"cure\": %s}", i > 1 ? "," : "", string(a),
-			string(told[a, "state"]), string(told[a, "cause"]), string(told[a, "cure"]))
+			string("" told[a, "state"]), string("" told[a, "cause"]), string("" told[a, "cure"]))
 		text = text sprintf("  %-8s %s\n", told[a, "state"], a)
 		if (told[a, "cause"] != "") text = text "             why:  " told[a, "cause"] "\n"
 		if (told[a, "cure"] != "") text = text "             cure: " told[a, "cure"] "\n"
@@ -144,7 +145,7 @@ function tell_nodes(    i, cell) {
 	for (i = 1; i <= members; i++) {
 		split(member[i], cell, "|")
 		json = json sprintf("%s\n    {\"name\": %s, \"role\": %s, \"state\": %s, \"cause\": %s, \"time\": %s}", i > 1 ? "," : "",
-			string(cell[1]), string(cell[2]), string(cell[3]), string(cell[4]), string(cell[5]))
+			string("" cell[1]), string("" cell[2]), string("" cell[3]), string("" cell[4]), string("" cell[5]))
 		text = text sprintf("  %-8s %-14s %s%s\n", cell[3], cell[1], cell[2], cell[4] != "" ? ": " cell[4] : "")
 	}
 	json = json "\n  ]"
@@ -175,7 +176,7 @@ END {
 
 	json = "{\n  \"apiVersion\": \"pibuild/v1\",\n  \"kind\": \"Status\",\n"
 	json = json sprintf("  \"cluster\": %s, \"node\": %s, \"role\": %s,\n  \"state\": %s,\n  \"time\": %s,\n  \"steps\": [",
-		string(value["cluster"]), string(value["node"]), string(value["role"]), string(state), string(iso(now)))
+		string("" value["cluster"]), string("" value["node"]), string("" value["role"]), string(state), string(iso(now)))
 	text = value["node"] ", " value["role"] " of cluster " value["cluster"] ", " iso(now) "\n" verdict "\n\n"
 	tell_steps()
 	json = json "\n  ],\n  \"notes\": ["
