@@ -6,10 +6,10 @@
 #include "archive/encode.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <zstd.h>
 
+#include "base/pool.h"
 #include "base/sig.h"
 
 /* zstd's own level: three times more work saves 3 %. */
@@ -116,10 +116,10 @@ int encode_image(struct encode *x, struct err *e)
 	static int (*const run[ENCODE_KIND_COUNT])(struct encode_stream *, struct err *) = { encode_xz, encode_zst };
 	struct encode_stream s = { .x = x };
 	struct raw_hash h = { .x = x };
-	int r = -pthread_create(&h.thread, NULL, encode_hash_raw, &h);
+	int r = thread_start(&h.thread, encode_hash_raw, &h, e);
 
 	if (r < 0)
-		return err_errno(e, r, "cannot start a thread");
+		return r;
 	sha256_init(&s.packed);
 	r = run[x->kind](&s, e);
 	sha256_final(&s.packed, x->sha256);

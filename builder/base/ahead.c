@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/ahead.h"
 
-#include <errno.h>
-#include <pthread.h>
+#include "base/pool.h"
 
 enum { SLOTS = 4 };
 static const size_t slot_size = MIB;
@@ -82,10 +81,10 @@ int ahead_start(struct ahead **ret, ahead_fn read, void *arg, uint64_t size, str
 		a->slots[i] = xmalloc(slot_size);
 	pthread_mutex_init(&a->lock, NULL);
 	pthread_cond_init(&a->changed, NULL);
-	r = -pthread_create(&a->thread, NULL, ahead_run, a);
+	r = thread_start(&a->thread, ahead_run, a, e);
 	if (r < 0) {
 		ahead_free(a);
-		return err_errno(e, r, "cannot start a thread");
+		return r;
 	}
 	*ret = a;
 	return 0;

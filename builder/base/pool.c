@@ -2,7 +2,6 @@
 #include "base/pool.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <sys/mman.h>
 
 #include "base/sig.h"
@@ -71,10 +70,20 @@ static void *pool_worker(void *arg)
 	return NULL;
 }
 
+int thread_start(pthread_t *ret, void *(*run)(void *), void *arg, struct err *e)
+{
+	int r = -pthread_create(ret, NULL, run, arg);
+
+	return r == 0 ? 0
+		      : err_set(e, r,
+				"cannot start a thread: %s; end other programs, or lift the limit that `ulimit -u` shows",
+				strerror(-r));
+}
+
 int pool_start(struct worker_pool **ret, const struct pool_kind *kind, void *arg, struct err *e)
 {
 	struct worker_pool *p = xcalloc(1, sizeof(*p));
-	struct err ignored;
+	struct err ignored, why;
 	int r = 0;
 
 	p->kind = *kind;
@@ -89,12 +98,13 @@ int pool_start(struct worker_pool **ret, const struct pool_kind *kind, void *arg
 	pthread_cond_init(&p->changed, NULL);
 	p->arg = arg;
 	while (r == 0 && p->n_threads < kind->workers) {
-		r = -pthread_create(&p->threads[p->n_threads], NULL, pool_worker, p);
+		r = thread_start(&p->threads[p->n_threads], pool_worker, p, &why);
 		p->n_threads += r == 0;
 	}
 	if (r < 0) {
 		pool_finish(p, &ignored);
-		return err_errno(e, r, "cannot start a thread");
+		*e = why;
+		return r;
 	}
 	*ret = p;
 	return 0;

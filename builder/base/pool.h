@@ -12,6 +12,8 @@
 #ifndef BASE_POOL_H
 #define BASE_POOL_H
 
+#include <pthread.h>
+
 #include "base/err.h"
 #include "base/util.h"
 
@@ -29,6 +31,9 @@ struct pool_kind {
 	size_t size; /* bytes of a buffer; they are aligned for direct I/O */
 	pool_fn work;
 };
+
+/* A thread by itself; pthread_join() ends it. */
+int thread_start(pthread_t *ret, void *(*run)(void *), void *arg, struct err *e);
 
 struct worker_pool;
 int pool_start(struct worker_pool **ret, const struct pool_kind *kind, void *arg, struct err *e);

@@ -6,12 +6,12 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <sys/file.h>
 
 #include "archive/archive.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/pool.h"
 #include "base/progress.h"
 #include "base/sig.h"
 #include "base/writer.h"
@@ -466,10 +466,10 @@ static int finish_layer(const struct build *b, const struct disk_image *m, struc
 			struct err *e)
 {
 	struct layer_check check = { .root = image_place(m, image_root_part(m), b->plan->project->epoch) };
-	int r = -pthread_create(&check.thread, NULL, run_check, &check);
+	int r = thread_start(&check.thread, run_check, &check, e);
 
 	if (r < 0)
-		return err_errno(e, r, "cannot start a thread");
+		return r;
 	if (twin)
 		r = update_twin(m->cow, twin, e);
 	if (r == 0 && base->n)

@@ -2,12 +2,12 @@
 /* The whole cluster in QEMU: one machine a node, in a LAN of their own; the verdict is that of all reports. */
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/pool.h"
 #include "base/sig.h"
 #include "cmd/boot.h"
 #include "qemu/lan.h"
@@ -269,9 +269,9 @@ static int fleet_then(struct fleet *f, struct err *e)
 
 	for (size_t i = 0; i < f->n; i++)
 		ports[i] = f->v[i].ssh_port;
-	r = pthread_create(&thread, NULL, fleet_keep_hearing, f);
-	if (r)
-		return err_errno(e, -r, "cannot start a thread");
+	r = thread_start(&thread, fleet_keep_hearing, f, e);
+	if (r < 0)
+		return r;
 	r = f->b->then(f->b->arg, ports, e);
 	f->enough = true;
 	pthread_join(thread, NULL);

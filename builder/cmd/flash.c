@@ -7,6 +7,7 @@
 #include <pthread.h>
 
 #include "base/log.h"
+#include "base/pool.h"
 #include "build/build.h"
 #include "cmd/flash.h"
 
@@ -138,9 +139,9 @@ static void flash_start(const struct flash_session *s, struct flash_card *c)
 		.begun_arg = b,
 		.flags = (s->wish->update ? FLASH_UPDATE : 0) | (s->wish->discard ? FLASH_DISCARD : 0),
 	};
-	c->started = pthread_create(&c->thread, NULL, flash_thread, c) == 0;
+	c->started = thread_start(&c->thread, flash_thread, c, &c->err) == 0;
 	if (!c->started)
-		c->code = err_set(&c->err, -EAGAIN, "cannot start a thread");
+		c->code = c->err.code;
 }
 
 /* All cards of a round to their end, whatever becomes of one; the first failure is the round's. */

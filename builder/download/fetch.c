@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "base/file.h"
+#include "base/pool.h"
 #include "base/progress.h"
 #include "base/sig.h"
 #include "download/download.h"
@@ -426,9 +427,9 @@ int fetch_begin(struct fetching *f, struct err *e)
 	    cache_has(f->cache, f->pins))
 		return fetch_pins(f->cache, f->pins, f->n, f->images, f->options, NULL, e);
 	growing_init(&f->growing);
-	r = -pthread_create(&f->thread, NULL, fetch_beside, f);
+	r = thread_start(&f->thread, fetch_beside, f, e);
 	if (r < 0)
-		return err_errno(e, r, "cannot start a thread");
+		return r;
 	f->begun = true;
 	return growing_wait(&f->growing, 0) > 0 ? 0 : fetch_wait(f, e);
 }

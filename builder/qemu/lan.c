@@ -4,11 +4,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <pthread.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
 #include "base/file.h"
+#include "base/pool.h"
 
 enum {
 	LENGTH_BYTES = 4,
@@ -235,11 +235,8 @@ int lan_open(const char *dir, struct lan **ret, struct err *e)
 	r = lan_listen(l, e);
 	if (r == 0 && pipe2(l->stop, O_CLOEXEC) < 0)
 		r = err_errno(e, -errno, "cannot make a pipe");
-	if (r == 0) {
-		r = -pthread_create(&l->thread, NULL, lan_run, l);
-		if (r < 0)
-			err_errno(e, r, "cannot start a thread");
-	}
+	if (r == 0)
+		r = thread_start(&l->thread, lan_run, l, e);
 	if (r < 0)
 		lan_free(l);
 	else

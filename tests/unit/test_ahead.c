@@ -1,9 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A stream that is read ahead: the same bytes, ends and errors as without. */
+#include <dlfcn.h>
 #include <errno.h>
+#include <pthread.h>
 
 #include "base/ahead.h"
 #include "check.h"
+
+/* In the place of the C library's: with this set there is no thread to be had. */
+static bool no_threads;
+int pthread_create(pthread_t *restrict ret, const pthread_attr_t *restrict attr, void *(*run)(void *),
+		   void *restrict arg)
+{
+	static int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+
+	if (!real)
+		*(void **)&real = dlsym(RTLD_NEXT, "pthread_create");
+	return no_threads ? EAGAIN : real(ret, attr, run, arg);
+}
 
 struct stream {
 	uint64_t at, fails_at, ends_at; /* bytes */
@@ -93,6 +107,15 @@ int main(void)
 		CHECK_INT(take(a, UINT64_MAX, &last, &e), 0);
 		CHECK_INT(last, 0);
 		ahead_stop(a);
+	}
+	CASE("a thread that cannot be had is told with the limit, and as the machine's")
+	{
+		struct stream s = { .fails_at = 0 };
+
+		no_threads = true;
+		CHECK_ERR(ahead_start(&a, read_stream, &s, 1, &e), EAGAIN);
+		CHECK(strstr(e.msg, "`ulimit -u`") && err_is_machines(&e));
+		no_threads = false;
 	}
 	return check_done();
 }
