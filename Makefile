@@ -116,7 +116,7 @@ test-valgrind: all
 coverage: deps
 	@$(MAKE) --no-print-directory -j$$(nproc) COV=1 CFLAGS="-O0 -g" test-programs
 	find build-cov -name '*.gcda' -delete
-	-scripts/run-tests $(if $(T),,--fast) --build build-cov $(T)
+	-for t in $(or $(T),build-cov/tests/unit tests/cli); do scripts/run-tests --build build-cov $$t; done
 	scripts/coverage build-cov
 
 # Commands with one call of the C library that fails, is cut short, or kills: make test-faults POINTS=2000 SEED=1 T=build;

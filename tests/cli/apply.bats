@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# slow: an image for each node, an sshd for each, and the card's own programs
 # SPDX-License-Identifier: Apache-2.0
 # pibuild apply and diff --live: the real ssh and sshd, the card's own program in a folder that holds what is on the
 # card, stand-ins for systemd and K3s. That a booted node takes it: tests/life/apply.bats.

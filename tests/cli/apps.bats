@@ -390,6 +390,7 @@ name: file" ]
 	jq -e '[.nodes[0].entries[].path | select(test("pibuild/apps/|secrets/app"))] == ["/usr/share/pibuild/apps/last.tgz", "/usr/share/pibuild/apps/own-01.yaml", "/usr/share/pibuild/apps/web.tgz"]' plan.json
 }
 
+# bats test_tags=slow
 @test "apps are installed in their order, Secrets before them, and what was staged is gone" {
 	app_card
 	step apps
@@ -407,6 +408,7 @@ name: file" ]
 	refute grep -rqF "$APP_PASSWORD" card/run card/etc card/var/lib/pibuild log.apps
 }
 
+# bats test_tags=slow
 @test "a second start installs nothing again; once stays as its owner made it, always is put back with its secret values" {
 	app_card
 	step apps
@@ -424,6 +426,7 @@ name: file" ]
 	grep -q "$(printf 'admin\001password\t')" card/state/values/web/web.v2
 }
 
+# bats test_tags=slow
 @test "where a package brought gawk, which has words of its own, apps and the report go on" {
 	command -v gawk >/dev/null || skip 'needs gawk'
 	app_card
@@ -438,6 +441,7 @@ name: file" ]
 	jq -e '[.apps[].state] == ["done", "done", "done"]' card/run/pibuild/status.json
 }
 
+# bats test_tags=slow
 @test "a new card leaves alone what an earlier one installed once, and brings its Secrets" {
 	app_card
 	step apps
@@ -451,6 +455,7 @@ name: file" ]
 	[ ! -e card/etc/pibuild/secrets/app-last.yaml ]
 }
 
+# bats test_tags=slow
 @test "an app that fails holds up neither the others nor READY, says why in the report, and is tried again" {
 	app_card
 	mkdir -p card/state/faults
@@ -475,6 +480,7 @@ name: file" ]
 	[ ! -e card/etc/pibuild/secrets/app-web-values.yaml ]
 }
 
+# bats test_tags=slow
 @test "new values that are secrets: taken by an app that is always put back, left alone with one that is there once, gone from the card" {
 	app_card
 	step apps
@@ -490,6 +496,7 @@ name: file" ]
 	refute grep -rqF rotated-canary card/run card/etc card/var/lib/pibuild log.apps
 }
 
+# bats test_tags=slow
 @test "a chart's notes, which may show a secret value, are said nowhere" {
 	app_card
 	mkdir -p card/state/faults
@@ -499,6 +506,7 @@ name: file" ]
 	refute grep -rqF "$APP_PASSWORD" card/run log.apps
 }
 
+# bats test_tags=slow
 @test "an API that does not answer is no cluster that has lost secret values" {
 	app_card
 	step apps
@@ -514,6 +522,7 @@ name: file" ]
 	[[ "$output" == *'was refused'* && "$output" != *'has lost'* ]]
 }
 
+# bats test_tags=slow
 @test "secret values that cluster and card have lost are told, with the cure" {
 	app_card
 	step apps
@@ -552,6 +561,7 @@ flux_cluster() {
 	EOT
 }
 
+# bats test_tags=slow
 @test "Flux: its release by the lock, repository and folder as flux bootstrap writes them, and the token gone once the cluster has it" {
 	unset PIBUILD_DATA PIBUILD_MIRRORS
 	MAKE=flux_cluster card_after cni

@@ -221,6 +221,7 @@ copies() {
 	KEY_ID=a:b KEY=c fails 3 "backup.to.s3.accessKey: the id of a key has no ':'" "$PIBUILD" render --node cp-1 --show-secrets -o other
 }
 
+# bats test_tags=slow
 @test "systemd finds no fault in the timer and its service, which is confined" {
 	backed_up '    disk: BACKUP'
 	for unit in service timer; do
@@ -234,6 +235,7 @@ copies() {
 
 # ---- one run ----
 
+# bats test_tags=slow
 @test "a disk: what SQLite had while it was written to is there, with its digest, and can be opened" {
 	backed_up '    disk: BACKUP'
 	mounts LABEL=BACKUP disk
@@ -254,6 +256,7 @@ copies() {
 	[ ! -L card/var/lib/pibuild/backup/place ]
 }
 
+# bats test_tags=slow
 @test "old ones go once a new one is complete; one that is not whole is never counted, and goes after a day" {
 	backed_up '    disk: BACKUP'
 	mounts LABEL=BACKUP disk
@@ -279,6 +282,7 @@ copies() {
 	[ -e "there/$fresh" ]
 }
 
+# bats test_tags=slow
 @test "nothing old is removed when a new one cannot be written; the report says why, and forgets it afterwards" {
 	backed_up '    disk: BACKUP'
 	mounts LABEL=BACKUP disk
@@ -301,6 +305,7 @@ copies() {
 	[ "$(ls there)" != "$before" ]
 }
 
+# bats test_tags=slow
 @test "killed anywhere, the next run makes a whole one and leaves nothing" {
 	backed_up '    disk: BACKUP'
 	mounts LABEL=BACKUP disk
@@ -317,6 +322,7 @@ copies() {
 	[ "$(ls card/var/lib/pibuild/backup | paste -sd ' ')" = 'last lock log place' ]
 }
 
+# bats test_tags=slow
 @test "NFS is mounted by the kernel's own means, the version that the server has; a name that is not known is told" {
 	backed_up '    nfs: nas.lan:/volume1/backup'
 	mounts nas.lan:/volume1/backup nfs
@@ -327,6 +333,7 @@ copies() {
 	grep -q '^cause .*nas.lan:/volume1/backup, cannot be opened: the name nas.lan cannot be resolved' card/run/pibuild/notes/backup
 }
 
+# bats test_tags=slow
 @test "a disk that is not there is told with its label" {
 	backed_up '    disk: BACKUP'
 	mounts LABEL=OTHER disk
@@ -334,6 +341,7 @@ copies() {
 	grep -q "^cause The backup's place, LABEL=BACKUP, cannot be opened: mount: .*can't find LABEL=BACKUP" card/run/pibuild/notes/backup
 }
 
+# bats test_tags=slow
 @test "a real disk, ext4 or FAT, is found by its label, written, and let go" {
 	need_loop
 	local label=PB$((BASHPID % 100000)) kind disks=''
@@ -385,6 +393,7 @@ three() {
 	mounts LABEL=BACKUP disk
 }
 
+# bats test_tags=slow
 @test "etcd: K3s takes the snapshot, and it is shipped like any other" {
 	three cp-1
 	at $first_day && back_up || { cat log.backup; return 1; }
@@ -397,6 +406,7 @@ three() {
 	grep -q 'etcd database not found' card/run/pibuild/notes/backup
 }
 
+# bats test_tags=slow
 @test "of several servers one makes it: the next looks first, and does it when the one before did not" {
 	three cp-2
 	export TRIGGER_UNIT=pibuild-backup.timer
@@ -424,6 +434,7 @@ three() {
 	[ "$(cut -d' ' -f1 card/proc/uptime)" = "$before" ]
 }
 
+# bats test_tags=slow
 @test "what fails is tried again three times, and whoever starts it then is not refused" {
 	backed_up '    disk: BACKUP'
 	mounts LABEL=OTHER disk
@@ -456,6 +467,7 @@ s3_card() {
 	backed_up "    s3: {endpoint: 'https://localhost:$s3_port', bucket: homelab, accessKey: {env: KEY_ID}, secretKey: {env: KEY}, caFile: $PWD/s3.pem}"
 }
 
+# bats test_tags=slow
 @test "S3: written, counted, removed and fetched again, with a real service" {
 	swift
 	s3_card
@@ -472,6 +484,7 @@ s3_card() {
 	[ -s "$(jq -r '.[0].name' listed)" ]
 }
 
+# bats test_tags=slow
 @test "S3: a wrong key, a bucket that is not there and a name that is not trusted are told in the service's words" {
 	swift right wrong
 	s3_card
@@ -517,6 +530,7 @@ ssh_card() {
 	backed_up "    ssh: {to: '$(id -un)@localhost:$PWD/there', port: $ssh_port, key: {file: $PWD/key}, knownHosts: $PWD/hosts}"
 }
 
+# bats test_tags=slow
 @test "SSH: written, counted, removed and fetched again, with a real sshd" {
 	sshd_up
 	ssh_card
@@ -530,6 +544,7 @@ ssh_card() {
 	[ -z "$(ls -d "${TMPDIR:-/var/tmp}"/pibuild-backup.* 2>/dev/null)" ]
 }
 
+# bats test_tags=slow
 @test "SSH: another host than the one that is known is not trusted, nor is another key let in" {
 	sshd_up
 	ssh_card
@@ -547,6 +562,7 @@ ssh_card() {
 
 # ---- from the desk ----
 
+# bats test_tags=slow
 @test "backup list and get read a folder too; one that is damaged or not whole never gets a name" {
 	backed_up '    disk: BACKUP'
 	mounts LABEL=BACKUP disk
@@ -570,6 +586,7 @@ ssh_card() {
 
 # ---- the report ----
 
+# bats test_tags=slow
 @test "the report has the last backup, and a note when it is older than twice the period, or there is none" {
 	backed_up '    disk: BACKUP'
 	mounts LABEL=BACKUP disk

@@ -67,7 +67,7 @@ trusted() {
 	fails 3 'cluster.yaml: the cluster has no CA of its own for certificates; certManager: {issuers: [ca], zones: [home.arpa]} makes one for these zones' "$PIBUILD" ca
 	ca_cluster home.arpa
 	"$PIBUILD" check 2>&1 | grep -q 'has no CA for the issuer ca yet: the next `pibuild build`, `flash` or `pibuild ca` makes it'
-	run --separate-stderr "$PIBUILD" ca
+	streams "$PIBUILD" ca
 	[ "$status" -eq 0 ]
 	[ "$(grep -c -- '-----BEGIN' <<<"$output")" = 1 ]
 	openssl x509 -noout -subject <<<"$output" | grep -q 'lab CA 20'

@@ -56,7 +56,7 @@ values() {
 
 # said LINE CODE: check ends with CODE, and LINE is all it says besides notes, lines of the file (tests/mistakes has these) and the count of faults.
 said() {
-	run --separate-stderr "$PIBUILD" check
+	streams "$PIBUILD" check
 	[ "$status" -eq "$2" ] || { echo "exit $status instead of $2: $stderr"; return 1; }
 	[ -z "$output" ]
 	[ "$(grep -v -e ': note: ' -e '^ *[0-9]* | ' -e '^pibuild: error: cluster.yaml: 1 fault, nothing was done$' <<<"$stderr")" = "$1" ] ||
@@ -68,7 +68,7 @@ fault() {
 }
 # note LINE: among what is said of a valid file, exit 0.
 note() {
-	run --separate-stderr "$PIBUILD" check
+	streams "$PIBUILD" check
 	[ "$status" -eq 0 ] || { echo "$stderr"; return 1; }
 	[[ "$output" == cluster.yaml:\ ok:* ]]
 	grep -qxF -- "${1//@PWD@/$PWD}" <<<"$stderr" || { echo "expected: $1"; echo "$stderr"; return 1; }
@@ -76,16 +76,16 @@ note() {
 
 # fine: nothing wrong with it; notes may be said.
 fine() {
-	run --separate-stderr "$PIBUILD" check -q
+	streams "$PIBUILD" check -q
 	[ "$status" -eq 0 ] || { echo "$stderr"; return 1; }
 }
 
 @test "a valid file is said to be so on stdout, in one line, and what next on stderr" {
-	run --separate-stderr "$PIBUILD" check
+	streams "$PIBUILD" check
 	[ "$status" -eq 0 ]
 	[ "$output" = 'cluster.yaml: ok: 2 nodes (1 control-plane, 1 worker), 1 address pool' ]
 	[ "$stderr" = 'pibuild: next: `pibuild build` makes the images; `pibuild plan` says first what that takes' ]
-	run --separate-stderr "$PIBUILD" check -q
+	streams "$PIBUILD" check -q
 	[ "$output" = 'cluster.yaml: ok: 2 nodes (1 control-plane, 1 worker), 1 address pool' ]
 	[ -z "$stderr" ]
 	"$PIBUILD" check >both 2>&1
@@ -678,7 +678,7 @@ fine() {
 # cures: the network that each fault proposes is written into the file, after which nothing is wrong with it.
 cures() {
 	local key network
-	run --separate-stderr "$PIBUILD" check
+	streams "$PIBUILD" check
 	[ "$status" -eq 3 ] || return 1
 	while read -r key network; do
 		sed -i "/^  ${key#cluster.}:/d; s,^  name: lab,&\n  ${key#cluster.}: $network," cluster.yaml
@@ -1421,7 +1421,7 @@ gateway_cluster() {
 @test "every fault is found in one run, in the order of the file" {
 	change 's/name: lab/name: LAB/; s/gateway: .*/gateway: 192.168.9.1/; s,192.168.1.12/24,192.168.1.70/24,'
 	add 'airgap: maybe'
-	run --separate-stderr "$PIBUILD" check
+	streams "$PIBUILD" check
 	[ "$status" -eq 3 ]
 	[ "$(grep '^cluster.yaml:' <<<"$stderr" | cut -d: -f2 | head -4 | tr '\n' ' ')" = '3 13 18 24 ' ]
 	[ "$(tail -1 <<<"$stderr")" = 'pibuild: error: cluster.yaml: 4 faults, nothing was done' ]
@@ -1429,7 +1429,7 @@ gateway_cluster() {
 
 @test "--json gives the same faults to programs, exit code and all" {
 	change 's/role: worker, board: rpi5/role: worker, board: rpi4/; s/gateway: .*/gateway: 192.168.9.1/'
-	run --separate-stderr "$PIBUILD" check --json
+	streams "$PIBUILD" check --json
 	[ "$status" -eq 3 ]
 	jq -e '.ok == false and (.faults | length) == 2 and .faults[0].file == "cluster.yaml" and .faults[0].line == 13
 		and .faults[0].column == 12 and .faults[0].severity == "error" and .faults[1].severity == "note"
@@ -1437,7 +1437,7 @@ gateway_cluster() {
 }
 
 @test "--json of a valid file is ok without faults" {
-	run --separate-stderr "$PIBUILD" check --json
+	streams "$PIBUILD" check --json
 	[ "$status" -eq 0 ]
 	jq -e '. == {ok: true, faults: []}' <<<"$output"
 	[ -z "$stderr" ]
@@ -1445,7 +1445,7 @@ gateway_cluster() {
 
 @test "--json of a file that is no YAML has the place of the fault" {
 	echo 'a: b: c' >cluster.yaml
-	run --separate-stderr "$PIBUILD" check --json
+	streams "$PIBUILD" check --json
 	[ "$status" -eq 3 ]
 	jq -e '.ok == false and .faults[0].line == 1 and .faults[0].column == 5 and .faults[0].file == "cluster.yaml"' <<<"$output"
 }
@@ -1485,7 +1485,7 @@ gateway_cluster() {
 	change 's/gateway: .*/gateway: 192.168.9.1/'
 	printf 'x: 1\n' >secrets.yaml
 	chmod 600 secrets.yaml
-	run --separate-stderr "$PIBUILD" check
+	streams "$PIBUILD" check
 	[ "$status" -eq 3 ]
 	[[ "$stderr" == *cluster.yaml:13:12:* && "$stderr" == *secrets.yaml* ]]
 }
@@ -1506,7 +1506,7 @@ gateway_cluster() {
 	mkdir -p home/.ssh
 	sed -n 's/^    - ssh/ssh/p' cluster.yaml >home/.ssh/id_ed25519.pub
 	rm cluster.yaml
-	HOME=$PWD/home run --separate-stderr "$PIBUILD" check
+	HOME=$PWD/home streams "$PIBUILD" check
 	[ "$status" -eq 0 ]
 	[[ "$output" == *': ok: 1 node (1 control-plane, 0 workers), 0 address pools' ]]
 }

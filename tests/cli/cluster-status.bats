@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# slow: an sshd for each node of every case
 # SPDX-License-Identifier: Apache-2.0
 # pibuild status without an argument, and pibuild ssh: the real ssh and sshd, the card's own pibuild-status behind it, and
 # the stand-in of the API (lib/remote.bash).

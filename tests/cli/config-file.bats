@@ -31,12 +31,12 @@ run_cure() {
 @test "in an empty folder the default is taken, and one line says so before all else" {
 	for command in check plan 'plan --json' 'render --node pi-1 -o tree --force' 'lock --check'; do
 		# shellcheck disable=SC2086 # words
-		run --separate-stderr "$PIBUILD" $command
+		streams "$PIBUILD" $command
 		[ "$status" -eq 0 ] || { echo "$command: $stderr"; return 1; }
-		[[ "${stderr_lines[0]}" == *"$notice" ]] || { echo "$command: $stderr"; return 1; }
+		[[ "${stderr%%$'\n'*}" == *"$notice" ]] || { echo "$command: $stderr"; return 1; }
 		[ "$(grep -c 'shipped default' <<<"$stderr")" -eq 1 ]
 	done
-	run --separate-stderr "$PIBUILD" check -q
+	streams "$PIBUILD" check -q
 	[[ "$stderr" == *"$notice" ]]
 }
 

@@ -192,7 +192,7 @@ cure() {
 	for quiet in -q --json; do
 		for command in "check" "doctor --cache c" "kubeconfig"; do
 			# shellcheck disable=SC2086 # words
-			run --separate-stderr pibuild $command $quiet "${cluster[@]}"
+			streams pibuild $command $quiet "${cluster[@]}"
 			[ "$status" -eq 0 ]
 			[[ "$stderr" != *next:* ]]
 		done
@@ -251,6 +251,7 @@ cure() {
 	[[ "$output" != *"is compressed"* ]]
 }
 
+# bats test_tags=slow
 @test "a clock that cannot be set by the network: date" {
 	local command
 	card

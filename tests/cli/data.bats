@@ -130,6 +130,7 @@ said() {
 	grep -q "^$1" seen || { cat seen && return 1; }
 }
 
+# bats test_tags=slow
 @test "an empty disk is formatted, once, and has what the card brings for K3s; a new card goes on with it" {
 	ready
 	empty
@@ -174,6 +175,7 @@ said() {
 	[ "$(cat $place/k3s/server/db/state)" = state ]
 }
 
+# bats test_tags=slow
 @test "a disk that holds anything is never written to, and is taken after what the report says" {
 	ready
 	uuid=11111111-2222-8333-8444-555555555555
@@ -213,6 +215,7 @@ said() {
 	done
 }
 
+# bats test_tags=slow
 @test "the disk of the system, partitions, readers without a card and other buses are none; of several none is chosen" {
 	with_nvme() { data cp-1 'device: nvme'; }
 	ready with_nvme
@@ -243,6 +246,7 @@ said() {
 	[ "$(sha256_of two.img)" = "$before" ]
 }
 
+# bats test_tags=slow
 @test "a disk at USB is told from one at another bus" {
 	with_usb() { data cp-1 'device: usb'; }
 	ready with_usb
@@ -255,6 +259,7 @@ said() {
 	mountpoint -q $place
 }
 
+# bats test_tags=slow
 @test "another CA on the disk, state on card and disk: told, and K3s does not start" {
 	ready
 	empty
@@ -303,6 +308,7 @@ cutting() {
 }
 
 # Of the commands every third, all with CUTS=all.
+# bats test_tags=slow
 @test "power cuts at commands that change anything: the next start ends with the disk whole" {
 	ready
 	truncate -s 48M disk.img

@@ -29,13 +29,13 @@ cluster() {
 
 # refused WORDS: exit 3, the words in one line of errors, and no part of a secret
 refused() {
-	run --separate-stderr "$PIBUILD" check
+	streams "$PIBUILD" check
 	[ "$status" -eq 3 ] || { echo "exit $status: $output $stderr"; return 1; }
 	[[ "$stderr" == *"$1"* ]] || { echo "expected: $1"; echo "$stderr"; return 1; }
 	[[ "$stderr" != *EF123* && "$stderr" != *horse* ]] || { echo "it repeats the secret: $stderr"; return 1; }
 }
 taken() {
-	run --separate-stderr "$PIBUILD" -q check
+	streams "$PIBUILD" -q check
 	[ "$status" -eq 0 ] || { echo "exit $status: $output $stderr"; return 1; }
 }
 # cure: runs what the last message says behind its last ": "

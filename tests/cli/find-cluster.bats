@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# slow: each case runs a step of first boot
 # SPDX-License-Identifier: Apache-2.0
 # Whether a node joins its cluster, starts it or waits: the step find-cluster of rendered cards, with stand-ins for the
 # servers it asks: folders of ./peers by address, with a CA, Nodes and members of etcd (scripts/standins/kubectl.sh).

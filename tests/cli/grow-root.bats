@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# slow: a program of the card, on disks
 # SPDX-License-Identifier: Apache-2.0
 # The root grows as far as its partition table can name, and never shrinks: the real sfdisk on sparse files in a
 # made-up /sys, and on loop devices, where root is there to make them, the real partx and resize2fs.

@@ -135,6 +135,7 @@ rendered() {
 	fails 3 'network.ipv6.podCIDR: lab was started with fd00:1::/56' "$PIBUILD" check
 }
 
+# bats test_tags=slow
 @test "first boot waits for the node's IPv6 address, and tells of another machine that has it" {
 	with_ipv6() { both '{subnet: "fd00::/64"}'; }
 	MAKE=with_ipv6 card

@@ -158,7 +158,7 @@ value() {
 
 @test "keys that K3s itself calls deprecated or experimental are noted" {
 	cluster 'k3s: {server: {helm-job-image: x, supervisor-metrics: true}}'
-	run --separate-stderr "$PIBUILD" check
+	streams "$PIBUILD" check
 	[ "$status" -eq 0 ]
 	[[ "$stderr" == *'note: k3s.server.helm-job-image: K3s calls this key deprecated: a later version may not take it'* ]]
 	[[ "$stderr" == *'note: k3s.server.supervisor-metrics: K3s calls this key experimental'* ]]
@@ -172,7 +172,7 @@ value() {
 	done
 	refused "k3s.disable[0]: 'metric-server' cannot be used: write 'metrics-server'" 'k3s: {disable: [metric-server]}'
 	cluster 'k3s: {disable: [coredns]}'
-	run --separate-stderr "$PIBUILD" check
+	streams "$PIBUILD" check
 	[ "$status" -eq 0 ]
 	[[ "$stderr" == *'note: k3s.disable[0]: without coredns no pod resolves a name'* ]]
 }

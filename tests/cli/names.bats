@@ -30,7 +30,7 @@ cluster() {
 
 # judged CODE WORDS: of check, one fault or none
 judged() {
-	run --separate-stderr "$PIBUILD" -q check
+	streams "$PIBUILD" -q check
 	[ "$status" -eq "$1" ] || { echo "exit $status instead of $1: $stderr"; return 1; }
 	[[ "$stderr" == *"$2"* ]] || { echo "not said: $2"; echo "$stderr"; return 1; }
 	[ "$(grep -c ': error: [a-z]' <<<"$stderr")" -le 2 ]

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# slow: an sshd for each node of every case
 # SPDX-License-Identifier: Apache-2.0
 # pibuild node remove, and how nodes that run are asked: the real ssh and sshd, stand-ins behind them (lib/remote.bash).
 

@@ -152,6 +152,7 @@ lock() {
 	PATH=$PWD/bin:$PATH fails 3 'the base has no /var/lib/dpkg/status' "$PIBUILD" lock
 }
 
+# bats test_tags=slow
 @test "Debian's own archive: the package and all it needs, by digest, and the card holds them" {
 	curl -sI --max-time 10 https://deb.debian.org/debian/ >/dev/null || skip "Debian's archive cannot be reached"
 	packages '[hello]'
@@ -216,6 +217,7 @@ card_with_packages() {
 	echo 'state done' >card/run/pibuild/steps/preflight
 }
 
+# bats test_tags=slow
 @test "the step installs what the card holds, once; a newer one stays, an older one and one that is gone are put back" {
 	card_with_packages
 	step packages || { cat log.packages; return 1; }
@@ -235,6 +237,7 @@ card_with_packages() {
 	[ -e card/usr/share/aaa/version ]
 }
 
+# bats test_tags=slow
 @test "one that the power cut off while it was unpacked, and one without what it needs, are finished too" {
 	card_with_packages Depends
 	half() { /usr/bin/dpkg --root="$PWD/card" --force-not-root --force-architecture --log=/dev/null --unpack card/usr/share/pibuild/packages/aaa.deb >/dev/null 2>&1; }
@@ -250,6 +253,7 @@ card_with_packages() {
 	[ "$(grep -c '^Status: install ok installed' card/var/lib/dpkg/status)" = 2 ]
 }
 
+# bats test_tags=slow
 @test "what dpkg has half done when the power goes is finished; a file that is missing is told" {
 	card_with_packages
 	/usr/bin/dpkg --root="$PWD/card" --force-not-root --force-architecture --force-depends --log=/dev/null --unpack card/usr/share/pibuild/packages/zzz.deb >/dev/null 2>&1

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# slow: it builds images
 # SPDX-License-Identifier: Apache-2.0
 # Progress of a whole run, in each of its faces, and the sizes that plan tells before it.
 

@@ -25,7 +25,7 @@ refused() {
 
 noted() {
 	cluster "${@:2}"
-	run --separate-stderr "$PIBUILD" check
+	streams "$PIBUILD" check
 	[ "$status" -eq 0 ] || { echo "$stderr"; return 1; }
 	[[ "$stderr" == *"note: $1"* ]] || { printf 'not said: %s\n%s\n' "$1" "$stderr"; return 1; }
 }
@@ -99,7 +99,7 @@ mirror='registries: {mirrors: ['
 @test "an overlay's registries.yaml beside the section is refused; without the section it is the node's" {
 	cluster "$mirror{from: docker.io, to: ['https://a.lan']}]}"
 	mkdir -p overlays/common/etc/rancher/k3s && echo 'mirrors: {}' >overlays/common/etc/rancher/k3s/registries.yaml
-	run --separate-stderr "$PIBUILD" check
+	streams "$PIBUILD" check
 	[ "$status" -eq 3 ]
 	[[ "$stderr" == *'cluster.yaml has registries, and there is one such file'* ]]
 	cluster
@@ -117,6 +117,7 @@ asked() {
 	sort -u card/asked 2>/dev/null
 }
 
+# bats test_tags=slow
 @test "preflight asks the mirrors instead of the registry, at their ports, and one of them will do" {
 	export MAKE=with_mirrors
 	card
@@ -130,6 +131,7 @@ asked() {
 	[ ! -e card/run/pibuild/notes/network ]
 }
 
+# bats test_tags=slow
 @test "mirrors that do not answer are named with their port, and waited for as registries are" {
 	export MAKE=with_mirrors
 	card
@@ -142,6 +144,7 @@ asked() {
 	grep -qx 'cause b.lan, where container images come from, cannot be reached (TCP 443)' card/run/pibuild/notes/network
 }
 
+# bats test_tags=slow
 @test "with a proxy mirrors are asked through it, but for those that noProxy names by domain or network" {
 	card '  proxy: {http: "http://192.0.2.9:3128", noProxy: [.lan, 198.51.100.0/24]}' \
 		'registries: {mirrors: [{from: docker.io, to: ["https://a.lan:5000", "https://198.51.100.5", "https://198.51.101.5", "https://out.example:8443"]}]}'

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# slow: each case runs steps of first boot
 # SPDX-License-Identifier: Apache-2.0
 # A card that starts its cluster from a backup: the step `restore` of first boot, with what flash puts there. What flash
 # does and refuses is in tests/image/restore.bats.

@@ -12,24 +12,32 @@ setup() {
 	own_key
 }
 
-# judge FILE [SCHEMA]: what a stranger says of the file by the schema, one line per fault; nothing but "valid" when there is none.
+# judge SCHEMA FILE...: what a stranger says of the files by the schema: a line for each fault, then "FILE: valid" or "FILE: invalid".
+# To start it costs more than to judge a hundred files, so a test asks once.
 judge() {
-	python3 - "$1" "${2:-schema.json}" 2>&1 <<'EOT'
+	python3 - "$@" 2>&1 <<'EOT'
 import json, sys, yaml, jsonschema
 
-schema = json.load(open(sys.argv[2]))
+schema = json.load(open(sys.argv[1]))
 jsonschema.Draft202012Validator.check_schema(schema)
+judge = jsonschema.Draft202012Validator(schema)
 
 class Loader(yaml.SafeLoader):
     # dates are text, as in YAML 1.2
     yaml_implicit_resolvers = {k: [r for r in v if r[0] != 'tag:yaml.org,2002:timestamp']
                                for k, v in yaml.SafeLoader.yaml_implicit_resolvers.items()}
 
-errors = list(jsonschema.Draft202012Validator(schema).iter_errors(yaml.load(open(sys.argv[1]), Loader)))
-for e in errors:
-    print('fault:', '/'.join(map(str, e.path)), e.message)
-print('invalid' if errors else 'valid')
+for name in sys.argv[2:]:
+    errors = list(judge.iter_errors(yaml.load(open(name), Loader)))
+    for e in errors:
+        print(f'{name}: fault:', '/'.join(map(str, e.path)), e.message)
+    print(f'{name}: {"invalid" if errors else "valid"}')
 EOT
+}
+
+# judged <WORDS: "FILE: valid" or "FILE: invalid" of each, as ./said has it
+judged() {
+	diff - <(grep ': valid$\|: invalid$' said) || { cat said; return 1; }
 }
 
 # Skips a test that needs the stranger.
@@ -54,9 +62,9 @@ need_jsonschema() {
 
 @test "every example cluster is valid by the schema, says a stranger" {
 	need_jsonschema
-	for f in $(example_clusters); do
-		[ "$(judge "$f")" = valid ] || { echo "$f"; judge "$f"; return 1; }
-	done
+	mapfile -t examples < <(example_clusters)
+	judge schema.json "${examples[@]}" >said
+	printf '%s: valid\n' "${examples[@]}" | judged
 }
 
 @test "every other file that is read by rows has a schema: what ships and what is made is valid by it, and a wrong key is not" {
@@ -64,10 +72,18 @@ need_jsonschema() {
 	"$PIBUILD" secrets new --secrets secrets.yaml -c "$top/configs/single.yaml" >stdout 2>stderr || { cat stderr; return 1; }
 	while read -r kind files; do
 		"$PIBUILD" schema "$kind" >"$kind.json"
+		wrong=()
 		for f in $files; do
-			[ "$(judge "$f" "$kind.json")" = valid ] || { echo "$f"; judge "$f" "$kind.json"; return 1; }
-			{ cat "$f"; echo 'bogus: true'; } >wrong.yaml
-			judge wrong.yaml "$kind.json" | grep -q bogus || { echo "a wrong key of $f is taken"; return 1; }
+			wrong+=("wrong.${f##*/}")
+			{ cat "$f"; echo 'bogus: true'; } >"${wrong[-1]}"
+		done
+		# shellcheck disable=SC2086 # one path a word
+		judge "$kind.json" $files >said
+		# shellcheck disable=SC2086
+		printf '%s: valid\n' $files | judged
+		judge "$kind.json" "${wrong[@]}" >said
+		for f in "${wrong[@]}"; do
+			grep -q "^$f: fault: .*bogus" said || { echo "a wrong key is taken: $f"; return 1; }
 		done
 	done <<-EOT
 		board $(echo "$top"/boards/*.yaml)
@@ -84,15 +100,18 @@ need_jsonschema() {
 @test "the schema refuses what check refuses: unknown keys, wrong types, wrong words, literal secrets" {
 	need_jsonschema
 	good=$top/configs/homelab.yaml
+	bad=()
 	for change in 's/gateway:/gatway:/' 's/ingress: auto/ingress: yes please/' 's/role: worker/role: master/' \
 		's/name: homelab/name: Home_Lab/' 's/accessToken: .*/accessToken: dop_v1_x/' 's/accessToken:/apiToken:/' \
 		's/^airgap.*//; s/^cluster:/airgap: "yes"\ncluster:/' '/^apiVersion/d'; do
-		sed -E "$change" "$good" >bad.yaml
-		refute cmp -s "$good" bad.yaml || { echo "changes nothing: $change"; return 1; }
-		judge bad.yaml | tail -1 | grep -qx invalid || { echo "taken: $change"; judge bad.yaml; return 1; }
-		DO_TOKEN=x run "$PIBUILD" check -c bad.yaml
+		bad+=("bad-${#bad[@]}.yaml")
+		sed -E "$change" "$good" >"${bad[-1]}"
+		refute cmp -s "$good" "${bad[-1]}" || { echo "changes nothing: $change"; return 1; }
+		DO_TOKEN=x run "$PIBUILD" check -c "${bad[-1]}"
 		[ "$status" -eq 3 ] || { echo "check takes: $change"; return 1; }
 	done
+	judge schema.json "${bad[@]}" >said
+	printf '%s: invalid\n' "${bad[@]}" | judged
 }
 
 @test "the schemas in docs are what the program prints" {
@@ -189,9 +208,9 @@ whole() {
 	EOT
 }
 
-# wrong KEY VALUE: the cluster of whole with another value of the last such key.
+# wrong KEY VALUE <WHOLE: that cluster with another value of the last such key.
 wrong() {
-	whole | tac | awk -v key="$1" -v value="$2" '!done && match($0, "^ *(- )?" key ":") {
+	tac | awk -v key="$1" -v value="$2" '!done && match($0, "^ *(- )?" key ":") {
 		$0 = substr($0, 1, RLENGTH) " " value; done = 1 } { print }' | tac
 }
 
@@ -199,7 +218,7 @@ wrong() {
 	mkdir data && cp -r "$top/configs" data/
 	for words in '' --reference; do
 		# shellcheck disable=SC2086 # a word or none
-		PIBUILD_DATA=$PWD/data run --separate-stderr "$PIBUILD" schema $words
+		PIBUILD_DATA=$PWD/data streams "$PIBUILD" schema $words
 		[ "$status" -ne 0 ]
 		[ -z "$output" ]
 		grep -q boards <<<"$stderr"
@@ -208,16 +227,20 @@ wrong() {
 
 @test "the schema takes and refuses the same addresses, boards and names as check" {
 	need_jsonschema
-	local want=invalid code=3 n=0
+	local word=invalid code=3 n=0
+	whole >whole.yaml
 	while read -r key value; do
-		[ "$key" != -- ] || { want=valid && code=0 && continue; }
-		wrong "$key" "$value" >bad.yaml
-		[ "$(judge bad.yaml | tail -n 1)" = $want ] || { echo "schema: $key: $value: not $want"; return 1; }
-		run "$PIBUILD" check -c bad.yaml
+		[ "$key" != -- ] || { word=valid && code=0 && continue; }
+		wrong "$key" "$value" <whole.yaml >"$n.yaml"
+		printf '%s.yaml: %s\n' "$n" "$word" >>words
+		run "$PIBUILD" check -c "$n.yaml"
 		[ "$status" -eq $code ] || { echo "check: $key: $value: $output"; return 1; }
 		n=$((n + 1))
 	done < <(addresses)
 	[ "$n" -gt 40 ]
+	mapfile -t files < <(cut -d: -f1 words)
+	judge schema.json "${files[@]}" >said
+	judged <words || { paste words <(addresses | grep -v '^--'); return 1; }
 }
 
 # A language server on this machine; `make check-editor` brings one.
@@ -238,9 +261,10 @@ need_language_server() {
 @test "an editor complains where check does" {
 	need_language_server
 	local n=0
+	whole >whole.yaml
 	while read -r key value; do
 		[ "$key" != -- ] || break
-		wrong "$key" "$value" >"bad-$((n += 1)).yaml"
+		wrong "$key" "$value" <whole.yaml >"bad-$((n += 1)).yaml"
 	done < <(addresses)
 	while read -r edit; do
 		whole | sed -E "$edit" >"bad-$((n += 1)).yaml"
@@ -319,7 +343,7 @@ need_language_server() {
 		<(jq '.properties | walk(if type == "object" then with_entries(select(.value | type == "object")) else . end)
 			| del(.. | .oneOf?, .anyOf?, .patternProperties?, .propertyNames?, .additionalProperties?)' schema.json) | grep -v -e '\.file$' >keys
 	[ "$(wc -l <keys)" -gt 50 ]
-	while read -r key; do
-		sed 's/\[\]//g' "$top/docs/reference.md" | grep -qF "| \`$key\` |" || { echo "not documented: $key"; return 1; }
-	done <keys
+	sed 's/\[\]//g' "$top/docs/reference.md" | grep -o '| `[^`]*` |' | sed 's/| `\(.*\)` |/\1/' | sort -u >documented
+	sort -u keys | comm -23 - documented >silent
+	[ ! -s silent ] || { echo 'not documented:'; cat silent; return 1; }
 }

@@ -100,6 +100,7 @@ offline() {
 	"$PIBUILD" -q --cache cache --lock lock --offline -o warm >/dev/null 2>&1
 }
 
+# bats test_tags=slow
 @test "build: what it says on the way and in the end; what stops it" {
 	export PIBUILD
 	offline
@@ -114,6 +115,7 @@ offline() {
 	done
 }
 
+# bats test_tags=slow
 @test "flash: asks, writes, knows its own cards; what it refuses" {
 	export PIBUILD
 	need_loop

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# slow: what only slow tests stand upon
 # SPDX-License-Identifier: Apache-2.0
 # The stand-ins for kubectl, helm and the cilium CLI are as strict as the real ones. REAL_KUBECTL and REAL_HELM name real
 # programs (any version that still says it so): the tables that need no server are held against them too.

@@ -37,6 +37,7 @@ called() {
 # left_to_root DIR: what there is not nobody's.
 left_to_root() { find "$1" ! -user nobody; }
 
+# bats test_tags=slow
 @test "what is made under sudo is the caller's: cache, secrets, images, folders" {
 	called HOME="$home" SUDO_UID="$uid" "$PIBUILD" --progress none
 	[ -s out/cp-1.img ]
@@ -56,6 +57,7 @@ left_to_root() { find "$1" ! -user nobody; }
 	fails 3 "/nowhere/.ssh/id_ed25519.pub" env HOME=/nowhere SUDO_UID=somebody "$PIBUILD" check
 }
 
+# bats test_tags=slow
 @test "the caller's cache is taken under sudo, also by its path" {
 	install -o nobody "$home/.ssh/id_ed25519.pub" key.pub
 	sed -i 's|{file: .*}|{file: key.pub}|' cluster.yaml
@@ -103,12 +105,14 @@ left_to_root() { find "$1" ! -user nobody; }
 	[ "$(stat -c %u secrets.yaml)" = 0 ]
 }
 
+# bats test_tags=slow
 @test "what a link of the caller's leads to is written as the caller" {
 	ln -s /etc out
 	fails 1 "cannot write to the output folder" called HOME="$home" SUDO_UID="$uid" "$PIBUILD" --progress none
 	[ ! -e /etc/cp-1.img ]
 }
 
+# bats test_tags=slow
 @test "programs that are started have no way back to root" {
 	printf '#!/bin/sh\ngrep ^Uid: /proc/self/status >"%s/status"\necho mF3xk9Qp2sLw8Zr4\n' "$home" >"$home/secret"
 	chmod 755 "$home/secret"

@@ -25,7 +25,7 @@ setup() {
 # taken LINE...: a values file that is good. Notes may be said.
 taken() {
 	printf '%s\n' "$@" >extra.yaml
-	run --separate-stderr "$PIBUILD" check
+	streams "$PIBUILD" check
 	[ "$status" -eq 0 ] || { echo "$*: $stderr"; return 1; }
 }
 # refused TEXT LINE...: exit 3, and TEXT begins what is said, which is one fault: POSITION: error: ...
@@ -33,7 +33,7 @@ refused() {
 	local text=$1
 	shift
 	printf '%s\n' "$@" >extra.yaml
-	run --separate-stderr "$PIBUILD" check
+	streams "$PIBUILD" check
 	[ "$status" -eq 3 ] || { echo "$*: exit $status: $stderr"; return 1; }
 	[ "$(grep -c ': error: ' <<<"$stderr")" -eq 2 ] || { echo "$*: $stderr"; return 1; }
 	[[ $stderr == *"$PWD/extra.yaml:$text"* ]] || { echo "$*: expected: $text"; echo "$stderr"; return 1; }
@@ -120,7 +120,7 @@ refused() {
 	refused '1:20: error: .inf: Helm refuses a file with this number' 'extraConfig: {big: .inf}'
 	refused '2:8: error: .nan: Helm refuses a file with this number' 'podAnnotations:' '  a/b: .nan'
 	printf 'podLabels: {on: "1", yes: "2"}\n' >extra.yaml
-	run --separate-stderr "$PIBUILD" check
+	streams "$PIBUILD" check
 	[ "$status" -eq 3 ]
 	[[ $stderr == *"the key 'yes' is already set in line 1, as 'on'; to YAML both are true"* ]]
 }
@@ -247,7 +247,7 @@ refused() {
 		taken "${row%%#*}" "${row#*#}"
 		echo 'airgap: true' >>cluster.yaml
 		printf '%s\n' "${row%%#*}" "${row#*#}" >extra.yaml
-		run --separate-stderr "$PIBUILD" check
+		streams "$PIBUILD" check
 		[ "$status" -eq 3 ]
 		[[ $stderr == *"$PWD/extra.yaml:1:"*': with airgap: true the cards hold no image of it ('* ]] || { echo "$row: $stderr"; return 1; }
 	done

@@ -4,10 +4,8 @@
 #
 # `thing` goes on control-plane nodes and is locked with its size, `other` goes on workers and is locked without.
 
-top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-PIBUILD=${PIBUILD:-$top/build/pibuild}
 # shellcheck source=tests/lib/image.bash disable=SC1091
-. "$top/tests/lib/image.bash"
+. "${BATS_TEST_DIRNAME%/tests/*}/tests/lib/image.bash"
 
 thing_size=3000000
 
