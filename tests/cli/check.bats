@@ -10,31 +10,29 @@ load ../lib/refute
 setup() {
 	cd "$BATS_TEST_TMPDIR"
 	unset PIBUILD_MIRRORS PIBUILD_LOCK NOT_SET_ANYWHERE
-	cat >cluster.yaml <<-EOT
-		apiVersion: pibuild/v1
-		cluster:
-		  name: lab
-		  podCIDR: 10.42.0.0/16
-		  serviceCIDR: 10.43.0.0/16
-		access:
-		  user: pi
-		  sshKeys:
-		    - ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPwZTlbrajQbcilge9QGYnV5BLnR4yw7DCggEwX6KseQ test
-		  timezone: Europe/Berlin
-		network:
-		  subnet: 192.168.1.0/24
-		  gateway: 192.168.1.1
-		  nameservers: [192.168.1.1]
-		  dhcpRange: 192.168.1.128-192.168.1.250
-		loadBalancer:
-		  pools:
-		    - {name: lan, range: 192.168.1.65-192.168.1.127}
-		cilium:
-		  hubble: {relay: true, ui: true}
-		nodes:
-		  - {name: cp-1, role: control-plane, board: rpi5, address: 192.168.1.11/24}
-		  - {name: w-1, role: worker, board: rpi5, address: 192.168.1.12/24}
-	EOT
+	printf '%s\n' 'apiVersion: pibuild/v1' \
+		'cluster:' \
+		'  name: lab' \
+		'  podCIDR: 10.42.0.0/16' \
+		'  serviceCIDR: 10.43.0.0/16' \
+		'access:' \
+		'  user: pi' \
+		'  sshKeys:' \
+		'    - ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPwZTlbrajQbcilge9QGYnV5BLnR4yw7DCggEwX6KseQ test' \
+		'  timezone: Europe/Berlin' \
+		'network:' \
+		'  subnet: 192.168.1.0/24' \
+		'  gateway: 192.168.1.1' \
+		'  nameservers: [192.168.1.1]' \
+		'  dhcpRange: 192.168.1.128-192.168.1.250' \
+		'loadBalancer:' \
+		'  pools:' \
+		'    - {name: lan, range: 192.168.1.65-192.168.1.127}' \
+		'cilium:' \
+		'  hubble: {relay: true, ui: true}' \
+		'nodes:' \
+		'  - {name: cp-1, role: control-plane, board: rpi5, address: 192.168.1.11/24}' \
+		'  - {name: w-1, role: worker, board: rpi5, address: 192.168.1.12/24}' >cluster.yaml
 }
 
 # boards: the names of all, as messages list them

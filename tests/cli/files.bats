@@ -16,15 +16,14 @@ setup() {
 
 # cluster [CERT-MANAGER]: one server with the key of id.pub
 cluster() {
-	cat >cluster.yaml <<-EOT
-		apiVersion: pibuild/v1
-		cluster: {name: lab}
-		access: {user: pi, sshKeys: [{file: $PWD/id.pub}]}
-		network: {interface: wlan0, wifi: {ssid: Home, passphrase: {file: wpa}, country: DE}}
-		nodes:
-		  - {name: cp-1, role: control-plane, board: rpi5}
-		certManager: {zones: [my-domain.org], dns01: ${1:-{provider: cloudflare, apiToken: {file: token\}\}}}
-	EOT
+	local dns01=${1:-'{provider: cloudflare, apiToken: {file: token}}'}
+	printf '%s\n' 'apiVersion: pibuild/v1' \
+		'cluster: {name: lab}' \
+		"access: {user: pi, sshKeys: [{file: $PWD/id.pub}]}" \
+		'network: {interface: wlan0, wifi: {ssid: Home, passphrase: {file: wpa}, country: DE}}' \
+		'nodes:' \
+		'  - {name: cp-1, role: control-plane, board: rpi5}' \
+		"certManager: {zones: [my-domain.org], dns01: $dns01}" >cluster.yaml
 }
 
 # refused WORDS: exit 3, the words in one line of errors, and no part of a secret
@@ -59,13 +58,16 @@ tokens() {
 }
 
 @test "every secret that is text: byte order mark, UTF-16, CR, quotes, blanks, lines, NUL, nothing" {
+	local references reference name
+	mapfile -t references < <(tokens)
 	# shellcheck disable=SC2016 # backquotes are meant
 	while IFS='|' read -r what bytes words; do
 		printf '%b' "$bytes" >token
-		while IFS='|' read -r name keys; do
-			cluster "$keys"
+		for reference in "${references[@]}"; do
+			name=${reference%%|*}
+			cluster "${reference#*|}"
 			refused "certManager.dns01.${name#*.}: the secret's file $PWD/token $words" || { echo "$what, $name"; return 1; }
-		done < <(tokens)
+		done
 	done <<-'EOT'
 		byte order mark|\xef\xbb\xbfabcDEF123token\n|starts with a byte order mark
 		UTF-16|\xff\xfea\0b\0c\0D\0E\0F\01\02\03\0\n\0|is text in UTF-16
@@ -93,10 +95,10 @@ tokens() {
 		nothing||is empty
 	EOT
 	printf 'abcDEF123token' >token
-	while IFS='|' read -r name keys; do
-		cluster "$keys"
+	for reference in "${references[@]}"; do
+		cluster "${reference#*|}"
 		taken
-	done < <(tokens)
+	done
 }
 
 @test "the same holds for a variable, and at the build for a command" {

@@ -13,17 +13,15 @@ setup() {
 
 # cluster [LINE...]: three servers and a worker, then these lines.
 cluster() {
-	cat >cluster.yaml <<-EOT
-		apiVersion: pibuild/v1
-		cluster: {name: lab}
-		access: {user: pi, sshKeys: ['$example_key']}
-		network: {subnet: 192.168.1.0/24, gateway: 192.168.1.1, nameservers: [192.168.1.1], dhcpRange: 192.168.1.200-192.168.1.250}
-		nodes:
-		  - {name: cp-1, role: control-plane, board: rpi5, address: 192.168.1.11/24}
-		  - {name: cp-2, role: control-plane, board: rpi5, address: 192.168.1.12/24}
-		  - {name: cp-3, role: control-plane, board: rpi4, address: 192.168.1.13/24}
-		  - {name: w-1, role: worker, board: rpi5, address: 192.168.1.14/24}
-	EOT
+	printf '%s\n' 'apiVersion: pibuild/v1' \
+		'cluster: {name: lab}' \
+		"access: {user: pi, sshKeys: ['$example_key']}" \
+		'network: {subnet: 192.168.1.0/24, gateway: 192.168.1.1, nameservers: [192.168.1.1], dhcpRange: 192.168.1.200-192.168.1.250}' \
+		'nodes:' \
+		'  - {name: cp-1, role: control-plane, board: rpi5, address: 192.168.1.11/24}' \
+		'  - {name: cp-2, role: control-plane, board: rpi5, address: 192.168.1.12/24}' \
+		'  - {name: cp-3, role: control-plane, board: rpi4, address: 192.168.1.13/24}' \
+		'  - {name: w-1, role: worker, board: rpi5, address: 192.168.1.14/24}' >cluster.yaml
 	[ $# -eq 0 ] || printf '%s\n' "$@" >>cluster.yaml
 }
 
@@ -33,15 +31,17 @@ refused() {
 	one_fault "$1"
 }
 
-# rendered NODE: its tree in ./card-NODE
+# rendered NODE: its tree in ./card-NODE, and beside it what PyYAML reads in what K3s and the kubelet read, as JSON
 rendered() {
 	"$PIBUILD" render --node "$1" -o "card-$1" >/dev/null 2>err || { cat err; return 1; }
+	python3 -c 'import json, sys, yaml
+for read, written in zip(sys.argv[1::2], sys.argv[2::2]): json.dump(yaml.safe_load(open(read)), open(written, "w"))' \
+		"card-$1/etc/rancher/k3s/config.yaml" "k3s-$1.json" "card-$1/var/lib/rancher/k3s/agent/etc/kubelet.conf.d/10-pibuild.conf" "kubelet-$1.json"
 }
 
-# value NODE KEY: of its config.yaml, as JSON, read by PyYAML
+# value NODE KEY: of its config.yaml, as JSON
 value() {
-	python3 -c 'import json, sys, yaml; print(json.dumps(yaml.safe_load(open(sys.argv[1])).get(sys.argv[2])))' \
-		"card-$1/etc/rancher/k3s/config.yaml" "$2"
+	jq -c --arg key "$2" '.[$key]' "k3s-$1.json"
 }
 
 @test "keys of K3s land in its configuration file with their kinds, on the nodes of their role alone" {
@@ -63,7 +63,7 @@ value() {
 	for node in cp-1 w-1; do rendered $node; done
 	[ "$(value cp-1 tls-san | jq -r 'join(" ")')" = '192.168.1.11 cp-1 192.168.1.12 cp-2 192.168.1.13 cp-3 lab.lan' ]
 	[ "$(value cp-1 kubelet-arg)" = '["v=2"]' ]
-	[ "$(value w-1 kubelet-arg)" = '["v=3", "x=y,z"]' ]
+	[ "$(value w-1 kubelet-arg)" = '["v=3","x=y,z"]' ]
 }
 
 @test "all servers get the same but what is their own" {
@@ -168,7 +168,7 @@ value() {
 	cluster 'k3s: {disable: [metrics-server, traefik]}'
 	for node in cp-1 cp-2; do
 		rendered $node
-		[ "$(value $node disable)" = '["servicelb", "traefik", "metrics-server"]' ]
+		[ "$(value $node disable)" = '["servicelb","traefik","metrics-server"]' ]
 	done
 	refused "k3s.disable[0]: 'metric-server' cannot be used: write 'metrics-server'" 'k3s: {disable: [metric-server]}'
 	cluster 'k3s: {disable: [coredns]}'
@@ -179,7 +179,7 @@ value() {
 
 # kubelet NODE EXPRESSION: of its kubelet's drop-in, as JSON
 kubelet() {
-	python3 -c 'import json, sys, yaml; print(json.dumps(yaml.safe_load(open(sys.argv[1]))))' "card-$1/var/lib/rancher/k3s/agent/etc/kubelet.conf.d/10-pibuild.conf" | jq -c "$2"
+	jq -c "$2" "kubelet-$1.json"
 }
 
 @test "the kubelet of every node ends its pods before a shutdown, and leaves memory to K3s by role and board" {
