@@ -47,12 +47,11 @@ static const char *clean_path(const char *name)
 {
 	_cleanup_free_ char *copy = NULL;
 	_cleanup_strbuf_ struct strbuf out = { 0 };
-	char *save = NULL;
 
 	if (!name || name[0] == '/' || strlen(name) > MAX_PATH || !member_is_plain(name))
 		return NULL;
 	copy = xstrdup(name);
-	for (char *part = strtok_r(copy, "/", &save); part; part = strtok_r(NULL, "/", &save)) {
+	text_foreach (part, copy, "/") {
 		if (streq(part, "."))
 			continue;
 		if (streq(part, "..") || strlen(part) > MAX_NAME)
@@ -211,7 +210,6 @@ static const char *relative(const struct member_walk *w, const char *path)
 static bool link_stays(const char *path, const char *target)
 {
 	_cleanup_free_ char *copy = xstrdup(target);
-	char *save = NULL;
 	bool down = false;
 	int depth = 0;
 
@@ -219,7 +217,7 @@ static bool link_stays(const char *path, const char *target)
 		return false;
 	for (const char *p = path; *p; p++)
 		depth += *p == '/';
-	for (char *part = strtok_r(copy, "/", &save); part; part = strtok_r(NULL, "/", &save)) {
+	text_foreach (part, copy, "/") {
 		if (streq(part, "..") && (down || --depth < 0))
 			return false;
 		down |= !streq(part, "..") && !streq(part, ".");

@@ -72,12 +72,12 @@ bool backup_name_parse(const char *text, struct backup_name *ret)
 
 int backup_about_parse(const char *text, const char *name, struct backup *ret, struct err *e)
 {
-	char *copy = arena_strdup(text), *save = NULL;
+	char *copy = arena_strdup(text);
 	static const char ca[] = "# ca ";
 
 	ret->ca = "";
 	ret->about = arena_strdup(text);
-	for (char *line = strtok_r(copy, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+	text_foreach (line, copy, "\n") {
 		if (starts_with(line, ca) && sha256_valid(line + strlen(ca)))
 			ret->ca = line + strlen(ca);
 		if (*line == '#')

@@ -273,9 +273,8 @@ static int backup_by_time(const void *a, const void *b)
 /* Every word of TEXT that is the name of a file of a backup. */
 static void backup_find_names(char *text, const char *suffix, struct backup_list *ret)
 {
-	char *save = NULL;
 
-	for (char *word = strtok_r(text, "<>/ \t\r\n", &save); word; word = strtok_r(NULL, "<>/ \t\r\n", &save)) {
+	text_foreach (word, text, "<>/ \t\r\n") {
 		struct backup_name b;
 
 		if (!ends_with(word, suffix))

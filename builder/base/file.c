@@ -10,8 +10,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
-/* How much is handed to the disk at once; less would only be more calls. */
-#define WRITE_BEHIND (8 * MIB)
+/* ---- paths ---- */
 
 char *path_join(const char *dir, const char *name)
 {
@@ -35,6 +34,8 @@ const char *path_base(const char *path)
 
 	return slash ? slash + 1 : path;
 }
+
+/* ---- bytes ---- */
 
 int write_all(int fd, const void *data, size_t n)
 {
@@ -71,22 +72,6 @@ int pwrite_all(int fd, const void *data, size_t n, uint64_t offset)
 	return 0;
 }
 
-void file_write_behind(int fd, uint64_t before, uint64_t after)
-{
-	uint64_t from = before / WRITE_BEHIND * WRITE_BEHIND, to = after / WRITE_BEHIND * WRITE_BEHIND;
-
-	if (to > from)
-		(void)sync_file_range(fd, (off_t)from, (off_t)(to - from), SYNC_FILE_RANGE_WRITE);
-}
-
-int file_reopen_direct(int fd)
-{
-	char path[32];
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	return open(path, O_WRONLY | O_DIRECT | O_CLOEXEC);
-}
-
 int pread_all(int fd, void *data, size_t n, uint64_t offset)
 {
 	char *p = data;
@@ -104,6 +89,51 @@ int pread_all(int fd, void *data, size_t n, uint64_t offset)
 	}
 	return 0;
 }
+
+/* How much is handed to the disk at once; less would only be more calls. */
+#define WRITE_BEHIND (8 * MIB)
+
+void file_write_behind(int fd, uint64_t before, uint64_t after)
+{
+	uint64_t from = before / WRITE_BEHIND * WRITE_BEHIND, to = after / WRITE_BEHIND * WRITE_BEHIND;
+
+	if (to > from)
+		(void)sync_file_range(fd, (off_t)from, (off_t)(to - from), SYNC_FILE_RANGE_WRITE);
+}
+
+int file_reopen_direct(int fd)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return open(path, O_WRONLY | O_DIRECT | O_CLOEXEC);
+}
+
+int file_next_data(int fd, uint64_t from, uint64_t end, uint64_t *ret_start, uint64_t *ret_end)
+{
+	off_t data = lseek(fd, (off_t)from, SEEK_DATA), hole;
+
+	if (data < 0)
+		return -errno;
+	if ((uint64_t)data >= end)
+		return -ENXIO;
+	hole = lseek(fd, data, SEEK_HOLE);
+	if (hole < 0)
+		return -errno;
+	*ret_start = (uint64_t)data;
+	*ret_end = MIN((uint64_t)hole, end);
+	return 0;
+}
+
+bool is_zero(const void *data, size_t n)
+{
+	const char *p = data;
+
+	/* memcmp against itself, one byte on: the library's vector code does the work. */
+	return n == 0 || (p[0] == 0 && memcmp(p, p + 1, n - 1) == 0);
+}
+
+/* ---- folders ---- */
 
 /* Adds to E whose folder DIR is and what to do, where that is why nothing could be made in it. */
 static int tell_owner(struct err *e, const char *dir)
@@ -176,6 +206,44 @@ int remove_tree(const char *path, struct err *e)
 
 	return r < 0 ? err_errno(e, r, "cannot remove %s", path) : 0;
 }
+
+int folder_names(const char *path, const char *const **ret, size_t *ret_n, struct err *e)
+{
+	VEC(const char *) names = { 0 };
+	DIR *dir = opendir(path);
+	struct dirent *d;
+	int r;
+
+	if (!dir)
+		return err_errno(e, -errno, "cannot list %s", path);
+	/* Its end and an error look alike but for errno. */
+	while (errno = 0, (d = readdir(dir)))
+		if (!streq(d->d_name, ".") && !streq(d->d_name, ".."))
+			*vec_push(&names) = arena_strdup(d->d_name);
+	r = -errno;
+	closedir(dir);
+	if (r < 0)
+		return err_errno(e, r, "cannot list %s", path);
+	vec_sort(&names, text_order);
+	*ret = names.v;
+	*ret_n = names.n;
+	return 0;
+}
+
+int free_space(const char *path, uint64_t *ret_bytes, struct err *e)
+{
+	struct statvfs v;
+
+	while (statvfs(path, &v) < 0) {
+		if (errno != ENOENT || streq(path, "/") || streq(path, "."))
+			return err_errno(e, -errno, "cannot ask for the free space of %s", path);
+		path = path_dir(path);
+	}
+	*ret_bytes = (uint64_t)v.f_bavail * v.f_frsize;
+	return 0;
+}
+
+/* ---- files that appear whole ---- */
 
 /* Whoever makes a temporary file holds a lock on it as long as it lives; a killed run holds none. */
 static bool lock_new(int fd)
@@ -346,6 +414,29 @@ int file_publish_early(const char *path, const void *data, size_t n, mode_t mode
 	return file_write(path, data, n, mode, outfile_rename, e);
 }
 
+/* ---- files that are there ---- */
+
+bool file_is_missing(const char *path)
+{
+	return access(path, F_OK) < 0 && (errno == ENOENT || errno == ENOTDIR);
+}
+
+int file_ask(const char *path, struct err *e)
+{
+	if (access(path, F_OK) == 0)
+		return 1;
+	return errno == ENOENT || errno == ENOTDIR ? 0 : err_errno(e, -errno, "cannot look at %s", path);
+}
+
+int file_cannot_open(const char *path, struct err *e)
+{
+	int code = errno;
+	struct stat st;
+	bool disk = code == EACCES && stat(path, &st) == 0 && S_ISBLK(st.st_mode);
+
+	return err_errno(e, -code, "cannot open %s%s", path, disk ? "; a disk is root's: run it with sudo" : "");
+}
+
 int file_read_fd(int fd, const char *name, size_t limit, char **ret_buf, size_t *ret_n, struct err *e)
 {
 	_cleanup_strbuf_ struct strbuf b = { 0 };
@@ -375,27 +466,6 @@ int file_read_fd(int fd, const char *name, size_t limit, char **ret_buf, size_t 
 	return 0;
 }
 
-int file_cannot_open(const char *path, struct err *e)
-{
-	int code = errno;
-	struct stat st;
-	bool disk = code == EACCES && stat(path, &st) == 0 && S_ISBLK(st.st_mode);
-
-	return err_errno(e, -code, "cannot open %s%s", path, disk ? "; a disk is root's: run it with sudo" : "");
-}
-
-bool file_is_missing(const char *path)
-{
-	return access(path, F_OK) < 0 && (errno == ENOENT || errno == ENOTDIR);
-}
-
-int file_ask(const char *path, struct err *e)
-{
-	if (access(path, F_OK) == 0)
-		return 1;
-	return errno == ENOENT || errno == ENOTDIR ? 0 : err_errno(e, -errno, "cannot look at %s", path);
-}
-
 int file_read(const char *path, size_t limit, char **ret_buf, size_t *ret_n, struct err *e)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -405,28 +475,7 @@ int file_read(const char *path, size_t limit, char **ret_buf, size_t *ret_n, str
 	return file_read_fd(fd, path, limit, ret_buf, ret_n, e);
 }
 
-int folder_names(const char *path, const char *const **ret, size_t *ret_n, struct err *e)
-{
-	VEC(const char *) names = { 0 };
-	DIR *dir = opendir(path);
-	struct dirent *d;
-	int r;
-
-	if (!dir)
-		return err_errno(e, -errno, "cannot list %s", path);
-	/* Its end and an error look alike but for errno. */
-	while (errno = 0, (d = readdir(dir)))
-		if (!streq(d->d_name, ".") && !streq(d->d_name, ".."))
-			*vec_push(&names) = arena_strdup(d->d_name);
-	r = -errno;
-	closedir(dir);
-	if (r < 0)
-		return err_errno(e, r, "cannot list %s", path);
-	vec_sort(&names, text_order);
-	*ret = names.v;
-	*ret_n = names.n;
-	return 0;
-}
+/* ---- temporary ---- */
 
 static char *temp_template(const char *what)
 {
@@ -500,42 +549,5 @@ int temp_file(int *ret_fd, struct err *e)
 			return err_errno(e, -errno, "cannot remove the name of %s", path);
 	}
 	*ret_fd = take_fd(&fd);
-	return 0;
-}
-
-int file_next_data(int fd, uint64_t from, uint64_t end, uint64_t *ret_start, uint64_t *ret_end)
-{
-	off_t data = lseek(fd, (off_t)from, SEEK_DATA), hole;
-
-	if (data < 0)
-		return -errno;
-	if ((uint64_t)data >= end)
-		return -ENXIO;
-	hole = lseek(fd, data, SEEK_HOLE);
-	if (hole < 0)
-		return -errno;
-	*ret_start = (uint64_t)data;
-	*ret_end = MIN((uint64_t)hole, end);
-	return 0;
-}
-
-bool is_zero(const void *data, size_t n)
-{
-	const char *p = data;
-
-	/* memcmp against itself, one byte on: the library's vector code does the work. */
-	return n == 0 || (p[0] == 0 && memcmp(p, p + 1, n - 1) == 0);
-}
-
-int free_space(const char *path, uint64_t *ret_bytes, struct err *e)
-{
-	struct statvfs v;
-
-	while (statvfs(path, &v) < 0) {
-		if (errno != ENOENT || streq(path, "/") || streq(path, "."))
-			return err_errno(e, -errno, "cannot ask for the free space of %s", path);
-		path = path_dir(path);
-	}
-	*ret_bytes = (uint64_t)v.f_bavail * v.f_frsize;
 	return 0;
 }

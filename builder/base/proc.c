@@ -54,9 +54,8 @@ const char *proc_find(const char *name)
 {
 	const char *path = getenv("PATH");
 	_cleanup_free_ char *dirs = xasprintf("%s:/usr/sbin:/sbin", path && *path ? path : "/usr/bin:/bin");
-	char *save = NULL;
 
-	for (char *dir = strtok_r(dirs, ":", &save); dir; dir = strtok_r(NULL, ":", &save)) {
+	text_foreach (dir, dirs, ":") {
 		_cleanup_free_ char *s = xasprintf("%s/%s", dir, name);
 
 		if (dir[0] == '/' && access(s, X_OK) == 0)

@@ -139,38 +139,14 @@ void strbuf_addf(struct strbuf *b, const char *fmt, ...) _printf_(2, 3);
 void strbuf_done(struct strbuf *b);
 #define _cleanup_strbuf_ _cleanup_(strbuf_done)
 
-/* "1.2 GiB", "71.4 MiB", "12 B". Returns BUF. */
-#define SIZE_TEXT_MAX 32
-char *size_text(uint64_t bytes, char buf[SIZE_TEXT_MAX]);
-/* TEXT with all but ASCII letters, digits and the characters in KEPT as %XX (RFC 3986), on the arena. UNRESERVED is
- * what that calls so beside letters and digits. */
-#define UNRESERVED "-._~"
-const char *percent_encoded(const char *text, const char *kept);
-/* Seconds since 1970 as "2026-10-07T00:00:00Z", on the arena, and back; false when S is written otherwise. */
+/* ---- time ---- */
+
+/* Seconds since 1970 as "2026-10-07T00:00:00Z", on the arena. */
 const char *utc_text(int64_t t);
 /* The same in another FORM of strftime(); "never" of a year that no calendar has. */
 const char *utc_as(const char *form, int64_t t) __attribute__((format(strftime, 1, 0)));
+/* Back; false when S is written otherwise. */
 bool utc_parse(const char *s, int64_t *ret);
-
-/* For qsort() over texts: by their bytes. */
-int text_order(const void *a, const void *b);
-
-/* Puts '?' for control characters (C0, DEL and, in UTF-8, C1), which would command a terminal, and for those that turn
- * text round. Returns S. */
-char *clean_text(char *s);
-/* The same, but for newlines and tabs, which texts of several lines have. */
-char *clean_lines(char *s);
-/* The same done to a copy, on the arena. */
-char *clean_copy(const char *s);
-
-/* WORD as one word of a POSIX shell, for commands in messages: as it is, or in single quotes. On the arena. */
-const char *shell_word(const char *word);
-
-/* The first N bytes of WORD are one of the words of LIST, which blanks part. */
-bool word_in(const char *list, const char *word, size_t n);
-
-/* Of N candidates the one nearest to WORD by edit distance, or NULL when none is near. */
-const char *nearest_word(const char *word, const char *const *candidates, size_t n);
 
 /* $SOURCE_DATE_EPOCH, or FALLBACK when it is not set. Class USAGE when it is no time. */
 struct err;
@@ -178,5 +154,41 @@ int source_date_epoch(int64_t fallback, int64_t *ret, struct err *e);
 
 /* Monotonic seconds. */
 double now_seconds(void);
+
+/* ---- text.c ---- */
+
+/* "1.2 GiB", "71.4 MiB", "12 B". Returns BUF. */
+#define SIZE_TEXT_MAX 32
+char *size_text(uint64_t bytes, char buf[SIZE_TEXT_MAX]);
+
+/* Puts '?' for control characters (C0, DEL and, in UTF-8, C1), which would command a terminal, and for those that turn
+ * text round. Returns S. */
+char *clean_text(char *s);
+/* The same, but for newlines and tabs, which texts of several lines have. */
+char *clean_lines(char *s);
+/* As clean_text() of a copy, on the arena. */
+char *clean_copy(const char *s);
+
+/* WORD as one word of a POSIX shell, for commands in messages: as it is, or in single quotes. On the arena. */
+const char *shell_word(const char *word);
+
+/* TEXT with all but ASCII letters, digits and the characters in KEPT as %XX (RFC 3986), on the arena. UNRESERVED is
+ * what that calls so beside letters and digits. */
+#define UNRESERVED "-._~"
+const char *percent_encoded(const char *text, const char *kept);
+
+/* PART goes over the parts of TEXT, which is cut up, between characters of SEPARATORS; none is empty. */
+#define text_foreach(part, text, separators)                                                                           \
+	for (char *part##_rest = NULL, *part = strtok_r(text, separators, &part##_rest); part;                         \
+	     part = strtok_r(NULL, separators, &part##_rest))
+
+/* The first N bytes of WORD are one of the words of LIST, which blanks part. */
+bool word_in(const char *list, const char *word, size_t n);
+
+/* Of N candidates the one nearest to WORD by edit distance, or NULL when none is near. */
+const char *nearest_word(const char *word, const char *const *candidates, size_t n);
+
+/* For qsort() over texts: by their bytes. */
+int text_order(const void *a, const void *b);
 
 #endif

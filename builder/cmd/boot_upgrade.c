@@ -123,8 +123,9 @@ static void show_reports(const struct rollout *x)
 
 		remote_run(&t->remote, &(struct remote_call){ .argv = argv, .output = &out }, &why);
 		log_info("the report of %s:%s", t->plan->name, out.n ? "" : arena_printf(" none: %s", why.msg));
-		for (char *line = out.n ? strtok(out.s, "\n") : NULL; line; line = strtok(NULL, "\n"))
-			log_info("  %s", clean_text(line));
+		if (out.n)
+			text_foreach (line, out.s, "\n")
+				log_info("  %s", clean_text(line));
 	}
 }
 

@@ -176,9 +176,8 @@ static void offer_kind(const struct complete *c, const char *kind, const char *w
 static void offer_kinds(const struct complete *c, const char *kinds, const char *word)
 {
 	_cleanup_free_ char *copy = xstrdup(str_or(kinds, ""));
-	char *save = NULL;
 
-	for (char *kind = strtok_r(copy, " ", &save); kind; kind = strtok_r(NULL, " ", &save))
+	text_foreach (kind, copy, " ")
 		offer_kind(c, kind, word);
 }
 

@@ -135,7 +135,6 @@ static const char *parse_known_hosts(const struct reading *l, const char *text, 
 	const char *path = config_expand_path(l->dir, text), *why;
 	_cleanup_free_ char *lines = NULL;
 	struct err e = { 0 };
-	char *save = NULL;
 	size_t n, keys = 0;
 
 	if (file_read(path, KNOWN_HOSTS_LIMIT, &lines, &n, &e) < 0)
@@ -143,7 +142,7 @@ static const char *parse_known_hosts(const struct reading *l, const char *text, 
 	why = value_encoding_fault(lines, n, path);
 	if (why)
 		return arena_printf("%s %s", path, why);
-	for (char *line = strtok_r(lines, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+	text_foreach (line, lines, "\n") {
 		line += strspn(line, " \t\r");
 		if (!*line || *line == '#')
 			continue;

@@ -199,11 +199,11 @@ static void check_amount(const struct check *x, const struct kubelet_amounts *a,
 const char *kubelet_amounts_fault(const char *field, const char *text)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(amounts); i++) {
-		char *save = NULL, *all = arena_strdup(text);
+		char *all = arena_strdup(text);
 
 		if (!streq(amounts[i].field, field))
 			continue;
-		for (char *one = strtok_r(all, ",", &save); one; one = strtok_r(NULL, ",", &save)) {
+		text_foreach (one, all, ",") {
 			size_t n = strcspn(one, "=<");
 			bool of_name;
 			const char *why;

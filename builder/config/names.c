@@ -22,7 +22,6 @@ static int names_load(enum name_list list, struct listed_names **ret, struct err
 {
 	struct listed_names *names = &lists[list];
 	_cleanup_free_ char *text = NULL;
-	char *save = NULL;
 	size_t n;
 	int r;
 
@@ -35,7 +34,7 @@ static int names_load(enum name_list list, struct listed_names **ret, struct err
 	r = file_read(names->path, MIB, &text, &n, e);
 	if (r < 0)
 		return r;
-	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+	text_foreach (line, text, "\n") {
 		size_t word = strcspn(line, " ");
 
 		if (*line == '#')

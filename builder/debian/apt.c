@@ -232,9 +232,8 @@ struct package_list {
 
 static int apt_parse(const struct apt *a, char *text, struct package_list *ret, struct err *e)
 {
-	char *save = NULL;
 
-	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+	text_foreach (line, text, "\n") {
 		struct debian_package p = { 0 };
 		int r;
 

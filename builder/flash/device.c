@@ -178,20 +178,18 @@ static void add_mount(struct tables *t, char *line)
 static int read_tables(const struct host *h, struct tables *ret, struct err *e)
 {
 	_cleanup_free_ char *mounts = NULL, *swaps = NULL;
-	char *save = NULL;
 	int r = read_table(h, "self/mountinfo", &mounts, e);
 
 	if (r < 0)
 		return r;
-	for (char *s = strtok_r(mounts, "\n", &save); s; s = strtok_r(NULL, "\n", &save))
+	text_foreach (s, mounts, "\n")
 		add_mount(ret, s);
 	if (file_is_missing(path_join(h->proc, "swaps"))) /* a kernel without swap */
 		return 0;
 	r = read_table(h, "swaps", &swaps, e);
 	if (r < 0)
 		return r;
-	strtok_r(swaps, "\n", &save); /* the heading */
-	for (char *s = strtok_r(NULL, "\n", &save); s; s = strtok_r(NULL, "\n", &save)) {
+	text_foreach (s, swaps + strcspn(swaps, "\n"), "\n") { /* behind the heading */
 		s[strcspn(s, " \t")] = '\0';
 		*vec_push(&ret->swaps) = arena_strdup(unescape(s));
 	}

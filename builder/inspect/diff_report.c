@@ -119,9 +119,8 @@ static void print_differences(const struct change *c)
 static void diff_print_text(const char *text)
 {
 	_cleanup_free_ char *copy = xstrdup(text);
-	char *save = NULL;
 
-	for (char *line = strtok_r(copy, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+	text_foreach (line, copy, "\n") {
 		for (char *tab = line; (tab = strchr(tab, '\t')); tab++)
 			*tab = ' ';
 		printf("      %s\n", clean_text(line));

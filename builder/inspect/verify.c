@@ -137,9 +137,9 @@ static void check_root_word(struct verify_ctx *x, struct findings *f, const char
 {
 	const struct partition *root = image_root_part(&x->image);
 	const char *want = arena_printf("PARTUUID=%08x-%02u", x->image.disk.id, root->number), *value = NULL;
-	char *line = arena_strndup(text, strcspn(text, "\r\n")), *save = NULL;
+	char *line = arena_strndup(text, strcspn(text, "\r\n"));
 
-	for (char *word = strtok_r(line, " ", &save); word; word = strtok_r(NULL, " ", &save))
+	text_foreach (word, line, " ")
 		if (starts_with(word, "root="))
 			value = word + strlen("root="); /* of several the kernel takes the last */
 	x->line->looked++;

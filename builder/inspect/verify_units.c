@@ -113,12 +113,11 @@ static int check_steps(struct verify_ctx *x, struct findings *f, struct err *e)
 {
 	static const char path[] = "/etc/pibuild/steps";
 	_cleanup_strbuf_ struct strbuf b = { 0 };
-	char *save = NULL;
 
 	check_step(x, f, "report");
 	if (ext4_read(x->image.root, path, UNIT_LIMIT, &b, e) < 0)
 		return found_failure(x, f, path, e);
-	for (char *line = strtok_r(b.s, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+	text_foreach (line, b.s, "\n") {
 		line[strcspn(line, " \t")] = '\0';
 		if (*line && *line != '#')
 			check_step(x, f, clean_copy(line));
@@ -143,11 +142,10 @@ static bool retries(struct verify_ctx *x, const char *unit)
 	_cleanup_strbuf_ struct strbuf b = { 0 };
 	struct err ignored = { 0 };
 	bool oneshot = false, again = false;
-	char *save = NULL;
 
 	if (!path || ext4_read(x->image.root, path, UNIT_LIMIT, &b, &ignored) < 0)
 		return false;
-	for (char *line = strtok_r(b.s, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+	text_foreach (line, b.s, "\n") {
 		if ((v = setting(line, "Type")))
 			oneshot = streq(v, "oneshot");
 		if ((v = setting(line, "Restart")))
@@ -158,9 +156,8 @@ static bool retries(struct verify_ctx *x, const char *unit)
 
 static void check_needs(struct verify_ctx *x, struct findings *f, const char *path, char *units)
 {
-	char *save = NULL;
 
-	for (char *unit = strtok_r(units, " \t", &save); unit; unit = strtok_r(NULL, " \t", &save))
+	text_foreach (unit, units, " \t")
 		if (retries(x, unit))
 			found(x, f, path,
 			      "requires %s, a oneshot that retries: its first failure would be final for this unit; use Wants= and wait",
@@ -170,9 +167,8 @@ static void check_needs(struct verify_ctx *x, struct findings *f, const char *pa
 static void check_unit_text(struct verify_ctx *x, struct findings *f, const char *path, char *text)
 {
 	static const char *const keys[] = { "Requires", "Requisite", "BindsTo" };
-	char *save = NULL;
 
-	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+	text_foreach (line, text, "\n")
 		for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
 			if (setting(line, keys[i]))
 				check_needs(x, f, path, line + strlen(keys[i]) + 1);

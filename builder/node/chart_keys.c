@@ -55,7 +55,6 @@ int chart_keys_load(const char *version, struct chart_keys *ret, struct err *e)
 	_cleanup_free_ char *text = NULL;
 	struct chart_keys k = { 0 };
 	const char *path;
-	char *save = NULL;
 	unsigned minor;
 	size_t n;
 	int r = data_path("configs/cilium-values-keys.txt", &path, e);
@@ -67,7 +66,7 @@ int chart_keys_load(const char *version, struct chart_keys *ret, struct err *e)
 		return r;
 	minor = nearest_minor(text, minor_of(version));
 	k.covered = minor == minor_of(version);
-	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+	text_foreach (line, text, "\n")
 		add_chart_key(&k, line, minor);
 	*ret = k;
 	return 0;

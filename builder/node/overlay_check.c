@@ -296,9 +296,8 @@ static const char *resolve_target(const char *path, const char *target)
 						  : xasprintf("%s/%s", path_dir(path), target);
 	VEC(const char *) parts = { 0 };
 	_cleanup_strbuf_ struct strbuf b = { 0 };
-	char *save = NULL;
 
-	for (char *s = strtok_r(all, "/", &save); s; s = strtok_r(NULL, "/", &save)) {
+	text_foreach (s, all, "/") {
 		if (streq(s, "."))
 			continue;
 		if (!streq(s, ".."))

@@ -350,9 +350,8 @@ static char *sshd_value(char *line, const char *key)
 /* PATTERNS as USER or USER@HOST, with '*' and '?'. */
 static bool names_user(char *patterns, const char *user)
 {
-	char *save = NULL;
 
-	for (char *p = strtok_r(patterns, " \t", &save); p; p = strtok_r(NULL, " \t", &save))
+	text_foreach (p, patterns, " \t")
 		if (fnmatch(arena_strndup(p, strcspn(p, "@")), user, 0) == 0)
 			return true;
 	return false;

@@ -81,7 +81,6 @@ int flashed_load(const char *dir, json_t **ret, struct err *e)
 {
 	_cleanup_free_ char *text = NULL;
 	json_t *all = *ret = json_array();
-	char *save = NULL;
 	int r = file_read(path_join(dir, FLASHED_FILE), largest, &text, NULL, e);
 
 	if (r == -ENOENT) {
@@ -93,7 +92,7 @@ int flashed_load(const char *dir, json_t **ret, struct err *e)
 			e, r,
 			"%s; it says which cards were written and how the cluster was started: see that it can be read",
 			arena_strdup(e->msg));
-	for (char *s = strtok_r(text, "\n", &save); s; s = strtok_r(NULL, "\n", &save)) {
+	text_foreach (s, text, "\n") {
 		json_t *j = json_loads(s, 0, NULL);
 
 		if (json_is_object(j) && json_is_string(json_object_get(j, "node")))

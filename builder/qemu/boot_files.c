@@ -20,9 +20,9 @@ static struct boot_names read_config(char *text)
 {
 	struct boot_names names = { "kernel8.img", "initramfs8" };
 	bool for_all = true;
-	char *save = NULL, *end;
+	char *end;
 
-	for (char *s = strtok_r(text, "\r\n", &save); s; s = strtok_r(NULL, "\r\n", &save)) {
+	text_foreach (s, text, "\r\n") {
 		s += strspn(s, " \t");
 		end = s + strlen(s);
 		while (end > s && isspace((unsigned char)end[-1]))
@@ -85,9 +85,8 @@ const char *cmdline_for_virt(const char *line, bool closed, const char *more)
 {
 	_cleanup_free_ char *words = xstrdup(line);
 	_cleanup_strbuf_ struct strbuf out = { 0 };
-	char *save = NULL;
 
-	for (char *s = strtok_r(words, " \t", &save); s; s = strtok_r(NULL, " \t", &save))
+	text_foreach (s, words, " \t")
 		if (!starts_with(s, "console="))
 			strbuf_addf(&out, "%s ", s);
 	if (closed)

@@ -46,9 +46,8 @@ static struct keyfile keyfile_parse(char *text)
 {
 	struct keyfile k = { 0 };
 	const char *section = "";
-	char *save = NULL;
 
-	for (char *line = strtok_r(text, "\r\n", &save); line; line = strtok_r(NULL, "\r\n", &save)) {
+	text_foreach (line, text, "\r\n") {
 		size_t n = strlen(line);
 
 		if (line[0] == '[' && line[n - 1] == ']') {

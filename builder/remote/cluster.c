@@ -90,9 +90,8 @@ static const char *lan_address(const char *addresses)
 /* TEXT is taken apart. What is no such line is left out: it is no node. */
 static void read_nodes(char *text, struct live_cluster *ret)
 {
-	char *save = NULL;
 
-	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+	text_foreach (line, text, "\n") {
 		const char *part[PART_COUNT];
 
 		if (!strchr(line, '|') || *line == '|')
@@ -147,9 +146,8 @@ enum lease_part { LEASE_NAMESPACE, LEASE_NAME, LEASE_HOLDER, LEASE_TIME, LEASE_P
 
 static void read_leases(char *text, struct live_cluster *l)
 {
-	char *save = NULL;
 
-	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+	text_foreach (line, text, "\n") {
 		const char *part[LEASE_PART_COUNT];
 
 		split_line(line, part, LEASE_PART_COUNT);

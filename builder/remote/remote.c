@@ -217,7 +217,6 @@ int remote_host_keys(const struct remote *r, struct host_keys *ret, struct err *
 	const char *begin = arena_printf("%s ", r->pin);
 	struct err why = { 0 };
 	_cleanup_free_ char *text = NULL;
-	char *save = NULL;
 	int code = file_read(path_join(r->dir, KNOWN_HOSTS_FILE), KNOWN_HOSTS_LIMIT, &text, NULL, &why);
 
 	*ret = (struct host_keys){ 0 };
@@ -225,7 +224,7 @@ int remote_host_keys(const struct remote *r, struct host_keys *ret, struct err *
 		*e = why;
 	if (code < 0)
 		return code == -ENOENT ? 0 : code;
-	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+	text_foreach (line, text, "\n")
 		if (starts_with(line, begin))
 			*vec_push(&ret->v) = arena_strdup(line + strlen(begin));
 	return 0;

@@ -53,9 +53,8 @@ static void read_part(struct told *t, const char *text)
 void told_read(struct told *t)
 {
 	_cleanup_free_ char *copy = xstrdup(str_or(t->heard.s, ""));
-	char *save = NULL;
 
-	for (char *part = strtok_r(copy, PART, &save); part; part = strtok_r(NULL, PART, &save))
+	text_foreach (part, copy, PART)
 		read_part(t, part);
 }
 

@@ -55,7 +55,7 @@ static bool is_surely_image(const char *word)
 static void scan_line(char *line, struct app_found *ret)
 {
 	static const char between[] = " \t\"'=,[](){}|;<>`";
-	char *save = NULL, *text = line + strspn(line, " \t"), *end;
+	char *text = line + strspn(line, " \t"), *end;
 
 	if (*text == '#')
 		return;
@@ -68,7 +68,7 @@ static void scan_line(char *line, struct app_found *ret)
 			add_ref(arena_strndup(text, (size_t)(end - text)), ret);
 		return;
 	}
-	for (char *word = strtok_r(text, between, &save); word; word = strtok_r(NULL, between, &save))
+	text_foreach (word, text, between)
 		if (is_surely_image(word))
 			add_ref(word, ret);
 }
@@ -78,11 +78,10 @@ static void scan_line(char *line, struct app_found *ret)
 static void app_scan_images(const char *text, size_t n, struct app_found *ret)
 {
 	_cleanup_free_ char *copy = xmalloc(n + 1);
-	char *save = NULL;
 
 	memcpy(copy, text, n);
 	copy[n] = '\0';
-	for (char *line = strtok_r(copy, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+	text_foreach (line, copy, "\n")
 		scan_line(line, ret);
 }
 
@@ -181,9 +180,9 @@ struct names {
 /* Keys that values.yaml shows, those in comments too ("# key: ..."). */
 static void keys_of_text(const struct chart_file *f, struct names *ret)
 {
-	char *copy = arena_strndup(f->text, f->n), *save = NULL;
+	char *copy = arena_strndup(f->text, f->n);
 
-	for (char *line = strtok_r(copy, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+	text_foreach (line, copy, "\n") {
 		size_t n;
 
 		line += *line == '#' ? 1 + (line[1] == ' ') : 0;

@@ -30,10 +30,10 @@ struct lock_line keys_line(const struct lock_keys *k, enum lock_change change)
 static int keys_read(const char *user, const struct text *t, struct lock_keys **ret, struct err *e)
 {
 	struct lock_keys *k = arena_new(struct lock_keys);
-	char *text = arena_strndup(str_or(t->body.s, ""), t->body.n), *save = NULL;
+	char *text = arena_strndup(str_or(t->body.s, ""), t->body.n);
 
 	*k = (struct lock_keys){ .user = user, .source = t->url };
-	for (char *line = strtok_r(text, "\r\n", &save); line; line = strtok_r(NULL, "\r\n", &save)) {
+	text_foreach (line, text, "\r\n") {
 		const char *key = arena_printf("%s %s@github", line, user), *why = value_ssh_key_fault(key);
 
 		if (why)

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Texts for people, shells and addresses; the header is util.h. */
+#include "base/util.h"
+
+char *size_text(uint64_t bytes, char buf[SIZE_TEXT_MAX])
+{
+	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB" };
+	double v = (double)bytes;
+	size_t u = 0;
+
+	while (v >= 1024 && u + 1 < ARRAY_SIZE(units)) {
+		v /= 1024;
+		u++;
+	}
+	snprintf(buf, SIZE_TEXT_MAX, u ? "%.1f %s" : "%.0f %s", v, units[u]);
+	return buf;
+}
+
+/* U+202A to U+202E and U+2066 to U+2069: what follows would be shown from right to left. */
+static bool turns_text(const unsigned char *c)
+{
+	return c[0] == 0xe2 &&
+	       ((c[1] == 0x80 && c[2] >= 0xaa && c[2] <= 0xae) || (c[1] == 0x81 && c[2] >= 0xa6 && c[2] <= 0xa9));
+}
+
+static char *clean(char *s, const char *kept)
+{
+	for (unsigned char *c = (unsigned char *)s; *c; c++) {
+		if ((*c < 0x20 || *c == 0x7f) && !strchr(kept, *c))
+			*c = '?';
+		else if (*c == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0)
+			c[0] = c[1] = '?';
+		else if (turns_text(c))
+			c[0] = c[1] = c[2] = '?';
+	}
+	return s;
+}
+
+char *clean_text(char *s)
+{
+	return clean(s, "");
+}
+
+char *clean_lines(char *s)
+{
+	return clean(s, "\n\t");
+}
+
+char *clean_copy(const char *s)
+{
+	return clean_text(arena_strdup(s));
+}
+
+const char *shell_word(const char *word)
+{
+	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_./:@%+,-";
+	_cleanup_strbuf_ struct strbuf b = { 0 };
+
+	if (*word && strspn(word, plain) == strlen(word))
+		return word;
+	strbuf_adds(&b, "'");
+	for (const char *p = word; *p; p++) {
+		if (*p == '\'')
+			strbuf_adds(&b, "'\\''");
+		else
+			strbuf_add(&b, p, 1);
+	}
+	strbuf_adds(&b, "'");
+	return arena_strdup(b.s);
+}
+
+const char *percent_encoded(const char *text, const char *kept)
+{
+	_cleanup_strbuf_ struct strbuf out = { 0 };
+
+	for (const char *p = text; *p; p++)
+		if ((*p >= '0' && *p <= '9') || (*p >= 'A' && *p <= 'Z') || (*p >= 'a' && *p <= 'z') ||
+		    strchr(kept, *p))
+			strbuf_add(&out, p, 1);
+		else
+			strbuf_addf(&out, "%%%02X", (unsigned char)*p);
+	return arena_strdup(str_or(out.s, ""));
+}
+
+bool word_in(const char *list, const char *word, size_t n)
+{
+	for (const char *at = list; *at; at += strcspn(at, " "), at += strspn(at, " "))
+		if (strcspn(at, " ") == n && !memcmp(at, word, n))
+			return true;
+	return false;
+}
+
+static size_t edit_distance(const char *a, const char *b)
+{
+	enum { LIMIT = 64 };
+	size_t n = strlen(a), m = strlen(b), row[LIMIT + 1], before[LIMIT + 1] = { 0 };
+
+	if (n > LIMIT || m > LIMIT)
+		return LIMIT;
+	for (size_t j = 0; j <= m; j++)
+		row[j] = j;
+	for (size_t i = 1; i <= n; i++) {
+		size_t diagonal = row[0], above = 0, corner;
+
+		row[0] = i;
+		for (size_t j = 1; j <= m; j++) {
+			size_t best = diagonal + (a[i - 1] != b[j - 1]);
+
+			/* Two letters that changed places are one slip. */
+			corner = above;
+			above = before[j - 1];
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+				best = MIN(best, corner + 1);
+			before[j - 1] = diagonal;
+			diagonal = row[j];
+			row[j] = MIN(best, MIN(row[j], row[j - 1]) + 1);
+		}
+	}
+	return row[m];
+}
+
+const char *nearest_word(const char *word, const char *const *candidates, size_t n)
+{
+	size_t best = MAX(strlen(word) / 3, 1) + 1;
+	const char *found = NULL;
+
+	for (size_t i = 0; i < n; i++) {
+		size_t d = strcasecmp(word, candidates[i]) == 0 ? 0 : edit_distance(word, candidates[i]);
+
+		if (d < best) {
+			best = d;
+			found = candidates[i];
+		}
+	}
+	return found;
+}
+
+int text_order(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static int text_order_at(const void *a, const void *b, void *offset)
+{
+	return text_order((const char *)a + *(const size_t *)offset, (const char *)b + *(const size_t *)offset);
+}
+
+void sort_by_text(void *v, size_t n, size_t size, size_t offset)
+{
+	if (n)
+		qsort_r(v, n, size, text_order_at, &offset);
+}
