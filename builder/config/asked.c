@@ -31,6 +31,15 @@ static const char *dns01_text(const struct config *c, const char *key)
 	return NULL;
 }
 
+/* What /etc/hosts of every node has for NAME: nodes with an address, and network.hosts. 0 = nothing. */
+static uint32_t known_address(const struct config *c, const char *name)
+{
+	vec_foreach (n, &c->nodes)
+		if (n->name && n->address.set && streq(n->name, name))
+			return n->address.addr;
+	return config_host_address(c, name);
+}
+
 struct asked_list config_asked(const struct config *c)
 {
 	struct asked_list all = { 0 };
@@ -52,14 +61,6 @@ struct asked_list config_asked(const struct config *c)
 	ask(&all, "certManager.dns01.host", dns01_text(c, "host"), ASKED_BY_PODS);
 	vec_foreach (a, &all.v)
 		if (value_ipv4(a->host, &a->addr) < 0 && a->by != ASKED_BY_PODS)
-			a->addr = config_known_address(c, a->host);
+			a->addr = known_address(c, a->host);
 	return all;
-}
-
-uint32_t config_known_address(const struct config *c, const char *name)
-{
-	vec_foreach (n, &c->nodes)
-		if (n->name && n->address.set && streq(n->name, name))
-			return n->address.addr;
-	return config_host_address(c, name);
 }

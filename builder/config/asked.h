@@ -25,7 +25,4 @@ struct asked_list {
 /* Those that are given in clear: an address behind a secret is not looked at. */
 struct asked_list config_asked(const struct config *c);
 
-/* What /etc/hosts of every node has for NAME: nodes with an address, and network.hosts. 0 = nothing. */
-uint32_t config_known_address(const struct config *c, const char *name);
-
 #endif

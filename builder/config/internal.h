@@ -10,6 +10,13 @@
 const char *config_expand_path(const char *dir, const char *text);
 /* Behind the message that PATH is not there: a shell would have put something in; "" = nothing to say. */
 const char *config_path_hint(const char *path);
+/* NULL, or why PATH cannot be read as a file. */
+const char *config_file_fault(struct faults *f, const char *path);
+
+/* 0 to 255 without a leading zero, in a pattern. */
+#define OCTET "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+/* What is wrong with TEXT, which is no IPv4 address or what is made of them, or WORDS. */
+const char *kind_address_fault(const char *text, const char *words);
 
 /* Which file describes the cluster. */
 struct config_place {
