@@ -8,11 +8,6 @@
 #include "config/compat.h"
 #include "update/choose.h"
 
-const char *const version_state_names[VERSION_STATE_COUNT] = {
-	[VERSION_KEPT] = "kept",       [VERSION_PINNED] = "pinned", [VERSION_CURRENT] = "current",
-	[VERSION_UPDATED] = "updated", [VERSION_HELD] = "held",
-};
-
 struct version_slot {
 	struct version_line line;
 	const struct channel *channel; /* NULL = none */

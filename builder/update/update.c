@@ -1,9 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Making and judging pibuild.lock. */
-#include <errno.h>
-#include <time.h>
-
-#include "base/file.h"
+/* pibuild.lock made anew: what the old one knows is kept, the rest looked up, or all that an update asks for. */
 #include "catalogue/url.h"
 #include "crypto/digest.h"
 #include "debian/debian.h"
@@ -13,131 +9,6 @@
 #include "update/packages.h"
 #include "update/update.h"
 #include "update/upstream.h"
-
-const char *const lock_change_names[LOCK_CHANGE_COUNT] = {
-	[LOCK_KEPT] = "kept",		[LOCK_ADDED] = "added",	    [LOCK_CHANGED] = "changed",
-	[LOCK_CONFIRMED] = "confirmed", [LOCK_REMOVED] = "removed", [LOCK_MISSING] = "missing",
-	[LOCK_EDITED] = "edited",	[LOCK_UPDATED] = "updated",
-};
-
-/* Why entry X cannot be one that pibuild made, or NULL. What was shipped is right even where upstream's folder does not
- * follow the rule. */
-static const char *entry_fault(const struct artifact *a, const struct lock_entry *x, const struct lock *shipped)
-{
-	const char *url = artifact_url(a, x->version);
-	const struct lock_entry *s = lock_find(shipped, x->name, x->version);
-
-	if (streq(x->url, url) || (s && streq(s->url, x->url)))
-		return NULL;
-	/* The folder of a base may have another date than its file. */
-	if (a->base && streq(str_or(artifact_url_version(a, x->url, x->version), ""), x->version))
-		return NULL;
-	return arena_printf("its url is %s, the catalogue says %s", x->url, url);
-}
-
-/* ---- check ---- */
-
-static void check_artifact(const struct release_set *set, const struct artifact *a, const struct lock *shipped,
-			   struct lock_report *ret)
-{
-	const char *version = artifact_version(set, a->version_key), *why;
-	const struct lock_entry *x = lock_find(set->lock, a->name, version);
-	struct lock_line line = { .change = LOCK_KEPT, .entry = { .name = a->name, .version = version } };
-
-	if (!x) {
-		line.change = LOCK_MISSING;
-		line.why = "the lock has no such version";
-	} else {
-		line.entry = *x;
-		why = entry_fault(a, x, shipped);
-		if (why) {
-			line.change = LOCK_EDITED;
-			line.why = why;
-		}
-	}
-	*vec_push(&ret->lines) = line;
-}
-
-static int update_check_images(const struct release_set *set, struct lock_report *ret, struct err *e)
-{
-	vec_foreach (i, &set->catalogue->images) {
-		struct image_pin p;
-		int r;
-
-		if (!image_in_force(i, set->config))
-			continue;
-		r = image_pin(set, i, &p, e);
-		if (r < 0)
-			return r;
-		*vec_push(&ret->lines) = (struct lock_line){
-			.change = p.sha256 ? LOCK_KEPT : LOCK_MISSING,
-			.image = true,
-			.entry = { .name = p.name, .version = str_or(p.tag, "?"), .sha256 = p.sha256 },
-			.why = p.sha256 ? NULL : "the lock has no such container image",
-		};
-	}
-	return 0;
-}
-
-static void check_image_line(const struct image_pin *p, struct lock_report *ret)
-{
-	*vec_push(&ret->lines) = (struct lock_line){
-		.change = p->sha256 ? LOCK_KEPT : LOCK_MISSING,
-		.image = true,
-		.entry = { .name = p->name, .version = str_or(p->tag, "-"), .sha256 = p->sha256 },
-		.why = p->sha256 ? NULL : "the lock has no such container image",
-	};
-}
-
-static int check_app_images(const struct release_set *set, struct lock_report *ret, struct err *e)
-{
-	struct images images = { 0 };
-	int r = 0;
-
-	vec_foreach (a, &set->config->apps)
-		r = r < 0 ? r : app_images(set, a, &images, e);
-	vec_foreach (p, &images.v)
-		if (p->tag)
-			check_image_line(p, ret);
-	return r;
-}
-
-int lock_check(const struct release_set *set, struct lock_report *ret, struct err *e)
-{
-	_cleanup_strbuf_ struct strbuf faults = { 0 };
-	struct lock *shipped;
-	int r = lock_load_shipped(&shipped, e);
-
-	if (r < 0)
-		return r;
-	*ret = (struct lock_report){ .file = set->lock->path };
-	vec_foreach (a, &set->catalogue->artifacts)
-		if (artifact_in_force(a, set->config))
-			check_artifact(set, a, shipped, ret);
-	r = update_check_images(set, ret, e);
-	if (r == 0 && streq(set->config->os.base, DEBIAN_BASE))
-		r = debian_check_lock(set, vec_push(&ret->lines), e);
-	if (r < 0)
-		return r;
-	r = packages_check_lock(set, ret, e);
-	if (r < 0)
-		return r;
-	keys_check(set, ret);
-	apps_check_lock(set, ret);
-	r = apps_check_judged(set, ret, e);
-	if (r == 0 && set->config->airgap)
-		r = check_app_images(set, ret, e);
-	if (r < 0)
-		return r;
-	vec_foreach (line, &ret->lines)
-		if (line->change != LOCK_KEPT)
-			strbuf_addf(&faults, "\n  %s %s: %s", line->entry.name, line->entry.version, line->why);
-	if (!faults.n)
-		return 0;
-	return err_class(e, CLASS_VERIFY, "%s is stale; run `pibuild lock`:%s", ret->file, faults.s);
-}
-
-/* ---- update ---- */
 
 /* A line of the report that waits for what an upstream says of it. */
 struct lookup {
@@ -230,7 +101,7 @@ static void add_artifact_line(struct update *x, const struct artifact *a)
 		.entry = { .name = a->name, .version = version },
 		.from = from,
 	};
-	if (known && !is_forced(x->options, a->name, a->version_key) && !entry_fault(a, known, x->shipped)) {
+	if (known && !is_forced(x->options, a->name, a->version_key) && !lock_entry_fault(a, known, x->shipped)) {
 		x->report->lines.v[lookup.line].entry = *known;
 		return;
 	}
@@ -241,6 +112,32 @@ static void add_artifact_line(struct update *x, const struct artifact *a)
 		lookup.text = texts_want(&x->texts, arena_printf("%s %s", a->name, version),
 					 expand_version(a->checksum.url, version, true), 0);
 	*vec_push(&x->lookups) = lookup;
+}
+
+/* The last line of the report is an image whose registry is asked for what it has under P's tag now. */
+static void look_up_last_image(struct update *x, const struct image_pin *p, const char *old_digest)
+{
+	*vec_push(&x->lookups) =
+		(struct lookup){ .line = x->report->lines.n - 1, .text = x->texts.list.n, .old_digest = old_digest };
+	*vec_push(&x->texts.list) = (struct text){
+		.label = image_ref(p),
+		.url = image_url(p->name, "manifests", p->tag),
+		.accept = oci_accept("manifests"),
+		.repository = image_repository(p->name),
+	};
+}
+
+/* KNOWN: what the lock has of it, or NULL. */
+static struct lock_line image_line(const struct image_pin *p, const struct lock_image *known)
+{
+	return (struct lock_line){
+		.change = LOCK_KEPT,
+		.image = true,
+		.entry = { .name = p->name,
+			   .version = p->tag,
+			   .sha256 = known ? known->sha256 : NULL,
+			   .source = known ? known->source : NULL },
+	};
 }
 
 /* Of an image that nothing asks for by our digest what the old lock knows is kept, and nothing looked up. */
@@ -256,25 +153,11 @@ static int add_image_line(struct update *x, const struct image *i, struct err *e
 	if (r < 0 || (!wanted && !p.sha256))
 		return 0;
 	known = p.sha256 ? lock_find_image(&x->choice.lock, p.name, p.tag) : NULL;
-	*vec_push(&x->report->lines) = (struct lock_line){
-		.change = LOCK_KEPT,
-		.image = true,
-		.for_version = i->chart ? artifact_version(&x->set, i->version_key) : NULL,
-		.entry = { .name = p.name,
-			   .version = p.tag,
-			   .sha256 = p.sha256,
-			   .source = known ? known->source : NULL },
-	};
-	if (!wanted || (p.sha256 && !is_forced(x->options, i->name, i->version_key)))
-		return 0;
-	*vec_push(&x->lookups) =
-		(struct lookup){ .line = x->report->lines.n - 1, .text = x->texts.list.n, .old_digest = p.sha256 };
-	*vec_push(&x->texts.list) = (struct text){
-		.label = image_ref(&p),
-		.url = image_url(p.name, "manifests", p.tag),
-		.accept = oci_accept("manifests"),
-		.repository = image_repository(p.name),
-	};
+	*vec_push(&x->report->lines) = image_line(&p, known);
+	if (i->chart)
+		x->report->lines.v[x->report->lines.n - 1].for_version = artifact_version(&x->set, i->version_key);
+	if (wanted && (!p.sha256 || is_forced(x->options, i->name, i->version_key)))
+		look_up_last_image(x, &p, p.sha256);
 	return 0;
 }
 
@@ -286,25 +169,9 @@ static void add_app_image_line(struct update *x, const struct image_pin *p)
 	vec_foreach (line, &x->report->lines)
 		if (line->image && streq(line->entry.name, p->name) && streq(line->entry.version, p->tag))
 			return;
-	*vec_push(&x->report->lines) = (struct lock_line){
-		.change = LOCK_KEPT,
-		.image = true,
-		.entry = { .name = p->name,
-			   .version = p->tag,
-			   .sha256 = known ? known->sha256 : NULL,
-			   .source = known ? known->source : NULL },
-	};
-	if (known && !is_forced(x->options, APPS_NAME, p->name))
-		return;
-	*vec_push(&x->lookups) = (struct lookup){ .line = x->report->lines.n - 1,
-						  .text = x->texts.list.n,
-						  .old_digest = known ? known->sha256 : NULL };
-	*vec_push(&x->texts.list) = (struct text){
-		.label = image_ref(p),
-		.url = image_url(p->name, "manifests", p->tag),
-		.accept = oci_accept("manifests"),
-		.repository = image_repository(p->name),
-	};
+	*vec_push(&x->report->lines) = image_line(p, known);
+	if (!known || is_forced(x->options, APPS_NAME, p->name))
+		look_up_last_image(x, p, known ? known->sha256 : NULL);
 }
 
 /* What was found in them is in the report. */
@@ -471,114 +338,7 @@ static int read_charts(struct update *x, struct err *e)
 	return 0;
 }
 
-/* ---- the file ---- */
-
-static struct yaml_node *image_yaml(const struct lock_line *line)
-{
-	const struct lock_entry *x = &line->entry;
-	struct yaml_node *m = yaml_map();
-
-	yaml_set(m, "name", yaml_str(x->name));
-	yaml_set(m, "tag", yaml_str(x->version));
-	if (line->for_version)
-		yaml_append(yaml_set(m, "for", yaml_seq()), yaml_str(line->for_version));
-	yaml_set(m, "digest", yaml_strf("sha256:%s", x->sha256));
-	if (x->source)
-		yaml_set(m, "source", yaml_str(x->source));
-	return m;
-}
-
-static struct yaml_node *keys_yaml(const struct lock_keys *k)
-{
-	struct yaml_node *m = yaml_map(), *list;
-
-	yaml_set(m, "github", yaml_str(k->user));
-	list = yaml_set(m, "keys", yaml_seq());
-	vec_foreach (key, &k->keys)
-		yaml_append(list, yaml_str(*key));
-	if (k->source)
-		yaml_set(m, "source", yaml_str(k->source));
-	return m;
-}
-
-static struct yaml_node *entry_yaml(const struct lock_entry *x)
-{
-	struct yaml_node *m = yaml_map(), *raw;
-
-	yaml_set(m, "name", yaml_str(x->name));
-	yaml_set(m, "version", yaml_str(x->version));
-	yaml_set(m, "url", yaml_str(x->url));
-	yaml_set(m, "sha256", yaml_str(x->sha256));
-	if (x->size)
-		yaml_set(m, "size", yaml_int((int64_t)x->size));
-	if (x->raw_size) {
-		raw = yaml_set(m, "raw", yaml_map());
-		yaml_set(raw, "size", yaml_int((int64_t)x->raw_size));
-		yaml_set(raw, "sha256", yaml_str(x->raw_sha256));
-	}
-	if (x->source)
-		yaml_set(m, "source", yaml_str(x->source));
-	return m;
-}
-
-static int write_lock(const struct update *x, struct err *e)
-{
-	static const char comment[] =
-		"Pins every download by digest. Made by `pibuild lock`; keep it beside cluster.yaml and in version control.\n"
-		"  versions  what is used unless cluster.yaml says otherwise; `pibuild lock --update` moves them\n"
-		"  source    who states the digest; pibuild verifies every download against it all the same\n"
-		"  raw       of a compressed base: size and digest of the decompressed image\n"
-		"  sshKeys   of users of GitHub, as they were; `pibuild lock --update sshKeys` looks anew\n"
-		"  debian    the packages of os.base: debian, as apt resolved them from Debian's signed archive\n"
-		"  packages  what os.packages comes to on this base, as apt resolved it from the base's own archives\n"
-		"  apps      charts and manifests of apps; `pibuild lock --update apps` looks them up anew\n"
-		"  judged    apps whose values their charts have seen, and the container images they ask for";
-	_cleanup_strbuf_ struct strbuf out = { 0 };
-	const struct lock_options *o = x->options;
-	struct yaml_node *doc = yaml_map(), *list, *images = yaml_seq(), *packages = yaml_seq(), *keys = yaml_seq(),
-			 *apps = yaml_seq(), *judged = yaml_seq(), *versions;
-	const struct debian_lock *debian = x->old->lock->debian; /* kept for a config that asks for it */
-
-	yaml_set(doc, "apiVersion", yaml_str("pibuild/v1"));
-	yaml_set(doc, "kind", yaml_str("Lock"));
-	yaml_set(doc, "time", yaml_str(utc_text(o->time)));
-	versions = yaml_set(doc, "versions", yaml_map());
-	vec_foreach (v, &x->choice.lock.versions)
-		yaml_set(versions, v->name, yaml_str(v->version));
-	list = yaml_set(doc, "artifacts", yaml_seq());
-	vec_foreach (line, &x->report->lines)
-		if (line->debian)
-			debian = line->debian;
-		else if (line->packages)
-			yaml_append(packages, lock_packages_yaml(line->packages));
-		else if (line->keys && line->change != LOCK_REMOVED)
-			yaml_append(keys, keys_yaml(line->keys));
-		else if (line->keys)
-			continue;
-		else if (line->app && line->change != LOCK_REMOVED)
-			yaml_append(apps, lock_app_yaml(line->app));
-		else if (line->app)
-			continue;
-		else if (line->judged)
-			yaml_append(judged, lock_judged_yaml(line->judged));
-		else if (line->change != LOCK_REMOVED)
-			yaml_append(line->image ? images : list,
-				    line->image ? image_yaml(line) : entry_yaml(&line->entry));
-	if (images->count)
-		yaml_set(doc, "images", images);
-	if (keys->count)
-		yaml_set(doc, "sshKeys", keys);
-	if (debian)
-		yaml_set(doc, DEBIAN_BASE, lock_debian_yaml(debian));
-	if (packages->count)
-		yaml_set(doc, "packages", packages);
-	if (apps->count)
-		yaml_set(doc, "apps", apps);
-	if (judged->count)
-		yaml_set(doc, "judged", judged);
-	yaml_emit(doc, comment, &out);
-	return file_publish(o->file, out.s, out.n, 0644, e);
-}
+/* ---- what nobody asks for any more ---- */
 
 static void add_removed_line(struct lock_report *ret, size_t n, struct lock_line gone)
 {
@@ -607,12 +367,7 @@ static void add_removed(const struct lock *old, struct lock_report *ret)
 	vec_foreach (x, &old->apps)
 		add_removed_line(ret, n, apps_removed_line(x));
 	vec_foreach (x, &old->images)
-		add_removed_line(ret, n,
-				 (struct lock_line){ .image = true,
-						     .entry = { .name = x->name,
-								.version = x->tag,
-								.sha256 = x->sha256,
-								.source = x->source } });
+		add_removed_line(ret, n, image_line(&(struct image_pin){ .name = x->name, .tag = x->tag }, x));
 }
 
 static bool has_changes(const struct update *x)
@@ -719,5 +474,5 @@ int lock_update(const struct release_set *old, const struct lock_options *o, str
 		ret->changed = true;
 	ret->changed |= has_changes(&x);
 	ret->written = ret->changed && !o->dry_run;
-	return ret->written ? write_lock(&x, e) : 0;
+	return ret->written ? lock_write(&x.choice.lock, ret, o, e) : 0;
 }

@@ -25,9 +25,20 @@ struct lock_options {
 int lock_update(const struct release_set *old, const struct lock_options *o, struct lock_report *ret, struct err *e);
 /* What an update takes as NAME: versions, then what goes with them, artifacts and images. */
 struct text_list lock_update_names(const struct catalogue *cat);
+
+/* ---- check.c ---- */
+
 /* What is MISSING or EDITED in the lock; KEPT otherwise. Class VERIFY, naming them, when there is any. */
 int lock_check(const struct release_set *set, struct lock_report *ret, struct err *e);
+/* Why entry X cannot be one that pibuild made, or NULL. What was SHIPPED is right even where upstream's folder does not
+ * follow the rule. */
+const char *lock_entry_fault(const struct artifact *a, const struct lock_entry *x, const struct lock *shipped);
 
+/* ---- write.c ---- */
+
+/* The versions of L and the lines of REPORT that are not REMOVED, to the file of O. The section `debian` is L's unless
+ * a line has another. */
+int lock_write(const struct lock *l, const struct lock_report *report, const struct lock_options *o, struct err *e);
 /* ---- keys.c: access.sshKeys: {github: USER} ---- */
 
 struct lock_line keys_line(const struct lock_keys *k, enum lock_change change);
