@@ -56,6 +56,13 @@ int plan_make(const struct project *p, const struct plan_options *o, struct plan
 /* That C has the nodes that OPTIONS, a struct plan_options, names; as project_options.before. Class USAGE. */
 int plan_check_selection(const struct config *c, const void *options, struct err *e);
 
+/* PIN is neither a file of the user's nor made by a build itself, and not in CACHE; with NULL none is. */
+bool plan_downloads(const struct pin *pin, const struct cache *cache);
+/* Something of what P is made of has to be had from the network. */
+bool plan_wants_download(const struct plan *p, const struct cache *cache);
+
+/* ---- key.c ---- */
+
 /* The key of the layer that N starts from: moves with the base, the role, the build's time, and mode, owner, path and
  * content of every entry. What the program itself does is held by build/layers.c, in the name in the cache. */
 void plan_layer_key(const struct plan *p, const struct node_plan *n, uint64_t reserve, char key[SHA256_HEX]);
@@ -66,8 +73,10 @@ void plan_node_key(const struct plan *p, const struct node_plan *n, char key[SHA
 /* Changes when anything that would be downloaded does: what a cache shared between machines is known by. */
 void plan_cache_key(const struct plan *p, char key[SHA256_HEX]);
 
-/* Something of what P is made of is not in CACHE and has to be had from the network. */
-bool plan_wants_download(const struct plan *p, const struct cache *cache);
+/* A and B become the same on a card. */
+bool plan_same_entry(const struct entry *a, const struct entry *b);
+
+/* ---- print.c: CACHE may be NULL ---- */
 
 json_t *plan_json(const struct plan *p, const struct cache *cache);
 void plan_print(const struct plan *p, const struct cache *cache);
