@@ -1,21 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * apply: nodes that run become what cluster.yaml says, without a new card. First all of them are read, at once, and
- * what would change is shown; then one after the other, servers first: staged, drained where K3s restarts, switched,
- * followed, waited for. The first that fails ends it; run again it goes on. What a node owes after a cut it says itself
- * (live/).
+ * apply: nodes that run become what cluster.yaml says, without a new card. First all of them are read, and what would
+ * change is shown; then one after the other is changed, servers first. The first that fails ends it; run again it goes
+ * on.
  */
 #include <errno.h>
 
-#include "base/file.h"
 #include "base/log.h"
-#include "base/sig.h"
 #include "cmd/apply.h"
-#include "plan/flashed.h"
 #include "remote/cluster.h"
-#include "remote/each.h"
-
-enum { DRAIN_PATIENCE = 300, WAIT_PATIENCE = 900, ASK_PATIENCE = 45, LOOK_EVERY = 2 };
 
 static struct {
 	bool dry_run, no_drain;
@@ -34,176 +27,18 @@ static const struct option apply_options[] = {
 
 /* ---- reading ---- */
 
-static int rollout_prepare(struct rollout *x, struct plan *p, json_t *cards, struct err *e)
-{
-	int r;
-
-	x->plan = p;
-	x->config = p->project->config;
-	x->cards = cards;
-	x->build = (struct build){ .plan = p, .cache = &x->cache };
-	r = cache_open(x->o->cache, &x->cache, e);
-	return r < 0 ? r : build_check_host(&x->build, e);
-}
-
-static int rollout_fetch(struct rollout *x, struct err *e)
-{
-	const struct plan *p = x->plan;
-	const struct fetch_options f = { .config = x->config, .offline = x->o->offline, .jobs = x->o->jobs };
-
-	build_expect(&x->build, 0);
-	return fetch_all(&x->cache, p->pins.v, p->pins.n, &p->images, &f, e);
-}
-
-int rollout_open(struct rollout *x, struct plan *p, json_t *cards, struct err *e)
-{
-	int r = rollout_prepare(x, p, cards, e);
-
-	return r < 0 ? r : rollout_fetch(x, e);
-}
-
-struct hail {
-	struct remote remote;
-	int code;
-	struct err said;
-};
-
-static void hail_node(void *arg, size_t i)
-{
-	struct hail *h = (struct hail *)arg + i;
-	_cleanup_json_ json_t *manifest = NULL;
-
-	h->code = remote_manifest(&h->remote, &manifest, &h->said);
-}
-
-/* Nothing is downloaded for nodes none of which is on: reading them takes all that their cards are made of. */
-static int check_any_answers(const struct rollout *x, struct err *e)
-{
-	struct hail *hails = arena_alloc((x->plan->nodes.n + 1) * sizeof(*hails));
-	size_t n = 0;
-
-	vec_foreach (node, &x->plan->nodes)
-		hails[n++] = (struct hail){ .remote = remote_of(x->config, (*node)->node, x->cards) };
-	remote_each(n, hail_node, hails);
-	if (sig_check(e) < 0)
-		return e->code;
-	for (size_t i = 0; i < n; i++)
-		if (hails[i].code != -EHOSTUNREACH)
-			return 0;
-	if (n == 1) {
-		*e = hails[0].said;
-		return hails[0].code;
-	}
-	for (size_t i = 0; i < n; i++)
-		log_warning("%s", hails[i].said.msg);
-	return err_class(e, CLASS_FAILED, "none of the %zu nodes answers, and nothing was downloaded for them", n);
-}
-
-int rollout_load(struct rollout *x, const char *only, struct err *e)
-{
-	struct plan *plan;
-	const struct cmd_options *o = x->o;
-	const struct project_options po = {
-		.config = o->config, .lock = o->lock, .secrets = o->secrets, .policy = SECRETS_NEEDED, .out = o->out
-	};
-	struct plan_options so = cmd_plan_options(o, SECRET_READ);
-	const struct config *c = cmd_glimpse_config(o->config);
-	int r = config_require_file(o->config, "there is no cluster to change", e);
-
-	if (r < 0)
-		return r;
-	/* A build makes secrets that are missing; with new ones no node could be asked anything. */
-	if (c && file_is_missing(cmd_secrets_path(o, c)))
-		return err_class(
-			e, CLASS_CONFIG,
-			"there is no %s: nodes are changed with the secrets that their cards were made with; put the file back from your backup",
-			cmd_secrets_path(o, c));
-	if (only) {
-		so.nodes = &only;
-		so.n_nodes = 1;
-	}
-	r = cmd_load_plan(&po, &so, &plan, e);
-	if (r == 0)
-		r = flashed_load(plan->project->config->dir, &x->cards, e);
-	if (r == 0)
-		r = rollout_prepare(x, plan, x->cards, e);
-	if (r == 0 && plan_wants_download(plan, &x->cache))
-		r = check_any_answers(x, e);
-	return r < 0 ? r : rollout_fetch(x, e);
-}
-
-void rollout_done(struct rollout *x)
-{
-	vec_foreach (t, &x->targets) {
-		wanted_done(&t->wanted);
-		live_done(&t->live);
-	}
-	json_decref(x->cards);
-	cache_close(&x->cache);
-}
-
-static int target_ask(const struct rollout *x, struct target *t, struct err *e)
-{
-	const char *password = secrets_node_password(x->plan->project->secrets, t->plan->name);
-
-	live_done(&t->live);
-	t->live = (struct live){ 0 };
-	return live_read(&t->remote, &t->wanted, str_or(password, ""), x->flags, &t->live, e);
-}
-
 /* A change that was cut off is taken up first, so that it is known what is there. */
 static int target_resume(struct rollout *x, struct target *t, struct err *e)
 {
 	int r;
 
-	if (!t->live.staged || apply_opt.dry_run)
+	if (!t->live.staged || x->dry_run)
 		return 0;
 	log_info("%s: an earlier change was cut off and is taken up", t->plan->name);
 	r = live_switch(&t->remote, e);
 	if (r == 0)
 		r = target_ask(x, t, e);
 	return r < 0 ? r : live_delta(x->config, &t->wanted, &t->live, &t->delta, e);
-}
-
-static void ask_target(void *arg, size_t i)
-{
-	struct rollout *x = arg;
-	struct target *t = &x->targets.v[i];
-
-	t->asked = target_ask(x, t, &t->said);
-}
-
-int rollout_read(struct rollout *x, unsigned flags, struct err *e)
-{
-	int r = 0;
-
-	x->flags = flags;
-	for (int role = ROLE_CONTROL_PLANE; role < ROLE_COUNT; role++)
-		vec_foreach (n, &x->plan->nodes) {
-			struct target *t;
-
-			if ((int)(*n)->node->role != role)
-				continue;
-			t = vec_push(&x->targets);
-			*t = (struct target){ .plan = *n, .remote = remote_of(x->config, (*n)->node, x->cards) };
-			r = wanted_make(&x->build, *n, &t->wanted, e);
-			if (r < 0)
-				return r;
-		}
-	remote_each(x->targets.n, ask_target, x);
-	r = sig_check(e);
-	for (size_t i = 0; r == 0 && i < x->targets.n; i++) {
-		struct target *t = &x->targets.v[i];
-
-		t->off = t->asked == -EHOSTUNREACH;
-		if (t->asked == 0)
-			r = live_delta(x->config, &t->wanted, &t->live, &t->delta, e);
-		else if (!t->off) {
-			*e = t->said;
-			r = t->asked;
-		}
-	}
-	return r;
 }
 
 /* The cluster hears of it, and not where cluster.yaml has it. */
@@ -224,19 +59,25 @@ static int check_those_off(const struct rollout *x, struct err *e)
 	struct live_cluster l = { 0 };
 	struct err why = { 0 };
 	bool asked = false;
-	int r = 0;
+	int r;
 
 	vec_foreach (t, &x->targets) {
 		const struct node_config *n = t->plan->node;
 
-		if (r < 0 || !t->off || !n->address.set || n->ssh_port)
+		if (!t->off || !n->address.set || n->ssh_port)
 			continue;
 		if (!asked)
 			cluster_find(x->config, t->plan->name, x->cards, &l, &why);
 		asked = true;
-		r = err_interrupted(&why) ? (*e = why, why.code) : check_moved(t, &l, e);
+		if (err_interrupted(&why)) {
+			*e = why;
+			return why.code;
+		}
+		r = check_moved(t, &l, e);
+		if (r < 0)
+			return r;
 	}
-	return r;
+	return 0;
 }
 
 /* One that is off is left for later; whatever else is wrong, nothing has changed yet. */
@@ -351,269 +192,6 @@ static int check_target(const struct rollout *x, const struct target *t, struct 
 	return check_servers_first(x, t, e);
 }
 
-/* ---- one node ---- */
-
-/* It was without pods before, by somebody else's wish. */
-static bool is_cordoned(const struct live_cluster *l, const char *node)
-{
-	const char *const words[] = { "get", "node", node, "-o", "jsonpath={.spec.unschedulable}", NULL };
-	_cleanup_strbuf_ struct strbuf out = { 0 };
-	struct err ignored = { 0 };
-
-	return cluster_kubectl(l, ASK_PATIENCE, &out, &ignored, words) == 0 && out.n && streq(out.s, "true");
-}
-
-/* While it restarts, etcd counts without it. */
-static int check_others(const struct live_cluster *l, const struct live_node *it, struct err *e)
-{
-	struct members rest = cluster_other_members(l, it->name);
-
-	if (!it->member || rest.ready == rest.others)
-		return 0;
-	return err_class(
-		e, CLASS_REFUSED,
-		"%s is a member of etcd and would restart while %u of the other %u members %s not ready, and nothing on it was changed: mend that first, and run `pibuild apply` again",
-		it->name, rest.others - rest.ready, rest.others, rest.others - rest.ready == 1 ? "is" : "are");
-}
-
-static bool has_refuge(const struct live_cluster *l, const char *node)
-{
-	vec_foreach (n, &l->nodes)
-		if (n->ready && !streq(n->name, node))
-			return true;
-	return false;
-}
-
-static int apply_drain(struct target *t, const struct live_cluster *l, struct err *e)
-{
-	const char *name = t->plan->name;
-	struct err ignored = { 0 };
-	const char *const back[] = { "uncordon", name, NULL };
-	bool ours = t->live.drained || !is_cordoned(l, name);
-	int r = ours ? live_drained(&t->remote, true, e) : 0;
-
-	if (r < 0)
-		return r;
-	t->drained = ours;
-	log_info("draining %s: its pods have %d seconds to go elsewhere%s", name, DRAIN_PATIENCE,
-		 ours ? "" : "; it takes no new ones already, and is left so");
-	r = cluster_drain(l, name, DRAIN_PATIENCE, false, e);
-	if (r == 0 || err_interrupted(e))
-		return r;
-	if (ours && cluster_kubectl(l, ASK_PATIENCE, NULL, &ignored, back) == 0)
-		live_drained(&t->remote, false, &ignored);
-	return err_set(
-		e, r,
-		"%s cannot be drained, and nothing on it was changed: %s. Mend that, or run `pibuild apply --no-drain`",
-		name, arena_strdup(e->msg));
-}
-
-static int apply_make_room(const struct rollout *x, struct target *t, struct err *e)
-{
-	const struct live_node *it;
-	struct live_cluster l;
-	int r;
-
-	if (!t->delta.restarts)
-		return 0;
-	r = cluster_find(x->config, NULL, x->cards, &l, e);
-	if (r < 0 && !err_interrupted(e) && t->plan->node->role == ROLE_CONTROL_PLANE) {
-		log_warning("%s restarts without being drained: %s", t->plan->name, e->msg);
-		*e = (struct err){ 0 };
-		return 0;
-	}
-	if (r < 0)
-		return err_interrupted(e) ? r : err_wrap(e, "nothing on %s was changed", t->plan->name);
-	it = cluster_node(&l, t->plan->name);
-	if (!it)
-		return 0; /* it has not joined yet */
-	r = check_others(&l, it, e);
-	if (r < 0 || apply_opt.no_drain || !it->ready)
-		return r;
-	if (!has_refuge(&l, t->plan->name)) {
-		log_info("%s has no other node to send its pods to: they stay", t->plan->name);
-		return 0;
-	}
-	return apply_drain(t, &l, e);
-}
-
-/* What its report says: "" as long as there is none. CAUSE is set with "failed". */
-static const char *report_state(const struct target *t, const char **cause)
-{
-	static const char *const argv[] = { "pibuild-status", "--json", NULL };
-	_cleanup_strbuf_ struct strbuf out = { 0 };
-	_cleanup_json_ json_t *report = NULL;
-	struct err ignored = { 0 };
-	const json_t *step;
-	size_t i;
-
-	remote_run(&t->remote, &(struct remote_call){ .argv = argv, .output = &out, .timeout = ASK_PATIENCE },
-		   &ignored);
-	report = out.n ? json_loadb(out.s, out.n, 0, NULL) : NULL;
-	json_array_foreach (json_object_get(report, "steps"), i, step) {
-		const char *state = json_get_text(step, "state");
-
-		if (!streq(state, "done"))
-			*cause = clean_text(arena_printf("%s is %s%s%s", json_get_text(step, "name"), state,
-							 *json_get_text(step, "cause") ? ": " : "",
-							 json_get_text(step, "cause")));
-		if (streq(state, "failed"))
-			break;
-	}
-	return arena_strdup(json_get_text(report, "state"));
-}
-
-/* Id of its running system; NULL = it does not say. */
-static const char *running_boot(const struct target *t)
-{
-	static const char *const argv[] = { "cat", "/proc/sys/kernel/random/boot_id", NULL };
-	_cleanup_strbuf_ struct strbuf out = { 0 };
-	struct err ignored = { 0 };
-	int r = remote_run(&t->remote, &(struct remote_call){ .argv = argv, .output = &out, .timeout = ASK_PATIENCE },
-			   &ignored);
-
-	return r == 0 && out.n ? arena_strndup(out.s, strcspn(out.s, "\n")) : NULL;
-}
-
-static bool has_restarted(const struct target *t)
-{
-	const char *boot = running_boot(t);
-
-	return boot && !streq(boot, str_or(t->live.boot, ""));
-}
-
-static bool is_ready(const struct rollout *x, const struct target *t)
-{
-	const struct live_node *it;
-	struct err ignored = { 0 };
-	struct live_cluster l;
-
-	if (cluster_find(x->config, NULL, x->cards, &l, &ignored) < 0)
-		return false;
-	it = cluster_node(&l, t->plan->name);
-	return it && it->ready;
-}
-
-static int apply_wait_for(const struct rollout *x, const struct target *t, struct err *e)
-{
-	unsigned patience = x->patience ? x->patience : WAIT_PATIENCE;
-	const char *cause = "it does not answer", *state = "";
-	double end = now_seconds() + patience;
-	bool started = !delta_reboots(&t->delta);
-	int r = 0;
-
-	while (r == 0 && now_seconds() < end) {
-		if (!started)
-			started = has_restarted(t);
-		state = started ? report_state(t, &cause) : "";
-		if (streq(state, "done") && (!t->delta.restarts || is_ready(x, t)))
-			return 0;
-		if (streq(state, "done"))
-			cause = "the cluster does not call it Ready";
-		if (streq(state, "failed"))
-			return err_set(e, -EIO, "its report says that %s", cause);
-		r = sig_pause(LOOK_EVERY, e);
-	}
-	return r < 0 ? r : err_set(e, -ETIMEDOUT, "after %u seconds %s", patience, cause);
-}
-
-static int give_room_back(const struct rollout *x, const struct target *t, struct err *e)
-{
-	const char *const words[] = { "uncordon", t->plan->name, NULL };
-	struct live_cluster l;
-	int r = cluster_find(x->config, NULL, x->cards, &l, e);
-
-	if (r == 0)
-		r = cluster_kubectl(&l, ASK_PATIENCE, NULL, e, words);
-	if (r < 0 && !err_interrupted(e))
-		err_wrap(e, "%s is changed and well, and takes no pods until `pibuild apply` is run again",
-			 t->plan->name);
-	return r < 0 ? r : live_drained(&t->remote, false, e);
-}
-
-/* It may not restart: what was sent there goes too, or its next start would take it up. */
-static int leave_as_it_was(const struct target *t, struct err *e)
-{
-	struct err why = { 0 };
-
-	if (live_unstage(&t->remote, &why) < 0)
-		log_warning(
-			"what was sent to %s is still there, and its next start takes it up, as does the next `pibuild apply`: %s",
-			t->plan->name, why.msg);
-	return e->code;
-}
-
-static int change_files(const struct rollout *x, struct target *t, struct err *e)
-{
-	bool files = t->delta.items.n || t->delta.manifest_only;
-	int r = files ? live_send(&t->remote, &t->wanted, &t->delta, e) : 0;
-
-	if (r < 0)
-		return err_wrap(e, "%s is as it was", t->plan->name);
-	r = apply_make_room(x, t, e);
-	if (r < 0 && files && !err_interrupted(e))
-		return leave_as_it_was(t, e);
-	if (r == 0 && files)
-		r = live_switch(&t->remote, e);
-	/* It may have restarted since it was read. */
-	if (r == 0 && delta_reboots(&t->delta))
-		t->live.boot = str_or(running_boot(t), t->live.boot);
-	if (r == 0 && t->delta.effects.n)
-		r = live_act(&t->remote, &t->delta, e);
-	return r;
-}
-
-/* "put versions.k3s back to v1.36.3+k3s1": what upstream lets go back, by the same checks as the way there. */
-static const char *way_back(const struct target *t)
-{
-	const char *from = manifest_version(t->live.manifest, "k3s"), *to = manifest_version(t->wanted.manifest, "k3s");
-	const char *name = shell_word(t->plan->name);
-
-	if (skew_k3s(to, from))
-		return arena_printf(
-			"K3s does not go back to %s: mend it and run `pibuild apply --node %s` again, or start from a backup with `pibuild flash --restore`",
-			from, name);
-	return arena_printf(
-		"to go on, mend it and run `pibuild apply` again; to go back, put cluster.yaml%s as it was and run `pibuild apply --node %s`",
-		t->delta.versions.n ? " and pibuild.lock" : "", name);
-}
-
-/* What says that it is to have pods again lies on its card. */
-static const char *without_pods(const struct target *t)
-{
-	if (!t->drained)
-		return "";
-	return arena_printf("; it takes no pods until then, nor with a new card before `kubectl uncordon %s`",
-			    shell_word(t->plan->name));
-}
-
-static int change_and_wait(const struct rollout *x, struct target *t, struct err *e)
-{
-	int r;
-
-	t->drained = t->live.drained;
-	r = change_files(x, t, e);
-	if (r < 0)
-		return r;
-	r = apply_wait_for(x, t, e);
-	if (r < 0)
-		return err_interrupted(e)
-			       ? r
-			       : err_set(e, r,
-					 "%s is changed and not well: %s. The nodes behind it are as they were; %s%s",
-					 t->plan->name, arena_strdup(e->msg), way_back(t), without_pods(t));
-	return t->drained ? give_room_back(x, t, e) : 0;
-}
-
-static int change(const struct rollout *x, struct target *t, struct err *e)
-{
-	int r = change_and_wait(x, t, e);
-
-	if (r < 0 && err_interrupted(e) && t->drained)
-		log_warning("%s takes no pods until `pibuild apply` is run again", t->plan->name);
-	return r;
-}
-
 /* ---- the command ---- */
 
 static int left_for_later(const struct rollout *x, struct err *e)
@@ -643,7 +221,7 @@ int rollout_run(struct rollout *x, struct err *e)
 		if (r < 0)
 			return r;
 	}
-	if (apply_opt.dry_run || !changes)
+	if (x->dry_run || !changes)
 		return left_for_later(x, e);
 	if (!x->yes)
 		r = cmd_confirm(
@@ -655,7 +233,7 @@ int rollout_run(struct rollout *x, struct err *e)
 
 		if (!target_changes(t))
 			continue;
-		r = change(x, t, e);
+		r = target_change(x, t, e);
 		if (r == 0)
 			log_info("%s is as cluster.yaml says", t->plan->name);
 	}
@@ -664,7 +242,13 @@ int rollout_run(struct rollout *x, struct err *e)
 
 static int cmd_apply(const struct cmd_options *o, struct err *e)
 {
-	_cleanup_(rollout_done) struct rollout x = { .o = o, .cache.fd = -1, .patience = apply_opt.timeout };
+	_cleanup_(rollout_done) struct rollout x = {
+		.o = o,
+		.cache.fd = -1,
+		.dry_run = apply_opt.dry_run,
+		.no_drain = apply_opt.no_drain,
+		.patience = apply_opt.timeout,
+	};
 	int r = cmd_args(o, 0, 0, "apply [--node NAME]... [--dry-run]", e);
 
 	if (r == 0)
