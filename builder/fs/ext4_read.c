@@ -76,132 +76,122 @@ int ext4_readlink(struct ext4 *x, const char *path, struct strbuf *out, struct e
 	return r < 0 ? r : symlink_target(x, s.ino, &inode, path, out, e);
 }
 
-/* Gives the content of a regular file to SINK, piece by piece. */
-static int read_content(struct ext4 *x, const char *path, ext2_ino_t ino, const inode_t *inode,
-			void (*sink)(void *arg, const void *data, size_t n), void *arg, struct err *e)
-{
-	uint64_t left = EXT2_I_SIZE(inode);
-	ext2_file_t file;
-	unsigned got = 0;
-	errcode_t c;
-	int r = 0;
+/* ---- content ---- */
 
-	if (!S_ISREG(inode->i_mode))
-		return err_set(e, S_ISDIR(inode->i_mode) ? -EISDIR : -EINVAL, "%s: is not a regular file", path);
-	c = ext2fs_file_open(x->fs, ino, 0, &file);
-	if (c)
-		return ext4_error(e, c, path, "cannot open");
-	for (; left && c == 0 && r == 0; left -= got) {
-		c = ext2fs_file_read(file, x->chunk, (unsigned)MIN(left, (uint64_t)CHUNK), &got);
-		if (c == 0 && got == 0)
-			r = ext4_damaged(e, path, "a file is shorter than its length");
-		sink(arg, x->chunk, got);
-		if (r == 0)
-			r = sig_check(e);
-	}
-	ext2fs_file_close(file);
-	return c ? ext4_error(e, c, path, "cannot read") : r;
+/* A regular file, read from its start. */
+struct open_inode {
+	struct ext4 *x;
+	ext2_file_t file; /* NULL = none */
+	const char *path; /* for messages */
+	uint64_t left;	  /* bytes */
+};
+
+static void open_inode_done(struct open_inode *f)
+{
+	if (f->file)
+		ext2fs_file_close(f->file);
 }
 
-static void to_strbuf(void *arg, const void *data, size_t n)
+static int open_regular(struct ext4 *x, const char *path, unsigned flags, struct open_inode *ret, struct err *e)
 {
-	strbuf_add(arg, data, n);
+	struct spot s;
+	inode_t inode;
+	errcode_t c;
+	int r = find_inode(x, path, flags, &s, &inode, e);
+
+	if (r < 0)
+		return r;
+	if (!S_ISREG(inode.i_mode))
+		return err_set(e, S_ISDIR(inode.i_mode) ? -EISDIR : -EINVAL, "%s: is not a regular file", path);
+	*ret = (struct open_inode){ .x = x, .path = path, .left = EXT2_I_SIZE(&inode) };
+	c = ext2fs_file_open(x->fs, s.ino, 0, &ret->file);
+	return c ? ext4_error(e, c, path, "cannot open") : 0;
+}
+
+/* The next bytes, CHUNK of them unless it ends before, into BUF; checks for signals. */
+static int read_piece(struct open_inode *f, char *buf, size_t *ret_n, struct err *e)
+{
+	unsigned n = (unsigned)MIN(f->left, (uint64_t)CHUNK), got = 0;
+	errcode_t c = ext2fs_file_read(f->file, buf, n, &got);
+
+	if (c)
+		return ext4_error(e, c, f->path, "cannot read");
+	if (got != n)
+		return ext4_damaged(e, f->path, "a file is shorter than its length");
+	f->left -= n;
+	*ret_n = n;
+	return sig_check(e);
 }
 
 int ext4_read(struct ext4 *x, const char *path, uint64_t limit, struct strbuf *out, struct err *e)
 {
+	_cleanup_(open_inode_done) struct open_inode f = { 0 };
 	char a[SIZE_TEXT_MAX], b[SIZE_TEXT_MAX];
-	struct spot s;
-	inode_t inode;
-	int r = find_inode(x, path, FOLLOW_LAST, &s, &inode, e);
+	size_t n;
+	int r = open_regular(x, path, FOLLOW_LAST, &f, e);
 
 	if (r < 0)
 		return r;
-	if (S_ISREG(inode.i_mode) && EXT2_I_SIZE(&inode) > limit)
-		return err_set(e, -E2BIG, "%s: has %s, more than the limit of %s", path,
-			       size_text(EXT2_I_SIZE(&inode), a), size_text(limit, b));
+	if (f.left > limit)
+		return err_set(e, -E2BIG, "%s: has %s, more than the limit of %s", path, size_text(f.left, a),
+			       size_text(limit, b));
 	strbuf_add(out, "", 0);
-	return read_content(x, path, s.ino, &inode, to_strbuf, out, e);
-}
-
-static void to_digest(void *arg, const void *data, size_t n)
-{
-	sha256_update(arg, data, n);
+	while (r == 0 && f.left) {
+		r = read_piece(&f, x->chunk, &n, e);
+		if (r == 0)
+			strbuf_add(out, x->chunk, n);
+	}
+	return r;
 }
 
 int ext4_digest(struct ext4 *x, const char *path, char sha256[SHA256_HEX], struct err *e)
 {
+	_cleanup_(open_inode_done) struct open_inode f = { 0 };
 	_cleanup_(sha256_done) struct sha256 sha = { 0 };
-	struct spot s;
-	inode_t inode;
-	int r = find_inode(x, path, 0, &s, &inode, e);
+	size_t n;
+	int r = open_regular(x, path, 0, &f, e);
 
 	if (r < 0)
 		return r;
 	sha256_init(&sha);
-	r = read_content(x, path, s.ino, &inode, to_digest, &sha, e);
-	if (r < 0)
-		return r;
+	while (f.left) {
+		r = read_piece(&f, x->chunk, &n, e);
+		if (r < 0)
+			return r;
+		sha256_update(&sha, x->chunk, n);
+	}
 	sha256_final(&sha, sha256);
 	return 0;
 }
 
-/* The next N bytes of an open file, all of them. */
-static int read_piece(struct ext4 *x, ext2_file_t file, void *buf, unsigned n, const char *path, struct err *e)
-{
-	unsigned got = 0;
-	errcode_t c = ext2fs_file_read(file, buf, n, &got);
-
-	if (c)
-		return ext4_error(e, c, path, "cannot read");
-	return got == n ? 0 : ext4_damaged(e, path, "a file is shorter than its length");
-}
-
-static int compare_open(struct ext4 *a, ext2_file_t one, struct ext4 *b, ext2_file_t two, uint64_t size,
-			const char *path, bool *ret, struct err *e)
-{
-	_cleanup_free_ char *other = xmalloc(CHUNK); /* A and B may be one */
-	bool same = true;
-	int r = 0;
-
-	for (unsigned n; size && same && r == 0; size -= n) {
-		n = (unsigned)MIN(size, (uint64_t)CHUNK);
-		r = read_piece(a, one, a->chunk, n, path, e);
-		if (r == 0)
-			r = read_piece(b, two, other, n, path, e);
-		same = r == 0 && memcmp(a->chunk, other, n) == 0;
-		if (r == 0)
-			r = sig_check(e);
-	}
-	*ret = same;
-	return r;
-}
-
 int ext4_equal(struct ext4 *a, const char *path_a, struct ext4 *b, const char *path_b, bool *ret, struct err *e)
 {
-	struct spot s, t;
-	inode_t i, j;
-	ext2_file_t one = NULL, two = NULL;
-	errcode_t c;
-	int r = find_inode(a, path_a, 0, &s, &i, e);
+	_cleanup_(open_inode_done) struct open_inode f = { 0 }, g = { 0 };
+	_cleanup_free_ char *other = xmalloc(CHUNK); /* A and B may be one */
+	bool same;
+	size_t n, m;
+	int r = open_regular(a, path_a, 0, &f, e);
 
 	if (r < 0)
 		return r;
-	r = find_inode(b, path_b, 0, &t, &j, e);
+	r = open_regular(b, path_b, 0, &g, e);
 	if (r < 0)
 		return r;
-	if (EXT2_I_SIZE(&i) != EXT2_I_SIZE(&j))
-		return *ret = false, 0;
-	c = ext2fs_file_open(a->fs, s.ino, 0, &one);
-	if (c == 0)
-		c = ext2fs_file_open(b->fs, t.ino, 0, &two);
-	r = c ? ext4_error(e, c, path_a, "cannot open") : compare_open(a, one, b, two, EXT2_I_SIZE(&i), path_a, ret, e);
-	if (two)
-		ext2fs_file_close(two);
-	if (one)
-		ext2fs_file_close(one);
-	return r;
+	same = f.left == g.left;
+	while (same && f.left) {
+		r = read_piece(&f, a->chunk, &n, e);
+		if (r < 0)
+			return r;
+		r = read_piece(&g, other, &m, e);
+		if (r < 0)
+			return r;
+		same = memcmp(a->chunk, other, n) == 0;
+	}
+	*ret = same;
+	return 0;
 }
+
+/* ---- walking ---- */
 
 struct tour {
 	struct ext4 *x;
