@@ -85,9 +85,11 @@ struct secret_ref {
 	} form;
 };
 enum secret_use { SECRET_PROBE, SECRET_READ, SECRET_SKIP };
+/* Stands where a secret would, wherever that is not to be seen. */
+#define SECRETS_MASK "<masked>"
 /* READ: the bytes, a single trailing newline removed, on the arena. PROBE: looks at variable or file in the same way,
- * runs no command, returns "". SKIP: returns "" and looks at nothing. Class CONFIG when it cannot be had or cannot be
- * what REF's form says; at most 64 KiB; never logged. */
+ * runs no command, returns SECRETS_MASK. SKIP: returns that and looks at nothing. Class CONFIG when it cannot be had or
+ * cannot be what REF's form says; at most 64 KiB; never logged. */
 int secret_resolve(const struct secret_ref *ref, enum secret_use use, const char **ret, size_t *ret_n, struct err *e);
 
 enum role { ROLE_CONTROL_PLANE, ROLE_WORKER, ROLE_COUNT };

@@ -211,20 +211,15 @@ static int check_secret(const struct secret_ref *ref, struct secret_text *t, str
 int secret_resolve(const struct secret_ref *ref, enum secret_use use, const char **ret, size_t *ret_n, struct err *e)
 {
 	_cleanup_(secretref_wipe) struct secret_text *t = xcalloc(1, sizeof(*t));
-	int r = 0;
+	bool look = use == SECRET_READ || (use == SECRET_PROBE && ref->kind != SECRET_COMMAND);
+	int r = look ? read_secret(ref, t, e) : 0;
 
-	if (use == SECRET_SKIP || (use == SECRET_PROBE && ref->kind == SECRET_COMMAND)) {
-		*ret = "";
-		*ret_n = 0;
-		return 0;
-	}
-	r = read_secret(ref, t, e);
 	if (r < 0)
 		return r;
-	r = check_secret(ref, t, e);
+	r = look ? check_secret(ref, t, e) : 0;
 	if (r < 0)
 		return r;
-	*ret = use == SECRET_PROBE ? "" : arena_strndup(t->s, t->n);
-	*ret_n = use == SECRET_PROBE ? 0 : t->n;
+	*ret = use == SECRET_READ ? arena_strndup(t->s, t->n) : SECRETS_MASK;
+	*ret_n = use == SECRET_READ ? t->n : strlen(SECRETS_MASK);
 	return 0;
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Apps of cluster.yaml: charts and manifests that the lock pins, on the cards of all servers, and on the first server's
- * what they are installed with: values, the user's own manifests, secrets
- *(overlays/control-plane/usr/lib/pibuild/steps/ apps.sh).
+ * what they are installed with: values, the user's own manifests, secrets. The step apps.sh reads all of it.
  *
- *	/etc/pibuild/apps/list			"NAME chart|manifest NAMESPACE once|always yes|no" each: NAMESPACE "-"
- *for none; whether there are values that are secrets /etc/pibuild/apps/NAME/values.yaml	of a chart
+ *	/etc/pibuild/apps/list			a line each, "NAME chart|manifest NAMESPACE once|always yes|no":
+ *						NAMESPACE is "-" for none, yes: there are values that are secrets
+ *	/etc/pibuild/apps/NAME/values.yaml	of a chart
  *	/etc/pibuild/apps/NAME/manifests	paths on the card, in their order
  *	/etc/pibuild/apps/NAME/namespace.yaml	where it is not one that every cluster has
  *	/etc/pibuild/secrets/app-NAME.yaml	Secrets; app-NAME-values.yaml: values that are secrets
@@ -37,7 +37,7 @@ static void add_values_of(const struct app *a, struct tree *t)
 {
 	struct yaml_node *values = app_chart_values(a);
 
-	cluster_add_yaml(t, arena_printf("/etc/pibuild/apps/%s/values.yaml", a->name), 0644, origin, &values, 1, NULL);
+	cluster_add_yaml(t, arena_printf("/etc/pibuild/apps/%s/values.yaml", a->name), 0644, origin, &values, 1);
 }
 
 /* ---- secrets ---- */
@@ -51,14 +51,14 @@ static int app_secret_text(const struct node_ctx *x, const struct app *a, const 
 
 	if (r < 0)
 		return err_wrap(e, "apps: %s: %s", a->name, v->key);
-	*ret = x->secret_use == SECRET_READ ? yaml_strn(text, n) : yaml_str(SECRETS_MASK);
+	*ret = yaml_strn(text, n);
 	return 0;
 }
 
 static void add_secret_file(struct tree *t, const char *path, struct yaml_node *const *docs, size_t n)
 {
 	tree_add_dir(t, "/etc/pibuild/secrets", 0700, origin);
-	cluster_add_yaml(t, path, 0600, origin, docs, n, NULL)->secret = true;
+	cluster_add_yaml(t, path, 0600, origin, docs, n)->secret = true;
 }
 
 static int add_secret_values(const struct node_ctx *x, const struct app *a, struct tree *t, struct err *e)
@@ -158,7 +158,7 @@ static void add_flux_sync(const struct app *a, struct strbuf *list, struct tree 
 	yaml_set_path(sync, "spec.prune", yaml_bool(true));
 	yaml_set_path(sync, "spec.sourceRef.kind", yaml_str("GitRepository"));
 	yaml_set_path(sync, "spec.sourceRef.name", yaml_str(FLUX_NAME));
-	cluster_add_yaml(t, path, 0644, origin, docs, ARRAY_SIZE(docs), NULL);
+	cluster_add_yaml(t, path, 0644, origin, docs, ARRAY_SIZE(docs));
 	strbuf_addf(list, "%s\n", path);
 }
 
@@ -198,8 +198,8 @@ static int add_app(const struct node_ctx *x, const struct app *a, struct strbuf 
 	if (!namespace_is_there(namespace)) {
 		struct yaml_node *doc = cluster_object("v1", "Namespace", namespace, NULL);
 
-		cluster_add_yaml(t, arena_printf("/etc/pibuild/apps/%s/namespace.yaml", a->name), 0644, origin, &doc, 1,
-				 NULL);
+		cluster_add_yaml(t, arena_printf("/etc/pibuild/apps/%s/namespace.yaml", a->name), 0644, origin, &doc,
+				 1);
 	}
 	if (a->chart.version)
 		add_values_of(a, t);

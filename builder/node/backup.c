@@ -28,17 +28,12 @@ static unsigned backup_order(const struct node_ctx *x)
 
 /* ---- the place ---- */
 
-/* The secret behind REF on the arena, masked where it is not to be read. */
 static int backup_secret(const struct node_ctx *x, const char *key, const struct secret_ref *ref, const char **ret,
 			 size_t *ret_n, struct err *e)
 {
 	int r = secret_resolve(ref, x->secret_use, ret, ret_n, e);
 
-	if (r < 0)
-		return err_wrap(e, "backup.to.%s", key);
-	if (x->secret_use != SECRET_READ)
-		*ret = SECRETS_MASK, *ret_n = strlen(SECRETS_MASK);
-	return 0;
+	return r < 0 ? err_wrap(e, "backup.to.%s", key) : 0;
 }
 
 /* FILE of this machine, which holds nothing secret, at PATH of the card. */

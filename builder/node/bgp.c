@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * loadBalancer.announce.bgp: what Cilium's BGP control plane reads. Its objects (cilium/cilium pkg/k8s/apis/cilium.io/
- * client/crds/v2/ciliumbgp*.yaml) are of the version that pools are of: v2 since 1.18. The password is in a Secret of
+ * loadBalancer.announce.bgp: what Cilium's BGP control plane reads. Its objects are of the version that pools are of:
+ * v2 since 1.18 (cilium/cilium pkg/k8s/apis/cilium.io/client/crds/v2/ciliumbgp*.yaml). The password is in a Secret of
  * kube-system under the key `password` (bgpControlPlane.secretsNamespace of the chart).
  */
 #include "config/compat.h"
@@ -72,12 +72,10 @@ static int add_bgp_secret(const struct node_ctx *x, struct tree *t, struct err *
 
 	if (r < 0)
 		return err_wrap(e, "loadBalancer.announce.bgp.password");
-	if (x->secret_use != SECRET_READ)
-		text = SECRETS_MASK, n = strlen(SECRETS_MASK);
 	yaml_set(doc, "type", yaml_str("Opaque"));
 	yaml_set(yaml_set(doc, "stringData", yaml_map()), "password", yaml_strn(text, n));
 	tree_add_dir(t, "/etc/pibuild/secrets", 0700, origin);
-	cluster_add_yaml(t, "/etc/pibuild/secrets/bgp.yaml", 0600, origin, &doc, 1, NULL)->secret = true;
+	cluster_add_yaml(t, "/etc/pibuild/secrets/bgp.yaml", 0600, origin, &doc, 1)->secret = true;
 	return 0;
 }
 
@@ -93,6 +91,6 @@ int node_add_bgp(const struct node_ctx *x, struct tree *t, struct err *e)
 	docs[0] = bgp_cluster(c, api);
 	docs[1] = bgp_peer(c, api);
 	docs[2] = bgp_advertisement(api);
-	cluster_add_yaml(t, "/etc/pibuild/manifests/bgp.yaml", 0644, origin, docs, ARRAY_SIZE(docs), NULL);
+	cluster_add_yaml(t, "/etc/pibuild/manifests/bgp.yaml", 0644, origin, docs, ARRAY_SIZE(docs));
 	return c->lb.bgp.password.kind != SECRET_NONE ? add_bgp_secret(x, t, e) : 0;
 }

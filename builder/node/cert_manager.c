@@ -58,8 +58,8 @@ static int add_values(const struct node_ctx *x, struct tree *t, struct err *e)
 	r = proxy_is_given(x->config) ? set_proxy(x, values, e) : 0;
 	if (r < 0)
 		return r;
-	cluster_add_yaml(t, "/etc/pibuild/cert-manager-values.yaml", secret ? 0600 : 0644, origin, &values, 1, NULL)
-		->secret = secret;
+	cluster_add_yaml(t, "/etc/pibuild/cert-manager-values.yaml", secret ? 0600 : 0644, origin, &values, 1)->secret =
+		secret;
 	return 0;
 }
 
@@ -103,8 +103,6 @@ static int set_secret(const struct node_ctx *x, const struct dns01_value *v, str
 
 	if (r < 0)
 		return err_wrap(e, "certManager.dns01.%s", v->key);
-	if (x->secret_use != SECRET_READ)
-		text = SECRETS_MASK, n = strlen(SECRETS_MASK);
 	yaml_set(data, dns01_key_find(p, v->key)->secret_key, yaml_strn(text, n));
 	return 0;
 }
@@ -125,7 +123,7 @@ static int add_secret(const struct node_ctx *x, struct tree *t, struct err *e)
 	if (!data->count)
 		return 0;
 	tree_add_dir(t, "/etc/pibuild/secrets", 0700, origin);
-	cluster_add_yaml(t, "/etc/pibuild/secrets/dns01.yaml", 0600, origin, &doc, 1, NULL)->secret = true;
+	cluster_add_yaml(t, "/etc/pibuild/secrets/dns01.yaml", 0600, origin, &doc, 1)->secret = true;
 	return 0;
 }
 
@@ -142,7 +140,7 @@ static void add_ca_secret(const struct node_ctx *x, struct tree *t)
 	yaml_set(data, "tls.crt", yaml_str(ca->cert));
 	yaml_set(data, "tls.key", yaml_str(ca->key));
 	tree_add_dir(t, "/etc/pibuild/secrets", 0700, origin);
-	cluster_add_yaml(t, "/etc/pibuild/secrets/" CA_SECRET ".yaml", 0600, origin, &doc, 1, NULL)->secret = true;
+	cluster_add_yaml(t, "/etc/pibuild/secrets/" CA_SECRET ".yaml", 0600, origin, &doc, 1)->secret = true;
 }
 
 /* ---- issuers and certificates ---- */
@@ -226,7 +224,7 @@ static void add_issuers(const struct node_ctx *x, struct tree *t)
 	vec_foreach (zone, &zones.v)
 		*vec_push(&docs) = wildcard(c, *zone);
 	if (docs.n)
-		cluster_add_yaml(t, "/etc/pibuild/manifests/issuers.yaml", 0644, origin, docs.v, docs.n, NULL);
+		cluster_add_yaml(t, "/etc/pibuild/manifests/issuers.yaml", 0644, origin, docs.v, docs.n);
 }
 
 int node_add_cert_manager(const struct node_ctx *x, struct tree *t, struct err *e)

@@ -87,7 +87,7 @@ static void add_pools(const struct node_ctx *x, struct tree *t)
 	}
 	if (hole)
 		*vec_push(&docs) = gateway_pool(api, c);
-	cluster_add_yaml(t, "/etc/pibuild/manifests/pools.yaml", 0644, origin, docs.v, docs.n, NULL);
+	cluster_add_yaml(t, "/etc/pibuild/manifests/pools.yaml", 0644, origin, docs.v, docs.n);
 }
 
 /* Cilium reads interfaces as unanchored expressions: "eth0" would match veth0 too. */
@@ -148,7 +148,7 @@ static void add_policies(const struct node_ctx *x, struct tree *t)
 		*vec_push(&docs) = policy(x->config, k ? arena_printf("lan-%s", i->interface) : "lan",
 					  &(struct policy_choice){ &a, i->interface });
 	}
-	cluster_add_yaml(t, "/etc/pibuild/manifests/l2-policy.yaml", 0644, origin, docs.v, docs.n, NULL);
+	cluster_add_yaml(t, "/etc/pibuild/manifests/l2-policy.yaml", 0644, origin, docs.v, docs.n);
 }
 
 int node_add_cilium(const struct node_ctx *x, struct tree *t, struct err *e)
@@ -161,7 +161,7 @@ int node_add_cilium(const struct node_ctx *x, struct tree *t, struct err *e)
 	tree_add_dir(t, "/etc/pibuild", 0755, origin);
 	tree_add_dir(t, "/etc/pibuild/manifests", 0755, origin);
 	/* 0600: the user's own values may hold a secret. */
-	cluster_add_yaml(t, "/etc/pibuild/cilium-values.yaml", 0600, origin, &values, 1, NULL)->secret =
+	cluster_add_yaml(t, "/etc/pibuild/cilium-values.yaml", 0600, origin, &values, 1)->secret =
 		x->config->cilium.values != NULL;
 	if (x->config->lb.pools.n) {
 		add_pools(x, t);

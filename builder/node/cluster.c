@@ -80,11 +80,11 @@ uint64_t cluster_pool_size(const struct config *c)
 /* ---- YAML ---- */
 
 struct entry *cluster_add_yaml(struct tree *t, const char *path, unsigned mode, const char *origin,
-			       struct yaml_node *const *docs, size_t n, const char *comment)
+			       struct yaml_node *const *docs, size_t n)
 {
 	_cleanup_strbuf_ struct strbuf text = { 0 };
 
-	yaml_emit_all(docs, n, comment, &text);
+	yaml_emit_all(docs, n, NULL, &text);
 	return tree_add_file(t, path, mode, origin, text.s, text.n);
 }
 

@@ -45,7 +45,7 @@ uint64_t cluster_pool_size(const struct config *c);
 
 /* Adds the documents as a YAML file of this node. */
 struct entry *cluster_add_yaml(struct tree *t, const char *path, unsigned mode, const char *origin,
-			       struct yaml_node *const *docs, size_t n, const char *comment);
+			       struct yaml_node *const *docs, size_t n);
 
 /* ["a", "b"]; ends at NULL. */
 struct yaml_node *cluster_strings(const char *first, ...) __attribute__((sentinel));

@@ -149,6 +149,6 @@ int node_add_gateway(const struct node_ctx *x, struct tree *t, struct err *e)
 		*vec_push(&docs) = redirect(c);
 	if (c->gateway.hubble)
 		*vec_push(&docs) = hubble(c);
-	cluster_add_yaml(t, "/etc/pibuild/manifests/gateway.yaml", 0644, origin, docs.v, docs.n, NULL);
+	cluster_add_yaml(t, "/etc/pibuild/manifests/gateway.yaml", 0644, origin, docs.v, docs.n);
 	return 0;
 }

@@ -143,7 +143,7 @@ static void add_config(const struct node_ctx *x, struct tree *t)
 	}
 	tree_add_dir(t, "/etc/rancher", 0755, origin);
 	tree_add_dir(t, "/etc/rancher/k3s", 0755, origin);
-	n = cluster_add_yaml(t, "/etc/rancher/k3s/config.yaml", 0600, origin, &doc, 1, NULL);
+	n = cluster_add_yaml(t, "/etc/rancher/k3s/config.yaml", 0600, origin, &doc, 1);
 	n->secret = true;
 }
 

@@ -118,6 +118,6 @@ int node_add_kube_vip(const struct node_ctx *x, struct tree *t, struct err *e)
 		return r;
 	doc = pod(x, &p);
 	tree_add_dir(t, MANIFESTS_DIR, 0700, origin);
-	cluster_add_yaml(t, MANIFESTS_DIR "/kube-vip.yaml", 0600, origin, &doc, 1, NULL);
+	cluster_add_yaml(t, MANIFESTS_DIR "/kube-vip.yaml", 0600, origin, &doc, 1);
 	return 0;
 }

@@ -110,7 +110,7 @@ int node_add_kubelet(const struct node_ctx *x, struct tree *t, struct err *e)
 	struct yaml_node *doc = kubelet_config(x);
 
 	tree_add_dir(t, KUBELET_DIR, 0700, origin);
-	cluster_add_yaml(t, KUBELET_DIR "/10-pibuild.conf", 0600, origin, &doc, 1, NULL);
+	cluster_add_yaml(t, KUBELET_DIR "/10-pibuild.conf", 0600, origin, &doc, 1);
 	add_shutdown(x->config, t);
 	add_kernel_defaults(x, t);
 	return 0;

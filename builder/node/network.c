@@ -106,10 +106,7 @@ static int add_wifi(const struct node_ctx *x, struct strbuf *b, struct err *e)
 	strbuf_adds(b, "ssid=");
 	encode_ssid(b, c->network.wifi.ssid);
 	strbuf_adds(b, "\n\n[wifi-security]\nkey-mgmt=wpa-psk\npsk=");
-	if (x->secret_use == SECRET_READ)
-		encode_keyfile(b, passphrase, n);
-	else
-		strbuf_adds(b, "<masked>");
+	encode_keyfile(b, passphrase, n);
 	strbuf_adds(b, "\n");
 	return 0;
 }

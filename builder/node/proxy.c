@@ -27,11 +27,7 @@ static int proxy_address(const struct node_ctx *x, const struct proxy_address *p
 	if (p->text)
 		return 0;
 	r = secret_resolve(&p->secret, x->secret_use, ret, &n, e);
-	if (r < 0)
-		return err_wrap(e, "network.proxy.%s", key);
-	if (x->secret_use != SECRET_READ)
-		*ret = SECRETS_MASK;
-	return 0;
+	return r < 0 ? err_wrap(e, "network.proxy.%s", key) : 0;
 }
 
 static void no_proxy_add(struct strbuf *b, const char *text)

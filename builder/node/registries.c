@@ -67,8 +67,6 @@ static int add_registry_auth(const struct node_ctx *x, const struct registry_aut
 
 	if (r < 0)
 		return err_wrap(e, "registries.auth of %s", a->registry);
-	if (x->secret_use != SECRET_READ)
-		text = SECRETS_MASK, n = strlen(SECRETS_MASK);
 	yaml_set(auth, "username", yaml_str(a->username));
 	yaml_set(auth, "password", yaml_strn(text, n));
 	return 0;
@@ -94,7 +92,7 @@ int node_add_registries(const struct node_ctx *x, struct tree *t, struct err *e)
 		yaml_set(doc, "mirrors", registry_mirrors(c));
 	if (configs->count)
 		yaml_set(doc, "configs", configs);
-	cluster_add_yaml(t, "/etc/rancher/k3s/registries.yaml", 0600, origin, &doc, 1, NULL)->secret =
-		c->registries.auth.n > 0;
+	cluster_add_yaml(t, "/etc/rancher/k3s/registries.yaml", 0600, origin, &doc, 1)->secret = c->registries.auth.n >
+												 0;
 	return 0;
 }

@@ -80,9 +80,8 @@ const char *secrets_node_password(const struct secrets *s, const char *node);
 /* What to say when the issuer's CA may not sign for one of certManager.zones; NULL when it may, or there is none. */
 const char *secrets_zone_fault(const struct secrets *s, const struct config *c);
 
-/* Stand-ins of the right form for `render` and `plan` without a secrets file: every value is "<masked>"-like text,
+/* Stand-ins of the right form for `render` and `plan` without a secrets file: every value is SECRETS_MASK or holds it,
  * every node has a password. */
-#define SECRETS_MASK "<masked>"
 const struct secrets *secrets_masked(void);
 
 /* What `secrets rotate` can replace. */
