@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The user's values file against the chart and against this cluster. Cilium's chart takes unknown keys in silence, so
- * they are looked up in a list. Rules on single values that need no board are in config/check_values.c; those here need
+ * they are looked up in a list. Rules on single values that need no board are in config/check_cilium.c; those here need
  * topology, boards, or what pibuild generated.
  */
-
 #include "base/file.h"
 #include "config/api_values.h"
 #include "config/values.h"
@@ -404,7 +403,7 @@ static bool device_fits(const char *pattern, const char *name)
 static bool devices_have(const struct yaml_node *n, const char *name)
 {
 	bool only_excluded = true;
-	char *words, *save = NULL;
+	char *words;
 
 	if (n->type == YAML_SEQ) {
 		struct strbuf all = { 0 };
@@ -416,7 +415,7 @@ static bool devices_have(const struct yaml_node *n, const char *name)
 	} else {
 		words = arena_strdup(str_or(n->text, ""));
 	}
-	for (char *w = strtok_r(words, " ", &save); w; w = strtok_r(NULL, " ", &save)) {
+	text_foreach (w, words, " ") {
 		if (*w == '!') {
 			if (device_fits(w + 1, name))
 				return false;
@@ -476,19 +475,6 @@ static void gateway_class(struct judge *j, const struct yaml_node *n, const char
 {
 	if (yaml_is(n, "false") && cilium_gateway_on(j->x))
 		fault_at(j->faults, n, "%s: without a GatewayClass no Gateway is ever served; remove it", path);
-}
-
-static void mask_size(struct judge *j, const struct yaml_node *n, const char *path)
-{
-	struct cidr pods = j->x->config->cluster.pod_cidr;
-	size_t nodes = j->x->config->nodes.n;
-	unsigned v;
-
-	if (n->type != YAML_SCALAR || value_unsigned(yaml_word(n), &v) < 0)
-		return;
-	if (v < pods.prefix || v > 28 || (v - pods.prefix < 20 && (size_t)1 << (v - pods.prefix) < nodes))
-		fault_at(j->faults, n, "%s: %s has no room for %zu nodes with a /%u each; remove it, pibuild sets 24",
-			 path, cidr_text(pods), nodes, v);
 }
 
 /* Each service that a node announces is a lease it renews once per deadline. */
@@ -582,7 +568,6 @@ static const struct {
 	{ "l7Proxy", values_l7_proxy },
 	{ "envoy.enabled", envoy_needed },
 	{ "gatewayAPI.gatewayClass.create", gateway_class },
-	{ "ipam.operator.clusterPoolIPv4MaskSize", mask_size },
 	{ "k8sClientRateLimit.qps", client_rate },
 	{ "encryption.enabled", encryption },
 };

@@ -1263,7 +1263,7 @@ gateway_cluster() {
 
 @test "health port 10250 is refused" {
 	values 'kubeProxyReplacementHealthzBindAddr: 0.0.0.0:10250'
-	fault '@PWD@/extra.yaml:1:38: error: kubeProxyReplacementHealthzBindAddr: port 10250 belongs to the kubelet, so the agent could not bind it; kube-proxy'\''s health port is 10256'
+	fault '@PWD@/extra.yaml:1:38: error: kubeProxyReplacementHealthzBindAddr: port 10250 of a node belongs to the kubelet, so one of the two would not start; remove it: 10256 is free'
 }
 
 @test "the master label is refused wherever it stands" {
@@ -1349,7 +1349,7 @@ gateway_cluster() {
 @test "the L7 proxy off beside ingress is refused" {
 	change 's/  hubble: .*/&\n  ingress: true/'
 	values 'l7Proxy: false'
-	fault '@PWD@/extra.yaml:1:10: error: l7Proxy: Cilium'\''s chart refuses ingress and Gateway API without the L7 proxy, and cluster.yaml asks for cilium.ingress'
+	fault '@PWD@/extra.yaml:1:10: error: l7Proxy: Cilium'\''s chart refuses ingress and Gateway API without the L7 proxy; set cilium: {ingress: false, gatewayAPI: false} in cluster.yaml'
 }
 
 @test "another cluster name is refused" {

@@ -77,7 +77,7 @@ manifests=etc/pibuild/manifests
 
 @test "blog 2: the kubelet's port for health checks is refused, and 10256 is generated" {
 	values 'kubeProxyReplacementHealthzBindAddr: "0.0.0.0:10250"'
-	refused 'port 10250 belongs to the kubelet'
+	refused 'port 10250 of a node belongs to the kubelet'
 	cluster $server && rendered
 	holds $values_file 'kubeProxyReplacementHealthzBindAddr: "0.0.0.0:10256"'
 }

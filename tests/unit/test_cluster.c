@@ -770,8 +770,6 @@ static void values_cases(void)
 		{ "ingress without the L7 proxy", SINGLE, "l7Proxy: false\n", "refuses ingress and Gateway API" },
 		{ "no GatewayClass", SINGLE, "gatewayAPI: {gatewayClass: {create: \"false\"}}\n",
 		  "no Gateway is ever served" },
-		{ "no room for the nodes", THREE, "ipam: {operator: {clusterPoolIPv4MaskSize: 14}}\n",
-		  "no room for 5" },
 		{ "too few requests for the pool", SINGLE, "k8sClientRateLimit: {qps: 5, burst: 10}\n",
 		  "up to 13 leases a second" },
 		{ "native routing alone", SINGLE, "routingMode: native\n", "set ipv4NativeRoutingCIDR: 10.42.0.0/16" },

@@ -36,12 +36,6 @@ static void kube_proxy(const struct check *x, const struct yaml_node *n, const c
 		FAULT("must be true: K3s runs without kube-proxy here, so nothing else would serve ClusterIPs. Remove it");
 }
 
-static void healthz(const struct check *x, const struct yaml_node *n, const char *path)
-{
-	if (n->type == YAML_SCALAR && ends_with(n->text, ":10250"))
-		FAULT("port 10250 belongs to the kubelet, so the agent could not bind it; kube-proxy's health port is 10256");
-}
-
 /* ---- keys that do nothing ---- */
 
 static void gone(const struct check *x, const struct yaml_node *n, const char *path)
@@ -209,16 +203,7 @@ static void l2_timing(const struct check *x, const struct yaml_node *n, const ch
 		      (double)deadline / 1000, (double)retry / 1000);
 }
 
-/* ---- Envoy, ingress, Gateway API ---- */
-
-static void l7_proxy(const struct check *x, const struct yaml_node *n, const char *path)
-{
-	const struct config *c = x->config;
-
-	if (yaml_is(n, "false") && (c->cilium.ingress == STATE_ON || c->cilium.gateway_api == STATE_ON))
-		FAULT("Cilium's chart refuses ingress and Gateway API without the L7 proxy, and cluster.yaml asks for %s",
-		      c->cilium.ingress == STATE_ON ? "cilium.ingress" : "cilium.gatewayAPI");
-}
+/* ---- ingress, Gateway API ---- */
 
 static void ingress_mode(const struct check *x, const struct yaml_node *n, const char *path)
 {
@@ -251,9 +236,7 @@ static void hubble_part(const struct check *x, const struct yaml_node *n, const 
 
 static void hubble_tls(const struct check *x, const struct yaml_node *n, const char *path)
 {
-	if (yaml_is(n, "helm"))
-		NOTE("certificates made by helm are never renewed: the relay stops after 365 days; cronJob renews them");
-	else if (yaml_is(n, "certmanager"))
+	if (yaml_is(n, "certmanager"))
 		FAULT("cert-manager runs only once the network does, which waits for these certificates; use cronJob");
 }
 
@@ -264,7 +247,6 @@ static const struct {
 	{ "k8sServiceHost", service_host },
 	{ "k8sServicePort", service_port },
 	{ "kubeProxyReplacement", kube_proxy },
-	{ "kubeProxyReplacementHealthzBindAddr", healthz },
 	{ "externalIPs", gone },
 	{ "nodePort.enabled", gone },
 	{ "tunnel", refused },
@@ -291,7 +273,6 @@ static const struct {
 	{ "operator.replicas", replicas },
 	{ "l2announcements.enabled", l2_enabled },
 	{ "l2announcements", l2_timing },
-	{ "l7Proxy", l7_proxy },
 	{ "ingressController.enabled", in_cluster_yaml },
 	{ "gatewayAPI.enabled", in_cluster_yaml },
 	{ "ingressController.loadbalancerMode", ingress_mode },
