@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A raw image to .xz, block by block: https://tukaani.org/xz/xz-file-format.txt. The layout is decided by the base
- *alone, so the bytes are the same wherever they are made: where the base is an .xz of one stream, its blocks come
- *first. Those that hold the same bytes in the image are taken over as they are; everything else becomes blocks of our
- *own.
+ * alone, so the bytes are the same wherever they are made: where the base is an .xz of one stream, its blocks come
+ * first. Those that hold the same bytes in the image are taken over as they are; everything else becomes blocks of
+ * our own.
  *
  *	stream header | block taken | block | block | block taken | ... | index | footer
  *

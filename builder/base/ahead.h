@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A stream read by a thread of its own, a few buffers ahead of whoever wants it: inflating goes on while what came out
- *is hashed and written.
+ * is hashed and written.
  *
  *	ahead_start(&a, read, arg, e);
  *	while ((n = ahead_read(a, buf, size, e)) > 0)	// as READ itself: 0 at the end

@@ -118,9 +118,9 @@ static void check_link(struct board_check *x, const struct board_machine *m)
 			  own ? arena_printf("%s.interface", m->key) : "network.interface", interface);
 }
 
-/* What the drivers take: macb of a Pi 5's RP1 has jumbo frames (raspberrypi_rp1_config in drivers/net/ethernet/cadence/
- * macb_main.c); genet of a Pi 4 none in a release (raspberrypi/linux issue 5561), smsc95xx of a Pi 3 none ("hw max
- * 1500", issue 2660), brcmfmac none. */
+/* What the drivers take: macb of a Pi 5's RP1 has jumbo frames (drivers/net/ethernet/cadence/macb_main.c,
+ * raspberrypi_rp1_config); genet of a Pi 4 none in a release (raspberrypi/linux issue 5561), smsc95xx of a Pi 3 none
+ * ("hw max 1500", issue 2660), brcmfmac none. */
 enum { ETHERNET_MTU = 1500 };
 
 static void check_frames(struct board_check *x, const struct board_machine *m)

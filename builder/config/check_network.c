@@ -363,8 +363,8 @@ static void check_ipv6_switches(const struct check *x)
 				s->key, s->value);
 }
 
-/* K3s starts no node of a cluster with both families that is not told its address in both (k3s-io/k3s
- * pkg/daemons/agent/ agent.go, startNetwork and validateNetworkConfiguration: "must share the same IP version"). */
+/* K3s starts no node of a cluster with both families that is not told its address in both: "must share the same IP
+ * version" (k3s-io/k3s pkg/daemons/agent/agent.go, startNetwork and validateNetworkConfiguration). */
 static void check_ipv6(const struct check *x)
 {
 	const struct config *c = x->config;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A disk that outlives the node's cards: what the step that finds, formats and mounts it goes by (overlays/common/usr/
- * lib/pibuild/steps/data.sh), and that K3s does not start without it.
+ * A disk that outlives the node's cards: what the step that finds, formats and mounts it goes by
+ * (overlays/common/usr/lib/pibuild/steps/data.sh), and that K3s does not start without it.
  */
 #include "crypto/digest.h"
 #include "node/node.h"

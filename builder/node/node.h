@@ -52,8 +52,8 @@ bool node_has_vip(const struct node_ctx *x);
 bool node_uses_wifi(const struct node_ctx *x);
 
 /* The resolv.conf that pods get, name servers and nothing else: search domains would make them look up every name
- * below those first, and a wildcard there answer for all. Made from cluster.yaml, else on the node (usr/lib/pibuild/
- * pod-dns) from what DHCP names. */
+ * below those first, and a wildcard there answer for all. Made from cluster.yaml, else on the node from what DHCP
+ * names (usr/lib/pibuild/pod-dns). */
 const char *node_pod_resolv_conf(const struct config *c);
 
 /* Judges the user's overlays DIR against what the card of each of the N NODES, all of the config, holds without them:

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Packages of Debian on the card: the files, a list for the step that installs them (overlays/common/usr/lib/pibuild/
- * steps/packages.sh), and what some of them need that they do not bring.
+ * Packages of Debian on the card: the files, a list for the step that installs them
+ * (overlays/common/usr/lib/pibuild/steps/packages.sh), and what some of them need that they do not bring.
  */
 #include "crypto/digest.h"
 #include "node/node.h"

@@ -3,7 +3,7 @@
  * A node that runs, asked over SSH: the ssh program of this machine, as access.user, with the keys of access.sshKeys,
  * those that ssh would take by itself, and the agent ($SSH_AUTH_SOCK). Nothing is asked for: a key that wants its
  * passphrase has to be in the agent. The user's own ~/.ssh/config counts for what is not set here (a ProxyJump, a
- *port).
+ * port).
  *
  *	struct remote r = remote_of(config, node, cards);
  *	const char *const argv[] = { "systemctl", "is-active", "k3s", NULL };

@@ -3,7 +3,7 @@
  * A disk with one fault at a time, as a plugin of nbdkit: nbdkit -> nbdfuse -> losetup makes a block device of it. Its
  * bytes are those of `store`, a file that can be looked into. The fault stands in `control`, one line, read at each
  * request: "GENERATION KIND AT PID". A new generation fills the disk with its own byte under a valid boot sector and
- *starts to count anew. What was done is appended to `log`.
+ * starts to count anew. What was done is appended to `log`.
  *
  *	flip AT, torn AT, stale AT, drop AT, shift AT	the AT-th write (from 0) is stored wrong, once
  *	rflip AT		one bit of the AT-th read is wrong
