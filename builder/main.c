@@ -147,10 +147,14 @@ static int parse_option(struct cmd_options *o, struct parsed *p, char **argv, in
 	const char *word = argv[*i], *value = NULL;
 	const struct option *row;
 
-	if (streq(word, "--help") || streq(word, "-h"))
-		return p->help = true, 0;
-	if (streq(word, "--version") || streq(word, "-V"))
-		return p->version = true, 0;
+	if (streq(word, "--help") || streq(word, "-h")) {
+		p->help = true;
+		return 0;
+	}
+	if (streq(word, "--version") || streq(word, "-V")) {
+		p->version = true;
+		return 0;
+	}
 	row = read_option(p->command, word, &value);
 	if (!row || (row->kind == OPT_FLAG && value))
 		return unknown_option(word, e);

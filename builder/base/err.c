@@ -95,7 +95,7 @@ int err_blame(struct err *e, enum exit_class class)
 	return e->code;
 }
 
-int err_at(struct err *e, enum exit_class class, const char *file, unsigned line, unsigned col, const char *fmt, ...)
+int err_at(struct err *e, const char *file, unsigned line, unsigned col, const char *fmt, ...)
 {
 	char place[512];
 	size_t n;
@@ -107,7 +107,7 @@ int err_at(struct err *e, enum exit_class class, const char *file, unsigned line
 		snprintf(place, sizeof(place), "%s%s", file ? file : "", file ? ": " : "");
 	n = strlen(place);
 	va_start(ap, fmt);
-	err_fill(e, class_errno(class), class, n, fmt, ap);
+	err_fill(e, class_errno(CLASS_CONFIG), CLASS_CONFIG, n, fmt, ap);
 	va_end(ap);
 	memcpy(e->msg, place, n);
 	e->at.file = file;

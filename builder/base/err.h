@@ -51,9 +51,9 @@ int err_machine(struct err *e, int code, const char *fmt, ...) __attribute__((fo
 /* As err_set(), with a class; the errno is chosen from the class. Returns it. */
 int err_class(struct err *e, enum exit_class class, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
-/* As err_class(), about a place of a file: "FILE:LINE:COL: words", or "FILE: words" with LINE 0. */
-int err_at(struct err *e, enum exit_class class, const char *file, unsigned line, unsigned col, const char *fmt, ...)
-	__attribute__((format(printf, 6, 7)));
+/* Class CONFIG, about a place of a file: "FILE:LINE:COL: words", or "FILE: words" with LINE 0. */
+int err_at(struct err *e, const char *file, unsigned line, unsigned col, const char *fmt, ...)
+	__attribute__((format(printf, 5, 6)));
 
 /* Of what could not be read, or used: CLASS, unless its errno speaks of the machine (no memory or descriptors left, a
  * read error), or somebody interrupted it: that is no fault of what was to be read. Returns the code that is there. */

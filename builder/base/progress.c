@@ -128,15 +128,15 @@ static const char *left_text(double seconds, const char *about, char buf[LEFT_MA
 	return buf;
 }
 
-static const char *bar_text(double fraction, unsigned width, char *buf)
+enum { BAR = 16, WIDE = 110 };
+
+static const char *bar_text(double fraction, char buf[BAR + 1])
 {
-	for (unsigned i = 0; i < width; i++)
-		buf[i] = i < (unsigned)(fraction * width) ? '#' : '-';
-	buf[width] = '\0';
+	for (unsigned i = 0; i < BAR; i++)
+		buf[i] = i < (unsigned)(fraction * BAR) ? '#' : '-';
+	buf[BAR] = '\0';
 	return buf;
 }
-
-enum { BAR = 16, WIDE = 110 };
 
 /* Nothing is cut at 80 columns; with more, bytes are told too. */
 static void draw_task(const struct task *t, double now, unsigned columns)
@@ -154,7 +154,7 @@ static void draw_task(const struct task *t, double now, unsigned columns)
 			 t->done ? size_text(t->done, done) : "");
 	else
 		snprintf(line, sizeof(line), "  %-8s %-22.22s [%s]%s%s%s", t->what, t->name,
-			 bar_text(fraction_of(t), BAR, bar), bytes, speed, left_text(left_of(t, now), "", left));
+			 bar_text(fraction_of(t), bar), bytes, speed, left_text(left_of(t, now), "", left));
 	fprintf(stderr, "%.*s\n", (int)columns, line);
 	P.drawn++;
 }
@@ -167,7 +167,7 @@ static void draw_overall(double now, unsigned columns)
 	if (!o.steps || !P.running)
 		return;
 	snprintf(step, sizeof(step), "step %zu of %u", P.tasks.n, o.steps);
-	snprintf(line, sizeof(line), "  %-31s [%s] %.0f %%%s", step, bar_text(o.fraction, BAR, bar), 100 * o.fraction,
+	snprintf(line, sizeof(line), "  %-31s [%s] %.0f %%%s", step, bar_text(o.fraction, bar), 100 * o.fraction,
 		 left_text(o.left, "about ", left));
 	fprintf(stderr, "%.*s\n", (int)columns, line);
 	P.drawn++;
@@ -210,10 +210,10 @@ static void progress_print_line(struct task *t, double now)
 	t->last_line = now;
 }
 
-static void set_seconds(json_t *j, const char *key, double seconds)
+static void set_eta(json_t *j, double seconds)
 {
 	if (seconds >= 0)
-		json_object_set_new(j, key, json_real(seconds));
+		json_object_set_new(j, "eta", json_real(seconds));
 }
 
 /* "eta" and "overall.eta" are seconds, and missing while there is no telling. */
@@ -228,13 +228,13 @@ static json_t *event_json(const struct task *t, const char *event, double now)
 
 	if (!j)
 		return NULL;
-	set_seconds(j, "eta", left_of(t, now));
+	set_eta(j, left_of(t, now));
 	if (*t->note)
 		json_object_set_new(j, "note", json_string(t->note));
 	if (!o.steps)
 		return j;
 	all = json_pack("{s:i, s:i, s:f}", "step", (int)t->number, "steps", (int)o.steps, "fraction", o.fraction);
-	set_seconds(all, "eta", o.left);
+	set_eta(all, o.left);
 	json_object_set_new(j, "overall", all);
 	return j;
 }

@@ -128,7 +128,7 @@ static int board_read_board(const char *path, struct board *b, struct err *e)
 	if (r == 0)
 		r = faults_failure(&f, e);
 	if (r == 0 && (!b->memory.n || !b->kernels.n))
-		r = err_at(e, CLASS_CONFIG, path, 0, 0, "a board needs a kernel and a size of memory");
+		r = err_at(e, path, 0, 0, "a board needs a kernel and a size of memory");
 	return r;
 }
 

@@ -52,51 +52,54 @@ static bool clean_name(const char *name)
 	return strlen(name) <= MAX_NAME && is_utf8(name);
 }
 
-static int add_file(const struct overlay *o, int dir, const char *name, const char *host, const char *path,
-		    const struct stat *st, struct err *e)
+/* One name of a folder that is being added. */
+struct overlay_name {
+	int dir; /* the folder, open */
+	const char *name;
+	const char *host, *path; /* on this machine, for messages, and on the card */
+	struct stat st;
+};
+
+static int add_file(const struct overlay *o, const struct overlay_name *x, struct err *e)
 {
-	unsigned mode = st->st_mode & 0100 ? 0755 : 0644;
+	unsigned mode = x->st.st_mode & 0100 ? 0755 : 0644;
 	_cleanup_close_ int fd = -1;
 	char sha256[SHA256_HEX];
 	struct entry *n;
 	bool private;
 	int r;
 
-	if (st->st_mode & (S_ISUID | S_ISGID))
+	if (x->st.st_mode & (S_ISUID | S_ISGID))
 		return err_class(e, CLASS_CONFIG,
-				 "%s is setuid or setgid: an overlay may not bring such files; chmod u-s,g-s it", host);
-	fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+				 "%s is setuid or setgid: an overlay may not bring such files; chmod u-s,g-s it",
+				 x->host);
+	fd = openat(x->dir, x->name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
-		return err_errno(e, -errno, "cannot open %s", host);
-	r = sha256_fd(fd, host, sha256, e);
+		return err_errno(e, -errno, "cannot open %s", x->host);
+	r = sha256_fd(fd, x->host, sha256, e);
 	if (r < 0)
 		return r;
 	/* What only its owner may read stays so on the card; a shipped file's bits come from the builder's umask. */
-	private = o->layer == LAYER_NODE && (!(st->st_mode & 0077) || o->private || place_is_secret(path));
+	private = o->layer == LAYER_NODE && (!(x->st.st_mode & 0077) || o->private || place_is_secret(x->path));
 	if (private)
 		mode &= 0700;
-	n = tree_add_file(o->tree, path, mode, o->origin, "", 0);
-	n->source = SOURCE_HOST_FILE;
-	n->host_file = arena_strdup(host);
-	n->size = (uint64_t)st->st_size;
+	n = tree_add_host_file(o->tree, x->path, mode, o->origin, x->host, (uint64_t)x->st.st_size, sha256);
 	n->layer = o->layer;
 	n->secret |= private;
-	memcpy(n->sha256, sha256, sizeof(sha256));
 	return 0;
 }
 
-static int add_link(const struct overlay *o, int dir, const char *name, const char *host, const char *path,
-		    struct err *e)
+static int add_link(const struct overlay *o, const struct overlay_name *x, struct err *e)
 {
 	char target[MAX_LINK + 1];
-	ssize_t n = readlinkat(dir, name, target, sizeof(target));
+	ssize_t n = readlinkat(x->dir, x->name, target, sizeof(target));
 
 	if (n < 0 || n > MAX_LINK)
-		return err_errno(e, n < 0 ? -errno : -ENAMETOOLONG, "cannot read the link %s", host);
+		return err_errno(e, n < 0 ? -errno : -ENAMETOOLONG, "cannot read the link %s", x->host);
 	target[n] = '\0';
 	if (!is_utf8(target))
-		return err_class(e, CLASS_CONFIG, "the link %s leads to a name that is no UTF-8", host);
-	tree_add_symlink(o->tree, path, o->origin, target)->layer = o->layer;
+		return err_class(e, CLASS_CONFIG, "the link %s leads to a name that is no UTF-8", x->host);
+	tree_add_symlink(o->tree, x->path, o->origin, target)->layer = o->layer;
 	return 0;
 }
 
@@ -125,37 +128,35 @@ static const char *shown_name(const char *name)
 	return shown;
 }
 
-static int overlay_add_name(const struct overlay *o, int dir, const char *name, const char *host, const char *path,
-			    unsigned depth, struct err *e)
+static int overlay_add_name(const struct overlay *o, struct overlay_name *x, unsigned depth, struct err *e)
 {
 	struct overlay below = *o;
 	_cleanup_close_ int fd = -1;
-	struct stat st;
 
-	if (!clean_name(name))
+	if (!clean_name(x->name))
 		return err_class(
 			e, CLASS_CONFIG,
 			"a name in %s holds a control character, is no UTF-8 or is too long (shown with '?' for these: %.100s); give the file another",
-			path_dir(host), shown_name(name));
-	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return err_errno(e, -errno, "cannot read %s", host);
-	if (S_ISREG(st.st_mode))
-		return add_file(o, dir, name, host, path, &st, e);
-	if (S_ISLNK(st.st_mode))
-		return add_link(o, dir, name, host, path, e);
-	if (!S_ISDIR(st.st_mode))
+			path_dir(x->host), shown_name(x->name));
+	if (fstatat(x->dir, x->name, &x->st, AT_SYMLINK_NOFOLLOW) < 0)
+		return err_errno(e, -errno, "cannot read %s", x->host);
+	if (S_ISREG(x->st.st_mode))
+		return add_file(o, x, e);
+	if (S_ISLNK(x->st.st_mode))
+		return add_link(o, x, e);
+	if (!S_ISDIR(x->st.st_mode))
 		return err_class(e, CLASS_CONFIG,
 				 "%s is a device, socket or pipe: an overlay holds files, folders and links only",
-				 host);
-	fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+				 x->host);
+	fd = openat(x->dir, x->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
-		return err_errno(e, -errno, "cannot open %s", host);
-	*vec_push(&o->tree->folders) = path;
-	if (o->layer == LAYER_NODE && !(st.st_mode & 0077)) {
-		add_private_folder(o, path);
+		return err_errno(e, -errno, "cannot open %s", x->host);
+	*vec_push(&o->tree->folders) = x->path;
+	if (o->layer == LAYER_NODE && !(x->st.st_mode & 0077)) {
+		add_private_folder(o, x->path);
 		below.private = true;
 	}
-	return overlay_add_folder(&below, fd, host, path, depth + 1, e);
+	return overlay_add_folder(&below, fd, x->host, x->path, depth + 1, e);
 }
 
 static int overlay_add_folder(const struct overlay *o, int dir, const char *host, const char *path, unsigned depth,
@@ -171,11 +172,14 @@ static int overlay_add_folder(const struct overlay *o, int dir, const char *host
 		return err_errno(e, -errno, "cannot list %s", host);
 	for (int i = 0; i < n; i++) {
 		const char *name = names[i]->d_name;
+		struct overlay_name x = {
+			.dir = dir, .name = name, .host = path_join(host, name), .path = path_join(path, name)
+		};
 
 		if (r == 0 && left_behind(name))
-			*vec_push(&o->tree->left_out) = path_join(host, name);
+			*vec_push(&o->tree->left_out) = x.host;
 		else if (r == 0 && !skipped(name))
-			r = overlay_add_name(o, dir, name, path_join(host, name), path_join(path, name), depth, e);
+			r = overlay_add_name(o, &x, depth, e);
 		free(names[i]);
 	}
 	free(names);

@@ -84,8 +84,10 @@ static int backup_choose(const struct cmd_options *o, struct backup_place *p, co
 	if (r < 0)
 		return r;
 	vec_foreach (b, &list)
-		if (wanted && streq(b->name, wanted))
-			return *ret = b->name, 0;
+		if (wanted && streq(b->name, wanted)) {
+			*ret = b->name;
+			return 0;
+		}
 	if (wanted || !list.n)
 		return err_class(e, CLASS_FAILED,
 				 "there is no backup%s%s of %s that is complete; `pibuild backup list` shows all",

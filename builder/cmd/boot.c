@@ -196,14 +196,16 @@ static int fail(struct machine *m, struct err *e)
 	return e->code;
 }
 
-static int failed_step(struct machine *m, const char *words, struct err *e)
+static int failed_step(struct machine *m, struct err *e)
 {
-	const char *arrow = strstr(words, " -> ");
+	const char *words = m->console.words, *arrow = strstr(words, " -> ");
 
-	if (!arrow)
-		return err_set(e, -EIO, "the node reports a failure: %s", words);
-	return err_set(e, -EIO, "the node reports a failure: %.*s; what to do: %s", (int)(arrow - words), words,
-		       arrow + strlen(" -> "));
+	if (arrow)
+		err_set(e, -EIO, "the node reports a failure: %.*s; what to do: %s", (int)(arrow - words), words,
+			arrow + strlen(" -> "));
+	else
+		err_set(e, -EIO, "the node reports a failure: %s", words);
+	return fail(m, e);
 }
 
 static int broken_down(struct machine *m, struct err *e)
@@ -266,7 +268,7 @@ static int follow(struct machine *m, const struct wait *w, struct err *e)
 	if (c->verdict == VERDICT_BROKEN)
 		return broken_down(m, e);
 	if (c->verdict == VERDICT_FAILED)
-		return failed_step(m, c->words, e), fail(m, e);
+		return failed_step(m, e);
 	log_info("%s, after %.0f s", c->words, now_seconds() - start);
 	return 0;
 }
@@ -286,7 +288,10 @@ static int boot_run_command(struct machine *m, const struct wait *w, const char 
 			    e);
 
 	while (r == 0 && spawn_alive(&command)) {
-		r = m->console.fd >= 0 ? console_read(&m->console, TICK_MS, e) : (spawn_wait(&command, 0.1), 0);
+		if (m->console.fd >= 0)
+			r = console_read(&m->console, TICK_MS, e);
+		else
+			spawn_wait(&command, 0.1);
 		if (r == 0)
 			r = sig_check(e);
 	}

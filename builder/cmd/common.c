@@ -163,8 +163,10 @@ int cmd_find_node(const struct config *c, const char *name, const struct node_co
 
 	vec_foreach (n, &c->nodes) {
 		*vec_push(&names) = n->name;
-		if (streq(n->name, name))
-			return *ret = n, 0;
+		if (streq(n->name, name)) {
+			*ret = n;
+			return 0;
+		}
 	}
 	return err_class(e, CLASS_USAGE, "%s has no node '%s'; %s", c->path, name,
 			 config_node_meant(name, names.v, names.n));

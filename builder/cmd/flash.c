@@ -227,10 +227,14 @@ static int wait_for_cards(const struct flash_session *s, struct flash_card *card
 		if (r < 0 && e->class == CLASS_USAGE)
 			return err_class(e, CLASS_USAGE, "there was no answer: %zu of %zu cards are written, %s is not",
 					 s->written, s->cards.n, cards[ready].name);
-		for (r = r < 0 ? r : 1; ready < n && r > 0; ready += r > 0)
-			r = look_at_next(s, &cards[ready], line, e);
 		if (r < 0)
 			return r;
+		do {
+			r = look_at_next(s, &cards[ready], line, e);
+			if (r < 0)
+				return r;
+			ready += (size_t)r;
+		} while (r && ready < n);
 	}
 	return 0;
 }

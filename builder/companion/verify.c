@@ -162,8 +162,10 @@ static int pass_image(struct look *l, struct err *e)
 	r = decode_is_raw(&d, &raw, e);
 	if (r < 0)
 		return r;
-	if (!reader.hash && !l->have_map && raw)
-		return read_card(l, fd), 0;
+	if (!reader.hash && !l->have_map && raw) {
+		read_card(l, fd);
+		return 0;
+	}
 	sha256_init(&reader.raw);
 	t = task_begin("verify", path_base(l->image), (uint64_t)st.st_size);
 	r = raw ? read_raw(l, &reader, fd, (uint64_t)st.st_size, t, e) : read_packed(l, &reader, fd, t, e);

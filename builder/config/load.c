@@ -269,7 +269,7 @@ static int config_refuse_foreign(const struct config *c, const struct yaml_node 
 	if (!is)
 		return 0;
 	return err_at(
-		e, CLASS_CONFIG, c->path, 0, 0,
+		e, c->path, 0, 0,
 		"this seems to be %s, which describes no cluster for pibuild: %s; `pibuild init` writes a cluster.yaml, from your answers",
 		is, instead);
 }

@@ -144,14 +144,14 @@ const char *schedule_parse(const char *text, struct schedule *ret)
 /* ---- systemd ---- */
 
 /* "03,15", or "*" for all from FIRST to LAST. */
-static void schedule_list(struct strbuf *b, uint64_t set, unsigned first, unsigned last, bool all_as_star)
+static void schedule_list(struct strbuf *b, uint64_t set, unsigned first, unsigned last)
 {
 	const char *comma = "";
 	bool all = true;
 
 	for (unsigned v = first; v <= last; v++)
 		all &= set >> v & 1;
-	if (all && all_as_star) {
+	if (all) {
 		strbuf_adds(b, "*");
 		return;
 	}
@@ -171,13 +171,13 @@ const char *schedule_calendar(const struct schedule *s)
 		if (s->weekdays >> v & 1)
 			strbuf_addf(&b, "%s%s", b.n ? "," : "", weekday_names[v]);
 	strbuf_adds(&b, b.n ? " *-" : "*-");
-	schedule_list(&b, s->months, 1, 12, true);
+	schedule_list(&b, s->months, 1, 12);
 	strbuf_adds(&b, "-");
-	schedule_list(&b, s->days, 1, 31, true);
+	schedule_list(&b, s->days, 1, 31);
 	strbuf_adds(&b, " ");
-	schedule_list(&b, s->hours, 0, 23, true);
+	schedule_list(&b, s->hours, 0, 23);
 	strbuf_adds(&b, ":");
-	schedule_list(&b, s->minutes, 0, 59, true);
+	schedule_list(&b, s->minutes, 0, 59);
 	strbuf_adds(&b, ":00");
 	return arena_strdup(b.s);
 }

@@ -41,7 +41,7 @@ static int write_and_verify(struct work *w, struct err *e)
 	for (unsigned round = 0; round < ROUNDS && r == 0; round++) {
 		r = write_pass(w, e);
 		if (r == 0 && round == 0) /* with UPDATE too: all of it */
-			pieces_want(&w->pieces, true);
+			pieces_want_all(&w->pieces);
 		head_of(w)->wanted = false;
 		if (r < 0)
 			return r;
@@ -133,7 +133,7 @@ static int flash_work_run(struct work *w, struct err *e)
 	if (r < 0)
 		return r;
 	pieces_cut(&ranges, f->source->size, f->device->size, &w->pieces);
-	pieces_want(&w->pieces, true);
+	pieces_want_all(&w->pieces);
 	if (f->flags & FLASH_UPDATE)
 		r = compare_disk(w, e);
 	if (r == 0 && !f->result.unchanged)

@@ -29,7 +29,7 @@ struct pieces {
 };
 void pieces_cut(const struct ranges *ranges, uint64_t image, uint64_t disk, struct pieces *ret);
 uint64_t pieces_wanted(const struct pieces *p);
-void pieces_want(struct pieces *p, bool wanted);
+void pieces_want_all(struct pieces *p);
 
 /* Three requests are under way at a time: the disk is never idle while a digest is made. A buffer has PIECE bytes, and
  * as many again for the worker's own use; pool_item.what is the piece. */

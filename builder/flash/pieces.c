@@ -37,8 +37,8 @@ uint64_t pieces_wanted(const struct pieces *p)
 	return sum;
 }
 
-void pieces_want(struct pieces *p, bool wanted)
+void pieces_want_all(struct pieces *p)
 {
 	for (size_t i = 0; i < p->n; i++)
-		p->v[i].wanted = wanted;
+		p->v[i].wanted = true;
 }

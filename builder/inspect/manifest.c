@@ -35,6 +35,12 @@ int files_manifest(struct disk_image *c, json_t **ret, struct records *records, 
 
 /* ---- one record ---- */
 
+static enum record_state missing(const char **why)
+{
+	*why = "is not there";
+	return STATE_MISSING;
+}
+
 static enum record_state changed(const char **why, const char *what)
 {
 	*why = what;
@@ -67,7 +73,7 @@ static enum record_state record_check_boot(struct disk_image *c, const struct re
 	int r = image_digest(c, x->path, sha256, &problem);
 
 	if (r == -ENOENT)
-		return *why = "is not there", STATE_MISSING;
+		return missing(why);
 	if (r < 0)
 		return changed(why, arena_printf("cannot be read: %s", problem.msg));
 	if (!*x->sha256)
@@ -100,7 +106,7 @@ enum record_state record_check(struct disk_image *c, const struct record *x, con
 	if (path_on_boot(x->path))
 		return record_check_boot(c, x, why);
 	if (ext4_stat(c->root, x->path, &st, &ignored) < 0)
-		return streq(x->kind, "remove") ? STATE_OK : (*why = "is not there", STATE_MISSING);
+		return streq(x->kind, "remove") ? STATE_OK : missing(why);
 	if (streq(x->kind, "remove"))
 		return changed(why, "is there again, the manifest says that it was removed");
 	if (streq(x->kind, "symlink"))

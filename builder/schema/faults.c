@@ -143,7 +143,7 @@ int faults_failure(const struct faults *f, struct err *e)
 	}
 	for (const struct fault **p = faults_sorted(f); *p; p++)
 		if (!(*p)->note)
-			return err_at(e, CLASS_CONFIG, (*p)->file, (*p)->line, (*p)->col, "%s", (*p)->msg);
+			return err_at(e, (*p)->file, (*p)->line, (*p)->col, "%s", (*p)->msg);
 	return 0;
 }
 

@@ -168,7 +168,7 @@ int secrets_parse(const char *path, const char *text, size_t n, struct secrets *
 	if (!f.errors)
 		check_worth(s, doc, &f);
 	if (faults_failure(&f, e) < 0)
-		return err_at(e, CLASS_CONFIG, e->at.file, e->at.line, e->at.col, "%s; put the file back from a backup",
+		return err_at(e, e->at.file, e->at.line, e->at.col, "%s; put the file back from a backup",
 			      arena_strdup(e->msg + e->at.end));
 	s->path = arena_strdup(path);
 	secrets_derive(s);

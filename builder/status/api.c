@@ -156,8 +156,10 @@ static int await_host(struct http *http, struct api_hosts *hosts, struct api_hos
 		vec_foreach (h, &hosts->v) {
 			if (host_failure(h, &done))
 				continue;
-			if (done)
-				return *ret = h, 0;
+			if (done) {
+				*ret = h;
+				return 0;
+			}
 			pending = true;
 		}
 		if (!pending)

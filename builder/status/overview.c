@@ -289,35 +289,36 @@ static void settle_by_api(struct overview *o, struct overview_node *n, const str
 	n->cause = absent_cause(o, n, live);
 }
 
-/* The first server that answered over SSH and whose API does; else from here, as kubectl would. */
+/* The first server that answered over SSH and whose API does; else from here, as kubectl would. That none answers is
+ * no error; an interruption is. */
 static int ask_api(struct overview *o, struct live_cluster *live, struct err *e)
 {
 	_cleanup_strbuf_ struct strbuf said = { 0 };
 
 	vec_foreach (n, &o->nodes) {
-		struct err why = { 0 };
-
 		if (!n->told.answered || n->config->role != ROLE_CONTROL_PLANE)
 			continue;
 		*live = (struct live_cluster){ .server = n->remote };
-		if (cluster_ask(live, &why) == 0) {
+		if (cluster_ask(live, e) == 0) {
 			o->asked = n->name;
-			why = (struct err){ 0 };
-			cluster_ask_leases(live, &why);
-			return err_interrupted(&why) ? (*e = why, why.code) : 0;
+			cluster_ask_leases(live, e);
+			if (err_interrupted(e))
+				return e->code;
+			*e = (struct err){ 0 };
+			return 0;
 		}
-		if (err_interrupted(&why))
-			return *e = why, why.code;
-		strbuf_addf(&said, "%s%s", said.n ? "; " : "", why.msg);
+		if (err_interrupted(e))
+			return e->code;
+		strbuf_addf(&said, "%s%s", said.n ? "; " : "", e->msg);
+		*e = (struct err){ 0 };
 	}
 	if (o->secrets) {
-		struct err why = { 0 };
-
-		if (api_ask(o->config, o->secrets, live, &o->asked, &why) == 0)
+		if (api_ask(o->config, o->secrets, live, &o->asked, e) == 0)
 			return 0;
-		if (err_interrupted(&why))
-			return *e = why, why.code;
-		strbuf_addf(&said, "%s%s", said.n ? "; " : "no server answers on SSH, and from here ", why.msg);
+		if (err_interrupted(e))
+			return e->code;
+		strbuf_addf(&said, "%s%s", said.n ? "; " : "no server answers on SSH, and from here ", e->msg);
+		*e = (struct err){ 0 };
 	}
 	*live = (struct live_cluster){ 0 };
 	o->asked = "";

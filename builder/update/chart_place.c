@@ -85,11 +85,15 @@ static int index_entry(const struct document *d, const char *chart, const char *
 	} else {
 		r = upstream_chart(d, chart, &list, e);
 	}
-	if (r < 0)
-		return e->class = CLASS_VERIFY, r;
+	if (r < 0) {
+		e->class = CLASS_VERIFY;
+		return r;
+	}
 	for (size_t i = 0; list && i < list->count; i++)
-		if (streq(yaml_text_at(list->items[i], "version"), version))
-			return *ret = list->items[i], 0;
+		if (streq(yaml_text_at(list->items[i], "version"), version)) {
+			*ret = list->items[i];
+			return 0;
+		}
 	if (!item && !list)
 		return err_set(e, -ENOENT, "%s has no chart of the name %s", d->url, chart);
 	return err_set(e, -ENOENT, "%s does not list %s %s; was this version released?", d->url, chart, version);

@@ -38,14 +38,15 @@ static struct position at_mark(yaml_mark_t m)
 /* Keys are quoted in messages. */
 static int parse_fault(struct loader *l, struct position p, const char *what)
 {
-	return err_at(l->e, CLASS_CONFIG, l->name, p.line, p.col, "%s", clean_copy(what));
+	return err_at(l->e, l->name, p.line, p.col, "%s", clean_copy(what));
 }
 
 /* YAML all the same. */
 static int parse_unsupported(struct loader *l, struct position p, const char *what)
 {
 	parse_fault(l, p, what);
-	return l->e->code = -EOPNOTSUPP;
+	l->e->code = -EOPNOTSUPP;
+	return l->e->code;
 }
 
 /* ---- libyaml's words, translated ---- */
@@ -132,7 +133,8 @@ static int tell_parser_fault(struct loader *l)
 static int parser_fault(struct loader *l)
 {
 	tell_parser_fault(l);
-	return l->e->code = -EILSEQ;
+	l->e->code = -EILSEQ;
+	return l->e->code;
 }
 
 /* ---- what is refused before libyaml sees it ---- */
