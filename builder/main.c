@@ -88,7 +88,7 @@ static int set_option(struct cmd_options *o, const struct option *row, const cha
 		*(bool *)at = true;
 		return 0;
 	case OPT_WORDS:
-		*vec_push((struct cmd_words *)at) = value;
+		*vec_push((struct text_list *)at) = value;
 		return 0;
 	case OPT_JOBS:
 	case OPT_BATCH:

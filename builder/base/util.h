@@ -84,6 +84,11 @@ void arena_release(struct arena_mark m);
 #define vec_sort_by(a, member) sort_by_text((a)->v, (a)->n, sizeof(*(a)->v), offsetof(typeof(*(a)->v), member))
 void sort_by_text(void *v, size_t n, size_t size, size_t offset);
 void *arena_grow(void *old, size_t n, size_t *cap, size_t size);
+/* The one of texts, which is handed around. */
+struct text_list {
+	const char **v;
+	size_t n, cap;
+};
 
 static inline void freep(void *p)
 {

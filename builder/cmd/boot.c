@@ -16,7 +16,7 @@ static struct {
 	unsigned timeout, memory, cpus, ssh_port, api_port; /* 0 = not given */
 	const char *base, *upgrade_from;
 	bool until_ready, open, poweroff, dry_run, all;
-	struct cmd_words qemu;
+	struct text_list qemu;
 } boot_opt;
 
 static const struct option boot_options[] = {
@@ -94,7 +94,7 @@ static int parse_size(const char *text, uint64_t *ret, struct err *e)
 
 static int boot_find_command(const struct cmd_options *o, struct wait *w, struct err *e)
 {
-	struct cmd_words words = { 0 };
+	struct text_list words = { 0 };
 
 	if (o->args.n == o->own_args)
 		return 0;

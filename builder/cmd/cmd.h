@@ -15,17 +15,12 @@
 #include "plan/plan.h"
 #include "status/identity.h"
 
-struct cmd_words {
-	const char **v;
-	size_t n, cap;
-};
-
 /* A list is one text with commas, words are kept apart; from OPT_JOBS on numbers, each with a range of its own. */
 enum option_kind {
 	OPT_FLAG,     /* bool */
 	OPT_TEXT,     /* const char * */
 	OPT_LIST,     /* const char * */
-	OPT_WORDS,    /* struct cmd_words */
+	OPT_WORDS,    /* struct text_list */
 	OPT_PROGRESS, /* enum progress_mode */
 	OPT_ROLE,     /* const char * */
 	OPT_JOBS,     /* unsigned, as all that follow */
@@ -61,12 +56,12 @@ struct cmd_options {
 	enum progress_mode progress;
 
 	/* rows of several commands, below */
-	struct cmd_words nodes; /* --node */
+	struct text_list nodes; /* --node */
 	const char *role;	/* "control-plane", "worker" or NULL */
 	bool generic;		/* one image per role */
 	bool yes;
 
-	struct cmd_words args; /* after the command */
+	struct text_list args; /* after the command */
 	size_t own_args;       /* of them, those before a "--" */
 };
 

@@ -143,7 +143,7 @@ static void offer_artifacts(void)
 	if (catalogue_load(&cat, &ignored) < 0)
 		return;
 	names = lock_update_names(cat);
-	vec_foreach (name, &names.v)
+	vec_foreach (name, &names)
 		offer(*name, "artifact");
 }
 

@@ -13,7 +13,7 @@
 
 struct flash_wishes {
 	bool all, update, discard, new_cluster;
-	struct cmd_words serials;
+	struct text_list serials;
 	const char *restore;
 };
 

@@ -236,7 +236,7 @@ static const char *key_pattern(void)
 /* The first .pub file of ~/.ssh that holds keys: certificates of keys end so too. */
 static const char *suggest_key(const struct interview *v)
 {
-	struct key_list files = { 0 };
+	struct text_list files = { 0 };
 	struct interview trial = { 0 };
 
 	if (key_pattern())

@@ -34,9 +34,9 @@ static int cmd_inspect(const struct cmd_options *o, struct err *e)
 	if (faults)
 		return err_class(e, CLASS_VERIFY, "%s: %zu files are not as the manifest says; build the image again",
 				 path, faults);
-	if (report.undeclared.v.n)
+	if (report.undeclared.n)
 		return err_class(e, CLASS_VERIFY, "%s differs from %s in %zu files that its manifest does not name",
-				 path, inspect_opt.base, report.undeclared.v.n);
+				 path, inspect_opt.base, report.undeclared.n);
 	return 0;
 }
 

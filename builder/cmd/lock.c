@@ -200,7 +200,7 @@ static void lock_arguments(void)
 	if (catalogue_load(&cat, &ignored) < 0)
 		return;
 	names = lock_update_names(cat);
-	vec_foreach (name, &names.v)
+	vec_foreach (name, &names)
 		strbuf_addf(&all, "%s%s", all.n ? ", " : "", *name);
 	help_row("NAME, with --update", all.s);
 }

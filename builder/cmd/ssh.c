@@ -28,7 +28,7 @@ static int cmd_ssh(const struct cmd_options *o, struct err *e)
 {
 	_cleanup_json_ json_t *cards = NULL;
 	const struct node_config *n;
-	struct cmd_words words = { 0 };
+	struct text_list words = { 0 };
 	struct config *c;
 	struct remote r;
 	int code = config_require_file(o->config, "there is no node to log in to", e);

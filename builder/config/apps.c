@@ -203,10 +203,10 @@ static int folder_manifests(const char *dir, struct text_list *ret, struct err *
 		return err_blame(e, CLASS_CONFIG);
 	for (size_t i = 0; i < n; i++)
 		if (is_manifest_name(names[i]))
-			*vec_push(&ret->v) = path_join(dir, names[i]);
-	if (!ret->v.n)
+			*vec_push(ret) = path_join(dir, names[i]);
+	if (!ret->n)
 		return err_class(e, CLASS_CONFIG, "%s has no manifest: no file that ends in .yaml, .yml or .json", dir);
-	if (ret->v.n > FOLDER_FILES_MAX)
+	if (ret->n > FOLDER_FILES_MAX)
 		return err_class(e, CLASS_CONFIG, "%s has more than %d manifests", dir, FOLDER_FILES_MAX);
 	return 0;
 }
@@ -221,7 +221,7 @@ int app_manifest_files(const char *manifest, struct text_list *ret, struct err *
 	}
 	if (S_ISDIR(st.st_mode))
 		return folder_manifests(manifest, ret, e);
-	*vec_push(&ret->v) = manifest;
+	*vec_push(ret) = manifest;
 	return 0;
 }
 

@@ -33,10 +33,10 @@ struct text_list config_certificate_zones(const struct config *c)
 		return list;
 	vec_foreach (zone, &c->cert_manager.zones)
 		if (c->cert_manager.wildcard && !config_is_gateway_zone(c, *zone))
-			*vec_push(&list.v) = *zone;
+			*vec_push(&list) = *zone;
 	vec_foreach (zone, &c->gateway.zones)
 		if (c->gateway.enabled)
-			*vec_push(&list.v) = *zone;
+			*vec_push(&list) = *zone;
 	return list;
 }
 

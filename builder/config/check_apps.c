@@ -81,7 +81,7 @@ static void app_check_needs(const struct check *x, const struct app *a, const ch
 		const struct text_list have = config_packages(x->config, NULL);
 		bool found = !streq(chart_name(a), needs[i].chart);
 
-		vec_foreach (p, &have.v)
+		vec_foreach (p, &have)
 			found |= streq(*p, needs[i].package);
 		if (!found)
 			note_key(x->faults, x->config, key, "%s: %s needs %s on the nodes: %s; add it to os.packages",
@@ -136,7 +136,7 @@ static void app_check_manifests(const struct check *x, const struct app *a, cons
 			faults_machine(x->faults, &e);
 			continue; /* whoever copies them is told */
 		}
-		vec_foreach (file, &files.v) {
+		vec_foreach (file, &files) {
 			_cleanup_free_ char *text = NULL;
 			const char *why;
 			size_t n;

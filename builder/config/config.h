@@ -421,16 +421,8 @@ const char *config_alike(void);
  * "there is no cluster.yaml here, and". */
 int config_require_file(const char *path, const char *why, struct err *e);
 
-struct key_list {
-	const char **v;
-	size_t n, cap;
-};
 /* Paths of the files that PATTERN means, sorted. Only its last part is one ("*.pub"), the folder is taken as it is. */
-struct key_list config_key_files(const char *pattern);
-
-struct text_list {
-	VEC(const char *) v;
-};
+struct text_list config_key_files(const char *pattern);
 
 /* The list in $PIBUILD_MIRRORS (same form as `mirrors:`) goes before those of the file. */
 int config_add_env_mirrors(struct config *c, struct err *e);

@@ -8,7 +8,7 @@
 #include "config/internal.h"
 #include "config/values.h"
 
-static const char *add_key(char *line, struct key_list *keys)
+static const char *add_key(char *line, struct text_list *keys)
 {
 	const char *why;
 	size_t n;
@@ -24,7 +24,7 @@ static const char *add_key(char *line, struct key_list *keys)
 }
 
 /* Some of them for all would leave people out: -ENOENT or that the folder cannot be read. */
-static int list_key_files(const char *pattern, struct key_list *ret, struct err *e)
+static int list_key_files(const char *pattern, struct text_list *ret, struct err *e)
 {
 	const char *const *names;
 	size_t n;
@@ -36,9 +36,9 @@ static int list_key_files(const char *pattern, struct key_list *ret, struct err 
 	return r;
 }
 
-struct key_list config_key_files(const char *pattern)
+struct text_list config_key_files(const char *pattern)
 {
-	struct key_list files = { 0 };
+	struct text_list files = { 0 };
 	struct err ignored;
 
 	list_key_files(pattern, &files, &ignored);
@@ -47,12 +47,12 @@ struct key_list config_key_files(const char *pattern)
 
 /* Adds every key of the public key file PATH, one per line, to KEYS; NULL or what is wrong, which faults_reason() has
  * seen. With '*' in its last part ("*.pub") those of all such files that hold keys. */
-static const char *read_key_file(struct faults *f, const char *path, struct key_list *keys);
+static const char *read_key_file(struct faults *f, const char *path, struct text_list *keys);
 
 /* Of every file that holds keys alone: certificates of keys (*-cert.pub) end so too. */
-static const char *read_key_files(struct faults *f, const char *pattern, struct key_list *keys)
+static const char *read_key_files(struct faults *f, const char *pattern, struct text_list *keys)
 {
-	struct key_list files = { 0 };
+	struct text_list files = { 0 };
 	size_t before = keys->n;
 	struct err e;
 	int r = list_key_files(pattern, &files, &e);
@@ -60,7 +60,7 @@ static const char *read_key_files(struct faults *f, const char *pattern, struct 
 	if (r < 0 && r != -ENOENT)
 		return faults_reason(f, &e);
 	vec_foreach (file, &files) {
-		struct key_list of_file = { 0 };
+		struct text_list of_file = { 0 };
 		const char *why = read_key_file(f, *file, &of_file);
 
 		if (f->machine.code) /* the next run would find more keys */
@@ -78,8 +78,8 @@ static const char *read_key_files(struct faults *f, const char *pattern, struct 
 
 static const char *missing_key(struct faults *f, const char *path)
 {
-	struct key_list others = config_key_files(path_join(path_dir(path), "*.pub"));
-	struct key_list ignored = { 0 };
+	struct text_list others = config_key_files(path_join(path_dir(path), "*.pub"));
+	struct text_list ignored = { 0 };
 
 	if (*config_path_hint(path))
 		return arena_printf("there is no %s%s", path, config_path_hint(path));
@@ -89,7 +89,7 @@ static const char *missing_key(struct faults *f, const char *path)
 	return arena_printf("there is no %s; make a pair of keys with: ssh-keygen -t ed25519", path);
 }
 
-static const char *read_key_file(struct faults *f, const char *path, struct key_list *keys)
+static const char *read_key_file(struct faults *f, const char *path, struct text_list *keys)
 {
 	_cleanup_free_ char *text = NULL;
 	size_t n, before = keys->n;
@@ -125,7 +125,7 @@ static const char *read_key_file(struct faults *f, const char *path, struct key_
 
 static void keep_key_files(struct config *c, const char *path)
 {
-	struct key_list files = strchr(path_base(path), '*') ? config_key_files(path) : (struct key_list){ 0 };
+	struct text_list files = strchr(path_base(path), '*') ? config_key_files(path) : (struct text_list){ 0 };
 
 	vec_foreach (f, &files)
 		*vec_push(&c->access.key_files) = *f;
@@ -154,7 +154,7 @@ static const char *add_github_user(struct reading *l, const struct yaml_node *us
 	return why;
 }
 
-static void key_item(struct reading *l, const struct yaml_node *n, const char *path, struct key_list *keys)
+static void key_item(struct reading *l, const struct yaml_node *n, const char *path, struct text_list *keys)
 {
 	const struct yaml_node *file = yaml_get(n, "file"), *github = yaml_get(n, "github");
 	static const char *const names[] = { "file", "github" };
@@ -187,7 +187,7 @@ static void key_item(struct reading *l, const struct yaml_node *n, const char *p
 static void ssh_keys_node(struct reading *l, const struct field *f, const struct yaml_node *n, const char *path,
 			  void *dst)
 {
-	struct key_list keys = { 0 };
+	struct text_list keys = { 0 };
 
 	if (n->type != YAML_SEQ) {
 		bool is_path = n->type == YAML_SCALAR && ends_with(n->text, ".pub") && !strchr(n->text, ' ');

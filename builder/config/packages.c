@@ -5,7 +5,7 @@
 static void add_packages(struct text_list *list, const char *const *names, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		*vec_push(&list->v) = names[i];
+		*vec_push(list) = names[i];
 }
 
 struct text_list config_packages(const struct config *c, const struct node_config *n)
@@ -17,10 +17,10 @@ struct text_list config_packages(const struct config *c, const struct node_confi
 	vec_foreach (node, &c->nodes)
 		if (!n || n == node)
 			add_packages(&list, node->packages.v, node->packages.n);
-	vec_sort(&list.v, text_order);
-	for (size_t i = 0; i < list.v.n; i++)
-		if (!kept || !streq(list.v.v[kept - 1], list.v.v[i]))
-			list.v.v[kept++] = list.v.v[i];
-	list.v.n = kept;
+	vec_sort(&list, text_order);
+	for (size_t i = 0; i < list.n; i++)
+		if (!kept || !streq(list.v[kept - 1], list.v[i]))
+			list.v[kept++] = list.v[i];
+	list.n = kept;
 	return list;
 }

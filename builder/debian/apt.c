@@ -125,18 +125,14 @@ static int apt_make_folder(const struct apt *a, struct err *e)
 	return file_publish(path_join(a->dir, "apt.conf"), apt_conf, strlen(apt_conf), 0600, e);
 }
 
-struct apt_words {
-	VEC(const char *) v;
-};
-
-static void words_add(struct apt_words *w, const char *const *words)
+static void words_add(struct text_list *w, const char *const *words)
 {
 	for (; *words; words++)
-		*vec_push(&w->v) = *words;
+		*vec_push(w) = *words;
 }
 
 /* What every call of apt-get begins with: where all it reads and writes lies. */
-static void begin_command(const struct apt *a, struct apt_words *w)
+static void begin_command(const struct apt *a, struct text_list *w)
 {
 	const char *const words[] = {
 		"apt-get",
@@ -168,26 +164,26 @@ static void begin_command(const struct apt *a, struct apt_words *w)
 
 static int apt_update(const struct apt *a, struct err *e)
 {
-	struct apt_words w = { 0 };
+	struct text_list w = { 0 };
 	int r;
 
 	begin_command(a, &w);
 	words_add(&w, (const char *const[]){ "-q", "update", NULL });
-	*vec_push(&w.v) = NULL;
-	r = proc_run(&(struct proc){ .argv = w.v.v, .timeout = 900 }, e);
+	*vec_push(&w) = NULL;
+	r = proc_run(&(struct proc){ .argv = w.v, .timeout = 900 }, e);
 	return r < 0 ? err_wrap(e, "reading the package lists of %s", a->archives.v[0].from) : 0;
 }
 
 static int apt_ask(const struct apt *a, struct strbuf *out, struct err *e)
 {
-	struct apt_words w = { 0 };
+	struct text_list w = { 0 };
 
 	begin_command(a, &w);
 	words_add(&w, (const char *const[]){ "-y", "--print-uris", "install", NULL });
-	vec_foreach (name, &a->wanted.v)
-		*vec_push(&w.v) = *name;
-	*vec_push(&w.v) = NULL;
-	return proc_run(&(struct proc){ .argv = w.v.v, .output = out }, e);
+	vec_foreach (name, &a->wanted)
+		*vec_push(&w) = *name;
+	*vec_push(&w) = NULL;
+	return proc_run(&(struct proc){ .argv = w.v, .output = out }, e);
 }
 
 /* "wpasupplicant_2%3a2.10-24_arm64.deb" */
@@ -269,11 +265,11 @@ static int resolve_recipe(struct recipe_apt *a, const struct config *c, struct p
 		if (r < 0)
 			return r;
 	}
-	*vec_push(&a->apt.wanted.v) = "?essential";
+	*vec_push(&a->apt.wanted) = "?essential";
 	for (size_t i = 0; i < wanted->count; i++)
-		*vec_push(&a->apt.wanted.v) = wanted->items[i]->text;
-	vec_foreach (name, &extra.v)
-		*vec_push(&a->apt.wanted.v) = *name;
+		*vec_push(&a->apt.wanted) = wanted->items[i]->text;
+	vec_foreach (name, &extra)
+		*vec_push(&a->apt.wanted) = *name;
 	r = apt_make_folder(&a->apt, e);
 	if (r < 0)
 		return r;
@@ -290,9 +286,9 @@ static int resolve_recipe(struct recipe_apt *a, const struct config *c, struct p
 static const struct yaml_node *extra_yaml(const struct config *c)
 {
 	const struct text_list extra = config_packages(c, NULL);
-	struct yaml_node *list = extra.v.n ? yaml_seq() : NULL;
+	struct yaml_node *list = extra.n ? yaml_seq() : NULL;
 
-	vec_foreach (name, &extra.v)
+	vec_foreach (name, &extra)
 		yaml_append(list, yaml_str(*name));
 	return list;
 }

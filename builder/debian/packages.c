@@ -78,7 +78,7 @@ static bool has_package(const struct debian_lock *l, const char *name)
 /* What cluster.yaml asks for and L was not made with, or NULL. */
 static const char *lacking_extra(const struct debian_lock *l, const struct text_list *extra)
 {
-	vec_foreach (name, &extra->v) {
+	vec_foreach (name, extra) {
 		bool found = false;
 
 		for (size_t i = 0; l->extra && i < l->extra->count; i++)

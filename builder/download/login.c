@@ -8,27 +8,23 @@
 
 enum { LOGIN_LIMIT = 1024 * 1024, MAX_LOGIN = 16 * 1024 };
 
-struct login_files {
-	VEC(const char *) v;
-};
-
-static void add_below(struct login_files *f, const char *variable, const char *home, const char *name)
+static void add_below(struct text_list *f, const char *variable, const char *home, const char *name)
 {
 	const char *dir = getenv(variable);
 
 	if (dir && *dir)
-		*vec_push(&f->v) = path_join(dir, name);
+		*vec_push(f) = path_join(dir, name);
 	else if (home && getenv("HOME"))
-		*vec_push(&f->v) = path_join(path_join(getenv("HOME"), home), name);
+		*vec_push(f) = path_join(path_join(getenv("HOME"), home), name);
 }
 
-static struct login_files login_files(void)
+static struct text_list login_files(void)
 {
 	const char *given = getenv("REGISTRY_AUTH_FILE");
-	struct login_files f = { 0 };
+	struct text_list f = { 0 };
 
 	if (given && *given) {
-		*vec_push(&f.v) = given;
+		*vec_push(&f) = given;
 		return f;
 	}
 	add_below(&f, "XDG_RUNTIME_DIR", NULL, "containers/auth.json");
@@ -93,13 +89,13 @@ static int login_read(const char *file, json_t **ret, struct err *e)
 
 int login_find(const char *host, const char *repository, struct login *ret, struct err *e)
 {
-	const struct login_files files = login_files();
+	const struct text_list files = login_files();
 
 	/* Docker's registry has another host than the name that its logins are kept under. */
 	if (streq(host, "registry-1.docker.io"))
 		host = "docker.io";
 	*ret = (struct login){ .why_none = arena_printf("; log in with `skopeo login %s`, or podman or docker", host) };
-	vec_foreach (file, &files.v) {
+	vec_foreach (file, &files) {
 		_cleanup_json_ json_t *j = NULL;
 		int r = login_read(*file, &j, e);
 

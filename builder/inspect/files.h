@@ -53,10 +53,7 @@ extern const char *const record_state_names[RECORD_STATE_COUNT];
 enum record_state record_check(struct disk_image *c, const struct record *x, const char **ret_why);
 
 /* Paths that differ from the image BASE and that no record speaks of. FILES is the card's, with BOOT_DIGESTS. */
-struct paths {
-	VEC(const char *) v;
-};
 int files_undeclared(struct disk_image *c, const struct listing *files, const struct records *records, const char *base,
-		     struct paths *ret, struct err *e);
+		     struct text_list *ret, struct err *e);
 
 #endif

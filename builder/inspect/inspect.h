@@ -18,7 +18,7 @@ struct image_report {
 	struct records records;
 	enum record_state *states; /* of records, same order */
 	VEC(struct unit_link) units;
-	struct paths undeclared; /* differences from the base that no record speaks of */
+	struct text_list undeclared; /* differences from the base that no record speaks of */
 };
 
 /* BASE (may be NULL) is the raw image it was built from; differences are then looked for, file by file. */

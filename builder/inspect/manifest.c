@@ -153,7 +153,7 @@ static int same_listed(struct disk_image *a, const struct listed *x, struct disk
 }
 
 int files_undeclared(struct disk_image *c, const struct listing *files, const struct records *records,
-		     const char *base_path, struct paths *ret, struct err *e)
+		     const char *base_path, struct text_list *ret, struct err *e)
 {
 	_cleanup_(image_close) struct disk_image base = { 0 };
 	struct listing b = { 0 };
@@ -171,7 +171,7 @@ int files_undeclared(struct disk_image *c, const struct listing *files, const st
 		if (!declared(records, path)) {
 			r = order == 0 ? same_listed(c, &a->v.v[i], &base, &b.v.v[j], &same, e) : 0;
 			if (!same)
-				*vec_push(&ret->v) = path;
+				*vec_push(ret) = path;
 		}
 		i += order <= 0;
 		j += order >= 0;

@@ -34,7 +34,7 @@ json_t *image_report_json(const struct image_report *r)
 	vec_foreach (u, &r->units)
 		json_array_append_new(units, json_pack("{s:s, s:s}", "unit", u->unit, "wantedBy", u->target));
 	json_object_set_new(j, "units", units);
-	vec_foreach (p, &r->undeclared.v)
+	vec_foreach (p, &r->undeclared)
 		json_array_append_new(more, json_string(*p));
 	json_object_set_new(j, "undeclared", more);
 	return j;
@@ -100,8 +100,8 @@ void image_report_print(const struct image_report *r)
 	printf("\nunits enabled\n");
 	vec_foreach (u, &r->units)
 		printf("  %-40s %s\n", u->unit, u->target);
-	if (r->undeclared.v.n)
-		printf("\nchanged against the base, and no record says so (%zu)\n", r->undeclared.v.n);
-	vec_foreach (p, &r->undeclared.v)
+	if (r->undeclared.n)
+		printf("\nchanged against the base, and no record says so (%zu)\n", r->undeclared.n);
+	vec_foreach (p, &r->undeclared)
 		printf("  %s\n", *p);
 }

@@ -247,7 +247,7 @@ static int check_symlinks(struct verify_ctx *x, struct findings *f, struct err *
 
 static int verify_base(struct verify_ctx *x, struct findings *f, struct err *e)
 {
-	struct paths paths = { 0 };
+	struct text_list paths = { 0 };
 	int r;
 
 	if (!x->options->base) {
@@ -258,7 +258,7 @@ static int verify_base(struct verify_ctx *x, struct findings *f, struct err *e)
 	r = files_undeclared(&x->image, &x->files, &x->records, x->options->base, &paths, e);
 	if (r < 0)
 		return found_failure(x, f, x->options->base, e);
-	vec_foreach (path, &paths.v)
+	vec_foreach (path, &paths)
 		found(x, f, *path, "differs from the base, and the manifest does not speak of it");
 	return 0;
 }

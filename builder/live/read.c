@@ -95,7 +95,7 @@ static void add_taken(struct live *l, const struct wanted *w, char *fields)
 	vec_sort(&l->files, live_by_path);
 }
 
-static void read_line(struct live *l, const struct wanted *w, struct proofs *proofs, char *line)
+static void read_line(struct live *l, const struct wanted *w, struct text_list *proofs, char *line)
 {
 	const char *word = strsep(&line, "\t");
 	static const struct {
@@ -124,14 +124,14 @@ static void read_line(struct live *l, const struct wanted *w, struct proofs *pro
 	else if (streq(word, "taken"))
 		add_taken(l, w, line);
 	else if (streq(word, "proof"))
-		*vec_push(&proofs->v) = arena_strdup(line);
+		*vec_push(proofs) = arena_strdup(line);
 	else if (streq(word, "effect"))
 		*vec_push(&l->effects) = clean_copy(line);
 }
 
 /* The lines up to MARK; what follows it, NULL when it is not there. Sorted as soon as files were seen: their digests
  * come behind. */
-static char *read_lines(struct live *l, const struct wanted *w, struct proofs *proofs, char *text, const char *mark)
+static char *read_lines(struct live *l, const struct wanted *w, struct text_list *proofs, char *text, const char *mark)
 {
 	bool sorted = false;
 
@@ -157,7 +157,7 @@ static json_t *parse_document(const char *text)
 	return text && *text ? json_loads(text, JSON_REJECT_DUPLICATES, NULL) : NULL;
 }
 
-int live_parse(const char *node, const struct wanted *w, char *text, struct proofs *proofs, struct live *ret,
+int live_parse(const char *node, const struct wanted *w, char *text, struct text_list *proofs, struct live *ret,
 	       struct err *e)
 {
 	static const char hello[] = "pibuild-apply 1\n";
@@ -197,18 +197,18 @@ static const char *proof_of(const char *password, const char *nonce, const char 
 	return outer;
 }
 
-static int check_proofs(const struct remote *r, const struct proofs *proofs, const char *password, const char *nonce,
+static int check_proofs(const struct remote *r, const struct text_list *proofs, const char *password, const char *nonce,
 			struct err *e)
 {
-	struct host_keys keys;
+	struct text_list keys;
 	int code = remote_host_keys(r, &keys, e);
 
 	if (code < 0)
 		return code;
-	vec_foreach (key, &keys.v) {
+	vec_foreach (key, &keys) {
 		const char *proof = proof_of(password, nonce, *key);
 
-		vec_foreach (given, &proofs->v)
+		vec_foreach (given, proofs)
 			if (streq(*given, proof))
 				return 0;
 	}
@@ -263,7 +263,7 @@ int live_read(const struct remote *r, const struct wanted *w, const char *passwo
 	      struct err *e)
 {
 	_cleanup_strbuf_ struct strbuf paths = { 0 }, said = { 0 };
-	struct proofs proofs = { 0 };
+	struct text_list proofs = { 0 };
 	uint64_t limit = flags & LIVE_WHOLE ? 1024 * GIB : LARGE_FILE;
 	const char *nonce;
 	int code = random_hex(NONCE_BYTES, &nonce, e);

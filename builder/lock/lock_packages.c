@@ -27,10 +27,10 @@ const struct field lock_package_fields[] = {
 
 static bool same_names(const struct yaml_node *list, const struct text_list *names)
 {
-	if (list->count != names->v.n)
+	if (list->count != names->n)
 		return false;
 	for (size_t i = 0; i < list->count; i++)
-		if (!streq(list->items[i]->text, names->v.v[i]))
+		if (!streq(list->items[i]->text, names->v[i]))
 			return false;
 	return true;
 }

@@ -108,11 +108,11 @@ static int app_hash_files(struct sha256 *s, const char *manifest, struct err *e)
 	struct text_list files = { 0 };
 	int r = app_manifest_files(manifest, &files, e);
 
-	for (size_t i = 0; r == 0 && i < files.v.n; i++) {
+	for (size_t i = 0; r == 0 && i < files.n; i++) {
 		_cleanup_free_ char *text = NULL;
 		size_t n;
 
-		r = file_read(files.v.v[i], APP_MANIFEST_LIMIT, &text, &n, e);
+		r = file_read(files.v[i], APP_MANIFEST_LIMIT, &text, &n, e);
 		if (r == 0)
 			sha256_update(s, text, n);
 	}

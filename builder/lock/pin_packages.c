@@ -48,15 +48,15 @@ int package_pins(const struct release_set *set, const struct node_config *n, str
 	int r;
 
 	*ret = (struct pins){ 0 };
-	if (!wanted.v.n || streq(set->config->os.base, DEBIAN_BASE))
+	if (!wanted.n || streq(set->config->os.base, DEBIAN_BASE))
 		return 0;
 	r = artifact_pin_base(set, &pin, e);
 	if (r < 0)
 		return r;
 	base = package_base(&pin);
 	locked = lock_package_set(set->lock, base, &wanted);
-	for (size_t i = 0; !locked && i < wanted.v.n; i++)
-		*vec_push(&ret->v) = package_as_artifact(wanted.v.v[i], arena_printf("for %s", base));
+	for (size_t i = 0; !locked && i < wanted.n; i++)
+		*vec_push(&ret->v) = package_as_artifact(wanted.v[i], arena_printf("for %s", base));
 	for (size_t i = 0; locked && i < locked->list.n; i++)
 		*vec_push(&ret->v) = locked_package_pin(&locked->list.v[i]);
 	return 0;

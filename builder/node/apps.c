@@ -129,10 +129,10 @@ static int app_add_own(const struct app *a, size_t i, struct strbuf *list, struc
 	struct text_list files = { 0 };
 	int r = app_manifest_files(a->manifests.v[i], &files, e);
 
-	for (size_t k = 0; r == 0 && k < files.v.n; k++)
+	for (size_t k = 0; r == 0 && k < files.n; k++)
 		r = add_own_manifest(
-			a, files.v.v[k],
-			arena_printf("%02zu-%02zu%s", i, k, ends_with(files.v.v[k], ".json") ? ".json" : ".yaml"), list,
+			a, files.v[k],
+			arena_printf("%02zu-%02zu%s", i, k, ends_with(files.v[k], ".json") ? ".json" : ".yaml"), list,
 			t, e);
 	return r;
 }

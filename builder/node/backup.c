@@ -55,7 +55,7 @@ static void backup_need(const struct node_ctx *x, struct tree *t, const char *pr
 {
 	struct text_list packages = config_packages(x->config, x->node);
 
-	vec_foreach (p, &packages.v)
+	vec_foreach (p, &packages)
 		if (streq(*p, package))
 			return;
 	tree_need(t, program, NULL,

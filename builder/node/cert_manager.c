@@ -203,10 +203,10 @@ const char *const *cert_manager_issuers(const struct config *c)
 const char *const *cert_manager_certificates(const struct config *c)
 {
 	struct text_list zones = config_certificate_zones(c);
-	const char **names = arena_alloc((zones.v.n + 1) * sizeof(*names));
+	const char **names = arena_alloc((zones.n + 1) * sizeof(*names));
 	size_t n = 0;
 
-	vec_foreach (zone, &zones.v)
+	vec_foreach (zone, &zones)
 		names[n++] = cert_manager_wildcard(*zone);
 	names[n] = NULL;
 	return names;
@@ -221,7 +221,7 @@ static void add_issuers(const struct node_ctx *x, struct tree *t)
 	for (enum issuer i = 0; i < ISSUER_COUNT; i++)
 		if (c->cert_manager.issuers[i])
 			*vec_push(&docs) = issuer(x, i);
-	vec_foreach (zone, &zones.v)
+	vec_foreach (zone, &zones)
 		*vec_push(&docs) = wildcard(c, *zone);
 	if (docs.n)
 		cluster_add_yaml(t, "/etc/pibuild/manifests/issuers.yaml", 0644, origin, docs.v, docs.n);

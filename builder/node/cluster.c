@@ -44,9 +44,9 @@ bool cilium_gateway_on(const struct node_ctx *x)
 
 /* ---- labels and taints ---- */
 
-struct key_list cluster_labels(const struct node_config *n, const struct board *board, bool registered)
+struct text_list cluster_labels(const struct node_config *n, const struct board *board, bool registered)
 {
-	struct key_list list = { 0 };
+	struct text_list list = { 0 };
 
 	*vec_push(&list) = arena_printf("pibuild/board=%s", board->name);
 	if (n->role == ROLE_WORKER && !registered)
@@ -57,9 +57,9 @@ struct key_list cluster_labels(const struct node_config *n, const struct board *
 	return list;
 }
 
-struct key_list cluster_taints(const struct config *c, const struct node_config *n)
+struct text_list cluster_taints(const struct config *c, const struct node_config *n)
 {
-	struct key_list list = { 0 };
+	struct text_list list = { 0 };
 
 	if (n->role == ROLE_CONTROL_PLANE && config_taints_servers(c))
 		*vec_push(&list) = TAINT_SERVER ":NoSchedule";

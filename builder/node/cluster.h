@@ -37,8 +37,8 @@ bool cluster_runs_envoy(const struct node_ctx *x);
 
 /* What cluster.yaml and pibuild give node N, which is a BOARD: "KEY=VALUE", "KEY=VALUE:EFFECT". REGISTERED leaves out
  * labels that a kubelet may not give itself. */
-struct key_list cluster_labels(const struct node_config *n, const struct board *board, bool registered);
-struct key_list cluster_taints(const struct config *c, const struct node_config *n);
+struct text_list cluster_labels(const struct node_config *n, const struct board *board, bool registered);
+struct text_list cluster_taints(const struct config *c, const struct node_config *n);
 
 /* Addresses in all pools. */
 uint64_t cluster_pool_size(const struct config *c);

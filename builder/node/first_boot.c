@@ -415,8 +415,8 @@ static void add_nodes(const struct node_ctx *x, struct tree *t)
 	if (!node_is_first_server(x))
 		return;
 	vec_foreach (n, &c->nodes) {
-		const struct key_list labels = cluster_labels(n, x->boards[n - c->nodes.v], false);
-		const struct key_list taints = cluster_taints(c, n);
+		const struct text_list labels = cluster_labels(n, x->boards[n - c->nodes.v], false);
+		const struct text_list taints = cluster_taints(c, n);
 
 		vec_foreach (l, &labels)
 			strbuf_addf(&b, "%s label %s\n", n->name, *l);

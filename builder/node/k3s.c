@@ -100,7 +100,7 @@ static void set_server(struct yaml_node *doc, const struct node_ctx *x)
 	yaml_set(doc, "write-kubeconfig-mode", yaml_str("0600"));
 }
 
-static struct yaml_node *k3s_texts(struct key_list list)
+static struct yaml_node *k3s_texts(struct text_list list)
 {
 	struct yaml_node *seq = yaml_seq();
 
@@ -111,7 +111,7 @@ static struct yaml_node *k3s_texts(struct key_list list)
 
 static void set_node(struct yaml_node *doc, const struct node_ctx *x)
 {
-	const struct key_list taints = cluster_taints(x->config, x->node);
+	const struct text_list taints = cluster_taints(x->config, x->node);
 	char ip[IPV4_TEXT];
 
 	yaml_set(doc, "node-name", yaml_str(x->node->name));

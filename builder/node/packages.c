@@ -49,7 +49,7 @@ static const struct package_file {
 
 static bool package_is_wanted(const struct text_list *wanted, const char *name)
 {
-	vec_foreach (w, &wanted->v)
+	vec_foreach (w, wanted)
 		if (streq(*w, name))
 			return true;
 	return false;
@@ -57,7 +57,7 @@ static bool package_is_wanted(const struct text_list *wanted, const char *name)
 
 bool node_has_packages(const struct node_ctx *x)
 {
-	return config_packages(x->config, x->node).v.n && !streq(x->config->os.base, DEBIAN_BASE);
+	return config_packages(x->config, x->node).n && !streq(x->config->os.base, DEBIAN_BASE);
 }
 
 int node_add_packages(const struct node_ctx *x, struct tree *t, struct err *e)

@@ -224,7 +224,7 @@ static bool has_own_label(const struct config *c, const struct node_config *n, c
 static const struct yaml_node *unmatched(const struct judge *j, size_t i, const struct yaml_node *selector)
 {
 	const struct config *c = j->x->config;
-	const struct key_list labels = cluster_labels(&c->nodes.v[i], j->x->boards[i], true);
+	const struct text_list labels = cluster_labels(&c->nodes.v[i], j->x->boards[i], true);
 
 	for (size_t k = 0; k < selector->count; k++) {
 		const struct yaml_node *v = selector->items[k];

@@ -75,30 +75,26 @@ static void take_address(const struct keyfile *k, struct network *n)
 		n->gateway = 0;
 }
 
-struct network_paths {
-	VEC(const char *) v;
-};
-
 static int add_connection(void *arg, const char *path, const struct fs_stat *st, struct err *e)
 {
-	struct network_paths *list = arg;
+	struct text_list *list = arg;
 
 	if (S_ISREG(st->mode) && ends_with(path, ".nmconnection"))
-		*vec_push(&list->v) = arena_strdup(path);
+		*vec_push(list) = arena_strdup(path);
 	return 0;
 }
 
 /* The first connection with an address wins; one that is only the link below a VLAN has none at all. */
 int network_read(struct ext4 *root, struct network *ret, struct err *e)
 {
-	struct network_paths list = { 0 };
+	struct text_list list = { 0 };
 	int r = ext4_exists(root, connections) ? ext4_walk(root, connections, add_connection, &list, e) : 0;
 
-	for (size_t i = 0; r == 0 && i < list.v.n && !ret->node.set; i++) {
+	for (size_t i = 0; r == 0 && i < list.n && !ret->node.set; i++) {
 		_cleanup_strbuf_ struct strbuf text = { 0 };
 		struct keyfile k;
 
-		r = ext4_read(root, list.v.v[i], KEYFILE_LIMIT, &text, e);
+		r = ext4_read(root, list.v[i], KEYFILE_LIMIT, &text, e);
 		if (r < 0)
 			return r;
 		k = keyfile_parse(text.s);

@@ -100,22 +100,18 @@ static const char *command_text(const struct remote_call *call)
 	return arena_strdup(b.s);
 }
 
-struct ssh_words {
-	VEC(const char *) v;
-};
-
-static void add_setting(struct ssh_words *argv, const char *setting)
+static void add_setting(struct text_list *argv, const char *setting)
 {
-	*vec_push(&argv->v) = "-o";
-	*vec_push(&argv->v) = setting;
+	*vec_push(argv) = "-o";
+	*vec_push(argv) = setting;
 }
 
 /* Up to the address. KNOWN_HOSTS is relative to where it is started. */
-static struct ssh_words ssh_words(const struct remote *r, const char *known_hosts)
+static struct text_list ssh_words(const struct remote *r, const char *known_hosts)
 {
-	struct ssh_words argv = { 0 };
+	struct text_list argv = { 0 };
 
-	*vec_push(&argv.v) = "ssh";
+	*vec_push(&argv) = "ssh";
 	for (size_t i = 0; i < ARRAY_SIZE(settings); i++)
 		add_setting(&argv, settings[i]);
 	add_setting(&argv, path_setting("UserKnownHostsFile", known_hosts));
@@ -124,34 +120,34 @@ static struct ssh_words ssh_words(const struct remote *r, const char *known_host
 		add_setting(&argv, arena_printf("Port=%u", r->port));
 	for (const char *const *key = r->keys; *key; key++)
 		add_setting(&argv, *key);
-	*vec_push(&argv.v) = "-l";
-	*vec_push(&argv.v) = r->user;
+	*vec_push(&argv) = "-l";
+	*vec_push(&argv) = r->user;
 	return argv;
 }
 
 static const char *const *ssh_argv(const struct remote *r, const struct remote_call *call)
 {
-	struct ssh_words argv = ssh_words(r, KNOWN_HOSTS_FILE);
+	struct text_list argv = ssh_words(r, KNOWN_HOSTS_FILE);
 
 	for (size_t i = 0; i < ARRAY_SIZE(unattended); i++)
 		add_setting(&argv, unattended[i]);
-	*vec_push(&argv.v) = "--";
-	*vec_push(&argv.v) = r->host;
-	*vec_push(&argv.v) = arena_printf("LC_ALL=C %s", command_text(call)); /* what it says is looked at */
-	*vec_push(&argv.v) = NULL;
-	return argv.v.v;
+	*vec_push(&argv) = "--";
+	*vec_push(&argv) = r->host;
+	*vec_push(&argv) = arena_printf("LC_ALL=C %s", command_text(call)); /* what it says is looked at */
+	*vec_push(&argv) = NULL;
+	return argv.v;
 }
 
 const char *const *remote_login_argv(const struct remote *r, const char *const *words)
 {
-	struct ssh_words argv = ssh_words(r, path_join(r->dir, KNOWN_HOSTS_FILE));
+	struct text_list argv = ssh_words(r, path_join(r->dir, KNOWN_HOSTS_FILE));
 
-	*vec_push(&argv.v) = "--";
-	*vec_push(&argv.v) = r->host;
+	*vec_push(&argv) = "--";
+	*vec_push(&argv) = r->host;
 	for (; *words; words++)
-		*vec_push(&argv.v) = *words;
-	*vec_push(&argv.v) = NULL;
-	return argv.v.v;
+		*vec_push(&argv) = *words;
+	*vec_push(&argv) = NULL;
+	return argv.v;
 }
 
 /* ---- what came of it ---- */
@@ -212,21 +208,21 @@ int remote_run(const struct remote *r, const struct remote_call *call, struct er
 									   : failed;
 }
 
-int remote_host_keys(const struct remote *r, struct host_keys *ret, struct err *e)
+int remote_host_keys(const struct remote *r, struct text_list *ret, struct err *e)
 {
 	const char *begin = arena_printf("%s ", r->pin);
 	struct err why = { 0 };
 	_cleanup_free_ char *text = NULL;
 	int code = file_read(path_join(r->dir, KNOWN_HOSTS_FILE), KNOWN_HOSTS_LIMIT, &text, NULL, &why);
 
-	*ret = (struct host_keys){ 0 };
+	*ret = (struct text_list){ 0 };
 	if (code < 0 && code != -ENOENT)
 		*e = why;
 	if (code < 0)
 		return code == -ENOENT ? 0 : code;
 	text_foreach (line, text, "\n")
 		if (starts_with(line, begin))
-			*vec_push(&ret->v) = arena_strdup(line + strlen(begin));
+			*vec_push(ret) = arena_strdup(line + strlen(begin));
 	return 0;
 }
 

@@ -64,10 +64,7 @@ const char *const *remote_login_argv(const struct remote *r, const char *const *
 
 /* The host keys that are kept for it, "TYPE BASE64" each: after a call those that it has shown. None where there is no
  * such file yet. */
-struct host_keys {
-	VEC(const char *) v;
-};
-int remote_host_keys(const struct remote *r, struct host_keys *ret, struct err *e);
+int remote_host_keys(const struct remote *r, struct text_list *ret, struct err *e);
 
 /* The manifest of its card, which everybody may read; the caller's. */
 int remote_manifest(const struct remote *r, json_t **ret, struct err *e);

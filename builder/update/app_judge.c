@@ -173,12 +173,8 @@ static struct yaml_node *chart_yaml(const struct chart *c, const char *path)
 
 /* ---- keys of the first level ---- */
 
-struct names {
-	VEC(const char *) v;
-};
-
 /* Keys that values.yaml shows, those in comments too ("# key: ..."). */
-static void keys_of_text(const struct chart_file *f, struct names *ret)
+static void keys_of_text(const struct chart_file *f, struct text_list *ret)
 {
 	char *copy = arena_strndup(f->text, f->n);
 
@@ -188,7 +184,7 @@ static void keys_of_text(const struct chart_file *f, struct names *ret)
 		line += *line == '#' ? 1 + (line[1] == ' ') : 0;
 		n = strspn(line, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-");
 		if (n && line[n] == ':')
-			*vec_push(&ret->v) = arena_strndup(line, n);
+			*vec_push(ret) = arena_strndup(line, n);
 	}
 }
 
@@ -199,29 +195,29 @@ static json_t *chart_schema(const struct chart *c)
 	return f ? json_loadb(f->text, f->n, 0, NULL) : NULL;
 }
 
-static struct names known_keys(const struct chart *c, const json_t *schema)
+static struct text_list known_keys(const struct chart *c, const json_t *schema)
 {
 	static const char *const always[] = { "global", "tags", "enabled", "nameOverride", "fullnameOverride" };
 	const struct chart_file *values = chart_find(c, "values.yaml");
 	const struct yaml_node *meta = chart_yaml(c, "Chart.yaml"),
 			       *subs = meta ? yaml_get(meta, "dependencies") : NULL;
-	struct names known = { 0 };
+	struct text_list known = { 0 };
 	const char *key;
 	json_t *ignored;
 
 	for (size_t i = 0; i < ARRAY_SIZE(always); i++)
-		*vec_push(&known.v) = always[i];
+		*vec_push(&known) = always[i];
 	if (values)
 		keys_of_text(values, &known);
 	json_object_foreach (json_object_get(schema, "properties"), key, ignored) {
-		*vec_push(&known.v) = arena_strdup(key);
+		*vec_push(&known) = arena_strdup(key);
 	}
 	for (size_t i = 0; subs && subs->type == YAML_SEQ && i < subs->count; i++) {
 		const struct yaml_node *alias = yaml_find(subs->items[i], "alias"),
 				       *name = yaml_find(subs->items[i], "name");
 
 		if (alias || name)
-			*vec_push(&known.v) = (alias ? alias : name)->text;
+			*vec_push(&known) = (alias ? alias : name)->text;
 	}
 	return known;
 }
@@ -231,17 +227,17 @@ static struct names known_keys(const struct chart *c, const json_t *schema)
 static void name_slips(const struct app *a, const char *path, const struct yaml_node *values,
 		       const struct yaml_node *shown)
 {
-	struct names known = { 0 };
+	struct text_list known = { 0 };
 
 	for (size_t i = 0; i < shown->count; i++)
-		*vec_push(&known.v) = shown->keys[i]->text;
+		*vec_push(&known) = shown->keys[i]->text;
 	for (size_t i = 0; i < values->count; i++) {
 		const char *key = values->keys[i]->text, *at = arena_printf("%s.%s", path, key), *near;
 		const struct yaml_node *there = yaml_get(shown, key);
 
 		if (there && there->type == YAML_MAP && values->items[i]->type == YAML_MAP)
 			name_slips(a, at, values->items[i], there);
-		else if (!there && (near = nearest_word(key, known.v.v, known.v.n)))
+		else if (!there && (near = nearest_word(key, known.v, known.n)))
 			log_warning("apps: %s: its chart shows no value '%s'; did you mean %s?", a->name, at, near);
 	}
 }
@@ -249,7 +245,7 @@ static void name_slips(const struct app *a, const char *path, const struct yaml_
 static int judge_keys(const struct app *a, const struct chart *c, const struct yaml_node *values, struct err *e)
 {
 	_cleanup_json_ json_t *schema = chart_schema(c);
-	const struct names known = known_keys(c, schema);
+	const struct text_list known = known_keys(c, schema);
 	const struct yaml_node *shown = chart_yaml(c, "values.yaml");
 	bool closed = json_is_false(json_object_get(schema, "additionalProperties"));
 
@@ -258,13 +254,13 @@ static int judge_keys(const struct app *a, const struct chart *c, const struct y
 		const struct yaml_node *there = shown ? yaml_get(shown, key) : NULL;
 		bool found = false;
 
-		vec_foreach (k, &known.v)
+		vec_foreach (k, &known)
 			found |= streq(*k, key);
 		if (there && there->type == YAML_MAP && values->items[i]->type == YAML_MAP)
 			name_slips(a, key, values->items[i], there);
 		if (found)
 			continue;
-		near = nearest_word(key, known.v.v, known.v.n);
+		near = nearest_word(key, known.v, known.n);
 		if (closed)
 			return err_class(e, CLASS_CONFIG, "apps: %s: its chart takes no value '%s'%s%s%s", a->name, key,
 					 near ? "; did you mean " : "", str_or(near, ""), near ? "?" : "");

@@ -251,13 +251,13 @@ static int add_own_texts(const struct app *a, app_texts *ret, struct err *e)
 		struct text_list files = { 0 };
 		int r = app_manifest_is_url(a->manifests.v[i]) ? 0 : app_manifest_files(a->manifests.v[i], &files, e);
 
-		for (size_t k = 0; r == 0 && k < files.v.n; k++) {
+		for (size_t k = 0; r == 0 && k < files.n; k++) {
 			_cleanup_free_ char *text = NULL;
 			size_t n;
 
-			r = file_read(files.v.v[k], APP_MANIFEST_LIMIT, &text, &n, e);
+			r = file_read(files.v[k], APP_MANIFEST_LIMIT, &text, &n, e);
 			if (r == 0)
-				*vec_push(ret) = (struct app_text){ files.v.v[k], arena_strndup(text, n), n };
+				*vec_push(ret) = (struct app_text){ files.v[k], arena_strndup(text, n), n };
 		}
 		if (r < 0)
 			return r;

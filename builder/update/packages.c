@@ -14,10 +14,10 @@ struct package_lists {
 
 static bool same_texts(const struct text_list *a, const struct text_list *b)
 {
-	if (a->v.n != b->v.n)
+	if (a->n != b->n)
 		return false;
-	for (size_t i = 0; i < a->v.n; i++)
-		if (!streq(a->v.v[i], b->v.v[i]))
+	for (size_t i = 0; i < a->n; i++)
+		if (!streq(a->v[i], b->v[i]))
 			return false;
 	return true;
 }
@@ -29,7 +29,7 @@ static struct package_lists lists_of(const struct config *c)
 
 	vec_foreach (n, &c->nodes) {
 		const struct text_list list = config_packages(c, n);
-		bool known = !list.v.n;
+		bool known = !list.n;
 
 		vec_foreach (other, &all.v)
 			known |= same_texts(other, &list);
@@ -59,7 +59,7 @@ static const char *joined(const struct text_list *list)
 {
 	const char *all = "";
 
-	vec_foreach (name, &list->v)
+	vec_foreach (name, list)
 		all = arena_printf("%s%s%s", all, *all ? "," : "", *name);
 	return all;
 }
@@ -82,7 +82,7 @@ static struct lock_line *add_set_line(struct lock_report *ret, enum lock_change 
 
 static bool asks_for_packages(const struct config *c)
 {
-	return config_packages(c, NULL).v.n && !streq(c->os.base, DEBIAN_BASE);
+	return config_packages(c, NULL).n && !streq(c->os.base, DEBIAN_BASE);
 }
 
 int packages_check_lock(const struct release_set *set, struct lock_report *ret, struct err *e)
@@ -113,7 +113,7 @@ static struct package_set *new_sets(const struct package_lists *lists, const cha
 	for (size_t i = 0; i < lists->v.n; i++) {
 		struct yaml_node *names = yaml_seq();
 
-		vec_foreach (name, &lists->v.v[i].v)
+		vec_foreach (name, &lists->v.v[i])
 			yaml_append(names, yaml_str(*name));
 		sets[i] = (struct package_set){ .base = base, .wanted = names };
 	}

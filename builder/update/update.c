@@ -46,10 +46,10 @@ static bool is_forced(const struct lock_options *o, const char *name, const char
 
 static void add_update_name(struct text_list *list, const char *name)
 {
-	vec_foreach (known, &list->v)
+	vec_foreach (known, list)
 		if (streq(*known, name))
 			return;
-	*vec_push(&list->v) = name;
+	*vec_push(list) = name;
 }
 
 struct text_list lock_update_names(const struct catalogue *cat)
@@ -74,13 +74,12 @@ static int update_check_names(const struct catalogue *cat, const struct lock_opt
 	const struct text_list known = lock_update_names(cat);
 
 	for (size_t i = 0; i < o->n_names; i++) {
-		const char *name = version_request_of(o->names[i]).name,
-			   *near = nearest_word(name, known.v.v, known.v.n);
+		const char *name = version_request_of(o->names[i]).name, *near = nearest_word(name, known.v, known.n);
 		size_t k = 0;
 
-		while (k < known.v.n && !streq(known.v.v[k], name))
+		while (k < known.n && !streq(known.v[k], name))
 			k++;
-		if (k == known.v.n)
+		if (k == known.n)
 			return err_class(e, CLASS_USAGE, "there is no artifact '%s'%s", name,
 					 near ? arena_printf(", did you mean '%s'?", near)
 					      : "; `pibuild help lock` lists them");

@@ -122,7 +122,7 @@ int main(void)
 	CASE("an answer whose files come in two heaps is none: what is found by its path would be missed")
 	{
 		struct wanted w = { 0 };
-		struct proofs proofs = { 0 };
+		struct text_list proofs = { 0 };
 		struct live l = { 0 };
 		struct err e = { 0 };
 
