@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* An image file as a command line names it, opened for reading: unpacked into a nameless file when it is compressed. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>

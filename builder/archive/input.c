@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Compressed bytes on their way into a library, hashed as they pass. */
 #include "archive/internal.h"
 
 #include <archive.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Entries of a card: how each kind comes into the tree, and what a later one of the same path takes over. */
 #include "card/card.h"
 
 const char *const entry_kind_names[ENTRY_KIND_COUNT] = { "dir", "file", "symlink", "remove", "edit", "unpack" };

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* A folder of this machine as entries of a card: which modes they get, what is left out, what is refused. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

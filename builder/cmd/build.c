@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* build: images, or what they are made again by (--reproduce). */
 #include <errno.h>
 #include <sys/stat.h>
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* What several commands share: arguments, questions at a terminal, configuration, plan and node by the options. */
 #include <poll.h>
 #include <sys/stat.h>
 #include <time.h>

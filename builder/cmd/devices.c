@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* devices: the disks of this machine, and which of them flash would write. */
 #include "base/json.h"
 #include "base/log.h"
 #include "cmd/cmd.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* diff: two images, or with --live a node that runs and the card that it would get now. */
 #include <dirent.h>
 #include <errno.h>
 #include <sys/stat.h>

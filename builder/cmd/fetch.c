@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* fetch: everything a build needs into the cache, so that it can go on --offline. */
 #include <sys/stat.h>
 
 #include "base/json.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* inspect: an image and what its manifest says of it. */
 #include "cmd/cmd.h"
 #include "inspect/inspect.h"
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* One cluster into a kubeconfig that has others: its entries replaced or added, all else kept. */
 #include "cmd/kubeconfig.h"
 
 /* A list of {name, WHAT}. */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Images of cluster.yaml for QEMU: as a first start of their cluster has them, in a folder that goes. */
 #include "base/file.h"
 #include "base/log.h"
 #include "build/build.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* schema: JSON Schemas of the files that pibuild reads and writes, and the reference page. */
 #include "board/board.h"
 #include "catalogue/catalogue.h"
 #include "cmd/cmd.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* verify: images and cards, proved. */
 #include "base/log.h"
 #include "cmd/cmd.h"
 #include "inspect/verify.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The base of os.base: debian, made on this machine: the lock's packages, unpacked by mmdebstrap, into an image. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>

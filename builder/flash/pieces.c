@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* A disk in pieces: which of them an image writes, and the zeros behind it. */
 #include "flash/internal.h"
 
 struct cut {

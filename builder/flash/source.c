@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* What is written to a disk: an image file, or a node's image that is in memory alone. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The disk that is written: opened for nobody else, disarmed first and armed last, probed for its size. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>

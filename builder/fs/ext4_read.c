@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* What is there: stat, content, links, all below a folder. */
 #include "fs/internal.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Which bytes of an image nobody needs, by its own filesystems. */
 #include "image/image.h"
 
 struct collect {
