@@ -58,7 +58,7 @@ static const char *snapshotter(const struct config *c, const char *text)
 		return arena_printf(
 			"%s needs a file system of its own below /var/lib/rancher, which no card has, and containerd does not start without; leave it out",
 			text);
-	vec_foreach (p, &packages.v)
+	vec_foreach (p, &packages)
 		fuse |= streq(*p, "fuse-overlayfs");
 	if (streq(text, "fuse-overlayfs") && !fuse)
 		return "fuse-overlayfs is a program that no card has, and containerd does not start without; add it to os.packages, or leave this out";

@@ -163,7 +163,7 @@ int secrets_parse(const char *path, const char *text, size_t n, struct secrets *
 	if (r < 0)
 		return r;
 	if (yaml_get(doc, "sops"))
-		return err_at(e, CLASS_CONFIG, path, 1, 1, "the file is encrypted by SOPS; decrypt it first");
+		return err_at(e, path, 1, 1, "the file is encrypted by SOPS; decrypt it first");
 	schema_read(&l, secrets_fields, doc, "", s);
 	if (!f.errors)
 		check_worth(s, doc, &f);
