@@ -55,6 +55,15 @@ result_of() {
 
 # ---- what is well ----
 
+@test "without libcurl all works that asks nobody, and a download says what to install" {
+	mkdir lib && : >lib/libcurl.so.4
+	export LD_LIBRARY_PATH=$PWD/lib
+	"$PIBUILD" check
+	run fetch
+	[ "$status" -eq 6 ]
+	[[ "$output" == *'libcurl.so.4 cannot be loaded (it asks over the network): '*'/libcurl.so.4: '*'; install the package libcurl4t64, which Debian 12 calls libcurl4'* ]]
+}
+
 @test "fetch downloads what the nodes need and tells it apart from what it had" {
 	run fetch
 	[ "$status" -eq 0 ]
