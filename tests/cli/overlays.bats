@@ -12,13 +12,14 @@ setup() {
 
 # put PATH [CONTENT]: a file below overlays/
 put() {
-	mkdir -p "$(dirname "overlays/$1")"
-	printf '%s' "${2-x}" >"overlays/$1"
+	local path=overlays/$1
+	mkdir -p "${path%/*}"
+	printf '%s' "${2-x}" >"$path"
 }
 
 # refused PATH TEXT: check says so of the file, and the exit code is that of a wrong cluster.yaml
 refused() {
-	grep -F -- "error: ./overlays/$1" <<<"$output" | grep -qF -- "$2" || { echo "not said of $1: $2"; echo "$output"; return 1; }
+	[[ "$(grep -F -- "error: ./overlays/$1" <<<"$output")" == *"$2"* ]] || { echo "not said of $1: $2"; echo "$output"; return 1; }
 }
 
 check() {

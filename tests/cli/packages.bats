@@ -29,13 +29,14 @@ setup_file() {
 		rm /var/lib/dpkg/status
 		write status /var/lib/dpkg/status
 	EOT
+	sha256sum <base.img | cut -d' ' -f1 >base.sum
 }
 
 setup() {
 	cd "$BATS_TEST_TMPDIR"
 	unset PIBUILD_MIRRORS PIBUILD_LOCK PIBUILD_DATA
 	base=$BATS_FILE_TMPDIR/base.img
-	sum=$(sha256sum <"$base" | cut -d' ' -f1)
+	sum=$(<"$BATS_FILE_TMPDIR/base.sum")
 }
 
 # packages YAML...: a cluster on that base which asks for them

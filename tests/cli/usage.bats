@@ -47,8 +47,9 @@ setup() {
 		[ "$(grep -oE '^ +(-[a-z], )?--[a-z0-9-]+' a | sort | uniq -d | wc -l)" -eq 0 ]
 		[ "$(awk 'length > 80' a | wc -l)" -eq 0 ] || { awk 'length > 80' a; return 1; }
 		# What an example says is taken.
-		sed -n '/^Examples:/,$s/^  //p' a | grep -o -- ' --[a-z0-9-]*' | sort -u >used
-		while read -r option; do grep -qw -- "$option" a || { echo "$command: $option"; return 1; }; done <used
+		sed -n '/^Examples:/,$s/^  //p' a | grep -o -- ' --[a-z0-9][a-z0-9-]*' | sort -u >used
+		sed '/^Examples:/,$d' a | grep -o -- ' --[a-z0-9][a-z0-9-]*' | sort -u | comm -13 - used >untold
+		[ ! -s untold ] || { echo "$command: $(cat untold)"; return 1; }
 	done
 	"$PIBUILD" help sign >a
 	for other in --config --offline --jobs --out --progress --cache; do refute grep -qw -- "$other" a; done
