@@ -12,37 +12,41 @@ static const char *const list_files[NAME_LIST_COUNT] = {
 };
 
 struct listed_names {
-	const char *path;
-	VEC(struct name) v;
+	char *path, *text;
+	struct name *v;
+	size_t n;
 };
 
-static struct listed_names lists[NAME_LIST_COUNT]; /* each is read once */
+static struct listed_names lists[NAME_LIST_COUNT]; /* each is read once, so nothing of it lies on the arena */
 
 static int names_load(enum name_list list, struct listed_names **ret, struct err *e)
 {
 	struct listed_names *names = &lists[list];
-	_cleanup_free_ char *text = NULL;
-	size_t n;
+	size_t n, lines = 0;
+	const char *path;
 	int r;
 
 	*ret = names;
-	if (names->v.n)
+	if (names->n)
 		return 0;
-	r = data_path(list_files[list], &names->path, e);
+	r = data_path(list_files[list], &path, e);
 	if (r < 0)
 		return r;
-	r = file_read(names->path, MIB, &text, &n, e);
+	r = file_read(path, MIB, &names->text, &n, e);
 	if (r < 0)
 		return r;
-	text_foreach (line, text, "\n") {
-		size_t word = strcspn(line, " ");
+	names->path = xstrdup(path);
+	for (size_t i = 0; i < n; i++)
+		lines += names->text[i] == '\n';
+	names->v = xcalloc(lines + 1, sizeof(*names->v));
+	text_foreach (line, names->text, "\n") {
+		char *blank = strchr(line, ' ');
 
 		if (*line == '#')
 			continue;
-		*vec_push(&names->v) = (struct name){
-			.name = arena_strndup(line, word),
-			.instead = line[word] ? arena_strdup(line + word + 1) : NULL,
-		};
+		if (blank)
+			*blank++ = '\0';
+		names->v[names->n++] = (struct name){ .name = line, .instead = blank };
 	}
 	return 0;
 }
@@ -55,7 +59,7 @@ int names_find(enum name_list list, const char *name, const struct name **ret, s
 	*ret = NULL;
 	if (r < 0)
 		return r;
-	vec_foreach (n, &names->v)
+	vec_foreach (n, names)
 		if (streq(n->name, name))
 			*ret = n;
 	return 0;
@@ -66,8 +70,8 @@ int names_all(enum name_list list, const struct name **ret, size_t *ret_n, struc
 	struct listed_names *names;
 	int r = names_load(list, &names, e);
 
-	*ret = names->v.v;
-	*ret_n = names->v.n;
+	*ret = names->v;
+	*ret_n = names->n;
 	return r;
 }
 
@@ -82,7 +86,7 @@ static const char *last_part(const char *name)
 static const char *same_letters(const struct listed_names *names, const char *name,
 				const char *(*part)(const char *name))
 {
-	vec_foreach (n, &names->v)
+	vec_foreach (n, names)
 		if (!strcasecmp(part(n->name), name))
 			return n->instead && !streq(n->instead, "world") ? n->instead : n->name;
 	return NULL;
@@ -96,7 +100,7 @@ static const char *whole(const char *name)
 const char *names_nearest(enum name_list list, const char *name)
 {
 	const struct listed_names *names = &lists[list];
-	_cleanup_free_ const char **words = xcalloc(names->v.n + 1, sizeof(*words));
+	_cleanup_free_ const char **words = xcalloc(names->n + 1, sizeof(*words));
 	const char *found = same_letters(names, name, whole);
 	size_t count = 0;
 
@@ -104,7 +108,7 @@ const char *names_nearest(enum name_list list, const char *name)
 		found = same_letters(names, name, last_part);
 	if (found || strlen(name) < 4) /* of two or three letters any are near to any others */
 		return found;
-	vec_foreach (n, &names->v)
+	vec_foreach (n, names)
 		if (!n->instead && !strncasecmp(n->name, name, 2))
 			words[count++] = n->name;
 	return nearest_word(name, words, count);

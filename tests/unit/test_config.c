@@ -10,6 +10,7 @@
 #include "config/compat.h"
 #include "config/dns01.h"
 #include "config/kinds.h"
+#include "config/names.h"
 #include "config/values.h"
 
 #include "check.h"
@@ -723,6 +724,21 @@ static void test_free_networks(void)
 	}
 }
 
+/* A list is read once, and found again when all that a run had is gone. */
+static void test_names_outlive_a_run(void)
+{
+	const struct name *first = NULL, *again = NULL;
+	struct err e = { 0 };
+
+	CASE("a time zone, before and after the arena was emptied")
+	{
+		CHECK(names_find(NAMES_TIMEZONES, "Europe/Berlin", &first, &e) == 0 && first);
+		arena_done();
+		CHECK(names_find(NAMES_TIMEZONES, "Europe/Berlin", &again, &e) == 0 && again == first);
+		CHECK(ends_with(names_path(NAMES_TIMEZONES), "timezones.txt"));
+	}
+}
+
 int main(void)
 {
 	struct err e = { 0 };
@@ -731,6 +747,7 @@ int main(void)
 	setenv("PIBUILD_DATA", ".", 0);
 	if (!mkdtemp(folder))
 		return 1;
+	test_names_outlive_a_run();
 	test_kinds();
 	test_addresses();
 	test_sizes();
