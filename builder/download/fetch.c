@@ -427,6 +427,7 @@ int fetch_begin(struct fetching *f, struct err *e)
 	    cache_has(f->cache, f->pins))
 		return fetch_pins(f->cache, f->pins, f->n, f->images, f->options, NULL, e);
 	growing_init(&f->growing);
+	pthread_mutex_init(&f->join, NULL);
 	r = thread_start(&f->thread, fetch_beside, f, e);
 	if (r < 0)
 		return r;
@@ -443,9 +444,11 @@ int fetch_wait(struct fetching *f, struct err *e)
 {
 	if (!f || !f->begun)
 		return 0;
+	pthread_mutex_lock(&f->join);
 	if (!f->joined)
 		pthread_join(f->thread, NULL);
 	f->joined = true;
+	pthread_mutex_unlock(&f->join);
 	if (f->result < 0)
 		*e = f->e;
 	return f->result;

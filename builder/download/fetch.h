@@ -41,8 +41,9 @@ struct fetching {
 	/* private */
 	struct growing growing;
 	pthread_t thread;
-	bool begun, joined;
-	atomic_bool stop;
+	bool begun;
+	pthread_mutex_t join; /* nodes that are made together wait together */
+	atomic_bool joined, stop;
 	int result;   /* what the thread ends with */
 	struct err e; /* why, when that is negative; else what was looked for in vain may stand there */
 };
