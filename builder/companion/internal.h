@@ -64,5 +64,7 @@ struct packages {
 };
 /* The installed ones of dpkg's status file; none when the image has no such file. On the arena. */
 int packages_read(struct disk_image *image, struct packages *ret, struct err *e);
+/* The same of its text. */
+void packages_parse(const struct strbuf *text, struct packages *ret);
 
 #endif

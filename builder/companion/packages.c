@@ -43,6 +43,18 @@ static int by_package(const void *a, const void *b)
 	return c ? c : strcmp(x->arch, y->arch);
 }
 
+void packages_parse(const struct strbuf *text, struct packages *ret)
+{
+	for (const char *p = text->s; p && *p;) {
+		const char *end = strstr(p, "\n\n");
+
+		end = end ? end + 1 : text->s + text->n;
+		take_paragraph(p, end, ret);
+		p = end + strspn(end, "\n");
+	}
+	vec_sort(&ret->v, by_package);
+}
+
 int packages_read(struct disk_image *image, struct packages *ret, struct err *e)
 {
 	_cleanup_strbuf_ struct strbuf text = { 0 };
@@ -51,13 +63,7 @@ int packages_read(struct disk_image *image, struct packages *ret, struct err *e)
 	if (r < 0 || !ext4_exists(image->root, STATUS))
 		return r;
 	r = ext4_read(image->root, STATUS, status_limit, &text, e);
-	for (const char *p = text.s; r == 0 && p && *p;) {
-		const char *end = strstr(p, "\n\n");
-
-		end = end ? end + 1 : text.s + text.n;
-		take_paragraph(p, end, ret);
-		p = end + strspn(end, "\n");
-	}
-	vec_sort(&ret->v, by_package);
+	if (r == 0)
+		packages_parse(&text, ret);
 	return r;
 }

@@ -12,7 +12,9 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "card/records.h"
+#include "companion/internal.h"
 #include "config/config.h"
+#include "crypto/sign.h"
 #include "disk/disk.h"
 #include "fs/fs.h"
 #include "live/internal.h"
@@ -244,6 +246,46 @@ static void fuzz_records(const uint8_t *data, size_t n)
 			abort();
 }
 
+/* What dpkg noted in an image. */
+static void fuzz_packages(const uint8_t *data, size_t n)
+{
+	_cleanup_strbuf_ struct strbuf text = { 0 };
+	struct packages found = { 0 };
+
+	strbuf_add(&text, data, n);
+	packages_parse(&text, &found);
+	vec_foreach (p, &found.v)
+		if (!p->name || !p->version || !p->arch || (p > found.v.v && strcmp(p[-1].name, p->name) > 0))
+			abort();
+}
+
+/* A block map that came with an image: no range leads out of it. */
+static void fuzz_bmap(const uint8_t *data, size_t n)
+{
+	struct bmap map = { 0 };
+
+	if (bmap_read(arena_strndup((const char *)data, n), n, &map, &e) < 0)
+		return;
+	vec_foreach (r, &map.v)
+		if (r->start >= r->end || r->end > map.size || !sha256_valid(r->sha256) ||
+		    (r > map.v.v && r[-1].end > r->start))
+			abort();
+}
+
+/* A key that somebody gave. */
+static void fuzz_key(const uint8_t *data, size_t n)
+{
+	struct sign_key *key = NULL;
+	const char *path;
+	_cleanup_close_ _unused_ int fd = file_of(data, n, 0, &path);
+
+	if (sign_pub_open(path, &key, &e) == 0) {
+		if (sign_valid(key, "text", 4, data, MIN(n, (size_t)SIGNATURE_SIZE)))
+			abort();
+		sign_key_free(key);
+	}
+}
+
 static int swallow(void *arg, const void *data, size_t n, uint64_t offset)
 {
 	return 0;
@@ -377,7 +419,8 @@ static const struct {
 	{ "image", fuzz_image },	 { "archive", fuzz_archive }, { "initramfs", fuzz_initramfs },
 	{ "table", fuzz_table },	 { "ext4", fuzz_ext4 },	      { "fat", fuzz_fat },
 	{ "backup", fuzz_backup },	 { "charts", fuzz_charts },   { "told", fuzz_told },
-	{ "records", fuzz_records },	 { "live", fuzz_live },
+	{ "records", fuzz_records },	 { "live", fuzz_live },	      { "packages", fuzz_packages },
+	{ "bmap", fuzz_bmap },		 { "key", fuzz_key },
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
