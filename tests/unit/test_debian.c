@@ -41,11 +41,11 @@ __attribute__((format(printf, 1, 2))) static int sh(const char *fmt, ...)
 
 static const char *said(void)
 {
-	char *text;
+	_cleanup_free_ char *text = NULL;
 	size_t n;
 	struct err ignored;
 
-	return file_read(path_join(dir, "said"), MIB, &text, &n, &ignored) < 0 ? "" : text;
+	return file_read(path_join(dir, "said"), MIB, &text, &n, &ignored) < 0 ? "" : arena_strdup(text);
 }
 
 /* ---- lock ---- */
