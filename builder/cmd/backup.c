@@ -104,17 +104,22 @@ static int backup_get_about(struct backup_place *p, const char *name, struct bac
 	size_t n;
 	int r = temp_file(&fd, e);
 
-	if (r == 0)
-		r = backup_place_get(p, about, fd, e);
-	if (r == 0 && lseek(fd, 0, SEEK_SET) < 0)
-		r = err_errno(e, -errno, "cannot read %s", about);
-	if (r == 0)
-		r = file_read_fd(fd, about, BACKUP_ABOUT_LIMIT, &text, &n, e);
-	if (r == 0)
-		r = backup_about_parse(text, about, ret, e);
-	if (r == 0 && !streq(ret->is.name, name))
-		r = err_class(e, CLASS_VERIFY, "%s speaks of %s", about, ret->is.name);
-	return r;
+	if (r < 0)
+		return r;
+	r = backup_place_get(p, about, fd, e);
+	if (r < 0)
+		return r;
+	if (lseek(fd, 0, SEEK_SET) < 0)
+		return err_errno(e, -errno, "cannot read %s", about);
+	r = file_read_fd(fd, about, BACKUP_ABOUT_LIMIT, &text, &n, e);
+	if (r < 0)
+		return r;
+	r = backup_about_parse(text, about, ret, e);
+	if (r < 0)
+		return r;
+	if (!streq(ret->is.name, name))
+		return err_class(e, CLASS_VERIFY, "%s speaks of %s", about, ret->is.name);
+	return 0;
 }
 
 /* Under its name once its digest was seen to fit, then what says so. */

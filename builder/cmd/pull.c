@@ -105,9 +105,14 @@ static int get_signatures(struct pull *p, struct err *e)
 	struct artefact_referrers list = { 0 };
 	int r = get_referrers(p, &list, e);
 
-	vec_foreach (x, &list.v)
-		r = r < 0 ? r : get_signature(p, x, e);
-	return r;
+	if (r < 0)
+		return r;
+	vec_foreach (x, &list.v) {
+		r = get_signature(p, x, e);
+		if (r < 0)
+			return r;
+	}
+	return 0;
 }
 
 /* ---- files ---- */

@@ -384,18 +384,21 @@ static int fetch_pins(const struct cache *c, const struct pin *pins, size_t n, c
 	struct fetcher f = { .options = o, .cache = c, .tokens = &tokens, .beside = beside };
 	int r = pins_check_locked(pins, n, e);
 
-	if (r == 0)
-		r = images_check_locked(images, e);
-	if (r == 0 && !o->offline)
-		r = fetch_documents(&f, images, e);
-	if (r == 0)
-		r = add_pins(&f, pins, n, e);
-	if (r == 0)
-		r = add_images(&f, images, true, e);
-	if (r == 0 && o->offline)
-		r = check_offline(&f, c, e);
-	else if (r == 0)
-		r = fetch_check_room(&f, c, e);
+	if (r < 0)
+		return r;
+	r = images_check_locked(images, e);
+	if (r < 0)
+		return r;
+	r = o->offline ? 0 : fetch_documents(&f, images, e);
+	if (r < 0)
+		return r;
+	r = add_pins(&f, pins, n, e);
+	if (r < 0)
+		return r;
+	r = add_images(&f, images, true, e);
+	if (r < 0)
+		return r;
+	r = o->offline ? check_offline(&f, c, e) : fetch_check_room(&f, c, e);
 	if (r < 0)
 		return r;
 	r = run_all(&f, e);

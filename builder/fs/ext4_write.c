@@ -87,29 +87,32 @@ int ext4_mkdir(struct ext4 *x, const char *path, const struct fs_meta *m, struct
 
 int ext4_hardlink(struct ext4 *x, const char *path, const char *existing, struct err *e)
 {
-	struct spot from, to = { 0 };
+	struct spot from, to;
 	inode_t inode;
 	int r = path_find(x, existing, 0, &from, e);
 
-	if (r == 0)
-		r = inode_read(x, from.ino, &inode, existing, e);
-	if (r == 0 && S_ISDIR(inode.i_mode))
-		r = err_set(e, -EPERM, "%s: a folder cannot have a second name", existing);
-	if (r == 0 && inode.i_links_count >= EXT2_LINK_MAX)
-		r = err_set(e, -EMLINK, "%s: has too many names", existing);
-	if (r == 0)
-		r = path_resolve(x, path, MAKE_PARENTS, &to, e);
-	if (r == 0)
-		r = ext4_refuse_folder(x, &to, path, e);
+	if (r < 0)
+		return r;
+	r = inode_read(x, from.ino, &inode, existing, e);
+	if (r < 0)
+		return r;
+	if (S_ISDIR(inode.i_mode))
+		return err_set(e, -EPERM, "%s: a folder cannot have a second name", existing);
+	if (inode.i_links_count >= EXT2_LINK_MAX)
+		return err_set(e, -EMLINK, "%s: has too many names", existing);
+	r = path_resolve(x, path, MAKE_PARENTS, &to, e);
+	if (r < 0)
+		return r;
+	r = ext4_refuse_folder(x, &to, path, e);
 	if (r < 0 || to.ino == from.ino)
 		return r;
 	inode.i_links_count++;
 	inode_touch(x, &inode, false);
 	r = inode_write(x, from.ino, &inode, existing, e);
-	if (r == 0 && !to.ino)
-		return entry_add(x, &to, from.ino, inode.i_mode, path, e);
 	if (r < 0)
 		return r;
+	if (!to.ino)
+		return entry_add(x, &to, from.ino, inode.i_mode, path, e);
 	r = inode_drop(x, to.ino, path, e);
 	return r < 0 ? r : entry_swap(x, &to, from.ino, inode.i_mode, path, e);
 }

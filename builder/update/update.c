@@ -179,7 +179,6 @@ static int add_app_images(struct update *x, struct err *e)
 	struct lock now = x->choice.lock;
 	const struct release_set set = { x->set.catalogue, &now, x->set.config };
 	struct images images = { 0 };
-	int r = 0;
 
 	memset(&now.apps, 0, sizeof(now.apps));
 	memset(&now.judged, 0, sizeof(now.judged));
@@ -189,12 +188,16 @@ static int add_app_images(struct update *x, struct err *e)
 		if (line->judged)
 			*vec_push(&now.judged) = *line->judged;
 	}
-	vec_foreach (a, &set.config->apps)
-		r = r < 0 ? r : app_images(&set, a, &images, e);
+	vec_foreach (a, &set.config->apps) {
+		int r = app_images(&set, a, &images, e);
+
+		if (r < 0)
+			return r;
+	}
 	vec_foreach (p, &images.v)
 		if (p->tag)
 			add_app_image_line(x, p);
-	return r;
+	return 0;
 }
 
 /* The digest of what the registry sent, which has to be an index with an image for us. */
