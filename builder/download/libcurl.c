@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 #undef curl_easy_setopt
 #undef curl_easy_getinfo
@@ -92,13 +93,26 @@ CURLcode curl_easy_getinfo(CURL *easy, CURLINFO info, ...)
 	return r;
 }
 
-/* WHY: an errno of the machine's, or what else the loader came upon. */
-static int no_library(int why, struct err *e)
+/* WORDS of the loader, which gives no errno: it had no memory, no descriptor, or could not read. */
+static bool machine_says_no(const char *words)
+{
+	static const char *const signs[] = {
+		"cannot allocate", "cannot map",	  "failed to map",
+		"out of memory",   "too many open files", "input/output error",
+	};
+
+	for (size_t i = 0; i < sizeof(signs) / sizeof(*signs); i++)
+		if (strcasestr(words, signs[i]))
+			return true;
+	return false;
+}
+
+static int no_library(struct err *e)
 {
 	const char *words = dlerror();
 
-	if (why == ENOMEM || why == EMFILE || why == ENFILE)
-		return err_errno(e, -why, "%s cannot be loaded", SONAME);
+	if (machine_says_no(words))
+		return err_set(e, -ENOMEM, "%s cannot be loaded: %s", SONAME, words);
 	return err_class(e, CLASS_HOST,
 			 "%s cannot be loaded (it asks over the network): %s; install the package libcurl4t64, which "
 			 "Debian 12 calls libcurl4",
@@ -114,17 +128,15 @@ static int find_functions(struct err *e)
 	} rows[] = { { "curl_easy_setopt", &theirs.curl_easy_setopt },
 		     { "curl_easy_getinfo", &theirs.curl_easy_getinfo },
 		     FUNCTIONS(ROW) };
-	void *library;
+	void *library = dlopen(SONAME, RTLD_NOW | RTLD_LOCAL);
 
-	errno = 0;
-	library = dlopen(SONAME, RTLD_NOW | RTLD_LOCAL);
 	if (!library)
-		return no_library(errno, e);
+		return no_library(e);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		void *function = dlsym(library, rows[i].name);
 
 		if (!function)
-			return no_library(0, e);
+			return no_library(e);
 		*(void **)rows[i].place = function;
 	}
 	return 0;

@@ -64,6 +64,19 @@ result_of() {
 	[[ "$output" == *'libcurl.so.4 cannot be loaded (it asks over the network): '*'/libcurl.so.4: '*'; install the package libcurl4t64, which Debian 12 calls libcurl4'* ]]
 }
 
+@test "memory that libcurl cannot have is wanting memory, and no package" {
+	[ "$(grep -c __asan_init "$PIBUILD")" -eq 0 ] || skip "the sanitizers have their own memory"
+	local limit seen='' code
+	for limit in {30000..110000..4000}; do
+		code=0
+		(ulimit -v "$limit" && exec "$PIBUILD" fetch --cache cache) >said 2>&1 || code=$?
+		[ "$code" -ne 6 ] || { cat said; return 1; }
+		if grep -q 'libcurl.so.4 cannot be loaded: ' said; then seen=yes; fi
+		[ "$code" -ne 0 ] || break
+	done
+	[ -n "$seen" ]
+}
+
 @test "fetch downloads what the nodes need and tells it apart from what it had" {
 	run fetch
 	[ "$status" -eq 0 ]
