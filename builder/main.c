@@ -229,6 +229,8 @@ static void complain(const struct err *e)
 	if (*e->msg) /* else what stands on stdout is all there is to say */
 		log_error("%s", e->msg);
 	faults_print_source(e);
+	if (e->code == -EMFILE)
+		log_info("`ulimit -n` shows how many files may be open at once here: lift it to 256");
 	if (caller_name() && e->code == -EACCES)
 		log_info(
 			"under sudo this runs as %s, and as root for disks alone: `sudo chown -R %s FOLDER` takes back what an earlier run left to root",

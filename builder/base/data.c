@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/data.h"
 
+#include <errno.h>
 #include <limits.h>
 
 #include "base/file.h"
@@ -10,36 +11,45 @@ static const char marker[] = "configs/catalogue.yaml";
 
 static bool is_data_folder(const char *dir)
 {
-	return access(path_join(dir, marker), R_OK) == 0;
+	return !file_is_missing(path_join(dir, marker));
 }
 
 /* The folder above the one the program lies in, on the arena: the source tree or the prefix it is installed under.
- * NULL when /proc does not tell. */
-static const char *folder_above(void)
+ * NULL where there is no /proc to tell. */
+static int folder_above(const char **ret, struct err *e)
 {
 	char exe[PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
 
+	*ret = NULL;
+	if (n < 0 && errno != ENOENT)
+		return err_machine(e, -errno, "cannot tell from /proc/self/exe where pibuild's data are");
 	if (n <= 0)
-		return NULL;
+		return 0;
 	exe[n] = '\0';
-	return path_dir(path_dir(exe));
+	*ret = path_dir(path_dir(exe));
+	return 0;
 }
 
 static int data_folder(const char **ret, struct err *e)
 {
 	const char *env = getenv("PIBUILD_DATA"), *above, *share;
 	char real[PATH_MAX];
+	int r;
 
 	if (env && *env) {
-		if (!is_data_folder(env) || !realpath(env, real))
+		if (!is_data_folder(env))
 			return err_class(e, CLASS_HOST,
 					 "PIBUILD_DATA: %s has no %s; point it at pibuild's data folder or unset it",
 					 env, marker);
+		if (!realpath(env, real))
+			return err_machine(e, -errno, "PIBUILD_DATA: cannot follow %s", env);
 		*ret = arena_strdup(real);
 		return 0;
 	}
-	above = folder_above();
+	r = folder_above(&above, e);
+	if (r < 0)
+		return r;
 	if (above && is_data_folder(above)) {
 		*ret = above;
 		return 0;

@@ -54,14 +54,17 @@ const char *proc_find(const char *name)
 {
 	const char *path = getenv("PATH");
 	_cleanup_free_ char *dirs = xasprintf("%s:/usr/sbin:/sbin", path && *path ? path : "/usr/bin:/bin");
+	const char *unknown = NULL; /* what cannot be asked about: it is there, or its start says why not */
 
 	text_foreach (dir, dirs, ":") {
 		_cleanup_free_ char *s = xasprintf("%s/%s", dir, name);
 
 		if (dir[0] == '/' && access(s, X_OK) == 0)
 			return arena_strdup(s);
+		if (dir[0] == '/' && !unknown && errno != ENOENT && errno != ENOTDIR && errno != EACCES)
+			unknown = arena_strdup(s);
 	}
-	return NULL;
+	return unknown;
 }
 
 /* A running program and our ends of its pipes. */
@@ -289,6 +292,8 @@ int proc_run(const struct proc *p, struct err *e)
 	c.input_left = p->input_n;
 	c.output = p->output ? p->output : &c.own_output;
 	r = child_start(&c, path, p, e);
+	if (r < 0)
+		e->machine = true; /* whatever keeps a program of ours from starting: nothing was looked at */
 	if (r == 0)
 		r = child_serve(&c, p, e);
 	if (r < 0) {

@@ -82,7 +82,7 @@ static int cannot_start(const struct spawn *how, struct not_started why, struct 
 		err_errno(e, r, "cannot start %s: cannot enter the folder %s", how->path, how->dir);
 	else
 		err_errno(e, r, "cannot start %s", how->path);
-	if (r != -ENOENT && r != -EACCES && r != -ENOEXEC && r != -ENOTDIR)
+	if (r != -ENOENT && r != -EACCES && r != -ENOEXEC && r != -ENOTDIR && !err_is_machines(e))
 		e->code = -EAGAIN;
 	return e->code;
 }

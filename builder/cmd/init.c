@@ -49,6 +49,7 @@ static const struct option init_options[] = {
 struct interview {
 	struct init_answers text;
 	struct init_cluster values;
+	struct err machine; /* of what was read last for an answer: not the answer's fault */
 };
 
 struct question {
@@ -103,8 +104,9 @@ static const char *init_read_key(struct interview *v, const char *text)
 	else
 		yaml_set(yaml_append(list, yaml_map()), "file", yaml_str(text));
 	schema_read_value(&l, &field, list, "key", &v->values.keys);
+	v->machine = f.machine;
 	if (f.errors)
-		return f.list.v[0].msg + strlen("key[0]: ");
+		return f.list.v ? f.list.v[0].msg + strlen("key[0]: ") : arena_strdup(f.machine.msg);
 	vec_foreach (k, &v->values.keys)
 		if (!yaml_is_text(*k, strlen(*k)))
 			return "the comment after the key is not valid UTF-8";
@@ -120,6 +122,8 @@ static const char *init_read_board(struct interview *v, const char *text)
 	v->values.board = text;
 	if (!why && board_load(text, &b, &e) < 0)
 		why = arena_strdup(e.msg);
+	if (err_is_machines(&e) || e.code == -EIO)
+		v->machine = e;
 	return why;
 }
 
@@ -434,8 +438,13 @@ static int question_ask(struct interview *v, const struct question *q, struct er
 	}
 }
 
-static int option_fault(const struct question *q, const char *text, const char *why, struct err *e)
+static int option_fault(const struct interview *v, const struct question *q, const char *text, const char *why,
+			struct err *e)
 {
+	if (v->machine.code) {
+		*e = v->machine;
+		return err_wrap(e, "--%s %s", q->option, text);
+	}
 	return err_class(e, CLASS_USAGE, "--%s %s: %s", q->option, text, why);
 }
 
@@ -448,7 +457,7 @@ static int check_options(struct interview *v, struct err *e)
 		const char *why = text ? question_read(v, q, text) : NULL;
 
 		if (why)
-			return option_fault(q, text, why, e);
+			return option_fault(v, q, text, why, e);
 	}
 	return 0;
 }
@@ -467,7 +476,7 @@ static int question_take(struct interview *v, const struct question *q, bool yes
 		return 0;
 	}
 	why = question_read(v, q, *text);
-	return why ? option_fault(q, *text, why, e) : 0;
+	return why ? option_fault(v, q, *text, why, e) : 0;
 }
 
 static int take_all(struct interview *v, bool yes, struct err *e)
@@ -535,6 +544,8 @@ static int init_check_text(const struct cmd_options *o, const char *tmp, const c
 	vec_foreach (f, &p->faults.list)
 		if (!f->note)
 			log_error("%s", f->msg);
+	if (p->faults.machine.code)
+		return faults_verdict(&p->faults, path, e);
 	return err_class(e, CLASS_CONFIG, "these answers make no cluster that works; %s was not written", path);
 }
 

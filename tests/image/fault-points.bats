@@ -22,7 +22,7 @@ fault_object() {
 	fault_object
 	at='check:open:*/4:EMFILE,render:write:*/40:ENOSPC,verify:seek:*/30:EINVAL+,verify:truncate:*:EFBIG,fetch:fcntl:*/2:EMFILE,push:read:*/40:SIGTERM'
 	at+=',verify:access:*:EIO,verify:stat:*/6:EIO,pull:stat:*/12:EACCES+,pull:flock:*:ENOLCK,lock:stat:13:EIO,render:stat:11:ENOMEM,render:open:517:EMFILE+'
-	at+=',render:readdir:*:EIO,secrets:access:*:EIO,kubeconfig:put:*:ENOSPC,plan:put:*/40:EIO,plan:open:*/8:EMFILE,imager:open:*/4:EMFILE,boot:bind:*:ENOBUFS,boot:dup:*:EMFILE,boot:dup:1:SIGKILL'
+	at+=',render:readdir:*:EIO,secrets:access:*:EIO,verify:exec:*:EACCES,init:open:*/9:EMFILE,render:access:*/9:EIO,kubeconfig:put:*:ENOSPC,plan:put:*/40:EIO,plan:open:*/8:EMFILE,imager:open:*/4:EMFILE,boot:bind:*:ENOBUFS,boot:dup:*:EMFILE,boot:dup:1:SIGKILL'
 	# nodes, with files of several owners
 	[ "$(id -u)" -ne 0 ] || at+=',apply:ssh:*/4:cut,apply:ssh:*/5:deaf,live:ssh:*:no-find,live:ssh:*:no-sums,apply:path:*/11:SIGTERM,flash:access:*/50:EIO'
 	run sandbox -- "$top/tests/faults/run" "$PIBUILD" "$object" --at "$at"

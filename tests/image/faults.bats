@@ -162,6 +162,12 @@ own_base() {
 	[ -z "$(ls -A limited)" ]
 }
 
+@test "too few open files are told with the limit" {
+	run bash -c 'ulimit -n 5; "$0" render --node cp-1 -o tree' "$PIBUILD"
+	[ "$status" -eq 1 ]
+	[[ "$output" == *"Too many open files"*"\`ulimit -n\` shows"* ]]
+}
+
 @test "a read-only output folder is told before anything is downloaded" {
 	[ "$(id -u)" -eq 0 ] || skip "needs root to mount"
 	mkdir ro
