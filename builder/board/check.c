@@ -440,7 +440,8 @@ static void check_announce(struct board_check *x)
 		if (name && !announces_on(&a, name))
 			fault_announce_interface(x, name, arena_printf("loadBalancer.announce.interfaces[%zu]", i));
 	}
-	if (!config_announce_roles(c))
+	/* A wrong role has its own fault. */
+	if (!config_announce_roles(c) && !config_count_role(c, ROLE_COUNT))
 		fault_key(
 			x->faults, c, "loadBalancer.announce.nodes",
 			"loadBalancer.announce.nodes: there is no worker, so no node would ever answer for a service address, and nothing would report it; use auto or all");

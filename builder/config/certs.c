@@ -138,7 +138,12 @@ static void dns01_node(struct reading *l, const struct field *f, const struct ya
 	const struct dns01_provider *p;
 	struct config *c = l->root;
 
-	if (n->type != YAML_MAP || !name || name->type != YAML_SCALAR) {
+	if (n->type != YAML_MAP && !schema_is_null(n)) {
+		schema_fault(l, n, path, "must hold keys (name: value), not %s",
+			     n->type == YAML_SEQ ? "a list" : "a single value");
+		return;
+	}
+	if (!name || name->type != YAML_SCALAR) {
 		provider_fault(l, name ? name : n, schema_path(path, "provider"), NULL);
 		return;
 	}

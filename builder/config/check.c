@@ -36,6 +36,24 @@ static void check_hubble(const struct check *x)
 			"cilium.hubble: the UI talks to the relay, and Cilium's chart refuses one without the other; set relay: true or ui: false");
 }
 
+/* What was asked for by name, not what is on because every board can. */
+static void check_has_address(const struct check *x)
+{
+	const struct config *c = x->config;
+	const struct {
+		const char *key;
+		enum tristate state;
+	} features[] = { { "cilium.ingress", c->cilium.ingress }, { "cilium.gatewayAPI", c->cilium.gateway_api } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(features); i++)
+		if (features[i].state == STATE_ON && !c->lb.pools.n && !check_is_given(x, "loadBalancer.pools") &&
+		    !c->cilium.values)
+			note_key(
+				x->faults, c, features[i].key,
+				"%s: without loadBalancer.pools its Service gets no address, and nobody outside of the cluster reaches it; add a pool",
+				features[i].key);
+}
+
 static void check_cert_manager(const struct check *x)
 {
 	const struct config *c = x->config;
@@ -218,6 +236,7 @@ void config_check_secrets(const struct config *c, struct faults *f)
 static const struct check_rule rules[] = {
 	{ "Hubble", check_hubble },
 	{ "cert-manager", check_cert_manager },
+	{ "ways in", check_has_address },
 	{ "base", check_base },
 	{ "signature key", check_signature_key },
 	{ "swap", check_swap },

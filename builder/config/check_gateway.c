@@ -30,6 +30,39 @@ static bool covers(const char *zone, const char *name)
 	return streq(name, zone) || (dot && streq(dot + 1, zone));
 }
 
+/* One name leads to one place, and the API's nodes have to find. */
+static void check_gateway_names(const struct check *x)
+{
+	const struct config *c = x->config;
+	const char *endpoint = c->cluster.endpoint;
+
+	vec_foreach (z, &c->gateway.zones)
+		if (endpoint && *z && streq(*z, endpoint))
+			fault_key(
+				x->faults, c, "cluster.endpoint",
+				"cluster.endpoint: %s is a zone of the gateway, whose name leads there and not to the API; take one of its own, such as api.%s",
+				endpoint, endpoint);
+	if (endpoint && c->gateway.hubble && streq(endpoint, c->gateway.hubble))
+		fault_key(
+			x->faults, c, "gateway.hubble",
+			"gateway.hubble: %s is cluster.endpoint, which leads to the API and not to the gateway; take another name",
+			endpoint);
+}
+
+/* Cilium's own Service for Ingresses takes an address beside it. */
+static void check_gateway_leaves_some(const struct check *x)
+{
+	const struct config *c = x->config;
+	uint64_t addresses = 0;
+
+	vec_foreach (p, &c->lb.pools)
+		addresses += p->range.set ? (uint64_t)p->range.last - p->range.first + 1 : 2;
+	if (addresses == 1 && c->cilium.ingress != STATE_OFF)
+		note_key(
+			x->faults, c, "gateway.address",
+			"gateway.address: it is the only address of loadBalancer.pools, so that Ingress and every other Service of type LoadBalancer wait for one; give a larger range, or set cilium.ingress: false");
+}
+
 static void check_gateway_hubble(const struct check *x)
 {
 	const struct config *c = x->config;
@@ -40,11 +73,6 @@ static void check_gateway_hubble(const struct check *x)
 	if (!c->cilium.hubble_ui)
 		fault_key(x->faults, c, "gateway.hubble",
 			  "gateway.hubble: there is no Hubble UI to show; set cilium.hubble.ui: true, or remove this");
-	if (c->cluster.endpoint && streq(c->cluster.endpoint, c->gateway.hubble))
-		fault_key(
-			x->faults, c, "gateway.hubble",
-			"gateway.hubble: %s is cluster.endpoint, which leads to the API and not to the gateway; take another name",
-			c->gateway.hubble);
 	vec_foreach (s, &c->gateway.allow_from)
 		if (s->set && s->prefix == 0)
 			note_key(
@@ -110,6 +138,8 @@ void check_gateway_section(const struct check *x)
 		return;
 	check_gateway_address(x);
 	check_gateway_certificates(x);
+	check_gateway_names(x);
+	check_gateway_leaves_some(x);
 	check_gateway_hubble(x);
 	if (from && from->type == YAML_SEQ && !from->count)
 		fault_key(

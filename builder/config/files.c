@@ -35,6 +35,9 @@ const char *config_file_fault(struct faults *f, const char *path)
 	struct stat st;
 	struct err e;
 
+	/* path_join() has made one slash of two. */
+	if (strstr(path, "http:/") || strstr(path, "https:/"))
+		return "this is an address, and a file is meant: download it, and give the path of that";
 	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
 		return arena_printf("%s is no regular file", path);
 	if (access(path, R_OK) == 0)

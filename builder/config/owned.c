@@ -84,6 +84,28 @@ const char *owned_config_line(const char *line)
 	return owned_row(owned_config_lines, ARRAY_SIZE(owned_config_lines), line);
 }
 
+/* ---- modules of the kernel ---- */
+
+const char *owned_module(const char *module)
+{
+	static const char *const needed[] = { "vxlan",	    "udp_tunnel",   "ip6_udp_tunnel", "veth",
+					      "overlay",    "br_netfilter", "nf_conntrack",   "nf_tables",
+					      "nft_compat", "x_tables",	    "xt_socket",      "xt_TPROXY",
+					      "xt_CT",	    "xt_mark",	    "ip_set",	      "cls_bpf",
+					      "sch_ingress" };
+
+	char *name = arena_strdup(module);
+
+	/* To modprobe(8) both are one name. */
+	for (char *p = name; *p; p++)
+		*p = *p == '-' ? '_' : *p;
+	for (size_t i = 0; i < ARRAY_SIZE(needed); i++)
+		if (streq(name, needed[i]))
+			return arena_printf("keeps the module %s away, without which K3s or Cilium do not work",
+					    needed[i]);
+	return NULL;
+}
+
 /* ---- cmdline.txt ---- */
 
 /* Sources: Documentation/admin-guide/kernel-parameters.txt of Linux; kernel-command-line(7), systemd.unit=. */
@@ -119,5 +141,12 @@ const char *owned_cmdline_word(const char *word)
 		*p = *p == '-' && p != name ? '_' : *p;
 	if (starts_with(word, "--"))
 		return "what follows it is for systemd, not for the kernel";
+	if ((streq(name, "module_blacklist") || streq(name, "modprobe.blacklist")) && strchr(word, '=')) {
+		char *save = NULL, *all = arena_strdup(strchr(word, '=') + 1);
+
+		for (char *one = strtok_r(all, ",", &save); one; one = strtok_r(NULL, ",", &save))
+			if (owned_module(one))
+				return arena_printf("it %s", owned_module(one));
+	}
 	return owned_row(owned_cmdline_words, ARRAY_SIZE(owned_cmdline_words), name);
 }

@@ -13,4 +13,7 @@ const char *owned_sysctl(const char *key);
 const char *owned_config_line(const char *line);
 const char *owned_cmdline_word(const char *word);
 
+/* NULL, or why MODULE of the kernel must not be kept away. */
+const char *owned_module(const char *module);
+
 #endif

@@ -264,6 +264,10 @@ static const char *start_fault(const char *line)
 		return arena_printf("this is a path; to take the keys of a file write {file: %s}", line);
 	if (n && strspn(line, "0123456789") == n)
 		return "this is a key of SSH protocol 1, which is gone; make a new one: ssh-keygen -t ed25519";
+	if (starts_with(line, "https://github.com/"))
+		return arena_printf("this is the address of an account; write {github: %.*s}",
+				    (int)strcspn(line + strlen("https://github.com/"), "./?#"),
+				    line + strlen("https://github.com/"));
 	return "expected 'ssh-ed25519 AAAA... comment' (or ssh-rsa, ecdsa-sha2-*, sk-*), as a .pub file holds it";
 }
 

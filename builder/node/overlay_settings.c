@@ -206,11 +206,6 @@ static const char *interface_link(struct settings_file *f)
 
 static const char *kernel_modules(struct settings_file *f)
 {
-	static const char *const needed[] = { "vxlan",	    "udp_tunnel",   "ip6_udp_tunnel", "veth",
-					      "overlay",    "br_netfilter", "nf_conntrack",   "nf_tables",
-					      "nft_compat", "x_tables",	    "xt_socket",      "xt_TPROXY",
-					      "xt_CT",	    "xt_mark",	    "ip_set",	      "cls_bpf",
-					      "sch_ingress" };
 	const char *line;
 
 	while ((line = next_setting(&f->text))) {
@@ -223,11 +218,8 @@ static const char *kernel_modules(struct settings_file *f)
 			return "switches IPv6 off where nothing here knows of it, and Hubble's UI, which listens on it, ends; write boot.cmdline: [ipv6.disable=1] in cluster.yaml";
 		if (!module || (!streq(verb, "blacklist") && !streq(verb, "install")))
 			continue;
-		for (size_t i = 0; i < ARRAY_SIZE(needed); i++)
-			if (streq(module, needed[i]))
-				return arena_printf(
-					"keeps the module %s away, without which K3s or Cilium do not work; remove that line",
-					module);
+		if (owned_module(module))
+			return arena_printf("%s; remove that line", owned_module(module));
 	}
 	return NULL;
 }

@@ -1635,6 +1635,25 @@ gateway_cluster() {
 	"$PIBUILD" check
 }
 
+@test "an address where a file, a key or a map is meant is told as that" {
+	cp cluster.yaml good.txt
+	while IFS='|' read -r edit words; do
+		cp good.txt cluster.yaml
+		change "$edit"
+		one_fault "$words"
+	done <<-'EOT'
+		s/  hubble: .*/&\n  valuesFile: https:..x.org.v.yaml/; s/https:[.][.]x.org./https:\/\/x.org\//|cilium.valuesFile: 'https://x.org/v.yaml' cannot be used: this is an address, and a file is meant: download it, and give the path of that
+		s/^    - ssh-ed25519.*/    - https:..github.com\/me.keys/; s/https:[.][.]/https:\/\//|access.sshKeys[0]: this is the address of an account; write {github: me}
+		s/^nodes:/certManager: {email: me@my-domain.org, zones: [my-domain.org], dns01: [cloudflare]}\nnodes:/|certManager.dns01: must hold keys (name: value), not a list
+		/name: w-1/d; s/role: control-plane/role: both/|nodes[0].role: 'both' cannot be used: it must be control-plane or worker
+		s/^nodes:/boot: {cmdline: ["module_blacklist=snd,vxlan"]}\nnodes:/|boot.cmdline[0]: 'module_blacklist=snd,vxlan' cannot be used: it keeps the module vxlan away, without which K3s or Cilium do not work
+		s/^nodes:/boot: {cmdline: ["modprobe.blacklist=br-netfilter"]}\nnodes:/|boot.cmdline[0]: 'modprobe.blacklist=br-netfilter' cannot be used: it keeps the module br_netfilter away
+	EOT
+	cp good.txt cluster.yaml
+	add 'boot: {cmdline: ["module_blacklist=snd"]}'
+	"$PIBUILD" check
+}
+
 @test "a name that programs take for an address is noted" {
 	change 's/name: w-1/name: 7/; s/name: cp-1/name: 0x1g/'
 	note 'cluster.yaml:23:12: note: nodes[1].name: programs take a name that is a number for an IPv4 address, so that ssh 7 and the like lead nowhere; put a letter before it'

@@ -84,6 +84,19 @@ manifest() {
 		, my-domain.org#|certManager.zones[1]: my-domain.org is there twice; remove one
 		#, zones: [my-domain.org, my-domain.org]|gateway.zones[1]: my-domain.org is there twice
 		#, hubble: api.my-domain.org|gateway.hubble: api.my-domain.org is cluster.endpoint, which leads to the API and not to the gateway; take another name
+		, api.my-domain.org#|cluster.endpoint: api.my-domain.org is a zone of the gateway, whose name leads there and not to the API; take one of its own, such as api.api.my-domain.org
 		#, allowFrom: []|gateway.allowFrom: there is nothing in it, so nobody on the LAN would get an answer; leave it out for network.subnet, or write who gets one
 	EOT
+}
+
+@test "a gateway that takes the only address there is, and features that get none, are notes" {
+	write_cluster 'loadBalancer: {pools: [{name: lan, range: 192.168.1.70-192.168.1.70}]}' 'certManager: {issuers: [ca], zones: [my-domain.org]}' 'gateway: {address: 192.168.1.70}'
+	fails 0 'note: gateway.address: it is the only address of loadBalancer.pools, so that Ingress and every other Service of type LoadBalancer wait for one; give a larger range, or set cilium.ingress: false' "$PIBUILD" check
+	sed -i 's/^gateway:/cilium: {ingress: false}\n&/' cluster.yaml
+	run "$PIBUILD" check
+	[ "$status" -eq 0 ]
+	[[ "$output" != *'only address'* ]]
+	write_cluster 'cilium: {ingress: true, gatewayAPI: true}'
+	fails 0 'note: cilium.ingress: without loadBalancer.pools its Service gets no address, and nobody outside of the cluster reaches it; add a pool' "$PIBUILD" check
+	[[ "$output" == *'note: cilium.gatewayAPI: without loadBalancer.pools'* ]]
 }
