@@ -7,6 +7,7 @@
 #include "config/apps.h"
 #include "config/image_ref.h"
 #include "config/internal.h"
+#include "config/values.h"
 
 #define LABEL "[a-z0-9]([a-z0-9-]{0,51}[a-z0-9])?"
 #define HOST  "[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?(:[0-9]{1,5})?"
@@ -19,7 +20,8 @@ const struct kind kind_app_name = {
 };
 static const char *check_chart_repo(const char *text)
 {
-	return ends_with(text, "/index.yaml") ? "this is the list of its charts; leave out index.yaml" : NULL;
+	return ends_with(text, "/index.yaml") ? "this is the list of its charts; leave out index.yaml"
+					      : value_port_fault(text);
 }
 const struct kind kind_chart_repo = {
 	.name = "https URL",
@@ -33,6 +35,7 @@ const struct kind kind_chart_oci = {
 	.pattern = "^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)+$",
 	.words =
 		"give registry and path without oci:// and without a tag, such as ghcr.io/prometheus-community/charts/prometheus",
+	.check = value_port_fault,
 };
 const struct kind kind_chart_name = {
 	.name = "name",
@@ -63,6 +66,7 @@ const struct kind kind_git_url = {
 	.name = "https or ssh URL",
 	.pattern = "^(https://" HOST "|ssh://[A-Za-z0-9._-]+@" HOST ")/[A-Za-z0-9._~%/+-]+$",
 	.words = "give https://HOST/PATH or ssh://git@HOST/PATH, without a password",
+	.check = value_port_fault,
 };
 static const char *check_git_branch(const char *text)
 {

@@ -72,6 +72,7 @@ const struct kind kind_s3_endpoint = {
 	.pattern = "^https://" HOST "(:[0-9]{1,5})?$",
 	.words =
 		"give the https:// address of the S3 service alone, such as https://s3.eu-central-1.amazonaws.com, without the bucket and without a '/' at its end",
+	.check = value_port_fault,
 };
 const struct kind kind_bucket = {
 	.name = "bucket",

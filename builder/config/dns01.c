@@ -2,6 +2,7 @@
 #include "config/dns01.h"
 
 #include "config/kinds.h"
+#include "config/values.h"
 
 static const char uuid_words[] = "an id such as 01234567-89ab-cdef-0123-456789abcdef";
 static const struct kind kind_uuid = {
@@ -18,6 +19,7 @@ static const struct kind kind_name_server = {
 	.name = "host:port",
 	.pattern = "^[A-Za-z0-9.-]+(:[0-9]{1,5})?$",
 	.words = "an address or name of the DNS server, with :port when it is not 53",
+	.check = value_port_fault,
 };
 static const struct kind kind_tsig_algorithm = {
 	.name = "TSIG algorithm",
@@ -28,6 +30,7 @@ static const struct kind kind_acmedns_host = {
 	.name = "URL",
 	.pattern = "^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?/?$",
 	.words = "the URL of the acme-dns server, such as https://auth.acme-dns.io",
+	.check = value_port_fault,
 };
 
 static const struct dns01_key digitalocean[] = {

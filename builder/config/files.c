@@ -130,6 +130,19 @@ static const char *parse_values_file(const struct reading *l, const char *text, 
 	return NULL;
 }
 
+static bool is_cut_off(const char *pem)
+{
+	static const char begin[] = "-----BEGIN CERTIFICATE-----", end[] = "-----END CERTIFICATE-----";
+
+	for (const char *p = pem; (p = strstr(p, begin)); p++) {
+		const char *next = strstr(p + 1, begin), *done = strstr(p, end);
+
+		if (!done || (next && next < done))
+			return true;
+	}
+	return false;
+}
+
 static const char *parse_ca_file(const struct reading *l, const char *text, void *dst)
 {
 	const char *path = config_expand_path(l->dir, text), *why = config_file_fault(l->faults, path);
@@ -146,6 +159,10 @@ static const char *parse_ca_file(const struct reading *l, const char *text, void
 		return arena_printf("%s %s", path, why);
 	if (!strstr(pem, "-----BEGIN CERTIFICATE-----"))
 		return "the file holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)";
+	if (strstr(pem, "PRIVATE KEY-----"))
+		return "the file holds a private key, which must not leave your machine; give the certificate alone";
+	if (is_cut_off(pem))
+		return "a certificate in the file is cut off; copy all of it, from -----BEGIN to -----END CERTIFICATE-----";
 	*(const char **)dst = path;
 	return NULL;
 }

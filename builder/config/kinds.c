@@ -311,6 +311,7 @@ const struct kind kind_url_prefix = {
 	.name = "https URL ending in /",
 	.pattern = "^https://[A-Za-z0-9.-]+(:[0-9]{1,5})?/([A-Za-z0-9._~%!$&'()*+,;=:/-]*/)?$",
 	.words = "give an https:// address that ends in '/', without user name, '?' or '#'",
+	.check = value_port_fault,
 };
 /* Others have no password that fits them (libxcrypt lib/crypt-sha512.c, crypt-bcrypt.c, crypt-yescrypt.c). */
 #define ROUNDS "(rounds=[1-9][0-9]{3,8}[$])?"
@@ -337,6 +338,8 @@ static const char *check_no_proxy(const char *text)
 	struct cidr net;
 	uint32_t addr;
 
+	if (value_port_fault(text))
+		return value_port_fault(text);
 	text = arena_strndup(text, (size_t)(end - text));
 	if (strchr(text, '/') ? value_cidr(text, &net) == 0
 			      : strspn(text, "0123456789.") < strlen(text) || value_ipv4(text, &addr) == 0)
@@ -463,10 +466,26 @@ const struct kind kind_sysctl_key = {
 	.words = "give a name of sysctl such as vm.swappiness, with all or default in the place of '*'",
 	.check = check_sysctl_key,
 };
+/* In YAML these are numbers; sysctl(8) writes them as they stand, and the kernel reads decimal and 0x (proc_get_long()
+ * of kernel/sysctl.c). */
+static const char *check_sysctl_value(const char *text)
+{
+	static const char digits[] = "0123456789";
+	const char *rest = text + (*text == '-');
+	size_t n = strspn(rest, digits);
+	bool octal = starts_with(rest, "0o") && rest[2] && rest[2 + strspn(rest + 2, digits)] == '\0',
+	     grouped = n && rest[n] == '_' && strspn(rest, "0123456789_") == strlen(rest),
+	     power = n && (rest[n] == 'e' || rest[n] == 'E') && rest[n + 1] &&
+		     rest[n + 1 + strspn(rest + n + 1, digits)] == '\0';
+
+	return octal || grouped || power ? "the kernel reads no such spelling of a number; write its digits" : NULL;
+}
+
 const struct kind kind_sysctl_value = {
 	.name = "value",
 	.pattern = "^[!-~]([ -~]{0,253}[!-~])?$",
 	.words = "give one line of printable characters, without blanks around it",
+	.check = check_sysctl_value,
 	.schema = sysctl_value_schema,
 };
 

@@ -9,6 +9,7 @@
 #include "config/check.h"
 #include "config/compat.h"
 #include "config/kinds.h"
+#include "config/values.h"
 
 #define HOST "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?([.][a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*"
 #define PORT "(:[0-9]{1,5})?"
@@ -23,7 +24,7 @@ static const char *check_registry(const char *text)
 			return "images of Docker Hub are called docker.io/...; write docker.io";
 	if (!streq(text, "*") && !strpbrk(text, ".:") && !streq(text, "localhost"))
 		return "a registry has a dot or a port in its name, or containerd takes it for a part of Docker Hub";
-	return NULL;
+	return value_port_fault(text);
 }
 
 static const char *check_account(const char *text)
@@ -52,6 +53,7 @@ const struct kind kind_registry_url = {
 	.name = "https URL",
 	.pattern = "^https://" HOST PORT "(/[A-Za-z0-9._~%/-]*)?$",
 	.words = "give an https:// address such as https://mirror.gcr.io, without user name, '?' or '#'",
+	.check = value_port_fault,
 };
 const struct kind kind_account = { .name = "user name", .check = check_account };
 

@@ -64,6 +64,14 @@ static const char *passphrase_doubt(const char *s, size_t n)
 	return NULL;
 }
 
+/* ~/.docker/config.json, for a password out of it */
+static const char *password_doubt(const char *s, size_t n)
+{
+	return s[0] == '{' && s[n - 1] == '}'
+		       ? "looks like JSON, all of which will be the password; leave the password alone if it is in there"
+		       : passphrase_doubt(s, n);
+}
+
 /* TCP_MD5SIG_MAXKEYLEN of the kernel (include/uapi/linux/tcp.h), at both ends. */
 static const char *tcp_md5_fault(const char *s, size_t n)
 {
@@ -150,7 +158,7 @@ static const char *ssh_key_fault(const char *s, size_t n)
 static const struct form forms[SECRET_FORM_COUNT] = {
 	[SECRET_TOKEN] = { 0 },
 	[SECRET_PASSPHRASE] = { .any_print = true, .fault = passphrase_fault, .doubt = passphrase_doubt },
-	[SECRET_PASSWORD] = { .any_print = true, .doubt = passphrase_doubt },
+	[SECRET_PASSWORD] = { .any_print = true, .doubt = password_doubt },
 	[SECRET_TCP_MD5] = { .any_print = true, .fault = tcp_md5_fault, .doubt = passphrase_doubt },
 	[SECRET_BASE64] = { .doubt = base64_doubt },
 	[SECRET_GOOGLE_KEY] = { .lines = true, .doubt = google_key_doubt },

@@ -53,6 +53,20 @@ int value_ipv4(const char *s, uint32_t *ret)
 #define PROXY_USER "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~%!*+,;=:-"
 #define PROXY_HOST "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-"
 
+static const char port_words[] = "a port is a number from 1 to 65535";
+
+const char *value_port_fault(const char *text)
+{
+	const char *scheme = strstr(text, "://"), *host = scheme ? scheme + strlen("://") : text, *colon;
+	unsigned port = 0;
+
+	colon = memchr(host, ':', strcspn(host, "/"));
+	if (!colon)
+		return NULL;
+	colon++;
+	return values_take_number(&colon, 65535, &port) && port ? NULL : port_words;
+}
+
 const char *value_proxy_fault(const char *text, bool with_user)
 {
 	static const char words[] = "give the address of a proxy such as http://proxy.home.example.com:3128";
@@ -77,7 +91,7 @@ const char *value_proxy_fault(const char *text, bool with_user)
 	if (*host == ':') {
 		host++;
 		if (!values_take_number(&host, 65535, &port) || !port)
-			return "a port is a number from 1 to 65535";
+			return port_words;
 	}
 	host += *host == '/';
 	return *host ? words : NULL;

@@ -35,6 +35,8 @@ const char *value_ssh_key_doubt(const char *line);
 /* NULL, or which other form of a key TEXT is, the content of PATH (NULL = of no file), and what to do. */
 const char *value_ssh_file_fault(const char *text, const char *path);
 
+/* NULL, or what is wrong with the port of TEXT: a URL without a user name, HOST:PORT, HOST. */
+const char *value_port_fault(const char *text);
 /* NULL for the address of an HTTP proxy, else why it is none, without a part of it. WITH_USER: "NAME:PASSWORD@" may
  * stand in it. */
 const char *value_proxy_fault(const char *text, bool with_user);

@@ -1654,6 +1654,64 @@ gateway_cluster() {
 	"$PIBUILD" check
 }
 
+@test "ports that there are not are refused wherever an address has one" {
+	local section words
+	cp cluster.yaml good.txt
+	while IFS='|' read -r section words; do
+		cp good.txt cluster.yaml
+		add "$section"
+		one_fault "$words' cannot be used: a port is a number from 1 to 65535"
+	done <<-'EOT'
+		registries: {mirrors: [{from: "nas.lan:70000", to: ["https://m.lan"]}]}|registries.mirrors[0].from: 'nas.lan:70000
+		registries: {mirrors: [{from: docker.io, to: ["https://nas.lan:0/v2/x"]}]}|registries.mirrors[0].to[0]: 'https://nas.lan:0/v2/x
+		registries: {auth: [{registry: "nas.lan:99999", username: a, password: {command: [x]}}]}|registries.auth[0].registry: 'nas.lan:99999
+		mirrors: [{from: "https://github.com/", to: "https://m.lan:65536/"}]|mirrors[0].to: 'https://m.lan:65536/
+		apps: [{name: a, chart: {repo: "https://x.org:99999/c", name: a, version: 1.0.0}}]|apps[0].chart.repo: 'https://x.org:99999/c
+		apps: [{name: a, chart: {oci: "x.org:99999/c", version: 1.0.0}}]|apps[0].chart.oci: 'x.org:99999/c
+		gitops: {flux: {url: "https://git.lan:99999/me/home"}}|gitops.flux.url: 'https://git.lan:99999/me/home
+		backup: {to: {s3: {endpoint: "https://nas.lan:90000", bucket: bbb, accessKey: {command: [x]}, secretKey: {command: [x]}}}}|backup.to.s3.endpoint: 'https://nas.lan:90000
+		certManager: {email: a@my-domain.org, zones: [my-domain.org], dns01: {provider: rfc2136, nameserver: "192.168.1.2:70000", tsigKeyName: k, tsigSecret: {command: [x]}}}|certManager.dns01.nameserver: '192.168.1.2:70000
+	EOT
+	cp good.txt cluster.yaml
+	add 'registries: {mirrors: [{from: "nas.lan:5000", to: ["https://nas.lan:65535/v2/x"]}]}' 'gitops: {flux: {url: "https://git.lan:3000/me/home"}}'
+	"$PIBUILD" check
+}
+
+@test "numbers that YAML reads and the kernel does not are refused as settings of it" {
+	local value
+	for value in 0o10 1e4 1_000 -1E3; do
+		add "os: {sysctl: {vm.swappiness: $value}}"
+		one_fault "os.sysctl.vm.swappiness: '$value' cannot be used: the kernel reads no such spelling of a number; write its digits"
+		change '$d'
+	done
+	add 'os: {sysctl: {vm.dirty_ratio: 0x10, kernel.sched_rt_runtime_us: -1, net.ipv4.tcp_rmem: "4096 87380 6291456", kernel.core_pattern: "|/bin/false", net.core.default_qdisc: fq, kernel.x: 1edge}}'
+	"$PIBUILD" check
+}
+
+@test "a certificate with its private key, and one that is cut off, go on no card" {
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out ca.pem -days 30 -subj /CN=ca 2>/dev/null
+	cat ca.pem ca.key >both.pem
+	head -c 300 ca.pem >cut.pem
+	cat cut.pem ca.pem >cut-first.pem
+	cat ca.pem ca.pem >two.pem
+	cp cluster.yaml good.txt
+	while IFS='|' read -r file words; do
+		cp good.txt cluster.yaml
+		add "registries: {mirrors: [{from: docker.io, to: [\"https://m.lan\"], caFile: $file}]}"
+		if [ "$words" ]; then
+			one_fault "registries.mirrors[0].caFile: '$file' cannot be used: $words"
+		else
+			"$PIBUILD" check
+		fi
+	done <<-'EOT'
+		both.pem|the file holds a private key, which must not leave your machine; give the certificate alone
+		cut.pem|a certificate in the file is cut off; copy all of it, from -----BEGIN to -----END CERTIFICATE-----
+		cut-first.pem|a certificate in the file is cut off
+		ca.key|the file holds no certificate in PEM form
+		two.pem|
+	EOT
+}
+
 @test "a name that programs take for an address is noted" {
 	change 's/name: w-1/name: 7/; s/name: cp-1/name: 0x1g/'
 	note 'cluster.yaml:23:12: note: nodes[1].name: programs take a name that is a number for an IPv4 address, so that ssh 7 and the like lead nowhere; put a letter before it'

@@ -164,6 +164,14 @@ tokens() {
 	EOT
 }
 
+@test "a password that is the file of a program's passwords is asked about" {
+	cluster '{provider: cloudflare, apiToken: {command: [x]}}'
+	echo 'registries: {auth: [{registry: ghcr.io, username: me, password: {file: token}}]}' >>cluster.yaml
+	printf '{"auths": {"ghcr.io": {"auth": "kanary"}}}\n' >token
+	taken
+	[[ "$stderr" == *"$PWD/token looks like JSON, all of which will be the password; leave the password alone if it is in there"* && "$stderr" != *kanary* ]]
+}
+
 @test "an account without its domain, and the key of a whole account, are asked about" {
 	cluster '{provider: acmedns, host: "https://auth.acme-dns.io", account: {file: token}}'
 	printf '{"username": "u", "password": "kanary", "fulldomain": "f", "subdomain": "s", "allowfrom": []}\n' >token
