@@ -14,9 +14,32 @@ static bool is_ipv6(const char *text)
 	return colon && strchr(colon + 1, ':') && strspn(text, "0123456789abcdefABCDEF:./-") == strcspn(text, "%");
 }
 
+/* TEXT without blanks, and without the zeros that stand before its numbers. */
+static const char *plain_address(const char *text)
+{
+	_cleanup_strbuf_ struct strbuf b = { 0 };
+
+	for (const char *p = text; *p; p++) {
+		bool first = p == text || !strchr("0123456789", p[-1]);
+
+		if (*p != ' ' && !(first && *p == '0' && p[1] && strchr("0123456789", p[1])))
+			strbuf_add(&b, p, 1);
+		else if (first && *p == '0')
+			while (p[1] == '0' && p[2] && strchr("0123456789", p[2]))
+				p++;
+	}
+	return arena_strdup(str_or(b.s, ""));
+}
+
 const char *kind_address_fault(const char *text, const char *words)
 {
+	const char *plain = plain_address(text);
+	struct cidr net;
+	uint32_t addr;
 	unsigned big = 0;
+
+	if (!streq(plain, text) && (value_ipv4(plain, &addr) == 0 || value_cidr(plain, &net) == 0))
+		return arena_printf("no blanks in it, and no zeros before its numbers; write %s", plain);
 
 	if (is_ipv6(text))
 		return arena_printf("this is IPv6: IPv4 is given here, and network.ipv6 adds IPv6; %s", words);
@@ -83,11 +106,24 @@ static const char *range_fault(const char *text)
 	struct cidr net;
 	uint32_t a, b;
 
-	for (const char *p = text; *p; p++)
-		if (*p != ' ')
+	for (const char *p = text; *p; p++) {
+		/* What word processors make of '-', U+2010 to U+2015. */
+		bool is_dash = (unsigned char)p[0] == 0xe2 && (unsigned char)p[1] == 0x80 &&
+			       (unsigned char)p[2] >= 0x90 && (unsigned char)p[2] <= 0x95;
+
+		if (is_dash)
+			strbuf_adds(&bare, "-"), p += 2;
+		else if (*p != ' ')
 			strbuf_add(&bare, p, 1);
+	}
 	if (value_range(str_or(bare.s, ""), &r) == 0)
-		return arena_printf("no blanks in it; write %s", bare.s);
+		return strchr(text, '-') ? arena_printf("no blanks in it; write %s", bare.s)
+					 : arena_printf("the dash is another character; write %s", bare.s);
+	if (value_ipv4(text, &a) == 0)
+		return arena_printf("a range has a first and a last address; one alone is written %s-%s", text, text);
+	if (value_cidr(text, &net) == 0 && net.prefix == 32)
+		return arena_printf("a range has a first and a last address; one alone is written %s-%s",
+				    ipv4_text(net.addr, first), ipv4_text(net.addr, last));
 	if (value_cidr(text, &net) == 0 && net.prefix <= 30)
 		return arena_printf("this is a network, and a range has a first and a last address; write %s-%s",
 				    ipv4_text(cidr_first(net) + 1, first), ipv4_text(cidr_last(net) - 1, last));

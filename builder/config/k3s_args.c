@@ -105,6 +105,139 @@ static const char *admission_fault(const char *flag, const char *value)
 		       : NULL;
 }
 
+/* Numbers that are no times. */
+static const struct {
+	const char *key, *flag;
+} counted_flags[] = {
+	{ "etcd-arg", "quota-backend-bytes" },
+	{ "etcd-arg", "heartbeat-interval" },
+	{ "etcd-arg", "election-timeout" },
+	{ "etcd-arg", "snapshot-count" },
+	{ "etcd-arg", "max-request-bytes" },
+	{ "kube-apiserver-arg", "audit-log-maxage" },
+	{ "kube-apiserver-arg", "audit-log-maxsize" },
+	{ "kube-apiserver-arg", "audit-log-maxbackup" },
+	{ "kube-apiserver-arg", "max-requests-inflight" },
+	{ "kube-controller-manager-arg", "terminated-pod-gc-threshold" },
+};
+
+static const char *count_fault(const char *key, const char *flag, const char *value)
+{
+	unsigned long long v;
+	char *end;
+
+	for (size_t i = 0; i < ARRAY_SIZE(counted_flags); i++) {
+		if (!streq(counted_flags[i].key, key) || !streq(counted_flags[i].flag, flag))
+			continue;
+		v = strtoull(value, &end, 10);
+		if (end == value || *end || (v == 0 && *value != '0'))
+			return arena_printf(
+				"cannot be '%s', with which K3s does not start: give a whole number, without a unit",
+				value);
+	}
+	return NULL;
+}
+
+/* kubernetes staging/src/k8s.io/apiserver/pkg/apis/apiserver/validation, validateURL() */
+static const char *issuer_fault(const char *flag, const char *value)
+{
+	return streq(flag, "oidc-issuer-url") && !starts_with(value, "https://")
+		       ? "has to begin with https://, or K3s does not start"
+		       : NULL;
+}
+
+/* Those that people set; a flag that is none of them, and nearly one, is likely a slip of the pen. */
+static const char *const usual_flags[] = {
+	"admission-control-config-file",
+	"advertise-address",
+	"allocate-node-cidrs",
+	"anonymous-auth",
+	"api-audiences",
+	"audit-log-format",
+	"audit-log-maxage",
+	"audit-log-maxbackup",
+	"audit-log-maxsize",
+	"audit-log-mode",
+	"audit-log-path",
+	"audit-policy-file",
+	"audit-webhook-config-file",
+	"auth-token-ttl",
+	"authentication-config",
+	"authorization-config",
+	"authorization-mode",
+	"bind-address",
+	"config",
+	"default-not-ready-toleration-seconds",
+	"default-unreachable-toleration-seconds",
+	"disable-admission-plugins",
+	"enable-admission-plugins",
+	"enable-aggregator-routing",
+	"event-ttl",
+	"feature-gates",
+	"goaway-chance",
+	"horizontal-pod-autoscaler-sync-period",
+	"kube-api-burst",
+	"kube-api-qps",
+	"leader-elect",
+	"leader-elect-lease-duration",
+	"leader-elect-renew-deadline",
+	"leader-elect-retry-period",
+	"max-mutating-requests-inflight",
+	"max-requests-inflight",
+	"min-request-timeout",
+	"node-cidr-mask-size",
+	"node-cidr-mask-size-ipv4",
+	"node-cidr-mask-size-ipv6",
+	"node-eviction-rate",
+	"node-monitor-grace-period",
+	"node-monitor-period",
+	"node-startup-grace-period",
+	"oidc-ca-file",
+	"oidc-client-id",
+	"oidc-groups-claim",
+	"oidc-groups-prefix",
+	"oidc-issuer-url",
+	"oidc-required-claim",
+	"oidc-signing-algs",
+	"oidc-username-claim",
+	"oidc-username-prefix",
+	"profiling",
+	"proxy-client-cert-file",
+	"proxy-client-key-file",
+	"request-timeout",
+	"runtime-config",
+	"service-account-issuer",
+	"service-account-lookup",
+	"terminated-pod-gc-threshold",
+	"tls-cipher-suites",
+	"tls-min-version",
+	"tls-sni-cert-key",
+	"token-auth-file",
+	"unhealthy-zone-threshold",
+	"use-service-account-credentials",
+	"v",
+	"vmodule",
+	"watch-cache",
+	"watch-cache-sizes",
+};
+
+static void note_slip(const struct check *x, const char *at, const char *key, const char *flag)
+{
+	const char *near;
+
+	if (!streq(key, "kube-apiserver-arg") && !streq(key, "kube-controller-manager-arg"))
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(usual_flags); i++)
+		if (streq(usual_flags[i], flag))
+			return;
+	near = nearest_word(flag, usual_flags, ARRAY_SIZE(usual_flags));
+	if (near)
+		note_key(
+			x->faults, x->config, at,
+			"%s: pibuild does not know the flag %s, and K3s does not start with one that its programs have not; did you mean %s?",
+			at, flag, near);
+}
+
 /* k8s.io/component-base featuregate/feature_gate.go, Set() */
 static const char *gates_fault(const char *flag, const char *value)
 {
@@ -164,8 +297,12 @@ static void check_arg(const struct check *x, const char *at, const char *key, co
 	why = why ? why : time_fault(key, flag, value);
 	why = why ? why : admission_fault(flag, value);
 	why = why ? why : gates_fault(flag, value);
+	why = why ? why : count_fault(key, flag, value);
+	why = why ? why : issuer_fault(flag, value);
 	if (why)
 		fault_key(x->faults, x->config, at, "%s: %s %s", at, flag, why);
+	else
+		note_slip(x, at, key, flag);
 }
 
 static void check_settings(const struct check *x, const char *section, const struct k3s_settings *settings)

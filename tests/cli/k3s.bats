@@ -290,6 +290,9 @@ kubelet() {
 		server.kube-controller-manager-arg|node-monitor-period=2|node-monitor-period cannot be '2', with which K3s does not start: give a time such as 30s or 1m
 		server.kube-apiserver-arg|default-not-ready-toleration-seconds=30s|default-not-ready-toleration-seconds cannot be '30s', with which K3s does not start: give a number of seconds
 		server.kube-apiserver-arg|enable-admission-plugins=NodeRestriction,PodSecurityPolicy|enable-admission-plugins names PodSecurityPolicy, which Kubernetes has no more since 1.25
+		server.kube-apiserver-arg|oidc-issuer-url=http://auth.lan|oidc-issuer-url has to begin with https://, or K3s does not start
+		server.kube-apiserver-arg|max-requests-inflight=1k|max-requests-inflight cannot be '1k', with which K3s does not start: give a whole number, without a unit
+		server.etcd-arg|quota-backend-bytes=8GB|quota-backend-bytes cannot be '8GB', with which K3s does not start: give a whole number, without a unit
 		server.kube-apiserver-arg|secure-port=7443|secure-port cannot be set here: Cilium reaches the API at 127.0.0.1:6444
 		server.kube-apiserver-arg|etcd-servers=x|etcd-servers cannot be set here: K3s sets it
 		server.kube-controller-manager-arg|cluster-cidr=10.0.0.0/16|cluster-cidr cannot be set here: Cilium and the checks of your networks go by cluster.yaml; set cluster.podCIDR
@@ -298,6 +301,16 @@ kubelet() {
 	refused 'k3s.server.service-node-port-range: Cilium serves the ports 30000 to 32767 alone' 'k3s: {server: {service-node-port-range: 10000-32767}}'
 	cluster 'os: {swap: off}' 'k3s: {kubelet: {failSwapOn: true, maxPods: 200}, server: {kubelet-arg: [fail-swap-on, max-pods=200, "eviction-minimum-reclaim=memory.available=1Mi", "--eviction-hard=memory.available<5%,nodefs.available<1Gi", kube-reserved=cpu=250m], kube-apiserver-arg: [event-ttl=1h, "enable-admission-plugins+=AlwaysPullImages", default-unreachable-toleration-seconds=30]}}'
 	"$PIBUILD" check
+}
+
+@test "a flag that is nearly one is noted with it, others are K3s's business" {
+	cluster 'k3s: {server: {kube-apiserver-arg: [event-tll=2h], kube-controller-manager-arg: [node-monitor-graceperiod=40s]}}'
+	fails 0 'note: k3s.server.kube-apiserver-arg[0]: pibuild does not know the flag event-tll, and K3s does not start with one that its programs have not; did you mean event-ttl?' "$PIBUILD" check
+	[[ "$output" == *'did you mean node-monitor-grace-period?'* ]]
+	cluster 'k3s: {server: {kube-apiserver-arg: [storage-backend=etcd3, contention-profiling=true, max-requests-inflight=400, "oidc-issuer-url=https://a.lan"], etcd-arg: [quota-backend-bytes=8589934592], kube-controller-manager-arg: [concurrent-deployment-syncs=5, route-reconciliation-period=10s]}}'
+	run "$PIBUILD" check
+	[ "$status" -eq 0 ]
+	[[ "$output" != *'did you mean'* ]]
 }
 
 @test "without the list of the kubelet's fields no flag of it is called good" {
