@@ -102,6 +102,30 @@ static void check_kept_memory(struct board_check *x, const struct board_machine 
 			m->node->memory ? "" : "at most ", size_text(memory, b));
 }
 
+/* The same for processors, of which every Raspberry Pi here has four. */
+enum { PI_CORES = 4 };
+
+static void check_kept_processors(struct board_check *x, const struct board_machine *m)
+{
+	static const char *const fields[] = { "systemReserved.cpu", "kubeReserved.cpu" };
+	const struct config *c = x->config;
+	double sum = 0, v;
+
+	if (!c->k3s.kubelet || !starts_with(str_or(m->board->soc, ""), "bcm"))
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
+		const struct yaml_node *n = yaml_find(c->k3s.kubelet, fields[i]);
+
+		if (n && value_quantity(str_or(n->text, ""), &v) == 0)
+			sum += v;
+	}
+	if (sum > PI_CORES)
+		fault_key(
+			x->faults, c, "k3s.kubelet",
+			"k3s.kubelet: systemReserved and kubeReserved keep %g processors from pods, and %s (%s) has %d: the kubelet ends there, and K3s with it, at every start; keep less",
+			sum, str_or(m->node->name, m->key), m->board->title, PI_CORES);
+}
+
 static void check_link(struct board_check *x, const struct board_machine *m)
 {
 	const struct config *c = x->config;
@@ -269,6 +293,7 @@ static void check_machines(struct board_check *x)
 		check_kernel(x, m);
 		check_memory(x, m);
 		check_kept_memory(x, m);
+		check_kept_processors(x, m);
 		check_link(x, m);
 		check_frames(x, m);
 		check_boot(x, m);

@@ -32,6 +32,7 @@ static const struct kubelet_range {
 	{ "iptablesMasqueradeBit", 0, 31 },
 	{ "kubeAPIBurst", 0, INT32_MAX },
 	{ "kubeAPIQPS", 0, INT32_MAX },
+	{ "logging.verbosity", 0, INT32_MAX },
 	{ "maxOpenFiles", 0, INT32_MAX },
 	{ "maxParallelImagePulls", 1, INT32_MAX },
 	{ "maxPods", 0, INT32_MAX },

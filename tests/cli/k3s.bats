@@ -261,8 +261,13 @@ kubelet() {
 		enforceNodeAllocatable: [pods, kube-reserved]|.enforceNodeAllocatable: with kube-reserved the kubelet wants to know kubeReservedCgroup
 		serializeImagePulls: true, maxParallelImagePulls: 5|.maxParallelImagePulls: more than one at a time, and serializeImagePulls
 		shutdownGracePeriod: 500ms, shutdownGracePeriodCriticalPods: 0s|.shutdownGracePeriod: the kubelet takes 0s, or 1s and more
+		logging: {verbosity: "4"}|.logging.verbosity: the kubelet takes a whole number from 0 on
 		systemReserved: {memory: 6Gi}, kubeReserved: {memory: 2Gi}|: systemReserved, kubeReserved and evictionHard keep 8.1 GiB of memory from pods, and cp-3 (Raspberry Pi 4) has at most 8.0 GiB: the kubelet ends there
 	EOT
+	cluster 'k3s: {kubelet: {systemReserved: {cpu: 3500m}, kubeReserved: {cpu: 1}}}'
+	fails 3 'k3s.kubelet: systemReserved and kubeReserved keep 4.5 processors from pods, and cp-1 (Raspberry Pi 5) has 4: the kubelet ends there, and K3s with it, at every start; keep less' "$PIBUILD" check
+	cluster 'k3s: {kubelet: {shutdownGracePeriodByPodPriority: [{priority: 0, shutdownGracePeriodSeconds: 30}], logging: {verbosity: 4}, systemReserved: {cpu: 3}}}'
+	"$PIBUILD" check
 	refused 'k3s.agent.kubelet-arg[0]: container-log-max-files cannot be 1: the kubelet takes a whole number from 2 on' 'k3s: {agent: {kubelet-arg: ["container-log-max-files=1"]}}'
 	cluster 'k3s:' '  kubelet: {cpuManagerPolicy: static, systemReserved: {cpu: 0.5, memory: 1e9}, evictionHard: {memory.available: 5%, nodefs.available: 1Gi, pid.available: 100},' \
 		'    evictionSoft: {imagefs.available: 15%}, evictionSoftGracePeriod: {imagefs.available: 1m}, evictionMinimumReclaim: {imagefs.available: 0}, nodeStatusMaxImages: -1,' \
