@@ -2,7 +2,6 @@
 /* The command line, by the tables of cmd/commands.c and of the commands themselves. */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>

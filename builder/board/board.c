@@ -2,7 +2,6 @@
 #include "board/board.h"
 
 #include <ctype.h>
-#include <errno.h>
 #include <stddef.h>
 
 #include "base/data.h"

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* URLs as text: what is refused, versions filled in, mirrors applied. */
-#include <errno.h>
-
 #include "catalogue/catalogue.h"
 #include "catalogue/url.h"
 #include "catalogue/version.h"

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ca: the certificate of the issuer `ca`, and how devices are told to trust it. It is no secret; its key stays where it
  * is. */
-#include <errno.h>
-
 #include "base/file.h"
 #include "base/log.h"
 #include "base/terminal.h"

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What this machine has and lacks, each with the command that mends it. */
-#include <errno.h>
 #include <sys/utsname.h>
 
 #include "base/data.h"

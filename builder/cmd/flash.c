@@ -3,7 +3,6 @@
  * pibuild flash: an image file, a node, or every node onto cards. Every refusal comes before the first write to any of
  * them; the cards of a round are written side by side.
  */
-#include <errno.h>
 #include <pthread.h>
 
 #include "base/log.h"

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* flash: which image or node goes onto which disk, and what is written on it. */
-#include <errno.h>
 #include <sys/stat.h>
 
 #include "base/file.h"

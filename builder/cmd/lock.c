@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* lock: pibuild.lock made anew, moved to newer versions, or judged. */
-#include <errno.h>
 #include <time.h>
 
 #include "base/file.h"

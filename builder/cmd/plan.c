@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* plan: what would be built, for people, for CI, for a router, and against the cards that were flashed. */
 #include <sys/stat.h>
-#include <time.h>
 
 #include "base/sig.h"
 #include "cmd/cmd.h"

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cmd/registry.h"
 
-#include "base/file.h"
 #include "config/config.h"
 
 int cmd_registry_ref(const char *text, struct image_ref *ret, struct err *e)

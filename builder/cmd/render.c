@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The exact generated files of one node below a folder, and a list of what artifacts and edits add on the card. */
 #include <errno.h>
-#include <fcntl.h>
 #include <sys/stat.h>
 
 #include "base/file.h"

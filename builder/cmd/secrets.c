@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* secrets new | show | rotate WHAT: the cluster's secrets file. Values leave it only with --show-secrets. */
-#include <time.h>
-
 #include "base/json.h"
 #include "base/log.h"
 #include "cmd/cmd.h"

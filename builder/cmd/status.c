@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The first-boot report, from wherever it lies; without an argument all nodes of the cluster. The exit code is the
  * verdict. */
-#include <errno.h>
 #include <time.h>
 
 #include "base/caller.h"

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Kinds of names, versions and sizes: pattern and words, and what a pattern cannot say. */
-#include <errno.h>
-
 #include "config/internal.h"
 #include "config/kinds.h"
 #include "config/names.h"

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/settings.h"
 
-#include "config/kinds.h"
 #include "config/values.h"
 
 static const char *setting_line_fault(const char *text)

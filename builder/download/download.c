@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "download/download.h"
 
-#include <errno.h>
 #include <sys/random.h>
 
 #include "base/log.h"

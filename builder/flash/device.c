@@ -4,7 +4,6 @@
 #include <ctype.h>
 #include <errno.h>
 #include <limits.h>
-#include <sys/stat.h>
 #include <sys/sysmacros.h>
 
 #include "base/file.h"

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "flash/flash.h"
 
-#include <errno.h>
-
 #include "base/log.h"
 #include "flash/internal.h"
 

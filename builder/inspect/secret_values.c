@@ -2,7 +2,6 @@
 #include "inspect/secret_values.h"
 
 #include <errno.h>
-#include <fcntl.h>
 
 #include "base/file.h"
 #include "base/sig.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A difference for people and for programs. */
-#include "live/internal.h"
+#include "live/live.h"
 
 static const char *const kind_names[] = {
 	[DELTA_ADDED] = "added", [DELTA_CHANGED] = "changed", [DELTA_REMOVED] = "removed"

@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <errno.h>
-
 #include "base/data.h"
 #include "base/file.h"
 #include "catalogue/catalogue.h"

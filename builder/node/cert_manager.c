@@ -5,8 +5,6 @@
  * cert-manager v1.21.1. The secret of an issuer of kind CA holds tls.crt and tls.key (cert-manager/cert-manager
  * pkg/issuer/ca/setup.go).
  */
-#include <errno.h>
-
 #include "config/compat.h"
 #include "config/dns01.h"
 #include "node/cluster.h"

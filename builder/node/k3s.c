@@ -6,8 +6,6 @@
  * Sources: docs.k3s.io (cli/server: values that must agree; cli/certificate: custom CA; cli/token: token forms),
  * k3s pkg/agent/config (node password).
  */
-#include <errno.h>
-
 #include "node/cluster.h"
 
 static const char origin[] = "generated: k3s";

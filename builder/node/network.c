@@ -4,7 +4,6 @@
  * board whose interface is wireless. Keyfile format: nm-settings-keyfile(5).
  */
 #include "board/announce.h"
-#include "config/values.h"
 #include "node/encode.h"
 #include "node/node.h"
 

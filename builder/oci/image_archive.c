@@ -7,7 +7,6 @@
  * digest upstream states. That index also lists platforms whose blobs are not here, which K3s skips when it imports.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <sys/stat.h>
 
 #include "base/file.h"

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "plan/matrix.h"
 
-#include <errno.h>
-
 #include "base/json.h"
 #include "base/terminal.h"
 #include "yaml/yaml.h"

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "plan/project.h"
 
-#include <errno.h>
 #include <sys/stat.h>
 
 #include "base/file.h"

@@ -5,10 +5,10 @@
  */
 #include "plan/router.h"
 
-#include <errno.h>
 #include <stdio.h>
 
 #include "base/terminal.h"
+
 static const char *ip_of(uint32_t addr)
 {
 	return ipv4_text(addr, arena_alloc(IPV4_TEXT));

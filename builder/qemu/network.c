@@ -4,7 +4,6 @@
  * (the one address besides the host's that QEMU answers for), and the host takes an address nobody else has: as a rule
  * the last one, where no node, pool or router is.
  */
-#include <errno.h>
 #include <sys/stat.h>
 
 #include "config/values.h"

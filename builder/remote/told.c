@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "remote/told.h"
 
-#include <errno.h>
-
 /* Parts are begun by a character that no report and no manifest holds: JSON writes it as an escape. PIBUILD_ROOT is
  * that of the programs on the card (overlays/common/usr/lib/pibuild/lib.sh). */
 #define PART "\036"

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "schema/source.h"
 
-#include <ctype.h>
-
 #include "base/terminal.h"
 
 enum { TAB_WIDTH = 4, MARGIN = 8, USUAL_COLUMNS = 80, LONGEST_LINE = 4096, LONGEST_PLAIN = 24 };

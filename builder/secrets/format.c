@@ -2,9 +2,6 @@
 /*
  * The text form of the secrets: read by rows, written by the tables of values and certificates.
  */
-#include <ctype.h>
-#include <errno.h>
-
 #include "config/kinds.h"
 #include "secrets/internal.h"
 #include "schema/schema.h"

@@ -2,7 +2,6 @@
 /* The secrets file on disk: private from its first byte, whole or not there at all. */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <sys/file.h>
 
 #include "base/file.h"

@@ -5,8 +5,6 @@
  */
 #include "update/apps.h"
 
-#include <errno.h>
-
 #include "base/file.h"
 #include "base/log.h"
 #include "catalogue/url.h"

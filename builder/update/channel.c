@@ -7,8 +7,6 @@
  * (/repos/OWNER/REPO/releases), Helm repositories, the image list of Raspberry Pi Imager (os_list with nested
  * subitems; {url, image_download_size, image_download_sha256, extract_size, extract_sha256}).
  */
-#include <errno.h>
-
 #include "base/json.h"
 #include "catalogue/version.h"
 #include "update/upstream.h"

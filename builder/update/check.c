@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whether pibuild.lock has all that is asked for, as the catalogue has it: nothing is looked up. */
-#include "catalogue/url.h"
 #include "debian/debian.h"
 #include "update/apps.h"
 #include "update/packages.h"
