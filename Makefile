@@ -69,6 +69,8 @@ $(B)/libpibuild.a: $(LIB_OBJ)
 $(B)/%.o: %.c Makefile $(B)/.libraries
 	@mkdir -p $(@D); echo "  CC    $<"
 	$(Q)$(CC) $(ALL_CF) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+# What tests themselves do takes no time; a third of compiling them was making it quick.
+$(UNIT_BIN:%=%.o): CFLAGS += -O0 -U_FORTIFY_SOURCE
 $(B)/tests/unit/%: $(B)/tests/unit/%.o $(B)/libpibuild.a
 	$(Q)$(CC) $(CFLAGS) $(ALL_LD) -o $@ $^ $(PKGLD)
 

@@ -128,6 +128,7 @@ copies() {
 }
 
 # Random cron lines: what systemd makes of the timer against days and minutes counted one by one.
+# bats test_tags=slow
 @test "the timer comes when the cron line says, and the period is its longest gap" {
 	write_cluster
 	python3 - "$PIBUILD" <<-'EOT'

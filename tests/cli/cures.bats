@@ -240,6 +240,7 @@ cure() {
 	[[ "$(cure pibuild)" == 'pibuild build --node cp-1 --cache empty' ]]
 }
 
+# bats test_tags=slow
 @test "a compressed image: xz" {
 	truncate -s 64M a.img
 	printf 'label: dos\nstart=2048, size=8192, type=c\nstart=16384, type=83\n' | sfdisk -q a.img

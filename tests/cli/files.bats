@@ -214,6 +214,7 @@ tokens() {
 
 # ---- SSH keys ----
 
+# bats test_tags=slow
 @test "SSH keys: taken and refused as ssh-keygen takes and refuses them" {
 	cluster
 	for type in ed25519 'ecdsa -b 256' 'ecdsa -b 384' 'ecdsa -b 521' 'rsa -b 2048'; do

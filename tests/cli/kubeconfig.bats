@@ -70,6 +70,7 @@ start_server() {
 	[ "$(kubectl --kubeconfig admin.conf config view --minify -o jsonpath='{.users[0].name}')" = admin@lab ]
 }
 
+# bats test_tags=slow
 @test "a server with these CAs lets the kubeconfig's client in, and the client trusts the server" {
 	"$PIBUILD" kubeconfig >admin.conf
 	unpack_kubeconfig
@@ -83,6 +84,7 @@ start_server() {
 	fi
 }
 
+# bats test_tags=slow
 @test "without the certificate, or with one of another cluster, there is no way in" {
 	"$PIBUILD" kubeconfig >admin.conf
 	unpack_kubeconfig

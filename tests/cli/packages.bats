@@ -99,6 +99,7 @@ lock() {
 	done
 }
 
+# bats test_tags=slow
 @test "packages for which apt would take others off the base are refused with their names" {
 	packages '[chrony]'
 	stand_in_apt
@@ -117,6 +118,7 @@ lock() {
 	fails 0 'note: nodes[1].packages: what w-1 needs of it on this base is not in' "$PIBUILD" check
 }
 
+# bats test_tags=slow
 @test "apt is asked with the base's packages, archives and keys; each list of a node once" {
 	packages '[open-iscsi]'
 	sed -i 's/name: w-1,/& packages: [cryptsetup, open-iscsi],/' cluster.yaml
@@ -144,6 +146,7 @@ lock() {
 	fails 1 'the packages of os.packages have to be looked up' "$PIBUILD" lock --update packages --offline
 }
 
+# bats test_tags=slow
 @test "a base that is no Debian is told as that" {
 	cp "$BATS_FILE_TMPDIR/base.img" other.img
 	debugfs -w -R 'rm /var/lib/dpkg/status' "other.img?offset=$(part_start other.img 2)" 2>debugfs.log
@@ -166,6 +169,7 @@ lock() {
 	jq -e '[.artifacts[].name] | index("hello") and index("libc6")' card/etc/pibuild/release.json
 }
 
+# bats test_tags=slow
 @test "what a package needs and does not bring: the initiator's name stays the same over cards, and differs by node" {
 	packages '[open-iscsi, cryptsetup, multipath-tools]'
 	for node in cp-1 w-1 cp-1; do
