@@ -114,6 +114,24 @@ jsonschema.Draft202012Validator(json.load(open("schema.json")), format_checker=j
 	grep -q '      cure: See why: kubectl describe node w-1' out
 }
 
+@test "a machine with a system of its own is what the API says of it, and nobody knocks at its door" {
+	machines cp-1=up w-1=up w-2=up
+	up cp-1
+	known cp-1 && known w-1 && known w-2
+	report cp-1 done
+	sed -i '/name: w-/s/board: rpi5/board: external, arch: arm64/' cluster.yaml
+	echo 'node w-2 Ready False told' >state/faults/conditions
+	run "$PIBUILD" status
+	[ "$status" -eq 1 ]
+	echo "$output" >out
+	grep -qE '^  w-1 +done +v1\.36\.4\+k3s1 .* by the API alone$' out
+	grep -qE '^  w-2 +failed .* by the API alone$' out
+	grep -q '      why:  the API says that it is not Ready' out
+	grep -q '      cure: See why: kubectl describe node w-2' out
+	[[ "$output" != *'SSH would say more'* ]]
+	grep -q '2 of 3 nodes of lab are done; not w-2 (failed)' out
+}
+
 @test "leases are held against the cluster's time, not against a clock here that goes wrong" {
 	machines cp-1=up w-1=dead w-2=up
 	up cp-1
