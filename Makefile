@@ -115,11 +115,11 @@ test-threads: deps
 	PIBUILD=$(abspath build-tsan/pibuild) bats --tap -f "made together|first is told" tests/image/repeat.bats
 test-valgrind: all
 	scripts/sandbox -- tests/faults/valgrind $(B)/pibuild
-# T=name measures one file of tests.
+# All but what boots; T=name measures one file of tests. The fast ones alone leave out whole commands.
 coverage: deps
 	@$(MAKE) --no-print-directory -j$$(nproc) COV=1 CFLAGS="-O0 -g" test-programs
 	find build-cov -name '*.gcda' -delete
-	-for t in $(or $(T),build-cov/tests/unit tests/cli); do scripts/run-tests --build build-cov $$t; done
+	-for tests in $(or $(T),build-cov/tests/unit tests/cli tests/image); do scripts/run-tests --build build-cov $$tests; done
 	scripts/coverage build-cov
 
 # Commands with one call of the C library that fails, is cut short, or kills: make test-faults POINTS=2000 SEED=1 T=build;
