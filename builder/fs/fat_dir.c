@@ -392,7 +392,7 @@ int fat_dir_add(struct fat *f, struct fat_dir *d, const char *name, bool dir, ui
 {
 	unsigned char slot[FAT_SLOT] = { 0 };
 	int parts = name_slot(d, name, slot, e), r;
-	size_t at;
+	size_t at = 0;
 
 	if (parts < 0)
 		return parts;

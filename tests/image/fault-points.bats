@@ -4,6 +4,11 @@
 
 load ../lib/image
 
+# Counts of make coverage whose writing fails would take those of all other tests along.
+setup() {
+	export GCOV_PREFIX=$BATS_TEST_TMPDIR/gcov
+}
+
 fault_object() {
 	object=${PIBUILD%/*}/tests/faults/fault.so
 	[ -e "$object" ] || skip "make $object"
