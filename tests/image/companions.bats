@@ -211,7 +211,7 @@ same() {
 	same "a folder/with spaces/the out"
 	again clock
 	mkdir clock/cache && cp -r cache/objects clock/cache/
-	(cd clock && PIBUILD_LOCK=../lock faketime -f -3650d taskset -c 0 "$PIBUILD" --offline --progress none --cache cache -o out --sign key --node cp-1 >/dev/null)
+	(cd clock && PIBUILD_LOCK=../lock at_clock -3650d taskset -c 0 "$PIBUILD" --offline --progress none --cache cache -o out --sign key --node cp-1 >/dev/null)
 	# The lock is an input, and is called as it is.
 	sed -i 's/"name": "lock"/"name": "pibuild.lock"/' clock/out/cp-1.provenance.json
 	cmp clock/out/cp-1.provenance.json out/cp-1.provenance.json

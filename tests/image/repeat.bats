@@ -85,7 +85,7 @@ same_images() {
 	for shift in +3650d -3650d; do
 		again "clock$shift"
 		mkdir "clock$shift/cache" && cp -r cache/objects "clock$shift/cache/"
-		(cd "clock$shift" && PIBUILD_LOCK=../locks/pibuild.lock faketime -f "$shift" "$PIBUILD" --offline --progress none --cache cache -o out >/dev/null)
+		(cd "clock$shift" && PIBUILD_LOCK=../locks/pibuild.lock at_clock "$shift" "$PIBUILD" --offline --progress none --cache cache -o out >/dev/null)
 		same_images "clock$shift/out"
 	done
 }

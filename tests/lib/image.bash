@@ -9,6 +9,11 @@ PIBUILD=${PIBUILD:-$top/build/pibuild}
 # For Bats run by hand: sfdisk and e2fsck lie where a plain user's PATH on Debian does not look.
 PATH=$PATH:/usr/sbin:/sbin
 
+# at_clock SHIFT CMD...: under another clock, which is no matter for the sanitizers' order of libraries
+at_clock() {
+	ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}verify_asan_link_order=0 faketime -f "$@"
+}
+
 example_key='ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPwZTlbrajQbcilge9QGYnV5BLnR4yw7DCggEwX6KseQ test'
 
 # A home folder with a key, for the clusters that ask for {file: ~/.ssh/id_ed25519.pub}: all in configs/.
