@@ -275,10 +275,26 @@ const struct kind kind_timezone = {
 	.pattern = "^[A-Za-z][A-Za-z0-9_+-]{0,31}(/[A-Za-z0-9_+-]{1,31}){0,2}$",
 	.words = "give a zone of the tz database, such as Europe/Berlin or UTC",
 };
+#define LOCALE	     "^(C|[a-z]{2,3}(_[A-Z]{2})?)[.]UTF-8$"
+#define LOCALE_WORDS "give a UTF-8 locale such as C.UTF-8 or de_DE.UTF-8"
+static const char *check_locale(const char *text)
+{
+	static const struct kind form = { .pattern = LOCALE, .words = LOCALE_WORDS };
+	const char *why = kind_text_fault(&form, NULL, text, NULL), *meant;
+
+	if (!why)
+		return NULL;
+	/* "de_DE", "de_DE.utf8", "de_DE@euro" */
+	meant = arena_printf("%.*s.UTF-8", (int)strcspn(text, ".@"), text);
+	return kind_text_fault(&form, NULL, meant, NULL)
+		       ? why
+		       : arena_printf("locales are those of UTF-8 here; write %s", meant);
+}
 const struct kind kind_locale = {
 	.name = "locale",
-	.pattern = "^(C|[a-z]{2,3}(_[A-Z]{2})?)[.]UTF-8$",
-	.words = "give a UTF-8 locale such as C.UTF-8 or de_DE.UTF-8",
+	.words = LOCALE_WORDS,
+	.editor_pattern = LOCALE,
+	.check = check_locale,
 };
 const struct kind kind_keyboard = {
 	.name = "keyboard layout",
@@ -295,10 +311,25 @@ const struct kind kind_ssid = {
 	.name = "Wi-Fi network name",
 	.check = check_ssid,
 };
+#define COUNTRY	      "^[A-Z]{2}$"
+#define COUNTRY_WORDS "give the two capital letters of the country, such as DE, GB or US"
+static const char *check_country(const char *text)
+{
+	static const struct kind form = { .pattern = COUNTRY, .words = COUNTRY_WORDS };
+	const char *why = kind_text_fault(&form, NULL, text, NULL);
+	char *meant = arena_strdup(text);
+
+	for (char *p = meant; *p; p++)
+		*p = *p >= 'a' && *p <= 'z' ? (char)(*p - 'a' + 'A') : *p;
+	if (!why || kind_text_fault(&form, NULL, meant, NULL))
+		return why;
+	return arena_printf("its letters are capitals; write %s", streq(meant, "UK") ? "GB" : meant);
+}
 const struct kind kind_country = {
 	.name = "country code",
-	.pattern = "^[A-Z]{2}$",
-	.words = "give the two capital letters of the country, such as DE, GB or US",
+	.words = COUNTRY_WORDS,
+	.editor_pattern = COUNTRY,
+	.check = check_country,
 };
 const struct kind kind_email = {
 	.name = "e-mail address",
