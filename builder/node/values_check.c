@@ -366,6 +366,14 @@ static void service_host_ref(struct judge *j, const struct yaml_node *n, const c
 		path);
 }
 
+static void api_server_urls(struct judge *j, const struct yaml_node *n, const char *path)
+{
+	if (n->type == YAML_SCALAR && *yaml_word(n))
+		note_at(j->faults, n,
+			"%s: agents would ask there and not at 127.0.0.1:6444 of their node, where K3s leads to any server that lives; remove it",
+			path);
+}
+
 static void values_hubble_tls(struct judge *j, const struct yaml_node *n, const char *path)
 {
 	if (yaml_is(n, "helm"))
@@ -552,6 +560,7 @@ static const struct {
 	rule_fn run;
 } rules[] = {
 	{ "k8sServiceHostRef", service_host_ref },
+	{ "k8s.apiServerURLs", api_server_urls },
 	{ "hubble.tls.auto.method", values_hubble_tls },
 	{ "operator.tolerations", tolerations },
 	{ "tolerations", tolerations },

@@ -229,6 +229,13 @@ refused() {
 	taken 'gatewayAPI: {hostNetwork: {enabled: false}}'
 }
 
+@test "another way to the API than each node's own is a note" {
+	taken 'k8s: {apiServerURLs: "https://192.168.1.11:6443"}'
+	[[ $stderr == *'note: k8s.apiServerURLs: agents would ask there and not at 127.0.0.1:6444 of their node, where K3s leads to any server that lives; remove it'* ]]
+	taken 'k8s: {apiServerURLs: ""}'
+	[[ $stderr != *apiServerURLs* ]]
+}
+
 @test "what would do nothing is a note" {
 	taken 'bandwidthManager: {bbr: true}'
 	[[ $stderr == *': note: bandwidthManager.bbr: true with bandwidthManager.enabled not set: without the bandwidth manager BBR does nothing; set bandwidthManager.enabled: true'* ]]
