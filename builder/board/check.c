@@ -531,6 +531,28 @@ static void check_envoy(struct board_check *x)
 			 debian_cures(x) ? "; with os.base: debian it does" : "");
 }
 
+/* BGP's password is a signature of TCP's packets (RFC 2385). Kernels of Raspberry Pi OS are built without: it has
+ * CONFIG_TCP_MD5SIG in neither of arch/arm64/configs/bcm2711_defconfig and bcm2712_defconfig (raspberrypi/linux), and
+ * its packages are made of those (RPi-Distro/linux-packaging debian/bin/rpi/genconfigs). Debian's have it. The kernel
+ * of somebody's own base says so itself at first boot (preflight). */
+static void check_signing(struct board_check *x)
+{
+	static const char key[] = "loadBalancer.announce.bgp.password";
+	const struct config *c = x->config;
+	_cleanup_strbuf_ struct strbuf names = { 0 };
+
+	if (!config_signs_bgp(c) || !streq(c->os.base, "raspios"))
+		return;
+	vec_foreach (m, &x->machines)
+		if (config_speaks_bgp(c, m->node) && !m->board->external && !streq(m->board->soc, "virt"))
+			strbuf_addf(&names, "%s%s", names.n ? ", " : "", str_or(m->node->name, "a node"));
+	if (names.n)
+		note_key(
+			x->faults, c, key,
+			"%s: with it no session of %s comes up: kernels of Raspberry Pi OS are built without what signs packets (CONFIG_TCP_MD5SIG); leave it out, here and on the router%s",
+			key, names.s, debian_cures(x) ? ", or set os.base: debian" : "");
+}
+
 static void check_load_boards(struct board_check *x)
 {
 	vec_foreach (n, &x->config->nodes) {
@@ -560,6 +582,7 @@ static const struct {
 	{ "EEPROM", check_eeprom },
 	{ "announcing interfaces", check_announce },
 	{ "Envoy", check_envoy },
+	{ "signed BGP", check_signing },
 };
 
 void cluster_check(const struct config *c, const struct cluster_versions *v, struct faults *f)

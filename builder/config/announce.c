@@ -28,6 +28,11 @@ unsigned config_announce_roles(const struct config *c)
 	return 0;
 }
 
+bool config_signs_bgp(const struct config *c)
+{
+	return c->lb.bgp.enabled && c->lb.bgp.password.kind != SECRET_NONE;
+}
+
 bool config_speaks_bgp(const struct config *c, const struct node_config *n)
 {
 	unsigned roles = config_announce_roles(c);

@@ -385,7 +385,11 @@ static void check_ipv6(const struct check *x)
 			x->faults, c, "network.ipv6.podCIDR",
 			"network.ipv6.podCIDR: each node takes a /64 for its pods, and %s has room for %u of the %zu nodes; use a /56",
 			cidr6_text(&c->network.ipv6.pods), 1u << (64 - prefix), c->nodes.n);
-	if (c->lb.pools.n && x->versions->cilium && !compat_cilium_announces_ipv6(x->versions->cilium))
+	if (c->lb.pools.n && !config_uses_arp(c))
+		note_key(
+			x->faults, c, "network.ipv6",
+			"network.ipv6: the router hears by BGP of IPv4 addresses alone, and no pool is part of the LAN, where nodes would answer for others; so services of type LoadBalancer have IPv4 alone");
+	else if (c->lb.pools.n && x->versions->cilium && !compat_cilium_announces_ipv6(x->versions->cilium))
 		note_key(
 			x->faults, c, "network.ipv6",
 			"network.ipv6: Cilium %s announces no IPv6 addresses on the LAN, which 1.19 and later do, so services of type LoadBalancer have IPv4 alone",
@@ -439,8 +443,10 @@ static void check_pools(const struct check *x)
 	const struct config *c = x->config;
 
 	if (c->lb.pools.n && !c->network.subnet.set && !check_is_given(x, "network.subnet"))
-		fault_key(x->faults, c, "loadBalancer.pools",
-			  "loadBalancer.pools: a pool must be part of your LAN; say which one in network.subnet");
+		fault_key(x->faults, c, "loadBalancer.pools", "loadBalancer.pools: %s; say which one in network.subnet",
+			  c->lb.bgp.enabled
+				  ? "nodes answer by ARP for pools of your LAN, and tell the router of the others alone"
+				  : "a pool must be part of your LAN");
 	vec_foreach (p, &c->lb.pools)
 		if (p->range.set)
 			check_pool(x, p);

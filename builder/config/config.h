@@ -450,6 +450,8 @@ enum backup_place_kind config_backup_place(const struct config *c);
 bool config_uses_arp(const struct config *c);
 /* The first of the groups of loadBalancer.announce.nodes that there is a node of; 0 = of none. */
 unsigned config_announce_roles(const struct config *c);
+/* What nodes tell the router by BGP is signed, by loadBalancer.announce.bgp.password. */
+bool config_signs_bgp(const struct config *c);
 /* N tells the router by BGP where services are: of the group that announces; all when there is none. */
 bool config_speaks_bgp(const struct config *c, const struct node_config *n);
 /* NAME is DOMAIN or lies below it. */

@@ -489,7 +489,7 @@ static const struct field bgp_fields[] = {
 	{ .key = "password",
 	  .kind = &kind_tcp_md5,
 	  AT(lb.bgp.password),
-	  .help = "what both sides sign their packets with (TCP-MD5), by reference",
+	  .help = "what both sides sign their packets with (TCP-MD5), by reference; kernels of Debian can, those of Raspberry Pi OS cannot",
 	  .example = "{env: BGP_PASSWORD}" },
 	{ 0 },
 };

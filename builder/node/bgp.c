@@ -38,7 +38,7 @@ static struct yaml_node *bgp_peer(const struct config *c, const char *api)
 {
 	struct yaml_node *doc = cluster_object(api, "CiliumBGPPeerConfig", BGP_NAME, NULL), *family;
 
-	if (c->lb.bgp.password.kind != SECRET_NONE)
+	if (config_signs_bgp(c))
 		yaml_set_path(doc, "spec.authSecretRef", yaml_str("bgp"));
 	yaml_set_path(doc, "spec.gracefulRestart.enabled", yaml_bool(true));
 	family = yaml_append(yaml_set_path(doc, "spec.families", yaml_seq()), yaml_map());
@@ -92,5 +92,5 @@ int node_add_bgp(const struct node_ctx *x, struct tree *t, struct err *e)
 	docs[1] = bgp_peer(c, api);
 	docs[2] = bgp_advertisement(api);
 	cluster_add_yaml(t, "/etc/pibuild/manifests/bgp.yaml", 0644, origin, docs, ARRAY_SIZE(docs));
-	return c->lb.bgp.password.kind != SECRET_NONE ? add_bgp_secret(x, t, e) : 0;
+	return config_signs_bgp(c) ? add_bgp_secret(x, t, e) : 0;
 }

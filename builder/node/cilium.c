@@ -42,7 +42,8 @@ static struct yaml_node *pool(const struct node_ctx *x, const char *api_version,
 	add_block4(blocks, p->range.first, split ? hole - 1 : p->range.last);
 	if (split)
 		add_block4(blocks, hole + 1, p->range.last);
-	if (c->network.ipv6.enabled && compat_cilium_announces_ipv6(cluster_version(x, "cilium"))) {
+	if (c->network.ipv6.enabled && config_uses_arp(c) &&
+	    compat_cilium_announces_ipv6(cluster_version(x, "cilium"))) {
 		config_pool6(c, (size_t)(p - c->lb.pools.v), first, last);
 		add_block(blocks, first, last);
 	}

@@ -289,6 +289,8 @@ static void add_facts(const struct node_ctx *x, struct tree *t)
 	strbuf_addf(&b, "\nmirrors %s\nmembers", registries_given(c) ? "yes" : "no");
 	vec_foreach (n, &c->nodes)
 		strbuf_addf(&b, " %s=%s", n->name, role_names[n->role]);
+	if (config_signs_bgp(c) && config_speaks_bgp(c, x->node))
+		strbuf_adds(&b, "\nsigns yes");
 	if (c->network.mtu)
 		strbuf_addf(&b, "\nmtu %u", c->network.mtu);
 	if (c->network.ntp.n)

@@ -47,9 +47,10 @@ static void each_network(const struct config *c, void (*tell)(struct cidr networ
 	}
 }
 
-static bool has_password(const struct config *c)
+/* Of one number: what RFC 4271 calls an internal session, for which routers have words of its own. */
+static bool is_internal(const struct config *c)
 {
-	return c->lb.bgp.password.kind != SECRET_NONE;
+	return c->lb.bgp.asn == c->lb.bgp.router_asn;
 }
 
 /* Nodes whose address the router gives out cannot be named. */
@@ -76,7 +77,7 @@ static void print_frr(const struct config *c)
 	       "route-map pibuild-out deny 10\n!\n");
 	printf("router bgp %u\n bgp router-id %s\n neighbor pibuild peer-group\n neighbor pibuild remote-as %u\n",
 	       c->lb.bgp.router_asn, ip_of(c->lb.bgp.router), c->lb.bgp.asn);
-	if (has_password(c))
+	if (config_signs_bgp(c))
 		printf("! with the password in place of PASSWORD:\n! neighbor pibuild password PASSWORD\n");
 	vec_foreach (n, &c->nodes)
 		if (config_speaks_bgp(c, n) && n->address.set)
@@ -85,7 +86,8 @@ static void print_frr(const struct config *c)
 	if (is_dynamic(c))
 		printf(" bgp listen range %s peer-group pibuild\n", cidr_text(c->network.subnet));
 	printf(" address-family ipv4 unicast\n  neighbor pibuild activate\n  neighbor pibuild route-map pibuild-in in\n"
-	       "  neighbor pibuild route-map pibuild-out out\n  maximum-paths 16\n exit-address-family\n!\n");
+	       "  neighbor pibuild route-map pibuild-out out\n  maximum-paths %s16\n exit-address-family\n!\n",
+	       is_internal(c) ? "ibgp " : "");
 }
 
 static void print_frr_file(const struct config *c)
@@ -101,7 +103,12 @@ static void print_unifi(const struct config *c)
 	print_frr(c);
 }
 
-/* ---- RouterOS ---- */
+/*
+ * ---- RouterOS ----
+ *
+ * From 7.20 on a connection has to name its instance, which has the number (ansible-collections/community.routeros pull
+ * 404; manual.mikrotik.com, routing/bgp/connection).
+ */
 
 static void tell_filter(struct cidr network, unsigned number)
 {
@@ -110,18 +117,23 @@ static void tell_filter(struct cidr network, unsigned number)
 
 static void print_connection(const struct config *c, const char *name, const char *remote)
 {
-	printf("/routing/bgp/connection/add name=pibuild-%s as=%u local.role=ebgp local.address=%s remote.address=%s "
-	       "remote.as=%u input.filter=pibuild-in output.filter-chain=pibuild-out%s\n",
-	       name, c->lb.bgp.router_asn, ip_of(c->lb.bgp.router), remote, c->lb.bgp.asn,
-	       has_password(c) ? " tcp-md5-key=PASSWORD" : "");
+	printf("/routing/bgp/connection/add name=pibuild-%s instance=pibuild local.role=%s local.address=%s "
+	       "remote.address=%s remote.as=%u input.filter=pibuild-in output.filter-chain=pibuild-out%s\n",
+	       name, is_internal(c) ? "ibgp" : "ebgp", ip_of(c->lb.bgp.router), remote, c->lb.bgp.asn,
+	       config_signs_bgp(c) ? " tcp-md5-key=PASSWORD" : "");
 }
 
 static void print_mikrotik(const struct config *c)
 {
-	printf("# MikroTik, RouterOS 7%s\n", has_password(c) ? "; with the password in place of PASSWORD" : "");
+	printf("# MikroTik, RouterOS 7.20 and later%s\n",
+	       config_signs_bgp(c) ? "; with the password in place of PASSWORD" : "");
+	printf("# before 7.20: without the line of the instance, and as=%u in place of instance=pibuild\n",
+	       c->lb.bgp.router_asn);
 	each_network(c, tell_filter);
 	printf("/routing/filter/rule/add chain=pibuild-in rule=reject\n"
-	       "/routing/filter/rule/add chain=pibuild-out rule=reject\n");
+	       "/routing/filter/rule/add chain=pibuild-out rule=reject\n"
+	       "/routing/bgp/instance/add name=pibuild as=%u\n",
+	       c->lb.bgp.router_asn);
 	vec_foreach (n, &c->nodes)
 		if (config_speaks_bgp(c, n) && n->address.set)
 			print_connection(c, n->name, arena_printf("%s/32", ip_of(n->address.addr)));
@@ -146,7 +158,7 @@ static void print_opnsense(const struct config *c)
 		if (config_speaks_bgp(c, n))
 			printf("  Neighbors: %s, peer IP %s, remote AS %u, prefix list in pibuild-pools%s\n", n->name,
 			       n->address.set ? ip_of(n->address.addr) : "the one it has by DHCP", c->lb.bgp.asn,
-			       has_password(c) ? ", the password as BGP MD5 password" : "");
+			       config_signs_bgp(c) ? ", the password as BGP MD5 password" : "");
 }
 
 static const struct {

@@ -3,7 +3,7 @@
 # BGP between nodes and the router: what Cilium is given, what the router is told (FRR's own programs judge that), what
 # contradicts itself. What a cluster makes of it: first-boot.bats.
 
-load ../lib/image
+load ../lib/first-boot
 load ../lib/refute
 
 setup() {
@@ -95,6 +95,68 @@ frr_takes() {
 	fails 3 'there is nothing to tell a router' "$PIBUILD" plan --router frr
 }
 
+@test "a password that nodes' kernels cannot sign with is a note, with who cannot and what to do; the node's own kernel is asked at first boot" {
+	bgp_cluster 172.20.0.10-172.20.0.20 ', password: {env: BGP_PASSWORD}'
+	note='loadBalancer.announce.bgp.password: with it no session of'
+	fails 0 "$note w-1 comes up: kernels of Raspberry Pi OS are built without what signs packets (CONFIG_TCP_MD5SIG); leave it out, here and on the router" "$PIBUILD" check
+	refute grep -q 'os.base: debian' <<<"$output" # no kernel of Debian boots a Raspberry Pi 5
+	"$PIBUILD" render -q --node w-1 -o w-1 >/dev/null 2>&1
+	"$PIBUILD" render -q --node cp-1 -o cp-1 >/dev/null 2>&1
+	grep -qx 'signs yes' w-1/etc/pibuild/node
+	refute grep -q '^signs' cp-1/etc/pibuild/node
+	sed -i 's/board: rpi5/board: rpi4/' cluster.yaml
+	fails 0 "$note w-1 comes up: kernels of Raspberry Pi OS are built without what signs packets (CONFIG_TCP_MD5SIG); leave it out, here and on the router, or set os.base: debian" "$PIBUILD" check
+	sed -i 's/^nodes:/os: {base: debian}\n&/' cluster.yaml
+	run "$PIBUILD" check
+	refute grep -q "$note" <<<"$output"
+	bgp_cluster 172.20.0.10-172.20.0.20
+	run "$PIBUILD" check
+	refute grep -q "$note" <<<"$output"
+}
+
+@test "a kernel that cannot sign what BGP's password wants signed is told on its node, with what to do" {
+	card
+	mkdir -p card/boot
+	options() { printf 'CONFIG_%s=y\n' BPF_SYSCALL BPF_JIT CGROUP_BPF NET_CLS_BPF NET_CLS_ACT NET_SCH_INGRESS VXLAN VETH "$@" >"card/boot/config-$(uname -r)"; }
+	options
+	step preflight
+	[ ! -e card/run/pibuild/notes/bgp-password ]
+	echo 'signs yes' >>card/etc/pibuild/node
+	step preflight
+	grep -q '^cause This kernel (.*) cannot sign packets (it lacks TCP_MD5SIG), so that this node has no session with the router$' card/run/pibuild/notes/bgp-password
+	grep -q '^cure Leave out loadBalancer.announce.bgp.password, in cluster.yaml and on the router; kernels of Debian can' card/run/pibuild/notes/bgp-password
+	[ ! -e card/run/pibuild/notes/kernel ]
+	options TCP_MD5SIG
+	step preflight
+	[ ! -e card/run/pibuild/notes/bgp-password ]
+}
+
+@test "with BGP alone no pool has IPv6 addresses, which nobody would announce; with a pool of the LAN it has" {
+	ipv6() { sed -i 's/^  subnet: .*/&\n  ipv6: {}/' cluster.yaml; }
+	bgp_cluster 172.20.0.10-172.20.0.20 && ipv6
+	fails 0 'network.ipv6: the router hears by BGP of IPv4 addresses alone, and no pool is part of the LAN, where nodes would answer for others; so services of type LoadBalancer have IPv4 alone' "$PIBUILD" check
+	documents pools 'd[0]["spec"]["blocks"] == [{"start": "172.20.0.10", "stop": "172.20.0.20"}]'
+	bgp_cluster 192.168.1.65-192.168.1.95 && ipv6
+	documents pools 'len(d[0]["spec"]["blocks"]) == 2 and ":" in d[0]["spec"]["blocks"][1]["start"]'
+	run "$PIBUILD" check
+	refute grep -q 'the router hears by BGP' <<<"$output"
+}
+
+@test "RouterOS: an instance has the cluster's side's number, and every connection names it; internal sessions are called so" {
+	bgp_cluster 172.20.0.10-172.20.0.200 ', password: {env: BGP_PASSWORD}'
+	"$PIBUILD" plan -q --router mikrotik >conf
+	grep -qx '/routing/bgp/instance/add name=pibuild as=64512' conf
+	grep -q '^/routing/bgp/connection/add name=pibuild-w-1 instance=pibuild local.role=ebgp .* remote.as=64513 .* tcp-md5-key=PASSWORD$' conf
+	[ "$(grep -n instance/add conf | cut -d : -f 1)" -lt "$(grep -n connection/add conf | cut -d : -f 1)" ]
+	refute grep -q '^/routing/bgp/connection.* as=' conf # it is the instance's, from 7.20 on
+	grep -qx '# before 7.20: without the line of the instance, and as=64512 in place of instance=pibuild' conf
+	sed -i 's/asn: 64513/asn: 64512/' cluster.yaml
+	"$PIBUILD" plan -q --router mikrotik 2>/dev/null | grep -q ' local.role=ibgp '
+	"$PIBUILD" plan -q --router frr >conf 2>/dev/null
+	grep -qx '  maximum-paths ibgp 16' conf
+	! command -v vtysh >/dev/null || frr_takes conf
+}
+
 @test "BGP with a router that is none, with numbers of others, without a pool" {
 	bgp_cluster 172.20.0.10-172.20.0.20
 	sed -i 's/router: 192.168.1.1,/router: 192.168.2.1,/' cluster.yaml
@@ -120,4 +182,7 @@ frr_takes() {
 	sed -i '/vip:/d; s/router: 192.168.1.2,/router: 192.168.1.1,/' cluster.yaml
 	sed -i 's/asn: 4294967295/asn: 64513/; s/pools: .*announce/announce/' cluster.yaml
 	fails 3 'loadBalancer.announce.bgp: there is no pool whose addresses could be announced; add loadBalancer.pools' "$PIBUILD" check
+	bgp_cluster 172.20.0.10-172.20.0.20
+	sed -i '/^  subnet:/d; s/, address: [0-9.\/]*//' cluster.yaml
+	fails 3 'loadBalancer.pools: nodes answer by ARP for pools of your LAN, and tell the router of the others alone; say which one in network.subnet' "$PIBUILD" check
 }

@@ -89,7 +89,7 @@ shred_staged() {
 }
 
 # What this node is; empty where the card does not say.
-node_name='' node_role='' node_first='' node_interface='' node_address='' node_address6='' node_envoy='' node_airgap=''
+node_name='' node_role='' node_first='' node_interface='' node_address='' node_address6='' node_envoy='' node_signs='' node_airgap=''
 node_mtu='' node_ntp='' node_registries='' node_mirrors='' node_pools='' node_issuers='' node_certificates='' node_members='' node_report='' node_podcidr='' node_servicecidr='' node_free=''
 # shellcheck disable=SC2034 # for the programs that read this file
 while read -r key value; do
@@ -103,6 +103,7 @@ while read -r key value; do
 	address) node_address=$value ;; # static; empty with DHCP
 	address6) node_address6=$value ;; # static, beside it; empty without IPv6
 	envoy) node_envoy=$value ;;
+	signs) node_signs=$value ;; # packets for the router: loadBalancer.announce.bgp.password of cluster.yaml
 	airgap) node_airgap=$value ;;
 	registries) node_registries=$value ;; # where images come from: HOST[:PORT], or several that will do, with commas
 	mirrors) node_mirrors=$value ;;       # cluster.yaml says so itself

@@ -54,25 +54,44 @@ check_memory_cgroup() {
 	return 1
 }
 
-# Options without which Cilium's agent does not start (docs.cilium.io, system requirements).
-check_kernel() {
-	config=$root/boot/config-$(uname -r) missing=''
-	unnote kernel
+# kernel_options: sets `options` to what this kernel was built with; 1 when nothing here says so
+kernel_options() {
+	config=$root/boot/config-$(uname -r)
 	if [ -r "$config" ]; then
 		options=$(cat "$config")
 	elif [ -r "$proc/config.gz" ]; then
 		options=$(zcat "$proc/config.gz")
 	else
-		return 0
+		return 1
 	fi
-	for option in BPF_SYSCALL BPF_JIT CGROUP_BPF NET_CLS_BPF NET_CLS_ACT NET_SCH_INGRESS VXLAN VETH; do
+}
+
+# lacks OPTION...: sets `missing` to those of them that it was built without
+lacks() {
+	missing=''
+	for option in "$@"; do
 		case $options in
 		*"CONFIG_$option=y"* | *"CONFIG_$option=m"*) ;;
 		*) missing="$missing $option" ;;
 		esac
 	done
-	[ -z "$missing" ] || note kernel "This kernel ($(uname -r)) lacks what Cilium needs:$missing" \
-		"Use the kernel that came with the base, or one built with these options"
+	[ -n "$missing" ]
+}
+
+# Options without which Cilium's agent does not start (docs.cilium.io, system requirements); and with what BGP's password
+# asks for, a signature of TCP's packets, no session comes up.
+check_kernel() {
+	unnote kernel
+	unnote bgp-password
+	kernel_options || return 0
+	if lacks BPF_SYSCALL BPF_JIT CGROUP_BPF NET_CLS_BPF NET_CLS_ACT NET_SCH_INGRESS VXLAN VETH; then
+		note kernel "This kernel ($(uname -r)) lacks what Cilium needs:$missing" \
+			"Use the kernel that came with the base, or one built with these options"
+	fi
+	if [ "$node_signs" = yes ] && lacks TCP_MD5SIG; then
+		note bgp-password "This kernel ($(uname -r)) cannot sign packets (it lacks$missing), so that this node has no session with the router" \
+			"Leave out loadBalancer.announce.bgp.password, in cluster.yaml and on the router; kernels of Debian can (os.base: debian)"
+	fi
 }
 
 # Envoy's allocator wants 48 bits of address; kernels of Raspberry Pi OS for Pi 3 and 4 have 39. The stack lies at the
