@@ -23,7 +23,10 @@ static int rollout_fetch(struct rollout *x, struct err *e)
 {
 	const struct plan *p = x->plan;
 	const struct fetch_options f = { .config = x->config, .offline = x->o->offline, .jobs = x->o->jobs };
+	int r = cmd_check_values(p, &x->cache, &f, e);
 
+	if (r < 0)
+		return r;
 	build_expect(&x->build, 0);
 	return fetch_all(&x->cache, p->pins.v, p->pins.n, &p->images, &f, e);
 }

@@ -110,9 +110,10 @@ static int build(const struct cmd_options *o, const struct plan *p, double begun
 	r = build_check_host(&b, e);
 	if (r < 0)
 		return r;
-	build_expect(&b, EXPECT_IMAGES);
+	r = cmd_check_values(p, cache, &f, e);
 	if (r < 0)
 		return r;
+	build_expect(&b, EXPECT_IMAGES);
 	r = build_run(&b, &f, e);
 	if (r < 0)
 		return r;

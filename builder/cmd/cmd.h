@@ -151,6 +151,9 @@ int cmd_load_config(const struct cmd_options *o, struct config **ret, struct err
 int cmd_make_plan(const struct project_options *po, const struct plan_options *so, struct plan **ret, struct err *e);
 /* The same, and a lock that pins all of it. */
 int cmd_load_plan(const struct project_options *po, const struct plan_options *so, struct plan **ret, struct err *e);
+/* Before images of P are made: apps_check_values(), when there is the card of a server among
+ * them. */
+int cmd_check_values(const struct plan *p, const struct cache *c, const struct fetch_options *f, struct err *e);
 
 /* The node NAME of C; class USAGE with the nearest. */
 int cmd_find_node(const struct config *c, const char *name, const struct node_config **ret, struct err *e);

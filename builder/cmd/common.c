@@ -12,6 +12,7 @@
 #include "cmd/cmd.h"
 #include "plan/flashed.h"
 #include "secrets/secrets.h"
+#include "update/apps.h"
 
 const struct config *cmd_glimpse_config(const char *path)
 {
@@ -156,6 +157,14 @@ int cmd_load_plan(const struct project_options *po, const struct plan_options *s
 	int r = cmd_make_plan(po, so, ret, e);
 
 	return r < 0 ? r : cmd_check_locked(*ret, e);
+}
+
+int cmd_check_values(const struct plan *p, const struct cache *c, const struct fetch_options *f, struct err *e)
+{
+	vec_foreach (n, &p->nodes)
+		if (!(*n)->generic && (*n)->node->role == ROLE_CONTROL_PLANE)
+			return apps_check_values(&p->project->set, c, f, e);
+	return 0;
 }
 
 int cmd_find_node(const struct config *c, const char *name, const struct node_config **ret, struct err *e)

@@ -265,6 +265,8 @@ int flash_open_sources(const struct flash_session *s, struct flash_card *cards, 
 		o.config = s->plan->project->config;
 		r = build_check_host(&b, e);
 		if (r == 0)
+			r = cmd_check_values(s->plan, &s->cache, &o, e);
+		if (r == 0)
 			r = build_fetch(&b, &o, &f, e);
 	}
 	for (size_t i = 0; i < n && r == 0; i++) {

@@ -208,10 +208,56 @@ static void check_flux(const struct check *x)
 			  key ? "sshKey" : "knownHosts");
 }
 
+/* Charts of webhooks are told their group, which is where cert-manager asks. */
+static void check_webhook_group(const struct check *x, const char *group)
+{
+	vec_foreach (a, &x->config->apps) {
+		const struct yaml_node *told = yaml_get(app_chart_values(a), "groupName");
+
+		if (told && told->type == YAML_SCALAR && !streq(told->text, group))
+			note_key(
+				x->faults, x->config, "certManager.dns01.groupName",
+				"certManager.dns01.groupName: %s, and the values of the app %s say %s: cert-manager would ask for a solver where none answers; write the same",
+				group, a->name, told->text);
+	}
+}
+
+/* ClusterIssuers look for Secrets in the namespace of cert-manager. */
+static void check_webhook_secret(const struct check *x, const char *name)
+{
+	vec_foreach (a, &x->config->apps)
+		vec_foreach (s, &a->secrets)
+			if (s->name && streq(s->name, name) && !streq(str_or(app_namespace(a), ""), "cert-manager"))
+				note_key(
+					x->faults, x->config, "certManager.dns01.config",
+					"certManager.dns01.config: the Secret %s is put into the namespace %s, that of its app, and is looked for in cert-manager; give the app namespace: cert-manager",
+					name, str_or(app_namespace(a), "that its manifests name"));
+}
+
+/* Secrets that the solver is told of: as cert-manager writes references (...SecretRef: {name}), or by name alone. */
+static void check_webhook_config(const struct check *x, const struct yaml_node *n)
+{
+	for (size_t i = 0; n->type == YAML_MAP && i < n->count; i++) {
+		const struct yaml_node *value = n->items[i];
+
+		if (value->type == YAML_SCALAR && streq(n->keys[i]->text, "secretName"))
+			check_webhook_secret(x, value->text);
+		else if (value->type == YAML_MAP && ends_with(n->keys[i]->text, "SecretRef"))
+			check_webhook_secret(x, yaml_text_at(value, "name"));
+		else
+			check_webhook_config(x, value);
+	}
+}
+
 static void check_webhook(const struct check *x)
 {
 	if (!streq(str_or(x->config->cert_manager.provider, ""), DNS01_WEBHOOK))
 		return;
+	vec_foreach (v, &x->config->cert_manager.dns01)
+		if (v->map)
+			check_webhook_config(x, v->map);
+		else if (v->text && streq(v->key, "groupName"))
+			check_webhook_group(x, v->text);
 	vec_foreach (a, &x->config->apps)
 		if (!a->flux)
 			return;

@@ -75,6 +75,7 @@ struct lock_app {
 /* An app that was looked at: its values are none that its chart refuses. */
 struct lock_judged {
 	const char *app, *of;		/* OF: app_digest() */
+	bool guessed;			/* a chart that no Helm rendered: its images are those of its values */
 	const struct yaml_node *images; /* texts: references that it asks for; NULL = none */
 	const struct yaml_node *where;
 };

@@ -22,6 +22,7 @@ const struct field lock_judged_fields[] = {
 	FIELD("", node, AT(where)),
 	FIELD("app", label, AT(app), .flags = REQUIRED),
 	FIELD("of", sha256, AT(of), .flags = REQUIRED, .help = "of what it is made of and given"),
+	FIELD("guessed", bool, AT(guessed), .help = "no Helm rendered its chart: images are those of its values"),
 	FIELD("images", texts, AT(images), .help = "that it asks for"),
 	{ 0 },
 };
@@ -63,6 +64,8 @@ struct yaml_node *lock_judged_yaml(const struct lock_judged *x)
 
 	yaml_set(m, "app", yaml_str(x->app));
 	yaml_set(m, "of", yaml_str(x->of));
+	if (x->guessed)
+		yaml_set(m, "guessed", yaml_bool(true));
 	if (x->images && x->images->count)
 		yaml_set(m, "images", unconst(x->images));
 	return m;

@@ -85,6 +85,54 @@ static void app_scan_images(const char *text, size_t n, struct app_found *ret)
 		scan_line(line, ret);
 }
 
+/* ---- images that are asked for at every start of a pod ---- */
+
+/* Without a policy of its own a container of the tag `latest` has Always (kubernetes/kubernetes pkg/apis/core/v1,
+ * SetDefaults_Container). A digest is no tag. */
+static bool is_always_pulled(const struct yaml_node *container, const char *image)
+{
+	const char *policy = yaml_text_at(container, "imagePullPolicy");
+	struct image_ref ref;
+
+	if (*policy)
+		return streq(policy, "Always");
+	return image_ref_parse(image, &ref) == NULL && !ref.sha256 && streq(str_or(ref.tag, ""), "latest");
+}
+
+static const char *always_pulled_of(const struct yaml_node *n)
+{
+	const char *found = NULL, *image;
+
+	if (n->type == YAML_MAP) {
+		image = yaml_text_at(n, "image");
+		if (*image && is_always_pulled(n, image))
+			return image;
+	}
+	for (size_t i = 0; !found && n->type != YAML_SCALAR && i < n->count; i++)
+		found = always_pulled_of(n->items[i]);
+	return found;
+}
+
+/* The first of TEXT, of which each document is looked at by itself: definitions are long, and one that cannot be read
+ * says nothing of the others. */
+static void find_always_pulled(const char *text, size_t n, struct app_found *ret)
+{
+	const char *end = text + n, *next;
+
+	for (; !ret->always_pulled && text < end; text = next) {
+		struct yaml_node **docs = NULL;
+		struct err ignored = { 0 };
+		size_t count = 0;
+
+		next = memmem(text, (size_t)(end - text), "\n---", 4);
+		next = next ? next + 1 : end;
+		if (yaml_parse_all("", text, (size_t)(next - text), &docs, &count, &ignored) < 0)
+			continue;
+		for (size_t i = 0; !ret->always_pulled && i < count; i++)
+			ret->always_pulled = always_pulled_of(docs[i]);
+	}
+}
+
 /* ---- a chart ---- */
 
 struct chart_file {
@@ -332,12 +380,46 @@ static void images_of_chart(const struct chart *c, const struct yaml_node *value
 
 /* ---- by Helm ---- */
 
-static int render(const struct app *a, const struct app_text *t, const char *values, const char *version,
+/* "v1.36.4" of "v1.36.4+k3s1". */
+static const char *kube_version(const char *k3s)
+{
+	return arena_strndup(k3s, strcspn(k3s, "+"));
+}
+
+/* What a chart may ask for (.Capabilities.APIVersions) beside what Kubernetes has itself: what is installed before
+ * apps. Where boards decide on the Gateway API it counts as there, so that all its images are found. */
+static const char *api_versions(const struct config *c)
+{
+#define GATEWAY "gateway.networking.k8s.io/v1"
+#define CERTS	"cert-manager.io/v1"
+	return arena_printf("cilium.io/v2,cilium.io/v2/CiliumNetworkPolicy%s%s",
+			    c->cilium.gateway_api != STATE_OFF ? "," GATEWAY "," GATEWAY "/Gateway," GATEWAY
+								 "/GatewayClass," GATEWAY "/HTTPRoute"
+							       : "",
+			    c->cert_manager.enabled ? "," CERTS "," CERTS "/Certificate," CERTS "/ClusterIssuer," CERTS
+						      "/Issuer"
+						    : "");
+#undef GATEWAY
+#undef CERTS
+}
+
+static int render(const struct app *a, const struct app_text *t, const char *values, const struct release_set *set,
 		  struct strbuf *out, struct err *e)
 {
-	const char *const argv[] = { "helm",	       "template",	 a->name,    PROC_FILE,
-				     "--namespace",    app_namespace(a), "--values", "-",
-				     "--include-crds", "--kube-version", version,    NULL };
+	const char *const argv[] = { "helm",
+				     "template",
+				     a->name,
+				     PROC_FILE,
+				     "--namespace",
+				     app_namespace(a),
+				     "--values",
+				     "-",
+				     "--include-crds",
+				     "--kube-version",
+				     kube_version(artifact_version(set, "k3s")),
+				     "--api-versions",
+				     api_versions(set->config),
+				     NULL };
 	const char *said = NULL;
 	_cleanup_close_ int fd = -1;
 	struct err why = { 0 };
@@ -363,14 +445,8 @@ static int render(const struct app *a, const struct app_text *t, const char *val
 	return r;
 }
 
-/* "v1.36.4" of "v1.36.4+k3s1". */
-static const char *kube_version(const char *k3s)
-{
-	return arena_strndup(k3s, strcspn(k3s, "+"));
-}
-
-static int judge_chart(const struct app *a, const struct app_text *t, const char *k3s_version, struct app_found *ret,
-		       struct err *e)
+static int judge_chart(const struct app *a, const struct app_text *t, const struct release_set *set,
+		       struct app_found *ret, struct err *e)
 {
 	struct yaml_node *values = app_chart_values(a);
 	_cleanup_strbuf_ struct strbuf text = { 0 }, out = { 0 };
@@ -388,24 +464,27 @@ static int judge_chart(const struct app *a, const struct app_text *t, const char
 		return 0;
 	}
 	yaml_emit(values, NULL, &text);
-	r = render(a, t, text.s, kube_version(k3s_version), &out, e);
+	r = render(a, t, text.s, set, &out, e);
 	if (r < 0)
 		return r;
 	ret->rendered = true;
 	app_scan_images(str_or(out.s, ""), out.n, ret);
+	find_always_pulled(str_or(out.s, ""), out.n, ret);
 	return 0;
 }
 
-int app_judge(const struct app *a, const struct app_text *texts, size_t n, const char *k3s_version,
+int app_judge(const struct app *a, const struct app_text *texts, size_t n, const struct release_set *set,
 	      struct app_found *ret, struct err *e)
 {
 	int r = 0;
 
 	*ret = (struct app_found){ 0 };
 	if (a->chart.version)
-		r = judge_chart(a, &texts[0], k3s_version, ret, e);
-	for (size_t i = 0; !a->chart.version && i < n; i++)
+		r = judge_chart(a, &texts[0], set, ret, e);
+	for (size_t i = 0; !a->chart.version && i < n; i++) {
 		app_scan_images(texts[i].bytes, texts[i].n, ret);
+		find_always_pulled(texts[i].bytes, texts[i].n, ret);
+	}
 	vec_sort(&ret->images, text_order);
 	return r;
 }

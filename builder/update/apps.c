@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/proc.h"
 #include "catalogue/url.h"
 #include "config/apps.h"
 #include "crypto/digest.h"
@@ -216,8 +217,21 @@ static int look_up_apps(struct apps_update *x, struct err *e)
 struct judging {
 	const struct app *app;
 	const char *of;
-	VEC(size_t) bodies; /* texts of the pins, in their order */
+	const struct lock_judged *known; /* NULL = there is none */
+	VEC(size_t) bodies;		 /* texts of the pins, in their order */
 };
+
+static bool same_judged(const struct lock_judged *a, const struct lock_judged *b)
+{
+	size_t n = a->images ? a->images->count : 0;
+
+	if (!streq(a->of, b->of) || a->guessed != b->guessed || n != (b->images ? b->images->count : 0))
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (!streq(a->images->items[i]->text, b->images->items[i]->text))
+			return false;
+	return true;
+}
 
 static void want_bodies(struct apps_update *x, const struct app_pins *pins, struct judging *j)
 {
@@ -286,22 +300,35 @@ static int judge_app(const struct apps_update *x, const struct release_set *now,
 	}
 	r = add_own_texts(j->app, &texts, e);
 	if (r == 0)
-		r = app_judge(j->app, texts.v, texts.n, artifact_version(now, "k3s"), &f, e);
+		r = app_judge(j->app, texts.v, texts.n, now, &f, e);
 	if (r < 0)
 		return r;
 	if (j->app->chart.version && !f.rendered && now->config->airgap)
 		log_warning(
 			"apps: %s: Helm is not installed here, so the images of its chart are those of the chart's values; add to images: what it asks for beside them",
 			j->app->name);
+	if (f.always_pulled && now->config->airgap && !now->config->registries.share &&
+	    !now->config->registries.mirrors.n)
+		log_warning(
+			"apps: %s: pods ask for %s at every start (imagePullPolicy: Always, or the tag latest), which is in vain without the internet; set the policy to IfNotPresent",
+			j->app->name, f.always_pulled);
 	vec_foreach (image, &f.images)
 		yaml_append(images, yaml_str(*image));
-	*found = (struct lock_judged){ .app = j->app->name, .of = j->of, .images = images };
-	*line = judged_line(found, LOCK_ADDED);
+	*found = (struct lock_judged){
+		.app = j->app->name, .of = j->of, .guessed = j->app->chart.version && !f.rendered, .images = images
+	};
+	*line = judged_line(found, j->known && same_judged(j->known, found) ? LOCK_CONFIRMED : LOCK_ADDED);
 	return 0;
 }
 
-/* Those that were judged as they are now are kept. */
-static int judge_apps(struct apps_update *x, const struct release_set *old, const struct release_set *now,
+/* Where there is a Helm now, what was guessed without one is found. */
+static bool is_judged(const struct lock_judged *known, const char *of)
+{
+	return known && streq(known->of, of) && (!known->guessed || !proc_find("helm"));
+}
+
+/* Those that were judged as they are now are kept, but for ALL. */
+static int judge_apps(struct apps_update *x, const struct release_set *old, const struct release_set *now, bool all,
 		      struct err *e)
 {
 	const struct app_pins pins = app_pins(now);
@@ -311,12 +338,12 @@ static int judge_apps(struct apps_update *x, const struct release_set *old, cons
 
 	vec_foreach (a, &now->config->apps) {
 		const struct lock_judged *known = lock_find_judged(old->lock, a->name);
-		struct judging j = { .app = a };
+		struct judging j = { .app = a, .known = known };
 
 		r = app_digest(now, a, &j.of, e);
 		if (r < 0)
 			return err_wrap(e, "apps: %s", a->name);
-		if (known && streq(known->of, j.of)) {
+		if (!all && is_judged(known, j.of)) {
 			*vec_push(&x->report->lines) = judged_line(known, LOCK_KEPT);
 			continue;
 		}
@@ -356,7 +383,49 @@ int apps_update_lock(const struct release_set *set, const struct lock_options *o
 		if (line->app)
 			*vec_push(&now.apps) = *line->app;
 	if (r == 0)
-		r = judge_apps(&x, set, &found, e);
+		r = judge_apps(&x, set, &found, all, e);
 	texts_done(&x.texts);
 	return r;
+}
+
+/* ---- before a build ---- */
+
+/* A chart out of the cache. */
+static int check_values(const struct release_set *set, const struct app_pin *p, const struct cache *c, struct err *e)
+{
+	_cleanup_close_ int fd = -1;
+	_cleanup_free_ char *text = NULL;
+	struct app_found found;
+	size_t n;
+	int r = cache_object(c, &p->pin, &fd, e);
+
+	if (r == 0)
+		r = file_read_fd(fd, p->from, p->pin.max_size, &text, &n, e);
+	return r < 0 ? r : app_judge(p->app, &(struct app_text){ p->from, text, n }, 1, set, &found, e);
+}
+
+int apps_check_values(const struct release_set *set, const struct cache *c, const struct fetch_options *o,
+		      struct err *e)
+{
+	const struct app_pins pins = app_pins(set);
+
+	vec_foreach (p, &pins.v) {
+		const struct lock_judged *known = lock_find_judged(set->lock, p->app->name);
+		const char *of;
+		int r;
+
+		if (!p->version)
+			continue;
+		r = app_digest(set, p->app, &of, e);
+		if (r < 0)
+			return err_wrap(e, "apps: %s", p->app->name);
+		if (known && streq(known->of, of))
+			continue;
+		r = fetch_all(c, &p->pin, 1, NULL, o, e);
+		if (r == 0)
+			r = check_values(set, p, c, e);
+		if (r < 0)
+			return r;
+	}
+	return 0;
 }

@@ -17,6 +17,10 @@ int apps_check_judged(const struct release_set *set, struct lock_report *ret, st
  * anew when anything of it changed: its values by its chart, and which images it asks for. */
 int apps_update_lock(const struct release_set *set, const struct lock_options *o, bool all, struct lock_report *ret,
 		     struct err *e);
+/* What the charts of apps say to their values, where those changed since the lock was made: class CONFIG when one
+ * refuses them. Charts that the cache lacks are brought there. */
+int apps_check_values(const struct release_set *set, const struct cache *c, const struct fetch_options *o,
+		      struct err *e);
 /* A line for X, REMOVED. */
 struct lock_line apps_removed_line(const struct lock_app *x);
 

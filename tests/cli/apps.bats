@@ -254,7 +254,8 @@ stand_in_helm() {
 	fails 3 'apps: web: Helm does not take its chart with these values: Error: values do not meet' "$PIBUILD" lock
 	rm refused && : >rendered
 	"$PIBUILD" lock >/dev/null
-	grep -qx 'template web /proc/self/fd/3 --namespace web --values - --include-crds --kube-version v1.36.4' asked
+	grep -q '^template web /proc/self/fd/3 --namespace web --values - --include-crds --kube-version v1.36.4 --api-versions cilium.io/v2,' asked
+	grep -q ',gateway.networking.k8s.io/v1/HTTPRoute$' asked # no cert-manager is installed
 	grep -qx 'replicas: 3' values
 	grep -qx 'web/Chart.yaml' members
 	run "$PIBUILD" check
@@ -293,6 +294,18 @@ m:files.invalid/lab/web:1.0" ]
 	jq -e '[.images[].name] | length == 4' card/etc/pibuild/release.json
 	sed -i 's/v3"]/v3", "files.invalid\/lab\/new:1"]/' cluster.yaml
 	fails 4 'does not pin the container images files.invalid/lab/new:1: run' fetch
+	sed -i 's/, "files.invalid.lab.new:1"//' cluster.yaml
+	# What pods ask a registry for at every start they ask for in vain.
+	always() { fails 0 "apps: m: pods ask for $1 at every start (imagePullPolicy: Always, or the tag latest), which is in vain without the internet; set the policy to IfNotPresent" "$PIBUILD" lock; }
+	image_under latest
+	printf -- '---\nkind: Broken\nx: &a\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: m}\nspec:\n  containers:\n  - image: files.invalid/lab/web:1.0\n    imagePullPolicy: Always\n' >m.yaml
+	always files.invalid/lab/web:1.0
+	sed -i '/imagePullPolicy/d; s/web:1.0/web/' m.yaml
+	always files.invalid/lab/web
+	echo '    imagePullPolicy: IfNotPresent' >>m.yaml
+	run "$PIBUILD" lock
+	refute grep -q 'pods ask for' <<<"$output"
+	sed -i 's/v3"]/v3", "files.invalid\/lab\/new:1"]/' cluster.yaml
 	echo '# other' >>m.yaml
 	fails 4 'does not pin the container images of the app m, files.invalid/lab/new:1: run' fetch
 }
@@ -303,6 +316,33 @@ m:files.invalid/lab/web:1.0" ]
 	apps '  - {name: web, chart: {repo: "https://files.invalid/charts", name: web, version: 1.2.3}, values: {image: {registry: files.invalid, repository: lab/web, tag: "1.5"}}}' 'airgap: true'
 	fails 0 'apps: web: Helm is not installed here' "$PIBUILD" lock
 	grep -q '"\?files.invalid/lab/web:1.5"\?$' pibuild.lock
+	# Once Helm is there what was guessed is found; what it rendered is left alone, unless it is asked for.
+	image_under 1.6
+	stand_in_helm
+	echo 'image: files.invalid/lab/web:1.6' >rendered
+	"$PIBUILD" lock >out
+	grep -q '^added *app:web *1 image' out
+	grep -q '"\?files.invalid/lab/web:1.6"\?$' pibuild.lock
+	rm asked
+	"$PIBUILD" lock >out
+	[ ! -e asked ]
+	"$PIBUILD" lock --update apps >out
+	[ -e asked ]
+	grep -q '^confirmed *app:web *1 image' out
+}
+
+@test "a build looks at values that changed since the lock was made, and at no others" {
+	apps '  - {name: web, chart: {repo: "https://files.invalid/charts", name: web, version: 1.2.3}, values: {replicas: 2}}'
+	"$PIBUILD" lock >/dev/null 2>&1
+	stand_in_helm
+	echo 'Error: values do not meet the specifications of the schema' >refused
+	built() { "$PIBUILD" --progress none --cache cache build --node cp-1 -o out; }
+	run built
+	[ ! -e asked ] || { echo "$output"; return 1; }
+	sed -i 's/replicas: 2/replicas: many/' cluster.yaml
+	fails 3 'apps: web: Helm does not take its chart with these values: Error: values do not meet' built
+	grep -qx 'replicas: many' values
+	[ -z "$(find out -name '*.img' -newer refused 2>/dev/null)" ]
 }
 
 # ---- recipes ----
@@ -619,6 +659,11 @@ flux_cluster() {
 	EOT
 	[ ! -e card/etc/pibuild/secrets/dns01.yaml ]
 	grep -qx '  namespace: cert-manager' card/etc/pibuild/secrets/app-hetzner.yaml
+	run "$PIBUILD" check
+	refute grep -q 'note: certManager.dns01' <<<"$output"
+	sed -i 's/namespace: cert-manager,/values: {groupName: acme.example.com},/' cluster.yaml
+	fails 0 'certManager.dns01.groupName: acme.my-domain.org, and the values of the app hetzner say acme.example.com: cert-manager would ask for a solver where none answers; write the same' "$PIBUILD" check
+	[[ "$output" == *'certManager.dns01.config: the Secret hetzner is put into the namespace hetzner, that of its app, and is looked for in cert-manager; give the app namespace: cert-manager'* ]]
 	sed -i 's/, config: .*/}}/' cluster.yaml
 	"$PIBUILD" check >/dev/null 2>&1
 }
