@@ -391,7 +391,8 @@ int apps_update_lock(const struct release_set *set, const struct lock_options *o
 /* ---- before a build ---- */
 
 /* A chart out of the cache. */
-static int check_values(const struct release_set *set, const struct app_pin *p, const struct cache *c, struct err *e)
+static int check_chart_values(const struct release_set *set, const struct app_pin *p, const struct cache *c,
+			      struct err *e)
 {
 	_cleanup_close_ int fd = -1;
 	_cleanup_free_ char *text = NULL;
@@ -423,7 +424,7 @@ int apps_check_values(const struct release_set *set, const struct cache *c, cons
 			continue;
 		r = fetch_all(c, &p->pin, 1, NULL, o, e);
 		if (r == 0)
-			r = check_values(set, p, c, e);
+			r = check_chart_values(set, p, c, e);
 		if (r < 0)
 			return r;
 	}

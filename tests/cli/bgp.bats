@@ -154,7 +154,7 @@ frr_takes() {
 	"$PIBUILD" plan -q --router mikrotik 2>/dev/null | grep -q ' local.role=ibgp '
 	"$PIBUILD" plan -q --router frr >conf 2>/dev/null
 	grep -qx '  maximum-paths ibgp 16' conf
-	! command -v vtysh >/dev/null || frr_takes conf
+	if command -v vtysh >/dev/null; then frr_takes conf; fi
 }
 
 @test "BGP with a router that is none, with numbers of others, without a pool" {
