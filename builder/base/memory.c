@@ -27,10 +27,15 @@ void out_of_memory(void)
 
 #ifndef PIBUILD_SANITIZED /* which bring their own, and end with words too */
 
+static _Thread_local bool looking_up;
+
 static void *next_function(const char *name)
 {
-	void *f = dlsym(RTLD_NEXT, name);
+	void *f;
 
+	looking_up = true;
+	f = dlsym(RTLD_NEXT, name);
+	looking_up = false;
 	if (!f)
 		abort();
 	return f;
@@ -78,7 +83,9 @@ void free(void *p)
 	int kept = errno;
 	size_t n = p ? malloc_usable_size(p) : 0;
 
-	if (!p)
+	/* dlsym() gives back the words of an earlier failure, perhaps of who was preloaded: they stay, else it would be
+	 * asked for this function again, without end. */
+	if (!p || looking_up)
 		return;
 	if (n < kernels)
 		explicit_bzero(p, n);
