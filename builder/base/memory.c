@@ -27,7 +27,7 @@ void out_of_memory(void)
 
 #ifndef PIBUILD_SANITIZED /* which bring their own, and end with words too */
 
-static _Thread_local bool looking_up;
+static _Thread_local volatile bool looking_up; /* volatile: dlsym() is declared to call nothing of ours */
 
 static void *next_function(const char *name)
 {
