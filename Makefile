@@ -18,8 +18,7 @@ VERSION := 0.1.0
 # pkg-config runs when something is compiled, not when this file is read: `make demo` must work on a bare machine.
 PKGS    := libarchive liblzma libzstd libcurl fdisk ext2fs com_err yaml-0.1 libcrypto jansson
 PKGCF    = $(shell pkg-config --cflags $(PKGS))
-# libcurl is loaded when it is needed: builder/download/libcurl.h.
-PKGLD    = $(shell pkg-config --libs $(filter-out libcurl,$(PKGS)))
+PKGLD    = $(shell pkg-config --libs $(PKGS))
 
 WARN    := -Wall -Wextra -Wshadow -Wundef -Wvla -Wformat=2 -Wwrite-strings -Wpointer-arith -Wcast-qual -Wstrict-prototypes \
            -Wmissing-prototypes -Wimplicit-fallthrough -Wno-unused-parameter

@@ -27,15 +27,10 @@ void out_of_memory(void)
 
 #ifndef PIBUILD_SANITIZED /* which bring their own, and end with words too */
 
-static _Thread_local volatile bool looking_up; /* volatile: dlsym() is declared to call nothing of ours */
-
 static void *next_function(const char *name)
 {
-	void *f;
+	void *f = dlsym(RTLD_NEXT, name);
 
-	looking_up = true;
-	f = dlsym(RTLD_NEXT, name);
-	looking_up = false;
 	if (!f)
 		abort();
 	return f;
@@ -83,9 +78,7 @@ void free(void *p)
 	int kept = errno;
 	size_t n = p ? malloc_usable_size(p) : 0;
 
-	/* dlsym() gives back the words of an earlier failure, perhaps of who was preloaded: they stay, else it would be
-	 * asked for this function again, without end. */
-	if (!p || looking_up)
+	if (!p)
 		return;
 	if (n < kernels)
 		explicit_bzero(p, n);

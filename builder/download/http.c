@@ -12,7 +12,6 @@
 #include "base/json.h"
 #include "base/progress.h"
 #include "download/http.h"
-#include "download/libcurl.h"
 
 enum { MAX_REDIRECTS = 10, CONNECT_SECONDS = 15, STALL_SECONDS = 30, STALL_RATE = 1024, MAX_REASON = 4096 };
 
@@ -575,8 +574,6 @@ int http_open(struct http **ret, struct err *e)
 {
 	struct http *h;
 
-	if (libcurl_load(e) < 0)
-		return e->code;
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		return err_set(e, -EIO, "libcurl cannot start");
 	h = xcalloc(1, sizeof(*h));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* HTTPS requests, many at once: downloads, and what a registry is told. Its implementation is the one file that
- * asks libcurl. */
+ * includes libcurl. */
 #ifndef DOWNLOAD_HTTP_H
 #define DOWNLOAD_HTTP_H
 

@@ -55,28 +55,6 @@ result_of() {
 
 # ---- what is well ----
 
-@test "without libcurl all works that asks nobody, and a download says what to install" {
-	mkdir lib && : >lib/libcurl.so.4
-	export LD_LIBRARY_PATH=$PWD/lib
-	"$PIBUILD" check
-	run fetch
-	[ "$status" -eq 6 ]
-	[[ "$output" == *'libcurl.so.4 cannot be loaded (it asks over the network): '*'/libcurl.so.4: '*'; install the package libcurl4t64, which Debian 12 calls libcurl4'* ]]
-}
-
-@test "memory that libcurl cannot have is wanting memory, and no package" {
-	[ "$(grep -c __asan_init "$PIBUILD")" -eq 0 ] || skip "the sanitizers have their own memory"
-	local limit seen='' code
-	for limit in {30000..110000..4000}; do
-		code=0
-		(ulimit -v "$limit" && exec "$PIBUILD" fetch --cache cache) >said 2>&1 || code=$?
-		[ "$code" -ne 6 ] || { cat said; return 1; }
-		if grep -q 'libcurl.so.4 cannot be loaded: ' said; then seen=yes; fi
-		[ "$code" -ne 0 ] || break
-	done
-	[ -n "$seen" ]
-}
-
 @test "fetch downloads what the nodes need and tells it apart from what it had" {
 	run fetch
 	[ "$status" -eq 0 ]
