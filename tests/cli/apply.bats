@@ -75,6 +75,13 @@ older_k3s() {
 	apply --dry-run
 	ends 0 '~ /etc/pibuild/nodes	the step nodes' '~ /etc/rancher/k3s/config.yaml	nothing' 'then the step nodes'
 	refute grep -qE 'restart|reboot' <<<"$output"
+	# For programs the same, of both commands.
+	export PIBUILD_LOCK=$PWD/release/pibuild.lock
+	"$PIBUILD" --progress none --offline --cache cache apply --dry-run --json 2>err >delta.json
+	jq -e 'map({node, off, same}) == [{node: "cp-1", off: false, same: false}, {node: "w-1", off: false, same: false}]
+		and (.[0] | .effects == ["the step nodes"] and any(.files[]; . == {path: "/etc/pibuild/nodes", change: "changed", effect: "the step nodes", byHand: false}))' delta.json
+	"$PIBUILD" -q --progress none --offline --cache cache diff --live w-1 --json 2>err >live.json || [ $? -eq 1 ]
+	jq -e --slurpfile delta delta.json '. == ($delta[0][1] | del(.node, .off))' live.json
 	[ -z "$(acts)" ]
 	apply --yes
 	ends 0 'cp-1 is as cluster.yaml says' 'w-1 is as cluster.yaml says'
