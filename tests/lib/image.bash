@@ -28,7 +28,7 @@ example_clusters() {
 	grep -l '^nodes:' "$top"/configs/*.yaml
 }
 
-# A cluster of one server and one worker in the current folder. Arguments are lines put before `nodes:`. Written by the shell itself, as
+# A cluster of one server and one worker in the current folder. Arguments are lines put before `nodes:`, an empty one without. Written by the shell itself, as
 # are those of other files of tests that change one thing and check: a process for each would be a fifth of their time.
 write_cluster() {
 	printf '%s\n' 'apiVersion: pibuild/v1' \
@@ -43,7 +43,7 @@ write_cluster() {
 		'  subnet: 192.168.1.0/24' \
 		'  gateway: 192.168.1.1' \
 		'  nameservers: [192.168.1.1, 9.9.9.9]' \
-		"$@" \
+		"${@:-}" \
 		'nodes:' \
 		'  - {name: cp-1, role: control-plane, board: rpi5, address: 192.168.1.11/24}' \
 		'  - {name: w-1, role: worker, board: rpi5, address: 192.168.1.12/24}' >cluster.yaml
