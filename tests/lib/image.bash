@@ -14,6 +14,11 @@ at_clock() {
 	ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}verify_asan_link_order=0 faketime -f "$@"
 }
 
+# Who is traced cannot be looked through for leaks: LeakSanitizer traces, too.
+strace() {
+	ASAN_OPTIONS=detect_leaks=0 command strace "$@"
+}
+
 example_key='ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPwZTlbrajQbcilge9QGYnV5BLnR4yw7DCggEwX6KseQ test'
 
 # A home folder with a key, for the clusters that ask for {file: ~/.ssh/id_ed25519.pub}: all in configs/.
