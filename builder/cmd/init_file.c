@@ -93,7 +93,9 @@ static void keep_clear_of_lan(const struct init_cluster *c, struct yaml_node *n)
 		const char *key, *usual;
 	} networks[] = { { "podCIDR", "10.42.0.0/16" }, { "serviceCIDR", "10.43.0.0/16" } };
 	struct config *made = arena_new(struct config);
+	struct cidr others[ARRAY_SIZE(networks)];
 	struct named_ranges named;
+	size_t n_others;
 
 	made->network.subnet = c->subnet;
 	made->network.gateway = c->gateway;
@@ -102,16 +104,17 @@ static void keep_clear_of_lan(const struct init_cluster *c, struct yaml_node *n)
 	value_cidr(networks[0].usual, &made->cluster.pod_cidr);
 	value_cidr(networks[1].usual, &made->cluster.service_cidr);
 	named = config_named_ranges(made);
+	n_others = config_free_networks(made, others, ARRAY_SIZE(others));
 	for (size_t i = 0; i < ARRAY_SIZE(networks); i++) {
-		struct cidr usual, other = config_free_network(made, i);
+		struct cidr usual;
 		bool clear = true;
 
 		value_cidr(networks[i].usual, &usual);
 		vec_foreach (r, &named.list)
 			clear &= !ranges_overlap(r->range,
 						 (struct ip_range){ cidr_first(usual), cidr_last(usual), true });
-		if (!clear && other.set)
-			yaml_set(n, networks[i].key, yaml_str(cidr_text(other)));
+		if (!clear && i < n_others)
+			yaml_set(n, networks[i].key, yaml_str(cidr_text(others[i])));
 	}
 }
 

@@ -126,17 +126,18 @@ static bool plan_is_free(const struct config *c, const struct named_ranges *name
 	       !ranges_overlap(cidr_range(c->cluster.service_cidr), range);
 }
 
-struct cidr config_free_network(const struct config *c, size_t index)
+size_t config_free_networks(const struct config *c, struct cidr *ret, size_t most)
 {
 	struct named_ranges named = config_named_ranges(c);
+	size_t n = 0;
 
 	for (unsigned i = 0; i < CANDIDATES_PER_BLOCK; i++) {
-		for (size_t b = 0; b < ARRAY_SIZE(candidate_blocks); b++) {
+		for (size_t b = 0; b < ARRAY_SIZE(candidate_blocks) && n < most; b++) {
 			struct cidr net = { candidate_blocks[b].first + (i << 16), 16, true };
 
-			if (i < candidate_blocks[b].count && plan_is_free(c, &named, net) && index-- == 0)
-				return net;
+			if (i < candidate_blocks[b].count && plan_is_free(c, &named, net))
+				ret[n++] = net;
 		}
 	}
-	return (struct cidr){ 0 };
+	return n;
 }

@@ -18,8 +18,9 @@ struct named_ranges {
  * LAN comes first. */
 struct named_ranges config_named_ranges(const struct config *c);
 
-/* The INDEXth /16 for pods or services that overlaps neither any of those nor podCIDR nor serviceCIDR; unset past the
- * last. Neighbours in this order lie in different private networks. */
-struct cidr config_free_network(const struct config *c, size_t index);
+/* The first MOST networks of /16 for pods or services that overlap neither any of those nor podCIDR nor serviceCIDR,
+ * and how many there are; RET keeps what it has past them. Neighbours in this order lie in different private networks.
+ */
+size_t config_free_networks(const struct config *c, struct cidr *ret, size_t most);
 
 #endif

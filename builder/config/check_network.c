@@ -220,14 +220,14 @@ static void check_host_names(const struct check *x)
 
 /* ---- address plan of the cluster ---- */
 
-/* " Take another private network for KEY, such as 172.20.0.0/16" */
+/* " Take another private network for KEY, such as 172.20.0.0/16"; INDEX is 0 of pods, 1 of services */
 static const char *another_network(const struct config *c, const char *key, size_t index)
 {
-	struct cidr net = config_free_network(c, index);
+	struct cidr nets[2];
 
-	if (!net.set)
+	if (config_free_networks(c, nets, index + 1) <= index)
 		return arena_printf(" Take another private network for %s", key);
-	return arena_printf(" Take another private network for %s, such as %s", key, cidr_text(net));
+	return arena_printf(" Take another private network for %s, such as %s", key, cidr_text(nets[index]));
 }
 
 /* At KEY, or where the file does not have it, at what it collides with. */

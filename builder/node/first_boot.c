@@ -279,6 +279,8 @@ static void add_facts(const struct node_ctx *x, struct tree *t)
 	_cleanup_strbuf_ struct strbuf b = { 0 };
 	const char *const *issuers = cert_manager_issuers(c), *const *certificates = cert_manager_certificates(c);
 	char first[IPV4_TEXT], last[IPV4_TEXT];
+	struct cidr free_networks[FREE_NETWORKS];
+	size_t n_free;
 
 	strbuf_addf(&b, "cluster %s\nnode %s\nrole %s\nfirst %s\ninterface %s\nenvoy %s\nairgap %s\n", c->cluster.name,
 		    x->node->name, role_names[x->node->role], node_is_first_server(x) ? "yes" : "no",
@@ -309,8 +311,9 @@ static void add_facts(const struct node_ctx *x, struct tree *t)
 	}
 	strbuf_addf(&b, "\npodcidr %s\nservicecidr %s\nfree", cidr_text(c->cluster.pod_cidr),
 		    cidr_text(c->cluster.service_cidr));
-	for (size_t i = 0; i < FREE_NETWORKS && config_free_network(c, i).set; i++)
-		strbuf_addf(&b, " %s", cidr_text(config_free_network(c, i)));
+	n_free = config_free_networks(c, free_networks, FREE_NETWORKS);
+	for (size_t i = 0; i < n_free; i++)
+		strbuf_addf(&b, " %s", cidr_text(free_networks[i]));
 	strbuf_adds(&b, "\nissuers");
 	for (size_t i = 0; issuers[i]; i++)
 		strbuf_addf(&b, " %s", issuers[i]);

@@ -164,3 +164,11 @@ worker worker any worker.img --generic --role worker" ]
 	run "$top/scripts/fleet" 2
 	[ "$status" -eq 2 ]
 }
+
+@test "what 500 nodes take of memory is no multiple of each with each" {
+	fleet 500
+	python3 -c 'import resource, subprocess, sys
+subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)' "$PIBUILD" plan -q >most
+	[ "$(cat most)" -lt 1000000 ]
+}
