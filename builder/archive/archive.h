@@ -60,7 +60,7 @@ struct encode_base {
 	char sha256[SHA256_HEX]; /* result: what was read, to be compared; "" = it was not needed */
 };
 
-/* A raw image, read in order, to a compressed file that is written once. All cores work; the bytes do not
+/* A raw image, read once and in order, to a compressed file that is written once. All cores work; the bytes do not
  * depend on how many there are. Takes some 50 MiB of memory per core, at most 210 MiB. */
 struct encode {
 	enum encode_kind kind;
@@ -68,7 +68,7 @@ struct encode {
 	int out;		  /* new empty file */
 	const char *name;
 	uint64_t size; /* of the raw image */
-	/* All N bytes; 0 or a negative errno. Two threads read at the same time. */
+	/* All N bytes; 0 or a negative errno. Called from another thread. */
 	int (*read)(void *arg, void *buf, size_t n, uint64_t offset);
 	void *read_arg;
 	void (*progress)(void *arg, uint64_t raw_bytes);

@@ -6,10 +6,8 @@
 #include "archive/encode.h"
 
 #include <errno.h>
-#include <stdatomic.h>
 #include <zstd.h>
 
-#include "base/pool.h"
 #include "base/sig.h"
 
 /* zstd's own level: three times more work saves 3 %. */
@@ -83,49 +81,15 @@ static int encode_zst(struct encode_stream *s, struct err *e)
 	return r;
 }
 
-/* The digest of the raw image, by a thread that reads it once more: in step with the compression it would be what all
- * others wait for in the zeros at the image's end, where there is next to nothing to compress. */
-struct raw_hash {
-	struct encode *x;
-	pthread_t thread;
-	atomic_bool stop;
-	int r;
-	struct err e;
-};
-
-static void *encode_hash_raw(void *arg)
-{
-	struct raw_hash *h = arg;
-	_cleanup_free_ char *buf = xmalloc(CHUNK);
-	struct sha256 hash;
-
-	sha256_init(&hash);
-	for (uint64_t at = 0, n; h->r == 0 && at < h->x->size && !h->stop; at += n) {
-		n = MIN(h->x->size - at, (uint64_t)CHUNK);
-		h->r = h->x->read(h->x->read_arg, buf, (size_t)n, at);
-		sha256_update(&hash, buf, (size_t)n);
-	}
-	sha256_final(&hash, h->x->raw_sha256);
-	if (h->r < 0)
-		encode_cannot_read(h->x, h->r, &h->e);
-	return NULL;
-}
-
 int encode_image(struct encode *x, struct err *e)
 {
 	static int (*const run[ENCODE_KIND_COUNT])(struct encode_stream *, struct err *) = { encode_xz, encode_zst };
 	struct encode_stream s = { .x = x };
-	struct raw_hash h = { .x = x };
-	int r = thread_start(&h.thread, encode_hash_raw, &h, e);
+	int r = encode_begin(&s, e);
 
 	if (r < 0)
 		return r;
-	sha256_init(&s.packed);
 	r = run[x->kind](&s, e);
-	sha256_final(&s.packed, x->sha256);
-	h.stop = r < 0;
-	pthread_join(h.thread, NULL);
-	if (r == 0 && h.r < 0)
-		*e = h.e;
-	return r < 0 ? r : h.r;
+	encode_end(&s);
+	return r;
 }

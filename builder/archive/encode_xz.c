@@ -253,13 +253,18 @@ static int read_pieces(struct xz_out *x, struct worker_pool *pool, struct err *e
 {
 	vec_foreach (p, &x->pieces) {
 		char *buf = pool_take(pool);
-		int r;
+		uint64_t left = p->n;
 
 		if (!buf)
 			return -EIO; /* pool_finish() has the reason */
-		r = p->total ? encode_skip(x->s, p->n, e) : encode_read(x->s, buf, (size_t)p->n, e);
-		if (r < 0)
-			return r;
+		while (left) {	     /* a block of the base may be longer than the buffer: only its digest is wanted */
+			size_t n = (size_t)MIN(left, (uint64_t)ENCODE_JOB);
+			int r = encode_read(x->s, buf, n, e);
+
+			if (r < 0)
+				return r;
+			left -= n;
+		}
 		pool_give(pool, (struct pool_item){ .what = p });
 	}
 	return 0;

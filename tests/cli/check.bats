@@ -6,6 +6,18 @@ bats_require_minimum_version 1.5.0
 load ../lib/image
 load ../lib/refute
 
+# one_fault_each: of lines EDIT|WORDS, that cluster.yaml so edited has the one fault that these words begin.
+one_fault_each() {
+	local edit words
+	cp cluster.yaml good.txt
+	while IFS='|' read -r edit words; do
+		cp good.txt cluster.yaml
+		change "$edit"
+		one_fault "$words"
+	done
+	cp good.txt cluster.yaml
+}
+
 # A valid cluster; every test breaks one thing of it.
 setup() {
 	cd "$BATS_TEST_TMPDIR"
@@ -1611,13 +1623,7 @@ gateway_cluster() {
 }
 
 @test "what is right by its form and can work on no LAN is refused at its place" {
-	local edit words
-	cp cluster.yaml good.txt
-	while IFS='|' read -r edit words; do
-		cp good.txt cluster.yaml
-		change "$edit"
-		one_fault "$words"
-	done <<-'EOT'
+	one_fault_each <<-'EOT'
 		s/nameservers: .*/nameservers: [192.168.1.255]/|network.nameservers[0]: 192.168.1.255 is the broadcast address of 192.168.1.0/24, which no machine has; write that of the machine you mean
 		s/  gateway: .*/&\n  ntp: [192.168.1.0]/|network.ntp[0]: 192.168.1.0 is the network address of 192.168.1.0/24
 		s/  gateway: .*/&\n  hosts: {nas.lan: 192.168.1.255}/|network.hosts: 192.168.1.255 is the broadcast address
@@ -1636,12 +1642,7 @@ gateway_cluster() {
 }
 
 @test "an address where a file, a key or a map is meant is told as that" {
-	cp cluster.yaml good.txt
-	while IFS='|' read -r edit words; do
-		cp good.txt cluster.yaml
-		change "$edit"
-		one_fault "$words"
-	done <<-'EOT'
+	one_fault_each <<-'EOT'
 		s/  hubble: .*/&\n  valuesFile: https:..x.org.v.yaml/; s/https:[.][.]x.org./https:\/\/x.org\//|cilium.valuesFile: 'https://x.org/v.yaml' cannot be used: this is an address, and a file is meant: download it, and give the path of that
 		s/^    - ssh-ed25519.*/    - https:..github.com\/me.keys/; s/https:[.][.]/https:\/\//|access.sshKeys[0]: this is the address of an account; write {github: me}
 		s/^nodes:/certManager: {email: me@my-domain.org, zones: [my-domain.org], dns01: [cloudflare]}\nnodes:/|certManager.dns01: must hold keys (name: value), not a list
