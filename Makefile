@@ -199,7 +199,7 @@ lint:
 	@echo "  layers"; scripts/check-layers
 	@echo "  tests"; scripts/check-tests
 	@$(MAKE) --no-print-directory -j$$(nproc) B=build-lint-gcc CC=gcc WERROR=1 all
-	@$(MAKE) --no-print-directory -j$$(nproc) B=build-lint-clang CC=clang WERROR=1 all
+	@$(MAKE) --no-print-directory -j$$(nproc) B=build-lint-clang CC=clang WERROR=1 test-programs build-lint-clang/tests/fuzz/fuzz.o
 	@echo "  clang-tidy"; clang-tidy --quiet $(LIB_SRC) builder/main.c -- $(ALL_CF) -Ibuild-lint-clang 2>/dev/null
 	@echo "  cppcheck"; cppcheck -q --std=c11 --error-exitcode=1 --inline-suppr -j $$(nproc) \
 	  --suppress=missingIncludeSystem -Ibuilder builder

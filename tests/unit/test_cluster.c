@@ -69,7 +69,7 @@ static struct node_ctx *ctx_of(const char *text, size_t index)
 	struct config *c = config_of(text);
 	const struct board **boards = arena_alloc(c->nodes.n * sizeof(*boards));
 	struct catalogue *cat;
-	struct lock *lock;
+	struct lock *lock = NULL;
 
 	for (size_t i = 0; i < c->nodes.n; i++) {
 		if (board_load(c->nodes.v[i].board, &boards[i], &error) < 0)
