@@ -58,9 +58,9 @@ static bool has(const char *const *v, size_t n, const char *word)
 
 static void test_all(void)
 {
-	const char *const *names;
+	const char *const *names = NULL;
 	struct err e = { 0 };
-	size_t n;
+	size_t n = 0;
 
 	CASE("boards are sorted")
 	{
