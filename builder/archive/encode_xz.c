@@ -60,36 +60,46 @@ static void add_ours(struct xz_out *x, uint64_t start, uint64_t end)
 		*vec_push(&x->pieces) = (struct xz_piece){ .start = start, .n = MIN(end - start, ENCODE_JOB) };
 }
 
-/* The index of the .xz FD; NULL when it is none that can be read. */
-static lzma_index *read_index(int fd)
+/* The index of the base in RET; NULL = it is no .xz. What the machine cannot do is no answer: the layout would be
+ * another. */
+static int read_index(const struct xz_out *x, lzma_index **ret, struct err *e)
 {
+	int fd = x->s->x->base ? x->s->x->base->fd : -1, r = 0;
 	_cleanup_free_ uint8_t *buf = xmalloc(STEP);
 	lzma_stream xz = LZMA_STREAM_INIT;
 	lzma_index *index = NULL;
-	lzma_ret ret = LZMA_OK;
+	lzma_ret code;
 	struct stat st;
 	uint64_t at = 0;
 
-	if (fstat(fd, &st) < 0 ||
-	    lzma_file_info_decoder(&xz, &index, ENCODE_INDEX_MEMORY, (uint64_t)st.st_size) != LZMA_OK)
-		return NULL;
-	while (ret == LZMA_OK || ret == LZMA_SEEK_NEEDED) {
-		if (ret == LZMA_SEEK_NEEDED)
+	*ret = NULL;
+	if (fd < 0)
+		return 0;
+	if (fstat(fd, &st) < 0)
+		return err_errno(e, -errno, "cannot read the base");
+	code = lzma_file_info_decoder(&xz, &index, ENCODE_INDEX_MEMORY, (uint64_t)st.st_size);
+	while (code == LZMA_OK || code == LZMA_SEEK_NEEDED) {
+		if (code == LZMA_SEEK_NEEDED)
 			at = xz.seek_pos;
-		if (ret == LZMA_SEEK_NEEDED || xz.avail_in == 0) {
+		if (code == LZMA_SEEK_NEEDED || xz.avail_in == 0) {
 			size_t n = at < (uint64_t)st.st_size ? (size_t)MIN((uint64_t)st.st_size - at, (uint64_t)STEP)
 							     : 0;
 
-			if (n == 0 || pread_all(fd, buf, n, at) < 0)
+			r = n ? pread_all(fd, buf, n, at) : 0;
+			if (n == 0 || r < 0)
 				break;
 			at += n;
 			xz.next_in = buf;
 			xz.avail_in = n;
 		}
-		ret = lzma_code(&xz, LZMA_RUN);
+		code = lzma_code(&xz, LZMA_RUN);
 	}
 	lzma_end(&xz);
-	return ret == LZMA_STREAM_END ? index : NULL;
+	if (code == LZMA_STREAM_END)
+		*ret = index;
+	if (code == LZMA_MEM_ERROR)
+		return xz_fault(x, code, e);
+	return r < 0 ? err_errno(e, r, "cannot read the base") : 0;
 }
 
 /* The blocks of the base as far as the image goes; where they end. */
@@ -120,19 +130,22 @@ static uint64_t lay_out_base(struct xz_out *x, const lzma_index *index)
 	return end;
 }
 
-static void lay_out(struct xz_out *x)
+static int lay_out(struct xz_out *x, struct err *e)
 {
-	const struct encode *en = x->s->x;
-	lzma_index *index = en->base ? read_index(en->base->fd) : NULL;
+	lzma_index *index;
 	uint64_t end = 0;
+	int r = read_index(x, &index, e);
 
+	if (r < 0)
+		return r;
 	/* Blocks of different streams may have different checks. */
 	if (index && lzma_index_stream_count(index) == 1)
 		end = lay_out_base(x, index);
 	lzma_index_end(index, NULL);
-	add_ours(x, end, en->size);
+	add_ours(x, end, x->s->x->size);
 	for (size_t i = 0; i < x->pieces.n; i++)
 		x->pieces.v[i].turn = (unsigned)i;
+	return 0;
 }
 
 /* ---- one block ---- */
@@ -349,8 +362,9 @@ int encode_xz(struct encode_stream *s, struct err *e)
 	pthread_mutex_init(&x.lock, NULL);
 	pthread_cond_init(&x.changed, NULL);
 	sha256_init(&x.base);
-	lay_out(&x);
-	r = put_stream(&x, e);
+	r = lay_out(&x, e);
+	if (r == 0)
+		r = put_stream(&x, e);
 	sha256_done(&x.base);
 	pthread_cond_destroy(&x.changed);
 	pthread_mutex_destroy(&x.lock);

@@ -300,6 +300,23 @@ static void test_encode(void)
 	{
 		CHECK_STR(encode("base.img", "new.img.xz", "short.xz").base->sha256, "");
 	}
+	CASE("a base that cannot be read is no base that has nothing to give")
+	{
+		_cleanup_close_ int in = open(in_dir("new.img"), O_RDONLY | O_CLOEXEC),
+				    fd = open(in_dir("base.img.xz"), O_WRONLY | O_CLOEXEC);
+		_cleanup_close_ int out = open(in_dir("none.xz"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+		struct encode_base from = { .fd = fd, .same = unchanged };
+		struct encode x = { .kind = ENCODE_XZ,
+				    .base = &from,
+				    .out = out,
+				    .name = "none.xz",
+				    .size = 10 * MIB,
+				    .read = read_file,
+				    .read_arg = &in };
+
+		CHECK_ERR(encode_image(&x, &e), EBADF);
+		CHECK_STR(e.msg, "cannot read the base: Bad file descriptor");
+	}
 	CASE("a full disk is told, whoever writes")
 	{
 		_cleanup_close_ int in = open(in_dir("new.img"), O_RDWR | O_CLOEXEC),
