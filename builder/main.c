@@ -244,11 +244,13 @@ static int exit_code(const struct err *e)
 }
 
 /* `pibuild --complete WORD...`, called by the scripts for shells. */
-static int complete(int argc, char **argv)
+static int complete(int argc, char **argv, struct err *e)
 {
-	caller_become();
-	complete_print((const char *const *)argv + 2, (size_t)argc - 2);
-	return 0;
+	int r = caller_become(e);
+
+	if (r == 0)
+		complete_print((const char *const *)argv + 2, (size_t)argc - 2);
+	return r;
 }
 
 static int main_run(int argc, char **argv, struct err *e)
@@ -258,7 +260,7 @@ static int main_run(int argc, char **argv, struct err *e)
 	int r;
 
 	if (argc > 1 && streq(argv[1], "--complete"))
-		return complete(argc, argv);
+		return complete(argc, argv, e);
 	r = main_parse(argc, argv, &o, &p, e);
 	if (r < 0)
 		return r;
@@ -273,9 +275,9 @@ static int main_run(int argc, char **argv, struct err *e)
 		log_add_cure_option(commands_with("lock", "init verify"), "--lock", o.lock);
 		log_add_cure_option("build doctor fetch", "--cache", o.cache);
 		progress_init(o.quiet ? PROGRESS_NONE : o.progress);
-		if (!keeps_root(p.command))
-			caller_become();
-		r = p.command->run(&o, e);
+		r = keeps_root(p.command) ? 0 : caller_become(e);
+		if (r == 0)
+			r = p.command->run(&o, e);
 		if (o.verbose)
 			progress_print_timings();
 	}

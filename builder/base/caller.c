@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include "base/sig.h"
 #include "base/util.h"
 
 #ifdef SYS_setresuid32 /* 32-bit machines: plain setresuid is the one with 16 bits */
@@ -46,19 +47,34 @@ static bool caller_read_number(const char *text, unsigned *ret)
 	return true;
 }
 
-static bool caller_find(struct caller *ret)
+/* The account that VALUE names; NULL when there is none, with E set when nobody could look. */
+static const struct passwd *caller_account(const char *value, bool by_name, unsigned id, struct err *e)
+{
+	const struct passwd *p;
+
+	errno = 0;
+	p = by_name ? getpwnam(value) : getpwuid(id);
+	/* What else errno may say of an account that is not there, getpwnam(3) has a list of. */
+	if (!p && (errno == EIO || errno == EINTR || errno == EMFILE || errno == ENFILE || errno == ENOMEM))
+		err_errno(e, -errno, "cannot look up the account of %s, whom this run is for", value);
+	return p;
+}
+
+/* 1, 0 when there is none or it is root, negative when that cannot be told. */
+static int caller_find(struct caller *ret, struct err *e)
 {
 	const struct passwd *p = NULL;
 	unsigned id = 0, gid;
 
-	for (size_t i = 0; i < ARRAY_SIZE(callers) && !p && !id; i++) {
+	e->code = 0;
+	for (size_t i = 0; i < ARRAY_SIZE(callers) && !p && !id && e->code == 0; i++) {
 		const char *value = getenv(callers[i].variable);
 
-		if (value && callers[i].by_name)
-			p = getpwnam(value);
-		else if (caller_read_number(value, &id))
-			p = getpwuid(id);
+		if (value && (callers[i].by_name || caller_read_number(value, &id)))
+			p = caller_account(value, callers[i].by_name, id, e);
 	}
+	if (e->code)
+		return e->code;
 	if (p) {
 		*ret = (struct caller){ p->pw_uid, p->pw_gid, arena_strdup(p->pw_name), arena_strdup(p->pw_dir) };
 	} else {
@@ -97,23 +113,36 @@ static bool take_groups(const struct caller *c)
 	return (c->home ? initgroups(c->name, c->gid) : setgroups(1, &c->gid)) == 0 && setegid(c->gid) == 0;
 }
 
-void caller_become(void)
+/* Half of another's rights are no rights to go on with. */
+static _Noreturn void die_between(void)
+{
+	sig_die("cannot change between root and who called sudo, doas or pkexec, and goes on with the rights of neither; run it again, or in a root shell: ",
+		strerrordesc_np(errno));
+}
+
+int caller_become(struct err *e)
 {
 	gid_t groups[MAX_GROUPS], gid = getegid();
-	int n = getgroups(MAX_GROUPS, groups);
+	int n = getgroups(MAX_GROUPS, groups), r, code;
 	struct caller c;
 
-	if (geteuid() != 0 || n < 0 || !caller_find(&c))
-		return;
-	if (take_groups(&c) && seteuid(c.uid) == 0 && may_enter_folder()) {
+	if (geteuid() != 0 || n < 0)
+		return 0;
+	r = caller_find(&c, e);
+	if (r <= 0)
+		return r;
+	code = take_groups(&c) && seteuid(c.uid) == 0 ? 0 : errno;
+	if (code == 0 && may_enter_folder()) {
 		if (setresgid(c.gid, c.gid, c.gid) < 0 || setresuid(c.uid, c.uid, 0) < 0)
-			abort();
+			die_between();
 		take_home(&c);
 		caller = c;
-		return;
+		return 0;
 	}
 	if (seteuid(0) < 0 || setegid(gid) < 0 || setgroups((size_t)n, groups) < 0)
-		abort();
+		die_between();
+	/* Root of a container may have no other users. */
+	return code == 0 || code == EPERM || code == EINVAL ? 0 : err_errno(e, -code, "cannot work as %s", c.name);
 }
 
 const char *caller_name(void)
@@ -126,7 +155,7 @@ const char *caller_name(void)
 static void set_effective(uid_t uid)
 {
 	if (caller.name && syscall(SETRESUID, same, uid, same) < 0)
-		abort();
+		die_between();
 }
 
 void caller_raise(void)

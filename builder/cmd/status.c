@@ -222,8 +222,8 @@ static int cmd_status(const struct cmd_options *o, struct err *e)
 	if (o->args.n)
 		return status_card(o, e);
 	/* Root's rights were for disks. */
-	caller_become();
-	return status_cluster(o, e);
+	r = caller_become(e);
+	return r < 0 ? r : status_cluster(o, e);
 }
 
 const struct command status_command = {

@@ -122,3 +122,23 @@ left_to_root() { find "$1" ! -user nobody; }
 	called HOME="$home" SUDO_UID="$uid" "$PIBUILD" --progress none
 	grep -qE "^Uid:(\s+$uid){4}$" "$home/status"
 }
+
+@test "rights that cannot be changed, an account that nobody can look up: words, and nothing is made as root" {
+	local object=${PIBUILD%/*}/tests/faults/fault.so n
+	[ -e "$object" ] || skip "make $object"
+	[ "$(grep -c __asan_init "$PIBUILD")" -eq 0 ] || skip "the sanitizers have their own memory"
+	# fault KIND ERRNO N TEXT [VARIABLE=VALUE]: the Nth call of KIND fails; 44 changes rights, 45 looks up accounts.
+	fault() {
+		python3 -c 'import struct, sys; k, e, n = map(int, sys.argv[1:]); open("fault", "wb").write(struct.pack("=IIIIQ4096x", k, 1, e, 0, n))' "${@:1:3}"
+		fails 1 "$4" env LD_PRELOAD="$object" FAULT_FILE="$PWD/fault" HOME="$home" "${5:-SUDO_UID=$uid}" "$PIBUILD" secrets new
+		[ ! -e secrets.yaml ]
+	}
+	for n in 1 2 3; do fault 44 11 $n 'cannot work as nobody: Resource temporarily unavailable'; done
+	for n in 4 5; do fault 44 1 $n 'cannot change between root and who called sudo, doas or pkexec, and goes on with the rights of neither; run it again, or in a root shell: Operation not permitted'; done
+	fault 45 24 1 "cannot look up the account of $uid, whom this run is for: Too many open files"
+	fault 45 5 1 "cannot look up the account of nobody, whom this run is for: Input/output error" DOAS_USER=nobody
+	# root of a container that has no other users
+	python3 -c 'import struct; open("fault", "wb").write(struct.pack("=IIIIQ4096x", 44, 1, 1, 0, 1))'
+	env LD_PRELOAD="$object" FAULT_FILE="$PWD/fault" HOME="$home" SUDO_UID="$uid" "$PIBUILD" secrets new
+	[ -s secrets.yaml ]
+}

@@ -78,6 +78,8 @@ enum kind {
 	BIND,
 	ACCEPT,
 	MLOCK,
+	BECOME,
+	ACCOUNT,
 	KIND_COUNT
 };
 
@@ -316,6 +318,9 @@ WRAP(CHDIR, chdir, -1) WRAP(CHDIR, fchdir, -1)
 WRAP(BIND, bind, -1) WRAP(BIND, listen, -1) WRAP(BIND, getsockname, -1) WRAP(BIND, setsockopt, -1)
 WRAP(ACCEPT, accept, -1) WRAP(ACCEPT, accept4, -1)
 WRAP(MLOCK, mlock, -1) WRAP(MLOCK, madvise, -1)
+WRAP(BECOME, initgroups, -1) WRAP(BECOME, setgroups, -1) WRAP(BECOME, setegid, -1) WRAP(BECOME, seteuid, -1) WRAP(BECOME, setresgid, -1)
+WRAP(BECOME, setresuid, -1)
+WRAP(ACCOUNT, getpwnam, 0) WRAP(ACCOUNT, getpwuid, 0)
 
 WRAP_STREAM(GET, fgets, 0, 3) WRAP_STREAM(GET, getdelim, -1, 4) WRAP_STREAM(GET, __getdelim, -1, 4) WRAP_STREAM(GET, getline, -1, 3)
 WRAP_STREAM(GET, fread, 0, 4) WRAP_STREAM(GET, fgetc, -1, 1) WRAP_STREAM(GET, getc, -1, 1)
