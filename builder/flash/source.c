@@ -96,9 +96,9 @@ int source_open(const char *path, struct flash_source *ret, struct err *e)
 	int r;
 
 	*ret = (struct flash_source){ .name = path, .fd = -1 };
-	if (fd < 0)
+	if (fd < 0 || fstat(fd, &st) < 0)
 		return err_errno(e, -errno, "cannot open the image %s", path);
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+	if (!S_ISREG(st.st_mode))
 		return err_class(e, CLASS_USAGE, "%s is no file: pibuild flash IMAGE DISK", path);
 	r = decode_is_raw(&d, &raw, e);
 	if (r < 0)

@@ -58,7 +58,9 @@ static int read_place(int fd, const char *name, struct report *ret, struct err *
 {
 	struct stat st;
 
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+	if (fstat(fd, &st) < 0)
+		return err_errno(e, -errno, "cannot read %s", name);
+	if (!S_ISREG(st.st_mode))
 		return err_class(e, CLASS_VERIFY, "%s: is not a regular file", name);
 	return read_fd(fd, name, ret, e);
 }
