@@ -16,7 +16,7 @@ Q       := $(if $(V),,@)
 VERSION := 0.1.0
 
 # pkg-config runs when something is compiled, not when this file is read: `make demo` must work on a bare machine.
-PKGS    := libarchive liblzma libzstd libcurl fdisk ext2fs com_err yaml-0.1 libcrypto jansson
+PKGS    := libarchive libisal liblzma libzstd libcurl fdisk ext2fs com_err yaml-0.1 libcrypto jansson
 PKGCF    = $(shell pkg-config --cflags $(PKGS))
 PKGLD    = $(shell pkg-config --libs $(PKGS))
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Compressed streams and archives. The only folder that includes liblzma, libzstd and libarchive.
+ * Compressed streams and archives. The only folder that includes liblzma, libzstd, ISA-L and libarchive.
  *
  * decode_image(): a base image (.img, .xz, .gz, .zst, told by its first bytes) to sparse raw. The compressed bytes
  * are hashed on the way in the same pass; xz with several blocks is decoded by all cores. Zero blocks are not written.

@@ -3,7 +3,6 @@
 #include "archive/internal.h"
 
 #include <archive.h>
-#include <endian.h>
 #include <errno.h>
 #include <lzma.h>
 
@@ -67,6 +66,8 @@ static int sink_advance(struct sink *s, size_t n, const struct decode *d, struct
 
 	s->n += n;
 	s->size += n;
+	if (s->size == s->n && codec_of_head(s->buf, s->n) != CODEC_COUNT)
+		return err_set(e, -EBADMSG, "%s is compressed more than once", d->name);
 	if (d->exact_size && s->size > d->exact_size)
 		return err_class(e, CLASS_VERIFY, "%s holds more than the %llu bytes that the lock states", d->name,
 				 (unsigned long long)d->exact_size);
@@ -188,9 +189,23 @@ static int decode_xz(struct decode *d, struct input *in, struct sink *s, struct 
 	return r;
 }
 
-/* Everything libarchive gets out of its one filter, into the sink; CRC is of these bytes. */
-static int drain_filter(struct decode *d, struct input *in, struct archive *a, struct sink *s, uint32_t *crc,
-			struct err *e)
+static int decode_gzip(struct decode *d, struct input *in, struct sink *s, struct err *e)
+{
+	struct gunzip *g = gunzip_new(in);
+	ssize_t n;
+	int r;
+
+	do {
+		r = sink_space(s, e);
+		n = r < 0 ? r : gunzip_read(g, s->buf + s->n, WRITER_BUFFER - s->n, e);
+		r = n < 0 ? (int)n : sink_advance(s, (size_t)n, d, e);
+	} while (r == 0 && n > 0);
+	gunzip_free(g);
+	return r;
+}
+
+/* Everything libarchive gets out of its one filter, into the sink. */
+static int drain_filter(struct decode *d, struct input *in, struct archive *a, struct sink *s, struct err *e)
 {
 	la_ssize_t n;
 	int r;
@@ -202,8 +217,6 @@ static int drain_filter(struct decode *d, struct input *in, struct archive *a, s
 		n = archive_read_data(a, s->buf + s->n, WRITER_BUFFER - s->n);
 		if (n < 0)
 			return input_archive_error(in, a, e);
-		if (crc)
-			*crc = lzma_crc32((const uint8_t *)s->buf + s->n, (size_t)n, *crc);
 		r = sink_advance(s, (size_t)n, d, e);
 		if (r < 0)
 			return r;
@@ -213,55 +226,28 @@ static int drain_filter(struct decode *d, struct input *in, struct archive *a, s
 	return 0;
 }
 
-static int run_filter(struct decode *d, struct input *in, struct archive *a, struct sink *s, uint32_t *crc,
-		      struct err *e)
+static int drain_zstd(struct decode *d, struct input *in, struct archive *a, struct sink *s, struct err *e)
 {
 	struct archive_entry *entry;
-	int r = input_open_archive(in, a, e);
+	int r;
 
+	if (archive_read_support_filter_zstd(a) != ARCHIVE_OK || archive_read_support_format_raw(a) != ARCHIVE_OK)
+		return err_set(e, -ENOMEM, "cannot start libarchive for %s", d->name);
+	r = input_open_archive(in, a, e);
 	if (r < 0)
 		return r;
 	if (archive_read_next_header(a, &entry) != ARCHIVE_OK)
 		return input_archive_error(in, a, e);
-	if (archive_filter_count(a) != 2) /* the one we enabled, and the file itself */
-		return err_set(e, -EBADMSG, "%s is compressed more than once", d->name);
-	return drain_filter(d, in, a, s, crc, e);
-}
-
-static int decode_filter(struct decode *d, struct input *in, struct sink *s, int (*enable)(struct archive *),
-			 uint32_t *crc, struct err *e)
-{
-	struct archive *a = archive_read_new();
-	int r;
-
-	if (!a || enable(a) != ARCHIVE_OK || archive_read_support_format_raw(a) != ARCHIVE_OK)
-		r = err_set(e, -ENOMEM, "cannot start libarchive for %s", d->name);
-	else
-		r = run_filter(d, in, a, s, crc, e);
-	archive_read_free(a);
-	return r;
-}
-
-/* libarchive leaves the trailer unread (RFC 1952: CRC32 and size, little endian), so damage would pass. */
-static int decode_gzip(struct decode *d, struct input *in, struct sink *s, struct err *e)
-{
-	uint32_t crc = 0, trailer[2];
-	int r = decode_filter(d, in, s, archive_read_support_filter_gzip, &crc, e);
-
-	if (r < 0)
-		return r;
-	r = pread_all(d->in, trailer, sizeof(trailer), in->total - sizeof(trailer));
-	if (r < 0)
-		return err_errno(e, r, "cannot read the end of %s", d->name);
-	if (le32toh(trailer[0]) != crc || le32toh(trailer[1]) != (uint32_t)s->size)
-		return err_set(e, -EBADMSG, "%s is corrupt (or of several gzip members): its check sum does not match",
-			       d->name);
-	return 0;
+	return drain_filter(d, in, a, s, e);
 }
 
 static int decode_zstd(struct decode *d, struct input *in, struct sink *s, struct err *e)
 {
-	return decode_filter(d, in, s, archive_read_support_filter_zstd, NULL, e);
+	struct archive *a = archive_read_new();
+	int r = a ? drain_zstd(d, in, a, s, e) : err_set(e, -ENOMEM, "cannot start libarchive for %s", d->name);
+
+	archive_read_free(a);
+	return r;
 }
 
 static int copy_raw(struct decode *d, struct sink *s, const char *data, size_t n, struct err *e)

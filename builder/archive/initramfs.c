@@ -26,7 +26,6 @@ static int reader_start(struct initramfs_reader *r, int fd, const char *name, st
 	r->a = archive_read_new();
 	if (!r->a)
 		out_of_memory();
-	archive_read_support_filter_gzip(r->a);
 	archive_read_support_filter_xz(r->a);
 	archive_read_support_filter_lz4(r->a);
 	archive_read_support_filter_zstd(r->a);

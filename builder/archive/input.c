@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#include "base/file.h"
 #include "base/sig.h"
 
 void input_init(struct input *in, int fd, const char *name)
@@ -18,6 +19,7 @@ void input_init(struct input *in, int fd, const char *name)
 void input_done(struct input *in)
 {
 	sha256_done(&in->sha);
+	gunzip_free(in->gunzip);
 	free(in->buf);
 	in->buf = NULL;
 }
@@ -67,9 +69,10 @@ int input_finish(struct input *in, char sha256[SHA256_HEX], struct err *e)
 static la_ssize_t read_callback(struct archive *a, void *arg, const void **ret)
 {
 	struct input *in = arg;
-	ssize_t n = input_read(in, &in->failure);
+	ssize_t n = in->gunzip ? gunzip_block(in->gunzip, ret, &in->failure) : input_read(in, &in->failure);
 
-	*ret = in->buf;
+	if (!in->gunzip)
+		*ret = in->buf;
 	if (n < 0)
 		archive_set_error(a, -in->failure.code, "%s", in->failure.msg);
 	return n < 0 ? ARCHIVE_FATAL : n;
@@ -77,6 +80,15 @@ static la_ssize_t read_callback(struct archive *a, void *arg, const void **ret)
 
 int input_open_archive(struct input *in, struct archive *a, struct err *e)
 {
+	const struct codec_row *gzip = &codecs[CODEC_GZIP];
+	char head[2] = { 0 };
+	int r = pread_all(in->fd, head, sizeof(head), 0);
+
+	/* What is shorter is for libarchive to refuse. */
+	if (r < 0 && r != -ENODATA)
+		return err_errno(e, r, "cannot read %s", in->name);
+	if (r == 0 && memcmp(head, gzip->magic, gzip->magic_n) == 0)
+		in->gunzip = gunzip_new(in);
 	if (archive_read_open2(a, in, NULL, read_callback, NULL, NULL) != ARCHIVE_OK)
 		return input_archive_error(in, a, e);
 	return 0;

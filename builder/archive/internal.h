@@ -16,7 +16,8 @@ struct input {
 	char *buf;
 	void (*progress)(void *arg, uint64_t bytes);
 	void *progress_arg;
-	struct err failure; /* of a read inside a library's callback */
+	struct gunzip *gunzip; /* of input_open_archive(); NULL = libarchive gets the bytes as they are */
+	struct err failure;    /* of a read inside a library's callback */
 };
 
 void input_init(struct input *in, int fd, const char *name);
@@ -26,8 +27,17 @@ ssize_t input_read(struct input *in, struct err *e);
 /* Hashes what nobody read and ends the digest. */
 int input_finish(struct input *in, char sha256[SHA256_HEX], struct err *e);
 
+/* Inflates IN, one gzip member after the other; the caller frees. Whatever follows the last one is refused. */
+struct gunzip;
+struct gunzip *gunzip_new(struct input *in);
+/* Up to N bytes; 0 at the end, when each check sum was right. */
+ssize_t gunzip_read(struct gunzip *g, void *buf, size_t n, struct err *e);
+/* The same into a buffer of its own, which is valid until the next call. */
+ssize_t gunzip_block(struct gunzip *g, const void **ret, struct err *e);
+void gunzip_free(struct gunzip *g);
+
 struct archive;
-/* A reader over IN; the caller enables formats and filters before and calls archive_read_open2 through this. */
+/* A reader over IN, which is at its start; the caller enables formats and filters before: gzip is undone here. */
 int input_open_archive(struct input *in, struct archive *a, struct err *e);
 /* What libarchive (or the read below it) has to say, as "NAME: ..."; returns a negative errno. */
 int input_archive_error(struct input *in, struct archive *a, struct err *e);

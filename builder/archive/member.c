@@ -27,7 +27,6 @@ static struct archive *new_reader(void)
 
 	if (!a)
 		out_of_memory();
-	archive_read_support_filter_gzip(a);
 	archive_read_support_filter_xz(a);
 	archive_read_support_filter_zstd(a);
 	archive_read_support_format_tar(a);
