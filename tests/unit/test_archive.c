@@ -138,7 +138,8 @@ static void test_formats(void)
 	}
 	CASE("two gzip members, one after the other")
 	{
-		must_sh("cd %s && head -c 3000001 raw.img | gzip >two.gz && tail -c +3000002 raw.img | gzip >>two.gz", dir);
+		must_sh("cd %s && head -c 3000001 raw.img | gzip >two.gz && tail -c +3000002 raw.img | gzip >>two.gz",
+			dir);
 		check_decodes("two.gz");
 	}
 	CASE("two images at once")
