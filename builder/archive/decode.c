@@ -204,8 +204,7 @@ static int decode_gzip(struct decode *d, struct input *in, struct sink *s, struc
 	return r;
 }
 
-/* Everything libarchive gets out of its one filter, into the sink. */
-static int drain_filter(struct decode *d, struct input *in, struct archive *a, struct sink *s, struct err *e)
+static int drain_zstd(struct decode *d, struct reader *reader, struct sink *s, struct err *e)
 {
 	la_ssize_t n;
 	int r;
@@ -214,40 +213,33 @@ static int drain_filter(struct decode *d, struct input *in, struct archive *a, s
 		r = sink_space(s, e);
 		if (r < 0)
 			return r;
-		n = archive_read_data(a, s->buf + s->n, WRITER_BUFFER - s->n);
+		n = archive_read_data(reader->a, s->buf + s->n, WRITER_BUFFER - s->n);
 		if (n < 0)
-			return input_archive_error(in, a, e);
+			return reader_error(reader, e);
 		r = sink_advance(s, (size_t)n, d, e);
 		if (r < 0)
 			return r;
 	} while (n > 0);
-	if ((uint64_t)archive_filter_bytes(a, -1) != in->total)
+	if ((uint64_t)archive_filter_bytes(reader->a, -1) != reader->in->total)
 		return err_set(e, -EBADMSG, "%s has something after the end of its compressed data", d->name);
 	return 0;
 }
 
-static int drain_zstd(struct decode *d, struct input *in, struct archive *a, struct sink *s, struct err *e)
+static int decode_zstd(struct decode *d, struct input *in, struct sink *s, struct err *e)
 {
+	_cleanup_(reader_done) struct reader reader;
 	struct archive_entry *entry;
 	int r;
 
-	if (archive_read_support_filter_zstd(a) != ARCHIVE_OK || archive_read_support_format_raw(a) != ARCHIVE_OK)
-		return err_set(e, -ENOMEM, "cannot start libarchive for %s", d->name);
-	r = input_open_archive(in, a, e);
+	reader_init(&reader, in);
+	archive_read_support_filter_zstd(reader.a);
+	archive_read_support_format_raw(reader.a);
+	r = reader_open(&reader, e);
 	if (r < 0)
 		return r;
-	if (archive_read_next_header(a, &entry) != ARCHIVE_OK)
-		return input_archive_error(in, a, e);
-	return drain_filter(d, in, a, s, e);
-}
-
-static int decode_zstd(struct decode *d, struct input *in, struct sink *s, struct err *e)
-{
-	struct archive *a = archive_read_new();
-	int r = a ? drain_zstd(d, in, a, s, e) : err_set(e, -ENOMEM, "cannot start libarchive for %s", d->name);
-
-	archive_read_free(a);
-	return r;
+	if (archive_read_next_header(reader.a, &entry) != ARCHIVE_OK)
+		return reader_error(&reader, e);
+	return drain_zstd(d, &reader, s, e);
 }
 
 static int copy_raw(struct decode *d, struct sink *s, const char *data, size_t n, struct err *e)

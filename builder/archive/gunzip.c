@@ -29,7 +29,7 @@ void gunzip_free(struct gunzip *g)
 }
 
 /* More compressed bytes: 1, 0 at the end of the file, or negative. */
-static int refill(struct gunzip *g, struct err *e)
+static int gunzip_refill(struct gunzip *g, struct err *e)
 {
 	ssize_t n = input_read(g->in, e);
 
@@ -41,7 +41,7 @@ static int refill(struct gunzip *g, struct err *e)
 /* What follows a member is another one (1) or the end of the file (0). */
 static int next_member(struct gunzip *g, struct err *e)
 {
-	int r = g->state.avail_in ? 1 : refill(g, e);
+	int r = g->state.avail_in ? 1 : gunzip_refill(g, e);
 
 	if (r <= 0)
 		return r;
@@ -81,7 +81,7 @@ ssize_t gunzip_read(struct gunzip *g, void *buf, size_t n, struct err *e)
 			return space - s->avail_out;
 		if (s->block_state == ISAL_BLOCK_FINISH)
 			continue;
-		r = refill(g, e);
+		r = gunzip_refill(g, e);
 		if (r < 0)
 			return r;
 		if (r == 0)

@@ -9,37 +9,26 @@
 enum { MAX_ENTRIES = 100000 };
 static const int64_t max_unpacked = 2 * GIB;
 
-struct initramfs_reader {
-	struct input in;
-	struct archive *a;
-};
-
-static void reader_done(struct initramfs_reader *r)
+static int initramfs_open(struct reader *r, struct err *e)
 {
-	archive_read_free(r->a);
-	input_done(&r->in);
-}
-
-static int reader_start(struct initramfs_reader *r, int fd, const char *name, struct err *e)
-{
-	input_init(&r->in, fd, name);
-	r->a = archive_read_new();
-	if (!r->a)
-		out_of_memory();
 	archive_read_support_filter_xz(r->a);
 	archive_read_support_filter_lz4(r->a);
 	archive_read_support_filter_zstd(r->a);
 	archive_read_support_format_cpio(r->a);
-	return input_open_archive(&r->in, r->a, e);
+	return reader_open(r, e);
 }
 
 int initramfs_walk(int fd, const char *name, void (*fn)(void *arg, const char *path), void *arg, struct err *e)
 {
-	_cleanup_(reader_done) struct initramfs_reader r = { .in.fd = -1 };
+	_cleanup_(input_done) struct input in;
+	_cleanup_(reader_done) struct reader r;
 	struct archive_entry *entry;
 	unsigned entries = 0;
-	int code = reader_start(&r, fd, name, e);
+	int code;
 
+	input_init(&in, fd, name);
+	reader_init(&r, &in);
+	code = initramfs_open(&r, e);
 	if (code < 0)
 		return code;
 	while ((code = archive_read_next_header(r.a, &entry)) == ARCHIVE_OK || code == ARCHIVE_WARN) {
@@ -50,5 +39,5 @@ int initramfs_walk(int fd, const char *name, void (*fn)(void *arg, const char *p
 		if (path)
 			fn(arg, path);
 	}
-	return code == ARCHIVE_EOF ? 0 : input_archive_error(&r.in, r.a, e);
+	return code == ARCHIVE_EOF ? 0 : reader_error(&r, e);
 }

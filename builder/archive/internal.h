@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Shared by the files of this folder: compressed bytes that are hashed as they are read, and libarchive on top. */
+/* Shared by the files of this folder: compressed bytes that are hashed as they are read, gzip and libarchive on top. */
 #ifndef ARCHIVE_INTERNAL_H
 #define ARCHIVE_INTERNAL_H
 
@@ -16,8 +16,6 @@ struct input {
 	char *buf;
 	void (*progress)(void *arg, uint64_t bytes);
 	void *progress_arg;
-	struct gunzip *gunzip; /* of input_open_archive(); NULL = libarchive gets the bytes as they are */
-	struct err failure;    /* of a read inside a library's callback */
 };
 
 void input_init(struct input *in, int fd, const char *name);
@@ -36,10 +34,18 @@ ssize_t gunzip_read(struct gunzip *g, void *buf, size_t n, struct err *e);
 ssize_t gunzip_block(struct gunzip *g, const void **ret, struct err *e);
 void gunzip_free(struct gunzip *g);
 
-struct archive;
-/* A reader over IN, which is at its start; the caller enables formats and filters before: gzip is undone here. */
-int input_open_archive(struct input *in, struct archive *a, struct err *e);
+/* libarchive over an input that is at its start. The caller enables formats and filters of A before reader_open(): all
+ * but gzip, which is undone by the above. */
+struct reader {
+	struct input *in;
+	struct archive *a;
+	struct gunzip *gunzip; /* NULL = A gets the bytes as they are */
+	struct err failure;    /* of a read inside A's callback */
+};
+void reader_init(struct reader *r, struct input *in);
+void reader_done(struct reader *r);
+int reader_open(struct reader *r, struct err *e);
 /* What libarchive (or the read below it) has to say, as "NAME: ..."; returns a negative errno. */
-int input_archive_error(struct input *in, struct archive *a, struct err *e);
+int reader_error(const struct reader *r, struct err *e);
 
 #endif

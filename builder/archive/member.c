@@ -15,23 +15,11 @@ static const uint64_t max_unpacked = 1 * GIB; /* of all entries, also of those p
 
 struct member {
 	struct input in;
-	struct archive *a;
+	struct reader reader;
 	uint64_t size, left; /* of the current file */
 	uint64_t total;	     /* of all entries so far */
 	unsigned entries;
 };
-
-static struct archive *new_reader(void)
-{
-	struct archive *a = archive_read_new();
-
-	if (!a)
-		out_of_memory();
-	archive_read_support_filter_xz(a);
-	archive_read_support_filter_zstd(a);
-	archive_read_support_format_tar(a);
-	return a;
-}
 
 static bool member_is_plain(const char *s)
 {
@@ -63,8 +51,11 @@ static const char *clean_path(const char *name)
 static int member_start(int fd, const char *name, struct member *m, struct err *e)
 {
 	input_init(&m->in, fd, arena_strdup(name));
-	m->a = new_reader();
-	return input_open_archive(&m->in, m->a, e);
+	reader_init(&m->reader, &m->in);
+	archive_read_support_filter_xz(m->reader.a);
+	archive_read_support_filter_zstd(m->reader.a);
+	archive_read_support_format_tar(m->reader.a);
+	return reader_open(&m->reader, e);
 }
 
 /* Passing over an entry unpacks it too, so every size counts. */
@@ -86,13 +77,13 @@ static int judge_size(struct member *m, struct archive_entry *entry, const char 
 /* The next entry, 0 at the end, or negative. Its cleaned path goes to RET_PATH. */
 static int next_entry(struct member *m, struct archive_entry **entry, const char **ret_path, struct err *e)
 {
-	int r = archive_read_next_header(m->a, entry);
+	int r = archive_read_next_header(m->reader.a, entry);
 
 	if (r == ARCHIVE_EOF)
 		return 0;
 	/* WARN is a name that is no text in this locale: still usable or refused below. */
 	if (r != ARCHIVE_OK && r != ARCHIVE_WARN)
-		return input_archive_error(&m->in, m->a, e);
+		return reader_error(&m->reader, e);
 	*ret_path = clean_path(archive_entry_pathname(*entry));
 	if (!*ret_path)
 		return err_set(
@@ -155,9 +146,9 @@ ssize_t member_read(struct member *m, void *buf, size_t n, struct err *e)
 
 	if (!m->left)
 		return 0;
-	r = archive_read_data(m->a, buf, MIN(n, m->left));
+	r = archive_read_data(m->reader.a, buf, MIN(n, m->left));
 	if (r < 0)
-		return input_archive_error(&m->in, m->a, e);
+		return reader_error(&m->reader, e);
 	if (r == 0)
 		return err_set(e, -EBADMSG, "%s is truncated", m->in.name);
 	m->left -= (uint64_t)r;
@@ -171,7 +162,7 @@ int member_digest(struct member *m, char sha256[SHA256_HEX], struct err *e)
 
 void member_close(struct member *m)
 {
-	archive_read_free(m->a);
+	reader_done(&m->reader);
 	input_done(&m->in);
 	free(m);
 }
