@@ -109,7 +109,7 @@ test-sanitizers: deps
 	scripts/run-tests --build build-san tests/image
 test-threads: deps
 	@$(MAKE) --no-print-directory -j$$(nproc) SAN=thread CFLAGS="-O1 -g" test-programs
-	for t in test_archive test_arena test_cow test_companion test_oci; do build-tsan/tests/unit/$$t || exit; done
+	for t in test_archive test_arena test_cow test_companion test_oci test_pool; do build-tsan/tests/unit/$$t || exit; done
 	PIBUILD=$(abspath build-tsan/pibuild) bats --tap tests/cli/fetch.bats tests/image/download.bats tests/image/node.bats tests/image/compressed.bats tests/image/flash.bats
 	PIBUILD=$(abspath build-tsan/pibuild) bats --tap -f "made together|first is told" tests/image/repeat.bats
 test-valgrind: all

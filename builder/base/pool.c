@@ -21,7 +21,8 @@ struct worker_pool {
 	struct pool_slot slots[POOL_SLOTS_MAX]; /* used in turn */
 	unsigned next_in, next_out;
 	bool ending, failed;
-	struct err failure;
+	struct err failure; /* of FAILED_AT, as next_in counted it */
+	unsigned failed_at;
 	void *arg;
 	char *memory;
 };
@@ -31,10 +32,12 @@ static size_t memory_size(const struct worker_pool *p)
 	return p->kind.slots * p->kind.size;
 }
 
-static void pool_fail(struct worker_pool *p, const struct err *e)
+static void pool_fail(struct worker_pool *p, unsigned at, const struct err *e)
 {
-	if (!p->failed)
-		p->failure = *e;
+	if (p->failed && p->failed_at < at)
+		return;
+	p->failure = *e;
+	p->failed_at = at;
 	p->failed = true;
 }
 
@@ -44,7 +47,8 @@ static void *pool_worker(void *arg)
 
 	pthread_mutex_lock(&p->lock);
 	for (;;) {
-		struct pool_slot *s = &p->slots[p->next_out % p->kind.slots];
+		unsigned at = p->next_out;
+		struct pool_slot *s = &p->slots[at % p->kind.slots];
 		struct err e = { 0 };
 		int r = 0;
 
@@ -62,7 +66,7 @@ static void *pool_worker(void *arg)
 			pthread_mutex_lock(&p->lock);
 		}
 		if (r < 0)
-			pool_fail(p, &e);
+			pool_fail(p, at, &e);
 		s->state = SLOT_FREE;
 		pthread_cond_broadcast(&p->changed);
 	}
@@ -120,7 +124,7 @@ void *pool_take(struct worker_pool *p)
 	while (s->state != SLOT_FREE && !p->failed)
 		pthread_cond_wait(&p->changed, &p->lock);
 	if (sig_check(&e) < 0)
-		pool_fail(p, &e);
+		pool_fail(p, p->next_in, &e);
 	if (!p->failed) {
 		s->state = SLOT_TAKEN;
 		buf = s->buf;

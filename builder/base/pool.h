@@ -7,7 +7,9 @@
  *		... fill buf ...
  *		pool_give(p, (struct pool_item){ .offset = at, .n = n });
  *	}
- *	pool_finish(p, e);			// waits for all that was given; the first failure
+ *	pool_finish(p, e);			// waits for all that was given
+ *
+ * Of several failures the one of the item that was given first is told, whichever came first: the same every time.
  */
 #ifndef BASE_POOL_H
 #define BASE_POOL_H
@@ -41,7 +43,7 @@ int pool_start(struct worker_pool **ret, const struct pool_kind *kind, void *arg
 void *pool_take(struct worker_pool *p);
 /* Hands the buffer that was taken last to the workers. */
 void pool_give(struct worker_pool *p, struct pool_item item);
-/* Frees P. */
+/* Waits for all that was given, and frees P. */
 int pool_finish(struct worker_pool *p, struct err *e);
 
 #endif

@@ -28,7 +28,6 @@ struct filling {
 	struct fill_file files[FILES_MAX];
 	unsigned n_files;
 	pthread_mutex_t lock; /* of what the layer knows to be changed */
-	struct err *failures; /* of each: which is told does not depend on which came first */
 };
 
 /* The next N bytes of X, hashed. */
@@ -126,11 +125,7 @@ static int fill_item(void *arg, char *buf, const struct pool_item *item, struct 
 	struct fill *x = f->fills[item->offset];
 	int r = fill_one(f, x, buf, e);
 
-	if (r < 0 && e->class != CLASS_VERIFY && r != -EINTR)
-		err_wrap(e, "%s", x->path);
-	if (r < 0)
-		f->failures[item->offset] = *e;
-	return r;
+	return r < 0 && e->class != CLASS_VERIFY && r != -EINTR ? err_wrap(e, "%s", x->path) : r;
 }
 
 static void open_files(struct filling *f)
@@ -156,19 +151,12 @@ static int run_fills(struct filling *f, size_t n, struct err *e)
 		return r;
 	for (size_t i = 0; i < n && pool_take(p); i++)
 		pool_give(p, (struct pool_item){ .offset = i });
-	r = pool_finish(p, e);
-	for (size_t i = 0; r < 0 && i < n; i++)
-		if (f->failures[i].code < 0) {
-			*e = f->failures[i];
-			return e->code;
-		}
-	return r;
+	return pool_finish(p, e);
 }
 
 int fills_write(const struct fill_into *into, struct fill *const *fills, size_t n, struct task *task, struct err *e)
 {
-	_cleanup_free_ struct err *failures = xcalloc(n + 1, sizeof(*failures));
-	struct filling f = { .into = into, .fills = fills, .task = task, .failures = failures };
+	struct filling f = { .into = into, .fills = fills, .task = task };
 	int r = 0;
 
 	digests_init(into->pieces, cow_size(into->layer));

@@ -218,34 +218,23 @@ static int output_in_turn(const struct build *b, struct err *e)
 	return r;
 }
 
-/* A failure of each node: which is told does not depend on which came first. */
-struct outputs {
-	const struct build *b;
-	struct err *failures;
-};
-
 static int output_item(void *arg, char *unused, const struct pool_item *x, struct err *e)
 {
-	const struct outputs *all = arg;
-	int r = output_named(all->b, all->b->plan->nodes.v[x->offset], e);
+	const struct build *b = arg;
 
-	if (r < 0)
-		all->failures[x->offset] = *e;
-	return r;
+	return output_named(b, b->plan->nodes.v[x->offset], e);
 }
 
 /* What they take is waiting, for the disk to have one file and the next: more of them at once than there are processors
  * wait together. */
 static int output_together(const struct build *b, struct err *e)
 {
-	_cleanup_free_ struct err *failures = xcalloc(b->plan->nodes.n, sizeof(*failures));
-	struct outputs all = { b, failures };
 	const struct pool_kind kind = { .workers = MIN(2 * MAX((unsigned)get_nprocs(), 1u), (unsigned)POOL_WORKERS_MAX),
 					.slots = POOL_SLOTS_MAX,
 					.size = 1,
 					.work = output_item };
 	struct worker_pool *p;
-	int r = pool_start(&p, &kind, &all, e);
+	int r = pool_start(&p, &kind, unconst(b), e);
 
 	if (r < 0)
 		return r;
@@ -256,13 +245,7 @@ static int output_together(const struct build *b, struct err *e)
 			break;
 		pool_give(p, (struct pool_item){ .offset = i });
 	}
-	r = pool_finish(p, e);
-	for (size_t i = 0; r < 0 && i < b->plan->nodes.n; i++)
-		if (failures[i].code < 0) {
-			*e = failures[i];
-			return e->code;
-		}
-	return r;
+	return pool_finish(p, e);
 }
 
 int build_run(const struct build *b, const struct fetch_options *o, struct err *e)
