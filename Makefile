@@ -42,7 +42,7 @@ SOURCES := $(sort $(wildcard builder/*.[ch] builder/*/*.[ch]))
 $(B)/source-id.h: $(SOURCES) Makefile
 	@mkdir -p $(B)
 	@echo "#define PIBUILD_SOURCE_ID \"$$(cat $(SOURCES) | sha256sum | cut -c1-64)\"" >$@
-$(B)/builder/build/layers.o: $(B)/source-id.h
+$(B)/builder/build/kept.o: $(B)/source-id.h
 
 # The commit is part of what --version says and of nothing else: what is built is the same from the same source.
 $(B)/build-commit.h: FORCE

@@ -8,7 +8,7 @@
 #include "base/file.h"
 #include "base/progress.h"
 #include "base/sig.h"
-#include "build/build.h"
+#include "build/internal.h"
 #include "oci/image_archive.h"
 
 enum { EDIT_LIMIT = 1024 * 1024 };

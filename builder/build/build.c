@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "build/build.h"
+#include "build/internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -99,12 +99,12 @@ int build_fetch(struct build *b, const struct fetch_options *o, struct fetching 
 void build_expect(const struct build *b, unsigned flags)
 {
 	unsigned nodes = 0, layers = 0;
-	bool base = layer_is_kept(b, b->plan->base.sha256);
+	bool base = base_is_kept(b);
 
 	vec_foreach (n, &b->plan->nodes)
 		nodes += !(*n)->generic;
 	vec_foreach (l, &b->plan->layers)
-		layers += !layer_is_kept(b, (*l)->key);
+		layers += !layer_is_kept(b, *l);
 	if (layers) {
 		progress_expect(b->plan->base.kind == PIN_PACKAGES ? "make" : "decode", !base);
 		progress_expect("clone", layers - !base);

@@ -12,7 +12,7 @@
 #include "base/pool.h"
 #include "base/progress.h"
 #include "base/sig.h"
-#include "build/build.h"
+#include "build/internal.h"
 
 enum { FILES_MAX = 2, DIRECT_ALIGN = 4096 };
 

@@ -2,7 +2,7 @@
 /* Generic images: a role's layer as a file, and whether it is the one that a node of this cluster starts from. */
 #include <errno.h>
 
-#include "build/build.h"
+#include "build/internal.h"
 
 void generic_close(struct generic *g)
 {

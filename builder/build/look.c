@@ -3,7 +3,7 @@
 #include <errno.h>
 
 #include "base/file.h"
-#include "build/build.h"
+#include "build/internal.h"
 
 enum { LIST_LIMIT = 1024 * 1024 };
 

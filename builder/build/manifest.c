@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* What was put on an image, as JSON: written onto it, beside it (companion/), and read again. */
 #include <errno.h>
 
-#include "build/build.h"
+#include "build/internal.h"
 
 static json_t *manifest_pin_json(const struct pin *p)
 {

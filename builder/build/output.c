@@ -11,7 +11,7 @@
 #include "base/file.h"
 #include "base/pool.h"
 #include "base/progress.h"
-#include "build/build.h"
+#include "build/internal.h"
 
 struct output {
 	const struct build *b;
@@ -146,11 +146,10 @@ static int publish(struct output *o, struct err *e)
 /* The layer's bytes into a raw image, if they are not there yet, and the digests of the image. */
 static int copy_layer(struct output *o, struct err *e)
 {
-	int layer = cow_file(o->built.image.cow);
+	const struct kept layer = { .cache = o->b->cache, .key = o->n->layer->key, .fd = cow_file(o->built.image.cow) };
 	struct task *t = o->b->compress ? NULL : task_begin("clone", o->n->name, 0);
 	struct digests digests;
-	int r = layer_copy(o->b, o->n->layer->key, layer, &o->file.fd, !o->b->compress && !o->twin.written, o->path,
-			   &digests, e);
+	int r = kept_copy(&layer, &o->file.fd, !o->b->compress && !o->twin.written, o->path, &digests, e);
 
 	if (r == 0)
 		r = digests_update(&digests, o->built.image.cow, &o->digests, e);

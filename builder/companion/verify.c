@@ -132,10 +132,9 @@ static void read_card(struct look *l, int fd)
 {
 	_cleanup_(image_close) struct disk_image m = { 0 };
 	struct err ignored = { 0 };
-	struct cow *c;
 
-	if (!l->files.v[COMPANION_MANIFEST].s || cow_open_direct(fd, l->image, &c, &ignored) < 0 ||
-	    image_open_cow(c, &m, &ignored) < 0 || image_open_fs(&m, IMAGE_ROOT, 1, &ignored) < 0)
+	if (!l->files.v[COMPANION_MANIFEST].s || image_open_direct(fd, l->image, &m, &ignored) < 0 ||
+	    image_open_fs(&m, IMAGE_ROOT, 1, &ignored) < 0)
 		return;
 	if (ext4_exists(m.root, MANIFEST_PATH))
 		ext4_read(m.root, MANIFEST_PATH, MANIFEST_LIMIT, &l->card, &ignored);

@@ -9,6 +9,14 @@ int image_open_cow(struct cow *c, struct disk_image *ret, struct err *e)
 	return disk_read_base(c, &ret->disk, e);
 }
 
+int image_open_direct(int fd, const char *name, struct disk_image *ret, struct err *e)
+{
+	struct cow *c;
+	int r = cow_open_direct(fd, name, &c, e);
+
+	return r < 0 ? r : image_open_cow(c, ret, e);
+}
+
 int image_open(const char *path, unsigned flags, struct disk_image *ret, struct err *e)
 {
 	struct cow *c;

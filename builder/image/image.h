@@ -28,6 +28,8 @@ struct disk_image {
 int image_open(const char *path, unsigned flags, struct disk_image *ret, struct err *e);
 /* The image in C, which it takes over, also on failure. */
 int image_open_cow(struct cow *c, struct disk_image *ret, struct err *e);
+/* The image in FD itself: what is written goes into it at once. FD stays the caller's and must outlive it. */
+int image_open_direct(int fd, const char *name, struct disk_image *ret, struct err *e);
 void image_close(struct disk_image *m);
 /* Its bytes, which are the caller's then; all else is closed. */
 struct cow *image_take_cow(struct disk_image *m);

@@ -91,9 +91,8 @@ static void read_release(int fd, const char *path, struct card_identity *ret)
 	_cleanup_strbuf_ struct strbuf text = { 0 };
 	_cleanup_json_ json_t *j = NULL;
 	struct err ignored = { 0 };
-	struct cow *c;
 
-	if (cow_open_direct(fd, path, &c, &ignored) < 0 || image_open_cow(c, &m, &ignored) < 0 ||
+	if (image_open_direct(fd, path, &m, &ignored) < 0 ||
 	    image_open_fs(&m, IMAGE_ROOT | IMAGE_LOOK, 1, &ignored) < 0 ||
 	    ext4_read(m.root, release, RELEASE_LIMIT, &text, &ignored) < 0)
 		return;
