@@ -151,11 +151,11 @@ static ssize_t read_hashed(void *arg, void *buf, size_t n, struct err *e)
 	return r;
 }
 
-static int check_digest(const struct card_writer *t, const struct pin *pin, const char *actual, struct err *e)
+static int check_digest(const struct card_writer *w, const struct pin *pin, const char *actual, struct err *e)
 {
 	if (streq(actual, pin->sha256))
 		return 0;
-	cache_evict(t->cache, pin);
+	cache_evict(w->cache, pin);
 	return err_class(
 		e, CLASS_VERIFY,
 		"%s %s in the cache is damaged (sha256 %s, expected %s): it was thrown away; run the same command again to download it anew",
@@ -164,9 +164,9 @@ static int check_digest(const struct card_writer *t, const struct pin *pin, cons
 
 /* ---- one function per kind of entry ---- */
 
-static struct record *record(struct records *records, const struct entry *n)
+static struct record *record(const struct card_writer *w, const struct entry *n)
 {
-	struct record *r = vec_push(&records->v);
+	struct record *r = vec_push(&w->records->v);
 
 	*r = (struct record){
 		.path = n->path,
@@ -185,20 +185,20 @@ static struct fs_meta entry_meta(const struct entry *n)
 	return (struct fs_meta){ .mode = n->mode, .uid = n->uid, .gid = n->gid };
 }
 
-static int write_bytes(const struct card_writer *t, const struct entry *n, const void *data, size_t size, struct err *e)
+static int write_bytes(const struct card_writer *w, const struct entry *n, const void *data, size_t size, struct err *e)
 {
 	struct fs_meta m = entry_meta(n);
 	struct fs_bytes state;
 	struct fs_source src = fs_source_bytes(&state, data, size);
 
-	task_add(t->task, size);
+	task_add(w->task, size);
 	if (entry_on_boot(n))
-		return fat_write(t->image->boot, path_in_boot(n->path), data, size, e);
-	return ext4_write(t->image->root, n->path, &m, &src, e);
+		return fat_write(w->image->boot, path_in_boot(n->path), data, size, e);
+	return ext4_write(w->image->root, n->path, &m, &src, e);
 }
 
 /* A file for the FAT is read whole: boot files are small. */
-static int write_boot_stream(const struct card_writer *t, const struct entry *n, const struct fs_source *src,
+static int write_boot_stream(const struct card_writer *w, const struct entry *n, const struct fs_source *src,
 			     struct err *e)
 {
 	_cleanup_free_ char *buf = NULL;
@@ -214,25 +214,25 @@ static int write_boot_stream(const struct card_writer *t, const struct entry *n,
 			return r < 0 ? (int)r : err_set(e, -EIO, "the source became shorter");
 		done += (uint64_t)r;
 	}
-	return fat_write(t->image->boot, path_in_boot(n->path), buf, src->size, e);
+	return fat_write(w->image->boot, path_in_boot(n->path), buf, src->size, e);
 }
 
 /* FROM onto the card as N; SHA256 gets what it was. */
-static int write_hashed(const struct card_writer *t, const struct entry *n, const struct fs_source *from,
+static int write_hashed(const struct card_writer *w, const struct entry *n, const struct fs_source *from,
 			char sha256[SHA256_HEX], struct err *e)
 {
-	struct hashed h = { .from = from, .task = t->task };
+	struct hashed h = { .from = from, .task = w->task };
 	const struct fs_source src = { from->size, read_hashed, &h };
 	struct fs_meta m = entry_meta(n);
 	int r;
 
 	sha256_init(&h.hash);
-	r = entry_on_boot(n) ? write_boot_stream(t, n, &src, e) : ext4_write(t->image->root, n->path, &m, &src, e);
+	r = entry_on_boot(n) ? write_boot_stream(w, n, &src, e) : ext4_write(w->image->root, n->path, &m, &src, e);
 	sha256_final(&h.hash, sha256);
 	return r;
 }
 
-static int write_host_file(const struct card_writer *t, const struct entry *n, struct err *e)
+static int write_host_file(const struct card_writer *w, const struct entry *n, struct err *e)
 {
 	_cleanup_close_ int fd = open(n->host_file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	struct open_file file = { fd, n->host_file };
@@ -242,7 +242,7 @@ static int write_host_file(const struct card_writer *t, const struct entry *n, s
 
 	if (fd < 0)
 		return err_errno(e, -errno, "cannot open %s", n->host_file);
-	r = write_hashed(t, n, &src, sha256, e);
+	r = write_hashed(w, n, &src, sha256, e);
 	if (r == 0 && !streq(sha256, n->sha256))
 		return err_set(e, -ESTALE, "%s changed while it was read: run the command again", n->host_file);
 	return r;
@@ -262,7 +262,7 @@ static struct fs_source artifact_source(const struct entry *n, struct prepared_a
 }
 
 /* SHA256 is of what was written. */
-static int judge_artifact(const struct card_writer *t, const struct entry *n, const struct prepared_artifact *a,
+static int judge_artifact(const struct card_writer *w, const struct entry *n, const struct prepared_artifact *a,
 			  const char *sha256, struct err *e)
 {
 	char whole[SHA256_HEX] = "";
@@ -272,15 +272,15 @@ static int judge_artifact(const struct card_writer *t, const struct entry *n, co
 	if (a->archive)
 		return 0;
 	if (!a->member)
-		return check_digest(t, &n->pin, sha256, e);
+		return check_digest(w, &n->pin, sha256, e);
 	r = member_digest(a->member, whole, e);
-	return r < 0 ? r : check_digest(t, &n->pin, whole, e);
+	return r < 0 ? r : check_digest(w, &n->pin, whole, e);
 }
 
 /* What judge_artifact() is asked once it is there. */
 struct later {
 	struct fill fill;
-	const struct card_writer *t;
+	const struct card_writer *w;
 	const struct entry *n;
 	const struct prepared_artifact *a;
 };
@@ -289,59 +289,57 @@ static int judge_later(const struct fill *x, struct err *e)
 {
 	const struct later *l = x->arg;
 
-	return judge_artifact(l->t, l->n, l->a, x->sha256, e);
+	return judge_artifact(l->w, l->n, l->a, x->sha256, e);
 }
 
 /* Gets its blocks here, in its turn, and its bytes when all others are there. */
-static int apply_artifact_later(const struct card_writer *t, const struct entry *n, struct prepared *p,
-				struct prepared_artifact *a, size_t record, struct err *e)
+static int apply_artifact_later(const struct card_writer *w, const struct entry *n, struct prepared_artifact *a,
+				struct err *e)
 {
 	struct later *l = arena_new(struct later);
 	const struct fs_source blocks = fs_source_later(&l->fill.room, a->size);
 	struct fs_meta m = entry_meta(n);
 
-	*l = (struct later){ .t = t, .n = n, .a = a };
+	*l = (struct later){ .w = w, .n = n, .a = a };
 	l->fill = (struct fill){ .path = n->path,
-				 .record = record,
+				 .record = w->records->v.n - 1,
 				 .from = artifact_source(n, a),
 				 .ahead = a->member || a->archive,
 				 .judge = judge_later,
 				 .arg = l };
-	*vec_push(&p->fills) = &l->fill;
-	return ext4_write(t->image->root, n->path, &m, &blocks, e);
+	*vec_push(&w->prepared->fills) = &l->fill;
+	return ext4_write(w->image->root, n->path, &m, &blocks, e);
 }
 
-static int apply_artifact(const struct card_writer *t, const struct entry *n, struct prepared_artifact *a,
+static int apply_artifact(const struct card_writer *w, const struct entry *n, struct prepared_artifact *a,
 			  char sha256[SHA256_HEX], struct err *e)
 {
 	const struct fs_source src = artifact_source(n, a);
-	int r = write_hashed(t, n, &src, sha256, e);
+	int r = write_hashed(w, n, &src, sha256, e);
 
-	return r < 0 ? r : judge_artifact(t, n, a, sha256, e);
+	return r < 0 ? r : judge_artifact(w, n, a, sha256, e);
 }
 
-static int apply_file(const struct card_writer *t, const struct entry *n, struct prepared *p, struct records *records,
-		      struct err *e)
+static int apply_file(const struct card_writer *w, const struct entry *n, struct err *e)
 {
-	struct prepared_artifact *a = entry_from_cache(n) ? find_prepared(p, n) : NULL;
-	struct record *rec = record(records, n);
+	struct prepared_artifact *a = entry_from_cache(n) ? find_prepared(w->prepared, n) : NULL;
+	struct record *rec = record(w, n);
 
 	if (!n->secret)
 		memcpy(rec->sha256, n->sha256, SHA256_HEX);
 	if (n->source == SOURCE_BYTES)
-		return write_bytes(t, n, n->bytes, n->size, e);
+		return write_bytes(w, n, n->bytes, n->size, e);
 	if (n->source == SOURCE_HOST_FILE)
-		return write_host_file(t, n, e);
+		return write_host_file(w, n, e);
 	rec->size = a->size;
 	if (!entry_on_boot(n))
-		return apply_artifact_later(t, n, p, a, records->v.n - 1, e);
-	return apply_artifact(t, n, a, rec->sha256, e);
+		return apply_artifact_later(w, n, a, e);
+	return apply_artifact(w, n, a, rec->sha256, e);
 }
 
 struct unpack {
-	const struct card_writer *t;
+	const struct card_writer *w;
 	const struct entry *n;
-	struct records *records;
 };
 
 static int unpack_one(void *arg, const struct unpack_entry *u, struct member *m, struct err *e)
@@ -358,43 +356,42 @@ static int unpack_one(void *arg, const struct unpack_entry *u, struct member *m,
 	one.uid = one.gid = 0;
 	one.size = u->size;
 	meta = entry_meta(&one);
-	rec = record(x->records, &one);
+	rec = record(x->w, &one);
 	if (u->dir)
-		return ext4_mkdir(x->t->image->root, one.path, &meta, e);
+		return ext4_mkdir(x->w->image->root, one.path, &meta, e);
 	if (!u->symlink)
-		return write_hashed(x->t, &one, &src, rec->sha256, e);
+		return write_hashed(x->w, &one, &src, rec->sha256, e);
 	rec->note = arena_strdup(u->symlink);
-	return ext4_symlink(x->t->image->root, one.path, u->symlink, &meta, e);
+	return ext4_symlink(x->w->image->root, one.path, u->symlink, &meta, e);
 }
 
-static int apply_unpack(const struct card_writer *t, const struct entry *n, struct prepared *p, struct records *records,
-			struct err *e)
+static int apply_unpack(const struct card_writer *w, const struct entry *n, struct err *e)
 {
-	struct prepared_artifact *a = find_prepared(p, n);
+	struct prepared_artifact *a = find_prepared(w->prepared, n);
 	struct fs_meta m = { .mode = 0755 };
-	struct unpack x = { t, n, records };
+	struct unpack x = { w, n };
 	char archive[SHA256_HEX] = "";
-	int r = ext4_mkdir(t->image->root, n->path, &m, e);
+	int r = ext4_mkdir(w->image->root, n->path, &m, e);
 
 	if (r < 0)
 		return r;
 	r = unpack_walk(a->fd, n->pin.name, n->pin.artifact->install.member, unpack_one, &x, archive, e);
-	return r < 0 ? r : check_digest(t, &n->pin, archive, e);
+	return r < 0 ? r : check_digest(w, &n->pin, archive, e);
 }
 
 /* The base's content of an edited path, or its stand-in; *OLD stays NULL when there is neither. */
-static int read_old(const struct card_writer *t, const struct entry *n, struct strbuf *buf, const char **old,
+static int read_old(const struct card_writer *w, const struct entry *n, struct strbuf *buf, const char **old,
 		    struct err *e)
 {
 	struct err missing = { 0 };
 	int r;
 
 	if (entry_on_boot(n)) {
-		r = fat_read(t->image->boot, path_in_boot(n->path), EDIT_LIMIT, buf, &missing);
-	} else if (ext4_exists(t->image->root, n->path)) {
-		r = ext4_read(t->image->root, n->path, EDIT_LIMIT, buf, &missing);
+		r = fat_read(w->image->boot, path_in_boot(n->path), EDIT_LIMIT, buf, &missing);
+	} else if (ext4_exists(w->image->root, n->path)) {
+		r = ext4_read(w->image->root, n->path, EDIT_LIMIT, buf, &missing);
 	} else {
-		r = n->edit_from ? ext4_read(t->image->root, n->edit_from, EDIT_LIMIT, buf, &missing) : -ENOENT;
+		r = n->edit_from ? ext4_read(w->image->root, n->edit_from, EDIT_LIMIT, buf, &missing) : -ENOENT;
 	}
 	if (r == -ENOENT)
 		return 0;
@@ -408,12 +405,12 @@ static int read_old(const struct card_writer *t, const struct entry *n, struct s
 }
 
 /* What is there keeps its owner and mode. */
-static bool keep_meta(const struct card_writer *t, struct entry *n, unsigned type)
+static bool keep_meta(const struct card_writer *w, struct entry *n, unsigned type)
 {
 	struct err missing = { 0 };
 	struct fs_stat st;
 
-	if (entry_on_boot(n) || ext4_stat(t->image->root, n->path, &st, &missing) < 0 ||
+	if (entry_on_boot(n) || ext4_stat(w->image->root, n->path, &st, &missing) < 0 ||
 	    (type && (st.mode & S_IFMT) != type))
 		return false;
 	n->mode = st.mode & 07777;
@@ -422,92 +419,95 @@ static bool keep_meta(const struct card_writer *t, struct entry *n, unsigned typ
 	return true;
 }
 
-static int apply_edit(const struct card_writer *t, const struct entry *n, struct records *records, struct err *e)
+static int apply_edit(const struct card_writer *w, const struct entry *n, struct err *e)
 {
 	_cleanup_strbuf_ struct strbuf old = { 0 }, new = { 0 };
 	struct entry effective = *n;
 	const char *text = NULL;
 	struct record *rec;
-	int r = read_old(t, n, &old, &text, e);
+	int r = read_old(w, n, &old, &text, e);
 
 	if (r == 0)
 		r = n->edit(n->edit_arg, text, old.n, &new, e);
 	if (r != 0)
 		return MIN(r, 0); /* > 0: nothing to change */
 	strbuf_add(&new, "", 0);
-	keep_meta(t, &effective, 0);
-	rec = record(records, &effective);
+	keep_meta(w, &effective, 0);
+	rec = record(w, &effective);
 	rec->size = new.n;
 	rec->note = n->edit_what;
 	if (!n->secret)
 		sha256_bytes(new.s, new.n, rec->sha256);
-	return write_bytes(t, &effective, new.s, new.n, e);
+	return write_bytes(w, &effective, new.s, new.n, e);
 }
 
-static int apply_dir(const struct card_writer *t, const struct entry *n, struct records *records, struct err *e)
+static int apply_dir(const struct card_writer *w, const struct entry *n, struct err *e)
 {
 	struct entry effective = *n;
-	bool kept = n->if_missing && keep_meta(t, &effective, S_IFDIR);
+	bool kept = n->if_missing && keep_meta(w, &effective, S_IFDIR);
 	struct fs_meta m = entry_meta(n);
 
-	record(records, &effective);
-	return kept ? 0 : ext4_mkdir(t->image->root, n->path, &m, e);
+	record(w, &effective);
+	return kept ? 0 : ext4_mkdir(w->image->root, n->path, &m, e);
 }
 
-static int apply_remove(const struct card_writer *t, const struct entry *n, struct records *records, struct err *e)
+static int apply_remove(const struct card_writer *w, const struct entry *n, struct err *e)
 {
 	if (entry_on_boot(n))
-		return fat_remove(t->image->boot, path_in_boot(n->path), e);
-	if (!ext4_exists(t->image->root, n->path))
+		return fat_remove(w->image->boot, path_in_boot(n->path), e);
+	if (!ext4_exists(w->image->root, n->path))
 		return 0;
-	record(records, n);
-	return ext4_remove(t->image->root, n->path, e);
+	record(w, n);
+	return ext4_remove(w->image->root, n->path, e);
 }
 
-static int apply_entry(const struct card_writer *t, const struct entry *n, struct prepared *p, struct records *records,
-		       struct err *e)
+static int apply_entry(const struct card_writer *w, const struct entry *n, struct err *e)
 {
 	struct fs_meta m = entry_meta(n);
 
 	switch (n->kind) {
 	case ENTRY_DIR:
-		return apply_dir(t, n, records, e);
+		return apply_dir(w, n, e);
 	case ENTRY_SYMLINK:
-		record(records, n)->note = n->bytes;
-		return ext4_symlink(t->image->root, n->path, n->bytes, &m, e);
+		record(w, n)->note = n->bytes;
+		return ext4_symlink(w->image->root, n->path, n->bytes, &m, e);
 	case ENTRY_FILE:
-		return apply_file(t, n, p, records, e);
+		return apply_file(w, n, e);
 	case ENTRY_UNPACK:
-		return apply_unpack(t, n, p, records, e);
+		return apply_unpack(w, n, e);
 	case ENTRY_EDIT:
-		return apply_edit(t, n, records, e);
+		return apply_edit(w, n, e);
 	case ENTRY_REMOVE:
-		return apply_remove(t, n, records, e);
+		return apply_remove(w, n, e);
 	case ENTRY_KIND_COUNT:
 		break;
 	}
 	return 0;
 }
 
-int apply_layer(const struct card_writer *t, const struct tree *tree, enum entry_layer layer, struct prepared *p,
-		struct records *records, struct err *e)
+static int write_fills(const struct card_writer *w, const struct prepared *p, struct err *e)
+{
+	int r = fills_write(w->fill, p->fills.v, p->fills.n, w->task, e);
+
+	vec_foreach (x, &p->fills)
+		memcpy(w->records->v.v[(*x)->record].sha256, (*x)->sha256, SHA256_HEX);
+	return r;
+}
+
+int apply_layer(const struct card_writer *w, const struct tree *t, enum entry_layer layer, struct err *e)
 {
 	int r;
 
-	vec_foreach (n, &tree->entries) {
+	vec_foreach (n, &t->entries) {
 		if (n->layer != layer)
 			continue;
 		r = sig_check(e);
 		if (r == 0)
-			r = apply_entry(t, n, p, records, e);
+			r = apply_entry(w, n, e);
 		if (r < 0)
 			return e->class == CLASS_VERIFY || r == -EINTR ? r : err_wrap(e, "%s", n->path);
 	}
-	if (!p)
-		return 0;
-	r = fills_write(t->fill, p->fills.v, p->fills.n, t->task, e);
-	vec_foreach (x, &p->fills) {
-		memcpy(records->v.v[(*x)->record].sha256, (*x)->sha256, SHA256_HEX);
-	}
+	r = w->prepared ? write_fills(w, w->prepared, e) : 0;
+	records_merge(w->records);
 	return r;
 }

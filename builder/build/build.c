@@ -17,20 +17,19 @@ static int stamp_disk_id(struct cow *c, uint32_t id, struct err *e)
 }
 
 static int stamp_entries(const struct card_writer *w, const struct build *b, const struct node_plan *n,
-			 struct records *records, const char **ret_manifest, struct err *e)
+			 const char **ret_manifest, struct err *e)
 {
-	int r = apply_layer(w, &n->tree, LAYER_NODE, NULL, records, e);
+	int r = apply_layer(w, &n->tree, LAYER_NODE, e);
 
-	records_merge(records);
 	if (r < 0)
 		return r;
 	r = look_needs(w->image, &n->tree, e);
 	if (r < 0)
 		return r;
-	r = look_links(w->image->root, records, e);
+	r = look_links(w->image->root, w->records, e);
 	if (r < 0)
 		return r;
-	r = manifest_write(b, w->image->root, n->layer, n, records, ret_manifest, e);
+	r = manifest_write(b, w->image->root, n->layer, n, w->records, ret_manifest, e);
 	return r < 0 ? r : image_write_fs(w->image, e);
 }
 
@@ -38,7 +37,7 @@ static int stamp_entries(const struct card_writer *w, const struct build *b, con
 static int stamp(const struct build *b, const struct node_plan *n, int layer, struct records *records,
 		 struct built *ret, struct err *e)
 {
-	struct card_writer w = { .image = &ret->image, .cache = b->cache };
+	struct card_writer w = { .image = &ret->image, .cache = b->cache, .records = records };
 	struct cow *c;
 	int r = cow_open(layer, n->name, &c, e);
 
@@ -56,7 +55,7 @@ static int stamp(const struct build *b, const struct node_plan *n, int layer, st
 	if (r < 0)
 		return r;
 	w.task = task_begin("stamp", n->name, 0);
-	r = stamp_entries(&w, b, n, records, &ret->manifest, e);
+	r = stamp_entries(&w, b, n, &ret->manifest, e);
 	task_end(w.task, r < 0 ? "failed" : NULL);
 	return r;
 }

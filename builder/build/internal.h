@@ -88,15 +88,17 @@ int fills_write(const struct fill_into *into, struct fill *const *fills, size_t 
 
 /* ---- apply.c: entries onto an open image ---- */
 
+struct prepared;
 struct card_writer {
 	struct disk_image *image; /* both filesystems open for writing */
 	const struct cache *cache;
+	struct records *records;      /* get what is there now */
 	struct task *task;	      /* bytes written are added */
-	const struct fill_into *fill; /* of a layer: where artifacts go; NULL = there are none */
+	struct prepared *prepared;    /* the artifacts of a layer; NULL = there are none */
+	const struct fill_into *fill; /* where those go */
 };
 
-/* An artifact opened and looked at: its size on the card is known before anything is written. */
-struct prepared;
+/* Artifacts opened and looked at: their size on the card is known before anything is written. */
 int prepare_artifacts(const struct tree *t, const struct cache *c, struct prepared **ret, struct err *e);
 /* Upper bound of what LAYER's entries take in the root filesystem. */
 uint64_t prepared_cost(const struct tree *t, const struct prepared *p, enum entry_layer layer, uint64_t block_size);
@@ -107,9 +109,8 @@ static inline void prepared_freep(struct prepared **p)
 		prepared_free(*p);
 }
 
-/* Applies the entries of LAYER in their order and appends what is now there to RECORDS. */
-int apply_layer(const struct card_writer *t, const struct tree *tree, enum entry_layer layer, struct prepared *p,
-		struct records *records, struct err *e);
+/* Applies the entries of LAYER in their order; the records of W are merged then. */
+int apply_layer(const struct card_writer *w, const struct tree *t, enum entry_layer layer, struct err *e);
 
 /* ---- look.c: at the base, once everything lies on it ---- */
 

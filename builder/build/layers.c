@@ -57,16 +57,14 @@ static int make_room(const struct build *b, const struct layer_plan *l, struct d
 	return r;
 }
 
-static int write_payload(const struct card_writer *w, const struct build *b, const struct layer_plan *l,
-			 struct prepared *p, struct records *records, struct err *e)
+static int write_payload(const struct card_writer *w, const struct build *b, const struct layer_plan *l, struct err *e)
 {
 	const char *manifest;
-	int r = apply_layer(w, &l->for_node->tree, LAYER_ROLE, p, records, e);
+	int r = apply_layer(w, &l->for_node->tree, LAYER_ROLE, e);
 
-	records_merge(records);
 	if (r < 0)
 		return r;
-	r = manifest_write(b, w->image->root, l, NULL, records, &manifest, e);
+	r = manifest_write(b, w->image->root, l, NULL, w->records, &manifest, e);
 	return r < 0 ? r : image_write_fs(w->image, e);
 }
 
@@ -74,7 +72,7 @@ static int fill_layer(const struct build *b, const struct layer_plan *l, struct 
 		      const struct fill_into *into, struct records *records, struct err *e)
 {
 	_cleanup_(prepared_freep) struct prepared *p = NULL;
-	struct card_writer w = { .image = m, .cache = b->cache, .fill = into };
+	struct card_writer w = { .image = m, .cache = b->cache, .records = records, .fill = into };
 	int r = prepare_artifacts(&l->for_node->tree, b->cache, &p, e);
 
 	if (r < 0)
@@ -85,8 +83,9 @@ static int fill_layer(const struct build *b, const struct layer_plan *l, struct 
 	r = image_open_fs(m, IMAGE_ROOT | IMAGE_BOOT | IMAGE_WRITE, b->plan->project->epoch, e);
 	if (r < 0)
 		return r;
+	w.prepared = p;
 	w.task = task_begin("payload", l->label, 0);
-	r = write_payload(&w, b, l, p, records, e);
+	r = write_payload(&w, b, l, e);
 	task_end(w.task, r < 0 ? "failed" : NULL);
 	return r;
 }
