@@ -45,7 +45,10 @@ static int lock_print_json(const struct lock_report *report, struct err *e)
 	vec_foreach (v, &report->versions)
 		json_array_append_new(versions, version_json(v));
 	vec_foreach (l, &report->lines)
-		json_array_append_new(l->keys ? keys : l->image ? images : list, line_json(l));
+		json_array_append_new(l->what == LOCK_KEYS    ? keys
+				      : l->what == LOCK_IMAGE ? images
+							      : list,
+				      line_json(l));
 	return json_print(json_pack("{s:s, s:b, s:b, s:o, s:o, s:o, s:o}", "file", report->file, "changed",
 				    report->changed, "written", report->written, "versions", versions, "artifacts",
 				    list, "images", images, "sshKeys", keys),

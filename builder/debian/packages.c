@@ -128,6 +128,7 @@ static struct lock_line line_of(const struct debian_lock *l, const char *version
 {
 	return (struct lock_line){
 		.change = change,
+		.what = LOCK_DEBIAN,
 		.debian = l,
 		.entry = { .name = DEBIAN_BASE,
 			   .version = version,

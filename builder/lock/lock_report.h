@@ -37,19 +37,32 @@ enum lock_change {
 };
 extern const char *const lock_change_names[LOCK_CHANGE_COUNT];
 
+/* What a line is about, in the order of the lock's sections. */
+enum lock_what {
+	LOCK_ARTIFACT,
+	LOCK_IMAGE,    /* a container image: version is its tag, sha256 the digest of its index */
+	LOCK_KEYS,     /* of a user of GitHub: sha256 stands for them */
+	LOCK_DEBIAN,   /* the base of packages: sha256 stands for them all */
+	LOCK_PACKAGES, /* what a list of packages comes to: sha256 stands for them all */
+	LOCK_APP,      /* a chart or manifest */
+	LOCK_JUDGED,   /* an app as a whole: sha256 stands for it */
+	LOCK_WHAT_COUNT
+};
+
 struct lock_line {
 	enum lock_change change;
-	bool image; /* a container image: version is its tag, sha256 the digest of its index */
-	struct lock_entry entry;
-	const char *from;		  /* the version in force before */
-	const char *for_version;	  /* of the chart that asks for this image; NULL = the tag is the version */
-	const struct lock_keys *keys;	  /* of a user of GitHub: sha256 stands for them; else NULL */
-	const struct debian_lock *debian; /* the base of packages: sha256 stands for them all; else NULL */
-	const struct lock_app *app;	  /* a chart or manifest; else NULL */
-	const struct lock_judged *judged; /* an app as a whole: sha256 stands for it; else NULL */
-	const struct package_set
-		*packages; /* what a list of packages comes to: sha256 stands for them all; else NULL */
-	const char *why;   /* MISSING, EDITED; CHANGED: the digest before. Else NULL */
+	enum lock_what what;
+	struct lock_entry entry;	 /* all of an artifact, and how any other is shown */
+	const char *from;		 /* the version in force before */
+	const char *why;		 /* MISSING, EDITED; CHANGED: the digest before. Else NULL */
+	union {				 /* NULL in what is MISSING */
+		const char *for_version; /* IMAGE: of the chart that asks for it; NULL = the tag is the version */
+		const struct lock_keys *keys;
+		const struct debian_lock *debian;
+		const struct package_set *packages;
+		const struct lock_app *app;
+		const struct lock_judged *judged;
+	};
 };
 struct lock_report {
 	VEC(struct version_line) versions; /* lock_update() alone */

@@ -38,6 +38,7 @@ static struct lock_line app_line(const struct lock_app *x, enum lock_change chan
 {
 	return (struct lock_line){
 		.change = change,
+		.what = LOCK_APP,
 		.app = x,
 		.entry = { .name = x->from,
 			   .version = str_or(x->version, "-"),
@@ -52,6 +53,7 @@ static struct lock_line judged_line(const struct lock_judged *x, enum lock_chang
 {
 	return (struct lock_line){
 		.change = change,
+		.what = LOCK_JUDGED,
 		.judged = x,
 		.entry = { .name = arena_printf("app:%s", x->app),
 			   .version = arena_printf("%zu image%s", x->images ? x->images->count : 0,
@@ -69,7 +71,7 @@ struct lock_line apps_removed_line(const struct lock_app *x)
 static bool app_has_line(const struct lock_report *report, const struct app_pin *p)
 {
 	vec_foreach (line, &report->lines)
-		if (line->app && streq(line->app->from, p->from) &&
+		if (line->what == LOCK_APP && streq(line->app->from, p->from) &&
 		    streq(str_or(line->app->version, ""), str_or(p->version, "")))
 			return true;
 	return false;
@@ -380,7 +382,7 @@ int apps_update_lock(const struct release_set *set, const struct lock_options *o
 	r = look_up_apps(&x, e);
 	memset(&now.apps, 0, sizeof(now.apps));
 	vec_foreach (line, &ret->lines)
-		if (line->app)
+		if (line->what == LOCK_APP)
 			*vec_push(&now.apps) = *line->app;
 	if (r == 0)
 		r = judge_apps(&x, set, &found, all, e);

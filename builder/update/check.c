@@ -42,7 +42,7 @@ static void check_image(const struct image_pin *p, struct lock_report *ret)
 {
 	*vec_push(&ret->lines) = (struct lock_line){
 		.change = p->sha256 ? LOCK_KEPT : LOCK_MISSING,
-		.image = true,
+		.what = LOCK_IMAGE,
 		.entry = { .name = p->name, .version = str_or(p->tag, "?"), .sha256 = p->sha256 },
 		.why = p->sha256 ? NULL : "the lock has no such container image",
 	};

@@ -17,6 +17,7 @@ struct lock_line keys_line(const struct lock_keys *k, enum lock_change change)
 	sha256_final(&s, sha256);
 	return (struct lock_line){
 		.change = change,
+		.what = LOCK_KEYS,
 		.keys = k,
 		.entry = { .name = arena_printf("github:%s", k->user),
 			   .version = arena_printf("%zu key%s", k->keys.n, k->keys.n == 1 ? "" : "s"),
@@ -97,6 +98,7 @@ void keys_check(const struct release_set *set, struct lock_report *ret)
 	vec_foreach (user, &set->config->access.github) {
 		const struct lock_keys *known = lock_find_keys(set->lock, *user);
 		struct lock_line missing = { .change = LOCK_MISSING,
+					     .what = LOCK_KEYS,
 					     .entry = { .name = arena_printf("github:%s", *user), .version = "keys" },
 					     .why = "the lock has no keys of this user" };
 

@@ -71,6 +71,7 @@ static struct lock_line *add_set_line(struct lock_report *ret, enum lock_change 
 
 	*line = (struct lock_line){
 		.change = change,
+		.what = LOCK_PACKAGES,
 		.packages = s,
 		.entry = { .name = PACKAGES_NAME,
 			   .version = joined(wanted),
@@ -120,37 +121,35 @@ static struct package_set *new_sets(const struct package_lists *lists, const cha
 	return sets;
 }
 
-static int open_base(const struct pin *base, const char *cache_dir, const struct fetch_options *o,
-		     struct disk_image *ret, struct err *e)
+static int open_base(const struct pin *base, const struct lock_options *o, struct disk_image *ret, struct err *e)
 {
 	_cleanup_(cache_close) struct cache cache = { .fd = -1 };
 	int r;
 
 	if (base->kind == PIN_FILE)
 		return image_open(base->file, IMAGE_ROOT, ret, e);
-	r = cache_open(cache_dir, &cache, e);
+	r = cache_open(o->cache, &cache, e);
 	if (r < 0)
 		return r;
-	r = fetch_all(&cache, base, 1, NULL, o, e);
+	r = fetch_all(&cache, base, 1, NULL, &o->fetch, e);
 	if (r < 0)
 		return r;
 	return image_open(path_join(cache.dir, cache_object_name(base->sha256)), IMAGE_ROOT, ret, e);
 }
 
-static int ask_apt(const struct release_set *set, const struct pin *base, const char *cache_dir,
-		   const struct fetch_options *o, const struct package_lists *lists, struct package_set *sets,
-		   struct err *e)
+static int ask_apt(const struct release_set *set, const struct lock_options *o, const struct pin *base,
+		   const struct package_lists *lists, struct package_set *sets, struct err *e)
 {
 	_cleanup_(image_close) struct disk_image image = { 0 };
-	int r = open_base(base, cache_dir, o, &image, e);
+	int r = open_base(base, o, &image, e);
 
 	if (r < 0)
 		return r;
 	return debian_resolve_sets(image.root, set->config, sets, lists->v.v, lists->v.n, e);
 }
 
-int packages_update_lock(const struct release_set *set, const struct pin *base, const char *cache_dir,
-			 const struct fetch_options *o, bool forced, struct lock_report *ret, struct err *e)
+int packages_update_lock(const struct release_set *set, const struct lock_options *o, const struct pin *base, bool all,
+			 struct lock_report *ret, struct err *e)
 {
 	const struct package_lists lists = lists_of(set->config);
 	const char *name = package_base(base);
@@ -162,17 +161,17 @@ int packages_update_lock(const struct release_set *set, const struct pin *base, 
 		return 0;
 	vec_foreach (wanted, &lists.v)
 		all_known &= lock_package_set(set->lock, name, wanted) != NULL;
-	if (all_known && !forced) {
+	if (all_known && !all) {
 		vec_foreach (wanted, &lists.v)
 			add_set_line(ret, LOCK_KEPT, lock_package_set(set->lock, name, wanted), wanted, name);
 		return 0;
 	}
-	if (o->offline)
+	if (o->fetch.offline)
 		return err_set(e, -ENOENT,
 			       "--offline, and the packages of os.packages have to be looked up in the archives of %s",
 			       name);
 	sets = new_sets(&lists, name);
-	r = ask_apt(set, base, cache_dir, o, &lists, sets, e);
+	r = ask_apt(set, o, base, &lists, sets, e);
 	if (r < 0)
 		return err_wrap(e, "packages for %s", name);
 	for (size_t i = 0; i < lists.v.n; i++) {

@@ -131,7 +131,7 @@ static struct lock_line image_line(const struct image_pin *p, const struct lock_
 {
 	return (struct lock_line){
 		.change = LOCK_KEPT,
-		.image = true,
+		.what = LOCK_IMAGE,
 		.entry = { .name = p->name,
 			   .version = p->tag,
 			   .sha256 = known ? known->sha256 : NULL,
@@ -166,7 +166,7 @@ static void add_app_image_line(struct update *x, const struct image_pin *p)
 	const struct lock_image *known = lock_find_image(&x->choice.lock, p->name, p->tag);
 
 	vec_foreach (line, &x->report->lines)
-		if (line->image && streq(line->entry.name, p->name) && streq(line->entry.version, p->tag))
+		if (line->what == LOCK_IMAGE && streq(line->entry.name, p->name) && streq(line->entry.version, p->tag))
 			return;
 	*vec_push(&x->report->lines) = image_line(p, known);
 	if (!known || is_forced(x->options, APPS_NAME, p->name))
@@ -183,9 +183,9 @@ static int add_app_images(struct update *x, struct err *e)
 	memset(&now.apps, 0, sizeof(now.apps));
 	memset(&now.judged, 0, sizeof(now.judged));
 	vec_foreach (line, &x->report->lines) {
-		if (line->app)
+		if (line->what == LOCK_APP)
 			*vec_push(&now.apps) = *line->app;
-		if (line->judged)
+		if (line->what == LOCK_JUDGED)
 			*vec_push(&now.judged) = *line->judged;
 	}
 	vec_foreach (a, &set.config->apps) {
@@ -286,7 +286,7 @@ static int look_up(struct update *x, struct err *e)
 static const struct lock_entry *resolved(const struct lock_report *report, const char *name)
 {
 	vec_foreach (line, &report->lines)
-		if (!line->image && streq(line->entry.name, name))
+		if (line->what == LOCK_ARTIFACT && streq(line->entry.name, name))
 			return &line->entry;
 	return NULL;
 }
@@ -346,7 +346,7 @@ static void add_removed_line(struct lock_report *ret, size_t n, struct lock_line
 {
 	for (size_t i = 0; i < n; i++)
 		if (streq(ret->lines.v[i].entry.name, gone.entry.name) &&
-		    (gone.keys || streq(ret->lines.v[i].entry.version, gone.entry.version)))
+		    (gone.what == LOCK_KEYS || streq(ret->lines.v[i].entry.version, gone.entry.version)))
 			return;
 	/* Its successor says that it is gone. */
 	for (size_t i = 0; i < n; i++)
@@ -431,8 +431,7 @@ static int update_packages(const struct update *x, struct err *e)
 
 	if (r < 0)
 		return r;
-	return packages_update_lock(&x->set, &base, o->cache, &o->fetch, is_forced(o, PACKAGES_NAME, PACKAGES_NAME),
-				    x->report, e);
+	return packages_update_lock(&x->set, o, &base, is_forced(o, PACKAGES_NAME, PACKAGES_NAME), x->report, e);
 }
 
 int lock_update(const struct release_set *old, const struct lock_options *o, struct lock_report *ret, struct err *e)

@@ -18,8 +18,9 @@ static struct yaml_node *image_yaml(const struct lock_line *line)
 	return m;
 }
 
-static struct yaml_node *keys_yaml(const struct lock_keys *k)
+static struct yaml_node *keys_yaml(const struct lock_line *line)
 {
+	const struct lock_keys *k = line->keys;
 	struct yaml_node *m = yaml_map(), *list;
 
 	yaml_set(m, "github", yaml_str(k->user));
@@ -31,8 +32,9 @@ static struct yaml_node *keys_yaml(const struct lock_keys *k)
 	return m;
 }
 
-static struct yaml_node *entry_yaml(const struct lock_entry *x)
+static struct yaml_node *artifact_yaml(const struct lock_line *line)
 {
+	const struct lock_entry *x = &line->entry;
 	struct yaml_node *m = yaml_map(), *raw;
 
 	yaml_set(m, "name", yaml_str(x->name));
@@ -51,6 +53,54 @@ static struct yaml_node *entry_yaml(const struct lock_entry *x)
 	return m;
 }
 
+static struct yaml_node *packages_yaml(const struct lock_line *line)
+{
+	return lock_packages_yaml(line->packages);
+}
+
+static struct yaml_node *app_yaml(const struct lock_line *line)
+{
+	return lock_app_yaml(line->app);
+}
+
+static struct yaml_node *judged_yaml(const struct lock_line *line)
+{
+	return lock_judged_yaml(line->judged);
+}
+
+/* Lists, a line each; `debian` is one map. */
+static const struct {
+	const char *name;
+	struct yaml_node *(*yaml)(const struct lock_line *line);
+} sections[LOCK_WHAT_COUNT] = {
+	[LOCK_ARTIFACT] = { "artifacts", artifact_yaml }, [LOCK_IMAGE] = { "images", image_yaml },
+	[LOCK_KEYS] = { "sshKeys", keys_yaml },		  [LOCK_DEBIAN] = { DEBIAN_BASE, NULL },
+	[LOCK_PACKAGES] = { "packages", packages_yaml },  [LOCK_APP] = { "apps", app_yaml },
+	[LOCK_JUDGED] = { "judged", judged_yaml },
+};
+
+/* NULL when there is nothing of it; `artifacts` has to be there. */
+static struct yaml_node *section_yaml(const struct lock_report *report, enum lock_what what)
+{
+	struct yaml_node *list = yaml_seq();
+
+	vec_foreach (line, &report->lines)
+		if (line->what == what && line->change != LOCK_REMOVED)
+			yaml_append(list, sections[what].yaml(line));
+	return list->count || what == LOCK_ARTIFACT ? list : NULL;
+}
+
+/* What L has is kept for a config that asks for it. */
+static struct yaml_node *debian_yaml(const struct lock *l, const struct lock_report *report)
+{
+	const struct debian_lock *debian = l->debian;
+
+	vec_foreach (line, &report->lines)
+		if (line->what == LOCK_DEBIAN)
+			debian = line->debian;
+	return debian ? lock_debian_yaml(debian) : NULL;
+}
+
 int lock_write(const struct lock *l, const struct lock_report *report, const struct lock_options *o, struct err *e)
 {
 	static const char comment[] =
@@ -64,10 +114,7 @@ int lock_write(const struct lock *l, const struct lock_report *report, const str
 		"  apps      charts and manifests of apps; `pibuild lock --update apps` looks them up anew\n"
 		"  judged    apps whose values their charts have seen, and the container images they ask for";
 	_cleanup_strbuf_ struct strbuf out = { 0 };
-	struct yaml_node *doc = yaml_map(), *versions, *artifacts;
-	struct yaml_node *images = yaml_seq(), *keys = yaml_seq(), *packages = yaml_seq(), *apps = yaml_seq(),
-			 *judged = yaml_seq();
-	const struct debian_lock *debian = l->debian; /* kept for a config that asks for it */
+	struct yaml_node *doc = yaml_map(), *versions;
 
 	yaml_set(doc, "apiVersion", yaml_str("pibuild/v1"));
 	yaml_set(doc, "kind", yaml_str("Lock"));
@@ -75,37 +122,12 @@ int lock_write(const struct lock *l, const struct lock_report *report, const str
 	versions = yaml_set(doc, "versions", yaml_map());
 	vec_foreach (v, &l->versions)
 		yaml_set(versions, v->name, yaml_str(v->version));
-	artifacts = yaml_set(doc, "artifacts", yaml_seq());
-	vec_foreach (line, &report->lines) {
-		if (line->change == LOCK_REMOVED)
-			continue;
-		if (line->debian)
-			debian = line->debian;
-		else if (line->packages)
-			yaml_append(packages, lock_packages_yaml(line->packages));
-		else if (line->keys)
-			yaml_append(keys, keys_yaml(line->keys));
-		else if (line->app)
-			yaml_append(apps, lock_app_yaml(line->app));
-		else if (line->judged)
-			yaml_append(judged, lock_judged_yaml(line->judged));
-		else if (line->image)
-			yaml_append(images, image_yaml(line));
-		else
-			yaml_append(artifacts, entry_yaml(&line->entry));
+	for (enum lock_what what = 0; what < LOCK_WHAT_COUNT; what++) {
+		struct yaml_node *section = what == LOCK_DEBIAN ? debian_yaml(l, report) : section_yaml(report, what);
+
+		if (section)
+			yaml_set(doc, sections[what].name, section);
 	}
-	if (images->count)
-		yaml_set(doc, "images", images);
-	if (keys->count)
-		yaml_set(doc, "sshKeys", keys);
-	if (debian)
-		yaml_set(doc, DEBIAN_BASE, lock_debian_yaml(debian));
-	if (packages->count)
-		yaml_set(doc, "packages", packages);
-	if (apps->count)
-		yaml_set(doc, "apps", apps);
-	if (judged->count)
-		yaml_set(doc, "judged", judged);
 	yaml_emit(doc, comment, &out);
 	return file_publish(o->file, out.s, out.n, 0644, e);
 }
