@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What first boot of a node consists of: which steps its card takes, its units, /etc/pibuild/steps and node, and the
- * report before there is one. What a step does, needs and is called stands in its own file, steps/NAME.sh below
- * overlays/ (usr/lib/pibuild); what steps share, and the formats of the files in /etc/pibuild, in lib.sh there.
+ * What first boot of a node consists of: which steps its card takes, its units, /etc/pibuild/steps, and the report
+ * before there is one. What a step does, needs and is called stands in its own file, steps/NAME.sh below overlays/
+ * (usr/lib/pibuild); what steps share in lib.sh there; what they are told of cluster.yaml in facts.c.
  *
  * No unit requires another one: a dependency on a unit that retries would fail at its first failure and never be
  * started (systemd issue 18856). Each waits for what it needs itself, and says so.
@@ -12,14 +12,10 @@
 #include "base/data.h"
 #include "base/file.h"
 #include "base/json.h"
-#include "config/address_plan.h"
-#include "config/registries.h"
 #include "node/cluster.h"
 
-static const char origin[] = "generated: first boot";
+static const char origin[] = FIRST_BOOT_ORIGIN;
 
-/* Networks that a node can propose where the one it is in collides: enough that some are clear of any LAN. */
-enum { FREE_NETWORKS = 12 };
 enum { STEP_FILE_LIMIT = 64 * 1024 };
 
 static bool on_every_node(const struct node_ctx *x)
@@ -27,20 +23,9 @@ static bool on_every_node(const struct node_ctx *x)
 	return true;
 }
 
-static bool sets_eeprom(const struct node_ctx *x)
-{
-	return x->board->eeprom && config_node_boot(x->config, x->node).eeprom.n;
-}
-
 static bool joins(const struct node_ctx *x)
 {
 	return !node_is_first_server(x);
-}
-
-/* A server with a datastore of its own is a cluster as it is; everybody else has to find one. */
-static bool finds_cluster(const struct node_ctx *x)
-{
-	return x->node->role == ROLE_WORKER || config_uses_etcd(x->config);
 }
 
 static bool restores(const struct node_ctx *x)
@@ -78,12 +63,12 @@ static const struct step {
 	const char *name;
 	bool (*wanted)(const struct node_ctx *x);
 } steps[] = {
-	{ "eeprom", sets_eeprom },
+	{ "eeprom", node_sets_eeprom },
 	{ "preflight", on_every_node },
 	{ "packages", node_has_packages },
 	{ "data", node_has_data_disk }, /* from here on K3s's folders are where they stay */
 	{ "restore", restores },
-	{ "find-cluster", finds_cluster },
+	{ "find-cluster", node_finds_cluster },
 	{ "k3s", node_is_first_server },
 	{ "join", joins },
 	{ "gateway-crds", has_gateway },
@@ -246,87 +231,6 @@ static int add_step_table(const struct step_list *list, struct tree *t, struct e
 	return 0;
 }
 
-/* ---- /etc/pibuild/node ---- */
-
-/* Where images come from: " HOST" each, or " HOST:PORT,HOST" of mirrors. */
-static void add_registries(const struct node_ctx *x, struct strbuf *b)
-{
-	static const struct {
-		const char *name, *host;
-		bool (*wanted)(const struct node_ctx *x);
-	} registries[] = {
-		{ "docker.io", "registry-1.docker.io", on_every_node }, /* K3s */
-		{ "quay.io", "quay.io", on_every_node },		/* Cilium, cert-manager */
-		{ "ghcr.io", "ghcr.io", node_has_vip },			/* kube-vip */
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(registries); i++) {
-		const struct registry_mirror *m = registry_mirror_of(x->config, registries[i].name);
-
-		if (!registries[i].wanted(x))
-			continue;
-		if (!m)
-			strbuf_addf(b, " %s", registries[i].host);
-		for (size_t k = 0; m && k < m->to.n; k++)
-			strbuf_addf(b, "%s%s", k ? "," : " ", registry_host(m->to.v[k]));
-	}
-}
-
-/* Values are names, numbers and addresses that the schema has checked: no blanks but those between them. */
-static void add_facts(const struct node_ctx *x, struct tree *t)
-{
-	const struct config *c = x->config;
-	_cleanup_strbuf_ struct strbuf b = { 0 };
-	const char *const *issuers = cert_manager_issuers(c), *const *certificates = cert_manager_certificates(c);
-	char first[IPV4_TEXT], last[IPV4_TEXT];
-	struct cidr free_networks[FREE_NETWORKS];
-	size_t n_free;
-
-	strbuf_addf(&b, "cluster %s\nnode %s\nrole %s\nfirst %s\ninterface %s\nenvoy %s\nairgap %s\n", c->cluster.name,
-		    x->node->name, role_names[x->node->role], node_is_first_server(x) ? "yes" : "no",
-		    board_lan_interface(x->board, c, x->node),
-		    cilium_ingress_on(x) || cilium_gateway_on(x) ? "yes" : "no", c->airgap ? "yes" : "no");
-	strbuf_adds(&b, "registries");
-	add_registries(x, &b);
-	strbuf_addf(&b, "\nmirrors %s\nmembers", registries_given(c) ? "yes" : "no");
-	vec_foreach (n, &c->nodes)
-		strbuf_addf(&b, " %s=%s", n->name, role_names[n->role]);
-	if (config_signs_bgp(c) && config_speaks_bgp(c, x->node))
-		strbuf_adds(&b, "\nsigns yes");
-	if (c->network.mtu)
-		strbuf_addf(&b, "\nmtu %u", c->network.mtu);
-	if (c->network.ntp.n)
-		strbuf_adds(&b, "\nntp");
-	vec_foreach (server, &c->network.ntp)
-		strbuf_addf(&b, " %s", *server);
-	strbuf_addf(&b, "\naddress %s", x->node->address.set ? ipv4_text(x->node->address.addr, first) : "");
-	if (c->network.ipv6.enabled && x->node->address.set)
-		strbuf_addf(&b, "\naddress6 %s", config_address6(c, x->node));
-	strbuf_adds(&b, "\npools");
-	vec_foreach (p, &c->lb.pools) {
-		/* Of those that the router leads to, no node's network has to be. */
-		if (c->lb.bgp.enabled && c->network.subnet.set && !cidr_has(c->network.subnet, p->range.first))
-			continue;
-		strbuf_addf(&b, " %s-%s", ipv4_text(p->range.first, first), ipv4_text(p->range.last, last));
-	}
-	strbuf_addf(&b, "\npodcidr %s\nservicecidr %s\nfree", cidr_text(c->cluster.pod_cidr),
-		    cidr_text(c->cluster.service_cidr));
-	n_free = config_free_networks(c, free_networks, FREE_NETWORKS);
-	for (size_t i = 0; i < n_free; i++)
-		strbuf_addf(&b, " %s", cidr_text(free_networks[i]));
-	strbuf_adds(&b, "\nissuers");
-	for (size_t i = 0; issuers[i]; i++)
-		strbuf_addf(&b, " %s", issuers[i]);
-	for (size_t i = 0; certificates[i]; i++)
-		strbuf_addf(&b, "%s %s", i ? "" : "\ncertificates", certificates[i]);
-	strbuf_adds(&b, "\nreport");
-	for (size_t i = 0; i < REPORT_FILE_COUNT; i++)
-		strbuf_addf(&b, " %s:%u:%s", report_files[i].json ? "json" : "text", report_files[i].size,
-			    report_files[i].name);
-	strbuf_adds(&b, "\n");
-	tree_add_text(t, "/etc/pibuild/node", 0644, origin, b.s);
-}
-
 /* ---- the report before there is one ---- */
 
 static const char not_booted[] = "This card has not been booted yet", power_on[] = "Put it into its Pi and power it on";
@@ -372,65 +276,6 @@ static int add_first_report(const struct node_ctx *x, const struct step_list *li
 	return 0;
 }
 
-/* "NAME HOST" of each server, then "- HOST" for endpoint and VIP where they are none of them: steps/find-cluster.sh. A
- * server that starts the cluster gets no answer there, since nobody has the VIP yet. */
-static void add_servers(const struct node_ctx *x, struct tree *t)
-{
-	const struct config *c = x->config;
-	_cleanup_strbuf_ struct strbuf b = { 0 };
-	bool endpoint = c->cluster.endpoint != NULL;
-	char ip[IPV4_TEXT];
-
-	if (!finds_cluster(x))
-		return;
-	vec_foreach (n, &c->nodes) {
-		const char *host = n->address.set ? ipv4_text(n->address.addr, ip) : n->name;
-
-		if (n->role != ROLE_CONTROL_PLANE)
-			continue;
-		strbuf_addf(&b, "%s %s\n", n->name, host);
-		endpoint &= !streq(host, str_or(c->cluster.endpoint, ""));
-	}
-	if (endpoint)
-		strbuf_addf(&b, "- %s\n", c->cluster.endpoint);
-	if (c->cluster.vip && !streq(ipv4_text(c->cluster.vip, ip), str_or(c->cluster.endpoint, "")))
-		strbuf_addf(&b, "- %s\n", ip);
-	tree_add_text(t, "/etc/pibuild/servers", 0644, origin, b.s);
-}
-
-/* "KEY=VALUE" of each setting: steps/eeprom.sh. */
-static void add_eeprom(const struct node_ctx *x, struct tree *t)
-{
-	const struct boot_config boot = config_node_boot(x->config, x->node);
-	_cleanup_strbuf_ struct strbuf b = { 0 };
-
-	if (!sets_eeprom(x))
-		return;
-	vec_foreach (s, &boot.eeprom)
-		strbuf_addf(&b, "%s=%s\n", s->key, s->value);
-	tree_add_text(t, "/etc/pibuild/eeprom", 0644, origin, b.s);
-}
-
-/* "NODE label KEY=VALUE" or "NODE taint KEY=VALUE:EFFECT", of all nodes: steps/nodes.sh. */
-static void add_nodes(const struct node_ctx *x, struct tree *t)
-{
-	const struct config *c = x->config;
-	_cleanup_strbuf_ struct strbuf b = { 0 };
-
-	if (!node_is_first_server(x))
-		return;
-	vec_foreach (n, &c->nodes) {
-		const struct text_list labels = cluster_labels(n, x->boards[n - c->nodes.v], false);
-		const struct text_list taints = cluster_taints(c, n);
-
-		vec_foreach (l, &labels)
-			strbuf_addf(&b, "%s label %s\n", n->name, *l);
-		vec_foreach (l, &taints)
-			strbuf_addf(&b, "%s taint %s\n", n->name, *l);
-	}
-	tree_add_text(t, "/etc/pibuild/nodes", 0644, origin, b.s);
-}
-
 int node_add_first_boot(const struct node_ctx *x, struct tree *t, struct err *e)
 {
 	struct step_list list;
@@ -443,9 +288,5 @@ int node_add_first_boot(const struct node_ctx *x, struct tree *t, struct err *e)
 		return r;
 	tree_add_dir(t, "/etc/pibuild", 0755, origin);
 	tree_add_dir(t, "/var/lib/pibuild", 0755, origin);
-	add_facts(x, t);
-	add_servers(x, t);
-	add_eeprom(x, t);
-	add_nodes(x, t);
 	return add_first_report(x, &list, t, e);
 }

@@ -32,6 +32,7 @@ static const struct {
 	{ "backup", node_add_backup },
 	{ "restore", node_add_restore },
 	{ "first boot", node_add_first_boot },
+	{ "facts", node_add_facts },
 	{ "units", node_add_units },
 	{ "release", node_add_release }, /* last: lists the others' artifacts */
 };

@@ -19,6 +19,9 @@
 /* What a first server starts its cluster from; flash lays it there, a build does not. */
 #define RESTORE_DIR "/var/lib/pibuild/restore"
 
+/* What the manifest says of files that first boot goes by. */
+#define FIRST_BOOT_ORIGIN "generated: first boot"
+
 struct node_ctx {
 	const struct config *config;
 	const struct node_config *node;
@@ -94,12 +97,19 @@ int node_add_images(const struct node_ctx *x, struct tree *t, struct err *e);	  
 int node_add_backup(const struct node_ctx *x, struct tree *t, struct err *e);	    /* where to, keys, timer */
 int node_add_restore(const struct node_ctx *x, struct tree *t, struct err *e);	    /* a backup to start from */
 int node_add_first_boot(const struct node_ctx *x, struct tree *t, struct err *e);   /* steps, their units, report */
+int node_add_facts(const struct node_ctx *x, struct tree *t, struct err *e);	    /* what those are told */
 int node_add_units(const struct node_ctx *x, struct tree *t, struct err *e);	    /* presets, enabled links */
 int node_add_release(const struct node_ctx *x, struct tree *t, struct err *e);	    /* /etc/pibuild/release.json */
 
 /* A disk of its own keeps what this node has when its card is made anew. */
 bool node_has_data_disk(const struct node_ctx *x);
 #define TRIM_TIMER "pibuild-trim.timer"
+
+/* First boot sets the bootloader's settings. */
+bool node_sets_eeprom(const struct node_ctx *x);
+
+/* First boot finds the cluster. A server with a datastore of its own is one as it is. */
+bool node_finds_cluster(const struct node_ctx *x);
 
 /* First boot installs packages on this node. */
 bool node_has_packages(const struct node_ctx *x);

@@ -48,7 +48,7 @@ static bool file_says(struct ext4 *root, const char *path, const char *word)
 	       streq(text.s, arena_printf("%s\n", word));
 }
 
-/* "members cp-1=control-plane w-1=worker" of the node's facts (node/first_boot.c) */
+/* "members cp-1=control-plane w-1=worker" of the node's facts (node/facts.c) */
 static bool is_only_server(struct ext4 *root)
 {
 	static const char members[] = "\nmembers ", server[] = "=control-plane";
