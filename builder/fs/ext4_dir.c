@@ -9,41 +9,41 @@ static int file_type(unsigned mode)
 	return S_ISDIR(mode) ? EXT2_FT_DIR : S_ISLNK(mode) ? EXT2_FT_SYMLINK : EXT2_FT_REG_FILE;
 }
 
-/* The folder's own times, and LINKS more or less links to it (a sub-folder's ".."). */
-static int dir_changed(struct ext4 *x, ext2_ino_t dir, int links, const char *path, struct err *e)
+/* The times of the folder that AT is in, and LINKS more or less links to it (a sub-folder's ".."). */
+static int dir_changed(struct ext4 *x, const struct spot *at, int links, struct err *e)
 {
-	inode_t inode;
-	int r = inode_read(x, dir, &inode, path, e);
+	struct inode dir;
+	int r = inode_read(x, at->dir, at->path, &dir, e);
 
 	if (r < 0)
 		return r;
 	/* dir_nlink: 1 stands for more than can be counted. */
-	if (links && inode.i_links_count > 1)
-		inode.i_links_count = (uint16_t)(inode.i_links_count + links);
-	if (inode.i_links_count >= EXT2_LINK_MAX)
-		inode.i_links_count = 1;
-	inode_touch(x, &inode, true);
-	return inode_write(x, dir, &inode, path, e);
+	if (links && dir.raw.i_links_count > 1)
+		dir.raw.i_links_count = (uint16_t)(dir.raw.i_links_count + links);
+	if (dir.raw.i_links_count >= EXT2_LINK_MAX)
+		dir.raw.i_links_count = 1;
+	inode_touch(x, &dir, true);
+	return inode_write(x, &dir, e);
 }
 
-int entry_add(struct ext4 *x, const struct spot *at, ext2_ino_t ino, unsigned mode, const char *path, struct err *e)
+int entry_add(struct ext4 *x, const struct spot *at, ext2_ino_t ino, unsigned mode, struct err *e)
 {
-	inode_t parent;
+	struct inode parent;
 	errcode_t c = EXT2_ET_DIR_NO_SPACE;
-	int r = inode_read(x, at->dir, &parent, path, e);
+	int r = inode_read(x, at->dir, at->path, &parent, e);
 
 	/* An indexed folder grows inside ext2fs_link(), sometimes only at the second try; expanding it from outside
 	 * would leave a block that its index does not know. */
 	for (unsigned i = 0; r == 0 && i < 3 && c == EXT2_ET_DIR_NO_SPACE; i++) {
 		c = ext2fs_link(x->fs, at->dir, at->name, ino, file_type(mode));
-		if (c == EXT2_ET_DIR_NO_SPACE && !(parent.i_flags & EXT2_INDEX_FL)) {
+		if (c == EXT2_ET_DIR_NO_SPACE && !(parent.raw.i_flags & EXT2_INDEX_FL)) {
 			c = ext2fs_expand_dir(x->fs, at->dir);
 			c = c ? c : EXT2_ET_DIR_NO_SPACE;
 		}
 	}
 	if (r == 0 && c)
-		r = ext4_error(e, c, path, "cannot add it to its folder");
-	return r < 0 ? r : dir_changed(x, at->dir, S_ISDIR(mode), path, e);
+		r = ext4_error(e, c, at->path, "cannot add it to its folder");
+	return r < 0 ? r : dir_changed(x, at, S_ISDIR(mode), e);
 }
 
 struct name_swap {
@@ -66,34 +66,34 @@ static int swap_one(struct ext2_dir_entry *d, int offset, int blocksize, char *b
 	return DIRENT_CHANGED | DIRENT_ABORT;
 }
 
-int entry_swap(struct ext4 *x, const struct spot *at, ext2_ino_t ino, unsigned mode, const char *path, struct err *e)
+int entry_swap(struct ext4 *x, const struct spot *at, ext2_ino_t ino, unsigned mode, struct err *e)
 {
 	struct name_swap s = { at->name, ino, file_type(mode), false };
 	errcode_t c = ext2fs_dir_iterate(x->fs, at->dir, 0, NULL, swap_one, &s);
 
 	if (c || !s.done)
-		return ext4_error(e, c ? c : EXT2_ET_FILE_NOT_FOUND, path, "cannot replace it in its folder");
-	return dir_changed(x, at->dir, 0, path, e);
+		return ext4_error(e, c ? c : EXT2_ET_FILE_NOT_FOUND, at->path, "cannot replace it in its folder");
+	return dir_changed(x, at, 0, e);
 }
 
-int entry_remove(struct ext4 *x, const struct spot *s, bool is_dir, const char *path, struct err *e)
+int entry_remove(struct ext4 *x, const struct spot *at, bool is_dir, struct err *e)
 {
-	errcode_t c = ext2fs_unlink(x->fs, s->dir, s->name, s->ino, 0);
+	errcode_t c = ext2fs_unlink(x->fs, at->dir, at->name, at->ino, 0);
 
 	if (c)
-		return ext4_error(e, c, path, "cannot remove it from its folder");
-	return dir_changed(x, s->dir, is_dir ? -1 : 0, path, e);
+		return ext4_error(e, c, at->path, "cannot remove it from its folder");
+	return dir_changed(x, at, is_dir ? -1 : 0, e);
 }
 
-int dir_create(struct ext4 *x, const struct spot *at, const struct fs_meta *m, const char *path, ext2_ino_t *ret,
-	       struct err *e)
+int dir_create(struct ext4 *x, const struct spot *at, const struct fs_meta *m, ext2_ino_t *ret, struct err *e)
 {
+	const struct new_inode folder = { .type = S_IFDIR, .parent = at->dir, .meta = m, .path = at->path };
 	ext2_ino_t ino;
-	int r = inode_create(x, at->dir, S_IFDIR, m, NULL, path, &ino, e);
+	int r = inode_create(x, &folder, &ino, e);
 
 	if (r < 0)
 		return r;
-	r = entry_add(x, at, ino, S_IFDIR, path, e);
+	r = entry_add(x, at, ino, S_IFDIR, e);
 	if (r < 0)
 		return r;
 	*ret = ino;

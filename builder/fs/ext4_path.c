@@ -5,47 +5,46 @@
 #include <errno.h>
 #include <sys/stat.h>
 
-static int slow_target(struct ext4 *x, ext2_ino_t ino, size_t size, const char *path, struct strbuf *out, struct err *e)
+static int slow_target(struct ext4 *x, const struct inode *n, size_t size, struct strbuf *out, struct err *e)
 {
 	ext2_file_t file;
 	unsigned got = 0;
-	errcode_t c = ext2fs_file_open(x->fs, ino, 0, &file);
+	errcode_t c = ext2fs_file_open(x->fs, n->number, 0, &file);
 
 	if (c)
-		return ext4_error(e, c, path, "cannot read the link");
+		return ext4_error(e, c, n->path, "cannot read the link");
 	c = ext2fs_file_read(file, x->chunk, (unsigned)size, &got);
 	ext2fs_file_close(file);
 	if (c)
-		return ext4_error(e, c, path, "cannot read the link");
+		return ext4_error(e, c, n->path, "cannot read the link");
 	strbuf_add(out, x->chunk, got);
 	return 0;
 }
 
-int symlink_target(struct ext4 *x, ext2_ino_t ino, inode_t *inode, const char *path, struct strbuf *out, struct err *e)
+int symlink_target(struct ext4 *x, struct inode *n, struct strbuf *out, struct err *e)
 {
-	uint64_t size = EXT2_I_SIZE(inode);
+	uint64_t size = EXT2_I_SIZE(&n->raw);
 	size_t start = out->n;
 	int r = 0;
 
 	if (size == 0 || size > x->fs->blocksize)
-		return ext4_damaged(e, path, "a symbolic link has no sane length");
-	if (ext2fs_is_fast_symlink(small(inode)))
-		strbuf_add(out, inode->i_block, (size_t)MIN(size, sizeof(inode->i_block)));
+		return ext4_damaged(e, n->path, "a symbolic link has no sane length");
+	if (ext2fs_is_fast_symlink(small(n)))
+		strbuf_add(out, n->raw.i_block, (size_t)MIN(size, sizeof(n->raw.i_block)));
 	else
-		r = slow_target(x, ino, (size_t)size, path, out, e);
+		r = slow_target(x, n, (size_t)size, out, e);
 	if (r == 0 && strlen(out->s + start) != size)
-		r = ext4_damaged(e, path, "a symbolic link has no sane target");
+		r = ext4_damaged(e, n->path, "a symbolic link has no sane target");
 	return r;
 }
 
 /* A path being walked: where we are and what is left to do. */
 struct path_walk {
-	const char *path; /* as asked for, for messages */
 	ext2_ino_t at;
 	struct strbuf rest;
 	size_t done; /* bytes of rest behind us */
 	unsigned links;
-	struct spot *spot;
+	struct spot *spot; /* its name is that of the component */
 };
 
 static void walk_done(struct path_walk *w)
@@ -63,7 +62,7 @@ static int next_component(struct path_walk *w, struct err *e)
 	n = strcspn(s, "/");
 	w->done = (size_t)(s - w->rest.s) + n;
 	if (n > EXT2_NAME_LEN)
-		return err_set(e, -ENAMETOOLONG, "%s: a part of the path is longer than 255 bytes", w->path);
+		return err_set(e, -ENAMETOOLONG, "%s: a part of the path is longer than 255 bytes", w->spot->path);
 	if (n) {
 		memcpy(w->spot->name, s, n);
 		w->spot->name[n] = '\0';
@@ -86,20 +85,20 @@ static int lookup(struct ext4 *x, const struct path_walk *w, ext2_ino_t *ret, st
 		return 0;
 	}
 	if (c)
-		return ext4_error(e, c, w->path, "cannot read a folder");
+		return ext4_error(e, c, w->spot->path, "cannot read a folder");
 	if (*ret == 0 || *ret > x->fs->super->s_inodes_count)
-		return ext4_damaged(e, w->path, "a folder names an impossible inode");
+		return ext4_damaged(e, w->spot->path, "a folder names an impossible inode");
 	return 0;
 }
 
-static int path_follow(struct ext4 *x, struct path_walk *w, ext2_ino_t ino, inode_t *inode, struct err *e)
+static int path_follow(struct ext4 *x, struct path_walk *w, struct inode *link, struct err *e)
 {
 	struct strbuf target = { 0 };
 	int r;
 
 	if (++w->links > MAX_SYMLINKS)
-		return err_set(e, -ELOOP, "%s: too many symbolic links", w->path);
-	r = symlink_target(x, ino, inode, w->path, &target, e);
+		return err_set(e, -ELOOP, "%s: too many symbolic links", w->spot->path);
+	r = symlink_target(x, link, &target, e);
 	if (r == 0 && target.s[0] == '/')
 		w->at = EXT2_ROOT_INO;
 	if (r == 0) {
@@ -118,8 +117,8 @@ static int path_missing(struct ext4 *x, struct path_walk *w, unsigned flags, str
 	static const struct fs_meta plain = { 0755, 0, 0 };
 
 	if (!(flags & MAKE_PARENTS))
-		return err_set(e, -ENOENT, "%s: there is no %s on the filesystem", w->path, w->spot->name);
-	return dir_create(x, w->spot, &plain, w->path, &w->at, e);
+		return err_set(e, -ENOENT, "%s: there is no %s on the filesystem", w->spot->path, w->spot->name);
+	return dir_create(x, w->spot, &plain, &w->at, e);
 }
 
 /* One component: 1 to go on, 0 when the spot is found. */
@@ -127,7 +126,7 @@ static int step(struct ext4 *x, struct path_walk *w, unsigned flags, struct err 
 {
 	bool last = is_last(w);
 	ext2_ino_t ino;
-	inode_t inode;
+	struct inode n;
 	int r = lookup(x, w, &ino, e);
 
 	if (r < 0)
@@ -140,17 +139,17 @@ static int step(struct ext4 *x, struct path_walk *w, unsigned flags, struct err 
 		r = path_missing(x, w, flags, e);
 		return r < 0 ? r : 1;
 	}
-	r = inode_read(x, ino, &inode, w->path, e);
+	r = inode_read(x, ino, w->spot->path, &n, e);
 	if (r < 0)
 		return r;
-	if (S_ISLNK(inode.i_mode) && (!last || flags & FOLLOW_LAST)) {
-		r = path_follow(x, w, ino, &inode, e);
+	if (S_ISLNK(n.raw.i_mode) && (!last || flags & FOLLOW_LAST)) {
+		r = path_follow(x, w, &n, e);
 		return r < 0 ? r : 1;
 	}
 	if (last)
 		return 0;
-	if (!S_ISDIR(inode.i_mode))
-		return err_set(e, -ENOTDIR, "%s: %s is not a folder", w->path, w->spot->name);
+	if (!S_ISDIR(n.raw.i_mode))
+		return err_set(e, -ENOTDIR, "%s: %s is not a folder", w->spot->path, w->spot->name);
 	w->at = ino;
 	return 1;
 }
@@ -173,17 +172,17 @@ static int path_walk(struct ext4 *x, struct path_walk *w, unsigned flags, struct
 	if (r < 0)
 		return r;
 	/* The path was "/" or ended in "." or "..": a folder without a name of its own. */
-	*w->spot = (struct spot){ .dir = w->at, .ino = w->at };
+	*w->spot = (struct spot){ .path = w->spot->path, .dir = w->at, .ino = w->at };
 	return 0;
 }
 
 int path_resolve(struct ext4 *x, const char *path, unsigned flags, struct spot *ret, struct err *e)
 {
-	_cleanup_(walk_done) struct path_walk w = { .path = path, .at = EXT2_ROOT_INO, .spot = ret };
+	_cleanup_(walk_done) struct path_walk w = { .at = EXT2_ROOT_INO, .spot = ret };
 
 	if (path[0] != '/')
 		return err_set(e, -EINVAL, "%s: is not an absolute path", path);
-	*ret = (struct spot){ 0 };
+	*ret = (struct spot){ .path = path };
 	strbuf_adds(&w.rest, path);
 	return path_walk(x, &w, flags, e);
 }

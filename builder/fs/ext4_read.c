@@ -9,44 +9,46 @@
 #include "crypto/digest.h"
 
 /* i_mtime is signed, with two more bits of seconds above it when the inode is large. */
-static int64_t inode_mtime(const inode_t *i)
+static int64_t inode_mtime(const struct ext2_inode_large *i)
 {
 	int64_t t = (int32_t)i->i_mtime;
 
-	if (i->i_extra_isize >= offsetof(inode_t, i_atime_extra) - EXT2_GOOD_OLD_INODE_SIZE)
+	if (i->i_extra_isize >= offsetof(struct ext2_inode_large, i_atime_extra) - EXT2_GOOD_OLD_INODE_SIZE)
 		t += (int64_t)(i->i_mtime_extra & EXT4_EPOCH_MASK) << 32;
 	return t;
 }
 
-static struct fs_stat stat_of(ext2_ino_t ino, const inode_t *i)
+static struct fs_stat stat_of(const struct inode *n)
 {
+	const struct ext2_inode_large *i = &n->raw;
+
 	return (struct fs_stat){
 		.mode = i->i_mode,
 		.uid = i->i_uid | (unsigned)i->i_uid_high << 16,
 		.gid = i->i_gid | (unsigned)i->i_gid_high << 16,
 		.size = EXT2_I_SIZE(i),
 		.mtime = inode_mtime(i),
-		.inode = ino,
+		.inode = n->number,
 		.links = i->i_links_count,
 	};
 }
 
-static int find_inode(struct ext4 *x, const char *path, unsigned flags, struct spot *s, inode_t *ret, struct err *e)
+static int find_inode(struct ext4 *x, const char *path, unsigned flags, struct inode *ret, struct err *e)
 {
-	int r = path_find(x, path, flags, s, e);
+	struct spot s;
+	int r = path_find(x, path, flags, &s, e);
 
-	return r < 0 ? r : inode_read(x, s->ino, ret, path, e);
+	return r < 0 ? r : inode_read(x, s.ino, path, ret, e);
 }
 
 int ext4_stat(struct ext4 *x, const char *path, struct fs_stat *ret, struct err *e)
 {
-	struct spot s;
-	inode_t inode;
-	int r = find_inode(x, path, 0, &s, &inode, e);
+	struct inode n;
+	int r = find_inode(x, path, 0, &n, e);
 
 	if (r < 0)
 		return r;
-	*ret = stat_of(s.ino, &inode);
+	*ret = stat_of(&n);
 	return 0;
 }
 
@@ -68,13 +70,12 @@ bool ext4_resolves(struct ext4 *x, const char *path)
 
 int ext4_readlink(struct ext4 *x, const char *path, struct strbuf *out, struct err *e)
 {
-	struct spot s;
-	inode_t inode;
-	int r = find_inode(x, path, 0, &s, &inode, e);
+	struct inode n;
+	int r = find_inode(x, path, 0, &n, e);
 
-	if (r == 0 && !S_ISLNK(inode.i_mode))
+	if (r == 0 && !S_ISLNK(n.raw.i_mode))
 		r = err_set(e, -EINVAL, "%s: is not a symbolic link", path);
-	return r < 0 ? r : symlink_target(x, s.ino, &inode, path, out, e);
+	return r < 0 ? r : symlink_target(x, &n, out, e);
 }
 
 /* ---- content ---- */
@@ -95,17 +96,16 @@ static void open_inode_done(struct open_inode *f)
 
 static int open_regular(struct ext4 *x, const char *path, unsigned flags, struct open_inode *ret, struct err *e)
 {
-	struct spot s;
-	inode_t inode;
+	struct inode n;
 	errcode_t c;
-	int r = find_inode(x, path, flags, &s, &inode, e);
+	int r = find_inode(x, path, flags, &n, e);
 
 	if (r < 0)
 		return r;
-	if (!S_ISREG(inode.i_mode))
-		return err_set(e, S_ISDIR(inode.i_mode) ? -EISDIR : -EINVAL, "%s: is not a regular file", path);
-	*ret = (struct open_inode){ .x = x, .path = path, .left = EXT2_I_SIZE(&inode) };
-	c = ext2fs_file_open(x->fs, s.ino, 0, &ret->file);
+	if (!S_ISREG(n.raw.i_mode))
+		return err_set(e, S_ISDIR(n.raw.i_mode) ? -EISDIR : -EINVAL, "%s: is not a regular file", path);
+	*ret = (struct open_inode){ .x = x, .path = path, .left = EXT2_I_SIZE(&n.raw) };
+	c = ext2fs_file_open(x->fs, n.number, 0, &ret->file);
 	return c ? ext4_error(e, c, path, "cannot open") : 0;
 }
 
@@ -232,16 +232,16 @@ static int tour_dir(struct tour *t, ext2_ino_t dir, struct err *e)
 	t->depth++;
 	for (size_t i = 0; i < list.n && r == 0; i++) {
 		struct fs_stat st;
-		inode_t inode;
+		struct inode n;
 
 		strbuf_addf(&t->path, "/%s", list.v[i].name);
-		r = inode_read(t->x, list.v[i].ino, &inode, t->path.s, e);
+		r = inode_read(t->x, list.v[i].ino, t->path.s, &n, e);
 		if (r == 0) {
-			st = stat_of(list.v[i].ino, &inode);
+			st = stat_of(&n);
 			r = t->fn(t->arg, t->path.s, &st, e);
 		}
 		if (r >= 0)
-			r = S_ISDIR(inode.i_mode) ? tour_dir(t, list.v[i].ino, e) : 0;
+			r = S_ISDIR(n.raw.i_mode) ? tour_dir(t, n.number, e) : 0;
 		t->path.s[t->path.n = base] = '\0';
 	}
 	t->depth--;
@@ -251,17 +251,16 @@ static int tour_dir(struct tour *t, ext2_ino_t dir, struct err *e)
 int ext4_walk(struct ext4 *x, const char *dir, ext4_walk_fn fn, void *arg, struct err *e)
 {
 	_cleanup_(tour_done) struct tour t = { .x = x, .fn = fn, .arg = arg };
-	struct spot s;
-	inode_t inode;
-	int r = find_inode(x, dir, FOLLOW_LAST, &s, &inode, e);
+	struct inode n;
+	int r = find_inode(x, dir, FOLLOW_LAST, &n, e);
 
 	if (r < 0)
 		return r;
-	if (!S_ISDIR(inode.i_mode))
+	if (!S_ISDIR(n.raw.i_mode))
 		return err_set(e, -ENOTDIR, "%s: is not a folder", dir);
 	t.seen = xcalloc(x->fs->super->s_inodes_count / 8 + 1, 1);
-	strbuf_adds(&t.path, s.ino == EXT2_ROOT_INO ? "" : dir);
+	strbuf_adds(&t.path, n.number == EXT2_ROOT_INO ? "" : dir);
 	while (t.path.n && t.path.s[t.path.n - 1] == '/')
 		t.path.s[--t.path.n] = '\0';
-	return tour_dir(&t, s.ino, e);
+	return tour_dir(&t, n.number, e);
 }

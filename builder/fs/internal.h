@@ -20,10 +20,16 @@ struct ext4 {
 	char *chunk; /* CHUNK bytes, for content on its way */
 };
 
-typedef struct ext2_inode_large inode_t;
-static inline struct ext2_inode *small(inode_t *inode)
+/* An inode in memory. */
+struct inode {
+	ext2_ino_t number;
+	const char *path; /* by which it was come to; for messages */
+	struct ext2_inode_large raw;
+};
+/* As most functions of libext2fs take it. */
+static inline struct ext2_inode *small(struct inode *n)
 {
-	return (struct ext2_inode *)inode;
+	return (struct ext2_inode *)&n->raw;
 }
 
 /* An errcode_t of libext2fs as err: its errno where it is one, -ENOSPC for full, else -EIO. "PATH: what: why". */
@@ -40,33 +46,39 @@ uint64_t cow_io_place(io_channel io, unsigned long long block);
 
 /* ---- ext4_inode.c ---- */
 
-int inode_read(struct ext4 *x, ext2_ino_t ino, inode_t *ret, const char *path, struct err *e);
-/* Bytes beyond inode_t keep what they hold. */
-int inode_write(struct ext4 *x, ext2_ino_t ino, inode_t *inode, const char *path, struct err *e);
-/* A new inode of TYPE (S_IFREG, S_IFDIR, S_IFLNK) with its content, not yet linked anywhere. SRC is a file's bytes or
- * a link's target; PARENT matters to folders. */
-int inode_create(struct ext4 *x, ext2_ino_t parent, unsigned type, const struct fs_meta *m, const struct fs_source *src,
-		 const char *path, ext2_ino_t *ret, struct err *e);
+int inode_read(struct ext4 *x, ext2_ino_t number, const char *path, struct inode *ret, struct err *e);
+/* What the image has of it beyond RAW stays. */
+int inode_write(struct ext4 *x, struct inode *n, struct err *e);
+/* What is to become one, with its content. */
+struct new_inode {
+	unsigned type;	   /* S_IFREG, S_IFDIR, S_IFLNK */
+	ext2_ino_t parent; /* of a folder, its ".."; any other is made near it */
+	const struct fs_meta *meta;
+	const struct fs_source *content; /* a file's bytes, a link's target; NULL = a folder */
+	const char *path;
+};
+/* Not yet linked anywhere. */
+int inode_create(struct ext4 *x, const struct new_inode *of, ext2_ino_t *ret, struct err *e);
 /* One link less; the last one frees inode and blocks, which become zero: no removed byte stays behind. */
-int inode_drop(struct ext4 *x, ext2_ino_t ino, const char *path, struct err *e);
-void inode_set_owner(inode_t *inode, const struct fs_meta *m);
+int inode_drop(struct ext4 *x, ext2_ino_t number, const char *path, struct err *e);
+void inode_set_owner(struct inode *n, const struct fs_meta *m);
 /* mtime (when CONTENT) and ctime become the time of the build. */
-void inode_touch(const struct ext4 *x, inode_t *inode, bool content);
+void inode_touch(const struct ext4 *x, struct inode *n, bool content);
 
-/* ---- ext4_dir.c: PATH is for messages ---- */
+/* ---- ext4_dir.c ---- */
 
 struct spot {
+	const char *path;	      /* as asked for; for messages */
 	ext2_ino_t dir;		      /* the folder that holds (or will hold) the last component */
 	ext2_ino_t ino;		      /* 0 = there is no such entry */
 	char name[EXT2_NAME_LEN + 1]; /* "" for the root */
 };
-int entry_add(struct ext4 *x, const struct spot *at, ext2_ino_t ino, unsigned mode, const char *path, struct err *e);
+int entry_add(struct ext4 *x, const struct spot *at, ext2_ino_t ino, unsigned mode, struct err *e);
 /* Lets the entry, which is there, lead to another inode: order and index of the folder stay. */
-int entry_swap(struct ext4 *x, const struct spot *at, ext2_ino_t ino, unsigned mode, const char *path, struct err *e);
-int entry_remove(struct ext4 *x, const struct spot *at, bool is_dir, const char *path, struct err *e);
+int entry_swap(struct ext4 *x, const struct spot *at, ext2_ino_t ino, unsigned mode, struct err *e);
+int entry_remove(struct ext4 *x, const struct spot *at, bool is_dir, struct err *e);
 /* A new, empty folder. */
-int dir_create(struct ext4 *x, const struct spot *at, const struct fs_meta *m, const char *path, ext2_ino_t *ret,
-	       struct err *e);
+int dir_create(struct ext4 *x, const struct spot *at, const struct fs_meta *m, ext2_ino_t *ret, struct err *e);
 
 struct dir_item {
 	char *name;
@@ -83,10 +95,10 @@ void dir_list_done(struct dir_list *l);
 /* ---- ext4_path.c ---- */
 
 enum { FOLLOW_LAST = 1 << 0, MAKE_PARENTS = 1 << 1 };
-/* A missing last component is no error; a missing parent is -ENOENT unless MAKE_PARENTS. */
+/* A missing last component is no error; a missing parent is -ENOENT unless MAKE_PARENTS. PATH has to outlive RET. */
 int path_resolve(struct ext4 *x, const char *path, unsigned flags, struct spot *ret, struct err *e);
 /* As above, and the last component must be there. */
 int path_find(struct ext4 *x, const char *path, unsigned flags, struct spot *ret, struct err *e);
-int symlink_target(struct ext4 *x, ext2_ino_t ino, inode_t *inode, const char *path, struct strbuf *out, struct err *e);
+int symlink_target(struct ext4 *x, struct inode *n, struct strbuf *out, struct err *e);
 
 #endif
