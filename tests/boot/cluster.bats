@@ -6,7 +6,6 @@
 # the one before it ended. K3s, cilium, helm and kubectl are stand-ins. tests/life has clusters of several servers.
 
 load ../lib/machines
-load ../lib/refute
 
 canary=dop_v1_canary0123456789abcdefghijklmnopqrstuvwxyz
 calls='sudo cat /var/lib/rancher/k3s/stand-in/calls'

@@ -5,7 +5,6 @@
 # shellcheck disable=SC2154,SC2034,SC2030,SC2031,SC2016 # variables of the library, messages with backticks
 
 load ../lib/faults
-load ../lib/refute
 
 app=files.invalid/lab/app version=v3.22.0
 

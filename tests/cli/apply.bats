@@ -5,7 +5,6 @@
 # card, stand-ins for systemd and K3s. That a booted node takes it: tests/life/apply.bats.
 
 load ../lib/apply
-load ../lib/refute
 
 setup_file() {
 	[ "$(id -u)" -eq 0 ] || skip "files of several owners: wants root"

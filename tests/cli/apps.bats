@@ -6,7 +6,6 @@
 load ../lib/faults
 load ../lib/first-boot
 load ../lib/flux
-load ../lib/refute
 
 export APP_TOKEN=app-canary-0123456789abcdef APP_PASSWORD='a pass word of the app'
 
@@ -31,10 +30,6 @@ setup_file() {
 
 teardown_file() {
 	stop_fault_server
-}
-
-setup() {
-	cd "$BATS_TEST_TMPDIR"
 }
 
 # apps LINE...: a cluster with these apps, in a folder with the server as mirror

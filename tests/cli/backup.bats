@@ -8,11 +8,6 @@
 
 load ../lib/first-boot
 load ../lib/disk
-load ../lib/refute
-
-setup() {
-	cd "$BATS_TEST_TMPDIR"
-}
 
 teardown() {
 	umount "$BATS_TEST_TMPDIR/card/var/lib/pibuild/backup/place" 2>/dev/null || true

@@ -4,7 +4,6 @@
 # contradicts itself. What a cluster makes of it: first-boot.bats.
 
 load ../lib/first-boot
-load ../lib/refute
 
 setup() {
 	cd "$BATS_TEST_TMPDIR" || exit

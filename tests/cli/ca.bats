@@ -3,7 +3,6 @@
 # The cluster's own CA: what it may sign for is judged by openssl; what is printed, kept, replaced, and put on a card.
 
 load ../lib/image
-load ../lib/refute
 
 setup() {
 	cd "$BATS_TEST_TMPDIR" || exit

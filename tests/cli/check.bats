@@ -2,9 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # `check`: what is wrong with a cluster.yaml, each fault with its line, its reason and its cure.
 
-bats_require_minimum_version 1.5.0
 load ../lib/image
-load ../lib/refute
 
 # one_fault_each: of lines EDIT|WORDS, that cluster.yaml so edited has the one fault that these words begin.
 one_fault_each() {

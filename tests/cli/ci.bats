@@ -3,7 +3,6 @@
 # What runs in CI: the scripts of scripts/ci as a runner of a CI engine runs them, and the house rules for the YAML around them.
 
 load ../lib/image
-load ../lib/refute
 load ../lib/ci
 
 setup() {

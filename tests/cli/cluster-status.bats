@@ -5,11 +5,6 @@
 # the stand-in of the API (lib/remote.bash).
 
 load ../lib/remote
-load ../lib/refute
-
-setup() {
-	cd "$BATS_TEST_TMPDIR"
-}
 
 teardown() {
 	all_down

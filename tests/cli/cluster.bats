@@ -6,7 +6,6 @@
 #
 # PIBUILD_GOLDEN=update bats tests/cli/cluster.bats writes tests/golden anew: look at the difference before a commit.
 
-bats_require_minimum_version 1.5.0
 load ../lib/image
 
 golden=$top/tests/golden

@@ -4,7 +4,6 @@
 # refused instead of it.
 
 load ../lib/image
-load ../lib/refute
 
 setup() {
 	cd "$BATS_TEST_TMPDIR" || exit

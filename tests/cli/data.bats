@@ -5,11 +5,6 @@
 
 load ../lib/first-boot
 load ../lib/disk
-load ../lib/refute
-
-setup() {
-	cd "$BATS_TEST_TMPDIR"
-}
 
 teardown() {
 	[ ! -d card/dev ] || power_off

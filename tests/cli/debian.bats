@@ -4,7 +4,6 @@
 # what is refused before the first download. The long part is in tests/debian.
 
 load ../lib/image
-load ../lib/refute
 
 zeros=$(printf '0%.0s' {1..64})
 ones=$(printf '1%.0s' {1..64})

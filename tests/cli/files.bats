@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Files of people: what editors, shells and other programs do to keys and secrets. Whatever a message says to run is run.
 
-bats_require_minimum_version 1.5.0
 load ../lib/image
 
 setup() {

@@ -5,11 +5,6 @@
 # servers it asks: folders of ./peers by address, with a CA, Nodes and members of etcd (scripts/standins/kubectl.sh).
 
 load ../lib/first-boot
-load ../lib/refute
-
-setup() {
-	cd "$BATS_TEST_TMPDIR"
-}
 
 # three NODE [MAKE]: ./card of that node of a cluster of three servers and a worker
 three() {

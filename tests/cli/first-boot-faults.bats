@@ -6,10 +6,6 @@
 
 load ../lib/first-boot
 
-setup() {
-	cd "$BATS_TEST_TMPDIR" || return
-}
-
 with_certificates=('loadBalancer: {pools: [{name: lan, range: 192.168.1.65-192.168.1.95}]}' 'certManager:'
 	'  email: me@my-domain.org' '  dns01: {provider: digitalocean, accessToken: {env: DO_TOKEN}}' '  zones: [home.my-domain.org]')
 export DO_TOKEN=dop_v1_canary

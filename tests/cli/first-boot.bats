@@ -4,11 +4,6 @@
 # slow: each case renders a card and waits through hours of the card's time.
 
 load ../lib/first-boot
-load ../lib/refute
-
-setup() {
-	cd "$BATS_TEST_TMPDIR"
-}
 
 with_certificates=('loadBalancer: {pools: [{name: lan, range: 192.168.1.65-192.168.1.95}]}' 'certManager:'
 	'  email: me@my-domain.org' '  dns01: {provider: digitalocean, accessToken: {env: DO_TOKEN}}' '  zones: [home.my-domain.org]')

@@ -4,11 +4,6 @@
 # plan prints. What a cluster makes of it: first-boot.bats.
 
 load ../lib/image
-load ../lib/refute
-
-setup() {
-	cd "$BATS_TEST_TMPDIR" || exit
-}
 
 # gateway_cluster POOL SECTION: ./out has the first server's manifests
 gateway_cluster() {

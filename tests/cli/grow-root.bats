@@ -7,7 +7,6 @@
 load ../lib/first-boot
 load ../lib/disk
 
-setup() { cd "$BATS_TEST_TMPDIR"; }
 teardown() { detach_all; }
 
 # disk BYTES LABEL LINE...: a sparse disk with the lines' partitions, of which the second is the root; its /sys beside it

@@ -5,11 +5,6 @@
 # slow: each case renders a card.
 
 load ../lib/first-boot
-load ../lib/refute
-
-setup() {
-	cd "$BATS_TEST_TMPDIR"
-}
 
 system_conf=card/etc/systemd/system.conf.d/90-pibuild.conf
 journald_conf=card/etc/systemd/journald.conf.d/50-pibuild.conf

@@ -3,7 +3,6 @@
 # `init`: a cluster.yaml from options, or from answers at a terminal, that `check` takes as it is.
 
 load ../lib/image
-load ../lib/refute
 
 setup() {
 	cd "$BATS_TEST_TMPDIR" || exit

@@ -4,11 +4,6 @@
 # ipaddress; and that a cluster keeps what it was started with.
 
 load ../lib/first-boot
-load ../lib/refute
-
-setup() {
-	cd "$BATS_TEST_TMPDIR"
-}
 
 # both YAML [LINE]...: cluster.yaml with network.ipv6 of that
 both() {

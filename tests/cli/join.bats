@@ -4,7 +4,6 @@
 # for the machine's root, with a K3s that a stand-in of curl brings.
 
 load ../lib/image
-load ../lib/refute
 
 setup() {
 	cd "$BATS_TEST_TMPDIR"

@@ -2,14 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The k3s section: K3s's own keys, taken by name and kind, refused where pibuild owns them, and where they end up.
 
-bats_require_minimum_version 1.5.0
 load ../lib/image
-load ../lib/refute
-
-setup() {
-	cd "$BATS_TEST_TMPDIR"
-	unset PIBUILD_MIRRORS PIBUILD_LOCK
-}
 
 # cluster [LINE...]: three servers and a worker, then these lines.
 cluster() {

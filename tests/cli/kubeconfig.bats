@@ -3,7 +3,6 @@
 # The kubeconfig, proved by TLS: a server made as K3s makes its own (leaf by the server CA, clients by the client CA).
 
 load ../lib/image
-load ../lib/refute
 
 setup() {
 	cd "$BATS_TEST_TMPDIR" || exit

@@ -5,7 +5,6 @@
 # shellcheck disable=SC2154,SC2034,SC2016 # variables of the library, those of jq
 
 load ../lib/faults
-load ../lib/refute
 
 setup_file() {
 	start_fault_server

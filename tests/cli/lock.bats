@@ -4,7 +4,6 @@
 # shellcheck disable=SC2154,SC2034 # set by the library, used by it
 
 load ../lib/faults
-load ../lib/refute
 
 setup_file() {
 	start_fault_server

@@ -4,7 +4,6 @@
 # plan --matrix: the jobs of a CI engine. Judged by jq and PyYAML, as the engines' own parsers would be.
 
 load ../lib/image
-load ../lib/refute
 
 setup() {
 	cd "$BATS_TEST_TMPDIR"

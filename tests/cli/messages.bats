@@ -2,9 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # How faults look: the line of the file below, colours and width of a terminal; and what is never shown.
 
-bats_require_minimum_version 1.5.0
 load ../lib/image
-load ../lib/refute
 
 setup() {
 	cd "$BATS_TEST_TMPDIR"

@@ -2,12 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Mistakes of beginners (tests/mistakes/*.yaml), each with all that `check` says of it (.txt). A new one is a file; `tests/mistakes/run --update NAME.yaml` writes its text, which is then read.
 
-bats_require_minimum_version 1.5.0
 load ../lib/image
-
-setup() {
-	cd "$BATS_TEST_TMPDIR" || return
-}
 
 @test "each mistake of a beginner is told as it is written down" {
 	local mistake

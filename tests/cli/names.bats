@@ -2,13 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Names that must exist: time zones, locales, keyboards, countries. A name of the right form that names nothing is found.
 
-bats_require_minimum_version 1.5.0
 load ../lib/image
-
-setup() {
-	cd "$BATS_TEST_TMPDIR"
-	unset PIBUILD_MIRRORS PIBUILD_LOCK
-}
 
 # cluster BASE KEY VALUE
 cluster() {

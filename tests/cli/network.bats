@@ -4,7 +4,6 @@
 # The network of a node: its NetworkManager keyfiles as libnm reads them, the code NetworkManager itself reads them with.
 
 load ../lib/image
-load ../lib/refute
 
 connections=etc/NetworkManager/system-connections
 

@@ -4,11 +4,6 @@
 # pibuild node remove, and how nodes that run are asked: the real ssh and sshd, stand-ins behind them (lib/remote.bash).
 
 load ../lib/remote
-load ../lib/refute
-
-setup() {
-	cd "$BATS_TEST_TMPDIR"
-}
 
 teardown() {
 	all_down

@@ -3,14 +3,7 @@
 # Labels and taints of nodes: what may be written, where it ends up, and how a cluster that runs follows.
 # slow: some cases render a card and run first boot on it.
 
-bats_require_minimum_version 1.5.0
 load ../lib/first-boot
-load ../lib/refute
-
-setup() {
-	cd "$BATS_TEST_TMPDIR"
-	unset PIBUILD_MIRRORS PIBUILD_LOCK
-}
 
 # cluster LINE-OF-CLUSTER LINE-OF-SERVER LINE-OF-WORKER: one of each, with these keys
 cluster() {

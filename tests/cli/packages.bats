@@ -4,7 +4,6 @@
 # with the real dpkg. Debian's own archive is asked once.
 
 load ../lib/first-boot
-load ../lib/refute
 
 zeros=$(printf '0%.0s' {1..64})
 

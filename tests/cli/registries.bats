@@ -2,9 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The registries section: what is refused, what K3s reads on the card, and what preflight asks.
 
-bats_require_minimum_version 1.5.0
 load ../lib/first-boot
-load ../lib/refute
 
 setup() {
 	cd "$BATS_TEST_TMPDIR"

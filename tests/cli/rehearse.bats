@@ -5,7 +5,6 @@
 # slow: it builds images
 
 load ../lib/image
-load ../lib/refute
 
 setup_file() {
 	cd "$BATS_FILE_TMPDIR"

@@ -5,11 +5,6 @@
 # does and refuses is in tests/image/restore.bats.
 
 load ../lib/first-boot
-load ../lib/refute
-
-setup() {
-	cd "$BATS_TEST_TMPDIR"
-}
 
 # staged FILE NAME: the backup FILE of that name on ./card, as flash leaves it, and the step among the others
 staged() {

@@ -2,9 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # `schema`: what editors and readers get must agree with what `check` does.
 
-bats_require_minimum_version 1.5.0
 load ../lib/image
-load ../lib/refute
 
 setup() {
 	cd "$BATS_TEST_TMPDIR"

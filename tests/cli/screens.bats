@@ -5,7 +5,6 @@
 
 load ../lib/image
 load ../lib/disk
-load ../lib/refute
 
 setup() {
 	export HOME=$BATS_TEST_TMPDIR/home NO_COLOR='' DO_TOKEN=x

@@ -4,7 +4,6 @@
 # The secrets file as a user meets it, and its certificates as openssl sees them.
 
 load ../lib/image
-load ../lib/refute
 
 setup() {
 	cd "$BATS_TEST_TMPDIR" || exit

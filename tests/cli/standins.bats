@@ -5,7 +5,6 @@
 # programs (any version that still says it so): the tables that need no server are held against them too.
 
 load ../lib/standins
-load ../lib/refute
 
 setup() {
 	cd "$BATS_TEST_TMPDIR"

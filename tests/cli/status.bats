@@ -6,10 +6,6 @@
 load ../lib/image
 load ../lib/card
 
-setup() {
-	cd "$BATS_TEST_TMPDIR"
-}
-
 # report STATE [CNI_STATE]: a report on stdout, of two steps.
 report() {
 	cat <<-EOT

@@ -5,7 +5,6 @@
 # slow: it builds images
 
 load ../lib/apply
-load ../lib/refute
 
 setup_file() {
 	[ "$(id -u)" -eq 0 ] || skip "files of several owners: wants root"

@@ -3,11 +3,6 @@
 # The command line itself: help, usage errors, documents that must keep up with it.
 
 load ../lib/image
-load ../lib/refute
-
-setup() {
-	cd "$BATS_TEST_TMPDIR"
-}
 
 @test "--version, -V and version name the program, a version, the commit and the date of the catalogue" {
 	for word in --version -V version; do

@@ -2,9 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # cilium.valuesFile: values as Helm reads them, values that contradict each other, and images they ask for.
 
-bats_require_minimum_version 1.5.0
 load ../lib/image
-load ../lib/refute
 
 setup() {
 	cd "$BATS_TEST_TMPDIR"

@@ -5,7 +5,6 @@
 # DEBIAN_WORK holds the lock and both caches: what is there already is not made again.
 
 load ../lib/boot
-load ../lib/refute
 
 regenerate='cp /boot/firmware/cmdline.txt /boot/firmware/config.txt /tmp; sudo env DEB_MAINT_PARAMS=configure /etc/kernel/postinst.d/z50-raspi-firmware; cat /tmp/cmdline.txt /boot/firmware/cmdline.txt'
 facts=(

@@ -4,7 +4,6 @@
 # shellcheck disable=SC2154,SC2016 # variables of the library and of other shells
 
 load ../lib/image
-load ../lib/refute
 
 images_dir=/var/lib/rancher/k3s/agent/images
 

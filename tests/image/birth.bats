@@ -4,7 +4,6 @@
 
 load ../lib/image
 load ../lib/disk
-load ../lib/refute
 
 servers() {
 	write_servers 3

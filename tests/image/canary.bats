@@ -5,7 +5,6 @@
 # Every secret is random and long, so each is its own canary. One build, traced and with all its talk, under umask 000.
 
 load ../lib/canaries
-load ../lib/refute
 
 wifi_canary=wifiCanary7Q2xVb9LmZ4tRk8WpNc3Hs
 dns_canary=dnsCanaryK3v8Xw1Rz6Tq9Yb4Lm7Jd2Fg

@@ -3,7 +3,6 @@
 # scripts/ci/build.sh as a runner of a CI engine runs it.
 
 load ../lib/image
-load ../lib/refute
 load ../lib/ci
 
 setup() {

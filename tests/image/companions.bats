@@ -5,7 +5,6 @@
 
 load ../lib/image
 load ../lib/companions
-load ../lib/refute
 
 setup_file() {
 	cd "$BATS_FILE_TMPDIR"

@@ -3,7 +3,6 @@
 # pibuild diff: what differs between images, and never a secret of either. Three small builds for the whole file.
 
 load ../lib/image
-load ../lib/refute
 
 setup_file() {
 	cd "$BATS_FILE_TMPDIR"

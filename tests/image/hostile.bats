@@ -6,7 +6,6 @@ load ../lib/image
 
 # Every eighth of tests/lib/hostile-archives, from the HOSTILE-th on; STEP=1 takes all.
 @test "a chart that nobody wishes well ends a build in words, or brings a clean image with nothing of it elsewhere" {
-	cd "$BATS_TEST_TMPDIR"
 	write_cluster
 	mkdir archives
 	"$top/tests/lib/hostile-archives" archives cilium

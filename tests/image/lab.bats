@@ -4,7 +4,6 @@
 # base does not have. Built once for the whole file.
 
 load ../lib/image
-load ../lib/refute
 
 setup_file() {
 	cd "$BATS_FILE_TMPDIR"

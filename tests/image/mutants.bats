@@ -5,7 +5,6 @@
 load ../lib/image
 
 @test "mutated filesystems end in a verdict, and good is only said of what e2fsck and fsck.fat call good" {
-	cd "$BATS_TEST_TMPDIR"
 	xz -dc "$("$top/scripts/make-base" --kept tiny)" >base.img
 	run sandbox -- "$top/tests/faults/mutants" "$PIBUILD" base.img --count "${COUNT:-15}" --seed "${SEED:-1}"
 	echo "$output"

@@ -6,7 +6,6 @@
 
 load ../lib/image
 load ../lib/registry
-load ../lib/refute
 
 setup_file() {
 	cd "$BATS_FILE_TMPDIR"

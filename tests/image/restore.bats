@@ -4,7 +4,6 @@
 
 load ../lib/image
 load ../lib/disk
-load ../lib/refute
 
 setup_file() {
 	cd "$BATS_FILE_TMPDIR"

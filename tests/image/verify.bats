@@ -4,7 +4,6 @@
 # changes a copy with the tools of others.
 
 load ../lib/image
-load ../lib/refute
 
 setup_file() {
 	cd "$BATS_FILE_TMPDIR"

@@ -9,6 +9,20 @@ PIBUILD=${PIBUILD:-$top/build/pibuild}
 # For Bats run by hand: sfdisk and e2fsck lie where a plain user's PATH on Debian does not look.
 PATH=$PATH:/usr/sbin:/sbin
 
+# Of a file that has none of its own. What the sandbox of the caller has to say is no matter.
+setup() {
+	cd "$BATS_TEST_TMPDIR" || return
+	unset PIBUILD_MIRRORS PIBUILD_LOCK
+}
+
+# refute COMMAND...: it must fail. A bare `! COMMAND` that is not the last line of a test is never noticed.
+refute() {
+	if "$@"; then
+		echo "did not fail: $*"
+		return 1
+	fi
+}
+
 # at_clock SHIFT CMD...: under another clock, which is no matter for the sanitizers' order of libraries
 at_clock() {
 	ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}verify_asan_link_order=0 faketime -f "$@"

@@ -4,7 +4,6 @@
 # card's own program. K3s in them is a stand-in. POINTS and SEED: power cuts of a node while it is changed.
 
 load ../lib/life
-load ../lib/refute
 
 nodes='cp-1'
 for ((i = 1; i <= ${WORKERS:-2}; i++)); do

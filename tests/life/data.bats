@@ -5,7 +5,6 @@
 # cuts, and which.
 
 load ../lib/life
-load ../lib/refute
 
 setup_file() {
 	need_qemu

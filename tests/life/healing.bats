@@ -5,7 +5,6 @@
 # watchdog's, drop-ins make minutes into seconds.
 
 load ../lib/machines
-load ../lib/refute
 
 setup_file() {
 	need_qemu

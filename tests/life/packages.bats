@@ -5,7 +5,6 @@
 # and SEED: how many cuts, and which.
 
 load ../lib/life
-load ../lib/refute
 
 VARIANT=dpkg
 LOCK=lock.yaml

@@ -5,7 +5,6 @@
 # POINTS and SEED: power cuts of a rejoin, at how many seconds of it and which.
 
 load ../lib/life
-load ../lib/refute
 
 setup_file() {
 	need_qemu

@@ -5,7 +5,6 @@
 # hold what the API was told. POINTS and SEED: how many cuts, and which.
 
 load ../lib/life
-load ../lib/refute
 
 setup_file() {
 	need_qemu

@@ -6,7 +6,6 @@
 # SESSION=write keeps what the commands of README's picture said (docs/first-boot.session).
 
 load ../lib/life
-load ../lib/refute
 load ../lib/flux
 load ../lib/canaries
 
