@@ -128,20 +128,24 @@ static const struct owned_path owned_paths[] = {
 	  "set network.ntp, or give your file another name there" },
 	{ "/etc/systemd/system-preset/00-pibuild.preset", is_pibuilds, "give your file another name there" },
 	{ "/@(etc|usr/lib|usr/share|var/lib)/pibuild?(/*)", is_pibuilds, "choose another place" },
+};
+
+/* After those: what a node's tree has. */
+static const struct owned_path owned_in_tree[] = {
 	{ "/usr/local/bin/*", "pibuild installs that program", "set its version in cluster.yaml: versions" },
 	{ "/etc/rancher/k3s/registries.yaml", "cluster.yaml has registries, and there is one such file",
 	  "move what it says into registries, or remove that key" },
-	{ "*", "pibuild writes it", "leave it out" }, /* what a node's tree has and no row tells better */
+	{ "*", "pibuild writes it", "leave it out" },
 };
 
-/* Rows that hold whatever the node's tree has: all but the last three. */
 static const struct owned_path *owned_path_row(const char *path, bool in_tree)
 {
-	size_t n = ARRAY_SIZE(owned_paths) - (in_tree ? 0 : 3);
-
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < ARRAY_SIZE(owned_paths); i++)
 		if (fnmatch(owned_paths[i].pattern, path, FNM_EXTMATCH) == 0)
 			return &owned_paths[i];
+	for (size_t i = 0; in_tree && i < ARRAY_SIZE(owned_in_tree); i++)
+		if (fnmatch(owned_in_tree[i].pattern, path, FNM_EXTMATCH) == 0)
+			return &owned_in_tree[i];
 	return NULL;
 }
 
