@@ -79,9 +79,7 @@ int rollout_load(struct rollout *x, const char *only, struct err *e)
 {
 	struct plan *plan;
 	const struct cmd_options *o = x->o;
-	const struct project_options po = {
-		.config = o->config, .lock = o->lock, .secrets = o->secrets, .policy = SECRETS_NEEDED, .out = o->out
-	};
+	const struct project_options po = cmd_project_options(o, SECRETS_NEEDED);
 	struct plan_options so = cmd_plan_options(o, SECRET_READ);
 	const struct config *c = cmd_glimpse_config(o->config);
 	int r = config_require_file(o->config, "there is no cluster to change", e);

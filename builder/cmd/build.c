@@ -137,11 +137,7 @@ static int cmd_build(const struct cmd_options *o, struct err *e)
 {
 	_cleanup_(cache_close) struct cache cache = { .fd = -1 };
 	/* What is for everybody is made without a look at any secret. */
-	const struct project_options po = { .config = o->config,
-					    .lock = o->lock,
-					    .secrets = o->secrets,
-					    .policy = o->generic ? SECRETS_UNUSED : SECRETS_NEEDED,
-					    .out = o->out };
+	const struct project_options po = cmd_project_options(o, o->generic ? SECRETS_UNUSED : SECRETS_NEEDED);
 	const struct plan_options so = cmd_plan_options(o, SECRET_READ);
 	struct plan *plan = NULL;
 	double begun = now_seconds();

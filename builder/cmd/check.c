@@ -126,9 +126,7 @@ static void check_secrets(const struct cmd_options *o, const struct config *c, s
 /* 0 when all could be looked at, faults or not; 1 when the lock has to be made before a build. */
 static int check_all(const struct cmd_options *o, struct project **p, struct faults *f, struct err *e)
 {
-	const struct project_options po = {
-		.config = o->config, .lock = o->lock, .secrets = o->secrets, .policy = SECRETS_IF_ANY
-	};
+	const struct project_options po = cmd_project_options(o, SECRETS_IF_ANY);
 	int r = project_load(&po, p, e);
 
 	if (*p)

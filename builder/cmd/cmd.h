@@ -138,6 +138,8 @@ int cmd_answer(const char *wanted, const char *kept, struct err *e);
 /* The answer to WHAT is yes, or --yes is; ALONE is what that does, for where there is no terminal to ask on. */
 int cmd_confirm(const struct cmd_options *o, const char *what, const char *alone, const char *kept, struct err *e);
 
+/* The files that -c, --lock and --secrets name, and -o. */
+struct project_options cmd_project_options(const struct cmd_options *o, enum secrets_policy policy);
 /* What --node, --role and --generic select. */
 struct plan_options cmd_plan_options(const struct cmd_options *o, enum secret_use use);
 /* Class USAGE when they contradict each other. */

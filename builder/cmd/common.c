@@ -95,6 +95,13 @@ int cmd_require_cluster(const struct cmd_options *o, struct err *e)
 	return config_require_file(o->config, "no secrets.yaml of the shipped default either", e);
 }
 
+struct project_options cmd_project_options(const struct cmd_options *o, enum secrets_policy policy)
+{
+	return (struct project_options){
+		.config = o->config, .lock = o->lock, .secrets = o->secrets, .policy = policy, .out = o->out
+	};
+}
+
 struct plan_options cmd_plan_options(const struct cmd_options *o, enum secret_use use)
 {
 	return (struct plan_options){

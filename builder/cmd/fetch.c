@@ -84,9 +84,7 @@ static int fetch(const struct cmd_options *o, const struct plan *p, const struct
 static int cmd_fetch(const struct cmd_options *o, struct err *e)
 {
 	_cleanup_(cache_close) struct cache cache = { .fd = -1 };
-	const struct project_options po = {
-		.config = o->config, .lock = o->lock, .secrets = o->secrets, .policy = SECRETS_UNUSED
-	};
+	const struct project_options po = cmd_project_options(o, SECRETS_UNUSED);
 	const struct plan_options so = cmd_plan_options(o, SECRET_SKIP);
 	struct plan *plan = NULL;
 	int r = cmd_args(o, 0, 0, "fetch [--node NAME]... [--role ROLE]", e);

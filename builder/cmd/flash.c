@@ -90,7 +90,6 @@ static void record_done(const struct flash_session *s, const struct flash_card *
 
 	if (born)
 		x.born = born;
-
 	if (x.dir && flashed_add(&x, c->flash.result.sha256, &e) < 0)
 		log_warning("the card is good, but it could not be recorded: %s", e.msg);
 }
@@ -287,7 +286,6 @@ static int flash_session_run(struct flash_session *s, struct err *e)
 	int r = 0;
 
 	expect_steps(s);
-
 	for (size_t i = 0; i < s->cards.n && r == 0; i += at_once) {
 		size_t n = MIN(at_once, s->cards.n - i);
 

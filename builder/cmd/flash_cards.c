@@ -70,17 +70,13 @@ static int check_backup_fits(const struct flash_session *s, struct err *e)
 static int plan_nodes(struct flash_session *s, struct err *e)
 {
 	const struct cmd_options *o = s->o;
-	const struct project_options po = { .config = o->config,
-					    .lock = o->lock,
-					    .secrets = o->secrets,
-					    .policy = SECRETS_NEEDED,
-					    .out = o->out,
-					    .new_cluster = s->wish->new_cluster };
+	struct project_options po = cmd_project_options(o, SECRETS_NEEDED);
 	struct plan_options so = cmd_plan_options(o, SECRET_READ);
 	struct node_restore restore = { 0 };
 	struct plan *plan = NULL;
 	int r = s->wish->restore ? backup_open(s->wish->restore, &s->backup, e) : 0;
 
+	po.new_cluster = s->wish->new_cluster;
 	restore = (struct node_restore){ s->backup.path, s->backup.size, s->backup.sha256, s->backup.about };
 	so.restore = s->wish->restore ? &restore : NULL;
 	if (r < 0)

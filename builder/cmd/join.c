@@ -37,9 +37,7 @@ struct join {
 
 static int join_load(const struct cmd_options *o, struct join *j, struct err *e)
 {
-	const struct project_options po = {
-		.config = o->config, .lock = o->lock, .secrets = o->secrets, .policy = SECRETS_NEEDED, .out = o->out
-	};
+	const struct project_options po = cmd_project_options(o, SECRETS_NEEDED);
 	struct project *project;
 	struct node_ctx x;
 	int r = config_require_file(o->config, "there is no cluster to join", e);

@@ -297,10 +297,7 @@ static int plan_show(const struct cmd_options *o, const struct plan *plan, struc
 
 static int cmd_plan(const struct cmd_options *o, struct err *e)
 {
-	const struct project_options po = { .config = o->config,
-					    .lock = o->lock,
-					    .secrets = o->secrets,
-					    .policy = o->generic ? SECRETS_UNUSED : SECRETS_IF_ANY };
+	const struct project_options po = cmd_project_options(o, o->generic ? SECRETS_UNUSED : SECRETS_IF_ANY);
 	const struct plan_options so = cmd_plan_options(o, SECRET_PROBE);
 	struct plan *plan;
 	int r = cmd_args(o, 0, 0, "plan [--node NAME]... [--role ROLE] [--generic]", e);

@@ -42,17 +42,16 @@ static int build_images(const struct cmd_options *o, const struct plan *p, struc
 int rehearsal_plan(const struct cmd_options *o, const struct rehearsal_want *want, const char *out, struct plan **ret,
 		   struct err *e)
 {
-	const struct project_options po = { .config = o->config,
-					    .lock = str_or(want->lock, o->lock),
-					    .secrets = o->secrets,
-					    .policy = SECRETS_NEEDED,
-					    .new_cluster = true,
-					    .rehearse = true,
-					    .base = want->base,
-					    .lock_first = want->lock };
+	struct project_options po = cmd_project_options(o, SECRETS_NEEDED);
 	struct plan_options so = cmd_plan_options(o, SECRET_READ);
 	int r;
 
+	po.lock = str_or(want->lock, o->lock);
+	po.out = NULL;
+	po.new_cluster = true;
+	po.rehearse = true;
+	po.base = want->base;
+	po.lock_first = want->lock;
 	so.out = out;
 	r = cmd_load_plan(&po, &so, ret, e);
 	if (r < 0 && e->class == CLASS_VERIFY)

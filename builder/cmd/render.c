@@ -136,9 +136,7 @@ static int write_new(const char *dir, const struct tree *t, struct err *e)
 static int cmd_render(const struct cmd_options *o, struct err *e)
 {
 	enum secrets_policy policy = render_opt.show_secrets ? SECRETS_IF_ANY : SECRETS_NONE;
-	const struct project_options po = {
-		.config = o->config, .lock = o->lock, .secrets = o->secrets, .policy = policy
-	};
+	const struct project_options po = cmd_project_options(o, policy);
 	struct plan_options so = { .out = o->out, .secret_use = render_opt.show_secrets ? SECRET_READ : SECRET_PROBE };
 	const struct node_plan *n;
 	struct project *project;

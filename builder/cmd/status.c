@@ -47,9 +47,7 @@ static int status_card(const struct cmd_options *o, struct err *e)
  * set when there are any. */
 static const struct plan *plan_quietly(const struct cmd_options *o, const struct secrets **secrets, const char **why)
 {
-	const struct project_options po = {
-		.config = o->config, .lock = o->lock, .secrets = o->secrets, .policy = SECRETS_IF_ANY
-	};
+	const struct project_options po = cmd_project_options(o, SECRETS_IF_ANY);
 	const struct plan_options so = cmd_plan_options(o, SECRET_PROBE);
 	struct project *project = NULL;
 	struct plan *plan = NULL;
