@@ -113,7 +113,7 @@ static int find_member(struct member *m, const char *wanted, struct err *e)
 		if (streq(path, wanted))
 			return judge_member(m, entry, path, e);
 		if (n++ < NAMES_SHOWN)
-			strbuf_addf(&seen, "%s%s", seen.n ? ", " : "", path);
+			strbuf_item(&seen, ", ", path);
 	}
 	if (r < 0)
 		return r;

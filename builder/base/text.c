@@ -135,6 +135,11 @@ const char *nearest_word(const char *word, const char *const *candidates, size_t
 	return found;
 }
 
+const char *did_you_mean(const char *separator, const char *near)
+{
+	return near ? arena_printf("%sdid you mean %s?", separator, near) : "";
+}
+
 int text_order(const void *a, const void *b)
 {
 	return strcmp(*(const char *const *)a, *(const char *const *)b);

@@ -198,6 +198,13 @@ void strbuf_addf(struct strbuf *b, const char *fmt, ...)
 	strbuf_adds(b, s);
 }
 
+void strbuf_item(struct strbuf *b, const char *separator, const char *text)
+{
+	if (b->n)
+		strbuf_adds(b, separator);
+	strbuf_adds(b, text);
+}
+
 void strbuf_done(struct strbuf *b)
 {
 	free(b->s);

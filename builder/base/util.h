@@ -141,6 +141,8 @@ struct strbuf {
 void strbuf_add(struct strbuf *b, const void *data, size_t n);
 void strbuf_adds(struct strbuf *b, const char *s);
 void strbuf_addf(struct strbuf *b, const char *fmt, ...) _printf_(2, 3);
+/* Adds TEXT, and SEPARATOR before it unless it is the first. */
+void strbuf_item(struct strbuf *b, const char *separator, const char *text);
 void strbuf_done(struct strbuf *b);
 #define _cleanup_strbuf_ _cleanup_(strbuf_done)
 
@@ -192,6 +194,8 @@ bool word_in(const char *list, const char *word, size_t n);
 
 /* Of N candidates the one nearest to WORD by edit distance, or NULL when none is near. */
 const char *nearest_word(const char *word, const char *const *candidates, size_t n);
+/* SEPARATOR and "did you mean NEAR?"; "" where NEAR is NULL. On the arena. */
+const char *did_you_mean(const char *separator, const char *near);
 
 /* For qsort() over texts: by their bytes. */
 int text_order(const void *a, const void *b);

@@ -111,7 +111,7 @@ static int unknown_board(const char *name, const char *const *names, size_t n, s
 	struct strbuf all = { 0 };
 
 	for (size_t i = 0; i < n; i++)
-		strbuf_addf(&all, "%s%s", i ? ", " : "", names[i]);
+		strbuf_item(&all, ", ", names[i]);
 	err_class(e, CLASS_CONFIG, "there is no board '%s'%s%s%s boards are %s", name, near ? "; did you mean '" : "",
 		  near ? near : "", near ? "'?" : ";", all.s);
 	strbuf_done(&all);

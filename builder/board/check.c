@@ -48,7 +48,7 @@ static void check_memory(struct board_check *x, const struct board_machine *m)
 	bool sold = false;
 
 	vec_foreach (v, &m->board->memory) {
-		strbuf_addf(&sizes, "%s%s", sizes.n ? ", " : "", size_text(*v, a));
+		strbuf_item(&sizes, ", ", size_text(*v, a));
 		sold |= *v == memory;
 	}
 	if (!sold)
@@ -440,7 +440,7 @@ static void note_announce_wifi(struct board_check *x, const struct announcers *a
 
 	vec_foreach (i, &a->list)
 		if (interface_is_wifi(i->interface))
-			strbuf_addf(&names, "%s%s", names.n ? ", " : "", str_or(i->node->name, "a node"));
+			strbuf_item(&names, ", ", str_or(i->node->name, "a node"));
 	if (names.n)
 		note_key(
 			x->faults, x->config, "loadBalancer",
@@ -545,7 +545,7 @@ static void check_signing(struct board_check *x)
 		return;
 	vec_foreach (m, &x->machines)
 		if (config_speaks_bgp(c, m->node) && !m->board->external && !streq(m->board->soc, "virt"))
-			strbuf_addf(&names, "%s%s", names.n ? ", " : "", str_or(m->node->name, "a node"));
+			strbuf_item(&names, ", ", str_or(m->node->name, "a node"));
 	if (names.n)
 		note_key(
 			x->faults, c, key,

@@ -35,7 +35,7 @@ static const char *need_near(const struct need *need, const struct fat_entry *fi
 			*vec_push(&names) = arena_strndup(at + dir, strlen(at + dir) - tail);
 	}
 	near = nearest_word(arena_strndup(name, strlen(name) - tail), names.v, names.n);
-	return near ? arena_printf("; did you mean %s?", near) : "";
+	return did_you_mean("; ", near);
 }
 
 /* A FAT does not tell capitals from small letters. */

@@ -200,7 +200,7 @@ static int left_for_later(const struct rollout *x, struct err *e)
 
 	vec_foreach (t, &x->targets)
 		if (t->off)
-			strbuf_addf(&names, "%s%s", names.n ? ", " : "", t->plan->name);
+			strbuf_item(&names, ", ", t->plan->name);
 	if (!names.n)
 		return 0;
 	return err_class(e, CLASS_FAILED, "%s did not answer: once they are on, run `pibuild apply` again", names.s);

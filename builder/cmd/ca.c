@@ -97,7 +97,7 @@ static int cmd_ca(const struct cmd_options *o, struct err *e)
 	if (r < 0)
 		return r;
 	for (; *zone; zone++)
-		strbuf_addf(&zones, "%s%s", zones.n ? ", " : "", *zone);
+		strbuf_item(&zones, ", ", *zone);
 	if (o->out_given)
 		r = file_publish(o->out, pem, strlen(pem), 0644, e);
 	else

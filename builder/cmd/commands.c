@@ -81,8 +81,7 @@ int command_get(const char *name, const struct command **ret, struct err *e)
 	for (size_t i = 0; commands[i]; i++)
 		*vec_push(&names) = commands[i]->name;
 	near = nearest_word(name, names.v, names.n);
-	return err_class(e, CLASS_USAGE, "unknown command '%s'%s%s%s; see pibuild --help", name,
-			 near ? ", did you mean " : "", near ? near : "", near ? "?" : "");
+	return err_class(e, CLASS_USAGE, "unknown command '%s'%s; see pibuild --help", name, did_you_mean(", ", near));
 }
 
 const char *commands_with(const char *option, const char *but)
@@ -91,7 +90,7 @@ const char *commands_with(const char *option, const char *but)
 
 	for (size_t i = 0; commands[i]; i++)
 		if (cmd_word_in(commands[i]->common, option) && !cmd_word_in(but, commands[i]->name))
-			strbuf_addf(&b, "%s%s", b.n ? " " : "", commands[i]->name);
+			strbuf_item(&b, " ", commands[i]->name);
 	return arena_strdup(str_or(b.s, ""));
 }
 

@@ -103,7 +103,7 @@ static int verdict(const struct doctor_lines *f, struct err *e)
 
 	vec_foreach (x, &f->v)
 		if (x->verdict == MISSING)
-			strbuf_addf(&missing, "%s%s", missing.n ? ", " : "", x->what);
+			strbuf_item(&missing, ", ", x->what);
 	if (!missing.n)
 		return 0;
 	vec_foreach (p, &f->packages)

@@ -204,7 +204,7 @@ static void lock_arguments(void)
 		return;
 	names = lock_update_names(cat);
 	vec_foreach (name, &names)
-		strbuf_addf(&all, "%s%s", all.n ? ", " : "", *name);
+		strbuf_item(&all, ", ", *name);
 	help_row("NAME, with --update", all.s);
 }
 

@@ -79,7 +79,7 @@ static int check_quorum(const struct removal *x, struct err *e)
 		return 0;
 	vec_foreach (n, &x->live.nodes)
 		if (n->member && !n->ready && n != x->it)
-			strbuf_addf(&away, "%s%s", away.n ? ", " : "", n->name);
+			strbuf_item(&away, ", ", n->name);
 	return err_class(
 		e, CLASS_REFUSED,
 		"without %s etcd would have %u members of which %u %s ready, and more than half have to be, or the cluster stops: power %s on first, or remove what is gone for good instead",
@@ -94,7 +94,7 @@ static int node_unknown(const struct removal *x, struct err *e)
 
 	vec_foreach (n, &x->live.nodes) {
 		*vec_push(&names) = n->name;
-		strbuf_addf(&list, "%s%s", list.n ? ", " : "", n->name);
+		strbuf_item(&list, ", ", n->name);
 	}
 	near = nearest_word(x->name, names.v, names.n);
 	return err_class(e, CLASS_USAGE, "%s has no node '%s'%s%s%s There are %s", x->config->cluster.name, x->name,

@@ -97,7 +97,7 @@ static void api_word(const struct api_check *c, const struct yaml_node *n, const
 		for (; count < ARRAY_SIZE(w->words) && w->words[count]; count++) {
 			if (streq(w->words[count], n->text))
 				return;
-			strbuf_addf(&all, "%s%s", count ? ", " : "", w->words[count]);
+			strbuf_item(&all, ", ", w->words[count]);
 		}
 		near = kind_word_meant(n->text, w->words, count);
 		c->told(c->arg, n, path,

@@ -81,7 +81,7 @@ static void provider_fault(struct reading *l, const struct yaml_node *n, const c
 
 	for (size_t i = 0; i < dns01_providers_count; i++) {
 		names[i] = dns01_providers[i].name;
-		strbuf_addf(&all, "%s%s", i ? ", " : "", names[i]);
+		strbuf_item(&all, ", ", names[i]);
 	}
 	near = text ? nearest_word(text, names, dns01_providers_count) : NULL;
 	if (near)

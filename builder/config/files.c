@@ -78,8 +78,8 @@ static const char *parse_base(const struct reading *l, const char *text, void *d
 		return config_file_fault(l->faults, *base);
 	}
 	near = nearest_word(text, base_names, ARRAY_SIZE(base_names));
-	return arena_printf("it must be raspios, raspios-bookworm, debian, a path or an https:// address%s%s%s",
-			    near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+	return arena_printf("it must be raspios, raspios-bookworm, debian, a path or an https:// address%s",
+			    did_you_mean("; ", near));
 }
 
 const struct kind kind_base = {

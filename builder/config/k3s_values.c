@@ -29,8 +29,8 @@ static const char *k3s_word_fault(const char *text, const char *words)
 	list = arena_strdup(words);
 	for (char *p = list; (p = strchr(p, '|')); p++)
 		*p = ' ';
-	return arena_printf("K3s takes one of: %s; with '%s' it does not start%s%s%s", list, text,
-			    near ? "; did you mean " : "", str_or(near, ""), near ? "?" : "");
+	return arena_printf("K3s takes one of: %s; with '%s' it does not start%s", list, text,
+			    did_you_mean("; ", near));
 }
 
 static const char *encryption_provider(const struct config *c, const char *text)

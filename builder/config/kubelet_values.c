@@ -86,11 +86,10 @@ static const char *kubelet_word_fault(const struct kubelet_words *w, const char 
 	for (; n < ARRAY_SIZE(w->words) && w->words[n]; n++) {
 		if (streq(w->words[n], text))
 			return NULL;
-		strbuf_addf(&all, "%s%s", n ? ", " : "", w->words[n]);
+		strbuf_item(&all, ", ", w->words[n]);
 	}
 	near = kind_word_meant(text, w->words, n);
-	return arena_printf("the kubelet takes %s, and " ENDS "%s%s%s", all.s, text, near ? "; did you mean " : "",
-			    near ? near : "", near ? "?" : "");
+	return arena_printf("the kubelet takes %s, and " ENDS "%s", all.s, text, did_you_mean("; ", near));
 }
 
 const char *kubelet_value_fault(const char *field, const struct yaml_node *n)
@@ -177,14 +176,13 @@ static const char *amount_fault(const struct kubelet_amounts *a, const char *nam
 
 	*ret_name = false;
 	for (size_t i = 0; a->names[i]; i++) {
-		strbuf_addf(&all, "%s%s", i ? ", " : "", a->names[i]);
+		strbuf_item(&all, ", ", a->names[i]);
 		if (streq(a->names[i], name))
 			return a->takes(text) ? NULL : arena_printf("the kubelet takes %s, and " ENDS, a->like, text);
 	}
 	*ret_name = true;
 	near = kind_word_meant(name, a->names, count_names(a->names));
-	return arena_printf("the kubelet knows %s, and " ENDS "%s%s%s", all.s, name, near ? "; did you mean " : "",
-			    near ? near : "", near ? "?" : "");
+	return arena_printf("the kubelet knows %s, and " ENDS "%s", all.s, name, did_you_mean("; ", near));
 }
 
 static void check_amount(const struct check *x, const struct kubelet_amounts *a, const struct yaml_node *key,

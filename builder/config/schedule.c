@@ -169,7 +169,7 @@ const char *schedule_calendar(const struct schedule *s)
 
 	for (unsigned v = 0; s->weekdays != 0x7f && v < 7; v++)
 		if (s->weekdays >> v & 1)
-			strbuf_addf(&b, "%s%s", b.n ? "," : "", weekday_names[v]);
+			strbuf_item(&b, ",", weekday_names[v]);
 	strbuf_adds(&b, b.n ? " *-" : "*-");
 	schedule_list(&b, s->months, 1, 12);
 	strbuf_adds(&b, "-");

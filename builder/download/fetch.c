@@ -91,7 +91,7 @@ static void add_of_host(const struct fetcher *f, const struct download *first, c
 			if (!begun && *p != first)
 				return;
 			begun = true;
-			strbuf_addf(&names, "%s%s", names.n ? ", " : "", (*p)->label);
+			strbuf_item(&names, ", ", (*p)->label);
 		}
 	strbuf_addf(out, "\n  %s: %s: %s", url_host(why->url), why->why, names.s);
 }

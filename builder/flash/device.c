@@ -335,7 +335,7 @@ static const char *find_labels(const struct host *h, const struct device_tree *t
 
 		vec_foreach (p, &t->v)
 			if (streq(p->name, name))
-				strbuf_addf(&labels, "%s%s", labels.n ? ", " : "", udev_text(*x));
+				strbuf_item(&labels, ", ", udev_text(*x));
 	}
 	return arena_strdup(str_or(labels.s, ""));
 }

@@ -74,7 +74,7 @@ int images_check_locked(const struct images *images, struct err *e)
 
 	for (size_t i = 0; images && i < images->v.n; i++)
 		if (images->v.v[i].by_digest && !images->v.v[i].sha256)
-			strbuf_addf(&missing, "%s%s", missing.n ? ", " : "", image_ref(&images->v.v[i]));
+			strbuf_item(&missing, ", ", image_ref(&images->v.v[i]));
 	if (!missing.n)
 		return 0;
 	return err_class(

@@ -108,7 +108,7 @@ int lock_check_keys(const struct lock *l, const struct config *c, struct err *e)
 
 	vec_foreach (user, &c->access.github)
 		if (!lock_find_keys(l, *user))
-			strbuf_addf(&missing, "%s%s", missing.n ? ", " : "", *user);
+			strbuf_item(&missing, ", ", *user);
 	if (!missing.n)
 		return 0;
 	return err_class(

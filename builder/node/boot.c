@@ -83,7 +83,7 @@ static int edit_cmdline(const void *arg, const char *old, size_t n, struct strbu
 		add_with_disk_id(out, old, len, w->disk_id);
 	vec_foreach (word, &w->v)
 		if (!word_in(str_or(out->s, ""), *word, strlen(*word)))
-			strbuf_addf(out, "%s%s", out->n ? " " : "", *word);
+			strbuf_item(out, " ", *word);
 	strbuf_adds(out, "\n");
 	return 0;
 }
@@ -154,7 +154,7 @@ static void add_raspi_firmware(const struct block *b, const struct kernel_words 
 	_cleanup_strbuf_ struct strbuf line = { 0 }, config = { 0 };
 
 	vec_foreach (word, &w->v)
-		strbuf_addf(&line, "%s%s", line.n ? " " : "", *word);
+		strbuf_item(&line, " ", *word);
 	strbuf_adds(&line, "\n");
 	tree_add_text(t, "/etc/default/raspi-extra-cmdline", 0644, origin, line.s);
 	if (!b->lines.n)

@@ -139,7 +139,7 @@ static int needs_of(const struct node_ctx *x, const char *path, const char *name
 		if (!s)
 			return err_set(e, -EINVAL, "%s: needs a step that there is not: '%s'", path, name);
 		if (s->wanted(x))
-			strbuf_addf(&b, "%s%s", b.n ? "," : "", name);
+			strbuf_item(&b, ",", name);
 	}
 	*ret = b.n ? arena_strdup(b.s) : "-";
 	return 0;

@@ -604,9 +604,8 @@ static void fault_stray_folder(const struct overlay_check *c, const char *name)
 	for (size_t i = 0; i < c->n_nodes; i++)
 		known[n++] = c->nodes[i].node->name;
 	near = kind_word_meant(name, known, n);
-	overlay_fault(
-		c, "%s is taken by no node: its folders are common, control-plane, worker and the nodes' names%s%s%s",
-		path_join(c->dir, name), near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+	overlay_fault(c, "%s is taken by no node: its folders are common, control-plane, worker and the nodes' names%s",
+		      path_join(c->dir, name), did_you_mean("; ", near));
 }
 
 static void fault_unread(struct overlay_check *c, const char *verb, const char *path)

@@ -32,7 +32,7 @@ static int proxy_address(const struct node_ctx *x, const struct proxy_address *p
 
 static void no_proxy_add(struct strbuf *b, const char *text)
 {
-	strbuf_addf(b, "%s%s", b->n ? "," : "", text);
+	strbuf_item(b, ",", text);
 }
 
 /* What is the cluster's own or on the LAN; K3s adds its networks itself, cert-manager's pods do not. */

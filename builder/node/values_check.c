@@ -353,8 +353,8 @@ static void hubble_metrics(struct judge *j, const struct yaml_node *n, const cha
 		near = kind_word_meant(name, known, ARRAY_SIZE(known));
 		if (!found)
 			note_at(j->faults, n->items[i],
-				"%s: pibuild knows no metrics of Hubble by the name %s, and with one that it has not Hubble gives none at all%s%s%s",
-				path, name, near ? "; did you mean " : "", str_or(near, ""), near ? "?" : "");
+				"%s: pibuild knows no metrics of Hubble by the name %s, and with one that it has not Hubble gives none at all%s",
+				path, name, did_you_mean("; ", near));
 	}
 }
 

@@ -301,7 +301,7 @@ static void unknown_key(struct reading *l, const struct yaml_node *key, const ch
 	}
 	section = schema_section_of(l->top, key->text);
 	for (size_t i = 0; i < n; i++)
-		strbuf_addf(&all, "%s%s", i ? ", " : "", names[i]);
+		strbuf_item(&all, ", ", names[i]);
 	if (section && !streq(section, path))
 		schema_fault(l, key, path, "unknown key '%s'; it belongs below %s:", shorten(key->text), section);
 	else

@@ -28,8 +28,8 @@ static int unknown_node(const struct secrets *s, const char *node, struct err *e
 	for (size_t i = 0; i < s->nodes.n; i++)
 		names[i] = s->nodes.v[i].node;
 	near = nearest_word(node, names, s->nodes.n);
-	return err_class(e, CLASS_USAGE, "%s has no node '%s'%s%s%s; `pibuild secrets show` lists them", s->path, node,
-			 near ? ", did you mean " : "", near ? near : "", near ? "?" : "");
+	return err_class(e, CLASS_USAGE, "%s has no node '%s'%s; `pibuild secrets show` lists them", s->path, node,
+			 did_you_mean(", ", near));
 }
 
 static int change_node(struct secrets *s, const char *node, struct err *e)

@@ -90,7 +90,7 @@ static int secrets_add_nodes(struct secrets *s, const struct config *c, struct s
 		if (r < 0)
 			return r;
 		*vec_push(&s->nodes) = fresh;
-		strbuf_addf(added, "%s%s", added->n ? ", " : "", n->name);
+		strbuf_item(added, ", ", n->name);
 	}
 	return 0;
 }

@@ -310,10 +310,9 @@ static int judge_keys(const struct app *a, const struct chart *c, const struct y
 			continue;
 		near = nearest_word(key, known.v, known.n);
 		if (closed)
-			return err_class(e, CLASS_CONFIG, "apps: %s: its chart takes no value '%s'%s%s%s", a->name, key,
-					 near ? "; did you mean " : "", str_or(near, ""), near ? "?" : "");
-		log_warning("apps: %s: its chart shows no value '%s'%s%s%s", a->name, key,
-			    near ? "; did you mean " : "", str_or(near, ""), near ? "?" : "");
+			return err_class(e, CLASS_CONFIG, "apps: %s: its chart takes no value '%s'%s", a->name, key,
+					 did_you_mean("; ", near));
+		log_warning("apps: %s: its chart shows no value '%s'%s", a->name, key, did_you_mean("; ", near));
 	}
 	return 0;
 }
