@@ -156,7 +156,7 @@ static int push_files(struct push *p, struct artefact_files *files, struct err *
 	return 0;
 }
 
-static void seal_text(struct registry_text *t, const char *type)
+static void describe_text(struct registry_text *t, const char *type)
 {
 	t->media_type = type;
 	sha256_bytes(t->text.s, t->text.n, t->sha256);
@@ -173,7 +173,7 @@ static int write_artefact(const char *type, const struct artefact_files *files, 
 		*vec_push(&named.v) = (struct artefact_file){ path_base(f->name), f->blob };
 	r = artefact_write(type, &named, subject, &ret->text, e);
 	if (r == 0)
-		seal_text(ret, oci_manifest_types[0]);
+		describe_text(ret, oci_manifest_types[0]);
 	return r;
 }
 
@@ -197,7 +197,7 @@ static int list_referrer(struct push *p, const struct registry_text *signature, 
 				  e);
 	if (r < 0 || !index.text.n)
 		return r;
-	seal_text(&index, oci_index_types[0]);
+	describe_text(&index, oci_index_types[0]);
 	return registry_put_manifest(&p->registry, tag, &index, NULL, e);
 }
 

@@ -25,7 +25,7 @@ static int map_write(const struct subject *s, struct companions *c, struct strbu
 static int (*const writers[COMPANION_COUNT])(const struct subject *s, struct companions *c, struct strbuf *out,
 					     struct err *e) = {
 	[COMPANION_MANIFEST] = copy_manifest,	   [COMPANION_BMAP] = map_write,  [COMPANION_SBOM] = sbom_write,
-	[COMPANION_PROVENANCE] = provenance_write, [COMPANION_SUMS] = sums_write, [COMPANION_SIGNATURE] = seal_write,
+	[COMPANION_PROVENANCE] = provenance_write, [COMPANION_SUMS] = sums_write, [COMPANION_SIGNATURE] = sums_sign,
 };
 
 static bool wanted(const struct companion_row *row, const struct subject *s)

@@ -51,8 +51,8 @@ void provenance_check(struct look *l);
 void sums_of(const struct companions *c, const char *sha256, struct strbuf *out);
 int sums_write(const struct subject *s, struct companions *c, struct strbuf *out, struct err *e);
 void sums_check(struct look *l);
-int seal_write(const struct subject *s, struct companions *c, struct strbuf *out, struct err *e);
-void seal_check(struct look *l);
+int sums_sign(const struct subject *s, struct companions *c, struct strbuf *out, struct err *e);
+void sums_check_signature(struct look *l);
 
 /* ---- packages.c: what the base consists of ---- */
 

@@ -51,7 +51,7 @@ void sums_check(struct look *l)
 		companion_complain(l, COMPANION_SUMS, "it has lines that pibuild did not write");
 }
 
-int seal_write(const struct subject *s, struct companions *c, struct strbuf *out, struct err *e)
+int sums_sign(const struct subject *s, struct companions *c, struct strbuf *out, struct err *e)
 {
 	const struct strbuf *sums = &c->v[COMPANION_SUMS];
 	unsigned char sig[SIGNATURE_SIZE];
@@ -63,7 +63,7 @@ int seal_write(const struct subject *s, struct companions *c, struct strbuf *out
 	return 0;
 }
 
-void seal_check(struct look *l)
+void sums_check_signature(struct look *l)
 {
 	const struct strbuf *sums = &l->files.v[COMPANION_SUMS], *sig = &l->files.v[COMPANION_SIGNATURE];
 

@@ -201,8 +201,9 @@ static void map_check(struct look *l)
 }
 
 static void (*const checks[COMPANION_COUNT])(struct look *l) = {
-	[COMPANION_MANIFEST] = manifest_check,	   [COMPANION_BMAP] = map_check,  [COMPANION_SBOM] = sbom_check,
-	[COMPANION_PROVENANCE] = provenance_check, [COMPANION_SUMS] = sums_check, [COMPANION_SIGNATURE] = seal_check,
+	[COMPANION_MANIFEST] = manifest_check, [COMPANION_BMAP] = map_check,
+	[COMPANION_SBOM] = sbom_check,	       [COMPANION_PROVENANCE] = provenance_check,
+	[COMPANION_SUMS] = sums_check,	       [COMPANION_SIGNATURE] = sums_check_signature,
 };
 
 static int look_at_image(struct look *l, struct err *e)
@@ -253,7 +254,7 @@ static int publish_signature(struct look *l, const struct sign_key *key, struct 
 
 	/* All but these two stays as it is. */
 	sums_of(&l->files, l->sha256, &out.v[COMPANION_SUMS]);
-	r = seal_write(&s, &out, &out.v[COMPANION_SIGNATURE], e);
+	r = sums_sign(&s, &out, &out.v[COMPANION_SIGNATURE], e);
 	if (r == 0)
 		r = companions_publish(&out, e);
 	companions_done(&out);

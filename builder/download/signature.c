@@ -14,7 +14,7 @@
 
 static const char folder[] = "signatures";
 
-static int seal_name(const struct pin *pin, const char *key, const char **ret, struct err *e)
+static int verdict_name(const struct pin *pin, const char *key, const char **ret, struct err *e)
 {
 	_cleanup_free_ char *text = NULL;
 	char sha256[SHA256_HEX];
@@ -31,7 +31,7 @@ static int seal_name(const struct pin *pin, const char *key, const char **ret, s
 int signature_known(const struct cache *c, const struct pin *pin, const char *key, bool *ret, struct err *e)
 {
 	const char *name;
-	int r = seal_name(pin, key, &name, e);
+	int r = verdict_name(pin, key, &name, e);
 
 	if (r < 0)
 		return r;
@@ -62,7 +62,7 @@ int signature_check(const struct cache *c, const struct pin *pin, const char *ke
 		.file_fd = object,
 	};
 	const char *name;
-	int r = seal_name(pin, key, &name, e);
+	int r = verdict_name(pin, key, &name, e);
 
 	if (r == 0 && object < 0)
 		return err_errno(e, -errno, "cannot open %s", gpgv.file);

@@ -267,7 +267,7 @@ static void make_set(void)
 	CHECK_INT(sha256_fd(fd, "a.img", sha256, &e), 0);
 	sums_of(&c, sha256, &c.v[COMPANION_SUMS]);
 	CHECK_INT(sign_key_open(in_dir("key"), &key, &e), 0);
-	CHECK_INT(seal_write(&(struct subject){ .key = key }, &c, &sig, &e), 0);
+	CHECK_INT(sums_sign(&(struct subject){ .key = key }, &c, &sig, &e), 0);
 	c.v[COMPANION_SIGNATURE] = sig;
 	CHECK_INT(companions_publish(&c, &e), 0);
 	sign_key_free(key);
