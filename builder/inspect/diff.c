@@ -7,7 +7,6 @@
 
 #include "base/file.h"
 #include "base/proc.h"
-#include "base/sig.h"
 #include "yaml/yaml.h"
 
 enum { TEXT_LIMIT = 256 * 1024 };
@@ -78,7 +77,7 @@ static int unified(const char *path, const struct strbuf *a, const struct strbuf
 	return 0;
 }
 
-static int diff_add_text(struct side *a, struct side *b, struct change *c, struct err *e)
+static int diff_add_text(const struct listed *a, const struct listed *b, struct change *c, struct err *e)
 {
 	_cleanup_strbuf_ struct strbuf old = { 0 }, new = { 0 };
 	int r;
@@ -86,32 +85,31 @@ static int diff_add_text(struct side *a, struct side *b, struct change *c, struc
 	/* It lists the changes that stand in the lines around it. */
 	if (c->a.size > TEXT_LIMIT || c->b.size > TEXT_LIMIT || streq(c->path, MANIFEST_PATH))
 		return 0;
-	r = image_read(&a->image, c->path, TEXT_LIMIT, &old, e);
+	r = image_read(a->image, c->path, TEXT_LIMIT, &old, e);
 	if (r == 0)
-		r = image_read(&b->image, c->path, TEXT_LIMIT, &new, e);
+		r = image_read(b->image, c->path, TEXT_LIMIT, &new, e);
 	if (r < 0 || !yaml_is_text(old.s, old.n) || !yaml_is_text(new.s, new.n))
 		return r;
 	return unified(c->path, &old, &new, &c->text, e);
 }
 
-static int diff_add_content(struct side *a, const struct listed *x, struct side *b, const struct listed *y,
-			    struct change *c, struct err *e)
+static int diff_add_content(const struct listed *a, const struct listed *b, struct change *c, struct err *e)
 {
 	int r = 0;
 
-	memcpy(c->sha256_a, x->sha256, SHA256_HEX);
-	memcpy(c->sha256_b, y->sha256, SHA256_HEX);
+	memcpy(c->sha256_a, a->sha256, SHA256_HEX);
+	memcpy(c->sha256_b, b->sha256, SHA256_HEX);
 	if (!path_on_boot(c->path))
-		r = image_digest(&a->image, c->path, c->sha256_a, e);
+		r = image_digest(a->image, c->path, c->sha256_a, e);
 	if (r == 0 && !path_on_boot(c->path))
-		r = image_digest(&b->image, c->path, c->sha256_b, e);
+		r = image_digest(b->image, c->path, c->sha256_b, e);
 	return r < 0 ? r : diff_add_text(a, b, c, e);
 }
 
-static int read_target(struct side *s, const char *path, const char **ret, struct err *e)
+static int read_target(const struct listed *x, const char **ret, struct err *e)
 {
 	_cleanup_strbuf_ struct strbuf b = { 0 };
-	int r = ext4_readlink(s->image.root, path, &b, e);
+	int r = ext4_readlink(x->image->root, x->path, &b, e);
 
 	if (r < 0)
 		return r;
@@ -130,7 +128,15 @@ static struct change *add_change(struct image_diff *d, enum change_kind kind, co
 	return c;
 }
 
-static int one_sided(struct image_diff *d, enum change_kind kind, struct side *s, const struct listed *x, struct err *e)
+/* Two images that are compared. */
+struct comparison {
+	struct image_diff *diff;
+	const struct side *a, *b;
+	unsigned flags;
+};
+
+static int one_sided(struct image_diff *d, enum change_kind kind, const struct side *s, const struct listed *x,
+		     struct err *e)
 {
 	struct change *c = add_change(d, kind, x->path);
 
@@ -138,54 +144,40 @@ static int one_sided(struct image_diff *d, enum change_kind kind, struct side *s
 	*(kind == CHANGE_ADDED ? &c->b : &c->a) = x->st;
 	if (!S_ISLNK(x->st.mode))
 		return 0;
-	return read_target(s, x->path, kind == CHANGE_ADDED ? &c->target_b : &c->target_a, e);
+	return read_target(x, kind == CHANGE_ADDED ? &c->target_b : &c->target_a, e);
 }
 
-static int both_sided(struct image_diff *d, struct side *a, const struct listed *x, struct side *b,
-		      const struct listed *y, unsigned flags, struct err *e)
+static int both_sided(const struct comparison *x, const struct listed *a, const struct listed *b, struct err *e)
 {
 	unsigned differs;
 	struct change *c;
-	int r = files_compare(&a->image, x, &b->image, y, &differs, e);
+	int r = files_compare(a, b, &differs, e);
 
 	if (r < 0 || !differs)
 		return r;
-	c = add_change(d, differs == DIFFERS_TIME ? CHANGE_TIME : CHANGE_CHANGED, x->path);
-	c->a = x->st;
-	c->b = y->st;
+	c = add_change(x->diff, differs == DIFFERS_TIME ? CHANGE_TIME : CHANGE_CHANGED, a->path);
+	c->a = a->st;
+	c->b = b->st;
 	c->differs = differs;
-	c->secret = is_secret(a, x) || is_secret(b, y);
-	if (S_ISLNK(x->st.mode))
-		r = read_target(a, x->path, &c->target_a, e);
-	if (r == 0 && S_ISLNK(y->st.mode))
-		r = read_target(b, y->path, &c->target_b, e);
-	if (r == 0 && differs & DIFFERS_CONTENT && !c->secret && !(flags & DIFF_BRIEF))
-		r = diff_add_content(a, x, b, y, c, e);
+	c->secret = is_secret(x->a, a) || is_secret(x->b, b);
+	if (S_ISLNK(a->st.mode))
+		r = read_target(a, &c->target_a, e);
+	if (r == 0 && S_ISLNK(b->st.mode))
+		r = read_target(b, &c->target_b, e);
+	if (r == 0 && differs & DIFFERS_CONTENT && !c->secret && !(x->flags & DIFF_BRIEF))
+		r = diff_add_content(a, b, c, e);
 	return r;
 }
 
-static int compare_files(struct image_diff *d, struct side *a, struct side *b, unsigned flags, struct err *e)
+static int compare_pair(void *arg, const struct listed *a, const struct listed *b, struct err *e)
 {
-	size_t i = 0, j = 0;
-	int r = 0;
+	const struct comparison *x = arg;
 
-	while (r == 0 && (i < a->files.v.n || j < b->files.v.n)) {
-		const struct listed *x = i < a->files.v.n ? &a->files.v.v[i] : NULL;
-		const struct listed *y = j < b->files.v.n ? &b->files.v.v[j] : NULL;
-		int order = !x ? 1 : !y ? -1 : strcmp(x->path, y->path);
-
-		if (order < 0)
-			r = one_sided(d, CHANGE_REMOVED, a, x, e);
-		else if (order > 0)
-			r = one_sided(d, CHANGE_ADDED, b, y, e);
-		else
-			r = both_sided(d, a, x, b, y, flags, e);
-		i += order <= 0;
-		j += order >= 0;
-		if (r == 0)
-			r = sig_check(e);
-	}
-	return r;
+	if (!b)
+		return one_sided(x->diff, CHANGE_REMOVED, x->a, a, e);
+	if (!a)
+		return one_sided(x->diff, CHANGE_ADDED, x->b, b, e);
+	return both_sided(x, a, b, e);
 }
 
 /* ---- layout ---- */
@@ -264,6 +256,7 @@ static void compare_versions(struct image_diff *d, const json_t *a, const json_t
 int image_diff(struct image_diff *d, unsigned flags, struct err *e)
 {
 	_cleanup_(side_done) struct side a = { 0 }, b = { 0 };
+	struct comparison x = { d, &a, &b, flags };
 	int r = side_open(d->a, &a, e);
 
 	if (r < 0)
@@ -273,7 +266,7 @@ int image_diff(struct image_diff *d, unsigned flags, struct err *e)
 		return r;
 	compare_layout(d, &a.image.disk, &b.image.disk);
 	compare_versions(d, a.manifest, b.manifest);
-	return compare_files(d, &a, &b, flags, e);
+	return listings_pair(&a.files, &b.files, compare_pair, &x, e);
 }
 
 bool image_diff_same(const struct image_diff *d)

@@ -6,11 +6,16 @@
 #include "base/file.h"
 #include "base/sig.h"
 
+struct files_walk {
+	struct listing *listing;
+	struct disk_image *image;
+};
+
 static int files_add_seen(void *arg, const char *path, const struct fs_stat *st, struct err *e)
 {
-	struct listing *l = arg;
+	const struct files_walk *w = arg;
 
-	*vec_push(&l->v) = (struct listed){ arena_strdup(path), *st, "" };
+	*vec_push(&w->listing->v) = (struct listed){ arena_strdup(path), w->image, *st, "" };
 	return sig_check(e);
 }
 
@@ -21,9 +26,10 @@ static int listed_by_path(const void *a, const void *b)
 
 int files_list(struct disk_image *c, unsigned flags, struct listing *ret, struct err *e)
 {
+	struct files_walk walk = { ret, c };
 	struct fat_entry *boot;
 	size_t n, first;
-	int r = ext4_walk(c->root, "/", files_add_seen, ret, e);
+	int r = ext4_walk(c->root, "/", files_add_seen, &walk, e);
 
 	if (r < 0)
 		return r;
@@ -33,6 +39,7 @@ int files_list(struct disk_image *c, unsigned flags, struct listing *ret, struct
 	first = ret->v.n;
 	for (size_t i = 0; i < n; i++)
 		*vec_push(&ret->v) = (struct listed){ path_join(BOOT_DIR, boot[i].path),
+						      c,
 						      { .mode = boot[i].dir ? S_IFDIR : S_IFREG, .size = boot[i].size },
 						      "" };
 	for (size_t i = 0; flags & BOOT_DIGESTS && i < n && r == 0; i++) {
@@ -69,53 +76,69 @@ bool listing_is_public(const struct listing *l, const struct listed *x)
 	return true;
 }
 
-static int compare_targets(struct disk_image *a, struct disk_image *b, const char *path, unsigned *ret, struct err *e)
+int listings_pair(const struct listing *a, const struct listing *b, listed_pair_fn fn, void *arg, struct err *e)
+{
+	size_t i = 0, j = 0;
+	int r = 0;
+
+	while (r == 0 && (i < a->v.n || j < b->v.n)) {
+		const struct listed *x = i < a->v.n ? &a->v.v[i] : NULL, *y = j < b->v.n ? &b->v.v[j] : NULL;
+		int order = !x ? 1 : !y ? -1 : strcmp(x->path, y->path);
+
+		r = fn(arg, order <= 0 ? x : NULL, order >= 0 ? y : NULL, e);
+		i += order <= 0;
+		j += order >= 0;
+		if (r == 0)
+			r = sig_check(e);
+	}
+	return r;
+}
+
+static int compare_targets(const struct listed *a, const struct listed *b, unsigned *ret, struct err *e)
 {
 	_cleanup_strbuf_ struct strbuf s = { 0 }, t = { 0 };
-	int r = ext4_readlink(a->root, path, &s, e);
+	int r = ext4_readlink(a->image->root, a->path, &s, e);
 
 	if (r == 0)
-		r = ext4_readlink(b->root, path, &t, e);
+		r = ext4_readlink(b->image->root, b->path, &t, e);
 	if (r == 0 && !streq(s.s, t.s))
 		*ret |= DIFFERS_TARGET;
 	return r;
 }
 
-static int compare_contents(struct disk_image *a, const struct listed *x, struct disk_image *b, const struct listed *y,
-			    unsigned *ret, struct err *e)
+static int compare_contents(const struct listed *a, const struct listed *b, unsigned *ret, struct err *e)
 {
-	bool same = x->st.size == y->st.size;
+	bool same = a->st.size == b->st.size;
 	int r = 0;
 
-	if (same && path_on_boot(x->path))
-		same = streq(x->sha256, y->sha256);
+	if (same && path_on_boot(a->path))
+		same = streq(a->sha256, b->sha256);
 	else if (same)
-		r = ext4_equal(a->root, x->path, b->root, y->path, &same, e);
+		r = ext4_equal(a->image->root, a->path, b->image->root, b->path, &same, e);
 	if (!same)
 		*ret |= DIFFERS_CONTENT;
 	return r;
 }
 
-int files_compare(struct disk_image *a, const struct listed *x, struct disk_image *b, const struct listed *y,
-		  unsigned *ret, struct err *e)
+int files_compare(const struct listed *a, const struct listed *b, unsigned *ret, struct err *e)
 {
 	unsigned d = 0;
 	int r = 0;
 
-	if ((x->st.mode & S_IFMT) != (y->st.mode & S_IFMT))
+	if ((a->st.mode & S_IFMT) != (b->st.mode & S_IFMT))
 		d |= DIFFERS_TYPE;
-	if (!S_ISLNK(x->st.mode) && (x->st.mode & 07777) != (y->st.mode & 07777))
+	if (!S_ISLNK(a->st.mode) && (a->st.mode & 07777) != (b->st.mode & 07777))
 		d |= DIFFERS_MODE;
-	if (x->st.uid != y->st.uid || x->st.gid != y->st.gid)
+	if (a->st.uid != b->st.uid || a->st.gid != b->st.gid)
 		d |= DIFFERS_OWNER;
-	if (x->st.mtime != y->st.mtime)
+	if (a->st.mtime != b->st.mtime)
 		d |= DIFFERS_TIME;
-	if (!S_ISDIR(x->st.mode) && x->st.links != y->st.links)
+	if (!S_ISDIR(a->st.mode) && a->st.links != b->st.links)
 		d |= DIFFERS_LINKS;
-	if (!(d & DIFFERS_TYPE) && S_ISLNK(x->st.mode))
-		r = compare_targets(a, b, x->path, &d, e);
-	else if (!(d & DIFFERS_TYPE) && S_ISREG(x->st.mode))
-		r = compare_contents(a, x, b, y, &d, e);
+	if (!(d & DIFFERS_TYPE) && S_ISLNK(a->st.mode))
+		r = compare_targets(a, b, &d, e);
+	else if (!(d & DIFFERS_TYPE) && S_ISREG(a->st.mode))
+		r = compare_contents(a, b, &d, e);
 	*ret = d;
 	return r;
 }

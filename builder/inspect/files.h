@@ -13,8 +13,9 @@
 
 struct listed {
 	const char *path;
-	struct fs_stat st;	 /* on the boot partition: type and size alone */
-	char sha256[SHA256_HEX]; /* of files of the boot partition; else "" */
+	struct disk_image *image; /* that it is in */
+	struct fs_stat st;	  /* on the boot partition: type and size alone */
+	char sha256[SHA256_HEX];  /* of files of the boot partition; else "" */
 };
 struct listing {
 	VEC(struct listed) v; /* sorted by path */
@@ -24,6 +25,9 @@ struct listing {
 enum { BOOT_DIGESTS = 1 << 0 };
 int files_list(struct disk_image *c, unsigned flags, struct listing *ret, struct err *e);
 const struct listed *listing_find(const struct listing *l, const char *path);
+/* Every path of A and of B, in order, with what each has there, NULL where it has nothing. Checks for signals. */
+typedef int (*listed_pair_fn)(void *arg, const struct listed *a, const struct listed *b, struct err *e);
+int listings_pair(const struct listing *a, const struct listing *b, listed_pair_fn fn, void *arg, struct err *e);
 /* Everybody may read it: its own mode and that of every folder above says so. */
 bool listing_is_public(const struct listing *l, const struct listed *x);
 
@@ -38,8 +42,7 @@ enum {
 	DIFFERS_LINKS = 1 << 6, /* of files: number of names */
 };
 /* Sizes are compared first, content is read only when they are the same. Both listings with BOOT_DIGESTS. */
-int files_compare(struct disk_image *a, const struct listed *x, struct disk_image *b, const struct listed *y,
-		  unsigned *ret, struct err *e);
+int files_compare(const struct listed *a, const struct listed *b, unsigned *ret, struct err *e);
 
 /* ---- the manifest ---- */
 
@@ -53,7 +56,7 @@ extern const char *const record_state_names[RECORD_STATE_COUNT];
 enum record_state record_check(struct disk_image *c, const struct record *x, const char **ret_why);
 
 /* Paths that differ from the image BASE and that no record speaks of. FILES is the card's, with BOOT_DIGESTS. */
-int files_undeclared(struct disk_image *c, const struct listing *files, const struct records *records, const char *base,
+int files_undeclared(const struct listing *files, const struct records *records, const char *base,
 		     struct text_list *ret, struct err *e);
 
 #endif

@@ -38,7 +38,7 @@ static int compare_base(struct disk_image *c, const char *base, struct image_rep
 	struct listing files = { 0 };
 	int r = files_list(c, BOOT_DIGESTS, &files, e);
 
-	return r < 0 ? r : files_undeclared(c, &files, &ret->records, base, &ret->undeclared, e);
+	return r < 0 ? r : files_undeclared(&files, &ret->records, base, &ret->undeclared, e);
 }
 
 int image_inspect(const char *path, const char *base, struct image_report *ret, struct err *e)

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <sys/stat.h>
 
-#include "base/sig.h"
 #include "inspect/files.h"
 
 const char *const record_state_names[RECORD_STATE_COUNT] = { "ok", "changed", "missing", "present" };
@@ -141,42 +140,39 @@ static bool declared(const struct records *records, const char *path)
 	return false;
 }
 
-/* Folders differ by what is in them, which is looked at on its own. */
-static int same_listed(struct disk_image *a, const struct listed *x, struct disk_image *b, const struct listed *y,
-		       bool *ret, struct err *e)
-{
-	unsigned differs = 0;
-	int r = files_compare(a, x, b, y, &differs, e);
+struct undeclared {
+	const struct records *records;
+	struct text_list *paths;
+};
 
-	*ret = !(differs & (S_ISDIR(x->st.mode) ? ~(unsigned)DIFFERS_TIME : ~0u));
+/* Folders differ by what is in them, which is looked at on its own. */
+static int add_undeclared(void *arg, const struct listed *a, const struct listed *b, struct err *e)
+{
+	const struct undeclared *u = arg;
+	const char *path = a ? a->path : b->path;
+	unsigned differs = ~0u;
+	int r = 0;
+
+	if (declared(u->records, path))
+		return 0;
+	if (a && b)
+		r = files_compare(a, b, &differs, e);
+	if (a && b && S_ISDIR(a->st.mode))
+		differs &= ~(unsigned)DIFFERS_TIME;
+	if (r == 0 && differs)
+		*vec_push(u->paths) = path;
 	return r;
 }
 
-int files_undeclared(struct disk_image *c, const struct listing *files, const struct records *records,
-		     const char *base_path, struct text_list *ret, struct err *e)
+int files_undeclared(const struct listing *files, const struct records *records, const char *base_path,
+		     struct text_list *ret, struct err *e)
 {
 	_cleanup_(image_close) struct disk_image base = { 0 };
-	struct listing b = { 0 };
-	const struct listing *a = files;
-	size_t i = 0, j = 0;
+	struct undeclared u = { records, ret };
+	struct listing there = { 0 };
 	int r = image_open(base_path, IMAGE_ROOT | IMAGE_BOOT, &base, e);
 
 	if (r == 0)
-		r = files_list(&base, BOOT_DIGESTS, &b, e);
-	while (r == 0 && (i < a->v.n || j < b.v.n)) {
-		int order = i == a->v.n ? 1 : j == b.v.n ? -1 : strcmp(a->v.v[i].path, b.v.v[j].path);
-		const char *path = order <= 0 ? a->v.v[i].path : b.v.v[j].path;
-		bool same = false;
-
-		if (!declared(records, path)) {
-			r = order == 0 ? same_listed(c, &a->v.v[i], &base, &b.v.v[j], &same, e) : 0;
-			if (!same)
-				*vec_push(ret) = path;
-		}
-		i += order <= 0;
-		j += order >= 0;
-		if (r == 0)
-			r = sig_check(e);
-	}
-	return r;
+		r = files_list(&base, BOOT_DIGESTS, &there, e);
+	return r < 0 ? r : listings_pair(files, &there, add_undeclared, &u, e);
 }

@@ -255,7 +255,7 @@ static int verify_base(struct verify_ctx *x, struct findings *f, struct err *e)
 		return 0;
 	}
 	looked(x, x->files.v.n, "paths");
-	r = files_undeclared(&x->image, &x->files, &x->records, x->options->base, &paths, e);
+	r = files_undeclared(&x->files, &x->records, x->options->base, &paths, e);
 	if (r < 0)
 		return found_failure(x, f, x->options->base, e);
 	vec_foreach (path, &paths)
