@@ -12,8 +12,7 @@
  *	cp-1.img.sha256.sig   Ed25519 signature of that file, when there is a key
  *
  * The provenance's subjects are the three before it, whose map stands for every byte of the image, and the image when
- * it was hashed as a whole.
- * They are the same bytes wherever and whenever they are made.
+ * it was hashed as a whole. They are the same bytes wherever and whenever they are made.
  */
 #ifndef COMPANION_COMPANION_H
 #define COMPANION_COMPANION_H

@@ -377,38 +377,41 @@ static int check_signatures(const struct cache *c, const struct pin *pins, size_
 	return r;
 }
 
-static int fetch_pins(const struct cache *c, const struct pin *pins, size_t n, const struct images *images,
-		      const struct fetch_options *o, struct fetching *beside, struct err *e)
+/* All of WHAT; BESIDE says that somebody reads its first pin meanwhile. */
+static int fetch_pins(struct fetching *what, bool beside, struct err *e)
 {
+	const struct fetch_options *o = what->options;
 	struct tokens tokens = { .config = o->config, .logins = o->logins };
-	struct fetcher f = { .options = o, .cache = c, .tokens = &tokens, .beside = beside };
-	int r = pins_check_locked(pins, n, e);
+	struct fetcher f = { .options = o, .cache = what->cache, .tokens = &tokens, .beside = beside ? what : NULL };
+	int r = pins_check_locked(what->pins, what->n, e);
 
 	if (r < 0)
 		return r;
-	r = images_check_locked(images, e);
+	r = images_check_locked(what->images, e);
 	if (r < 0)
 		return r;
-	r = o->offline ? 0 : fetch_documents(&f, images, e);
+	r = o->offline ? 0 : fetch_documents(&f, what->images, e);
 	if (r < 0)
 		return r;
-	r = add_pins(&f, pins, n, e);
+	r = add_pins(&f, what->pins, what->n, e);
 	if (r < 0)
 		return r;
-	r = add_images(&f, images, true, e);
+	r = add_images(&f, what->images, true, e);
 	if (r < 0)
 		return r;
-	r = o->offline ? check_offline(&f, c, e) : fetch_check_room(&f, c, e);
+	r = o->offline ? check_offline(&f, what->cache, e) : fetch_check_room(&f, what->cache, e);
 	if (r < 0)
 		return r;
 	r = run_all(&f, e);
-	return r < 0 ? r : check_signatures(c, pins, n, o, e);
+	return r < 0 ? r : check_signatures(what->cache, what->pins, what->n, o, e);
 }
 
 int fetch_all(const struct cache *c, const struct pin *pins, size_t n, const struct images *images,
 	      const struct fetch_options *o, struct err *e)
 {
-	return fetch_pins(c, pins, n, images, o, NULL, e);
+	struct fetching what = { .cache = c, .pins = pins, .n = n, .images = images, .options = o };
+
+	return fetch_pins(&what, false, e);
 }
 
 /* ---- beside who reads ---- */
@@ -417,7 +420,7 @@ static void *fetch_beside(void *arg)
 {
 	struct fetching *f = arg;
 
-	f->result = fetch_pins(f->cache, f->pins, f->n, f->images, f->options, f, &f->e);
+	f->result = fetch_pins(f, true, &f->e);
 	growing_end(&f->growing, false); /* unless its download ended it */
 	return NULL;
 }
@@ -428,7 +431,7 @@ int fetch_begin(struct fetching *f, struct err *e)
 
 	if (f->options->offline || f->pins->kind == PIN_FILE || f->pins->kind == PIN_PACKAGES ||
 	    cache_has(f->cache, f->pins))
-		return fetch_pins(f->cache, f->pins, f->n, f->images, f->options, NULL, e);
+		return fetch_pins(f, false, e);
 	growing_init(&f->growing);
 	pthread_mutex_init(&f->join, NULL);
 	r = thread_start(&f->thread, fetch_beside, f, e);

@@ -18,8 +18,7 @@ struct fetch_options {
 };
 /* Brings every pin and every image into the cache, many at once. Offline: one message that lists all that is missing.
  * Class VERIFY when digests differ, a pin has none or a signature is asked for and not good; every failed artifact is
- * named. What could be had stays in the
- * cache. */
+ * named. What could be had stays in the cache. */
 int fetch_all(const struct cache *c, const struct pin *pins, size_t n, const struct images *images,
 	      const struct fetch_options *o, struct err *e);
 

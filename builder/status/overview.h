@@ -2,8 +2,8 @@
 /*
  * A cluster that runs, as it is seen from here, in one table: each node asked over SSH, all at once; where one does not
  * answer, the API by a server that does, or from here where secrets.yaml lies; else it is told since when nothing is
- * heard of it. Nothing is kept here or on
- * the nodes for it: what a node was last heard of is what its lease in the API says.
+ * heard of it. Nothing is kept here or on the nodes for it: what a node was last heard of is what its lease in the API
+ * says.
  *
  *	_cleanup_(overview_done) struct overview o = { 0 };
  *	overview_begin(&o, config, cards, secrets, plan, why);
