@@ -170,7 +170,7 @@ static struct record *record(const struct card_writer *w, const struct entry *n)
 
 	*r = (struct record){
 		.path = n->path,
-		.kind = entry_kind_names[n->kind],
+		.kind = n->kind,
 		.origin = n->origin,
 		.mode = n->mode,
 		.uid = n->uid,

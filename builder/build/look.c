@@ -87,7 +87,7 @@ bool look_dangles(struct ext4 *fs, const struct record *rec)
 	 * the clock shows UTC. */
 	static const char *const elsewhere[] = { "/dev/", "/proc/", "/run/", "/sys/", "/tmp/" };
 
-	if (!streq(rec->kind, entry_kind_names[ENTRY_SYMLINK]) || !rec->note || starts_with(rec->origin, "your ") ||
+	if (rec->kind != ENTRY_SYMLINK || !rec->note || starts_with(rec->origin, "your ") ||
 	    starts_with(rec->path, "/etc/systemd/system/") || streq(rec->note, "/usr/share/zoneinfo/UTC"))
 		return false;
 	for (size_t i = 0; i < ARRAY_SIZE(elsewhere); i++)

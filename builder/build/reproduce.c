@@ -92,7 +92,7 @@ int reproduce_lock(const char *manifest, const struct lock **ret, const char **r
 
 static const char *record_line(const struct record *x)
 {
-	return arena_printf("%s %04o %u:%u, %llu bytes%s%.12s, %s", x->kind, x->mode, x->uid, x->gid,
+	return arena_printf("%s %04o %u:%u, %llu bytes%s%.12s, %s", entry_kind_names[x->kind], x->mode, x->uid, x->gid,
 			    (unsigned long long)x->size, *x->sha256 ? ", sha256 " : "", x->sha256, x->origin);
 }
 

@@ -3,27 +3,43 @@
 
 #include <errno.h>
 
+static bool has_content(const struct record *x)
+{
+	return x->kind == ENTRY_FILE || x->kind == ENTRY_EDIT;
+}
+
 json_t *records_json(const struct records *r)
 {
 	json_t *a = json_array();
 
 	vec_foreach (x, &r->v) {
-		json_t *j = json_pack("{s:s, s:s, s:s}", "path", x->path, "kind", x->kind, "origin", x->origin);
+		json_t *j = json_pack("{s:s, s:s, s:s}", "path", x->path, "kind", entry_kind_names[x->kind], "origin",
+				      x->origin);
 
-		if (!streq(x->kind, "remove") && !streq(x->kind, "symlink")) {
+		if (x->kind != ENTRY_REMOVE && x->kind != ENTRY_SYMLINK) {
 			json_object_set_new(j, "mode", json_sprintf("%04o", x->mode));
 			json_object_set_new(j, "uid", json_integer(x->uid));
 			json_object_set_new(j, "gid", json_integer(x->gid));
 		}
-		if (streq(x->kind, "file") || streq(x->kind, "edit"))
+		if (has_content(x))
 			json_object_set_new(j, "size", json_integer((json_int_t)x->size));
 		if (*x->sha256)
 			json_object_set_new(j, "sha256", json_string(x->sha256));
 		if (x->note)
-			json_object_set_new(j, streq(x->kind, "symlink") ? "target" : "what", json_string(x->note));
+			json_object_set_new(j, x->kind == ENTRY_SYMLINK ? "target" : "what", json_string(x->note));
 		json_array_append_new(a, j);
 	}
 	return a;
+}
+
+/* COUNT where NAME is none. */
+static enum entry_kind kind_named(const char *name)
+{
+	int kind = 0;
+
+	while (kind < ENTRY_KIND_COUNT && !streq(entry_kind_names[kind], name))
+		kind++;
+	return (enum entry_kind)kind;
 }
 
 int records_parse(const json_t *j, struct records *ret, struct err *e)
@@ -39,7 +55,7 @@ int records_parse(const json_t *j, struct records *ret, struct err *e)
 
 		*x = (struct record){
 			.path = json_clean_or(one, "path", NULL),
-			.kind = json_clean_or(one, "kind", NULL),
+			.kind = kind_named(json_clean_or(one, "kind", "")),
 			.origin = json_clean_or(one, "origin", NULL),
 			.mode = mode ? (unsigned)strtoul(mode, NULL, 8) : 0777,
 			.uid = (unsigned)json_integer_value(json_object_get(one, "uid")),
@@ -48,7 +64,8 @@ int records_parse(const json_t *j, struct records *ret, struct err *e)
 			.note = json_clean_or(one, "target", NULL) ? json_clean_or(one, "target", NULL)
 								   : json_clean_or(one, "what", NULL),
 		};
-		if (!x->path || x->path[0] != '/' || !x->kind || !x->origin || (sha256 && !sha256_valid(sha256)))
+		if (!x->path || x->path[0] != '/' || x->kind == ENTRY_KIND_COUNT || !x->origin ||
+		    (sha256 && !sha256_valid(sha256)))
 			return err_set(e, -EINVAL, "entry %zu of the manifest is damaged", i + 1);
 		if (sha256)
 			memcpy(x->sha256, sha256, SHA256_HEX);
@@ -86,7 +103,7 @@ void records_merge(struct records *r)
 
 bool record_is_secret(const struct record *x)
 {
-	return (streq(x->kind, "file") || streq(x->kind, "edit")) && !*x->sha256;
+	return has_content(x) && !*x->sha256;
 }
 
 /* Index of the first record that is not before PATH. */
@@ -122,7 +139,7 @@ bool records_have_below(const struct records *r, const char *dir)
 
 bool record_same(const struct record *a, const struct record *b)
 {
-	return streq(a->kind, b->kind) && streq(a->origin, b->origin) && a->mode == b->mode && a->uid == b->uid &&
+	return a->kind == b->kind && streq(a->origin, b->origin) && a->mode == b->mode && a->uid == b->uid &&
 	       a->gid == b->gid && a->size == b->size && streq(a->sha256, b->sha256) &&
 	       streq(str_or(a->note, ""), str_or(b->note, ""));
 }

@@ -15,7 +15,8 @@ enum { MANIFEST_LIMIT = 64 * 1024 * 1024 };
 
 /* One path as it is on the image. */
 struct record {
-	const char *path, *kind, *origin;
+	const char *path, *origin;
+	enum entry_kind kind; /* as the entry's; what was unpacked is files, folders and links */
 	unsigned mode, uid, gid;
 	uint64_t size;
 	char sha256[SHA256_HEX]; /* "" for what has no content or is secret */

@@ -100,15 +100,15 @@ enum record_state record_check(struct disk_image *c, const struct record *x, con
 {
 	struct err ignored = { 0 };
 	struct fs_stat st;
-	bool dir = streq(x->kind, "dir");
+	bool dir = x->kind == ENTRY_DIR;
 
 	if (path_on_boot(x->path))
 		return record_check_boot(c, x, why);
 	if (ext4_stat(c->root, x->path, &st, &ignored) < 0)
-		return streq(x->kind, "remove") ? STATE_OK : missing(why);
-	if (streq(x->kind, "remove"))
+		return x->kind == ENTRY_REMOVE ? STATE_OK : missing(why);
+	if (x->kind == ENTRY_REMOVE)
 		return changed(why, "is there again, the manifest says that it was removed");
-	if (streq(x->kind, "symlink"))
+	if (x->kind == ENTRY_SYMLINK)
 		return record_check_link(c, x, why);
 	if (dir ? !S_ISDIR(st.mode) : !S_ISREG(st.mode))
 		return changed(why, arena_printf("is no %s", dir ? "folder" : "regular file"));
@@ -134,7 +134,7 @@ static bool declared(const struct records *records, const char *path)
 
 		*slash = '\0';
 		x = records_find(records, below);
-		if (x && streq(x->kind, "remove"))
+		if (x && x->kind == ENTRY_REMOVE)
 			return true;
 	}
 	return false;

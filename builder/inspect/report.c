@@ -70,9 +70,9 @@ static void print_files(const struct image_report *r)
 	printf("\nfiles pibuild put there (%zu)\n", r->records.v.n);
 	for (size_t i = 0; i < r->records.v.n; i++) {
 		const struct record *x = &r->records.v.v[i];
-		bool link = streq(x->kind, "symlink"), gone = streq(x->kind, "remove"), dir = streq(x->kind, "dir");
+		bool link = x->kind == ENTRY_SYMLINK, gone = x->kind == ENTRY_REMOVE, dir = x->kind == ENTRY_DIR;
 
-		printf("  %-7s %-7s ", record_state_names[r->states[i]], x->kind);
+		printf("  %-7s %-7s ", record_state_names[r->states[i]], entry_kind_names[x->kind]);
 		if (link || gone)
 			printf("%-38s", "");
 		else

@@ -25,7 +25,7 @@ static bool verify_is_ours(struct verify_ctx *x, const struct listed *file)
 		if (starts_with(file->path, own_dirs[i]))
 			return true;
 	rec = records_find(&x->records, file->path);
-	return rec && !streq(rec->kind, "edit");
+	return rec && rec->kind != ENTRY_EDIT;
 }
 
 int check_modes(struct verify_ctx *x, struct findings *f, struct err *e)
@@ -77,7 +77,7 @@ static bool in_private_folder(struct verify_ctx *x, const char *path)
 static void verify_secret(struct verify_ctx *x, struct findings *f, const struct record *rec)
 {
 	const struct listed *file = listing_find(&x->files, rec->path);
-	bool edited = streq(rec->kind, "edit"), users = !edited && !starts_with(rec->origin, "generated");
+	bool edited = rec->kind == ENTRY_EDIT, users = !edited && !starts_with(rec->origin, "generated");
 	unsigned allowed = edited ? 0640 : users ? 0700 : 0600;
 
 	if (!file || path_on_boot(rec->path))

@@ -184,7 +184,7 @@ static int check_requirements(struct verify_ctx *x, struct findings *f, struct e
 
 		if (unit && retries(x, unit))
 			found(x, f, rec->path, "requires a oneshot that retries: its first failure would be final");
-		if (!starts_with(rec->path, UNIT_DIR) || !streq(rec->kind, "file") ||
+		if (!starts_with(rec->path, UNIT_DIR) || rec->kind != ENTRY_FILE ||
 		    ext4_read(x->image.root, rec->path, UNIT_LIMIT, &b, &ignored) < 0)
 			continue;
 		x->line->looked++;

@@ -21,11 +21,6 @@ struct differ {
 	struct records kept; /* that the node's own manifest has, and the new one too */
 };
 
-static bool is_of_kind(const struct record *x, const char *kind)
-{
-	return streq(x->kind, kind);
-}
-
 /* ---- one file ---- */
 
 static bool same_file(const struct record *x, const struct record *before, const struct live_file *f,
@@ -33,9 +28,9 @@ static bool same_file(const struct record *x, const struct record *before, const
 {
 	bool boot = path_on_boot(x->path);
 
-	if (is_of_kind(x, "dir"))
+	if (x->kind == ENTRY_DIR)
 		return f->type == 'd' && (boot || (f->mode == x->mode && f->uid == x->uid && f->gid == x->gid));
-	if (is_of_kind(x, "symlink"))
+	if (x->kind == ENTRY_SYMLINK)
 		return f->type == 'l' && streq(f->target, str_or(x->note, ""));
 	if (f->type != 'f' || f->size != x->size ||
 	    (!boot && (f->mode != x->mode || f->uid != x->uid || f->gid != x->gid)))
@@ -46,9 +41,9 @@ static bool same_file(const struct record *x, const struct record *before, const
 
 static enum delta_how how_of(const struct record *x)
 {
-	if (is_of_kind(x, "dir"))
+	if (x->kind == ENTRY_DIR)
 		return HOW_DIR;
-	if (is_of_kind(x, "symlink"))
+	if (x->kind == ENTRY_SYMLINK)
 		return HOW_LINK;
 	return x->size > LARGE_FILE ? HOW_LARGE : HOW_FILE;
 }
@@ -116,7 +111,7 @@ static int differ_file(struct differ *y, const struct record *x, const struct re
 	int r = 0;
 
 	memcpy(digest, x->sha256, SHA256_HEX);
-	if (effect.kind == EFFECT_KEEP && f && (!is_of_kind(x, "file") || f->size == x->size))
+	if (effect.kind == EFFECT_KEEP && f && (x->kind != ENTRY_FILE || f->size == x->size))
 		return 0;
 	if (record_is_secret(x))
 		r = wanted_digest(y->w, x->path, digest, e);
@@ -194,7 +189,7 @@ static int differ_block(struct differ *y, const struct record *x, const struct r
 /* Whether the edit itself is another than that of the card: the base may be a later one now. */
 static bool same_edit(const struct differ *y, const struct record *x, const struct record *before)
 {
-	if (!before || !is_of_kind(before, "edit"))
+	if (!before || before->kind != ENTRY_EDIT)
 		return false;
 	return y->same_base ? record_same(x, before) : streq(str_or(x->note, ""), str_or(before->note, ""));
 }
@@ -221,9 +216,9 @@ static int differ_wanted(struct differ *y, const struct record *x, struct err *e
 	const struct record *before = records_find(&y->l->records, x->path);
 	const struct live_file *f;
 
-	if (is_of_kind(x, "edit"))
+	if (x->kind == ENTRY_EDIT)
 		return differ_edit(y, x, before, e);
-	if (!is_of_kind(x, "remove"))
+	if (x->kind != ENTRY_REMOVE)
 		return differ_file(y, x, before, e);
 	/* Folders of the base, such as somebody's home, are not looked into. */
 	f = live_find(y->l, x->path);
@@ -241,8 +236,8 @@ static int differ_gone(struct differ *y, const struct record *x, struct err *e)
 		return differ_block(y, NULL, x, e);
 	if (effect.kind == EFFECT_KEEP)
 		*vec_push(&y->kept.v) = *x;
-	else if (streq(x->path, cmdline_path) || is_of_kind(x, "remove") ||
-		 (is_of_kind(x, "edit") && effect.kind != EFFECT_CANNOT))
+	else if (streq(x->path, cmdline_path) || x->kind == ENTRY_REMOVE ||
+		 (x->kind == ENTRY_EDIT && effect.kind != EFFECT_CANNOT))
 		return 0;
 	else
 		delta_add(y, x->path, NULL, NULL);

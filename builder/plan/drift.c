@@ -19,7 +19,7 @@ static bool same_thing(const struct entry *n, const struct record *x)
 {
 	if (n->kind == ENTRY_UNPACK)
 		return streq(n->origin, x->origin);
-	if (!streq(entry_kind_names[n->kind], x->kind))
+	if (n->kind != x->kind)
 		return false;
 	switch (n->kind) {
 	case ENTRY_DIR:
