@@ -140,17 +140,27 @@ static const struct option *read_option(const struct command *of, const char *wo
 	return main_find_option(of, word + 2, eq ? (size_t)(eq - word - 2) : strlen(word + 2), 0);
 }
 
+static bool main_is_help(const char *word)
+{
+	return streq(word, "--help") || streq(word, "-h");
+}
+
+static bool main_is_version(const char *word)
+{
+	return streq(word, "--version") || streq(word, "-V");
+}
+
 /* One word that starts with '-'. Advances *I over the option's value. */
 static int parse_option(struct cmd_options *o, struct parsed *p, char **argv, int argc, int *i, struct err *e)
 {
 	const char *word = argv[*i], *value = NULL;
 	const struct option *row;
 
-	if (streq(word, "--help") || streq(word, "-h")) {
+	if (main_is_help(word)) {
 		p->help = true;
 		return 0;
 	}
-	if (streq(word, "--version") || streq(word, "-V")) {
+	if (main_is_version(word)) {
 		p->version = true;
 		return 0;
 	}
@@ -170,7 +180,8 @@ static int parse_option(struct cmd_options *o, struct parsed *p, char **argv, in
 /* Options may stand before the command, and mean what it says: *AT is its place, 0 when there is none. */
 static int main_find_command(int argc, char **argv, struct parsed *p, int *at, struct err *e)
 {
-	const char *value;
+	const char *value, *unknown = NULL;
+	int r;
 
 	p->command = commands[0];
 	for (*at = 1; *at < argc && !streq(argv[*at], "--"); ++*at) {
@@ -180,9 +191,13 @@ static int main_find_command(int argc, char **argv, struct parsed *p, int *at, s
 		if (word[0] == '-' && word[1]) {
 			row = read_option(NULL, word, &value);
 			*at += row && row->kind != OPT_FLAG && !value;
+			if (!row && !unknown && !main_is_help(word) && !main_is_version(word))
+				unknown = word;
 			continue;
 		}
-		return command_get(word, &p->command, e);
+		r = command_get(word, &p->command, e);
+		/* It may be the value of an option that is misspelt. */
+		return r < 0 && unknown ? unknown_option(unknown, e) : r;
 	}
 	*at = 0;
 	return 0;
@@ -201,6 +216,7 @@ static int main_parse(int argc, char **argv, struct cmd_options *o, struct parse
 		} else if (i != at) {
 			*vec_push(&o->args) = argv[i];
 			o->own_args += !options_end;
+			options_end |= p->command->verbatim && o->args.n >= p->command->verbatim;
 		}
 	}
 	p->named = at != 0;

@@ -58,7 +58,9 @@ void log_cures(struct strbuf *out, const char *msg)
 
 			if (!word_in(o->commands, word, n))
 				continue;
-			strbuf_addf(out, " %s %s", o->option, shell_word(o->value));
+			/* What the shell made of <(...) is gone with the run. */
+			strbuf_addf(out, " %s %s", o->option,
+				    starts_with(o->value, "/dev/fd/") ? "<(...)" : shell_word(o->value));
 		}
 		p = end;
 		strbuf_adds(out, "`");

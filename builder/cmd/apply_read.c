@@ -82,8 +82,11 @@ int rollout_load(struct rollout *x, const char *only, struct err *e)
 	const struct project_options po = cmd_project_options(o, SECRETS_NEEDED);
 	struct plan_options so = cmd_plan_options(o, SECRET_READ);
 	const struct config *c = cmd_glimpse_config(o->config);
+	const struct node_config *found;
 	int r = config_require_file(o->config, "there is no cluster to change", e);
 
+	for (size_t i = 0; c && i < o->nodes.n && r == 0; i++)
+		r = cmd_find_node(c, o->nodes.v[i], &found, e);
 	if (r < 0)
 		return r;
 	/* A build makes secrets that are missing; with new ones no node could be asked anything. */

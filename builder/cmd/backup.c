@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "cmd/cmd.h"
+#include "secrets/secrets.h"
 
 static struct {
 	const char *from;
@@ -159,6 +160,7 @@ static int backup_cmd_get(const struct cmd_options *o, struct backup_place *p, s
 		return r;
 	printf("%s\t%s, of %s\n", path, size_text((uint64_t)st.st_size, size), utc_text(b.is.time));
 	log_info("it holds all Secrets of %s: keep it private", p->config->cluster.name);
+	secrets_warn_unless_ignored(path, "all Secrets of the cluster");
 	cmd_next(o, "`sudo pibuild flash --restore %s --node %s DISK`", shell_word(path),
 		 config_first_server(p->config)->name);
 	return 0;
@@ -190,6 +192,6 @@ const struct command backup_command = {
 	.options = backup_options,
 	.n_options = ARRAY_SIZE(backup_options),
 	.common = "config out json",
-	.words = { "list get" },
+	.words = { "list get", "" },
 	.examples = { "pibuild backup list", "pibuild backup get -o homelab.gz" },
 };

@@ -452,7 +452,7 @@ static int cmd_boot(const struct cmd_options *o, struct err *e)
 
 const struct command boot_command = {
 	.name = "boot",
-	.args = "[IMAGE] [-- COMMAND]",
+	.args = "[IMAGE] [options] [-- COMMAND]",
 	.help = "try an image, a node or the whole cluster in QEMU",
 	.run = cmd_boot,
 	.options = boot_options,

@@ -83,7 +83,7 @@ static void build_next(const struct cmd_options *o, const struct build *b, doubl
 		image, n == 1 ? "it" : "the first of them", image, first->generic ? " --node NAME" : "");
 }
 
-static int choose_form(const struct cmd_options *o, struct build *b, struct err *e)
+static int choose_form(struct build *b, struct err *e)
 {
 	b->compress = build_opt.compress != NULL;
 	for (int i = 0; build_opt.compress && i < ENCODE_KIND_COUNT; i++)
@@ -94,33 +94,25 @@ static int choose_form(const struct cmd_options *o, struct build *b, struct err 
 	return b->compress ? err_class(e, CLASS_USAGE, "--compress wants xz or zst, not '%s'", build_opt.compress) : 0;
 }
 
-static int build(const struct cmd_options *o, const struct plan *p, double begun, const struct cache *cache,
-		 struct err *e)
+static int build(const struct cmd_options *o, struct build *b, double begun, struct err *e)
 {
+	const struct plan *p = b->plan;
 	const struct fetch_options f = { .config = p->project->config, .offline = o->offline, .jobs = o->jobs };
-	_cleanup_(sign_key_freep) struct sign_key *key = NULL;
-	struct build b = { .plan = p, .cache = cache, .sha256 = build_opt.sha256 };
-	int r = choose_form(o, &b, e);
+	int r = build_check_host(b, e);
 
-	if (r == 0 && build_opt.sign)
-		r = sign_key_open(build_opt.sign, &key, e);
-	b.key = key;
 	if (r < 0)
 		return r;
-	r = build_check_host(&b, e);
+	r = cmd_check_values(p, b->cache, &f, e);
 	if (r < 0)
 		return r;
-	r = cmd_check_values(p, cache, &f, e);
+	build_expect(b, EXPECT_IMAGES);
+	r = build_run(b, &f, e);
 	if (r < 0)
 		return r;
-	build_expect(&b, EXPECT_IMAGES);
-	r = build_run(&b, &f, e);
+	r = build_print_images(b, o->json, e);
 	if (r < 0)
 		return r;
-	r = build_print_images(&b, o->json, e);
-	if (r < 0)
-		return r;
-	build_next(o, &b, now_seconds() - begun);
+	build_next(o, b, now_seconds() - begun);
 	return 0;
 }
 
@@ -139,6 +131,8 @@ static int cmd_build(const struct cmd_options *o, struct err *e)
 	/* What is for everybody is made without a look at any secret. */
 	const struct project_options po = cmd_project_options(o, o->generic ? SECRETS_UNUSED : SECRETS_NEEDED);
 	const struct plan_options so = cmd_plan_options(o, SECRET_READ);
+	_cleanup_(sign_key_freep) struct sign_key *key = NULL;
+	struct build b = { .cache = &cache, .sha256 = build_opt.sha256 };
 	struct plan *plan = NULL;
 	double begun = now_seconds();
 	int r = cmd_args(o, 0, 0, "build [--node NAME]... [--role ROLE] [--generic]", e);
@@ -148,16 +142,23 @@ static int cmd_build(const struct cmd_options *o, struct err *e)
 	if (r < 0)
 		return r;
 	r = cmd_check_selection(o, e);
+	if (r == 0)
+		r = choose_form(&b, e);
+	if (r == 0 && build_opt.sign)
+		r = sign_key_open(build_opt.sign, &key, e);
 	if (r < 0)
 		return r;
+	/* Makes secrets.yaml: what is refused for its options is refused before. */
 	r = cmd_load_plan(&po, &so, &plan, e);
 	if (r < 0)
 		return r;
 	r = check_output(o->out, e);
 	if (r < 0)
 		return r;
+	b.plan = plan;
+	b.key = key;
 	r = cache_open(o->cache, &cache, e);
-	return r < 0 ? r : build(o, plan, begun, &cache, e);
+	return r < 0 ? r : build(o, &b, begun, e);
 }
 
 const struct command build_command = {

@@ -82,14 +82,15 @@ typedef int (*cmd_fn)(const struct cmd_options *o, struct err *e);
 /* One command: defined in the file of its name, listed in commands.c; help, usage errors and completion come from it.
  */
 struct command {
-	const char *name, *args, *help;
+	const char *name, *args, *help; /* ARGS: "[options]" is where it says so, else behind them */
 	cmd_fn run;
+	size_t verbatim;	      /* from this argument on all is another program's, options too; 0 = nothing is */
 	const struct option *options; /* its own */
 	size_t n_options;
 	const char *common; /* names of those common options that it uses, space separated */
-	/* What completion offers for each argument, the last for all that follow: words as they are, or @node, @board,
-	 * @image, @disk, @serial, @artifact, @file, @dir. */
-	const char *words[2];
+	/* What completion offers for each argument, the last for all that follow ("" = nothing): words as they are, or
+	 * @node, @external, @board, @image, @disk, @serial, @artifact, @secret, @file, @dir. */
+	const char *words[3];
 	void (*arguments)(void); /* rows of help_row(): what may stand for them; NULL = args says it all */
 	const char *examples[2];
 };

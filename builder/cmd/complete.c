@@ -10,13 +10,14 @@
 #include "board/board.h"
 #include "cmd/cmd.h"
 #include "flash/device.h"
+#include "secrets/secrets.h"
 #include "update/update.h"
 
 struct complete {
 	const struct command *command; /* NULL = not said yet */
 	const struct option *option;   /* whose value is wanted; NULL = none */
 	const char *config;
-	size_t args; /* of the command, before the word wanted */
+	struct text_list args; /* of the command, before the word wanted */
 };
 
 static void offer(const char *word, const char *what)
@@ -70,21 +71,22 @@ static struct complete read_words(const char *const *words, size_t n)
 		else if (!c.command)
 			c.command = command_find(words[i]);
 		else
-			c.args++;
+			*vec_push(&c.args) = words[i];
 	}
 	return c;
 }
 
 /* ---- what there is ---- */
 
-static void offer_nodes(const struct complete *c)
+static void offer_nodes(const struct complete *c, bool external)
 {
 	const struct config *config = cmd_glimpse_config(c->config ? c->config : getenv("PIBUILD_CONFIG"));
 
 	if (!config)
 		return;
 	vec_foreach (n, &config->nodes)
-		offer(n->name, role_names[n->role]);
+		if (!external || config_is_external(n))
+			offer(n->name, role_names[n->role]);
 }
 
 static void offer_boards(void)
@@ -147,6 +149,19 @@ static void offer_artifacts(void)
 		offer(*name, "artifact");
 }
 
+/* Parts of the secrets file, and behind `node` a node's name. */
+static void offer_secrets(const struct complete *c)
+{
+	const struct secret_kind *kind = c->args.n > 1 ? secrets_find_kind(c->args.v[1]) : NULL;
+
+	if (!c->args.n || !streq(c->args.v[0], "rotate"))
+		return;
+	if (kind && kind->of_node && c->args.n == 2)
+		offer_nodes(c, false);
+	for (size_t i = 0; c->args.n == 1 && i < secret_kinds_count; i++)
+		offer(secret_kinds[i].name, secret_kinds[i].help);
+}
+
 static void offer_commands(void)
 {
 	for (size_t i = 0; commands[i]; i++)
@@ -155,8 +170,8 @@ static void offer_commands(void)
 
 static void offer_kind(const struct complete *c, const char *kind, const char *word)
 {
-	if (streq(kind, "@node"))
-		offer_nodes(c);
+	if (streq(kind, "@node") || streq(kind, "@external"))
+		offer_nodes(c, streq(kind, "@external"));
 	else if (streq(kind, "@board"))
 		offer_boards();
 	else if (streq(kind, "@disk") || streq(kind, "@serial"))
@@ -165,6 +180,8 @@ static void offer_kind(const struct complete *c, const char *kind, const char *w
 		offer_images(word);
 	else if (streq(kind, "@artifact"))
 		offer_artifacts();
+	else if (streq(kind, "@secret"))
+		offer_secrets(c);
 	else if (streq(kind, "@command"))
 		offer_commands();
 	else if (*kind == '@')
@@ -198,6 +215,7 @@ void complete_print(const char *const *words, size_t n)
 {
 	const char *word = n ? words[n - 1] : "", *eq = strchr(word, '=');
 	struct complete c = read_words(words, n);
+	size_t last = 0;
 
 	log_set_level(LOG_ERROR);
 	if (starts_with(word, "--") && eq) { /* --node=cp-1, which bash hands over in pieces */
@@ -210,6 +228,9 @@ void complete_print(const char *const *words, size_t n)
 		offer_options(c.command);
 	else if (!c.command)
 		offer_commands();
-	else
-		offer_kinds(&c, c.command->words[1] && c.args ? c.command->words[1] : c.command->words[0], word);
+	else {
+		while (last < c.args.n && last + 1 < ARRAY_SIZE(c.command->words) && c.command->words[last + 1])
+			last++;
+		offer_kinds(&c, c.command->words[last], word);
+	}
 }

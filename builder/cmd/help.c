@@ -51,7 +51,8 @@ static void help_common(const struct command *c)
 
 static void help_of_command(const struct command *c)
 {
-	printf("usage: pibuild %s%s%s [options]\n\n%s\n\nOptions:\n", c->name, *c->args ? " " : "", c->args, c->help);
+	printf("usage: pibuild %s%s%s%s\n\n%s\n\nOptions:\n", c->name, *c->args ? " " : "", c->args,
+	       strstr(c->args, "[options]") ? "" : " [options]", c->help);
 	for (size_t i = 0; i < c->n_options; i++)
 		help_option(&c->options[i]);
 	help_common(c);

@@ -322,7 +322,7 @@ static void list_boards(void)
 
 static const char *after_servers(const struct interview *v)
 {
-	return v->values.servers > 1 ? init_endpoint_hint : NULL;
+	return v->values.servers > 1 ? init_vip_hint : NULL;
 }
 
 static const char *after_address(const struct interview *v)
@@ -488,9 +488,13 @@ static int take_all(struct interview *v, bool yes, struct err *e)
 			return e->code;
 	if (!missing.n)
 		return 0;
-	return err_class(e, CLASS_USAGE, "%s: give%s%s",
-			 yes ? "not everything has a default" : "there is no terminal to ask on", missing.s,
-			 yes ? "" : " (or --yes to take what suggests itself, as far as it does)");
+	return err_class(
+		e, CLASS_USAGE, "%s: give%s%s%s",
+		yes ? "not everything has a default" : "there is no terminal to ask on", missing.s,
+		yes ? "" : " (or --yes to take what suggests itself, as far as it does)",
+		v->text.key || suggest_key(v)
+			? ""
+			: "; ~/.ssh holds no public key: `ssh-keygen -t ed25519` makes one, which is taken then");
 }
 
 /* AGAIN: also what was given or answered before, which is then the suggestion. */
@@ -584,7 +588,7 @@ static int tell(const struct cmd_options *o, const char *path, const struct init
 	printf("%s: %u control-plane, %u worker%s: %s\n", path, c->servers, c->workers, c->workers == 1 ? "" : "s",
 	       init_nodes_range(c));
 	if (c->servers > 1)
-		printf("  %s\n", init_endpoint_hint);
+		printf("  %s\n", init_vip_hint);
 	printf("next:\n  %s\n  %s\n", next[0], next[1]);
 	return 0;
 }

@@ -32,8 +32,8 @@ uint32_t init_free_address(const struct init_cluster *c, uint32_t from);
 
 /* "192.168.1.11 to 192.168.1.14": what the nodes get; NULL when there are too few addresses. */
 const char *init_nodes_range(const struct init_cluster *c);
-/* What several servers need besides. */
-extern const char init_endpoint_hint[];
+/* What several servers may want besides. */
+extern const char init_vip_hint[];
 
 /* The text of cluster.yaml. -ENOSPC, class USAGE, when the subnet is too small for the nodes. */
 int init_config_text(const struct init_cluster *c, struct strbuf *out, struct err *e);

@@ -171,8 +171,8 @@ static struct yaml_node *load_balancer(const struct init_cluster *c)
 	return n;
 }
 
-const char init_endpoint_hint[] = "Several servers are best reached by a name that has the addresses of all of\n"
-				  "  them: cluster.endpoint. Without it nobody joins while the first one is off.";
+const char init_vip_hint[] = "Several servers: the kubeconfig names the first alone, which may be off, but with\n"
+			     "  cluster.vip a free address of your LAN that leads to one that is on.";
 
 static const char heading[] =
 	"A K3s cluster on Raspberry Pis, written by `pibuild init` and yours to edit. `pibuild check` says what\n"
@@ -187,6 +187,7 @@ static const struct section {
 	  "The name stands in the kubeconfig and in Cilium. More of this section, with the defaults:\n"
 	  "  podCIDR: 10.42.0.0/16           addresses of pods, which no machine of your LAN may have\n"
 	  "  serviceCIDR: 10.43.0.0/16       addresses of services inside the cluster\n"
+	  "  vip: 192.168.1.10               a free address of your LAN for the API of several servers\n"
 	  "  endpoint: api.home.my-domain.org    a name for the API; else it is the first control-plane node" },
 	{ "access", access_of,
 	  "Who may log in over SSH: with these public keys, never with a password. Also here: timezone (UTC),\n"

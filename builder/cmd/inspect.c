@@ -49,6 +49,6 @@ const struct command inspect_command = {
 	.options = inspect_options,
 	.n_options = ARRAY_SIZE(inspect_options),
 	.common = "json",
-	.words = { "@image" },
+	.words = { "@image", "" },
 	.examples = { "pibuild inspect out/cp-1.img", "pibuild inspect out/cp-1.img --base raspios.img" },
 };

@@ -35,6 +35,18 @@ struct join {
 	struct pin k3s;
 };
 
+/* C as far as it can be read before anything, secrets.yaml say, is made; NULL = it cannot. */
+static int find_external(const struct config *c, const char *name, const struct node_config **ret, struct err *e)
+{
+	int r = c ? cmd_find_node(c, name, ret, e) : 0;
+
+	if (r < 0 || !c || config_is_external(*ret))
+		return r;
+	return err_class(e, CLASS_USAGE,
+			 "%s is a node with a card, which joins by itself: `sudo pibuild flash --node %s DISK`", name,
+			 name);
+}
+
 static int join_load(const struct cmd_options *o, struct join *j, struct err *e)
 {
 	const struct project_options po = cmd_project_options(o, SECRETS_NEEDED);
@@ -43,16 +55,14 @@ static int join_load(const struct cmd_options *o, struct join *j, struct err *e)
 	int r = config_require_file(o->config, "there is no cluster to join", e);
 
 	if (r == 0)
+		r = find_external(cmd_glimpse_config(o->config), o->args.v[0], &j->node, e);
+	if (r == 0)
 		r = project_load_valid(&po, &project, e);
 	if (r == 0)
-		r = cmd_find_node(project->config, o->args.v[0], &j->node, e);
+		r = find_external(project->config, o->args.v[0], &j->node, e);
 	if (r < 0)
 		return r;
 	j->project = project;
-	if (!config_is_external(j->node))
-		return err_class(e, CLASS_USAGE,
-				 "%s is a node with a card, which joins by itself: `sudo pibuild flash --node %s DISK`",
-				 j->node->name, j->node->name);
 	x = project_node(project, (size_t)(j->node - project->config->nodes.v));
 	x.secret_use = SECRET_READ;
 	r = node_render(&x, &j->tree, e);
@@ -175,8 +185,10 @@ static int cmd_join(const struct cmd_options *o, struct err *e)
 		return r;
 	log_info("the script holds the agents' token and the password of %s: who has it can join as that node",
 		 j.node->name);
-	if (o->out_given)
-		cmd_next(o, "copy %s to %s and let its sh run it there, as root", o->out, j.node->name);
+	if (!o->out_given)
+		return 0;
+	secrets_warn_unless_ignored(o->out, "the token that agents join with");
+	cmd_next(o, "copy %s to %s and let its sh run it there, as root", o->out, j.node->name);
 	return 0;
 }
 
@@ -186,6 +198,6 @@ const struct command join_command = {
 	.help = "the script that makes an external machine a node",
 	.run = cmd_join,
 	.common = "config out lock secrets",
-	.words = { "@node" },
+	.words = { "@external", "" },
 	.examples = { "pibuild join nuc-1 -o join-nuc-1.sh", "pibuild join nuc-1 | ssh root@nuc-1 sh" },
 };

@@ -129,6 +129,7 @@ static void kubeconfig_next(const struct cmd_options *o, const struct config *c)
 		return;
 	}
 	log_info("it is in %s (mode 0600)", o->out);
+	secrets_warn_unless_ignored(o->out, "full control of the cluster");
 	cmd_next(o, "`export KUBECONFIG=%s`, and once the nodes are up `kubectl get nodes`",
 		 shell_word(realpath(o->out, real) ? real : o->out));
 }

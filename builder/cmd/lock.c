@@ -65,11 +65,12 @@ static void print_version(const struct version_line *v)
 	putchar('\n');
 }
 
-static void lock_print_line(const struct lock_line *l)
+static void lock_print_line(const struct lock_line *l, size_t width)
 {
 	const struct lock_entry *x = &l->entry;
 
-	printf("%-10s %-18s %-16s %.12s", lock_change_names[l->change], x->name, x->version, str_or(x->sha256, ""));
+	printf("%-10s %-*s %-16s %.12s", lock_change_names[l->change], (int)width, x->name, x->version,
+	       str_or(x->sha256, ""));
 	if (l->change == LOCK_CHANGED && l->why)
 		printf("  was %.12s: upstream has replaced this release", l->why);
 	else if (l->change == LOCK_ADDED || l->change == LOCK_CHANGED || l->change == LOCK_UPDATED)
@@ -81,6 +82,7 @@ static void lock_print_line(const struct lock_line *l)
 static void print_text(const struct lock_report *report)
 {
 	bool asked = false;
+	size_t width = 18;
 
 	vec_foreach (v, &report->versions)
 		asked |= v->state != VERSION_KEPT && v->state != VERSION_PINNED;
@@ -90,7 +92,9 @@ static void print_text(const struct lock_report *report)
 	if (asked)
 		putchar('\n');
 	vec_foreach (l, &report->lines)
-		lock_print_line(l);
+		width = MAX(width, strlen(l->entry.name));
+	vec_foreach (l, &report->lines)
+		lock_print_line(l, width);
 }
 
 static int print_report(const struct cmd_options *o, const struct lock_report *report, struct err *e)

@@ -318,6 +318,6 @@ const struct command node_command = {
 	.options = node_options,
 	.n_options = ARRAY_SIZE(node_options),
 	.common = "config",
-	.words = { "remove", "@node" },
+	.words = { "remove", "@node", "" },
 	.examples = { "pibuild node remove w-3", "pibuild node remove cp-2 --yes" },
 };

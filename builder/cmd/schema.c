@@ -74,7 +74,7 @@ const struct command schema_command = {
 	.options = schema_options,
 	.n_options = ARRAY_SIZE(schema_options),
 	.common = "",
-	.words = { SCHEMA_NAMES },
+	.words = { SCHEMA_NAMES, "" },
 	.arguments = schema_arguments,
 	.examples = { "pibuild schema >cluster.schema.json", "pibuild schema --reference" },
 };

@@ -154,18 +154,10 @@ static int unknown_kind(const char *name, struct err *e)
 			 list.s);
 }
 
-static const struct secret_kind *find_kind(const char *name)
-{
-	for (size_t i = 0; i < secret_kinds_count; i++)
-		if (streq(secret_kinds[i].name, name))
-			return &secret_kinds[i];
-	return NULL;
-}
-
 static int secrets_rotate_what(const struct cmd_options *o, struct err *e)
 {
 	const char *what = o->args.n > 1 ? o->args.v[1] : NULL;
-	const struct secret_kind *kind = what ? find_kind(what) : NULL;
+	const struct secret_kind *kind = what ? secrets_find_kind(what) : NULL;
 	const char *path = NULL, *backup, *node = NULL;
 	int r;
 
@@ -235,7 +227,7 @@ const struct command secrets_command = {
 	.options = secrets_options,
 	.n_options = ARRAY_SIZE(secrets_options),
 	.common = "config secrets json",
-	.words = { "new show rotate" },
+	.words = { "new show rotate", "@secret" },
 	.arguments = secrets_arguments,
 	.examples = { "pibuild secrets new", "pibuild secrets rotate admin" },
 };

@@ -53,10 +53,11 @@ static int cmd_ssh(const struct cmd_options *o, struct err *e)
 
 const struct command ssh_command = {
 	.name = "ssh",
-	.args = "NODE [COMMAND]...",
+	.args = "NODE [options] [COMMAND]...",
+	.verbatim = 2,
 	.help = "logs in to a node, or runs a command there",
 	.run = cmd_ssh,
 	.common = "config",
-	.words = { "@node" },
-	.examples = { "pibuild ssh cp-1", "pibuild ssh w-1 -- journalctl -fu k3s-agent" },
+	.words = { "@node", "" },
+	.examples = { "pibuild ssh cp-1", "pibuild ssh w-1 journalctl -fu k3s-agent" },
 };

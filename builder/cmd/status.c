@@ -232,6 +232,6 @@ const struct command status_command = {
 	.options = status_options,
 	.n_options = ARRAY_SIZE(status_options),
 	.common = "config lock secrets json",
-	.words = { "@disk @file" },
+	.words = { "@disk @file", "" },
 	.examples = { "pibuild status --wait", "sudo pibuild status /dev/sdX --json" },
 };

@@ -54,6 +54,6 @@ const struct command verify_command = {
 	.options = verify_options,
 	.n_options = ARRAY_SIZE(verify_options),
 	.common = "lock json",
-	.words = { "@image" },
+	.words = { "@image", "" },
 	.examples = { "pibuild verify out/cp-1.img", "pibuild verify out/cp-1.img --key release.key.pub" },
 };

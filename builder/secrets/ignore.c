@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Would git take the secrets file along? The patterns of .gitignore from the top of the work tree down to the file's
+ * Would git take a file with secrets along? The patterns of .gitignore from the top of the work tree down to the file's
  * folder are matched as git does, but for "**" within a pattern. In doubt it says no, which costs a warning.
  */
 #include <fnmatch.h>
@@ -69,7 +69,7 @@ static const char *work_tree(const char *dir)
 	return dir;
 }
 
-void warn_unless_ignored(const char *path)
+void secrets_warn_unless_ignored(const char *path, const char *holds)
 {
 	_cleanup_free_ char *real = realpath(path, NULL);
 	const char *dir, *top;
@@ -87,7 +87,7 @@ void warn_unless_ignored(const char *path)
 	for (; real[at]; at += 1 + strcspn(real + at + 1, "/"))
 		ignored = apply(path_join(arena_strndup(real, at + 1), ".gitignore"), real + at + 1, ignored);
 	if (!ignored)
-		log_warning("git would take %s along, and with it every key of the cluster: add the line\n"
+		log_warning("git would take %s along, and with it %s: add the line\n"
 			    "\t%s*\nto %s before the next commit",
-			    path, path_base(real), path_join(dir, ".gitignore"));
+			    path, holds, path_base(real), path_join(dir, ".gitignore"));
 }

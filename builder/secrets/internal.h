@@ -37,12 +37,10 @@ void store_forget(char **text);
 int store_replace(const char *path, const char *text, size_t n, struct err *e);
 /* -EEXIST without a message when something of that name is there. */
 int store_add(const char *path, const char *text, size_t n, struct err *e);
-/* Waits for the lock of PATH's folder; closing the descriptor gives it back. */
+/* Waits for the lock of PATH's folder; closing the descriptor gives it back. Class CONFIG: PATH is a pipe, say. */
 int store_lock(const char *path, int *ret_fd, struct err *e);
 
-/* ---- ignore.c ---- */
-
-/* Warns, with the line to add, when PATH lies in a git work tree that does not ignore it. */
-void warn_unless_ignored(const char *path);
+/* What a secrets file holds. */
+#define SECRETS_HOLDS "every key of the cluster"
 
 #endif

@@ -74,12 +74,12 @@ const struct secret_kind secret_kinds[] = {
 	{ .name = "server-token",
 	  .help = "the token servers join with",
 	  .after =
-		  "a running cluster encrypts its bootstrap data with the old token: run `k3s token rotate` on one server with the old and the new one, then put the new one into /etc/rancher/k3s/config.yaml of every server and restart k3s there, one server after another",
+		  "a running cluster encrypts its bootstrap data with the old token, and K3s starts with no other: run `sudo k3s token rotate --new-token NEW` on one server, NEW being the new one's part behind the last colon, then `pibuild apply`",
 	  .change = change_server_token },
 	{ .name = "agent-token",
 	  .help = "the token workers join with",
 	  .after =
-		  "a running cluster: put the new one into /etc/rancher/k3s/config.yaml of every server (agent-token, only what follows ::node:) and restart k3s there, then whole into the same file of every worker (token) and restart k3s-agent; or flash the cards again",
+		  "a running cluster goes on with the old one until `pibuild apply` brings the new one, to servers and then workers, and restarts K3s there; run `pibuild join` again for external machines",
 	  .change = change_agent_token },
 	{ .name = "admin",
 	  .help = "the admin's client certificate",
@@ -95,7 +95,7 @@ const struct secret_kind secret_kinds[] = {
 	{ .name = "issuer-ca",
 	  .help = "the CA that certificates of the issuer ca come from",
 	  .after =
-		  "`pibuild ca` or the next build makes the new one, for the zones that cluster.yaml has then; every device has to be told to trust it, and a running cluster signs with the old one until the first server's card is flashed again",
+		  "`pibuild ca` or the next build makes the new one, for the zones that cluster.yaml has then; every device has to be told to trust it, and a running cluster signs with the old one until `pibuild apply` brings the new one",
 	  .change = change_issuer_ca },
 	{ .name = "ca",
 	  .reflash = true,
@@ -105,6 +105,14 @@ const struct secret_kind secret_kinds[] = {
 	{ .name = "all", .reflash = true, .help = "everything", .after = NEW_CLUSTER, .change = change_all },
 };
 const size_t secret_kinds_count = ARRAY_SIZE(secret_kinds);
+
+const struct secret_kind *secrets_find_kind(const char *name)
+{
+	for (size_t i = 0; i < secret_kinds_count; i++)
+		if (streq(secret_kinds[i].name, name))
+			return &secret_kinds[i];
+	return NULL;
+}
 
 /* The old values still run the cluster until it is changed over: they are kept. */
 static int back_up(const char *path, const char *text, size_t n, const char **ret, struct err *e)
@@ -143,6 +151,6 @@ int secrets_rotate(const char *path, const struct secret_kind *kind, const char 
 	if (r < 0)
 		return r;
 	new = secrets_text(s);
-	warn_unless_ignored(*ret_backup);
+	secrets_warn_unless_ignored(*ret_backup, SECRETS_HOLDS);
 	return store_replace(path, new, strlen(new), e);
 }

@@ -144,7 +144,7 @@ int secrets_create(const char *path, const struct config *c, struct err *e)
 	text = secrets_text(&s);
 	r = store_add(path, text, strlen(text), e);
 	if (r == 0)
-		warn_unless_ignored(path);
+		secrets_warn_unless_ignored(path, SECRETS_HOLDS);
 	return r == -EEXIST ? replacing(path, e) : r;
 }
 

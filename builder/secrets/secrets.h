@@ -84,6 +84,9 @@ const char *secrets_zone_fault(const struct secrets *s, const struct config *c);
  * every node has a password. */
 const struct secrets *secrets_masked(void);
 
+/* Warns, with the line to add, when PATH, which HOLDS a secret, lies in a git work tree that does not ignore it. */
+void secrets_warn_unless_ignored(const char *path, const char *holds);
+
 /* What `secrets rotate` can replace. */
 struct secret_kind {
 	const char *name;  /* "server-token" */
@@ -95,6 +98,7 @@ struct secret_kind {
 };
 extern const struct secret_kind secret_kinds[];
 extern const size_t secret_kinds_count;
+const struct secret_kind *secrets_find_kind(const char *name); /* NULL = there is none */
 
 /* Replaces one kind (NODE is NULL unless of_node), the rest stays byte for byte. The file as it was is kept beside it,
  * 0600, as RET_BACKUP. */

@@ -120,8 +120,16 @@ int store_lock(const char *path, int *ret_fd, struct err *e)
 {
 	_cleanup_free_ char *real = realpath(path, NULL);
 	const char *dir = path_dir(real ? real : path);
-	_cleanup_close_ int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_close_ int fd = -1;
+	struct stat st;
 
+	/* `--secrets <(...)` can be read, once. */
+	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+		return err_class(
+			e, CLASS_CONFIG,
+			"%s is no file, and something has to be made or replaced in it: do that once where the file is kept, and store it anew",
+			path);
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return err_errno(e, -errno, "cannot open the folder %s", dir);
 	/* Some network filesystems have no locks: then it is as without one. */

@@ -327,12 +327,14 @@ at_terminal() {
 	grep -q 'zero2w .*Wi-Fi only' talk
 }
 
-@test "several servers: a word about the endpoint" {
+@test "several servers: a word about the address of the API, which is a key" {
 	at_terminal '||lab||3||192.168.7.0/24|||||'
-	grep -q 'cluster.endpoint' talk
-	init --name lab "${lan[@]}" --servers 3 -c b.yaml | grep -q 'cluster.endpoint'
+	grep -q 'cluster.vip' talk
+	init --name lab "${lan[@]}" --servers 3 -c b.yaml | grep -q 'cluster.vip'
+	sed -i 's/^  name: lab$/&\n  vip: 192.168.7.10/' b.yaml
+	"$PIBUILD" check -c b.yaml
 	init --name lab "${lan[@]}" -c c.yaml >said
-	refute grep -q 'endpoint' said
+	refute grep -q 'cluster.vip' said
 }
 
 @test "no line of the talk is wider than 80 columns when the answers are good" {

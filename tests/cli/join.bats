@@ -46,6 +46,14 @@ join() {
 	PATH=$PWD/bin:$PATH run sh ./moved
 }
 
+@test "a node with a card, and one that nobody knows, make no secrets" {
+	run -2 "$PIBUILD" join w-1 --lock my.lock
+	[[ "$output" == *'w-1 is a node with a card, which joins by itself'* ]]
+	run -2 "$PIBUILD" join nuc-2 --lock my.lock
+	[[ "$output" == *"cluster.yaml has no node 'nuc-2'; did you mean nuc-1?"* ]]
+	[ ! -e secrets.yaml ]
+}
+
 @test "the script lays down what a card of the node would hold for K3s, byte for byte, and starts it" {
 	echo 'a K3s' >k3s
 	locked k3s k3s

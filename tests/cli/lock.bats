@@ -79,6 +79,13 @@ served() {
 	is_cached
 }
 
+@test "columns are straight, however long a name is" {
+	mkdir own && cd own && write_cluster
+	env -u PIBUILD_DATA "$PIBUILD" lock --dry-run --offline >out
+	grep -q '^kept *quay.io/jetstack/cert-manager-cainjector ' out
+	[ "$(awk '/^kept/ { print index($0, " " $3 " ") }' out | sort -u | wc -l)" -eq 1 ]
+}
+
 @test "lock keeps what it knows and then needs no network" {
 	lock
 	before=$(cat pibuild.lock)

@@ -247,10 +247,22 @@ no_secrets() {
 	[ "$(stat -c %a secrets.yaml "$backup" | sort -u)" = 600 ]
 }
 
+@test "secrets may come through a pipe, out of another store; what has to be added or replaced wants the file" {
+	"$PIBUILD" -q secrets new
+	"$PIBUILD" kubeconfig --secrets <(cat secrets.yaml) >kubeconfig 2>said
+	cmp kubeconfig <("$PIBUILD" -q kubeconfig)
+	grep -qF -- '--secrets <(...)`' said
+	run -3 "$PIBUILD" secrets rotate admin --secrets <(cat secrets.yaml)
+	[[ "$output" == *'is no file, and something has to be made or replaced in it: do that once where the file is kept, and store it anew' ]]
+	echo '  - {name: nuc-1, role: worker, board: external, arch: arm64, address: 192.168.1.31/24}' >>cluster.yaml
+	run -3 "$PIBUILD" join nuc-1 --secrets <(cat secrets.yaml)
+	[[ "$output" == *'is no file, and something has to be made or replaced in it'* ]]
+}
+
 @test "secrets rotate says what a running cluster needs" {
 	"$PIBUILD" secrets new
 	"$PIBUILD" secrets rotate server-token 2>&1 | grep -q 'k3s token rotate'
-	"$PIBUILD" secrets rotate agent-token 2>&1 | grep -q 'restart k3s-agent'
+	"$PIBUILD" secrets rotate agent-token 2>&1 | grep -q '`pibuild apply` brings the new one'
 	"$PIBUILD" secrets rotate admin 2>&1 | grep -q 'pibuild kubeconfig'
 	"$PIBUILD" secrets rotate node w-1 2>&1 | grep -q 'node-password.k3s'
 	"$PIBUILD" secrets rotate ca --yes 2>&1 | grep -q 'flash every card again'
@@ -332,6 +344,20 @@ no_secrets() {
 		secrets.yaml \r\n|
 		secrets.yml\n|
 	EOT
+}
+
+@test "other files that hold secrets are told in a work tree too" {
+	git init -q .
+	"$PIBUILD" -q secrets new 2>err
+	"$PIBUILD" -q kubeconfig -o lab.kubeconfig 2>err
+	grep -q 'git would take lab.kubeconfig along, and with it full control of the cluster: add the line' err
+	grep -qxF $'\tlab.kubeconfig*' err
+	echo '*.kubeconfig' >.gitignore
+	"$PIBUILD" -q kubeconfig -o lab.kubeconfig 2>err
+	[ ! -s err ]
+	echo '  - {name: nuc-1, role: worker, board: external, arch: arm64, address: 192.168.1.31/24}' >>cluster.yaml
+	"$PIBUILD" -q join nuc-1 -o join.sh 2>err
+	grep -q 'git would take join.sh along, and with it' err
 }
 
 @test "outside of git there is no talk of git" {

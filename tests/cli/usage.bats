@@ -128,6 +128,11 @@ load ../lib/image
 	fails 2 '--node wants a value' "$PIBUILD" plan --node
 }
 
+@test "an option that is misspelt before any command is named, not its value" {
+	fails 2 'unknown option --nodes, did you mean --node?' "$PIBUILD" --nodes cp-1
+	fails 2 "unknown command 'cp-1'" "$PIBUILD" --help cp-1
+}
+
 @test "an option of another command is a usage error" {
 	fails 2 'pibuild doctor takes no --node' "$PIBUILD" doctor --node x
 }
@@ -138,6 +143,13 @@ load ../lib/image
 
 @test "--jobs wants a number" {
 	fails 2 "--jobs wants a number from 1 to 64, not 'many'" "$PIBUILD" --jobs many
+}
+
+@test "what is wrong with the options of build is said before anything, secrets.yaml say, is made" {
+	write_cluster
+	fails 2 "--compress wants xz or zst, not 'gz'" "$PIBUILD" build --compress gz
+	fails 3 'the key nokey cannot be read' "$PIBUILD" build --sign nokey
+	[ ! -e secrets.yaml ]
 }
 
 @test "--role wants a role" {
@@ -276,6 +288,17 @@ offered() { "$PIBUILD" --complete "$@" | cut -f 1; }
 	[ "$(offered init --board '')" = "$(cd "$top/boards" && basename -as .yaml -- *.yaml)" ]
 	[ "$(offered verify '')" = $'out/cp-1.img\n@file' ]
 	[ "$(offered secrets '')" = $'new\nshow\nrotate' ]
+	[ "$(offered secrets rotate '')" = "$("$PIBUILD" help secrets | sed -n 's/^  rotate \([a-z-]*\) .*/\1/p')" ]
+	[ "$(offered secrets rotate node '')" = $'cp-1\nw-1' ]
+	[ "$(offered node remove '')" = $'cp-1\nw-1' ]
+	# What is not asked for there is not offered.
+	for words in 'secrets show' 'secrets rotate admin' 'backup list' 'ssh w-1' 'schema lock' 'node remove w-1' 'verify a.img'; do
+		[ -z "$(offered $words '')" ] || { echo "$words"; return 1; }
+	done
+	[ -z "$(offered join '')" ]
+	echo '  - {name: nuc-1, role: worker, board: external, arch: amd64, address: 192.168.1.31/24}' >>cluster.yaml
+	[ "$(offered join '')" = nuc-1 ]
+	sed -i '/nuc-1/d' cluster.yaml
 	[ "$(offered --cache '')" = @dir ]
 	offered lock --update ssh | grep -qx sshKeys
 	[ "$(offered flash out/cp-1.img '')" = "$("$PIBUILD" devices --json | jq -r '.[] | select(.flashable).path')" ]
@@ -362,6 +385,9 @@ offered() { "$PIBUILD" --complete "$@" | cut -f 1; }
 	command -v man >/dev/null || skip "man is not installed"
 	LC_ALL=C.UTF-8 MANROFFSEQ='t' man --warnings -l "$top/docs/pibuild.1" 2>warnings >/dev/null
 	[ ! -s warnings ]
+	# What man takes without a word: a quotation mark that is left over, and blanks that are lost with it.
+	run grep -nE '^\.[BIR]+ ([^"]*"[^"]*")*[^"]*"[^"]*$' "$top/docs/pibuild.1"
+	[ -z "$output" ] || { echo "$output"; return 1; }
 }
 
 @test "a role that none of the nodes named has" {
