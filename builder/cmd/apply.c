@@ -5,6 +5,8 @@
  * on.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <sys/file.h>
 
 #include "base/log.h"
 #include "cmd/apply.h"
@@ -178,6 +180,27 @@ static int check_servers_first(const struct rollout *x, const struct target *t, 
 	return 0;
 }
 
+/* `k3s token rotate` tells one server (pkg/server/handlers/token.go); the others learn it at their next start. */
+static int check_server_token(const struct rollout *x, struct err *e)
+{
+	const char *password = x->plan->project->secrets->server_password;
+	const struct target *other = NULL;
+
+	vec_foreach (t, &x->targets) {
+		if (t->off || t->plan->node->role != ROLE_CONTROL_PLANE)
+			continue;
+		if (!live_has_other_token(&t->live, password))
+			return 0;
+		other = other ? other : t;
+	}
+	if (!other)
+		return 0;
+	return err_class(
+		e, CLASS_REFUSED,
+		"%s runs with another server token than that of %s, and K3s does not start with one that its datastore does not know: tell it first, `pibuild ssh %s` and there `sudo k3s token rotate --new-token NEW`, NEW being the part behind the last colon of what `pibuild secrets show --show-secrets` has; nothing was changed",
+		other->plan->name, x->plan->project->secrets->path, shell_word(other->plan->name));
+}
+
 static int check_target(const struct rollout *x, const struct target *t, struct err *e)
 {
 	if (t->off)
@@ -221,6 +244,9 @@ int rollout_run(struct rollout *x, struct err *e)
 		if (r < 0)
 			return r;
 	}
+	r = check_server_token(x, e);
+	if (r < 0)
+		return r;
 	if (x->dry_run || !changes)
 		return left_for_later(x, e);
 	if (!x->yes)
@@ -240,8 +266,20 @@ int rollout_run(struct rollout *x, struct err *e)
 	return r < 0 ? r : left_for_later(x, e);
 }
 
+/* Two at once would take each other's changes for such that were cut off. Between machines nothing keeps them apart,
+ * nor where a filesystem has no locks. */
+static int apply_lock(const char *config, int *ret_fd, struct err *e)
+{
+	*ret_fd = open(config, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (*ret_fd < 0 || flock(*ret_fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK)
+		return 0;
+	return err_class(e, CLASS_REFUSED,
+			 "another pibuild on this machine changes the cluster of %s: wait for its end", config);
+}
+
 static int cmd_apply(const struct cmd_options *o, struct err *e)
 {
+	_cleanup_close_ int lock = -1;
 	_cleanup_(rollout_done) struct rollout x = {
 		.o = o,
 		.cache.fd = -1,
@@ -253,6 +291,8 @@ static int cmd_apply(const struct cmd_options *o, struct err *e)
 
 	if (r == 0)
 		r = rollout_load(&x, NULL, e);
+	if (r == 0 && !x.dry_run)
+		r = apply_lock(x.config->path, &lock, e);
 	return r < 0 ? r : rollout_run(&x, e);
 }
 

@@ -14,16 +14,6 @@ enum { DRAIN_PATIENCE = 300, WAIT_PATIENCE = 900, ASK_PATIENCE = 45, LOOK_EVERY 
 
 /* ---- without pods ---- */
 
-/* It was without pods before, by somebody else's wish. */
-static bool is_cordoned(const struct live_cluster *l, const char *node)
-{
-	const char *const words[] = { "get", "node", node, "-o", "jsonpath={.spec.unschedulable}", NULL };
-	_cleanup_strbuf_ struct strbuf out = { 0 };
-	struct err ignored = { 0 };
-
-	return cluster_kubectl(l, ASK_PATIENCE, &out, &ignored, words) == 0 && out.n && streq(out.s, "true");
-}
-
 /* While it restarts, etcd counts without it. */
 static int check_others(const struct live_cluster *l, const struct live_node *it, struct err *e)
 {
@@ -45,12 +35,13 @@ static bool has_refuge(const struct live_cluster *l, const char *node)
 	return false;
 }
 
-static int apply_drain(struct target *t, const struct live_cluster *l, struct err *e)
+/* CORDONED: it was without pods before, by somebody else's wish unless the node knows better. */
+static int apply_drain(struct target *t, const struct live_cluster *l, bool cordoned, struct err *e)
 {
 	const char *name = t->plan->name;
 	struct err ignored = { 0 };
 	const char *const back[] = { "uncordon", name, NULL };
-	bool ours = t->live.drained || !is_cordoned(l, name);
+	bool ours = t->live.drained || !cordoned;
 	int r = ours ? live_drained(&t->remote, true, e) : 0;
 
 	if (r < 0)
@@ -95,7 +86,7 @@ static int apply_make_room(const struct rollout *x, struct target *t, struct err
 		log_info("%s has no other node to send its pods to: they stay", t->plan->name);
 		return 0;
 	}
-	return apply_drain(t, &l, e);
+	return apply_drain(t, &l, it->cordoned, e);
 }
 
 static int give_room_back(const struct rollout *x, const struct target *t, struct err *e)

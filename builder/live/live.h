@@ -81,6 +81,7 @@ struct live {
 	const char *config;	     /* digest of K3s's configuration without what counts at registration alone */
 	const char *block;	     /* of pibuild's lines of config.txt */
 	const char *words;	     /* the command line of the kernel */
+	const char *nonce, *token;   /* a digest of both that it made; NULL = it runs no server of K3s */
 	const char *manifest_text;
 	json_t *manifest;
 	json_t *release; /* of the card; NULL = none */
@@ -94,6 +95,9 @@ enum { LIVE_WHOLE = 1 << 0 };
 int live_read(const struct remote *r, const struct wanted *w, const char *password, unsigned flags, struct live *ret,
 	      struct err *e);
 void live_done(struct live *l);
+/* K3s there encrypts its datastore with another server token than the one with this PASSWORD: it would not start with
+ * that. */
+bool live_has_other_token(const struct live *l, const char *password);
 
 /* ---- the difference ---- */
 

@@ -102,9 +102,8 @@ static void read_line(struct live *l, const struct wanted *w, struct text_list *
 		const char *word;
 		size_t member;
 	} texts[] = {
-		{ "boot", offsetof(struct live, boot) },
-		{ "config", offsetof(struct live, config) },
-		{ "block", offsetof(struct live, block) },
+		{ "boot", offsetof(struct live, boot) },   { "config", offsetof(struct live, config) },
+		{ "token", offsetof(struct live, token) }, { "block", offsetof(struct live, block) },
 		{ "words", offsetof(struct live, words) },
 	};
 
@@ -286,10 +285,23 @@ int live_read(const struct remote *r, const struct wanted *w, const char *passwo
 	code = live_parse(r->node, w, said.s, &proofs, ret, e);
 	if (code < 0)
 		return code;
+	ret->nonce = nonce;
 	code = check_proofs(r, &proofs, password, nonce, e);
 	if (code == 0)
 		code = check_identity(r, w, ret, e);
 	return code < 0 ? code : check_whole(r, ret, limit, e);
+}
+
+bool live_has_other_token(const struct live *l, const char *password)
+{
+	char sha256[SHA256_HEX];
+	const char *text;
+
+	if (!l->token)
+		return false;
+	text = arena_printf("%s\n%s\n", l->nonce, password);
+	sha256_bytes(text, strlen(text), sha256);
+	return !streq(l->token, sha256);
 }
 
 void live_done(struct live *l)

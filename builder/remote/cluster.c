@@ -12,6 +12,7 @@ enum node_part {
 	PART_SERVER,
 	PART_MEMBER,
 	PART_READY,
+	PART_CORDONED,
 	PART_KUBELET,
 	PART_KERNEL,
 	PART_OS,
@@ -23,7 +24,7 @@ static const char nodes_path[] = "jsonpath={range .items[*]}{.metadata.name}" AN
 				 "{.status.addresses[?(@.type==\"InternalIP\")].address}" AND
 				 "{.metadata.labels.node-role\\.kubernetes\\.io/control-plane}" AND
 				 "{.metadata.labels.node-role\\.kubernetes\\.io/etcd}" AND
-				 "{.status.conditions[?(@.type==\"Ready\")].status}" AND
+				 "{.status.conditions[?(@.type==\"Ready\")].status}" AND "{.spec.unschedulable}" AND
 				 "{.status.nodeInfo.kubeletVersion}" AND "{.status.nodeInfo.kernelVersion}" AND
 				 "{.status.nodeInfo.osImage}" AND
 				 "{.metadata.annotations.pibuild\\.io/report}{\"\\n\"}{end}";
@@ -103,6 +104,7 @@ static void read_nodes(char *text, struct live_cluster *ret)
 			.server = is_true(part[PART_SERVER]),
 			.member = is_true(part[PART_MEMBER]),
 			.ready = is_true(part[PART_READY]),
+			.cordoned = is_true(part[PART_CORDONED]),
 			.kubelet = clean_copy(part[PART_KUBELET]),
 			.kernel = clean_copy(part[PART_KERNEL]),
 			.os = clean_copy(part[PART_OS]),

@@ -18,6 +18,7 @@ struct live_node {
 	bool server;			   /* runs the API */
 	bool member;			   /* of etcd */
 	bool ready;			   /* the cluster hears of it, and it can take pods */
+	bool cordoned;			   /* ... but is given no new ones */
 	const char *kubelet, *kernel, *os; /* versions; "" = it has told none */
 	const char *report; /* the step `report` of its card: "done", "working", "failed|CAUSE"; "" = none */
 	int64_t heard;	    /* when its kubelet last renewed its lease; 0 = not asked, or never */

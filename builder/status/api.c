@@ -78,6 +78,7 @@ static void api_read_nodes(const json_t *items, struct live_cluster *live)
 			.server = has_role(node, "control-plane"),
 			.member = has_role(node, "etcd"),
 			.ready = streq(text_of_type(json_object_get(status, "conditions"), "Ready", "status"), "True"),
+			.cordoned = json_is_true(json_object_get(json_object_get(node, "spec"), "unschedulable")),
 			.kubelet = API_TEXT(status, "nodeInfo", "kubeletVersion"),
 			.kernel = API_TEXT(status, "nodeInfo", "kernelVersion"),
 			.os = API_TEXT(status, "nodeInfo", "osImage"),

@@ -39,6 +39,7 @@ static const struct field overview_node_fields[] = {
 	ROW("stepsDone", unsigned, steps_done, "Of its steps those that are done"),
 	ROW("steps", unsigned, steps, "How many it has; 0: not known"),
 	ROW("ready", choice, ready, "Its condition Ready in the API", NAMES(ready_names)),
+	ROW("cordoned", bool, cordoned, "The API says that it is given no new pods"),
 	ROW("seen", time_or_none, seen, "When it was last heard of; empty: never"),
 	ROW("k3s", any_text, k3s, "Version of K3s"),
 	ROW("os", any_text, os, "Operating system"),
@@ -264,6 +265,7 @@ static void settle_by_api(struct overview *o, struct overview_node *n, const str
 {
 	if (live) {
 		n->ready = live->ready ? READY_YES : READY_NO;
+		n->cordoned = live->cordoned;
 		n->seen = MAX(n->seen, live->heard);
 		n->k3s = *n->k3s ? n->k3s : live->kubelet;
 		n->os = *n->os ? n->os : live->os;
@@ -335,7 +337,7 @@ static void settle_begin(struct overview *o, struct overview_node *n)
 	n->steps = n->steps_done = 0;
 	n->certificates_until = n->backup = n->seen = 0;
 	n->ready = READY_UNKNOWN;
-	n->holds_vip = false;
+	n->holds_vip = n->cordoned = false;
 	n->heard = n->told.answered ? HEARD_SSH : HEARD_NOT;
 	if (!n->told.answered) {
 		n->card = CARD_UNKNOWN;

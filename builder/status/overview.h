@@ -38,6 +38,7 @@ struct overview_node {
 	const char *k3s, *os, *kernel;
 	int64_t certificates_until, backup; /* 0 = not told */
 	bool holds_vip;
+	bool cordoned; /* as the API says */
 	enum node_card card;
 	unsigned differs;  /* paths, where it does */
 	const char *doubt; /* why `card` is not known */

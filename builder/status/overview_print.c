@@ -130,6 +130,9 @@ static void overview_print_node(const struct overview *o, const struct layout *l
 		printf("      why:  %s\n", n->cause);
 	if (*n->cure)
 		printf("      cure: %s\n", n->cure);
+	if (n->cordoned)
+		printf("      note: it takes no new pods: `pibuild apply` ends that where an apply was cut off, else `kubectl uncordon %s`\n",
+		       n->name);
 }
 
 /* Once for all nodes where it is the same. */

@@ -288,6 +288,16 @@ older_k3s() {
 	ends 0 'cp-1	is as cluster.yaml says' 'w-1 is as cluster.yaml says'
 }
 
+@test "two at once on one desk: the second is refused, and may look" {
+	exec 8<cluster.yaml
+	flock 8
+	apply --yes
+	ends 5 'another pibuild on this machine changes the cluster of cluster.yaml: wait for its end'
+	apply --dry-run
+	ends 0 'w-1	is as cluster.yaml says'
+	exec 8<&-
+}
+
 @test "nothing is downloaded for nodes that are all off" {
 	local lock=$PWD/release/pibuild.lock
 	down cp-1 w-1
@@ -351,6 +361,29 @@ older_k3s() {
 	apply --node w-1
 	ends 0 'w-1	is as cluster.yaml says'
 	[ -z "$(acts)" ]
+}
+
+@test "tokens that were replaced: the agents' comes by a restart, the servers' only when the cluster knows it" {
+	token=root-cp-1/var/lib/rancher/k3s/server/token
+	bare() { "$PIBUILD" secrets show --show-secrets --json | jq -r ".tokens.$1" | sed 's/.*://'; }
+	cp secrets.yaml kept.yaml
+	echo "K10abc::server:$(bare server)" >"$token"
+	"$PIBUILD" -q secrets rotate agent-token
+	apply --yes
+	ends 0 '~ /etc/rancher/k3s/config.yaml	restart of K3s' 'w-1 is as cluster.yaml says'
+	grep -q "^agent-token: \"\?$(bare agent)" root-cp-1/etc/rancher/k3s/config.yaml
+	grep -q "^token: \"\?K10.*$(bare agent)" root-w-1/etc/rancher/k3s/config.yaml
+	acts >/dev/null
+	"$PIBUILD" -q secrets rotate server-token
+	apply --yes
+	ends 5 'cp-1 runs with another server token than that of ./secrets.yaml, and K3s does not start with one' 'nothing was changed'
+	[ -z "$(acts)" ]
+	# What `k3s token rotate` does there.
+	echo "K10abc::server:$(bare server)" >"$token"
+	apply --yes
+	ends 0 'cp-1 is as cluster.yaml says'
+	grep -q "^token: \"\?K10.*$(bare server)" root-cp-1/etc/rancher/k3s/config.yaml
+	mv kept.yaml secrets.yaml
 }
 
 @test "what dies on the node while it looks makes no file missing, changed or good" {

@@ -95,6 +95,20 @@ jsonschema.Draft202012Validator(json.load(open("schema.json")), format_checker=j
 	valid <status.json
 }
 
+@test "a node that is given no new pods is told, however it was heard of, and is done all the same" {
+	machines cp-1=up w-1=up w-2=up
+	up cp-1 w-1
+	for node in cp-1 w-1 w-2; do known $node; done
+	for node in cp-1 w-1; do report $node done; done
+	mkdir -p state/cordoned && touch state/cordoned/w-1 state/cordoned/w-2
+	"$PIBUILD" status >out 2>err
+	[ "$(grep -A1 '^  [cw]' out | grep -c '^      note: it takes no new pods: ')" -eq 2 ]
+	grep -A1 '^  w-2 ' out | grep -qxF '      note: it takes no new pods: `pibuild apply` ends that where an apply was cut off, else `kubectl uncordon w-2`'
+	"$PIBUILD" status --json >status.json 2>err
+	valid <status.json
+	[ "$(jq -c '[.nodes[] | select(.cordoned).name]' status.json)" = '["w-1","w-2"]' ]
+}
+
 @test "by the API alone too a node that is done and not Ready has failed" {
 	machines cp-1=up w-1=up
 	up cp-1
@@ -218,6 +232,8 @@ jsonschema.Draft202012Validator(json.load(open("schema.json")), format_checker=j
 	up w-1
 	[ "$("$PIBUILD" ssh w-1 'echo "$NODE: a  b"')" = 'w-1: a  b' ]
 	[ "$(echo in | "$PIBUILD" ssh w-1 -- tr -d n)" = i ]
+	# Its options are its own, those that pibuild has too.
+	[ "$("$PIBUILD" ssh -q w-1 echo -o wide -h --json -- --nosuch)" = '-o wide -h --json -- --nosuch' ]
 	grep -q '^w-1\.lab ' known_hosts
 	mkdir elsewhere && cd elsewhere
 	[ "$("$PIBUILD" ssh -c ../cluster.yaml w-1 hostname)" = "$(hostname)" ]
@@ -262,7 +278,7 @@ serve() {
 	mkdir -p api/api/v1 api/apis/coordination.k8s.io/v1
 	node() {
 		jq -n --arg name "$1" --arg ready "$2" --arg report "$3" '{metadata: {name: $name, labels: {"node-role.kubernetes.io/control-plane": "true"}, annotations: {"pibuild.io/report": $report}},
-			status: {addresses: [{type: "Hostname", address: $name}, {type: "InternalIP", address: "192.168.1.11"}], conditions: [{type: "DiskPressure", status: "False"}, {type: "Ready", status: $ready}],
+			spec: (if $name == "w-1" then {unschedulable: true} else {} end), status: {addresses: [{type: "Hostname", address: $name}, {type: "InternalIP", address: "192.168.1.11"}], conditions: [{type: "DiskPressure", status: "False"}, {type: "Ready", status: $ready}],
 			nodeInfo: {kubeletVersion: "v1.36.4+k3s1", osImage: "Debian GNU/Linux 13 (trixie)", kernelVersion: "6.12"}}}'
 	}
 	{ node cp-1 True 'done' && node w-1 False $'failed|a \e[31mcause' && node w-2 False 'done'; } | jq -s '{kind: "NodeList", items: .}' >api/api/v1/nodes
@@ -284,7 +300,7 @@ serve() {
 	refute grep -q $'\e' out
 	grep -qE '^  w-2 +absent .* silent for 3 h$' out
 	valid <status.json
-	jq -e '.api == "192.168.1.11" and .nodes[0].heard == "api" and .nodes[1].ready == "no"' status.json
+	jq -e '.api == "192.168.1.11" and .nodes[0].heard == "api" and .nodes[1].ready == "no" and (.nodes | map(.cordoned)) == [false, true, false]' status.json
 	grep -q 'from here 192.168.1.11: what it sent is no list of Kubernetes' empty
 }
 
