@@ -12,13 +12,17 @@ here=${0%/*}
 . "$here/lib.sh"
 
 engine=${1:?plan.sh github|gitlab [FILE]}
-file=${2:-/dev/stdout}
 load_env
 run_pibuild lock --check >&2
 # What is for everybody must not want what only the cluster's owners have.
 [ "$generic" = yes ] || run_pibuild check >&2
 matrix=$(run_pibuild plan --matrix "$engine" ${generic:+--generic} ${PIBUILD_BATCH:+--batch "$PIBUILD_BATCH"})
-printf '%s\n' "$matrix" >"$file"
+# A stdout that is a file, a log say, is gone on with; opened anew it would be cut off.
+if [ -n "${2:-}" ]; then
+	printf '%s\n' "$matrix" >"$2"
+else
+	printf '%s\n' "$matrix"
+fi
 if [ "$engine" = github ]; then
 	output matrix "$matrix"
 	output cache-key "$(printf '%s\n' "$matrix" | sed 's/.*"cacheKey":"\([0-9a-f]*\)".*/\1/')"

@@ -17,6 +17,14 @@ setup() {
 	[ "$(wc -l <../output)" -eq 2 ]
 }
 
+@test "plan: a log that it speaks into is gone on with, and a file that is named holds the matrix alone" {
+	{ echo before && ci plan github && echo after; } >../log
+	[ "$(sed -n '1p;3p' ../log | paste -sd,)" = before,after ]
+	ci plan github ../matrix >../log
+	[ ! -s ../log ]
+	jq -e .include ../matrix >/dev/null
+}
+
 @test "plan: a stale lock ends it, before anything else" {
 	printf 'versions: {k3s: v1.30.0+k3s1}\n' >>cluster.yaml
 	run ci plan github
