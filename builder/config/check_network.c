@@ -310,16 +310,6 @@ static void check_cluster_sizes(const struct check *x)
 			  services.prefix);
 }
 
-static bool cidrs6_overlap(const struct cidr6 *a, const struct cidr6 *b)
-{
-	unsigned bits = MIN(a->prefix, b->prefix);
-
-	for (unsigned bit = 0; bit < bits; bit++)
-		if ((a->addr[bit / 8] ^ b->addr[bit / 8]) & 0x80 >> bit % 8)
-			return false;
-	return true;
-}
-
 static void check_ipv6_pairs(const struct check *x)
 {
 	const struct {

@@ -62,6 +62,8 @@ struct cidr6 {
 char *ipv6_text(const uint8_t addr[16], char buf[IPV6_TEXT]);
 /* "fd00::/64" on the arena. */
 char *cidr6_text(const struct cidr6 *c);
+/* One of them is a part of the other. */
+bool cidrs6_overlap(const struct cidr6 *a, const struct cidr6 *b);
 
 /* A secret by reference; the config never holds one. */
 struct secret_ref {

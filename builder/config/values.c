@@ -289,3 +289,13 @@ char *cidr_text(struct cidr c)
 
 	return arena_printf("%s/%u", ipv4_text(cidr_first(c), buf), c.prefix);
 }
+
+bool cidrs6_overlap(const struct cidr6 *a, const struct cidr6 *b)
+{
+	unsigned bits = MIN(a->prefix, b->prefix);
+
+	for (unsigned bit = 0; bit < bits; bit++)
+		if ((a->addr[bit / 8] ^ b->addr[bit / 8]) & 0x80 >> bit % 8)
+			return false;
+	return true;
+}

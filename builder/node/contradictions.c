@@ -56,6 +56,11 @@ static const struct contradiction rows[] = {
 		   { "ipMasqAgent.enabled", "!true" }, { "nativeRoutingCIDRFromClusterPool", "!true" } },
 	  .why = "the agent ends: it must know which network is not to be masqueraded", /* option */
 	  .key = "ipv4NativeRoutingCIDR", .value = CONTRADICTION_POD_CIDR },
+	{ .all = { { "routingMode", "native" }, { "ipv6.enabled", "true" }, { "ipv6NativeRoutingCIDR", "" },
+		   { "enableIPv6Masquerade", "!false" }, { "ipMasqAgent.enabled", "!true" },
+		   { "nativeRoutingCIDRFromClusterPool", "!true" } },
+	  .why = "Cilium's chart refuses it: the agent must know which network is not to be masqueraded", /* chart */
+	  .key = "ipv6NativeRoutingCIDR", .value = CONTRADICTION_POD_CIDR6 },
 	{ .all = { { "routingMode", "native" }, { "autoDirectNodeRoutes", OFF }, { "bgpControlPlane.enabled", OFF } },
 	  .several_nodes = true,
 	  .why = "nothing makes routes to the pods of other nodes, so they do not reach each other",
@@ -139,6 +144,16 @@ static const struct contradiction rows[] = {
 	{ .all = { { "enableIPv4BIGTCP", "true" }, { "encryption.enabled", "true" }, { "encryption.type", "ipsec|" } },
 	  .why = "the agent ends: BIG TCP and IPsec exclude each other", /* .../bigtcp.go */
 	  .key = "enableIPv4BIGTCP", .value = "false" },
+	{ .all = { { "enableIPv6BIGTCP", "true" }, { "ipv6.enabled", "true" }, { "routingMode", TUNNEL },
+		   { "enableTunnelBIGTCP", OFF } },
+	  .why = "the agent ends: BIG TCP needs native routing", /* .../bigtcp.go */
+	  .key = "enableIPv6BIGTCP", .value = "false" },
+	{ .all = { { "enableIPv6BIGTCP", "true" }, { "bpf.hostLegacyRouting", "true" } },
+	  .why = "the agent ends: BIG TCP needs BPF host routing", /* .../bigtcp.go */
+	  .key = "bpf.hostLegacyRouting", .value = "false" },
+	{ .all = { { "enableIPv6BIGTCP", "true" }, { "encryption.enabled", "true" }, { "encryption.type", "ipsec|" } },
+	  .why = "the agent ends: BIG TCP and IPsec exclude each other", /* .../bigtcp.go */
+	  .key = "enableIPv6BIGTCP", .value = "false" },
 	{ .all = { { "enableIPv6BIGTCP", "true" }, { "ipv6.enabled", OFF } },
 	  .why = "there is no IPv6 in this cluster; the agent ends in tunnel mode, else it does nothing",
 	  .key = "enableIPv6BIGTCP", .value = "false" },
@@ -314,6 +329,9 @@ static const struct contradiction rows[] = {
 	{ .all = { { "enableIPv4Masquerade", "false" }, { "routingMode", TUNNEL } },
 	  .why = "the addresses of pods mean nothing outside, so that no answer from LAN or internet comes back to them",
 	  .key = "enableIPv4Masquerade", .value = "true" },
+	{ .all = { { "enableIPv6Masquerade", "false" }, { "ipv6.enabled", "true" }, { "routingMode", TUNNEL } },
+	  .why = "the addresses of pods mean nothing outside, so that no answer from LAN or internet comes back to them",
+	  .key = "enableIPv6Masquerade", .value = "true" },
 	{ .all = { { "envoy.baseID", ">4294967295" } },
 	  .why = "Cilium's chart takes 0 to 4294967295", /* chart */
 	  .key = "envoy.baseID", .value = "0" },
@@ -473,6 +491,8 @@ static const char *cure(const struct contradictory *x, const struct contradictio
 		return arena_printf("remove %s", c->key);
 	if (streq(value, CONTRADICTION_POD_CIDR))
 		value = cidr_text(x->config->cluster.pod_cidr);
+	if (streq(value, CONTRADICTION_POD_CIDR6))
+		value = cidr6_text(&x->config->network.ipv6.pods);
 	return arena_printf("set %s: %s", c->key, value);
 }
 

@@ -13,7 +13,8 @@ struct contradiction_part {
 	const char *is;
 };
 
-#define CONTRADICTION_POD_CIDR "@podCIDR" /* as a value: cluster.podCIDR */
+#define CONTRADICTION_POD_CIDR	"@podCIDR"  /* as a value: cluster.podCIDR */
+#define CONTRADICTION_POD_CIDR6 "@podCIDR6" /* the same: network.ipv6.podCIDR */
 
 struct contradiction {
 	struct contradiction_part all[6]; /* that hold at once; the first is what the user most likely wrote */

@@ -179,6 +179,34 @@ static void native_cidr(struct judge *j, const struct yaml_node *n, const char *
 			path, n->text, cidr_text(pods), cidr_text(pods));
 }
 
+static void native_cidr6(struct judge *j, const struct yaml_node *n, const char *path)
+{
+	const struct config *c = j->x->config;
+	const struct cidr6 *pods = &c->network.ipv6.pods;
+	struct cidr6 net;
+
+	if (!c->network.ipv6.enabled || n->type != YAML_SCALAR || value_cidr6(n->text, &net) < 0)
+		return;
+	if (net.prefix > pods->prefix || !cidrs6_overlap(&net, pods))
+		fault_at(
+			j->faults, n,
+			"%s: %s does not hold the pods, network.ipv6.podCIDR %s, which are what nodes route without masquerading; set %s",
+			path, n->text, cidr6_text(pods), cidr6_text(pods));
+}
+
+/* BGP of loadBalancer.announce tells the router of services alone (bgp.c), and nodes take no routes from it. */
+static void native_over_bgp(struct judge *j, const struct yaml_node *n, const char *path)
+{
+	const struct config *c = j->x->config;
+
+	if (yaml_is(n, "native") && c->lb.bgp.enabled && c->nodes.n > 1 &&
+	    !yaml_is(yaml_find(j->merged, "autoDirectNodeRoutes"), "true"))
+		fault_at(
+			j->faults, n,
+			"%s: native with loadBalancer.announce.bgp: that tells the router of services, and nobody of the pods of other nodes, which would not reach each other; set autoDirectNodeRoutes: true",
+			path);
+}
+
 static void ingress_address(struct judge *j, const struct yaml_node *n, const char *path)
 {
 	const struct config *c = j->x->config;
@@ -444,7 +472,9 @@ static const struct {
 	{ "operator.nodeSelector", operator_selector },
 	{ "nodeSelector", agent_selector },
 	{ "MTU", values_mtu },
+	{ "routingMode", native_over_bgp },
 	{ "ipv4NativeRoutingCIDR", native_cidr },
+	{ "ipv6NativeRoutingCIDR", native_cidr6 },
 	{ "egressMasqueradeInterfaces", values_devices },
 	{ "ingressController.service.loadBalancerIP", ingress_address },
 	{ "ingressController.service.annotations", ingress_annotations },

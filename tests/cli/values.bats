@@ -149,6 +149,31 @@ refused() {
 	refused '1:23: error: autoDirectNodeRoutes: true with routingMode: tunnel' 'autoDirectNodeRoutes: true'
 }
 
+@test "BGP of services makes no routes between pods" {
+	sed -i 's|^loadBalancer: .*|loadBalancer: {pools: [{name: lan, range: 10.9.0.1-10.9.0.9}], announce: {bgp: {router: 192.168.1.1, routerASN: 64512, asn: 64513}}}|' cluster.yaml
+	refused '1:14: error: routingMode: native with loadBalancer.announce.bgp: that tells the router of services' \
+		'routingMode: native' 'ipv4NativeRoutingCIDR: 10.42.0.0/16'
+	taken 'routingMode: native' 'ipv4NativeRoutingCIDR: 10.42.0.0/16' 'autoDirectNodeRoutes: true'
+}
+
+@test "what holds for IPv4 holds for IPv6 too: native routing, masquerading, BIG TCP" {
+	local native=('routingMode: native' 'autoDirectNodeRoutes: true' 'ipv4NativeRoutingCIDR: 10.42.0.0/16')
+
+	sed -i 's|^network: {|&ipv6: {podCIDR: "fd00:42::/56"}, |' cluster.yaml
+	refused '1:14: error: routingMode: native with ipv6.enabled: true (pibuild'\''s own), ipv6NativeRoutingCIDR not set' "${native[@]}"
+	[[ $stderr == *'set ipv6NativeRoutingCIDR: fd00:42::/56'* ]]
+	taken "${native[@]}" 'ipv6NativeRoutingCIDR: "fd00:42::/56"'
+	taken "${native[@]}" 'enableIPv6Masquerade: false'
+	refused '4:24: error: ipv6NativeRoutingCIDR: fd00:43::/56 does not hold the pods, network.ipv6.podCIDR fd00:42::/56' \
+		"${native[@]}" 'ipv6NativeRoutingCIDR: fd00:43::/56'
+	refused '1:23: error: enableIPv6Masquerade: false with ipv6.enabled: true (pibuild'\''s own), routingMode: tunnel' 'enableIPv6Masquerade: false'
+	refused '1:19: error: enableIPv6BIGTCP: true with ipv6.enabled: true (pibuild'\''s own), routingMode: tunnel' 'enableIPv6BIGTCP: true'
+}
+
+@test "keys that only the templates of the chart know by a name of their own are keys" {
+	taken 'socketLB: {enabled: true, hostNamespaceOnly: true, terminatePodConnections: true, tracing: true}'
+}
+
 @test "IPsec wants its Secret, which an overlay may bring; WireGuard needs none" {
 	refused '1:23: error: encryption.enabled: IPsec takes its keys from the Secret kube-system/cilium-ipsec-keys' 'encryption: {enabled: true}'
 	refused '1:35: error: encryption.type: IPsec takes its keys' 'encryption: {enabled: true, type: ipsec}'

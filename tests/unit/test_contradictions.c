@@ -59,8 +59,10 @@ static void take_cure(struct yaml_node *values, const struct contradiction *c)
 {
 	if (!c->value)
 		set(values, c->key, "");
+	else if (streq(c->value, CONTRADICTION_POD_CIDR))
+		set(values, c->key, "10.42.0.0/16");
 	else
-		set(values, c->key, streq(c->value, CONTRADICTION_POD_CIDR) ? "10.42.0.0/16" : c->value);
+		set(values, c->key, streq(c->value, CONTRADICTION_POD_CIDR6) ? "fd00:42::/56" : c->value);
 }
 
 static struct config *two_nodes(bool airgap)
