@@ -5,6 +5,7 @@
 #include <fnmatch.h>
 
 #include "base/log.h"
+#include "board/memory.h"
 #include "config/values.h"
 
 #define MIN_SERVER (2 * GIB)
@@ -38,10 +39,19 @@ static void check_kernel(struct board_check *x, const struct board_machine *m)
 			m->key, m->board->title, base_name(x->config));
 }
 
+static uint64_t machine_memory(const struct board_machine *m)
+{
+	return m->node->memory ? m->node->memory : board_max_memory(m->board);
+}
+
+static uint64_t machine_least_memory(const struct board_machine *m)
+{
+	return m->node->role == ROLE_CONTROL_PLANE ? MIN_SERVER : MIN_WORKER;
+}
+
 static void check_memory(struct board_check *x, const struct board_machine *m)
 {
-	uint64_t memory = m->node->memory ? m->node->memory : board_max_memory(m->board);
-	uint64_t least = m->node->role == ROLE_CONTROL_PLANE ? MIN_SERVER : MIN_WORKER;
+	uint64_t memory = machine_memory(m), least = machine_least_memory(m);
 	const char *key = arena_printf("%s.%s", m->key, m->node->memory ? "memory" : "board");
 	_cleanup_strbuf_ struct strbuf sizes = { 0 };
 	char a[SIZE_TEXT_MAX], b[SIZE_TEXT_MAX];
@@ -87,7 +97,7 @@ static double kept_memory(const struct config *c, uint64_t memory)
 static void check_kept_memory(struct board_check *x, const struct board_machine *m)
 {
 	const struct config *c = x->config;
-	uint64_t memory = m->node->memory ? m->node->memory : board_max_memory(m->board);
+	uint64_t memory = machine_memory(m);
 	char a[SIZE_TEXT_MAX], b[SIZE_TEXT_MAX];
 	double kept;
 
@@ -368,6 +378,74 @@ static void check_gpu_memory(struct board_check *x)
 	}
 }
 
+/* One that stands in boot or os is told of once, whatever nodes it is for. */
+static bool setting_is_known(const struct memory_settings *known, const struct memory_setting *s)
+{
+	vec_foreach (k, &known->list)
+		if (streq(k->key, s->key) && streq(k->text, s->text))
+			return true;
+	return false;
+}
+
+static void check_memory_settings(struct board_check *x)
+{
+	struct memory_settings told = { 0 };
+	char a[SIZE_TEXT_MAX], b[SIZE_TEXT_MAX], d[SIZE_TEXT_MAX];
+
+	vec_foreach (m, &x->machines) {
+		uint64_t memory = machine_memory(m), least = machine_least_memory(m);
+		struct memory_settings settings = { 0 };
+
+		if (!m->board->external && memory >= least)
+			settings = board_memory_settings(x->config, m->node, m->key, m->board, memory);
+		vec_foreach (s, &settings.list) {
+			if (s->left >= (s->by_gpu ? least - least / 4 : least) || setting_is_known(&told, s))
+				continue;
+			*vec_push(&told.list) = *s;
+			fault_key(
+				x->faults, x->config, s->key,
+				"%s: %s leaves %s (%s) %s of %s%s of memory, and a %s needs %s; the kernel would kill K3s again and again: take it away",
+				s->key, s->text, str_or(m->node->name, m->key), m->board->title, size_text(s->left, a),
+				m->node->memory ? "" : "at most ", size_text(memory, b),
+				m->node->role == ROLE_CONTROL_PLANE ? "server" : "worker", size_text(least, d));
+		}
+	}
+}
+
+/* "usb-storage.quirks" of "usb-storage.quirks=152d:0578:u": a module's parameter, of which the kernel takes the last
+ * alone; NULL for other words, some of which may well stand there twice. */
+static const char *module_parameter(const char *word)
+{
+	size_t n = strcspn(word, "=");
+
+	return word[n] && memchr(word, '.', n) ? arena_strndup(word, n) : NULL;
+}
+
+static void check_repeated_words(struct board_check *x)
+{
+	vec_foreach (m, &x->machines) {
+		const struct boot_config boot = config_node_boot(x->config, m->node);
+
+		for (size_t i = 0; i < boot.cmdline.n; i++) {
+			const char *word = boot.cmdline.v[i], *name = module_parameter(word);
+
+			for (size_t j = i + 1; name && j < boot.cmdline.n; j++) {
+				const char *later = boot.cmdline.v[j];
+
+				if (!str_or(module_parameter(later), "")[0] || !streq(module_parameter(later), name) ||
+				    streq(word, later))
+					continue;
+				note_key(
+					x->faults, x->config, boot_key(x, m, "cmdline"),
+					"%s: %s stands there twice for %s, and the kernel takes the last one alone, %s: make one word of them, such as %s,%s, if it takes a list",
+					boot_key(x, m, "cmdline"), name, str_or(m->node->name, m->key), later, word,
+					later + strlen(name) + 1);
+				return;
+			}
+		}
+	}
+}
+
 /* Of all nodes: those without are passed over, but some board has to have it. */
 static void check_eeprom(struct board_check *x)
 {
@@ -579,6 +657,8 @@ static const struct {
 	{ "unused Wi-Fi", check_unused_wifi },
 	{ "stalls of the port", check_port_stalls },
 	{ "GPU memory", check_gpu_memory },
+	{ "settings that take memory", check_memory_settings },
+	{ "words of cmdline.txt that stand there twice", check_repeated_words },
 	{ "EEPROM", check_eeprom },
 	{ "announcing interfaces", check_announce },
 	{ "Envoy", check_envoy },

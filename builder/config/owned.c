@@ -141,6 +141,8 @@ const char *owned_cmdline_word(const char *word)
 		*p = *p == '-' && p != name ? '_' : *p;
 	if (starts_with(word, "--"))
 		return "what follows it is for systemd, not for the kernel";
+	if (streq(name, "cgroup_enable") || streq(word, "cgroup_memory=1"))
+		return "every card has what K3s needs of cgroups already; leave it out";
 	if ((streq(name, "module_blacklist") || streq(name, "modprobe.blacklist")) && strchr(word, '=')) {
 		char *save = NULL, *all = arena_strdup(strchr(word, '=') + 1);
 

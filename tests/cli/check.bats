@@ -579,6 +579,32 @@ fine() {
 	fault 'cluster.yaml:23:78: error: nodes[1].memory: Raspberry Pi 5 is not made with 3.0 GiB of memory, but with 1.0 GiB, 2.0 GiB, 4.0 GiB, 8.0 GiB, 16.0 GiB'
 }
 
+@test "settings that leave a node less memory than its role needs are refused where they stand" {
+	change 's/^access:/boot: {config: [total_mem=4096, gpu_mem=512], cmdline: [mem=4G, hugepages=8]}\n&/'
+	note 'cluster.yaml:6:16: note: boot.config: gpu_mem does nothing on cp-1: a Pi 5 gives its GPU what it asks for'
+	change 's/^boot: .*/boot: {cmdline: [mem=900M]}/'
+	fault 'cluster.yaml:6:18: error: boot.cmdline[0]: mem=900M leaves cp-1 (Raspberry Pi 5) 900.0 MiB of at most 16.0 GiB of memory, and a server needs 2.0 GiB; the kernel would kill K3s again and again: take it away'
+	change 's/^boot: .*/boot: {cmdline: [quiet, hugepages=512]}/'
+	fault 'cluster.yaml:6:25: error: boot.cmdline[1]: hugepages=512, of pages of 32 MiB, leaves cp-1 (Raspberry Pi 5) 0 B of at most 16.0 GiB of memory, and a server needs 2.0 GiB; the kernel would kill K3s again and again: take it away'
+	change 's/^boot: .*/boot: {cmdline: [hugepagesz=2M, hugepages=1024]}/'
+	fine
+	change 's/^boot: .*/os: {sysctl: {vm.nr_hugepages: 1024}}/'
+	fault 'cluster.yaml:6:14: error: os.sysctl: vm.nr_hugepages = 1024, of pages of 32 MiB, leaves cp-1 (Raspberry Pi 5) 0 B of at most 16.0 GiB of memory, and a server needs 2.0 GiB; the kernel would kill K3s again and again: take it away'
+	change '/^os: /d; s,192.168.1.12/24,&\, memory: 4GiB\, boot: {config: [total_mem=256]},'
+	fault 'cluster.yaml:23:100: error: nodes[1].boot.config[0]: total_mem=256 leaves w-1 (Raspberry Pi 5) 256.0 MiB of 4.0 GiB of memory, and a worker needs 512.0 MiB; the kernel would kill K3s again and again: take it away'
+	change 's/board: rpi5, address: 192.168.1.12/board: rpi4, address: 192.168.1.12/; s/memory: 4GiB, boot: .*\}\}/memory: 1GiB, boot: {config: [gpu_mem=896]}}/'
+	run "$PIBUILD" check
+	[ "$status" -eq 3 ]
+	[[ $output == *'nodes[1].boot.config[0]: gpu_mem=896 leaves w-1 (Raspberry Pi 4) 128.0 MiB of 1.0 GiB'* ]]
+}
+
+@test "a module's parameter that stands twice for a node is noted: the kernel takes the last one" {
+	change 's/^access:/boot: {cmdline: ["usb-storage.quirks=152d:0578:u", console=tty1, console=ttyAMA0]}\n&/'
+	fine
+	change 's,192.168.1.12/24,&\, boot: {cmdline: ["usb-storage.quirks=174c:55aa:u"]},'
+	note 'cluster.yaml:24:86: note: nodes[1].boot.cmdline: usb-storage.quirks stands there twice for w-1, and the kernel takes the last one alone, usb-storage.quirks=174c:55aa:u: make one word of them, such as usb-storage.quirks=152d:0578:u,174c:55aa:u, if it takes a list'
+}
+
 @test "nobody who could log in is a fault" {
 	change 's/  sshKeys:/  sshKeys: []/; /- ssh-ed25519/d'
 	fault 'cluster.yaml:8:12: error: access: nobody could log in: give sshKeys (make one with `ssh-keygen -t ed25519`) or passwordHash'
@@ -917,6 +943,8 @@ asked() {
 		init=.bin.sh|systemd has to be the first program
 		cgroup_disable=memory|K3s needs the memory cgroup, of version 2
 		cgroup-disable=memory|K3s needs the memory cgroup, of version 2
+		cgroup_memory=1|every card has what K3s needs of cgroups already; leave it out
+		cgroup_enable=memory|every card has what K3s needs of cgroups already; leave it out
 		systemd.unified-cgroup-hierarchy=0|K3s needs the memory cgroup
 		systemd.unit=rescue.target|K3s would not be started
 		emergency|K3s would not be started
