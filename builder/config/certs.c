@@ -25,6 +25,13 @@ bool config_is_gateway_zone(const struct config *c, const char *zone)
 	return false;
 }
 
+enum issuer config_zone_issuer(const struct config *c, const char *zone)
+{
+	if (c->cert_manager.issuers[ISSUER_CA] && name_is_private(zone))
+		return ISSUER_CA;
+	return config_is_gateway_zone(c, zone) ? c->gateway.issuer : config_default_issuer(c);
+}
+
 struct text_list config_certificate_zones(const struct config *c)
 {
 	struct text_list list = { 0 };
@@ -86,6 +93,11 @@ static void provider_fault(struct reading *l, const struct yaml_node *n, const c
 	near = text ? nearest_word(text, names, dns01_providers_count) : NULL;
 	if (near)
 		schema_fault(l, n, path, "no provider '%s'; did you mean '%s'? (there are %s)", text, near, all.s);
+	else if (text)
+		schema_fault(
+			l, n, path,
+			"cert-manager has no provider '%s' of its own; where somebody made a webhook for it, write provider: webhook and add its chart to apps (there are %s)",
+			text, all.s);
 	else
 		schema_fault(l, n, path, "must be one of %s", all.s);
 	strbuf_done(&all);

@@ -123,6 +123,12 @@ static void check_gateway_certificates(const struct check *x)
 				x->faults, c, key,
 				"%s: no issuer signs for %s: it is neither one of certManager.zones nor below one; add it there",
 				key, zone);
+		if (zone && c->gateway.issuer < ISSUER_COUNT && c->cert_manager.issuers[c->gateway.issuer] &&
+		    c->gateway.issuer != config_zone_issuer(c, zone) && yaml_find(c->doc, "gateway.issuer"))
+			fault_key(
+				x->faults, c, "gateway.issuer",
+				"gateway.issuer: %s never signs for %s; leave it out: ca signs for that zone then, and Let's Encrypt for those of the internet, or write ca",
+				issuer_names[c->gateway.issuer], zone);
 		for (size_t k = 0; zone && k < i && yaml_find(c->doc, "gateway.zones"); k++)
 			if (c->gateway.zones.v[k] && streq(c->gateway.zones.v[k], zone))
 				fault_key(x->faults, c, key, "%s: %s is there twice", key, zone);

@@ -35,6 +35,14 @@ bool name_is_below(const char *name, const char *domain)
 	return ends_with(name, domain) && (n == m || name[n - m - 1] == '.');
 }
 
+bool name_is_private(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(reserved); i++)
+		if (name_is_below(name, reserved[i].domain))
+			return true;
+	return false;
+}
+
 static void check_public_zone(const struct check *x, const char *key, const char *domain)
 {
 	const char *last = strrchr(domain, '.'), *top = last ? last + 1 : domain;
@@ -75,19 +83,16 @@ static void check_private_zone(const struct check *x, const char *key, const cha
 {
 	const struct name *suffix;
 	struct err e = { 0 };
-	bool private = false;
 
-	for (size_t i = 0; i < ARRAY_SIZE(reserved); i++) {
-		private |= name_is_below(zone, reserved[i].domain);
+	for (size_t i = 0; i < ARRAY_SIZE(reserved); i++)
 		if (reserved[i].unasked && name_is_below(zone, reserved[i].domain))
 			note_key(
 				x->faults, x->config, key,
 				"%s: '%s' %s: machines ask no name server for names below it, so that nobody finds them; take home.arpa or .internal",
 				key, reserved[i].domain, reserved[i].why);
-	}
 	if (names_find(NAMES_DOMAINS, zone, &suffix, &e) < 0)
 		fault_key_failed(x->faults, x->config, key, &e);
-	else if (suffix && !private)
+	else if (suffix && !name_is_private(zone))
 		fault_key(
 			x->faults, x->config, key,
 			"%s: a CA for all of %s could sign for everybody's names there, and your devices would believe it; write your own domain below it",
@@ -98,10 +103,8 @@ static void check_private_zone(const struct check *x, const char *key, const cha
 static void check_email_domain(const struct check *x)
 {
 	const char *email = x->config->cert_manager.email, *domain = email ? strchr(email, '@') + 1 : NULL;
-	bool refused = false;
+	bool refused = domain && name_is_private(domain);
 
-	for (size_t i = 0; domain && i < ARRAY_SIZE(reserved); i++)
-		refused |= name_is_below(domain, reserved[i].domain);
 	for (size_t i = 0; domain && i < ARRAY_SIZE(documentation); i++)
 		refused |= name_is_below(domain, documentation[i]);
 	if (refused)
@@ -109,11 +112,23 @@ static void check_email_domain(const struct check *x)
 			 "certManager.email: Let's Encrypt refuses accounts of %s; put your own address here", domain);
 }
 
+static bool has_public_zone(const struct config *c)
+{
+	vec_foreach (zone, &c->cert_manager.zones)
+		if (*zone && !name_is_private(*zone))
+			return true;
+	return false;
+}
+
+/* Beside Let's Encrypt the cluster's own CA signs for what is private, as long as there is something for both. */
 void check_zones(const struct check *x)
 {
 	const struct config *c = x->config;
+	const bool *issuers = c->cert_manager.issuers;
+	bool acme = issuers[ISSUER_STAGING] || issuers[ISSUER_PRODUCTION],
+	     both = issuers[ISSUER_CA] && has_public_zone(c);
 
-	if (c->cert_manager.enabled)
+	if (c->cert_manager.enabled && (acme || !issuers[ISSUER_CA]))
 		check_email_domain(x);
 
 	for (size_t i = 0; i < c->cert_manager.zones.n; i++) {
@@ -123,9 +138,9 @@ void check_zones(const struct check *x)
 			if (c->cert_manager.zones.v[k] && streq(c->cert_manager.zones.v[k], zone))
 				fault_key(x->faults, c, key, "%s: %s is there twice; remove one", key, zone);
 
-		if (zone && (c->cert_manager.issuers[ISSUER_STAGING] || c->cert_manager.issuers[ISSUER_PRODUCTION]))
+		if (zone && acme && !(both && name_is_private(zone)))
 			check_public_zone(x, key, zone);
-		else if (zone && c->cert_manager.issuers[ISSUER_CA])
+		else if (zone && issuers[ISSUER_CA])
 			check_private_zone(x, key, zone);
 	}
 }

@@ -458,9 +458,13 @@ bool config_signs_bgp(const struct config *c);
 bool config_speaks_bgp(const struct config *c, const struct node_config *n);
 /* NAME is DOMAIN or lies below it. */
 bool name_is_below(const char *name, const char *domain);
+/* NAME lies in no domain of the internet, so that no public authority ever issues a certificate for it. */
+bool name_is_private(const char *name);
 /* The issuer that certificates come from when nothing else is said: production, else the CA, else staging, which no
  * browser trusts; ISSUER_COUNT when there is none. */
 enum issuer config_default_issuer(const struct config *c);
+/* The one for ZONE: gateway.issuer or that one, and the CA for what is private, where it is among the issuers. */
+enum issuer config_zone_issuer(const struct config *c, const char *zone);
 /* Zones that get a wildcard certificate: certManager.wildcard's and the gateway's, each once. */
 struct text_list config_certificate_zones(const struct config *c);
 /* One of the gateway's zones. */

@@ -720,7 +720,8 @@ static const struct field gateway_fields[] = {
 	  .kind = &kind_choice,
 	  AT(gateway.issuer),
 	  NAMES(issuer_names),
-	  .def_text = "letsencrypt-production, else ca, else letsencrypt-staging",
+	  .def_text =
+		  "letsencrypt-production, else ca, else letsencrypt-staging; ca for zones that are no part of the internet",
 	  .help = "which of certManager.issuers signs its certificates",
 	  .example = "ca" },
 	{ .key = "redirect",

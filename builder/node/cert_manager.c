@@ -84,7 +84,8 @@ static struct yaml_node *solver(const struct config *c)
 	if (c->cert_manager.zones.n) {
 		zones = yaml_set_path(n, "selector.dnsZones", yaml_seq());
 		vec_foreach (z, &c->cert_manager.zones)
-			yaml_append(zones, yaml_str(*z));
+			if (!name_is_private(*z))
+				yaml_append(zones, yaml_str(*z));
 	}
 	values = yaml_set(yaml_set(n, "dns01", yaml_map()), p->solver, yaml_map());
 	vec_foreach (v, &c->cert_manager.dns01)
@@ -173,7 +174,7 @@ static struct yaml_node *wildcard(const struct config *c, const char *zone)
 	const char *name = cert_manager_wildcard(zone);
 	struct yaml_node *doc = cluster_object("cert-manager.io/v1", "Certificate", name, GATEWAY_NAMESPACE);
 	struct yaml_node *spec = yaml_set(doc, "spec", yaml_map());
-	enum issuer issuer = config_is_gateway_zone(c, zone) ? c->gateway.issuer : config_default_issuer(c);
+	enum issuer issuer = config_zone_issuer(c, zone);
 
 	yaml_set(spec, "secretName", yaml_str(name));
 	yaml_set_path(spec, "issuerRef.kind", yaml_str("ClusterIssuer"));

@@ -126,3 +126,26 @@ trusted() {
 	"$PIBUILD" render --node w-1 -o other >/dev/null
 	refute grep -rq issuer-ca other
 }
+
+@test "beside Let's Encrypt each issuer has its zones on the card" {
+	export CF_TOKEN=abcdefghijklmnopqrstuvwxyz0123456789ABCD
+	write_cluster
+	cat >>cluster.yaml <<-'EOT'
+		certManager:
+		  email: me@my-domain.org
+		  issuers: [ca, letsencrypt-production]
+		  dns01: {provider: cloudflare, apiToken: {env: CF_TOKEN}}
+		  zones: [home.arpa, my-domain.org]
+		  wildcard: true
+	EOT
+	"$PIBUILD" secrets new
+	"$PIBUILD" render --node cp-1 -o card >/dev/null
+	python3 - card/etc/pibuild/manifests/issuers.yaml <<-'EOT'
+		import sys, yaml
+		docs = {(d["kind"], d["metadata"]["name"]): d["spec"] for d in yaml.safe_load_all(open(sys.argv[1]))}
+		acme = docs["ClusterIssuer", "letsencrypt-production"]["acme"]
+		assert acme["solvers"][0]["selector"]["dnsZones"] == ["my-domain.org"], acme
+		issuers = {zone: docs["Certificate", "wildcard-" + zone]["issuerRef"]["name"] for zone in ("home.arpa", "my-domain.org")}
+		assert issuers == {"home.arpa": "ca", "my-domain.org": "letsencrypt-production"}, issuers
+	EOT
+}

@@ -1194,6 +1194,32 @@ wifi_worker() {
 	fault "cluster.yaml:24:38: error: certManager.zones[0]: a CA for all of co.uk could sign for everybody's names there, and your devices would believe it; write your own domain below it"
 }
 
+@test "a provider that cert-manager does not have is led to a webhook, and an address that nobody uses is not judged" {
+	export TOKEN=abcdefghijklmnop
+	add 'certManager: {email: me@my-domain.org, dns01: {provider: hetzner, apiToken: {env: TOKEN}}, zones: [my-domain.org]}'
+	run "$PIBUILD" check
+	[ "$status" -eq 3 ]
+	[[ $output == *"certManager.dns01.provider: cert-manager has no provider 'hetzner' of its own; where somebody made a webhook for it, write provider: webhook and add its chart to apps (there are digitalocean, "* ]]
+	change 's/^certManager.*/certManager: {email: me@home.arpa, issuers: [ca], zones: [home.arpa]}/'
+	fine
+}
+
+@test "beside Let's Encrypt the CA signs for private zones, as long as both have some" {
+	export CF_TOKEN=abcdefghijklmnopqrstuvwxyz0123456789ABCD
+	add 'certManager: {email: me@my-domain.org, issuers: [ca, letsencrypt-production], dns01: {provider: cloudflare, apiToken: {env: CF_TOKEN}}, zones: [home.arpa, my-domain.org]}'
+	fine
+	add 'gateway: {address: 192.168.1.70}'
+	fine
+	change 's/192.168.1.70/&, issuer: letsencrypt-production/'
+	fault 'cluster.yaml:25:42: error: gateway.issuer: letsencrypt-production never signs for home.arpa; leave it out: ca signs for that zone then, and Let'\''s Encrypt for those of the internet, or write ca'
+	change 's/issuer: letsencrypt-production/zones: [my-domain.org], &/'
+	fine
+	change '/^gateway/d; s/, my-domain.org/, lab.internal/'
+	run "$PIBUILD" check
+	[ "$status" -eq 3 ]
+	[[ $output == *"certManager.zones[0]: Let's Encrypt never issues a certificate for home.arpa"*"certManager.zones[1]: Let's Encrypt never issues a certificate for lab.internal"* ]]
+}
+
 # gateway_cluster GATEWAY [CERTMANAGER]
 gateway_cluster() {
 	add "certManager: ${2:-{issuers: [ca], zones: [home.arpa]\}}" "gateway: $1"
