@@ -80,6 +80,7 @@ struct secret_ref {
 		SECRET_GOOGLE_KEY,
 		SECRET_ACMEDNS,
 		SECRET_CLOUDFLARE,
+		SECRET_AMAZON,
 		SECRET_SSH_KEY,
 		SECRET_PROXY,
 		SECRET_TEXT, /* any, also of several lines */

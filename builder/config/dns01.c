@@ -76,6 +76,7 @@ static const struct dns01_key route53[] = {
 	  .required = true,
 	  .secret_path = "secretAccessKeySecretRef",
 	  .secret_key = "secret-access-key",
+	  .form = SECRET_AMAZON,
 	  .help = "the key itself",
 	  .example = "{env: AWS_SECRET_ACCESS_KEY}" },
 	{ 0 },

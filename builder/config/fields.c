@@ -773,7 +773,7 @@ static const struct field s3_fields[] = {
 	  .help = "id of a key that may list, read, write and delete in this bucket and nothing else, by reference",
 	  .example = "{env: BACKUP_ACCESS_KEY}" },
 	{ .key = "secretKey",
-	  .kind = &kind_secret,
+	  .kind = &kind_amazon_key,
 	  AT(backup.s3.secret_key),
 	  .flags = REQUIRED,
 	  .help = "the key itself, by reference",

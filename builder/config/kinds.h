@@ -20,7 +20,7 @@ extern const struct kind kind_network, kind_source, kind_address, kind_ip, kind_
 extern const struct kind kind_base, kind_values_file, kind_app_values_file, kind_key_file, kind_ca_file;
 extern const struct kind kind_ssh_keys;
 extern const struct kind kind_secret, kind_passphrase, kind_password, kind_ssh_private_key, kind_tcp_md5,
-	kind_secret_text, kind_proxy;
+	kind_amazon_key, kind_secret_text, kind_proxy;
 /* ---- boot.c ---- */
 extern const struct kind kind_config_line, kind_cmdline_word, kind_switch;
 extern const struct kind kind_eeprom, kind_boot_order, kind_eeprom_switch, kind_eeprom_number;

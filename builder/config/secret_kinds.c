@@ -58,6 +58,8 @@ static enum secret_form form_of(const struct kind *kind)
 		return SECRET_SSH_KEY;
 	if (kind == &kind_tcp_md5)
 		return SECRET_TCP_MD5;
+	if (kind == &kind_amazon_key)
+		return SECRET_AMAZON;
 	return kind == &kind_secret_text ? SECRET_TEXT : SECRET_TOKEN;
 }
 
@@ -113,6 +115,7 @@ const struct kind kind_passphrase = { SECRET_KIND };
 const struct kind kind_password = { SECRET_KIND };
 const struct kind kind_ssh_private_key = { SECRET_KIND };
 const struct kind kind_tcp_md5 = { SECRET_KIND };
+const struct kind kind_amazon_key = { SECRET_KIND };
 const struct kind kind_secret_text = { SECRET_KIND };
 
 /* ---- address of a proxy, or a secret ---- */

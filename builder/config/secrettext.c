@@ -124,6 +124,14 @@ static const char *cloudflare_doubt(const char *s, size_t n)
 		       : NULL;
 }
 
+/* Ids of keys of Amazon: docs.aws.amazon.com, IAM, "Understanding unique ID prefixes". */
+static const char *amazon_doubt(const char *s, size_t n)
+{
+	return n == 20 && (memcmp(s, "AKIA", 4) == 0 || memcmp(s, "ASIA", 4) == 0)
+		       ? "looks like the id of a key of Amazon, and the key itself is wanted here, which has 40 characters; were the two exchanged?"
+		       : NULL;
+}
+
 static const char *base64_doubt(const char *s, size_t n)
 {
 	size_t digits = strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/");
@@ -143,12 +151,21 @@ static const char *proxy_fault(const char *s, size_t n)
 /* A key without a passphrase names no cipher: the start of PROTOCOL.key of OpenSSH, in base64. */
 static const char *ssh_key_fault(const char *s, size_t n)
 {
-	static const char begin[] = "-----BEGIN OPENSSH PRIVATE KEY-----", bare[] = "b3BlbnNzaC1rZXktdjEAAAAABG5vbmU";
-	const char *text = arena_strndup(s, n), *body;
+	static const char begin[] = "-----BEGIN OPENSSH PRIVATE KEY-----", bare[] = "b3BlbnNzaC1rZXktdjEAAAAABG5vbmU",
+			  dashes[] = "PRIVATE KEY-----";
+	const char *text = arena_strndup(s, n), *first = strstr(text, dashes), *body;
 
-	if (!starts_with(text, "-----BEGIN ") || !strstr(text, "PRIVATE KEY-----"))
+	if (!starts_with(text, "-----BEGIN ") || !first)
 		return "is no private key of SSH; give the file without .pub that `ssh-keygen -t ed25519 -N '' -f FILE` makes";
-	body = starts_with(text, begin) ? text + strlen(begin) + strspn(text + strlen(begin), "\r\n") : bare;
+	first += strlen(dashes);
+	/* sshkey.c of OpenSSH, private2_uudecode(): MARK_BEGIN and MARK_END have the ends of their lines. */
+	if (starts_with(text, begin) && strchr(text, '\r'))
+		return "has line ends of Windows (CR LF), with which ssh takes no key; remove them: sed -i 's/\\r$//' FILE";
+	if (first[strspn(first, "\r")] != '\n')
+		return "has lost the ends of its lines, of which a private key has several; give the file as ssh-keygen made it, by {file: PATH}";
+	if (!strstr(first, "\n-----END "))
+		return "is cut off: its last line, which begins with -----END, is missing; copy the whole file";
+	body = starts_with(text, begin) ? first + strspn(first, "\n") : bare;
 	return strstr(text, "ENCRYPTED") || !starts_with(body, bare)
 		       ? "has a passphrase, and nobody is there to type it; make a key of its own without one: `ssh-keygen -t ed25519 -N '' -f FILE`"
 		       : NULL;
@@ -164,6 +181,7 @@ static const struct form forms[SECRET_FORM_COUNT] = {
 	[SECRET_GOOGLE_KEY] = { .lines = true, .doubt = google_key_doubt },
 	[SECRET_ACMEDNS] = { .lines = true, .doubt = acmedns_doubt },
 	[SECRET_CLOUDFLARE] = { .doubt = cloudflare_doubt },
+	[SECRET_AMAZON] = { .doubt = amazon_doubt },
 	[SECRET_SSH_KEY] = { .lines = true, .fault = ssh_key_fault },
 	[SECRET_PROXY] = { .fault = proxy_fault },
 	[SECRET_TEXT] = { .lines = true, .any_print = true },

@@ -74,6 +74,8 @@ copies() {
 	mkdir wrong && ssh-keygen -q -t ed25519 -N '' -f key && ssh-keygen -q -t ed25519 -N secret -f locked
 	echo 'nas.lan ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPwZTlbrajQbcilge9QGYnV5BLnR4yw7DCggEwX6KseQ' >hosts
 	echo '# empty' >no-hosts
+	sed 's/$/\r/' key >key.crlf && tr -d '\n' <key >key.one && awk '{printf "%s\\n", $0}' key >key.escaped && head -n 3 key >key.cut
+	chmod 600 key.*
 	export KEY_ID=id KEY=key
 	while IFS='|' read -r line expected; do
 		write_cluster "backup: $line"
@@ -101,6 +103,10 @@ copies() {
 		{to: {ssh: {to: nas, key: {file: key}, knownHosts: hosts}}}|backup.to.ssh.to: 'nas' cannot be used: give the account, the host and an absolute folder
 		{to: {ssh: {to: "b@nas:/b", key: {file: key.pub}, knownHosts: hosts}}}|backup.to.ssh.key: the secret's file
 		{to: {ssh: {to: "b@nas:/b", key: {file: locked}, knownHosts: hosts}}}|has a passphrase, and nobody is there
+		{to: {ssh: {to: "b@nas:/b", key: {file: key.crlf}, knownHosts: hosts}}}|key.crlf has line ends of Windows (CR LF), with which ssh takes no key; remove them: sed -i 's/\r$//' FILE
+		{to: {ssh: {to: "b@nas:/b", key: {file: key.one}, knownHosts: hosts}}}|key.one has lost the ends of its lines
+		{to: {ssh: {to: "b@nas:/b", key: {file: key.escaped}, knownHosts: hosts}}}|key.escaped has lost the ends of its lines
+		{to: {ssh: {to: "b@nas:/b", key: {file: key.cut}, knownHosts: hosts}}}|key.cut is cut off
 		{to: {ssh: {to: "b@nas:/b", key: {file: key}, knownHosts: no-hosts}}}|holds no host key
 		{to: {ssh: {to: "b@nas:/b", key: {file: key}, knownHosts: key.pub}}}|a line is none of known_hosts
 	EOT
@@ -110,6 +116,16 @@ copies() {
 		write_cluster "backup: {to: {s3: {endpoint: \"https://$line\", bucket: bbb, accessKey: {env: KEY_ID}, secretKey: {env: KEY}}}}"
 		"$PIBUILD" check
 	done
+}
+
+@test "the id of a key in the place of the key is asked about" {
+	export KEY_ID=AKIAIOSFODNN7EXAMPLE KEY=wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY
+	write_cluster 'backup: {to: {s3: {endpoint: "https://s3.amazonaws.com", bucket: bbb, accessKey: {env: KEY}, secretKey: {env: KEY_ID}}}}'
+	fails 0 'KEY_ID looks like the id of a key of Amazon, and the key itself is wanted here, which has 40 characters; were the two exchanged?' "$PIBUILD" check
+	write_cluster 'backup: {to: {s3: {endpoint: "https://s3.amazonaws.com", bucket: bbb, accessKey: {env: KEY_ID}, secretKey: {env: KEY}}}}'
+	run "$PIBUILD" check
+	[ "$status" -eq 0 ]
+	[[ $output != *exchanged* ]]
 }
 
 @test "a backup inside the cluster is noted" {
