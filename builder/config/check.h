@@ -56,6 +56,9 @@ void check_packages(const struct check *x);
 
 /* Charts and manifests of the user's. */
 void check_apps(const struct check *x);
+/* VALUES of the chart of the app at KEY ("apps[0]"): secrets that are written there, addresses that nobody gives out.
+ */
+void check_app_values(const struct check *x, const char *key, const struct yaml_node *values);
 
 /* The gateway's address, zones, issuer and names. */
 void check_gateway_section(const struct check *x);

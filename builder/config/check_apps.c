@@ -169,10 +169,14 @@ static void app_check_values(const struct check *x, const struct app *a, const c
 {
 	struct app_told t = { x, key };
 
-	if (a->values)
-		api_values_check(a->values, app_told_of_api, &t);
-	if (a->values_file.values)
-		api_values_check(a->values_file.values, app_told_of_api, &t);
+	const struct yaml_node *both[] = { a->values, a->values_file.values };
+
+	for (size_t i = 0; i < ARRAY_SIZE(both); i++) {
+		if (!both[i])
+			continue;
+		api_values_check(both[i], app_told_of_api, &t);
+		check_app_values(x, key, both[i]);
+	}
 }
 
 static void check_secret_places(const struct check *x, const struct app *a, const char *key)

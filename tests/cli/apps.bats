@@ -139,6 +139,21 @@ for app in yaml.safe_load(open("pibuild.lock")).get("apps", []):
 	grep -q "v.yaml:1:16: note: apps\[0\].values.podLabels: the value of a must be text" <<<"$output"
 }
 
+@test "passwords in clear, and addresses that no pool has, are a note" {
+	printf 'grafana: {adminPassword: hunter2, usePassword: true, existingSecret: mine}\nauth: {password: ""}\n' >v.yaml
+	write_cluster 'loadBalancer: {pools: [{name: lan, range: 192.168.1.65-192.168.1.70}]}' 'apps:' \
+		'  - {name: a, chart: {repo: "https://a.b", name: web, version: 1.2.3}, valuesFile: v.yaml,' \
+		'     values: {a: [{loadBalancerIP: 192.168.1.240}], b: {lbipam.cilium.io/ips: "192.168.1.66,192.168.1.71"}, loadBalancerIP: 192.168.1.67,' \
+		'     c: {metallb.universe.tf/loadBalancerIPs: 192.168.1.67}}}'
+	run "$PIBUILD" check
+	[ "$status" -eq 0 ]
+	grep -q 'v.yaml:1:26: note: apps\[0\].values.grafana.adminPassword: a secret that is written here is in git and backups too; give it by secretValues: {grafana.adminPassword: {env: NAME}}' <<<"$output"
+	grep -q 'cluster.yaml:[0-9]*:[0-9]*: note: apps\[0\].values.a\[0\].loadBalancerIP: 192.168.1.240 is in no pool of loadBalancer.pools, so that the Service waits for it for ever' <<<"$output"
+	grep -q 'note: apps\[0\].values.b.lbipam.cilium.io/ips: 192.168.1.71 is in no pool' <<<"$output"
+	grep -q 'note: apps\[0\].values.c.metallb.universe.tf/loadBalancerIPs: Cilium reads no annotation of another load balancer, so that the Service gets any address; write lbipam.cilium.io/ips: 192.168.1.67' <<<"$output"
+	refute grep -q 'usePassword\|existingSecret\|auth.password\|values.loadBalancerIP\|192.168.1.66 is' <<<"$output"
+}
+
 @test "charts of what the cluster has already are a note" {
 	write_cluster 'loadBalancer: {pools: [{name: lan, range: 192.168.1.65-192.168.1.70}]}' 'apps:' \
 		'  - {name: a, chart: {repo: "https://metallb.github.io/metallb", name: metallb, version: 0.15.2}}' \
