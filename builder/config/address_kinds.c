@@ -3,6 +3,8 @@
  * Kinds of addresses, networks and the numbers that go with them. Who wrote one as it is written elsewhere, with a mask
  * or cut short, is told how it is written here.
  */
+#include <arpa/inet.h>
+
 #include "config/internal.h"
 #include "config/values.h"
 
@@ -41,6 +43,8 @@ const char *kind_address_fault(const char *text, const char *words)
 	if (!streq(plain, text) && (value_ipv4(plain, &addr) == 0 || value_cidr(plain, &net) == 0))
 		return arena_printf("no blanks in it, and no zeros before its numbers; write %s", plain);
 
+	if (strchr(text, ',') && strchr(text, ':'))
+		return arena_printf("IPv4 alone is given here, and network.ipv6 has what is IPv6; %s", words);
 	if (is_ipv6(text))
 		return arena_printf("this is IPv6: IPv4 is given here, and network.ipv6 adds IPv6; %s", words);
 	for (const char *p = text; *p && strspn(text, "0123456789./-") == strlen(text); p += strspn(p, "0123456789")) {
@@ -321,12 +325,34 @@ static bool is_unicast6(const struct cidr6 *c)
 	return c->addr[0] == 0xfd || (c->addr[0] & 0xe0) == 0x20;
 }
 
+/* "fd00::1/64": "fd00::/64"; NULL when there is nothing beyond its size. */
+static char *network6_of(const char *text)
+{
+	const char *slash = strchr(text, '/');
+	struct cidr6 c = { .set = true };
+	unsigned prefix;
+
+	if (!slash || value_unsigned(slash + 1, &prefix) < 0 || prefix > 128 ||
+	    inet_pton(AF_INET6, arena_strndup(text, (size_t)(slash - text)), c.addr) != 1)
+		return NULL;
+	for (unsigned bit = prefix; bit < 128; bit++)
+		c.addr[bit / 8] &= (uint8_t) ~(0x80 >> bit % 8);
+	c.prefix = (uint8_t)prefix;
+	return cidr6_text(&c);
+}
+
 static const char *parse_network6(const char *text, void *dst, unsigned least, unsigned most, const char *words)
 {
 	struct cidr6 c;
 
+	if (value_cidr6(text, &c) < 0 && network6_of(text))
+		return arena_printf("the network is %s; an address of a single machine does not go here",
+				    network6_of(text));
 	if (value_cidr6(text, &c) < 0)
-		return words;
+		return strchr(text, '.')
+			       ? arena_printf("IPv6 is given here, and IPv4 is in network.subnet and cluster; %s",
+					      words)
+			       : words;
 	if (!is_unicast6(&c))
 		return arena_printf("this is no network for machines: they begin with fd (private) or with 2 or 3; %s",
 				    words);

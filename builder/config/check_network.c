@@ -336,6 +336,31 @@ static void check_ipv6_word(const struct check *x, const char *key, const char *
 			  "%s: %s switches off what network.ipv6 gives the nodes; remove one of the two", key, word);
 }
 
+/* Of IPv6 the same as of IPv4: fd00::/8 is nobody's, and 2001:db8::/32 no router has (RFC 4193, 3849). */
+static void check_ipv6_internet(const struct check *x)
+{
+	static const struct cidr6 documentation = { .addr = { 0x20, 0x01, 0x0d, 0xb8 }, .prefix = 32, .set = true };
+	const struct config *c = x->config;
+	const struct {
+		const char *key;
+		const struct cidr6 *net;
+	} nets[] = {
+		{ "network.ipv6.podCIDR", &c->network.ipv6.pods },
+		{ "network.ipv6.serviceCIDR", &c->network.ipv6.services },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(nets); i++)
+		if (nets[i].net->set && nets[i].net->addr[0] != 0xfd)
+			note_key(
+				x->faults, c, nets[i].key,
+				"%s: %s are addresses of the internet, which nodes and pods could not reach any more; leave it out for private ones",
+				nets[i].key, cidr6_text(nets[i].net));
+	if (c->network.ipv6.subnet.set && cidrs6_overlap(&c->network.ipv6.subnet, &documentation))
+		note_key(
+			x->faults, c, "network.ipv6.subnet",
+			"network.ipv6.subnet: 2001:db8::/32 is set aside for documentation, and no router has it; write that of yours, or leave it out for a private one");
+}
+
 static void check_ipv6_switches(const struct check *x)
 {
 	const struct config *c = x->config;
@@ -363,6 +388,7 @@ static void check_ipv6(const struct check *x)
 	if (!c->network.ipv6.enabled)
 		return;
 	check_ipv6_pairs(x);
+	check_ipv6_internet(x);
 	check_ipv6_switches(x);
 	vec_foreach (n, &c->nodes)
 		if (!n->address.set)

@@ -44,6 +44,19 @@ rendered() {
 	fails 3 'nodes[1].name: with network.ipv6 every node needs a static address, which gives it its IPv6 address too; K3s has to be told both, and w-1 has DHCP: give it an address' "$PIBUILD" check
 }
 
+@test "who writes both families at one place, an address for a network, or somebody else's network is told what to write" {
+	both '{subnet: "fd12:3456:789a::1/64"}'
+	fails 3 "network.ipv6.subnet: 'fd12:3456:789a::1/64' cannot be used: the network is fd12:3456:789a::/64; an address of a single machine does not go here" "$PIBUILD" check
+	both '{subnet: 192.168.1.0/24}'
+	fails 3 'IPv6 is given here, and IPv4 is in network.subnet and cluster' "$PIBUILD" check
+	both '{podCIDR: "2001:cafe:42::/56", subnet: "2001:db8:1::/64"}'
+	fails 0 'network.ipv6.podCIDR: 2001:cafe:42::/56 are addresses of the internet, which nodes and pods could not reach any more; leave it out for private ones' "$PIBUILD" check
+	fails 0 'network.ipv6.subnet: 2001:db8::/32 is set aside for documentation, and no router has it' "$PIBUILD" check
+	both '{}'
+	sed -i 's|^cluster:|&\n  podCIDR: "10.42.0.0/16,fd00:42::/56"|' cluster.yaml
+	fails 3 "cluster.podCIDR: '10.42.0.0/16,fd00:42::/56' cannot be used: IPv4 alone is given here, and network.ipv6 has what is IPv6" "$PIBUILD" check
+}
+
 @test "what is made from the cluster's name is private, its own, and the same on every card and in every program" {
 	both '{}' "${with_pools[@]}" 'registries: {share: true}'
 	sed -i 's|^  ipv6: {}|&\n  proxy: {http: "http://proxy.lan:3128"}|' cluster.yaml
