@@ -414,6 +414,15 @@ static bool overlay_unit_is_wanted(const struct tree *users, const char *unit)
 	return false;
 }
 
+/* What WantedBy= in TEXT names first. */
+static const char *unit_target(const char *text)
+{
+	const char *by = strstr(text, "\nWantedBy=");
+
+	by = by ? by + strlen("\nWantedBy=") : "";
+	return strcspn(by, " \t\n") ? arena_strndup(by, strcspn(by, " \t\n")) : "multi-user.target";
+}
+
 static void overlay_check_content(const struct overlay_check *c, const char *host, const struct entry *n,
 				  const struct tree *users)
 {
@@ -450,8 +459,8 @@ static void overlay_check_content(const struct overlay_check *c, const char *hos
 		   !overlay_unit_is_wanted(users, name)) {
 		overlay_note(
 			c,
-			"%s is enabled by no link: systemd's presets may do it at the first boot; to be sure, ln -s ../%s into the .wants folder of its target, for example multi-user.target.wants",
-			host, name);
+			"%s is enabled by no link: systemd's presets may do it at the first boot; to be sure, ln -s ../%s into %s.wants beside it",
+			host, name, unit_target(look.s));
 	}
 }
 
@@ -462,16 +471,18 @@ static void overlay_check_settings(const struct overlay_check *c, const char *ho
 {
 	_cleanup_free_ char *text = NULL;
 	struct err e = { 0 };
-	const char *why;
+	const char *why, *note = NULL;
 	size_t len;
 
 	if (file_read(host, LOOK_LIMIT, &text, &len, &e) < 0) {
 		faults_machine(c->faults, &e);
 		return;
 	}
-	why = overlay_settings_fault(n->path, text, x, c->faults);
+	why = overlay_settings_fault(n->path, text, x, c->faults, &note);
 	if (why)
 		overlay_fault(c, "%s %s", host, why);
+	else if (note)
+		overlay_note(c, "%s %s", host, note);
 }
 
 /* ---- folders ---- */
@@ -513,6 +524,51 @@ static void check_fat_names(const struct overlay_check *c, const char *folder, c
 	}
 }
 
+#define SERVER_FOLDER	"/var/lib/rancher/k3s/server/"
+#define MANIFEST_FOLDER SERVER_FOLDER "manifests/"
+
+static bool only_workers_take(const struct overlay_check *c, const char *name)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < c->n_nodes; i++) {
+		if (!node_takes(&c->nodes[i], name))
+			continue;
+		if (c->nodes[i].node->role != ROLE_WORKER)
+			return false;
+		any = true;
+	}
+	return any;
+}
+
+/* "a" of ".../manifests/x/a.b.yaml": what K3s calls it (pkg/deploy/controller.go); NULL for other files. */
+static const char *addon_name(const struct entry *n)
+{
+	const char *name = path_base(n->path), *end = strrchr(name, '.');
+
+	if (n->kind != ENTRY_FILE || !starts_with(n->path, MANIFEST_FOLDER) || !end ||
+	    (!streq(end, ".yaml") && !streq(end, ".yml") && !streq(end, ".json")))
+		return NULL;
+	return arena_strndup(name, strcspn(name, "."));
+}
+
+static void check_addons(const struct overlay_check *c, const struct user_overlay *a, const struct user_overlay *b)
+{
+	vec_foreach (m, &a->tree.entries) {
+		const char *name = addon_name(m);
+
+		vec_foreach (n, &b->tree.entries) {
+			const char *other = name && strcmp(m->path, n->path) < 0 ? addon_name(n) : NULL;
+
+			if (other && streq(name, other))
+				overlay_fault(
+					c,
+					"%s and %s are one to K3s, which calls a manifest by its name up to the first dot, %s: each would remove what the other made; rename one",
+					overlay_host_path(a->folder, m), overlay_host_path(b->folder, n), name);
+		}
+	}
+}
+
 static void check_folder_of(struct overlay_check *c, const char *name)
 {
 	const char *folder = path_join(c->dir, name);
@@ -546,6 +602,8 @@ static void check_folder_of(struct overlay_check *c, const char *name)
 				overlay_check_link(c, host, n, &c->own[i], &users);
 		}
 		why = n->kind == ENTRY_FILE && c->faults->errors == before ? overlay_unread(n->path) : NULL;
+		if (n->kind == ENTRY_FILE && starts_with(n->path, SERVER_FOLDER) && only_workers_take(c, name))
+			why = "is read by nobody: that folder is K3s's on servers, and a worker has none; move it into overlays/control-plane";
 		if (why)
 			overlay_fault(c, "%s %s", host, why);
 		if (n->kind == ENTRY_FILE && c->faults->errors == before)
@@ -574,10 +632,13 @@ static void check_file_against_folders(const struct overlay_check *c, const stru
 static void check_overlays_agree(const struct overlay_check *c)
 {
 	vec_foreach (a, &c->overlays)
+		check_addons(c, a, a);
+	vec_foreach (a, &c->overlays)
 		vec_foreach (b, &c->overlays)
 			for (size_t i = 0; i < c->n_nodes && a != b; i++)
 				if (node_takes(&c->nodes[i], a->name) && node_takes(&c->nodes[i], b->name)) {
 					check_file_against_folders(c, a, b);
+					check_addons(c, a, b);
 					break;
 				}
 }

@@ -5,6 +5,7 @@
  */
 #include "node/overlay_settings.h"
 
+#include <ctype.h>
 #include <fnmatch.h>
 
 #include "base/file.h"
@@ -17,6 +18,7 @@ struct settings_file {
 	char *text;	  /* may be taken apart */
 	const struct node_ctx *x;
 	struct faults *faults;
+	const char *note; /* what is worth a word, and no fault */
 };
 
 /* The next line of *TEXT without blanks around it, or NULL; comments and empty ones are left out. */
@@ -158,15 +160,69 @@ static const char *nm_settings(struct settings_file *f)
 	return NULL;
 }
 
+/* Frames of a VLAN reach its interface past Cilium's programs at the port below it when it has an address, which makes
+ * it one of Cilium's, or when vlanBypass says so (cilium pkg/datapath/linux/config, vlanFilterMacros()). */
+static void note_dropped_vlan(struct settings_file *f)
+{
+	const struct yaml_node *bypass = yaml_find(f->x->config->cilium.values, "bpf.vlanBypass");
+	char *text = arena_strdup(f->text), *line;
+	const char *value, *parent = NULL, *id = NULL;
+	bool ipv4 = false, bare = false;
+
+	while ((line = next_setting(&text))) {
+		if (*line == '[')
+			ipv4 = streq(line, "[ipv4]");
+		if ((value = setting_value(line, "parent")))
+			parent = value;
+		if ((value = setting_value(line, "id")) && !value[strspn(value, "0123456789")])
+			id = value;
+		if (ipv4 && (value = setting_value(line, "method")))
+			bare = streq(value, "disabled");
+	}
+	if (bare && id && !bypass &&
+	    streq(str_or(parent, ""), board_lan_interface(f->x->board, f->x->config, f->x->node)))
+		f->note = arena_printf(
+			"makes a VLAN without an address on %s, where Cilium drops its frames: give it one, or write bpf: {vlanBypass: [%s]} into cilium.valuesFile",
+			parent, id);
+}
+
+/* A second way out of the node: both have the metric of their kind of port, and the one that comes up first wins. */
+static void note_second_route(struct settings_file *f, const char *pattern)
+{
+	char *text = arena_strdup(f->text), *line;
+	bool ipv4 = false, route = false;
+	const char *value;
+
+	while ((line = next_setting(&text))) {
+		if (*line == '[')
+			ipv4 = streq(line, "[ipv4]");
+		if (!ipv4)
+			continue;
+		if ((value = setting_value(line, "method")))
+			route |= streq(value, "auto");
+		if ((value = setting_value(line, "address1")))
+			route |= strchr(value, ',') != NULL;
+		route |= setting_value(line, "gateway") != NULL;
+		if (((value = setting_value(line, "never-default")) && streq(value, "true")) ||
+		    setting_value(line, "route-metric"))
+			return;
+	}
+	if (route)
+		f->note = arena_printf(
+			"gives the node a second default route, over %s, and which of the two is taken is a matter of luck; write never-default=true below [ipv4], or a route-metric= above 100",
+			str_or(pattern, "its interface"));
+}
+
 /* NetworkManager takes one of two connections of an interface, and which one is a matter of luck; one that names no
  * interface fits that of the node's address too. */
 static const char *connection(struct settings_file *f)
 {
 	const char *lan = board_lan_interface(f->x->board, f->x->config, f->x->node),
 		   *type = interface_is_wifi(lan) ? "wifi" : "ethernet", *line, *value, *pattern = NULL;
+	char *text = arena_strdup(f->text);
 	bool fits = false, bound = false;
 
-	while ((line = next_setting(&f->text))) {
+	while ((line = next_setting(&text))) {
 		if ((value = setting_value(line, "type")))
 			fits |= streq(value, type) || streq(value, arena_printf("802-3-%s", type));
 		bound |= setting_value(line, "mac-address") != NULL;
@@ -179,10 +235,13 @@ static const char *connection(struct settings_file *f)
 		return arena_printf(
 			"is a second connection of %s, which carries the address of %s by cluster.yaml: only one of them would be used; set network in cluster.yaml, or autoconnect=false in that file",
 			lan, f->x->node->name);
+	note_second_route(f, pattern);
+	note_dropped_vlan(f);
 	if (!fits || bound || f->x->config->network.vlan)
 		return NULL;
 	if (pattern && fnmatch(arena_strndup(pattern, strcspn(pattern, ";")), lan, 0) != 0)
 		return NULL;
+	f->note = NULL;
 	return arena_printf(
 		"fits %s too, which carries the address of %s by cluster.yaml, and only one connection of an interface is used; say interface-name= of the one that is meant, or autoconnect=false",
 		lan, f->x->node->name);
@@ -349,16 +408,35 @@ static bool names_user(char *patterns, const char *user)
 	return false;
 }
 
+/* pibuild's own file, 00-pibuild.conf, is read first, and the first that says something counts (sshd_config(5)). */
+static void note_sshd_line(struct settings_file *f, char *line)
+{
+	static const char *const said[] = { "PasswordAuthentication", "KbdInteractiveAuthentication",
+					    "PermitRootLogin" };
+	const char *value;
+
+	for (size_t i = 0; i < ARRAY_SIZE(said); i++)
+		if ((value = sshd_value(line, said[i])) && strcasecmp(value, "no") != 0)
+			f->note = arena_printf(
+				"sets %s, which 00-pibuild.conf said before it: sshd goes by the first, and keys alone let somebody in; remove that line",
+				said[i]);
+}
+
 /* Up to the first Match, behind which lines count for some only. */
 static const char *sshd_settings(struct settings_file *f)
 {
-	const char *user = f->x->config->access.user;
-	bool listed = false, allowed = false;
+	const char *user = f->x->config->access.user, *port = NULL;
+	bool listed = false, allowed = false, usual = false;
 	char *line, *value;
 
 	while ((line = next_setting(&f->text)) && !sshd_value(line, "Match")) {
 		if ((value = sshd_value(line, "PubkeyAuthentication")) && strcasecmp(value, "no") == 0)
 			return "switches off PubkeyAuthentication, so that nobody can log in; remove that line";
+		if ((value = sshd_value(line, "Port"))) {
+			port = value;
+			usual |= streq(value, "22");
+		}
+		note_sshd_line(f, line);
 		if ((value = sshd_value(line, "DenyUsers")) && names_user(value, user))
 			return arena_printf("denies %s the login, whom access.user names; remove that line", user);
 		if ((value = sshd_value(line, "AllowUsers"))) {
@@ -366,6 +444,10 @@ static const char *sshd_settings(struct settings_file *f)
 			allowed |= names_user(value, user);
 		}
 	}
+	if (port && !usual)
+		f->note = arena_printf(
+			"moves sshd to port %s, and pibuild's status, apply and ssh ask at 22: add the line Port 22, or write Host, the nodes' addresses and Port %s into your ~/.ssh/config",
+			port, port);
 	return listed && !allowed
 		       ? arena_printf("lets only others than %s log in, whom access.user names; add %s to AllowUsers",
 				      user, user)
@@ -392,6 +474,96 @@ static const char *unit_preset(struct settings_file *f)
 	return NULL;
 }
 
+/* ---- units of systemd ---- */
+
+/* What systemd makes of a path in the name of a unit: systemd.unit(5), "String escaping". */
+static const char *unit_of_path(const char *path)
+{
+	_cleanup_strbuf_ struct strbuf b = { 0 };
+
+	path += strspn(path, "/");
+	for (const char *p = path; *p; p++) {
+		if (*p == '/' && (!p[1] || p[1] == '/'))
+			continue;
+		if (*p == '/')
+			strbuf_adds(&b, "-");
+		else if (isalnum((unsigned char)*p) || strchr(":_", *p) || (*p == '.' && p != path))
+			strbuf_add(&b, p, 1);
+		else
+			strbuf_addf(&b, "\\x%02x", (unsigned char)*p);
+	}
+	return arena_strdup(str_or(b.s, "-"));
+}
+
+static const char *mount_unit(struct settings_file *f)
+{
+	const char *end = strrchr(f->name, '.'), *line, *where, *unit;
+
+	while ((line = next_setting(&f->text))) {
+		where = setting_value(line, "Where");
+		if (!where || strchr(where, '%'))
+			continue;
+		unit = arena_printf("%s%s", unit_of_path(where), end);
+		if (!streq(unit, f->name))
+			return arena_printf(
+				"says Where=%s, and systemd takes a unit for that place under the name %s alone; rename it",
+				where, unit);
+	}
+	return NULL;
+}
+
+static bool is_weekdays(const char *word)
+{
+	static const char *const days[] = {
+		"monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"
+	};
+	char *all = arena_strdup(word);
+
+	text_foreach (one, all, ",.-") {
+		bool day = false;
+
+		for (size_t i = 0; i < ARRAY_SIZE(days); i++)
+			day |= strcasecmp(one, days[i]) == 0 || (strlen(one) == 3 && strncasecmp(one, days[i], 3) == 0);
+		if (!day)
+			return false;
+	}
+	return *word;
+}
+
+/* A word of systemd.time(7), "Calendar events": weekdays, date, time, zone, or one that stands for them. */
+static bool is_calendar_word(const char *word)
+{
+	static const char *const short_for[] = { "minutely",	 "hourly",	  "daily",	"weekly",
+						 "monthly",	 "yearly",	  "annually",	"quarterly",
+						 "semiannually", "semi-annually", "biannually", "bi-annually",
+						 "UTC" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(short_for); i++)
+		if (strcasecmp(word, short_for[i]) == 0)
+			return true;
+	if (isalpha((unsigned char)*word))
+		return strchr(word, '/') || is_weekdays(word) || !word[strspn(word, "ABCDEFGHIJKLMNOPQRSTUVWXYZ")];
+	return *word == '@' || (strpbrk(word, ":-~") && word[strspn(word, "0123456789*/,.:-~")] == '\0');
+}
+
+static const char *timer_unit(struct settings_file *f)
+{
+	const char *line, *value;
+
+	while ((line = next_setting(&f->text))) {
+		char *words;
+
+		value = setting_value(line, "OnCalendar");
+		words = arena_strdup(str_or(value, ""));
+		text_foreach (word, words, " \t")
+			if (!is_calendar_word(word))
+				return arena_printf(
+					"says OnCalendar=%s, which systemd does not understand, so that the timer never runs; every night at three is *-*-* 03:00:00",
+					value);
+	}
+	return NULL;
+}
+
 static const struct {
 	const char *pattern;
 	const char *(*fault)(struct settings_file *f);
@@ -409,21 +581,28 @@ static const struct {
 	{ "/etc/modprobe.d/*.conf", kernel_modules },
 	{ "/etc/sysctl.d/*", kernel_settings },
 	{ "/etc/systemd/system-preset/*.preset", unit_preset },
+	{ "/etc/systemd/system/*.@(mount|automount)", mount_unit },
+	{ "/etc/systemd/system/*.timer", timer_unit },
 	{ "/etc/systemd/system/k3s.service.d/*.conf", k3s_unit },
 	{ "/etc/systemd/system/k3s-agent.service.d/*.conf", k3s_unit },
 	{ "/etc/ssh/sshd_config.d/*", sshd_settings },
 };
 
-const char *overlay_settings_fault(const char *path, const char *text, const struct node_ctx *x, struct faults *faults)
+const char *overlay_settings_fault(const char *path, const char *text, const struct node_ctx *x, struct faults *faults,
+				   const char **ret_note)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
 		struct settings_file *f;
 
-		if (fnmatch(places[i].pattern, path, 0) != 0)
+		const char *why;
+
+		if (fnmatch(places[i].pattern, path, FNM_EXTMATCH) != 0)
 			continue;
 		f = arena_new(struct settings_file);
-		*f = (struct settings_file){ path_base(path), arena_strdup(text), x, faults };
-		return places[i].fault(f);
+		*f = (struct settings_file){ path_base(path), arena_strdup(text), x, faults, NULL };
+		why = places[i].fault(f);
+		*ret_note = f->note;
+		return why;
 	}
 	return NULL;
 }

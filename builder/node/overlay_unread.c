@@ -21,6 +21,30 @@ static bool passed_by_cron(const char *name)
 	return name[strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")];
 }
 
+static bool has_end(const char *name, const char *const *ends, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (ends_with(name, ends[i]))
+			return true;
+	return false;
+}
+
+/* k3s-io/k3s pkg/agent/containerd/containerd.go, pkg/deploy/controller.go. */
+static bool passed_by_images(const char *name)
+{
+	static const char *const ends[] = { ".tar", ".tar.lz4", ".tar.bz2", ".tbz", ".tar.gz",
+					    ".tgz", ".tar.zst", ".tzst",    ".txt", ".cache.json" };
+
+	return !has_end(name, ends, ARRAY_SIZE(ends));
+}
+
+static bool passed_by_manifests(const char *name)
+{
+	static const char *const ends[] = { ".yaml", ".yml", ".json", ".skip" };
+
+	return !has_end(name, ends, ARRAY_SIZE(ends));
+}
+
 #define ENDS_IN(pattern, end, reader)                                                                                  \
 	{                                                                                                              \
 		pattern, end, reader, NULL, NULL                                                                       \
@@ -44,6 +68,10 @@ static const struct {
 	ENDS_IN("/etc/systemd/*.conf.d/*", ".conf", "systemd"),
 	ENDS_IN("/etc/systemd/system/*.d/*", ".conf", "systemd"),
 	ENDS_IN("/etc/ssh/sshd_config.d/*", ".conf", "sshd"),
+	{ "/var/lib/rancher/k3s/agent/images/*", NULL, "K3s", passed_by_images,
+	  "that end in nothing of .tar, .tar.gz, .tar.zst, .tar.bz2, .tar.lz4 and .txt" },
+	{ "/var/lib/rancher/k3s/server/manifests/*", NULL, "K3s", passed_by_manifests,
+	  "that end in nothing of .yaml, .yml and .json" },
 	{ "/etc/sudoers.d/*", NULL, "sudo", passed_by_sudo, "with a dot in their names" },
 	{ "/etc/cron.d/*", NULL, "cron", passed_by_cron, not_crons },
 	{ "/etc/cron.@(hourly|daily|weekly|monthly)/*", NULL, "run-parts", passed_by_cron, not_crons },

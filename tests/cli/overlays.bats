@@ -238,6 +238,12 @@ check() {
 		common/etc/ssh/sshd_config.d/20-x|X11Forwarding no\n|is read by nobody: sshd takes files there whose names end in .conf
 		common/etc/cron.d/über|0 3 * * * root /bin/true\n|is read by nobody: cron passes over files there with anything but letters, digits
 		common/etc/sudoers.d/20-x.conf|ann ALL=(ALL) ALL\n|is read by nobody: sudo passes over files there with a dot in their names
+		common/etc/systemd/system/mnt-data.mount|[Mount]\nWhat=LABEL=d\nWhere=/mnt/my-data\n|says Where=/mnt/my-data, and systemd takes a unit for that place under the name mnt-my\x2ddata.mount alone; rename it
+		common/etc/systemd/system/x.timer|[Timer]\nOnCalendar=0 3 * * *\n|says OnCalendar=0 3 * * *, which systemd does not understand, so that the timer never runs; every night at three is *-*-* 03:00:00
+		common/etc/systemd/system/x.timer|[Timer]\nOnCalendar=daily at 3\n|says OnCalendar=daily at 3, which systemd does not understand
+		common/var/lib/rancher/k3s/agent/images/x.tar.xz|x\n|is read by nobody: K3s passes over files there that end in nothing of .tar, .tar.gz
+		control-plane/var/lib/rancher/k3s/server/manifests/x.yaml.txt|a: b\n|is read by nobody: K3s passes over files there that end in nothing of .yaml, .yml and .json
+		worker/var/lib/rancher/k3s/server/manifests/x.yaml|a: b\n|is read by nobody: that folder is K3s's on servers, and a worker has none; move it into overlays/control-plane
 	EOT
 	rm -rf overlays
 	put control-plane/etc/rancher/k3s/config.yaml.d/x.yaml $'disable+: [metrics-server]\ntls-san+: [a.lan]\nnode-external-ip: 203.0.113.7\nnode-label+: [a=b]\netcd-expose-metrics: true\n'
@@ -256,6 +262,57 @@ check() {
 	put common/etc/systemd/system/k3s.service.d/x.conf $'[Service]\nExecStartPre=/bin/true\nEnvironment=A=b\n'
 	check
 	[ "$status" -eq 0 ] || { echo "$output"; return 1; }
+}
+
+@test "two manifests of one name to K3s are refused, in one overlay or two" {
+	local a=$'apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n'
+
+	put control-plane/var/lib/rancher/k3s/server/manifests/web.yaml "$a"
+	put control-plane/var/lib/rancher/k3s/server/manifests/web.values.yaml "$a"
+	check
+	[ "$status" -eq 3 ]
+	[[ "$output" == *"manifests/web.values.yaml and "*"manifests/web.yaml are one to K3s, which calls a manifest by its name up to the first dot, web: each would remove what the other made; rename one"* ]]
+	rm overlays/control-plane/var/lib/rancher/k3s/server/manifests/web.values.yaml
+	put cp-1/var/lib/rancher/k3s/server/manifests/mine/web.yml "$a"
+	check
+	[ "$status" -eq 3 ]
+	[[ "$output" == *"manifests/web.yaml are one to K3s"* || "$output" == *"manifests/mine/web.yml and "*"are one to K3s"* ]]
+	rm -r overlays/cp-1
+	put worker/etc/x 'x'
+	check
+	[ "$status" -eq 0 ]
+}
+
+@test "a second default route, another port of sshd and what sshd hears too late are notes; times of systemd are taken" {
+	put common/etc/NetworkManager/system-connections/usb.nmconnection $'[connection]\ntype=ethernet\ninterface-name=eth1\n[ipv4]\nmethod=auto\n'
+	put common/etc/ssh/sshd_config.d/20-x.conf $'PasswordAuthentication yes\n'
+	check
+	[ "$status" -eq 0 ]
+	[[ "$output" == *"usb.nmconnection gives the node a second default route, over eth1, and which of the two is taken is a matter of luck; write never-default=true below [ipv4]"* ]]
+	[[ "$output" == *"20-x.conf sets PasswordAuthentication, which 00-pibuild.conf said before it"* ]]
+	put common/etc/NetworkManager/system-connections/usb.nmconnection $'[connection]\ntype=ethernet\ninterface-name=eth1\n[ipv4]\nmethod=auto\nnever-default=true\n[ipv6]\nmethod=auto\n'
+	put common/etc/ssh/sshd_config.d/20-x.conf $'Port 2222\n'
+	check
+	[ "$status" -eq 0 ]
+	[[ "$output" == *"20-x.conf moves sshd to port 2222, and pibuild's status, apply and ssh ask at 22: add the line Port 22"* && "$output" != *"default route"* ]]
+	put common/etc/ssh/sshd_config.d/20-x.conf $'Port 22\nPort 2222\nPasswordAuthentication no\n'
+	put common/etc/systemd/system/mnt-my\\x2ddata.mount $'[Mount]\nWhat=LABEL=d\nWhere=/mnt/my-data/\n'
+	put common/etc/systemd/system/x.timer $'[Timer]\nOnCalendar=daily\nOnCalendar=Mon..Fri,Sun *-*-1/7 03:00 Europe/Berlin\nOnCalendar=*:0/15\nOnCalendar=\nOnCalendar=2026-12-24 18:00:00 UTC\n[Install]\nWantedBy=timers.target\n'
+	check
+	[ "$status" -eq 0 ]
+	[[ "$output" != *"20-x.conf"* && "$output" == *"ln -s ../x.timer into timers.target.wants beside it"* ]]
+}
+
+@test "a VLAN without an address on the node's port is a note, unless Cilium is told of it" {
+	put common/etc/NetworkManager/system-connections/iot.nmconnection $'[connection]\nid=iot\ntype=vlan\ninterface-name=eth0.30\n[vlan]\nparent=eth0\nid=30\n[ipv4]\nmethod=disabled\n'
+	check
+	[ "$status" -eq 0 ]
+	[[ "$output" == *"iot.nmconnection makes a VLAN without an address on eth0, where Cilium drops its frames: give it one, or write bpf: {vlanBypass: [30]} into cilium.valuesFile"* ]]
+	echo 'bpf: {vlanBypass: [30]}' >values.yaml
+	echo 'cilium: {valuesFile: values.yaml}' >>cluster.yaml
+	check
+	[ "$status" -eq 0 ]
+	[[ "$output" != *iot.nmconnection* ]]
 }
 
 @test "without the list of K3s's keys no drop-in of K3s is called good" {
