@@ -304,8 +304,28 @@ static void check_datastore(const struct check *x)
 	else if (config_uses_etcd(c) && servers && servers % 2 == 0)
 		fault_key(
 			x->faults, c, "nodes",
-			"nodes: %u servers with etcd survive no more failures than %u, and a split stops both halves; use %u or %u",
-			servers, servers - 1, servers - 1, servers + 1);
+			"nodes: the cluster stands still as soon as %u of %u servers with etcd fail, no later than with one server less, and a split stops both halves; use %u or %u",
+			servers / 2, servers, servers - 1, servers + 1);
+}
+
+/* Members of etcd know each other by their addresses, and a node that comes back with another is none of them. */
+static void check_etcd_addresses(const struct check *x)
+{
+	const struct config *c = x->config;
+	unsigned servers = config_count_role(c, ROLE_CONTROL_PLANE);
+
+	vec_foreach (n, &c->nodes) {
+		const char *key = check_node_key(c, n, "name");
+
+		if (servers < 2 || n->role != ROLE_CONTROL_PLANE || n->address.set ||
+		    check_is_given(x, check_node_key(c, n, "address")))
+			continue;
+		note_key(
+			x->faults, c, key,
+			"%s: %s is a server with etcd on DHCP: etcd does not follow a member whose address changes, and a card that is made anew looks for the others by their names; give it an address, or let your router always give it the same one, and know its name",
+			key, str_or(n->name, "it"));
+		return;
+	}
 }
 
 /* ---- taints ---- */
@@ -396,6 +416,7 @@ const struct check_rule check_node_rules[] = {
 	{ "endpoint", check_endpoint },
 	{ "VIP", check_vip },
 	{ "datastore", check_datastore },
+	{ "addresses of etcd", check_etcd_addresses },
 	{ "tainted servers", check_taint_servers },
 	{ "taints of one name", check_taint_twins },
 	{ "nodes for pods", check_taints_leave_room },
