@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "config/k3s_keys.h"
 #include "config/manifest.h"
+#include "config/names.h"
 #include "config/owned.h"
 
 struct settings_file {
@@ -530,19 +531,27 @@ static bool is_weekdays(const char *word)
 	return *word;
 }
 
+/* Old names without a city ("Japan") stand in the list; where it cannot be read nothing is refused. */
+static bool is_zone(const char *word)
+{
+	const struct name *found;
+	struct err e = { 0 };
+
+	return strchr(word, '/') || names_find(NAMES_TIMEZONES, word, &found, &e) < 0 || found;
+}
+
 /* A word of systemd.time(7), "Calendar events": weekdays, date, time, zone, or one that stands for them. */
 static bool is_calendar_word(const char *word)
 {
 	static const char *const short_for[] = { "minutely",	 "hourly",	  "daily",	"weekly",
 						 "monthly",	 "yearly",	  "annually",	"quarterly",
-						 "semiannually", "semi-annually", "biannually", "bi-annually",
-						 "UTC" };
+						 "semiannually", "semi-annually", "biannually", "bi-annually" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(short_for); i++)
 		if (strcasecmp(word, short_for[i]) == 0)
 			return true;
 	if (isalpha((unsigned char)*word))
-		return strchr(word, '/') || is_weekdays(word) || !word[strspn(word, "ABCDEFGHIJKLMNOPQRSTUVWXYZ")];
+		return is_weekdays(word) || is_zone(word);
 	return *word == '@' || (strpbrk(word, ":-~") && word[strspn(word, "0123456789*/,.:-~")] == '\0');
 }
 
@@ -554,6 +563,8 @@ static const char *timer_unit(struct settings_file *f)
 		char *words;
 
 		value = setting_value(line, "OnCalendar");
+		if (value && strchr(value, '%'))
+			continue; /* a specifier: systemd puts something in its place */
 		words = arena_strdup(str_or(value, ""));
 		text_foreach (word, words, " \t")
 			if (!is_calendar_word(word))

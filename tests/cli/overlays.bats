@@ -297,7 +297,7 @@ check() {
 	[[ "$output" == *"20-x.conf moves sshd to port 2222, and pibuild's status, apply and ssh ask at 22: add the line Port 22"* && "$output" != *"default route"* ]]
 	put common/etc/ssh/sshd_config.d/20-x.conf $'Port 22\nPort 2222\nPasswordAuthentication no\n'
 	put common/etc/systemd/system/mnt-my\\x2ddata.mount $'[Mount]\nWhat=LABEL=d\nWhere=/mnt/my-data/\n'
-	put common/etc/systemd/system/x.timer $'[Timer]\nOnCalendar=daily\nOnCalendar=Mon..Fri,Sun *-*-1/7 03:00 Europe/Berlin\nOnCalendar=*:0/15\nOnCalendar=\nOnCalendar=2026-12-24 18:00:00 UTC\n[Install]\nWantedBy=timers.target\n'
+	put common/etc/systemd/system/x.timer $'[Timer]\nOnCalendar=daily\nOnCalendar=Mon..Fri,Sun *-*-1/7 03:00 Europe/Berlin\nOnCalendar=*:0/15\nOnCalendar=\nOnCalendar=2026-12-24 18:00:00 UTC\nOnCalendar=03:00 Japan\nOnCalendar=%i\n[Install]\nWantedBy=timers.target\n'
 	check
 	[ "$status" -eq 0 ]
 	[[ "$output" != *"20-x.conf"* && "$output" == *"ln -s ../x.timer into timers.target.wants beside it"* ]]
@@ -522,11 +522,11 @@ unit=$'[Unit]\nDescription=x\n[Service]\nExecStart=/bin/true\n[Install]\nWantedB
 @test "secrets stay private by their place, and folders of everybody stay open under umask 077" {
 	umask 077
 	put common/etc/sysctl.d/mine.conf 'a = 1'
-	put worker/var/lib/rancher/k3s/server/manifests/x.yaml 'a: 1'
-	chmod -R go+rX overlays/worker
+	put control-plane/var/lib/rancher/k3s/server/manifests/x.yaml $'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n'
+	chmod -R go+rX overlays/control-plane
 	put common/etc/rancher/k3s/registries.yaml 'a: 1'
 	chmod 644 overlays/common/etc/rancher/k3s/registries.yaml
-	"$PIBUILD" plan --node w-1 --json | jq -r '.nodes[0].entries[] | select(.kind != "symlink") | "\(.mode) \(.path)"' >modes
+	"$PIBUILD" plan --node cp-1 --json | jq -r '.nodes[0].entries[] | select(.kind != "symlink") | "\(.mode) \(.path)"' >modes
 	grep -qx '0600 /etc/rancher/k3s/registries.yaml' modes
 	grep -qx '0600 /etc/sysctl.d/mine.conf' modes
 	grep -qx '0700 /var/lib/rancher/k3s/server' modes
