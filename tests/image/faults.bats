@@ -291,23 +291,23 @@ t.addfile(i); t.close()'
 	for mask in 022 077; do
 		rm -rf overlays out
 		umask $mask
-		mkdir -p overlays/w-1/etc/{rancher/k3s/config.yaml.d,NetworkManager/system-connections,sysctl.d} \
-			overlays/w-1/{usr/local/bin,home/pi,var/lib/rancher/k3s/server/manifests}
-		echo 'mirrors: {}' >overlays/w-1/etc/rancher/k3s/registries.yaml
-		echo 'node-label+: [a=b]' >overlays/w-1/etc/rancher/k3s/config.yaml.d/50-mine.yaml
-		echo '[connection]' >overlays/w-1/etc/NetworkManager/system-connections/mine.nmconnection
-		echo 'vm.swappiness = 1' >overlays/w-1/etc/sysctl.d/99-mine.conf
-		echo 'kind: Namespace' >overlays/w-1/var/lib/rancher/k3s/server/manifests/mine.yaml
-		echo '# mine' >overlays/w-1/home/pi/.bash_aliases
-		build --node w-1 >/dev/null
-		"$PIBUILD" verify out/w-1.img
+		mkdir -p overlays/cp-1/etc/{rancher/k3s/config.yaml.d,NetworkManager/system-connections,sysctl.d} \
+			overlays/cp-1/{usr/local/bin,home/pi,var/lib/rancher/k3s/server/manifests}
+		echo 'mirrors: {}' >overlays/cp-1/etc/rancher/k3s/registries.yaml
+		echo 'node-label+: [a=b]' >overlays/cp-1/etc/rancher/k3s/config.yaml.d/50-mine.yaml
+		echo '[connection]' >overlays/cp-1/etc/NetworkManager/system-connections/mine.nmconnection
+		echo 'vm.swappiness = 1' >overlays/cp-1/etc/sysctl.d/99-mine.conf
+		printf 'apiVersion: v1\nkind: Namespace\nmetadata: {name: mine}\n' >overlays/cp-1/var/lib/rancher/k3s/server/manifests/mine.yaml
+		echo '# mine' >overlays/cp-1/home/pi/.bash_aliases
+		build --node cp-1 >/dev/null
+		"$PIBUILD" verify out/cp-1.img
 		for path in /etc/rancher/k3s/registries.yaml /etc/rancher/k3s/config.yaml.d/50-mine.yaml /etc/NetworkManager/system-connections/mine.nmconnection; do
-			[ "$(root_mode out/w-1.img $path)" = 0600 ]
-			jq -e --arg path $path '[.files[] | select(.path == $path)][0] | has("sha256") | not' out/w-1.manifest.json
+			[ "$(root_mode out/cp-1.img $path)" = 0600 ]
+			jq -e --arg path $path '[.files[] | select(.path == $path)][0] | has("sha256") | not' out/cp-1.manifest.json
 		done
-		[ "$(root_mode out/w-1.img /etc)$(root_mode out/w-1.img /etc/rancher)" = 07550755 ]
-		[ "$(root_mode out/w-1.img /var/lib/rancher/k3s/server)" = 0700 ]
-		[ "$(root_owner out/w-1.img /home/pi)" = 1000:1000 ]
+		[ "$(root_mode out/cp-1.img /etc)$(root_mode out/cp-1.img /etc/rancher)" = 07550755 ]
+		[ "$(root_mode out/cp-1.img /var/lib/rancher/k3s/server)" = 0700 ]
+		[ "$(root_owner out/cp-1.img /home/pi)" = 1000:1000 ]
 	done
 }
 
