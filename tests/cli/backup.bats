@@ -110,8 +110,11 @@ copies() {
 		{to: {ssh: {to: "b@nas:/b", key: {file: key}, knownHosts: no-hosts}}}|holds no host key
 		{to: {ssh: {to: "b@nas:/b", key: {file: key}, knownHosts: key.pub}}}|a line is none of known_hosts
 	EOT
-	write_cluster 'backup: {to: {ssh: {to: "b@nas:/b", key: {file: key}, knownHosts: hosts}}}'
-	"$PIBUILD" check
+	sed -i 's/\r$//' key.crlf
+	for line in key key.crlf; do
+		write_cluster "backup: {to: {ssh: {to: \"b@nas:/b\", key: {file: $line}, knownHosts: hosts}}}"
+		"$PIBUILD" check
+	done
 	for line in 's3.amazonaws.com' 's3.eu-central-1.amazonaws.com", region: "eu-central-1' 's3.dualstack.eu-central-1.amazonaws.com' 'bbb.lan' 's3.fr-par.scw.cloud", region: "fr-par'; do
 		write_cluster "backup: {to: {s3: {endpoint: \"https://$line\", bucket: bbb, accessKey: {env: KEY_ID}, secretKey: {env: KEY}}}}"
 		"$PIBUILD" check

@@ -301,6 +301,11 @@ check() {
 	check
 	[ "$status" -eq 0 ]
 	[[ "$output" != *"20-x.conf"* && "$output" == *"ln -s ../x.timer into timers.target.wants beside it"* ]]
+	mkdir overlays/common/etc/systemd/system/timers.target.wants
+	(cd overlays/common/etc/systemd/system/timers.target.wants && ln -s ../x.timer .)
+	check
+	[ "$status" -eq 0 ]
+	[[ "$output" != *x.timer* ]]
 }
 
 @test "a VLAN without an address on the node's port is a note, unless Cilium is told of it" {
