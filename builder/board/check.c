@@ -432,8 +432,7 @@ static void check_repeated_words(struct board_check *x)
 			for (size_t j = i + 1; name && j < boot.cmdline.n; j++) {
 				const char *later = boot.cmdline.v[j];
 
-				if (!str_or(module_parameter(later), "")[0] || !streq(module_parameter(later), name) ||
-				    streq(word, later))
+				if (!streq(str_or(module_parameter(later), ""), name) || streq(word, later))
 					continue;
 				note_key(
 					x->faults, x->config, boot_key(x, m, "cmdline"),

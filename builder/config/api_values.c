@@ -16,11 +16,6 @@ struct api_check {
 	void *arg;
 };
 
-static const char *below(const char *path, const char *key)
-{
-	return *path ? arena_printf("%s.%s", path, key) : key;
-}
-
 /* Null takes away what the chart has there. */
 static bool is_scalar_given(const struct yaml_node *n)
 {
@@ -48,7 +43,7 @@ static void api_amounts(const struct api_check *c, const struct yaml_node *n, co
 
 		for (size_t k = 0; map && map->type == YAML_MAP && k < map->count; k++) {
 			const struct yaml_node *v = map->items[k], *most = yaml_get(n, "limits");
-			const char *at = below(below(path, kinds[i]), map->keys[k]->text);
+			const char *at = schema_path(schema_path(path, kinds[i]), map->keys[k]->text);
 			double value, limit;
 
 			most = most && i == 0 ? yaml_get(most, map->keys[k]->text) : NULL;
@@ -139,22 +134,15 @@ static const struct {
 	{ "*odePort", api_node_port },
 };
 
-static void api_walk(const struct api_check *c, const struct yaml_node *n, const char *path)
+static void api_value_at(void *arg, const char *key, const struct yaml_node *n, const char *path)
 {
-	for (size_t i = 0; n->type == YAML_SEQ && i < n->count; i++)
-		api_walk(c, n->items[i], arena_printf("%s[%zu]", path, i));
-	for (size_t i = 0; n->type == YAML_MAP && i < n->count; i++) {
-		const char *at = below(path, n->keys[i]->text);
-
-		api_word(c, n->items[i], at);
-		for (size_t k = 0; k < ARRAY_SIZE(keys); k++)
-			if (fnmatch(keys[k].key, n->keys[i]->text, 0) == 0)
-				keys[k].run(c, n->items[i], at);
-		api_walk(c, n->items[i], at);
-	}
+	api_word(arg, n, path);
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		if (fnmatch(keys[i].key, key, 0) == 0)
+			keys[i].run(arg, n, path);
 }
 
 void api_values_check(const struct yaml_node *values, api_value_told told, void *arg)
 {
-	api_walk(&(const struct api_check){ told, arg }, values, "");
+	schema_each_key(values, api_value_at, &(struct api_check){ told, arg });
 }

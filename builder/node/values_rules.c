@@ -166,6 +166,14 @@ static void values_mtu(struct judge *j, const struct yaml_node *n, const char *p
 			path, v, lan);
 }
 
+static void fault_native(struct judge *j, const struct yaml_node *n, const char *path, const char *key,
+			 const char *pods)
+{
+	fault_at(j->faults, n,
+		 "%s: %s does not hold the pods, %s %s, which are what nodes route without masquerading; set %s", path,
+		 n->text, key, pods, pods);
+}
+
 static void native_cidr(struct judge *j, const struct yaml_node *n, const char *path)
 {
 	struct cidr pods = j->x->config->cluster.pod_cidr, net;
@@ -173,10 +181,7 @@ static void native_cidr(struct judge *j, const struct yaml_node *n, const char *
 	if (n->type != YAML_SCALAR || value_cidr(n->text, &net) < 0)
 		return;
 	if (pods.set && (cidr_first(pods) < cidr_first(net) || cidr_last(pods) > cidr_last(net)))
-		fault_at(
-			j->faults, n,
-			"%s: %s does not hold the pods, cluster.podCIDR %s, which are what nodes route without masquerading; set %s",
-			path, n->text, cidr_text(pods), cidr_text(pods));
+		fault_native(j, n, path, "cluster.podCIDR", cidr_text(pods));
 }
 
 static void native_cidr6(struct judge *j, const struct yaml_node *n, const char *path)
@@ -188,10 +193,7 @@ static void native_cidr6(struct judge *j, const struct yaml_node *n, const char 
 	if (!c->network.ipv6.enabled || n->type != YAML_SCALAR || value_cidr6(n->text, &net) < 0)
 		return;
 	if (net.prefix > pods->prefix || !cidrs6_overlap(&net, pods))
-		fault_at(
-			j->faults, n,
-			"%s: %s does not hold the pods, network.ipv6.podCIDR %s, which are what nodes route without masquerading; set %s",
-			path, n->text, cidr6_text(pods), cidr6_text(pods));
+		fault_native(j, n, path, "network.ipv6.podCIDR", cidr6_text(pods));
 }
 
 /* BGP of loadBalancer.announce tells the router of services alone (bgp.c), and nodes take no routes from it. */

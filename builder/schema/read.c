@@ -21,6 +21,25 @@ const char *schema_path(const char *path, const char *key)
 	return *path ? arena_printf("%s.%s", path, key) : key;
 }
 
+typedef void (*key_fn)(void *arg, const char *key, const struct yaml_node *value, const char *path);
+
+static void each_key_below(const struct yaml_node *n, const char *path, key_fn fn, void *arg)
+{
+	for (size_t i = 0; n->type == YAML_SEQ && i < n->count; i++)
+		each_key_below(n->items[i], arena_printf("%s[%zu]", path, i), fn, arg);
+	for (size_t i = 0; n->type == YAML_MAP && i < n->count; i++) {
+		const char *at = schema_path(path, n->keys[i]->text);
+
+		fn(arg, n->keys[i]->text, n->items[i], at);
+		each_key_below(n->items[i], at, fn, arg);
+	}
+}
+
+void schema_each_key(const struct yaml_node *n, key_fn fn, void *arg)
+{
+	each_key_below(n, "", fn, arg);
+}
+
 const char *schema_alternatives(const char *const *names, size_t n)
 {
 	struct strbuf b = { 0 };

@@ -113,6 +113,12 @@ void schema_texts(struct reading *l, const struct yaml_node *n, const char *path
 void schema_unknown_keys(struct reading *l, const struct yaml_node *map, const char *path, const char *const *names,
 			 size_t n);
 const char *schema_path(const char *path, const char *key);
+/* Calls FN for what every key of a map has in N, however deep, a map before what is in it; PATH is schema_path()'s,
+ * with
+ * "[0]" for items of lists. */
+void schema_each_key(const struct yaml_node *n,
+		     void (*fn)(void *arg, const char *key, const struct yaml_node *value, const char *path),
+		     void *arg);
 /* "a, b or c" */
 const char *schema_alternatives(const char *const *names, size_t n);
 /* What a row is for, for people, with what there is to choose from; NULL = it does not say. */
