@@ -154,45 +154,6 @@ static struct position position_of(const char *text, size_t index)
 	return p;
 }
 
-/* Files that are meant to be decrypted by somebody before they are read. */
-static const char *encrypted_by(const struct loader *l)
-{
-	static const struct {
-		const char *begin, *words;
-	} forms[] = {
-		{ "-----BEGIN AGE ENCRYPTED FILE-----", "the file is encrypted by age; decrypt it first" },
-		{ "age-encryption.org/", "the file is encrypted by age; decrypt it first" },
-		{ "$ANSIBLE_VAULT;", "the file is encrypted by Ansible's vault; decrypt it first" },
-		{ "-----BEGIN PGP MESSAGE-----", "the file is encrypted by GnuPG; decrypt it first" },
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(forms); i++)
-		if (l->n >= strlen(forms[i].begin) && memcmp(l->text, forms[i].begin, strlen(forms[i].begin)) == 0)
-			return forms[i].words;
-	/* git-crypt's has a NUL in front. */
-	return l->n > 10 && memcmp(l->text, "\0GITCRYPT", 9) == 0
-		       ? "the file is encrypted by git-crypt; unlock the repository first"
-		       : NULL;
-}
-
-/* The first line that `git merge` put in, or N. At the beginning of a line no YAML of people's starts so. */
-static size_t conflict_mark(const char *text, size_t n)
-{
-	static const char *const marks[] = { "<<<<<<< ", ">>>>>>> " };
-
-	for (size_t at = 0; at < n; at++) {
-		const char *newline = memchr(text + at, '\n', n - at);
-
-		for (size_t i = 0; i < ARRAY_SIZE(marks); i++)
-			if (n - at > strlen(marks[i]) && memcmp(text + at, marks[i], strlen(marks[i])) == 0)
-				return at;
-		if (!newline)
-			break;
-		at = (size_t)(newline - text);
-	}
-	return n;
-}
-
 static int parse_check_text(struct loader *l)
 {
 	static const struct {
@@ -210,12 +171,13 @@ static int parse_check_text(struct loader *l)
 	for (size_t i = 0; i < ARRAY_SIZE(marks); i++)
 		if (l->n >= marks[i].n && memcmp(l->text, marks[i].bytes, marks[i].n) == 0)
 			return parse_fault(l, (struct position){ 1, 1 }, marks[i].words);
-	if (encrypted_by(l))
-		return parse_fault(l, (struct position){ 1, 1 }, encrypted_by(l));
+	what = yaml_encrypted_by(l->text, l->n);
+	if (what)
+		return parse_fault(l, (struct position){ 1, 1 }, what);
 	at = yaml_text_fault(l->text, l->n, &what);
 	if (at < l->n)
 		return parse_fault(l, position_of(l->text, at), what);
-	at = conflict_mark(l->text, l->n);
+	at = yaml_conflict_mark(l->text, l->n);
 	return at < l->n
 		       ? parse_fault(
 				 l, position_of(l->text, at),

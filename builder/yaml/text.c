@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What counts as text: UTF-8 by RFC 3629, without NUL and without control characters other than tab and line ends. */
+/*
+ * What counts as text: UTF-8 by RFC 3629, without NUL and without control characters other than tab and line ends; and
+ * text that is no YAML of people's, by how it begins.
+ */
 #include "yaml/internal.h"
 
 /* Length of the UTF-8 character at S, 0 when it is none. */
@@ -62,4 +65,41 @@ bool yaml_is_text(const char *s, size_t n)
 			return false;
 	}
 	return true;
+}
+
+const char *yaml_encrypted_by(const char *text, size_t n)
+{
+	static const struct {
+		const char *begin, *words;
+	} forms[] = {
+		{ "-----BEGIN AGE ENCRYPTED FILE-----", "the file is encrypted by age; decrypt it first" },
+		{ "age-encryption.org/", "the file is encrypted by age; decrypt it first" },
+		{ "$ANSIBLE_VAULT;", "the file is encrypted by Ansible's vault; decrypt it first" },
+		{ "-----BEGIN PGP MESSAGE-----", "the file is encrypted by GnuPG; decrypt it first" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(forms); i++)
+		if (n >= strlen(forms[i].begin) && memcmp(text, forms[i].begin, strlen(forms[i].begin)) == 0)
+			return forms[i].words;
+	/* git-crypt's has a NUL in front. */
+	return n > 10 && memcmp(text, "\0GITCRYPT", 9) == 0
+		       ? "the file is encrypted by git-crypt; unlock the repository first"
+		       : NULL;
+}
+
+size_t yaml_conflict_mark(const char *text, size_t n)
+{
+	static const char *const marks[] = { "<<<<<<< ", ">>>>>>> " };
+
+	for (size_t at = 0; at < n; at++) {
+		const char *newline = memchr(text + at, '\n', n - at);
+
+		for (size_t i = 0; i < ARRAY_SIZE(marks); i++)
+			if (n - at > strlen(marks[i]) && memcmp(text + at, marks[i], strlen(marks[i])) == 0)
+				return at;
+		if (!newline)
+			break;
+		at = (size_t)(newline - text);
+	}
+	return n;
 }

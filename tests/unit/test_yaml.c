@@ -261,6 +261,9 @@ static const struct {
 
 static void test_emit(void)
 {
+	_cleanup_strbuf_ struct strbuf plain = { 0 };
+	const struct yaml_node *n;
+
 	for (size_t i = 0; i < ARRAY_SIZE(styles); i++) {
 		struct strbuf out = { 0 };
 		struct yaml_node *map = yaml_map();
@@ -286,6 +289,22 @@ static void test_emit(void)
 		yaml_emit(map, "first\n\nsecond", &out);
 		CHECK_STR(out.s, "# first\n#\n# second\nn: null\nt: ~\ni: -7\nb: true\ns: []\nm:\n  x: {}\n");
 		strbuf_done(&out);
+	}
+	CASE("quotes what at the beginning of a line would make the file refused as encrypted or in conflict")
+	{
+		static const char *const values[] = { "age-encryption.org/v1", "$ANSIBLE_VAULT;1.1", "<<<<<<< main",
+						      ">>>>>>> x\ny", "-----BEGIN PGP MESSAGE-----" };
+
+		for (size_t i = 0; i < ARRAY_SIZE(values); i++) {
+			_cleanup_strbuf_ struct strbuf out = { 0 };
+
+			yaml_emit(yaml_str(values[i]), NULL, &out);
+			CHECK_STR(parse(out.s)->text, values[i]);
+		}
+		n = parse(" age-encryption.org/;");
+		CHECK_INT(n->plain, true);
+		yaml_emit(n, NULL, &plain);
+		CHECK_STR(parse(plain.s)->text, "age-encryption.org/;");
 	}
 	CASE("writes several documents")
 	{
