@@ -34,20 +34,17 @@ static int copy_extent(const struct copy *c, uint64_t start, uint64_t end, struc
 	return 0;
 }
 
-static int copy_extents(const struct copy *c, struct err *e)
+static int copy_extents(const struct copy *c, uint64_t size, struct err *e)
 {
-	off_t data, hole = 0;
+	uint64_t data, hole = 0;
 	int r;
 
-	while ((data = lseek(c->src, hole, SEEK_DATA)) >= 0) {
-		hole = lseek(c->src, data, SEEK_HOLE);
-		if (hole < 0)
-			break;
-		r = copy_extent(c, (uint64_t)data, (uint64_t)hole, e);
+	while ((r = file_next_data(c->src, hole, size, &data, &hole)) == 0) {
+		r = copy_extent(c, data, hole, e);
 		if (r < 0)
 			return r;
 	}
-	return errno == ENXIO ? 0 : err_errno(e, -errno, "cannot find the data of the image to copy");
+	return r == -ENXIO ? 0 : err_errno(e, r, "cannot find the data of the image to copy");
 }
 
 bool clone_shares(int src, int dst)
@@ -73,7 +70,7 @@ int clone_sparse(int src, const int *dsts, unsigned n, const char *name, const s
 	if (r < 0)
 		return r;
 	e->code = 0;
-	r = copy_extents(&c, e);
+	r = copy_extents(&c, (uint64_t)st.st_size, e);
 	finished = writer_finish(c.writer, (uint64_t)st.st_size, &write_error);
 	if (finished < 0 && (r == 0 || !e->code)) {
 		*e = write_error;

@@ -118,8 +118,9 @@ int file_next_data(int fd, uint64_t from, uint64_t end, uint64_t *ret_start, uin
 	if ((uint64_t)data >= end)
 		return -ENXIO;
 	hole = lseek(fd, data, SEEK_HOLE);
+	/* Behind data there is a hole always, if only the end: unless somebody cut the file off just now. */
 	if (hole < 0)
-		return -errno;
+		return errno == ENXIO ? -EIO : -errno;
 	*ret_start = (uint64_t)data;
 	*ret_end = MIN((uint64_t)hole, end);
 	return 0;

@@ -88,7 +88,8 @@ int temp_dir(const char *what, const char **ret, struct err *e);
 /* A file there that has no name: it is gone when it is closed, however we end. */
 int temp_file(int *ret_fd, struct err *e);
 
-/* The next range of data of FD in [FROM, END): 0, or -ENXIO when there is none. */
+/* The next range of data of FD in [FROM, END): 0, or -ENXIO when there is none; -EIO where the file was cut off
+ * meanwhile. */
 int file_next_data(int fd, uint64_t from, uint64_t end, uint64_t *ret_start, uint64_t *ret_end);
 
 /* True when the N bytes are all zero. */
