@@ -5,6 +5,8 @@
  * of the card goes by.
  */
 #include "config/check.h"
+#include "config/feature_gates.h"
+#include "config/k3s_keys.h"
 #include "config/kubelet.h"
 
 static const char is_networks[] = "Cilium and the checks of your networks go by cluster.yaml",
@@ -221,37 +223,44 @@ static const char *const usual_flags[] = {
 	"watch-cache-sizes",
 };
 
-static void note_slip(const struct check *x, const char *at, const char *key, const char *flag)
+static const char *slip(const char *key, const char *flag)
 {
 	const char *near;
 
 	if (!streq(key, "kube-apiserver-arg") && !streq(key, "kube-controller-manager-arg"))
-		return;
+		return NULL;
 	for (size_t i = 0; i < ARRAY_SIZE(usual_flags); i++)
 		if (streq(usual_flags[i], flag))
-			return;
+			return NULL;
 	near = nearest_word(flag, usual_flags, ARRAY_SIZE(usual_flags));
-	if (near)
-		note_key(
-			x->faults, x->config, at,
-			"%s: pibuild does not know the flag %s, and K3s does not start with one that its programs have not; did you mean %s?",
-			at, flag, near);
+	return near ? arena_printf(
+			      "pibuild does not know the flag %s, and K3s does not start with one that its programs have not; did you mean %s?",
+			      flag, near)
+		    : NULL;
 }
 
 /* k8s.io/component-base featuregate/feature_gate.go, Set() */
-static const char *gates_fault(const char *flag, const char *value)
+static const char *gates_fault(const char *k3s, const char *flag, const char *value, struct faults *f,
+			       const char **ret_note)
 {
 	char *save = NULL, *all = arena_strdup(value);
 
 	if (!streq(flag, "feature-gates"))
 		return NULL;
 	for (char *one = strtok_r(all, ",", &save); one; one = strtok_r(NULL, ",", &save)) {
-		const char *is = strchr(one, '=');
+		char *is = strchr(one, '=');
+		const char *why, *note;
 
 		if (!is || (!streq(is, "=true") && !streq(is, "=false")))
 			return arena_printf(
 				"says '%s', and K3s does not start with it: write feature-gates=NAME=true or NAME=false",
 				one);
+		*is = '\0';
+		why = feature_gate_fault(k3s, one, is + 1, f, &note);
+		if (why)
+			return arena_printf("sets %s=%s: %s", one, is + 1, why);
+		if (note)
+			*ret_note = note;
 	}
 	return NULL;
 }
@@ -277,32 +286,41 @@ static bool is_flag(const char *pattern, const char *flag)
 	return n && pattern[n - 1] == '*' ? strncmp(pattern, flag, n - 1) == 0 : streq(pattern, flag);
 }
 
-/* ARG: "name=value"; the dashes before it may be there. */
-static void check_arg(const struct check *x, const char *at, const char *key, const char *arg)
+const char *k3s_arg_fault(const struct config *c, const char *k3s, const char *key, const char *arg, struct faults *f,
+			  const char **ret_note)
 {
 	const char *flag = arg + strspn(arg, "-"), *value, *why = form_fault(arg);
 	size_t n = strcspn(flag, "=");
 
-	if (why) {
-		fault_key(x->faults, x->config, at, "%s: %s", at, why);
-		return;
-	}
+	*ret_note = NULL;
+	if (why)
+		return why;
 	value = flag[n] ? flag + n + 1 : "true";
 	flag = arena_strndup(flag, n);
-	why = streq(key, "kubelet-arg") ? kubelet_flag_fault(x->config, flag, value, x->faults) : NULL;
+	why = streq(key, "kubelet-arg") ? kubelet_flag_fault(c, flag, value, f) : NULL;
 	for (size_t i = 0; !why && i < ARRAY_SIZE(owned_flags); i++)
 		if (streq(owned_flags[i].key, key) && is_flag(owned_flags[i].flag, flag))
 			why = arena_printf("cannot be set here: %s; %s", owned_flags[i].why, owned_flags[i].instead);
 	why = why ? why : removed_fault(key, flag);
 	why = why ? why : time_fault(key, flag, value);
 	why = why ? why : admission_fault(flag, value);
-	why = why ? why : gates_fault(flag, value);
+	why = why ? why : gates_fault(k3s, flag, value, f, ret_note);
 	why = why ? why : count_fault(key, flag, value);
 	why = why ? why : issuer_fault(flag, value);
 	if (why)
-		fault_key(x->faults, x->config, at, "%s: %s %s", at, flag, why);
-	else
-		note_slip(x, at, key, flag);
+		return arena_printf("%s %s", flag, why);
+	*ret_note = *ret_note ? *ret_note : slip(key, flag);
+	return NULL;
+}
+
+static void check_arg(const struct check *x, const char *at, const char *key, const char *arg)
+{
+	const char *note, *why = k3s_arg_fault(x->config, x->versions->k3s, key, arg, x->faults, &note);
+
+	if (why)
+		fault_key(x->faults, x->config, at, "%s: %s", at, why);
+	else if (note)
+		note_key(x->faults, x->config, at, "%s: %s", at, note);
 }
 
 static void check_settings(const struct check *x, const char *section, const struct k3s_settings *settings)

@@ -10,6 +10,7 @@
  * - together: all of them
  */
 #include "config/check.h"
+#include "config/feature_gates.h"
 #include "config/kubelet.h"
 #include "schema/schema.h"
 
@@ -380,6 +381,21 @@ static void check_log_size(const struct check *x)
 		KUBELET_FAULT(x, "containerLogMaxSize", "the kubelet takes an amount such as 10Mi, and " ENDS, n->text);
 }
 
+static void check_gates(const struct check *x)
+{
+	const struct yaml_node *gates = yaml_find(x->config->doc, "k3s.kubelet.featureGates");
+
+	for (size_t i = 0; gates && gates->type == YAML_MAP && i < gates->count; i++) {
+		const char *gate = gates->keys[i]->text, *value = yaml_word(gates->items[i]), *note,
+			   *why = feature_gate_fault(x->versions->k3s, gate, value, x->faults, &note);
+
+		if (why)
+			fault_at(x->faults, gates->keys[i], "k3s.kubelet.featureGates.%s: %s", gate, why);
+		else if (note)
+			note_at(x->faults, gates->keys[i], "k3s.kubelet.featureGates.%s: %s", gate, note);
+	}
+}
+
 void check_kubelet_values(const struct check *x)
 {
 	const struct yaml_node *fields = x->config->k3s.kubelet;
@@ -402,4 +418,5 @@ void check_kubelet_values(const struct check *x)
 	check_times(x);
 	check_pulls(x);
 	check_log_size(x);
+	check_gates(x);
 }

@@ -5,10 +5,14 @@
 #include "base/file.h"
 
 static const char *const list_files[NAME_LIST_COUNT] = {
-	[NAMES_TIMEZONES] = "configs/names/timezones.txt",	 [NAMES_LOCALES] = "configs/names/locales.txt",
-	[NAMES_KEYBOARDS] = "configs/names/keyboards.txt",	 [NAMES_COUNTRIES] = "configs/names/countries.txt",
-	[NAMES_DOMAINS] = "configs/names/domains.txt",		 [NAMES_K3S_KEYS] = "configs/names/k3s-keys.txt",
+	[NAMES_TIMEZONES] = "configs/names/timezones.txt",
+	[NAMES_LOCALES] = "configs/names/locales.txt",
+	[NAMES_KEYBOARDS] = "configs/names/keyboards.txt",
+	[NAMES_COUNTRIES] = "configs/names/countries.txt",
+	[NAMES_DOMAINS] = "configs/names/domains.txt",
+	[NAMES_K3S_KEYS] = "configs/names/k3s-keys.txt",
 	[NAMES_KUBELET_KEYS] = "configs/names/kubelet-keys.txt",
+	[NAMES_FEATURE_GATES] = "configs/names/feature-gates.txt",
 };
 
 struct listed_names {

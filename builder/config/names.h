@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Names that must exist on the card or in the world: lists in configs/names, made from the packages of Debian 13 by
- * scripts/make-names, and from the sources of K3s by scripts/make-k3s-keys.
+ * scripts/make-names, and from the sources of K3s and others by scripts/make-k3s-keys.
  */
 #ifndef CONFIG_NAMES_H
 #define CONFIG_NAMES_H
@@ -17,6 +17,7 @@ enum name_list {
 	NAMES_DOMAINS,
 	NAMES_K3S_KEYS,
 	NAMES_KUBELET_KEYS,
+	NAMES_FEATURE_GATES,
 	NAME_LIST_COUNT
 };
 

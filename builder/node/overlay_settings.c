@@ -54,6 +54,19 @@ static const char *setting_value(const char *line, const char *key)
 
 /* ---- K3s ---- */
 
+/* The flags that a list ("kubelet-arg+") of a drop-in hands on. */
+static const char *handed_flags(struct settings_file *f, const char *key, const struct yaml_node *list)
+{
+	const char *name = arena_strndup(key, strcspn(key, "+")), *note, *why = NULL;
+	const char *k3s = versions_in_force(&f->x->set).k3s;
+
+	for (size_t i = 0; ends_with(name, "-arg") && list->type == YAML_SEQ && !why && i < list->count; i++) {
+		why = k3s_arg_fault(f->x->config, k3s, name, str_or(list->items[i]->text, ""), f->faults, &note);
+		f->note = note ? arena_printf("says in %s: %s", key, note) : f->note;
+	}
+	return why;
+}
+
 static const char *k3s_drop_in(struct settings_file *f)
 {
 	const char *command = f->x->node->role == ROLE_WORKER ? "agent" : "server";
@@ -67,10 +80,11 @@ static const char *k3s_drop_in(struct settings_file *f)
 	if (doc->type != YAML_MAP)
 		return "is no map of keys, so that K3s does not start; write KEY: VALUE";
 	for (size_t i = 0; i < doc->count; i++) {
-		const char *why = k3s_drop_in_fault(doc->keys[i]->text, doc->items[i], command, f->faults);
+		const char *key = doc->keys[i]->text, *why = k3s_drop_in_fault(key, doc->items[i], command, f->faults);
 
+		why = why ? why : handed_flags(f, key, doc->items[i]);
 		if (why)
-			return arena_printf("sets %s: %s", doc->keys[i]->text, why);
+			return arena_printf("sets %s: %s", key, why);
 	}
 	return NULL;
 }

@@ -144,12 +144,45 @@ value() {
 		kube-apiserver-arg: [feature-gates=Some]|kube-apiserver-arg[0]: feature-gates says 'Some', and K3s does not start with it: write feature-gates=NAME=true
 	EOT
 	cluster 'os: {packages: [fuse-overlayfs]}' 'k3s: {agent: {snapshotter: fuse-overlayfs}, server: {cluster-dns: [10.43.0.11, "fd00::a"], etcd-snapshot-schedule-cron: "0 3 1 * 1", snapshotter: native,' \
-		'  tls-san: [a.lan, 192.168.1.9, "fd00::1"], egress-selector-mode: cluster, service-node-port-range: 30000-31000, kube-apiserver-arg: ["feature-gates=A=true,B=false"]}}'
+		'  tls-san: [a.lan, 192.168.1.9, "fd00::1"], egress-selector-mode: cluster, service-node-port-range: 30000-31000, kube-apiserver-arg: ["feature-gates=AllAlpha=false,NodeSwap=true"]}}'
 	"$PIBUILD" check
 	for schedule in @daily '@every 6h' '*/30 * * * *'; do
 		cluster "k3s: {server: {etcd-snapshot-schedule-cron: \"$schedule\"}}"
 		"$PIBUILD" check
 	done
+}
+
+# ---- feature gates: configs/names/feature-gates.txt ----
+
+@test "a feature gate that the Kubernetes of this K3s has not, not yet, not any more, or locked to the other value is refused" {
+	while IFS='|' read -r gates words; do
+		refused "k3s.server.kube-apiserver-arg[0]: feature-gates sets ${gates##*,}: $words" "k3s: {server: {kube-apiserver-arg: ['feature-gates=$gates']}}"
+		gate=${gates##*,}
+		refused "k3s.kubelet.featureGates.${gate%=*}: $words" "k3s: {kubelet: {featureGates: {${gate%=*}: ${gate#*=}}}}"
+	done <<-'EOT'
+		NodeSwap=true,RemoveSelfLink=false|Kubernetes has no feature gate RemoveSelfLink any more, and K3s does not start with it; remove it
+		EphemeralContainers=true|Kubernetes has no feature gate EphemeralContainers any more
+		TopologyAwareHints=true|Kubernetes has no feature gate TopologyAwareHints any more since 1.36, and K3s does not start with it; remove it: what it switched on is always on
+		MixedProtocolLBService=true|Kubernetes has no feature gate MixedProtocolLBService any more
+		NodeSwap=false|the feature gate NodeSwap is locked to true since Kubernetes 1.34, and K3s does not start with it; remove it
+		InPlacePodVerticalScaling=false|the feature gate InPlacePodVerticalScaling is locked to true since Kubernetes 1.35
+		GitRepoVolumeDriver=true|the feature gate GitRepoVolumeDriver is locked to false since Kubernetes 1.36
+		memoryQoS=true|capitals count in a feature gate's name, and K3s does not start with it; write MemoryQoS
+	EOT
+	refused 'k3s.kubelet.featureGates.PodsAPI: Kubernetes has the feature gate PodsAPI since 1.36, and 1.35 of this K3s does not start with it; remove it, or set versions.k3s' \
+		'versions: {k3s: v1.35.8+k3s1}' 'k3s: {kubelet: {featureGates: {PodsAPI: true}}}'
+	refused 'k3s.agent.kubelet-arg[0]: feature-gates sets DevicePlugins=true: Kubernetes has no' 'k3s: {agent: {kubelet-arg: [--feature-gates=DevicePlugins=true]}}'
+	cluster 'versions: {k3s: v1.35.8+k3s1}' 'k3s: {kubelet: {featureGates: {TopologyAwareHints: true, ImageVolume: false, GitRepoVolumeDriver: true}}}'
+	"$PIBUILD" check
+}
+
+@test "a feature gate that pibuild does not know is noted, with the one that was meant" {
+	cluster 'k3s: {server: {kube-apiserver-arg: [feature-gates=MutatingAdmisionPolicy=true]}, kubelet: {featureGates: {Zzz: true, MemoryQoS: true}}}'
+	streams "$PIBUILD" check
+	[ "$status" -eq 0 ]
+	[[ "$stderr" == *'note: k3s.server.kube-apiserver-arg[0]: pibuild does not know the feature gate MutatingAdmisionPolicy, and K3s does not start with one that its Kubernetes has not; did you mean MutatingAdmissionPolicy?'* ]]
+	[[ "$stderr" == *'note: k3s.kubelet.featureGates.Zzz: pibuild does not know the feature gate Zzz'* ]]
+	[[ "$stderr" != *featureGates.MemoryQoS* ]]
 }
 
 @test "keys that K3s itself calls deprecated or experimental are noted" {
@@ -397,6 +430,24 @@ k3s_tree() {
 		wait server duration deprecated
 	EOT
 	copy/scripts/make-k3s-keys --check k3s
+	mkdir -p kubelet/config/v1beta1 gardener/pkg/utils/validation/features
+	printf 'module kubelet\n' >kubelet/go.mod
+	printf 'type KubeletConfiguration struct {\n\tMaxPods int32 `json:"maxPods"`\n}\n' >kubelet/config/v1beta1/types.go
+	cat >gardener/pkg/utils/validation/features/featuregates.go <<-'EOT'
+		var featureGateVersionRanges = map[string]*FeatureGateVersionRange{
+			"Old":  {LockedValue: true, LockedToDefaultInVersion: "1.30", VersionRange: versionutils.VersionRange{AddedInVersion: "1.20", RemovedInVersion: "1.33"}},
+			"Kept": {},
+			"Shut": {LockedToDefaultInVersion: "1.36"},
+		}
+	EOT
+	copy/scripts/make-k3s-keys k3s kubelet gardener
+	diff copy/configs/names/feature-gates.txt - <<-'EOT'
+		# Made by scripts/make-k3s-keys from gardener/gardener, up to Kubernetes v1.36
+		# a feature gate, the minor versions of 1.x since which it is there, locked, and gone (- = never, as far as is known), and to what it is locked
+		Kept - - - -
+		Old 20 30 33 true
+		Shut - 36 - false
+	EOT
 	sed -i 's/IntFlag/PathFlag/' k3s/pkg/cli/cmds/agent.go
 	refute copy/scripts/make-k3s-keys --check k3s
 }

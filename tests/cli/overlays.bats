@@ -202,6 +202,8 @@ check() {
 		cp-1/etc/rancher/k3s/config.yaml.d/x.yaml|tls-san: a.lan\n|write tls-san+
 		w-1/etc/rancher/k3s/config.yaml.d/x.yaml|node-name: other\n|sets node-name: every node would have the same
 		common/etc/rancher/k3s/config.yaml.d/x.yaml|etcd-expose-metrics: true\n|sets etcd-expose-metrics: `k3s agent` has no such key; remove it
+		control-plane/etc/rancher/k3s/config.yaml.d/x.yaml|kube-apiserver-arg+: [feature-gates=EphemeralContainers=true]\n|sets kube-apiserver-arg+: feature-gates sets EphemeralContainers=true: Kubernetes has no feature gate EphemeralContainers any more
+		common/etc/rancher/k3s/config.yaml.d/x.yaml|kubelet-arg+: [max-pods=400]\n|sets kubelet-arg+: max-pods cannot be 400
 		common/etc/rancher/k3s/config.yaml.d/x.yml|debug: true\n|is read by nobody: K3s takes files there whose names end in .yaml
 		common/etc/rancher/k3s/config.yaml.d/x.yaml|- debug\n|is no map of keys
 		control-plane/var/lib/rancher/k3s/server/manifests/my_app.yaml|a: b\n|is applied by nobody
