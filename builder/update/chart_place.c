@@ -60,7 +60,7 @@ static const char *index_item(const struct document *d, const char *chart, const
 		}
 		if (found && !goes_on && n)
 			return arena_strndup(item, (size_t)(line - item));
-		if (!begins && !goes_on && n)
+		if (!begins && (!goes_on || !item) && n)
 			return NULL;
 		if (begins)
 			item = line;

@@ -209,6 +209,9 @@ $PIBUILD_MIRRORS"
 	fails 4 'https://files.invalid/charts/web-1.2.3.tgz: expected sha256 0000' "$PIBUILD" lock
 	sed 's,web-1.2.3.tgz,http://files.invalid/web-1.2.3.tgz,' kept >"$faults/files/index.yaml"
 	fails 4 'the address of web 1.2.3, http://files.invalid/web-1.2.3.tgz: ' "$PIBUILD" lock
+	# no list: what goes on before anything began
+	{ sed '/^  web:/,$d' kept && printf '  web:\n    version: 1.2.3\n'; } >"$faults/files/index.yaml"
+	fails 1 'has no chart of the name web' "$PIBUILD" lock
 	cp kept "$faults/files/index.yaml"
 	sed -i 's/1.2.3}/1.2.9}/' cluster.yaml
 	fails 1 'does not list web 1.2.9; was this version released' "$PIBUILD" lock
