@@ -92,7 +92,7 @@ static void compare_artifacts(struct strbuf *b, const struct generic *g, const s
 	size_t ours = 0;
 
 	vec_foreach (t, &tree->entries)
-		if (t->kind != ENTRY_REMOVE && t->source == SOURCE_ARTIFACT) {
+		if (t->source == SOURCE_ARTIFACT) {
 			generic_compare_pin(b, find_named(theirs, t->pin.name), &t->pin);
 			ours++;
 		}

@@ -15,7 +15,7 @@ static json_t *artifacts_json(const struct tree *tree)
 	json_t *list = json_array();
 
 	vec_foreach (t, &tree->entries)
-		if (t->kind != ENTRY_REMOVE && t->source == SOURCE_ARTIFACT)
+		if (t->source == SOURCE_ARTIFACT)
 			json_array_append_new(list, manifest_pin_json(&t->pin));
 	return list;
 }

@@ -28,6 +28,7 @@ extern const char *const entry_kind_names[ENTRY_KIND_COUNT];
  * nothing of the user's; NODE is stamped onto a copy. */
 enum entry_layer { LAYER_ROLE, LAYER_NODE };
 
+/* Whatever has no bytes, such as a folder or a removal, is of the first. */
 enum source_kind { SOURCE_BYTES, SOURCE_HOST_FILE, SOURCE_ARTIFACT, SOURCE_IMAGES };
 
 /* Appends the new content to OUT. OLD (NUL terminated) is NULL when the base has no such file. A file that is there
@@ -107,7 +108,7 @@ void tree_sort(struct tree *t);
 /* Its bytes come from the cache, so they are not known before it is fetched. */
 static inline bool entry_from_cache(const struct entry *n)
 {
-	return n->kind != ENTRY_REMOVE && (n->source == SOURCE_ARTIFACT || n->source == SOURCE_IMAGES);
+	return n->source == SOURCE_ARTIFACT || n->source == SOURCE_IMAGES;
 }
 static inline bool entry_on_boot(const struct entry *n)
 {

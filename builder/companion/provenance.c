@@ -85,7 +85,7 @@ static json_t *dependencies(const struct subject *s)
 
 	json_array_append_new(list, dependency_json(base->name, base->url, base->sha256));
 	vec_foreach (t, &s->node->tree.entries)
-		if (t->kind != ENTRY_REMOVE && t->source == SOURCE_ARTIFACT)
+		if (t->source == SOURCE_ARTIFACT)
 			json_array_append_new(list, dependency_json(t->pin.name, t->pin.url, t->pin.sha256));
 	vec_foreach (i, &s->plan->images.v)
 		json_array_append_new(list, dependency_json(image_ref(i), image_purl(i), i->sha256));

@@ -87,7 +87,7 @@ static void sbom_add_artifacts(struct sbom *b, const struct node_plan *n)
 	size_t k = 0;
 
 	vec_foreach (t, &n->tree.entries)
-		if (t->kind != ENTRY_REMOVE && t->source == SOURCE_ARTIFACT)
+		if (t->source == SOURCE_ARTIFACT)
 			sbom_add_pin(b, &t->pin, id_of("Artifact", k++, t->pin.name));
 }
 

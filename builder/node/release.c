@@ -36,7 +36,7 @@ int node_add_release(const struct node_ctx *x, struct tree *t, struct err *e)
 	if (r < 0)
 		return json_decref(artifacts), r;
 	vec_foreach (n, &t->entries)
-		if (n->kind != ENTRY_REMOVE && n->source == SOURCE_ARTIFACT)
+		if (n->source == SOURCE_ARTIFACT)
 			json_array_append_new(artifacts, release_pin(&n->pin));
 	j = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:o, s:o, s:o}", "apiVersion", "pibuild/v1", "cluster",
 		      x->config->cluster.name, "node", x->node->name, "role", role_names[x->node->role], "board",

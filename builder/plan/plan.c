@@ -115,9 +115,9 @@ static int plan_node(struct plan *p, const struct plan_options *o, size_t i, str
 	vec_foreach (t, &n->tree.entries) {
 		if (t->layer == LAYER_NODE)
 			n->stamp_size += t->size;
-		if (t->kind != ENTRY_REMOVE && t->source == SOURCE_ARTIFACT)
+		if (t->source == SOURCE_ARTIFACT)
 			add_pin(p, &t->pin);
-		if (t->kind != ENTRY_REMOVE && t->source == SOURCE_IMAGES)
+		if (t->source == SOURCE_IMAGES)
 			plan_add_images(p, t->images);
 	}
 	n->layer = find_layer(p, n);
