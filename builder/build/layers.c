@@ -22,12 +22,24 @@ bool layer_is_kept(const struct build *b, const struct layer_plan *l)
 	return kept_is_there(&k);
 }
 
+/* A layer that is made. */
+struct making {
+	const struct build *b;
+	const struct layer_plan *plan;
+	const struct outfile *out;
+	struct twin *twin;	 /* written along; NULL = there is none */
+	struct records *records; /* get what is put on it */
+	struct disk_image image; /* OUT, open */
+	struct digests base;	 /* before its changes; none when the base has none */
+	struct digests digests;	 /* result: none where those of the base are not known */
+};
+
 /* Grows the root once, to what the payload takes and the reserve. */
-static int make_room(const struct build *b, const struct layer_plan *l, struct disk_image *m, const struct prepared *p,
-		     struct err *e)
+static int make_room(struct making *x, const struct prepared *p, struct err *e)
 {
+	struct disk_image *m = &x->image;
 	const struct partition *root = image_root_part(m);
-	int64_t epoch = b->plan->project->epoch;
+	int64_t epoch = x->b->plan->project->epoch;
 	const struct fs_place at = image_place(m, root, epoch);
 	struct ext4_info info;
 	uint64_t need, have, size;
@@ -39,7 +51,7 @@ static int make_room(const struct build *b, const struct layer_plan *l, struct d
 	ext4_info(m->root, &info);
 	ext4_abort(m->root);
 	m->root = NULL;
-	need = prepared_cost(&l->for_node->tree, p, LAYER_ROLE, info.block_size) + l->reserve;
+	need = prepared_cost(&x->plan->for_node->tree, p, LAYER_ROLE, info.block_size) + x->plan->reserve;
 	have = info.free_blocks * info.block_size;
 	if (have >= need) {
 		progress_skip("grow", 1);
@@ -49,7 +61,7 @@ static int make_room(const struct build *b, const struct layer_plan *l, struct d
 	size = root->size + (need - have) + (need - have) / 50;
 	size = MAX(size, m->disk.size); /* ext4_grow() */
 	size = (size + GROW_STEP - 1) / GROW_STEP * GROW_STEP;
-	t = task_begin("grow", l->label, 0);
+	t = task_begin("grow", x->plan->label, 0);
 	r = ext4_grow(&at, size, e);
 	if (r == 0)
 		r = disk_grow_last(m->cow, &m->disk, size, e);
@@ -57,35 +69,35 @@ static int make_room(const struct build *b, const struct layer_plan *l, struct d
 	return r;
 }
 
-static int write_payload(const struct card_writer *w, const struct build *b, const struct layer_plan *l, struct err *e)
+static int write_payload(const struct making *x, const struct card_writer *w, struct err *e)
 {
 	const char *manifest;
-	int r = apply_layer(w, &l->for_node->tree, LAYER_ROLE, e);
+	int r = apply_layer(w, &x->plan->for_node->tree, LAYER_ROLE, e);
 
 	if (r < 0)
 		return r;
-	r = manifest_write(b, w->image->root, l, NULL, w->records, &manifest, e);
+	r = manifest_write(x->b, w->image->root, x->plan, NULL, w->records, &manifest, e);
 	return r < 0 ? r : image_write_fs(w->image, e);
 }
 
-static int fill_layer(const struct build *b, const struct layer_plan *l, struct disk_image *m,
-		      const struct fill_into *into, struct records *records, struct err *e)
+static int fill_layer(struct making *x, struct digests *pieces, struct err *e)
 {
 	_cleanup_(prepared_freep) struct prepared *p = NULL;
-	struct card_writer w = { .image = m, .cache = b->cache, .records = records, .fill = into };
-	int r = prepare_artifacts(&l->for_node->tree, b->cache, &p, e);
+	const struct fill_into into = { .layer = x->image.cow, .twin = x->twin, .pieces = pieces };
+	struct card_writer w = { .image = &x->image, .cache = x->b->cache, .records = x->records, .fill = &into };
+	int r = prepare_artifacts(&x->plan->for_node->tree, x->b->cache, &p, e);
 
 	if (r < 0)
 		return r;
-	r = make_room(b, l, m, p, e);
+	r = make_room(x, p, e);
 	if (r < 0)
 		return r;
-	r = image_open_fs(m, IMAGE_ROOT | IMAGE_BOOT | IMAGE_WRITE, b->plan->project->epoch, e);
+	r = image_open_fs(&x->image, IMAGE_ROOT | IMAGE_BOOT | IMAGE_WRITE, x->b->plan->project->epoch, e);
 	if (r < 0)
 		return r;
 	w.prepared = p;
-	w.task = task_begin("payload", l->label, 0);
-	r = write_payload(&w, b, l, e);
+	w.task = task_begin("payload", x->plan->label, 0);
+	r = write_payload(x, &w, e);
 	task_end(w.task, r < 0 ? "failed" : NULL);
 	return r;
 }
@@ -117,21 +129,20 @@ static int update_twin(const struct cow *layer, struct twin *twin, struct err *e
 	return r;
 }
 
-/* BASE are the digests that the layer had before its changes; PIECES are known. */
-static int finish_layer(const struct build *b, const struct disk_image *m, struct twin *twin,
-			const struct digests *base, const struct digests *pieces, struct digests *digests,
-			struct err *e)
+/* PIECES are known already. */
+static int finish_layer(struct making *x, const struct digests *pieces, struct err *e)
 {
-	struct layer_check check = { .root = image_place(m, image_root_part(m), b->plan->project->epoch) };
+	const struct disk_image *m = &x->image;
+	struct layer_check check = { .root = image_place(m, image_root_part(m), x->b->plan->project->epoch) };
 	int r = thread_start(&check.thread, run_check, &check, e);
 
 	if (r < 0)
 		return r;
-	if (twin)
-		r = update_twin(m->cow, twin, e);
-	if (r == 0 && base->n)
-		r = digests_update(base, m->cow, digests, e);
-	digests_take(digests, pieces);
+	if (x->twin)
+		r = update_twin(m->cow, x->twin, e);
+	if (r == 0 && x->base.n)
+		r = digests_update(&x->base, m->cow, &x->digests, e);
+	digests_take(&x->digests, pieces);
 	pthread_join(check.thread, NULL);
 	if (check.r < 0 && !err_interrupted(e))
 		*e = check.e;
@@ -148,27 +159,27 @@ static bool use_twin(const struct build *b, const struct outfile *out, const str
 	       room / 4 > (b->plan->base.raw_size ? b->plan->base.raw_size : 4 * GIB);
 }
 
-/* Base, room, payload into OUT; its DIGESTS, where those of the base are known. */
-static int make_layer(const struct build *b, const struct layer_plan *l, const struct outfile *out, struct twin *twin,
-		      struct records *records, struct digests *digests, struct err *e)
+/* Base, room, payload. */
+static int make_layer(struct making *x, struct err *e)
 {
-	_cleanup_(image_close) struct disk_image m = { 0 };
-	struct base_copies c = { .fds = { out->fd }, .n = 1 };
+	struct base_copies c = { .fds = { x->out->fd }, .n = 1 };
 	struct digests pieces = { 0 };
-	struct fill_into into = { .twin = twin, .pieces = &pieces };
 	int r;
 
-	if (twin)
-		c.fds[c.n++] = twin->fd;
-	r = base_into(b, out, &c, e);
+	if (x->twin)
+		c.fds[c.n++] = x->twin->fd;
+	r = base_into(x->b, x->out, &c, e);
+	x->base = c.digests;
 	if (r == 0)
-		r = fetch_wait(b->fetching, e);
+		r = fetch_wait(x->b->fetching, e);
 	if (r == 0)
-		r = image_open_direct(out->fd, arena_printf("the %s layer", l->label), &m, e);
-	into.layer = m.cow;
+		r = image_open_direct(x->out->fd, arena_printf("the %s layer", x->plan->label), &x->image, e);
 	if (r == 0)
-		r = fill_layer(b, l, &m, &into, records, e);
-	return r < 0 ? r : finish_layer(b, &m, twin, &c.digests, &pieces, digests, e);
+		r = fill_layer(x, &pieces, e);
+	if (r == 0)
+		r = finish_layer(x, &pieces, e);
+	image_close(&x->image);
+	return r;
 }
 
 /* What a failed look may have left in RECORDS goes. */
@@ -187,8 +198,8 @@ int layer_get(const struct build *b, const struct layer_plan *l, struct twin *tw
 {
 	_cleanup_(outfile_release) struct outfile out = OUTFILE_INIT;
 	_cleanup_(kept_close) struct kept k = kept_layer(b, l);
+	struct making x = { .b = b, .plan = l, .out = &out, .records = records };
 	_cleanup_close_ int lock = -1;
-	struct digests digests = { 0 };
 	int r;
 
 	/* A layer whose key has moved on is never made again, and nobody else would come by its leftovers. */
@@ -202,14 +213,16 @@ int layer_get(const struct build *b, const struct layer_plan *l, struct twin *tw
 	if (layer_open(&k, ret_fd, records))
 		return fetch_wait(b->fetching, e);
 	r = outfile_create(&out, kept_path(&k), 0600, e);
-	if (r == 0)
-		r = make_layer(b, l, &out, use_twin(b, &out, twin) ? twin : NULL, records, &digests, e);
+	if (r == 0) {
+		x.twin = use_twin(b, &out, twin) ? twin : NULL;
+		r = make_layer(&x, e);
+	}
 	if (r == 0)
 		r = kept_publish(&k, &out, records, e);
 	if (r < 0)
 		return r;
 	k.fd = take_fd(&out.fd);
-	r = digests.n ? kept_add_digests(&k, &digests, e) : 0;
+	r = x.digests.n ? kept_add_digests(&k, &x.digests, e) : 0;
 	if (r < 0)
 		return r;
 	*ret_fd = take_fd(&k.fd);
