@@ -132,7 +132,7 @@ static const char *record_words(const struct record *x)
 	return x && x->note && starts_with(x->note, adds) ? x->note + strlen(adds) : "";
 }
 
-/* A line for each word of FROM that OTHER has or, with MISSING, has not. */
+/* A line for each word of FROM that OTHER has or, without HAS, has not. */
 static void add_words(struct strbuf *out, char sign, const char *from, const char *other, bool has)
 {
 	for (const char *at = from; *at; at += strcspn(at, " "), at += strspn(at, " "))

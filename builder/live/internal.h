@@ -7,10 +7,8 @@
 /* As root; a node without REMOTE_PROGRAM is told. */
 int live_ask(const struct remote *r, struct remote_call call, struct err *e);
 
-/* What REMOTE_PROGRAM of NODE told: TEXT, which is taken apart. RET is the caller's, who ends it, on failure too.
- * PROOFS vouch for host keys: digests that only the node's password makes. */
-int live_parse(const char *node, const struct wanted *w, char *text, struct text_list *proofs, struct live *ret,
-	       struct err *e);
+/* What REMOTE_PROGRAM of NODE told: TEXT, which is taken apart. RET is the caller's, who ends it, on failure too. */
+int live_parse(const char *node, const struct wanted *w, char *text, struct live *ret, struct err *e);
 
 /* NULL when nothing is there. */
 struct live_file *live_find(const struct live *l, const char *path);

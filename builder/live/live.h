@@ -82,6 +82,7 @@ struct live {
 	const char *block;	     /* of pibuild's lines of config.txt */
 	const char *words;	     /* the command line of the kernel */
 	const char *nonce, *token;   /* a digest of both that it made; NULL = it runs no server of K3s */
+	struct text_list proofs;     /* vouch for host keys: digests that only the node's password makes */
 	const char *manifest_text;
 	json_t *manifest;
 	json_t *release; /* of the card; NULL = none */

@@ -95,7 +95,7 @@ static void add_taken(struct live *l, const struct wanted *w, char *fields)
 	vec_sort(&l->files, live_by_path);
 }
 
-static void read_line(struct live *l, const struct wanted *w, struct text_list *proofs, char *line)
+static void read_line(struct live *l, const struct wanted *w, char *line)
 {
 	const char *word = strsep(&line, "\t");
 	static const struct {
@@ -123,14 +123,14 @@ static void read_line(struct live *l, const struct wanted *w, struct text_list *
 	else if (streq(word, "taken"))
 		add_taken(l, w, line);
 	else if (streq(word, "proof"))
-		*vec_push(proofs) = arena_strdup(line);
+		*vec_push(&l->proofs) = arena_strdup(line);
 	else if (streq(word, "effect"))
 		*vec_push(&l->effects) = clean_copy(line);
 }
 
 /* The lines up to MARK; what follows it, NULL when it is not there. Sorted as soon as files were seen: their digests
  * come behind. */
-static char *read_lines(struct live *l, const struct wanted *w, struct text_list *proofs, char *text, const char *mark)
+static char *read_lines(struct live *l, const struct wanted *w, char *text, const char *mark)
 {
 	bool sorted = false;
 
@@ -146,7 +146,7 @@ static char *read_lines(struct live *l, const struct wanted *w, struct text_list
 			return NULL;
 		if (streq(line, mark))
 			return text;
-		read_line(l, w, proofs, line);
+		read_line(l, w, line);
 	}
 	return NULL;
 }
@@ -156,8 +156,7 @@ static json_t *parse_document(const char *text)
 	return text && *text ? json_loads(text, JSON_REJECT_DUPLICATES, NULL) : NULL;
 }
 
-int live_parse(const char *node, const struct wanted *w, char *text, struct text_list *proofs, struct live *ret,
-	       struct err *e)
+int live_parse(const char *node, const struct wanted *w, char *text, struct live *ret, struct err *e)
 {
 	static const char hello[] = "pibuild-apply 1\n";
 	char *release, *manifest;
@@ -166,7 +165,7 @@ int live_parse(const char *node, const struct wanted *w, char *text, struct text
 	if (!text || !starts_with(text, hello))
 		return err_set(e, -EPROTO, "%s: what its /usr/lib/pibuild/apply says is not known to this pibuild",
 			       node);
-	release = read_lines(ret, w, proofs, text + strlen(hello), "release");
+	release = read_lines(ret, w, text + strlen(hello), "release");
 	manifest = release ? strstr(release, "\nmanifest\n") : NULL;
 	if (!manifest)
 		return err_set(e, -EPROTO, "%s: its answer ends too early", node);
@@ -196,8 +195,7 @@ static const char *proof_of(const char *password, const char *nonce, const char 
 	return outer;
 }
 
-static int check_proofs(const struct remote *r, const struct text_list *proofs, const char *password, const char *nonce,
-			struct err *e)
+static int check_proofs(const struct remote *r, const struct live *l, const char *password, struct err *e)
 {
 	struct text_list keys;
 	int code = remote_host_keys(r, &keys, e);
@@ -205,9 +203,9 @@ static int check_proofs(const struct remote *r, const struct text_list *proofs, 
 	if (code < 0)
 		return code;
 	vec_foreach (key, &keys) {
-		const char *proof = proof_of(password, nonce, *key);
+		const char *proof = proof_of(password, l->nonce, *key);
 
-		vec_foreach (given, proofs)
+		vec_foreach (given, &l->proofs)
 			if (streq(*given, proof))
 				return 0;
 	}
@@ -262,7 +260,6 @@ int live_read(const struct remote *r, const struct wanted *w, const char *passwo
 	      struct err *e)
 {
 	_cleanup_strbuf_ struct strbuf paths = { 0 }, said = { 0 };
-	struct text_list proofs = { 0 };
 	uint64_t limit = flags & LIVE_WHOLE ? 1024 * GIB : LARGE_FILE;
 	const char *nonce;
 	int code = random_hex(NONCE_BYTES, &nonce, e);
@@ -282,11 +279,11 @@ int live_read(const struct remote *r, const struct wanted *w, const char *passwo
 			e);
 	if (code < 0)
 		return code;
-	code = live_parse(r->node, w, said.s, &proofs, ret, e);
+	code = live_parse(r->node, w, said.s, ret, e);
 	if (code < 0)
 		return code;
 	ret->nonce = nonce;
-	code = check_proofs(r, &proofs, password, nonce, e);
+	code = check_proofs(r, ret, password, e);
 	if (code == 0)
 		code = check_identity(r, w, ret, e);
 	return code < 0 ? code : check_whole(r, ret, limit, e);

@@ -221,10 +221,9 @@ static void fuzz_live(const uint8_t *data, size_t n)
 {
 	struct record wanted[] = { { .path = "/etc/hosts", .mode = 0644 }, { .path = "/etc/x", .mode = 0600 } };
 	struct wanted w = { .records.v = { wanted, ARRAY_SIZE(wanted), ARRAY_SIZE(wanted) } };
-	struct text_list proofs = { 0 };
 	struct live l = { 0 };
 
-	if (live_parse("cp-1", &w, arena_strndup((const char *)data, n), &proofs, &l, &e) == 0)
+	if (live_parse("cp-1", &w, arena_strndup((const char *)data, n), &l, &e) == 0)
 		vec_foreach (f, &l.files)
 			if (f->path[0] != '/' || (*f->sha256 && !sha256_valid(f->sha256)) ||
 			    (f > l.files.v && strcmp(f[-1].path, f->path) > 0))

@@ -122,7 +122,6 @@ int main(void)
 	CASE("an answer whose files come in two heaps is none: what is found by its path would be missed")
 	{
 		struct wanted w = { 0 };
-		struct text_list proofs = { 0 };
 		struct live l = { 0 };
 		struct err e = { 0 };
 
@@ -130,7 +129,7 @@ int main(void)
 				     arena_strdup(
 					     "pibuild-apply 1\nseen\tf\t644\t0\t0\t1\t./b\t\nstaged\n"
 					     "seen\tf\t644\t0\t0\t1\t./a\t\nrelease\n{}\nmanifest\n{\"files\": []}\n"),
-				     &proofs, &l, &e),
+				     &l, &e),
 			  EPROTO);
 		live_done(&l);
 	}
