@@ -190,12 +190,12 @@ static int fetch_texts(struct text *texts, size_t n, const struct fetch_options 
 	return run_all(&f, e);
 }
 
-size_t texts_want(struct texts *t, const char *label, const char *url, uint64_t limit)
+size_t texts_want(struct texts *t, struct text x)
 {
 	for (size_t i = 0; i < t->list.n; i++)
-		if (streq(t->list.v[i].url, url))
+		if (streq(t->list.v[i].url, x.url))
 			return i;
-	*vec_push(&t->list) = (struct text){ .label = label, .url = url, .limit = limit };
+	*vec_push(&t->list) = x;
 	return t->list.n - 1;
 }
 

@@ -67,8 +67,8 @@ struct texts {
 	VEC(struct text) list;
 	size_t fetched; /* of them */
 };
-/* Index of the text at URL. */
-size_t texts_want(struct texts *t, const char *label, const char *url, uint64_t limit);
+/* Index of X, or of the one that is wanted from its address already. */
+size_t texts_want(struct texts *t, struct text x);
 int texts_fetch(struct texts *t, const struct fetch_options *o, struct err *e);
 void texts_done(struct texts *t);
 

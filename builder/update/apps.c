@@ -30,6 +30,8 @@ struct app_lookup {
 struct apps_update {
 	const struct lock_options *options;
 	struct lock_report *report;
+	struct release_set now; /* with what was found in its lock */
+	struct app_pins pins;	/* of NOW */
 	struct texts texts;
 	VEC(struct app_lookup) lookups;
 };
@@ -122,13 +124,15 @@ int apps_check_judged(const struct release_set *set, struct lock_report *ret, st
 
 /* ---- where it is ---- */
 
-static size_t want_object(struct texts *t, const char *label, const char *url, const char *accept, const char *name,
-			  uint64_t limit)
+/* What P is, at URL. */
+static size_t want_body(struct apps_update *x, const struct app_pin *p, const char *url)
 {
-	*vec_push(&t->list) = (struct text){
-		.label = label, .url = url, .accept = accept, .repository = image_repository(name), .limit = limit
-	};
-	return t->list.n - 1;
+	const char *oci = p->app->chart.oci;
+
+	return texts_want(&x->texts, (struct text){ .label = p->from,
+						    .url = url,
+						    .repository = oci ? image_repository(oci) : NULL,
+						    .limit = p->pin.max_size });
 }
 
 static void ask_where(struct apps_update *x, struct app_lookup *l)
@@ -139,36 +143,34 @@ static void ask_where(struct apps_update *x, struct app_lookup *l)
 	if (!l->p->version)
 		l->place = (struct chart_place){ .url = l->p->from };
 	else if (a->chart.oci)
-		l->stated = want_object(&x->texts, label,
-					image_url(a->chart.oci, "manifests", chart_tag(a->chart.version)),
-					oci_accept("manifests"), a->chart.oci, OCI_MAX_DOCUMENT);
+		l->stated = texts_want(&x->texts, (struct text){ .label = label,
+								 .url = image_url(a->chart.oci, "manifests",
+										  chart_tag(a->chart.version)),
+								 .accept = oci_accept("manifests"),
+								 .repository = image_repository(a->chart.oci),
+								 .limit = OCI_MAX_DOCUMENT });
 	else
-		l->stated = texts_want(
-			&x->texts, label,
-			arena_printf("%s%sindex.yaml", a->chart.repo, ends_with(a->chart.repo, "/") ? "" : "/"),
-			max_index);
+		l->stated = texts_want(&x->texts,
+				       (struct text){ .label = label,
+						      .url = arena_printf("%s%sindex.yaml", a->chart.repo,
+									  ends_with(a->chart.repo, "/") ? "" : "/"),
+						      .limit = max_index });
 }
 
 static int read_where(struct apps_update *x, struct app_lookup *l, struct err *e)
 {
 	const struct app *a = l->p->app;
-	const struct text *t;
-	struct document d;
 	int r = 0;
 
 	if (l->p->version) {
-		t = &x->texts.list.v[l->stated];
-		d = (struct document){ t->url, str_or(t->body.s, ""), t->body.n };
+		const struct document d = text_document(&x->texts.list.v[l->stated]);
+
 		r = a->chart.oci ? chart_place_oci(&d, a->chart.oci, &l->place, e)
 				 : chart_place_index(&d, a->chart.repo, a->chart.name, l->p->version, &l->place, e);
 	}
-	if (r < 0)
-		return r;
-	if (a->chart.oci)
-		l->body = want_object(&x->texts, l->p->from, l->place.url, NULL, a->chart.oci, l->p->pin.max_size);
-	else
-		l->body = texts_want(&x->texts, l->p->from, l->place.url, l->p->pin.max_size);
-	return 0;
+	if (r == 0)
+		l->body = want_body(x, l->p, l->place.url);
+	return r;
 }
 
 /* ---- what it is ---- */
@@ -220,6 +222,7 @@ struct judging {
 	const struct app *app;
 	const char *of;
 	const struct lock_judged *known; /* NULL = there is none */
+	size_t line;			 /* of the report */
 	VEC(size_t) bodies;		 /* texts of the pins, in their order */
 };
 
@@ -235,15 +238,11 @@ static bool same_judged(const struct lock_judged *a, const struct lock_judged *b
 	return true;
 }
 
-static void want_bodies(struct apps_update *x, const struct app_pins *pins, struct judging *j)
+static void want_bodies(struct apps_update *x, struct judging *j)
 {
-	vec_foreach (p, &pins->v) {
-		if (p->app != j->app)
-			continue;
-		*vec_push(&j->bodies) = p->app->chart.oci ? want_object(&x->texts, p->from, p->pin.url, NULL,
-									p->app->chart.oci, p->pin.max_size)
-							  : texts_want(&x->texts, p->from, p->pin.url, p->pin.max_size);
-	}
+	vec_foreach (p, &x->pins.v)
+		if (p->app == j->app)
+			*vec_push(&j->bodies) = want_body(x, p, p->pin.url);
 }
 
 static int check_body(const struct text *t, const struct app_pin *p, struct err *e)
@@ -279,9 +278,9 @@ static int add_own_texts(const struct app *a, app_texts *ret, struct err *e)
 	return 0;
 }
 
-static int judge_app(const struct apps_update *x, const struct release_set *now, const struct app_pins *pins,
-		     const struct judging *j, struct lock_line *line, struct err *e)
+static int judge_app(const struct apps_update *x, const struct judging *j, struct err *e)
 {
+	const struct config *c = x->now.config;
 	struct lock_judged *found = arena_new(struct lock_judged);
 	struct yaml_node *images = yaml_seq();
 	struct app_found f = { 0 };
@@ -289,7 +288,7 @@ static int judge_app(const struct apps_update *x, const struct release_set *now,
 	size_t i = 0;
 	int r = 0;
 
-	vec_foreach (p, &pins->v) {
+	vec_foreach (p, &x->pins.v) {
 		const struct text *t;
 
 		if (p->app != j->app)
@@ -302,15 +301,14 @@ static int judge_app(const struct apps_update *x, const struct release_set *now,
 	}
 	r = add_own_texts(j->app, &texts, e);
 	if (r == 0)
-		r = app_judge(j->app, texts.v, texts.n, now, &f, e);
+		r = app_judge(j->app, texts.v, texts.n, &x->now, &f, e);
 	if (r < 0)
 		return r;
-	if (j->app->chart.version && !f.rendered && now->config->airgap)
+	if (j->app->chart.version && !f.rendered && c->airgap)
 		log_warning(
 			"apps: %s: Helm is not installed here, so the images of its chart are those of the chart's values; add to images: what it asks for beside them",
 			j->app->name);
-	if (f.always_pulled && now->config->airgap && !now->config->registries.share &&
-	    !now->config->registries.mirrors.n)
+	if (f.always_pulled && c->airgap && !c->registries.share && !c->registries.mirrors.n)
 		log_warning(
 			"apps: %s: pods ask for %s at every start (imagePullPolicy: Always, or the tag latest), which is in vain without the internet; set the policy to IfNotPresent",
 			j->app->name, f.always_pulled);
@@ -319,7 +317,8 @@ static int judge_app(const struct apps_update *x, const struct release_set *now,
 	*found = (struct lock_judged){
 		.app = j->app->name, .of = j->of, .guessed = j->app->chart.version && !f.rendered, .images = images
 	};
-	*line = judged_line(found, j->known && same_judged(j->known, found) ? LOCK_CONFIRMED : LOCK_ADDED);
+	x->report->lines.v[j->line] = judged_line(found, j->known && same_judged(j->known, found) ? LOCK_CONFIRMED
+												  : LOCK_ADDED);
 	return 0;
 }
 
@@ -329,35 +328,32 @@ static bool is_judged(const struct lock_judged *known, const char *of)
 	return known && streq(known->of, of) && (!known->guessed || !proc_find("helm"));
 }
 
-/* Those that were judged as they are now are kept, but for ALL. */
-static int judge_apps(struct apps_update *x, const struct release_set *old, const struct release_set *now, bool all,
-		      struct err *e)
+/* Those that were judged in OLD as they are now are kept, but for ALL. */
+static int judge_apps(struct apps_update *x, const struct lock *old, bool all, struct err *e)
 {
-	const struct app_pins pins = app_pins(now);
 	VEC(struct judging) todo = { 0 };
-	VEC(size_t) lines = { 0 };
 	int r = 0;
 
-	vec_foreach (a, &now->config->apps) {
-		const struct lock_judged *known = lock_find_judged(old->lock, a->name);
-		struct judging j = { .app = a, .known = known };
+	x->pins = app_pins(&x->now);
+	vec_foreach (a, &x->now.config->apps) {
+		const struct lock_judged *known = lock_find_judged(old, a->name);
+		struct judging j = { .app = a, .known = known, .line = x->report->lines.n };
 
-		r = app_digest(now, a, &j.of, e);
+		r = app_digest(&x->now, a, &j.of, e);
 		if (r < 0)
 			return err_wrap(e, "apps: %s", a->name);
 		if (!all && is_judged(known, j.of)) {
 			*vec_push(&x->report->lines) = judged_line(known, LOCK_KEPT);
 			continue;
 		}
-		want_bodies(x, &pins, &j);
-		*vec_push(&lines) = x->report->lines.n;
+		want_bodies(x, &j);
 		*vec_push(&x->report->lines) = judged_line(&(struct lock_judged){ .app = a->name, .of = j.of },
 							   LOCK_ADDED);
 		*vec_push(&todo) = j;
 	}
 	r = texts_fetch(&x->texts, &x->options->fetch, e);
 	for (size_t i = 0; r == 0 && i < todo.n; i++)
-		r = judge_app(x, now, &pins, &todo.v[i], &x->report->lines.v[lines.v[i]], e);
+		r = judge_app(x, &todo.v[i], e);
 	return r;
 }
 
@@ -365,9 +361,8 @@ int apps_update_lock(const struct release_set *set, const struct lock_options *o
 		     struct err *e)
 {
 	const struct app_pins pins = app_pins(set);
-	struct apps_update x = { .options = o, .report = ret };
 	struct lock now = *set->lock;
-	struct release_set found = { set->catalogue, &now, set->config };
+	struct apps_update x = { .options = o, .report = ret, .now = { set->catalogue, &now, set->config } };
 	int r;
 
 	vec_foreach (p, &pins.v) {
@@ -385,7 +380,7 @@ int apps_update_lock(const struct release_set *set, const struct lock_options *o
 		if (line->what == LOCK_APP)
 			*vec_push(&now.apps) = *line->app;
 	if (r == 0)
-		r = judge_apps(&x, set, &found, all, e);
+		r = judge_apps(&x, set->lock, all, e);
 	texts_done(&x.texts);
 	return r;
 }

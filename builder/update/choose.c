@@ -140,6 +140,11 @@ static int apply_request(struct chooser *x, const struct version_request *reques
 
 /* ---- what there is ---- */
 
+static size_t want_source(struct texts *texts, const char *label, const struct release_source *from)
+{
+	return texts_want(texts, (struct text){ .label = label, .url = from->url, .limit = channel_limit(from->form) });
+}
+
 static int fetch_releases(struct chooser *x, struct texts *texts, struct err *e)
 {
 	int r;
@@ -149,11 +154,9 @@ static int fetch_releases(struct chooser *x, struct texts *texts, struct err *e)
 
 		if (!s->asked)
 			continue;
-		s->newest_text = texts_want(texts, label, s->channel->newest.url,
-					    channel_limit(s->channel->newest.form));
+		s->newest_text = want_source(texts, label, &s->channel->newest);
 		if (s->channel->others.url)
-			s->others_text = texts_want(texts, label, s->channel->others.url,
-						    channel_limit(s->channel->others.form));
+			s->others_text = want_source(texts, label, &s->channel->others);
 	}
 	r = texts_fetch(texts, &x->options->fetch, e);
 	return r < 0 ? err_wrap(e, "looking up releases") : 0;
@@ -162,8 +165,10 @@ static int fetch_releases(struct chooser *x, struct texts *texts, struct err *e)
 static int read_source(const struct chooser *x, const struct version_slot *s, const struct release_source *from,
 		       const struct text *t, struct releases *ret, struct err *e)
 {
-	return channel_read(from, base_of(x, s->line.key), catalogue_version(x->old->catalogue, s->line.key),
-			    &(struct document){ t->url, str_or(t->body.s, ""), t->body.n }, ret, e);
+	const struct document d = text_document(t);
+
+	return channel_read(from, base_of(x, s->line.key), catalogue_version(x->old->catalogue, s->line.key), &d, ret,
+			    e);
 }
 
 /* What the channel calls the newest, then what is older. */

@@ -57,8 +57,9 @@ static int keys_look_up(const char *user, const struct lock_keys *known, const s
 	struct lock_keys *found = NULL;
 	int r;
 
-	texts_want(&texts, arena_printf("keys of %s", user), arena_printf("https://github.com/%s.keys", user),
-		   KEYS_LIMIT);
+	texts_want(&texts, (struct text){ .label = arena_printf("keys of %s", user),
+					  .url = arena_printf("https://github.com/%s.keys", user),
+					  .limit = KEYS_LIMIT });
 	r = texts_fetch(&texts, &o->fetch, e);
 	if (r < 0)
 		err_wrap(e, "looking up the keys of %s at GitHub", user);

@@ -108,22 +108,25 @@ static void add_artifact_line(struct update *x, const struct artifact *a)
 		if (a->base && streq(s->key, a->version_key))
 			lookup.stated = s;
 	if (!lookup.stated)
-		lookup.text = texts_want(&x->texts, arena_printf("%s %s", a->name, version),
-					 expand_version(a->checksum.url, version, true), 0);
+		lookup.text = texts_want(&x->texts,
+					 (struct text){ .label = arena_printf("%s %s", a->name, version),
+							.url = expand_version(a->checksum.url, version, true) });
 	*vec_push(&x->lookups) = lookup;
 }
 
 /* The last line of the report is an image whose registry is asked for what it has under P's tag now. */
 static void look_up_last_image(struct update *x, const struct image_pin *p, const char *old_digest)
 {
-	*vec_push(&x->lookups) =
-		(struct lookup){ .line = x->report->lines.n - 1, .text = x->texts.list.n, .old_digest = old_digest };
-	*vec_push(&x->texts.list) = (struct text){
+	const struct text index = {
 		.label = image_ref(p),
 		.url = image_url(p->name, "manifests", p->tag),
 		.accept = oci_accept("manifests"),
 		.repository = image_repository(p->name),
 	};
+
+	*vec_push(&x->lookups) = (struct lookup){ .line = x->report->lines.n - 1,
+						  .text = texts_want(&x->texts, index),
+						  .old_digest = old_digest };
 }
 
 /* KNOWN: what the lock has of it, or NULL. */
@@ -237,8 +240,10 @@ static int resolve_artifact(const struct lookup *l, const struct text *t, struct
 		n->raw_sha256 = known->raw_sha256;
 		n->source = l->stated->source;
 	} else {
-		r = upstream_find(a->checksum.form, &(struct document){ t->url, str_or(t->body.s, ""), t->body.n },
-				  expand_version(a->checksum.entry, n->version, false), n->version, &u, e);
+		const struct document d = text_document(t);
+
+		r = upstream_find(a->checksum.form, &d, expand_version(a->checksum.entry, n->version, false),
+				  n->version, &u, e);
 		if (r < 0)
 			return err_wrap(e, "%s %s", n->name, n->version);
 		n->url = artifact_url(a, n->version);
@@ -321,8 +326,10 @@ static int read_charts(struct update *x, struct err *e)
 			continue;
 		wanted[n].image = i;
 		wanted[n].chart = chart;
-		wanted[n++].text = texts_want(&x->texts, arena_printf("%s %s", chart->name, chart->version), chart->url,
-					      catalogue_find(x->set.catalogue, i->chart)->max_size);
+		wanted[n++].text = texts_want(
+			&x->texts, (struct text){ .label = arena_printf("%s %s", chart->name, chart->version),
+						  .url = chart->url,
+						  .limit = catalogue_find(x->set.catalogue, i->chart)->max_size });
 	}
 	r = texts_fetch(&x->texts, &x->options->fetch, e);
 	if (r < 0)

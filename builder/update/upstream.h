@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "catalogue/catalogue.h"
 #include "crypto/digest.h"
+#include "download/fetch.h"
 #include "lock/lock.h"
 #include "yaml/yaml.h"
 
@@ -15,6 +16,11 @@ struct document {
 	const char *url, *text;
 	size_t n;
 };
+/* What was fetched as T, which it borrows. */
+static inline struct document text_document(const struct text *t)
+{
+	return (struct document){ t->url, str_or(t->body.s, ""), t->body.n };
+}
 
 /* ---- checksums.c: of three forms ---- */
 
