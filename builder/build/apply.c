@@ -132,25 +132,6 @@ static ssize_t from_images(void *archive, void *buf, size_t n, struct err *e)
 	return image_archive_read(archive, buf, n, e);
 }
 
-/* Any of them, hashed on its way. */
-struct hashed {
-	const struct fs_source *from;
-	struct sha256 hash;
-	struct task *task;
-};
-
-static ssize_t read_hashed(void *arg, void *buf, size_t n, struct err *e)
-{
-	struct hashed *h = arg;
-	ssize_t r = sig_check(e) < 0 ? -EINTR : h->from->read(h->from->arg, buf, n, e);
-
-	if (r > 0) {
-		sha256_update(&h->hash, buf, (size_t)r);
-		task_add(h->task, (uint64_t)r);
-	}
-	return r;
-}
-
 static int check_digest(const struct card_writer *w, const struct pin *pin, const char *actual, struct err *e)
 {
 	if (streq(actual, pin->sha256))
@@ -202,33 +183,26 @@ static int write_boot_stream(const struct card_writer *w, const struct entry *n,
 			     struct err *e)
 {
 	_cleanup_free_ char *buf = NULL;
-	uint64_t done = 0;
+	int r;
 
 	if (src->size > BOOT_FILE_LIMIT)
 		return err_set(e, -E2BIG, "larger than the %d MiB a boot file may have", (int)(BOOT_FILE_LIMIT / MIB));
 	buf = xmalloc(src->size);
-	while (done < src->size) {
-		ssize_t r = src->read(src->arg, buf + done, src->size - done, e);
-
-		if (r <= 0)
-			return r < 0 ? (int)r : err_set(e, -EIO, "the source became shorter");
-		done += (uint64_t)r;
-	}
-	return fat_write(w->image->boot, path_in_boot(n->path), buf, src->size, e);
+	r = fs_source_take(src, buf, src->size, e);
+	return r < 0 ? r : fat_write(w->image->boot, path_in_boot(n->path), buf, src->size, e);
 }
 
 /* FROM onto the card as N; SHA256 gets what it was. */
 static int write_hashed(const struct card_writer *w, const struct entry *n, const struct fs_source *from,
 			char sha256[SHA256_HEX], struct err *e)
 {
-	struct hashed h = { .from = from, .task = w->task };
-	const struct fs_source src = { from->size, read_hashed, &h };
+	struct hashed h;
+	const struct fs_source src = hashed_source(&h, from, w->task);
 	struct fs_meta m = entry_meta(n);
 	int r;
 
-	sha256_init(&h.hash);
 	r = entry_on_boot(n) ? write_boot_stream(w, n, &src, e) : ext4_write(w->image->root, n->path, &m, &src, e);
-	sha256_final(&h.hash, sha256);
+	sha256_final(&h.sum, sha256);
 	return r;
 }
 

@@ -30,22 +30,23 @@ struct filling {
 	pthread_mutex_t lock; /* of what the layer knows to be changed */
 };
 
-/* The next N bytes of X, hashed. */
-static int take_bytes(const struct filling *f, const struct fs_source *from, struct sha256 *hash, char *buf, size_t n,
-		      struct err *e)
+static ssize_t read_hashed(void *arg, void *buf, size_t n, struct err *e)
 {
-	for (size_t done = 0; done < n;) {
-		ssize_t got = sig_check(e) < 0 ? -EINTR : from->read(from->arg, buf + done, n - done, e);
+	struct hashed *h = arg;
+	ssize_t r = sig_check(e) < 0 ? -EINTR : h->from->read(h->from->arg, buf, n, e);
 
-		if (got < 0)
-			return (int)got;
-		if (got == 0)
-			return err_set(e, -ENODATA, "its source ends too early");
-		done += (size_t)got;
+	if (r > 0) {
+		sha256_update(&h->sum, buf, (size_t)r);
+		task_add(h->task, (uint64_t)r);
 	}
-	sha256_update(hash, buf, n);
-	task_add(f->task, n);
-	return 0;
+	return r;
+}
+
+struct fs_source hashed_source(struct hashed *h, const struct fs_source *from, struct task *task)
+{
+	*h = (struct hashed){ .from = from, .task = task };
+	sha256_init(&h->sum);
+	return (struct fs_source){ from->size, read_hashed, h };
 }
 
 static int fill_write(const struct fill_file *file, const char *buf, size_t n, uint64_t at, struct err *e)
@@ -78,19 +79,19 @@ static int pass_on(struct filling *f, const char *buf, size_t n, uint64_t at, st
 	return 0;
 }
 
-static int fill_room(struct filling *f, const struct fill *x, const struct fs_source *from, struct sha256 *hash,
-		     char *buf, struct err *e)
+static int fill_room(struct filling *f, const struct fs_room *room, const struct fs_source *from, char *buf,
+		     struct err *e)
 {
 	uint64_t left = from->size;
 	int r = 0;
 
-	vec_foreach (range, &x->room.v) {
+	vec_foreach (range, &room->v) {
 		for (uint64_t at = range->start, n; r == 0 && at < range->end; at += n) {
 			size_t part;
 
 			n = MIN(range->end - at, DIGEST_PIECE - at % DIGEST_PIECE);
 			part = (size_t)MIN(n, left);
-			r = take_bytes(f, from, hash, buf, part, e);
+			r = fs_source_take(from, buf, part, e);
 			memset(buf + part, 0, (size_t)n - part);
 			if (r == 0)
 				r = pass_on(f, buf, (size_t)n, at, e);
@@ -102,18 +103,18 @@ static int fill_room(struct filling *f, const struct fill *x, const struct fs_so
 
 static int fill_one(struct filling *f, struct fill *x, char *buf, struct err *e)
 {
-	struct fs_source from = x->from;
+	struct fs_source from = x->from, hashed;
 	struct ahead *ahead = NULL;
-	struct sha256 hash;
+	struct hashed h;
 	int r = x->ahead ? ahead_start(&ahead, from.read, from.arg, from.size, e) : 0;
 
 	if (r < 0)
 		return r;
 	if (ahead)
 		from = (struct fs_source){ .size = from.size, .read = ahead_read, .arg = ahead };
-	sha256_init(&hash);
-	r = fill_room(f, x, &from, &hash, buf, e);
-	sha256_final(&hash, x->sha256);
+	hashed = hashed_source(&h, &from, f->task);
+	r = fill_room(f, &x->room, &hashed, buf, e);
+	sha256_final(&h.sum, x->sha256);
 	if (ahead)
 		ahead_stop(ahead);
 	return r < 0 ? r : x->judge(x, e);

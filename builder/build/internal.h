@@ -66,6 +66,15 @@ int layer_get(const struct build *b, const struct layer_plan *l, struct twin *tw
 /* ---- fill.c: contents that come last ---- */
 
 struct task; /* base/progress.h */
+/* A source on its way: hashed, and TASK told of it. */
+struct hashed {
+	const struct fs_source *from;
+	struct task *task;
+	struct sha256 sum; /* begun by hashed_source(), ended by who reads it */
+};
+/* FROM so; checks for signals. */
+struct fs_source hashed_source(struct hashed *h, const struct fs_source *from, struct task *task);
+
 /* A layer that gets contents, and who else does. */
 struct fill_into {
 	struct cow *layer;	/* opened direct */

@@ -236,6 +236,20 @@ int ext4_free_ranges(struct ext4 *x, free_range_fn fn, void *arg, struct err *e)
 	return r;
 }
 
+int fs_source_take(const struct fs_source *src, void *buf, size_t n, struct err *e)
+{
+	for (size_t done = 0; done < n;) {
+		ssize_t got = src->read(src->arg, (char *)buf + done, n - done, e);
+
+		if (got < 0)
+			return (int)got;
+		if (got == 0)
+			return err_set(e, -ENODATA, "its source ends too early");
+		done += (size_t)got;
+	}
+	return 0;
+}
+
 static ssize_t bytes_read(void *arg, void *buf, size_t n, struct err *e)
 {
 	struct fs_bytes *b = arg;

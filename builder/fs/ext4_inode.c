@@ -110,16 +110,11 @@ struct filling_file {
 
 static int fill_chunk(struct ext4 *x, const struct filling_file *f, size_t n, struct err *e)
 {
-	for (size_t done = 0; done < n;) {
-		ssize_t got = f->from->read(f->from->arg, x->chunk + done, n - done, e);
+	int r = fs_source_take(f->from, x->chunk, n, e);
 
-		if (got < 0)
-			return (int)got;
-		if (got == 0)
-			return err_set(e, -ENODATA, "%s: its source ends too early", f->path);
-		done += (size_t)got;
-	}
-	return sig_check(e);
+	if (r == -ENODATA)
+		return err_wrap(e, "%s", f->path);
+	return r < 0 ? r : sig_check(e);
 }
 
 /* The last block's tail is zero. */

@@ -31,6 +31,8 @@ struct fs_source {
 	ssize_t (*read)(void *arg, void *buf, size_t n, struct err *e); /* > 0, or negative; 0 = too short */
 	void *arg;
 };
+/* Exactly N bytes of it; -ENODATA when it ends before. */
+int fs_source_take(const struct fs_source *src, void *buf, size_t n, struct err *e);
 /* None yet: a file gets the blocks for SIZE bytes, which the caller fills afterwards. ROOM is empty before. */
 struct fs_source fs_source_later(struct fs_room *room, uint64_t size);
 /* A source over memory. */
