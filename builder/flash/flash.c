@@ -78,7 +78,7 @@ static int overwrite(struct work *w, struct err *e)
 	if (r == 0)
 		r = source_check(w->flash->source, e);
 	if (r == 0)
-		r = target_arm(w->target, head_of(w), rewritten, e);
+		r = target_arm(w->target, head_of(w)->n, rewritten, e);
 	if (r < 0)
 		return err_wrap(e, "%s is not finished, flash it again", w->target->device->path);
 	w->flash->result.written += head_of(w)->n;

@@ -61,8 +61,8 @@ int target_disarm(const struct flash_target *t, size_t n, unsigned *retries, str
 int target_discard(const struct flash_target *t, struct err *e);
 /* Writes a mark at the end of the disk and looks for it: there, and where a disk of half, a quarter... would put it. */
 int target_probe(const struct flash_target *t, uint64_t from, struct err *e);
-/* The first MiB, flushed, read back; zeros again when that fails. */
-int target_arm(const struct flash_target *t, const struct piece *head, unsigned *retries, struct err *e);
+/* The N bytes of HEAD, flushed, read back; zeros again when that fails. */
+int target_arm(const struct flash_target *t, size_t n, unsigned *retries, struct err *e);
 
 /* ---- write.c, verify.c ---- */
 

@@ -187,11 +187,9 @@ static void *new_buffer(void)
 	return memset(buf, 0, PIECE);
 }
 
-/* N bytes at the start, flushed and read back. */
-static int write_start(const struct flash_target *t, const void *data, const char *sha256, size_t n, char *buf,
-		       struct err *e)
+/* N bytes at the start, flushed and read back into BUF. */
+static int write_start(const struct flash_target *t, const void *data, size_t n, char *buf, struct err *e)
 {
-	char found[SHA256_HEX];
 	int r = target_write(t, data, n, 0, e);
 
 	if (r < 0)
@@ -202,25 +200,23 @@ static int write_start(const struct flash_target *t, const void *data, const cha
 	r = target_read(t, buf, n, 0, e);
 	if (r < 0)
 		return r;
-	sha256_bytes(buf, n, found);
-	if (!streq(found, sha256))
+	if (memcmp(buf, data, n) != 0)
 		return err_class(e, CLASS_VERIFY, "%s does not give back its first MiB as it was written",
 				 t->device->path);
 	return 0;
 }
 
 /* *RETRIES counts the tries beyond the first. */
-static int insist_start(const struct flash_target *t, const void *data, const char *sha256, size_t n, unsigned *retries,
-			struct err *e)
+static int insist_start(const struct flash_target *t, const void *data, size_t n, unsigned *retries, struct err *e)
 {
 	_cleanup_free_ char *buf = new_buffer();
-	int r = write_start(t, data, sha256, n, buf, e);
+	int r = write_start(t, data, n, buf, e);
 
 	for (unsigned i = 1; i < TRIES && r < 0; i++) {
 		struct err again = { 0 };
 
 		++*retries;
-		r = write_start(t, data, sha256, n, buf, &again);
+		r = write_start(t, data, n, buf, &again);
 	}
 	if (r == 0)
 		*e = (struct err){ 0 };
@@ -230,17 +226,13 @@ static int insist_start(const struct flash_target *t, const void *data, const ch
 int target_disarm(const struct flash_target *t, size_t n, unsigned *retries, struct err *e)
 {
 	_cleanup_free_ char *zeros = new_buffer();
-	char sha256[SHA256_HEX];
-	int r;
-
 	/* The boot sector alone first: where even that fails, nothing was written. */
-	sha256_bytes(zeros, COW_BLOCK, sha256);
-	r = insist_start(t, zeros, sha256, COW_BLOCK, retries, e);
+	int r = insist_start(t, zeros, COW_BLOCK, retries, e);
+
 	if (r < 0)
 		return r;
 	unfinished_write(t->name, zeros + UNFINISHED_AT);
-	sha256_bytes(zeros, n, sha256);
-	return insist_start(t, zeros, sha256, n, retries, e);
+	return insist_start(t, zeros, n, retries, e);
 }
 
 /* Is the mark at byte AT too? */
@@ -297,22 +289,20 @@ int target_probe(const struct flash_target *t, uint64_t from, struct err *e)
 	return r < 0 ? r : look_everywhere(t, mark, buf, e);
 }
 
-int target_arm(const struct flash_target *t, const struct piece *head, unsigned *retries, struct err *e)
+int target_arm(const struct flash_target *t, size_t n, unsigned *retries, struct err *e)
 {
 	struct err ignored = { 0 };
 	unsigned unused = 0;
 	_cleanup_free_ char *rest = new_buffer();
-	char sha256[SHA256_HEX];
 	int r;
 
 	/* All but the boot sector first: when that comes, nothing is missing. */
-	memcpy(rest + COW_BLOCK, (char *)t->head + COW_BLOCK, head->n - COW_BLOCK);
-	sha256_bytes(rest, head->n, sha256);
-	r = insist_start(t, rest, sha256, head->n, retries, e);
+	memcpy(rest + COW_BLOCK, (char *)t->head + COW_BLOCK, n - COW_BLOCK);
+	r = insist_start(t, rest, n, retries, e);
 	if (r == 0)
-		r = insist_start(t, t->head, head->sha256, head->n, retries, e);
+		r = insist_start(t, t->head, n, retries, e);
 	if (r < 0) {
-		target_disarm(t, head->n, &unused, &ignored);
+		target_disarm(t, n, &unused, &ignored);
 		return r;
 	}
 	caller_raise();
