@@ -27,6 +27,13 @@ static const struct option imager_options[] = {
 		"where the other computer downloads the images instead"),
 };
 
+struct imager {
+	const struct cmd_options *o;
+	const struct config *config;
+	const char *url; /* what every image's begins with, without the last slash */
+	json_t *devices, *systems;
+};
+
 /* One of Imager's own pictures: needs no network and no file. */
 static const char picture[] = "icons/cat_raspberry_pi_os.png";
 
@@ -55,9 +62,10 @@ static const char *folder_url(const char *path)
 	return arena_printf("%s%s", scheme, percent_encoded(slashes, "/:" UNRESERVED));
 }
 
-/* What every image's URL begins with, without the last slash. */
-static int images_at(const struct cmd_options *o, const char **ret, struct err *e)
+/* X->url */
+static int images_at(struct imager *x, struct err *e)
 {
+	const struct cmd_options *o = x->o;
 	const char *path = imager_opt.dir, *url = imager_opt.base_url;
 	char real[PATH_MAX];
 
@@ -69,16 +77,17 @@ static int images_at(const struct cmd_options *o, const char **ret, struct err *
 				 "--base-url %s: an address that begins with https:// or http:// was expected here",
 				 url);
 	if (url) {
-		*ret = ends_with(url, "/") ? arena_strndup(url, strlen(url) - 1) : url;
+		x->url = ends_with(url, "/") ? arena_strndup(url, strlen(url) - 1) : url;
 		return 0;
 	}
 	if (!path && !realpath(o->out, real))
 		return err_class(e, CLASS_USAGE,
 				 "cannot look at %s: %s; run `pibuild build` first, or give the images' folder with -o",
 				 o->out, strerror(errno));
-	*ret = folder_url(path ? path : real);
-	return *ret ? 0
-		    : err_class(e, CLASS_USAGE,
+	x->url = folder_url(path ? path : real);
+	return x->url ? 0
+		      : err_class(
+				e, CLASS_USAGE,
 				"--dir %s: a whole path was expected here, such as 'C:\\homelab\\out' or /Users/me/out",
 				path);
 }
@@ -166,36 +175,35 @@ static json_t *device(const struct node_config *n)
 			 "tags", n->name, "matching_type", "exclusive", "architecture", "armv8");
 }
 
-static json_t *system_of(const struct config *c, const struct node_config *n, const char *image, const char *url,
+static json_t *system_of(const struct imager *x, const struct node_config *n, const char *image,
 			 const struct image_facts *f)
 {
 	const char *name = percent_encoded(path_base(image), UNRESERVED);
 
 	return json_pack("{s:o, s:s, s:s, s:o, s:I, s:s, s:I, s:o, s:[s], s:s}", "name",
-			 json_sprintf("%s of %s", n->name, c->cluster.name), "description", about(n), "icon", picture,
-			 "url", json_sprintf("%s/%s", url, name), "extract_size", (json_int_t)f->raw_size,
+			 json_sprintf("%s of %s", n->name, x->config->cluster.name), "description", about(n), "icon",
+			 picture, "url", json_sprintf("%s/%s", x->url, name), "extract_size", (json_int_t)f->raw_size,
 			 "extract_sha256", f->raw_sha256, "image_download_size", (json_int_t)f->size, "release_date",
 			 json_sprintf("%.10s", utc_text(f->time)), "devices", n->name, "init_format", "none");
 }
 
-static int add_node(const struct cmd_options *o, const struct config *c, const struct node_config *n, const char *url,
-		    json_t *devices, json_t *systems, struct err *e)
+static int add_node(const struct imager *x, const struct node_config *n, struct err *e)
 {
-	const char *image = image_find(path_join(o->out, n->name));
+	const char *out = x->o->out, *image = image_find(path_join(out, n->name));
 	struct image_facts facts;
 	int r;
 
 	if (!image) {
-		log_warning("%s has no image in %s and is left out: `pibuild build --node %s` makes it", n->name,
-			    o->out, n->name);
+		log_warning("%s has no image in %s and is left out: `pibuild build --node %s` makes it", n->name, out,
+			    n->name);
 		return 0;
 	}
 	log_info("reading %s", image);
-	r = look_at(image, c, n, &facts, e);
+	r = look_at(image, x->config, n, &facts, e);
 	if (r < 0)
 		return r;
-	json_array_append_new(devices, device(n));
-	json_array_append_new(systems, system_of(c, n, image, url, &facts));
+	json_array_append_new(x->devices, device(n));
+	json_array_append_new(x->systems, system_of(x, n, image, &facts));
 	return 0;
 }
 
@@ -212,24 +220,24 @@ static int imager_publish(const char *path, json_t *manifest, struct err *e)
 
 static int cmd_imager(const struct cmd_options *o, struct err *e)
 {
-	_cleanup_json_ json_t *manifest = NULL;
-	json_t *devices = json_array(), *systems = json_array();
+	struct imager x = { .o = o, .devices = json_array(), .systems = json_array() };
+	_cleanup_json_ json_t *manifest = json_pack("{s:{s:o}, s:o}", "imager", "devices", x.devices, "os_list",
+						    x.systems);
 	struct config *c;
-	const char *url, *path;
-	int r;
-
-	manifest = json_pack("{s:{s:o}, s:o}", "imager", "devices", devices, "os_list", systems);
-	r = cmd_args(o, 0, 0, "imager [--dir PATH | --base-url URL] [-o DIR]", e);
+	const char *path;
+	int r = cmd_args(o, 0, 0, "imager [--dir PATH | --base-url URL] [-o DIR]", e);
 	if (r < 0)
 		return r;
 	r = cmd_load_config(o, &c, e);
-	if (r == 0)
-		r = images_at(o, &url, e);
-	for (size_t i = 0; r == 0 && i < c->nodes.n; i++)
-		r = add_node(o, c, &c->nodes.v[i], url, devices, systems, e);
 	if (r < 0)
 		return r;
-	if (!json_array_size(systems))
+	x.config = c;
+	r = images_at(&x, e);
+	for (size_t i = 0; r == 0 && i < c->nodes.n; i++)
+		r = add_node(&x, &c->nodes.v[i], e);
+	if (r < 0)
+		return r;
+	if (!json_array_size(x.systems))
 		return err_class(e, CLASS_USAGE,
 				 "no node of %s has an image in %s: run `pibuild build --compress xz` first", c->path,
 				 o->out);
