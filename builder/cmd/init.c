@@ -191,11 +191,6 @@ static const char *read_range(const struct interview *v, const char *text, struc
 	return why;
 }
 
-static bool init_range_has(const struct ip_range *r, uint32_t addr)
-{
-	return r->set && addr >= r->first && addr <= r->last;
-}
-
 static const char *read_dhcp(struct interview *v, const char *text)
 {
 	return read_range(v, text, &v->values.dhcp);
@@ -211,12 +206,12 @@ static const char *pool_collision(const struct interview *v)
 {
 	const struct init_cluster *c = &v->values;
 
-	if (init_range_has(&c->pool, c->gateway))
+	if (range_has(c->pool, c->gateway))
 		return arena_printf("it includes the gateway %s, your router", address_text(c->gateway));
 	vec_foreach (n, &c->nameservers)
-		if (init_range_has(&c->pool, *n))
+		if (range_has(c->pool, *n))
 			return arena_printf("it includes the DNS server %s", address_text(*n));
-	if (c->pool.set && c->dhcp.set && c->pool.first <= c->dhcp.last && c->dhcp.first <= c->pool.last)
+	if (ranges_overlap(c->pool, c->dhcp))
 		return "the router hands out some of these itself: take others";
 	return NULL;
 }

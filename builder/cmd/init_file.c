@@ -28,9 +28,8 @@ static bool init_file_is_taken(const struct init_cluster *c, uint32_t addr)
 	vec_foreach (n, &c->nameservers)
 		if (*n == addr)
 			return true;
-	return addr == c->gateway || addr == cidr_first(c->subnet) ||
-	       (c->pool.set && addr >= c->pool.first && addr <= c->pool.last) ||
-	       (c->dhcp.set && addr >= c->dhcp.first && addr <= c->dhcp.last);
+	return addr == c->gateway || addr == cidr_first(c->subnet) || range_has(c->pool, addr) ||
+	       range_has(c->dhcp, addr);
 }
 
 uint32_t init_free_address(const struct init_cluster *c, uint32_t from)

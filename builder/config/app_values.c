@@ -14,7 +14,7 @@ struct app_value_check {
 static bool in_pool(const struct config *c, uint32_t addr)
 {
 	vec_foreach (p, &c->lb.pools)
-		if (!p->range.set || check_range_has(p->range, addr))
+		if (!p->range.set || range_has(p->range, addr))
 			return true;
 	return false;
 }

@@ -26,7 +26,6 @@ const char *check_node_key(const struct config *c, const struct node_config *n, 
 bool check_is_given(const struct check *x, const char *key);
 /* "192.168.1.65-192.168.1.95" */
 const char *check_range_text(struct ip_range r);
-bool check_range_has(struct ip_range r, uint32_t addr);
 /* "network" or "broadcast": the end of the LAN that ADDR is, where no machine is; NULL = neither. */
 const char *check_lan_end(const struct config *c, uint32_t addr);
 /* Of pods, whose names the cluster's own DNS alone knows. */

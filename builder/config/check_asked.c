@@ -46,7 +46,7 @@ static void check_itself(const struct check *x, const struct asked *a)
 static const char *comes_up_with_cluster(const struct config *c, uint32_t addr)
 {
 	vec_foreach (p, &c->lb.pools)
-		if (check_range_has(p->range, addr))
+		if (range_has(p->range, addr))
 			return arena_printf("lies in the pool %s, whose addresses come up", check_range_text(p->range));
 	return addr && addr == c->cluster.vip ? "is cluster.vip, which comes up" : NULL;
 }

@@ -77,7 +77,7 @@ void check_backup(const struct check *x)
 				(n->address.set && value_ipv4(host, &addr) == 0 && addr == n->address.addr)))
 			is = arena_printf("the node %s", n->name);
 	vec_foreach (p, &c->lb.pools)
-		if (value_ipv4(host, &addr) == 0 && p->range.set && addr >= p->range.first && addr <= p->range.last)
+		if (value_ipv4(host, &addr) == 0 && range_has(p->range, addr))
 			is = "a service of this cluster";
 	if (is)
 		note_key(x->faults, c, key,

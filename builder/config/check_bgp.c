@@ -41,7 +41,7 @@ static void check_router(const struct check *x)
 			"%s: %s lies outside network.subnet %s, and nodes reach neighbours only; write the router's address there",
 			key, ip, cidr_text(c->network.subnet));
 	vec_foreach (p, &c->lb.pools)
-		if (check_range_has(p->range, c->lb.bgp.router))
+		if (range_has(p->range, c->lb.bgp.router))
 			fault_key(x->faults, c, key,
 				  "%s: %s lies in the pool %s, so Cilium would give it to a Service too; move the pool",
 				  key, ip, check_range_text(p->range));

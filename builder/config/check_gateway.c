@@ -13,7 +13,7 @@ static void check_gateway_address(const struct check *x)
 	if (!c->gateway.address)
 		return;
 	vec_foreach (p, &c->lb.pools)
-		if (!p->range.set || (c->gateway.address >= p->range.first && c->gateway.address <= p->range.last))
+		if (!p->range.set || range_has(p->range, c->gateway.address))
 			return;
 	fault_key(
 		x->faults, c, "gateway.address",

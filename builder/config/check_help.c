@@ -21,11 +21,6 @@ const char *check_range_text(struct ip_range r)
 	return arena_printf("%s-%s", TEXT_OF(r.first), TEXT_OF(r.last));
 }
 
-bool check_range_has(struct ip_range r, uint32_t addr)
-{
-	return r.set && addr >= r.first && addr <= r.last;
-}
-
 const char *check_lan_end(const struct config *c, uint32_t addr)
 {
 	struct cidr lan = c->network.subnet;

@@ -34,7 +34,7 @@ static void check_addresses(const struct check *x)
 				x->faults, c, key,
 				"%s: /%u does not fit network.subnet %s; the node would take other nodes for far away: use %s/%u",
 				key, n->address.prefix, cidr_text(lan), TEXT_OF(n->address.addr), lan.prefix);
-		if (check_range_has(c->network.dhcp_range, n->address.addr))
+		if (range_has(c->network.dhcp_range, n->address.addr))
 			fault_key(
 				x->faults, c, key,
 				"%s: %s lies in network.dhcpRange %s, so the router may give it to another machine; use one outside",
@@ -437,18 +437,18 @@ static void check_pool(const struct check *x, const struct pool *p)
 			x->faults, c, key,
 			"%s: %s overlaps network.dhcpRange %s; the router would give service addresses to other machines",
 			key, check_range_text(p->range), check_range_text(c->network.dhcp_range));
-	if (check_range_has(p->range, c->network.gateway))
+	if (range_has(p->range, c->network.gateway))
 		fault_key(
 			x->faults, c, key,
 			"%s: %s includes the gateway %s; a service that got it would take the whole LAN off the internet",
 			key, check_range_text(p->range), TEXT_OF(c->network.gateway));
 	for (size_t i = 0; i < c->network.nameservers.n; i++)
-		if (check_range_has(p->range, c->network.nameservers.v[i]) &&
+		if (range_has(p->range, c->network.nameservers.v[i]) &&
 		    c->network.nameservers.v[i] != c->network.gateway)
 			fault_key(x->faults, c, key, "%s: %s includes the name server %s", key,
 				  check_range_text(p->range), TEXT_OF(c->network.nameservers.v[i]));
 	vec_foreach (n, &c->nodes)
-		if (n->address.set && check_range_has(p->range, n->address.addr))
+		if (n->address.set && range_has(p->range, n->address.addr))
 			fault_key(x->faults, c, key,
 				  "%s: %s includes %s, the address of %s; two machines would answer for it", key,
 				  check_range_text(p->range), TEXT_OF(n->address.addr), str_or(n->name, "a node"));

@@ -140,12 +140,12 @@ static void check_endpoint_address(const struct check *x, uint32_t addr)
 				"cluster.endpoint: %s is the worker %s, where no API listens; use a control-plane node",
 				text, str_or(n->name, "of the cluster"));
 	vec_foreach (p, &c->lb.pools)
-		if (check_range_has(p->range, addr))
+		if (range_has(p->range, addr))
 			fault_key(
 				x->faults, c, "cluster.endpoint",
 				"cluster.endpoint: %s lies in the pool %s, whose addresses come up only after nodes have joined; use another",
 				text, check_range_text(p->range));
-	if (check_range_has(c->network.dhcp_range, addr))
+	if (range_has(c->network.dhcp_range, addr))
 		fault_key(
 			x->faults, c, "cluster.endpoint",
 			"cluster.endpoint: %s lies in network.dhcpRange %s, so the router may give it to another machine; use one outside",
@@ -234,10 +234,10 @@ static const char *vip_taken(const struct config *c)
 	if (vip == c->lb.bgp.router)
 		return "is loadBalancer.announce.bgp.router";
 	vec_foreach (p, &c->lb.pools)
-		if (check_range_has(p->range, vip))
+		if (range_has(p->range, vip))
 			return arena_printf("lies in the pool %s, so Cilium would give it to a Service too",
 					    check_range_text(p->range));
-	if (check_range_has(c->network.dhcp_range, vip))
+	if (range_has(c->network.dhcp_range, vip))
 		return arena_printf("lies in network.dhcpRange %s, so the router may give it to another machine",
 				    check_range_text(c->network.dhcp_range));
 	return NULL;

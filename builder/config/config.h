@@ -42,6 +42,10 @@ static inline bool cidr_has(struct cidr c, uint32_t addr)
 {
 	return (addr & cidr_mask(c)) == cidr_first(c);
 }
+static inline bool range_has(struct ip_range r, uint32_t addr)
+{
+	return r.set && addr >= r.first && addr <= r.last;
+}
 static inline bool ranges_overlap(struct ip_range a, struct ip_range b)
 {
 	return a.set && b.set && a.first <= b.last && b.first <= a.last;

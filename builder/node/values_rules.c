@@ -217,7 +217,7 @@ static void ingress_address(struct judge *j, const struct yaml_node *n, const ch
 	if (n->type != YAML_SCALAR || !n->n || !cilium_ingress_on(j->x))
 		return;
 	vec_foreach (p, &c->lb.pools)
-		if (value_ipv4(n->text, &addr) == 0 && addr >= p->range.first && addr <= p->range.last)
+		if (value_ipv4(n->text, &addr) == 0 && range_has(p->range, addr))
 			return;
 	fault_at(j->faults, n,
 		 "%s: %s is in no pool of loadBalancer.pools, so Ingress would get no address; take one of a pool",
