@@ -17,6 +17,17 @@ static int base_json_print(json_t *value, size_t flags, struct err *e)
 	return r < 0 || dumped == 0 ? r : err_set(e, -EIO, "cannot print what is to be printed as JSON");
 }
 
+int json_add(json_t *value, struct strbuf *out, struct err *e)
+{
+	_cleanup_free_ char *text = value ? json_dumps(value, JSON_INDENT(1)) : NULL;
+
+	json_decref(value);
+	if (!text)
+		return err_set(e, -ENOMEM, "cannot write JSON");
+	strbuf_addf(out, "%s\n", text);
+	return 0;
+}
+
 const char *json_get_text(const json_t *object, const char *key)
 {
 	const char *s = json_string_value(json_object_get(object, key));

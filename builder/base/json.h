@@ -6,11 +6,15 @@
 #include <jansson.h>
 
 #include "base/err.h"
+#include "base/util.h"
 
 /* Prints VALUE with a newline to stdout, keys in the order they were set, and drops the reference. */
 int json_print(json_t *value, struct err *e);
 /* The same on one line, as other programs take it for a value. */
 int json_print_line(json_t *value, struct err *e);
+
+/* Appends VALUE as the files that we write have it, by lines, and drops the reference. */
+int json_add(json_t *value, struct strbuf *out, struct err *e);
 
 /* The text that OBJECT has under KEY; "" when it has none. Borrowed. */
 const char *json_get_text(const json_t *object, const char *key);

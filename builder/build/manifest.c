@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What was put on an image, as JSON: written onto it, beside it (companion/), and read again. */
-#include <errno.h>
 
 #include "build/internal.h"
 
@@ -72,15 +71,15 @@ static json_t *manifest_json(const struct build *b, const struct layer_plan *l, 
 int manifest_write(const struct build *b, struct ext4 *root, const struct layer_plan *l, const struct node_plan *n,
 		   const struct records *records, const char **ret, struct err *e)
 {
-	_cleanup_json_ json_t *j = manifest_json(b, l, n, records);
-	_cleanup_free_ char *text = json_dumps(j, JSON_INDENT(1));
+	_cleanup_strbuf_ struct strbuf text = { 0 };
 	const struct fs_meta m = { .mode = 0644 };
 	struct fs_bytes state;
 	struct fs_source src;
+	int r = json_add(manifest_json(b, l, n, records), &text, e);
 
-	if (!text)
-		return err_set(e, -ENOMEM, "cannot write the manifest");
-	*ret = arena_printf("%s\n", text);
+	if (r < 0)
+		return r;
+	*ret = arena_strdup(text.s);
 	src = fs_source_bytes(&state, *ret, strlen(*ret));
 	return ext4_write(root, MANIFEST_PATH, &m, &src, e);
 }

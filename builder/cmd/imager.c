@@ -207,23 +207,13 @@ static int add_node(const struct imager *x, const struct node_config *n, struct 
 	return 0;
 }
 
-static int imager_publish(const char *path, json_t *manifest, struct err *e)
-{
-	_cleanup_free_ char *text = json_dumps(manifest, JSON_INDENT(1));
-	_cleanup_strbuf_ struct strbuf out = { 0 };
-
-	if (!text)
-		return err_set(e, -ENOMEM, "cannot write JSON");
-	strbuf_addf(&out, "%s\n", text);
-	return file_publish(path, out.s, out.n, 0644, e);
-}
-
 static int cmd_imager(const struct cmd_options *o, struct err *e)
 {
 	struct imager x = { .o = o, .devices = json_array(), .systems = json_array() };
 	_cleanup_json_ json_t *manifest = json_pack("{s:{s:o}, s:o}", "imager", "devices", x.devices, "os_list",
 						    x.systems);
 	struct config *c;
+	_cleanup_strbuf_ struct strbuf text = { 0 };
 	const char *path;
 	int r = cmd_args(o, 0, 0, "imager [--dir PATH | --base-url URL] [-o DIR]", e);
 	if (r < 0)
@@ -242,7 +232,9 @@ static int cmd_imager(const struct cmd_options *o, struct err *e)
 				 "no node of %s has an image in %s: run `pibuild build --compress xz` first", c->path,
 				 o->out);
 	path = path_join(o->out, arena_printf("%s.rpi-imager-manifest", c->cluster.name));
-	r = imager_publish(path, manifest, e);
+	r = json_add(json_incref(manifest), &text, e);
+	if (r == 0)
+		r = file_publish(path, text.s, text.n, 0644, e);
 	if (r < 0)
 		return r;
 	printf("%s\n", path);

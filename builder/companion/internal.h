@@ -36,8 +36,6 @@ extern const struct companion_row companion_rows[COMPANION_COUNT];
 void companion_complain(struct look *l, enum companion c, const char *fmt, ...) _printf_(3, 4);
 /* Digest of a text that was read or written. */
 void text_sha256(const struct strbuf *text, char hex[SHA256_HEX]);
-/* VALUE, which is dropped, as text. */
-int add_json(json_t *value, struct strbuf *out, struct err *e);
 
 /* Every form that IMAGE can have, raw first; NULL after the last. */
 const char *image_form(const char *image, size_t i);

@@ -2,7 +2,6 @@
 /* What companions are called and when they are written, and what all that write or check one share. */
 #include "companion/internal.h"
 
-#include <errno.h>
 #include <stdarg.h>
 
 #include "archive/archive.h"
@@ -68,19 +67,6 @@ bool image_is_named(const char *name)
 void text_sha256(const struct strbuf *text, char hex[SHA256_HEX])
 {
 	sha256_bytes(text->s, text->n, hex);
-}
-
-int add_json(json_t *value, struct strbuf *out, struct err *e)
-{
-	char *text = value ? json_dumps(value, JSON_INDENT(1)) : NULL;
-
-	json_decref(value);
-	if (!text)
-		return err_set(e, -ENOMEM, "cannot write JSON");
-	strbuf_adds(out, text);
-	strbuf_adds(out, "\n");
-	free(text);
-	return 0;
 }
 
 void companion_complain(struct look *l, enum companion c, const char *fmt, ...)

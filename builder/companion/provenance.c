@@ -99,7 +99,7 @@ int provenance_write(const struct subject *s, struct companions *c, struct strbu
 
 	if (r < 0)
 		return json_decref(external), r;
-	return add_json(json_pack("{s:s, s:o, s:s, s:{s:{s:s, s:o, s:o}, s:{s:{s:s, s:{s:s}}}}}", "_type",
+	return json_add(json_pack("{s:s, s:o, s:s, s:{s:{s:s, s:o, s:o}, s:{s:{s:s, s:{s:s}}}}}", "_type",
 				  STATEMENT_TYPE, "subject", subjects(s, c), "predicateType", PREDICATE_TYPE,
 				  "predicate", "buildDefinition", "buildType", BUILD_TYPE, "externalParameters",
 				  external, "resolvedDependencies", dependencies(s), "runDetails", "builder", "id",

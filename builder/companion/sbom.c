@@ -170,7 +170,7 @@ int sbom_write(const struct subject *s, struct companions *c, struct strbuf *out
 			b.packages, "relationships", b.relationships);
 	if (r < 0)
 		return json_decref(doc), r;
-	return add_json(doc, out, e);
+	return json_add(doc, out, e);
 }
 
 /* ---- checking: that it speaks of this image; the provenance has its digest ---- */

@@ -32,7 +32,7 @@ static void parse_json(struct look *l, enum companion c)
 	struct err ignored;
 
 	l->json[c] = j;
-	if (json_is_object(j) && add_json(json_incref(j), &again, &ignored) == 0 && again.n == text->n &&
+	if (json_is_object(j) && json_add(json_incref(j), &again, &ignored) == 0 && again.n == text->n &&
 	    memcmp(again.s, text->s, text->n) == 0)
 		return;
 	companion_complain(l, c, "it is damaged: it is not as pibuild writes it");

@@ -3,7 +3,6 @@
  * Which files of a node are not as its card would have them now. A file counts by what it is on the node; what the
  * base's own programs write too (accounts, the command line, config.txt) by pibuild's part of it.
  */
-#include <errno.h>
 
 #include "config/born.h"
 #include "config/values.h"
@@ -373,9 +372,10 @@ static void differ_born(struct differ *y)
 /* The manifest of a fresh card; with what stays as it is on this one. */
 static int make_manifest(struct differ *y, struct err *e)
 {
-	_cleanup_json_ json_t *j = json_deep_copy(y->w->manifest);
-	_cleanup_free_ char *text = NULL;
+	json_t *j = json_deep_copy(y->w->manifest);
+	_cleanup_strbuf_ struct strbuf text = { 0 };
 	struct records all = { 0 };
+	int r;
 
 	vec_foreach (x, &y->w->records.v)
 		*vec_push(&all.v) = *x;
@@ -385,10 +385,10 @@ static int make_manifest(struct differ *y, struct err *e)
 	json_object_set_new(j, "files", records_json(&all));
 	if (!y->same_base)
 		json_object_set(j, "base", json_object_get(y->l->manifest, "base"));
-	text = json_dumps(j, JSON_INDENT(1));
-	if (!text)
-		return err_set(e, -ENOMEM, "cannot write the manifest");
-	y->d->manifest = arena_printf("%s\n", text);
+	r = json_add(j, &text, e);
+	if (r < 0)
+		return r;
+	y->d->manifest = arena_strdup(text.s);
 	y->d->manifest_only = !y->d->items.n && !streq(y->d->manifest, y->l->manifest_text);
 	return 0;
 }
