@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <pwd.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
@@ -549,6 +550,19 @@ int temp_file(int *ret_fd, struct err *e)
 		if (unlink(path) < 0)
 			return err_errno(e, -errno, "cannot remove the name of %s", path);
 	}
+	*ret_fd = take_fd(&fd);
+	return 0;
+}
+
+int memory_file(const void *data, size_t n, int *ret_fd, struct err *e)
+{
+	_cleanup_close_ int fd = memfd_create("pibuild-file", MFD_CLOEXEC);
+	int r = fd < 0 ? -errno : write_all(fd, data, n);
+
+	if (r == 0 && lseek(fd, 0, SEEK_SET) < 0)
+		r = -errno;
+	if (r < 0)
+		return err_errno(e, r, "cannot hold a file in memory");
 	*ret_fd = take_fd(&fd);
 	return 0;
 }

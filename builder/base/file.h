@@ -87,6 +87,8 @@ int remove_tree(const char *path, struct err *e);
 int temp_dir(const char *what, const char **ret, struct err *e);
 /* A file there that has no name: it is gone when it is closed, however we end. */
 int temp_file(int *ret_fd, struct err *e);
+/* One in memory that holds N bytes of DATA, at its start, for what reads files only. */
+int memory_file(const void *data, size_t n, int *ret_fd, struct err *e);
 
 /* The next range of data of FD in [FROM, END): 0, or -ENXIO when there is none; -EIO where the file was cut off
  * meanwhile. */

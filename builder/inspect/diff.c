@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "inspect/diff.h"
 
-#include <errno.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "base/file.h"
@@ -58,11 +56,11 @@ static int unified(const char *path, const struct strbuf *a, const struct strbuf
 	_cleanup_free_ char *from = xasprintf("--label=a%s", path), *to = xasprintf("--label=b%s", path);
 	const char *const argv[] = { "diff", "-u", from, to, "-", PROC_FILE, NULL };
 	_cleanup_strbuf_ struct strbuf out = { 0 };
-	_cleanup_close_ int fd = memfd_create("new", MFD_CLOEXEC);
-	int r = fd < 0 ? -errno : write_all(fd, b->s, b->n);
+	_cleanup_close_ int fd = -1;
+	int r = memory_file(b->s, b->n, &fd, e);
 
 	if (r < 0)
-		return err_errno(e, r, "cannot compare %s", path);
+		return r;
 	r = proc_run(&(struct proc){ .argv = argv,
 				     .input = a->s,
 				     .input_n = a->n,

@@ -7,9 +7,6 @@
  */
 #include "update/app_judge.h"
 
-#include <errno.h>
-#include <sys/mman.h>
-
 #include "archive/archive.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -182,25 +179,12 @@ static int chart_take(void *arg, const struct unpack_entry *u, struct member *m,
 	return 0;
 }
 
-static int hold(const struct app_text *t, int *ret_fd, struct err *e)
-{
-	_cleanup_close_ int fd = memfd_create("chart", MFD_CLOEXEC);
-	int r = fd < 0 ? -errno : write_all(fd, t->bytes, t->n);
-
-	if (r == 0 && lseek(fd, 0, SEEK_SET) < 0)
-		r = -errno;
-	if (r < 0)
-		return err_errno(e, r, "cannot hold a file in memory");
-	*ret_fd = take_fd(&fd);
-	return 0;
-}
-
 static int chart_read(const struct app *a, const struct app_text *t, struct chart *ret, struct err *e)
 {
 	const char *name = a->chart.oci ? strrchr(a->chart.oci, '/') + 1 : a->chart.name;
 	_cleanup_close_ int fd = -1;
 	char sha256[SHA256_HEX];
-	int r = hold(t, &fd, e);
+	int r = memory_file(t->bytes, t->n, &fd, e);
 
 	if (r == 0)
 		r = unpack_walk(fd, t->label, name, chart_take, ret, sha256, e);
@@ -422,7 +406,7 @@ static int render(const struct app *a, const struct app_text *t, const char *val
 	const char *said = NULL;
 	_cleanup_close_ int fd = -1;
 	struct err why = { 0 };
-	int code = 0, r = hold(t, &fd, e);
+	int code = 0, r = memory_file(t->bytes, t->n, &fd, e);
 	const struct proc p = { .argv = argv,
 				.input = values,
 				.input_n = strlen(values),

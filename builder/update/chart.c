@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which image a Helm chart asks for: its own values say so, so no table of ours can be out of date. */
-#include <errno.h>
-#include <sys/mman.h>
-
 #include "archive/archive.h"
 #include "base/file.h"
 #include "update/upstream.h"
@@ -14,15 +11,13 @@ static int read_values(const char *label, const struct strbuf *body, const struc
 		       struct err *e)
 {
 	_cleanup_(member_closep) struct member *m = NULL;
-	_cleanup_close_ int fd = memfd_create("chart", MFD_CLOEXEC);
+	_cleanup_close_ int fd = -1;
 	char buf[65536];
 	ssize_t n;
-	int r = fd < 0 ? -errno : write_all(fd, str_or(body->s, ""), body->n);
+	int r = memory_file(str_or(body->s, ""), body->n, &fd, e);
 
-	if (r == 0 && lseek(fd, 0, SEEK_SET) < 0)
-		r = -errno;
 	if (r < 0)
-		return err_errno(e, r, "cannot hold a file in memory");
+		return r;
 	r = member_open(fd, label, arena_printf("%s/values.yaml", chart->checksum.entry), &m, e);
 	if (r < 0)
 		return r;
