@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fetch: everything a build needs into the cache, so that it can go on --offline. */
-#include <sys/stat.h>
-
 #include "base/json.h"
 #include "cmd/cmd.h"
 #include "oci/oci.h"
@@ -11,17 +9,6 @@ static const struct option fetch_options[] = {
 	CMD_OPTION_NODE,
 	CMD_OPTION_ROLE,
 };
-
-static uint64_t fetch_size_of(const struct cache *c, const struct pin *pin)
-{
-	_cleanup_close_ int fd = -1;
-	struct err e;
-	struct stat st;
-
-	if (cache_object(c, pin, &fd, &e) < 0 || fstat(fd, &st) < 0)
-		return pin->size;
-	return (uint64_t)st.st_size;
-}
 
 static json_t *fetch_print_images(const struct cmd_options *o, const struct images *images, const bool *had)
 {
@@ -52,11 +39,11 @@ static int fetch_print(const struct cmd_options *o, const struct plan *p, const 
 								: "downloaded";
 
 		json_array_append_new(list, json_pack("{s:s, s:s, s:I, s:s, s:s}", "name", pin->name, "version",
-						      pin->version, "size", (json_int_t)fetch_size_of(c, pin), "sha256",
+						      pin->version, "size", (json_int_t)plan_pin_size(pin, c), "sha256",
 						      pin->sha256, "state", state));
 		if (!o->json)
 			printf("%-18s %-16s %10s  %.12s  %s\n", pin->name, pin->version,
-			       size_text(fetch_size_of(c, pin), size), pin->sha256, state);
+			       size_text(plan_pin_size(pin, c), size), pin->sha256, state);
 	}
 	images = fetch_print_images(o, &p->images, had + p->pins.n);
 	if (o->json)

@@ -78,6 +78,9 @@ bool plan_same_entry(const struct entry *a, const struct entry *b);
 
 /* ---- print.c: CACHE may be NULL ---- */
 
+/* Bytes of PIN: as the lock says, else of the copy that is there; 0 = nobody knows. */
+uint64_t plan_pin_size(const struct pin *pin, const struct cache *cache);
+
 json_t *plan_json(const struct plan *p, const struct cache *cache);
 void plan_print(const struct plan *p, const struct cache *cache);
 

@@ -16,8 +16,7 @@ static const char *pin_state(const struct pin *pin, const struct cache *cache)
 	return cache && cache_has(cache, pin) ? "in the cache" : "to download";
 }
 
-/* Bytes of PIN: as the lock says, else of the copy that is there; 0 = nobody knows. */
-static uint64_t known_size(const struct pin *pin, const struct cache *cache)
+uint64_t plan_pin_size(const struct pin *pin, const struct cache *cache)
 {
 	_cleanup_close_ int fd = -1;
 	struct err ignored = { 0 };
@@ -80,8 +79,8 @@ json_t *plan_json(const struct plan *p, const struct cache *cache)
 		json_t *j = json_pack("{s:s, s:s, s:s?, s:s?, s:s}", "name", pin->name, "version", pin->version, "url",
 				      pin->url, "sha256", pin->sha256, "state", pin_state(pin, cache));
 
-		if (known_size(pin, cache))
-			json_object_set_new(j, "size", json_integer((json_int_t)known_size(pin, cache)));
+		if (plan_pin_size(pin, cache))
+			json_object_set_new(j, "size", json_integer((json_int_t)plan_pin_size(pin, cache)));
 		else if (pin->max_size)
 			json_object_set_new(j, "maxSize", json_integer((json_int_t)pin->max_size));
 		json_array_append_new(artifacts, j);
@@ -128,7 +127,7 @@ static void print_parts(const struct pin *base, const struct cache *cache)
 static const char *size_column(const struct pin *pin, const struct cache *cache)
 {
 	char size[SIZE_TEXT_MAX];
-	uint64_t known = known_size(pin, cache);
+	uint64_t known = plan_pin_size(pin, cache);
 
 	if (known)
 		return arena_strdup(size_text(known, size));
