@@ -18,7 +18,7 @@ static void looked(struct verify_ctx *x, size_t n, const char *things)
 
 /* ---- what lies beside the image ---- */
 
-static int check_companions(struct verify_ctx *x, struct findings *f, struct err *e)
+static int check_companions(struct verify_ctx *x, struct err *e)
 {
 	const char *image = x->options->image;
 	struct stat st;
@@ -36,62 +36,62 @@ static int check_companions(struct verify_ctx *x, struct findings *f, struct err
 		x->line->skipped = "it lies alone";
 		return 0;
 	}
-	return companions_verify(image, x->options->key, f, e);
+	return companions_verify(image, x->options->key, &x->report->findings, e);
 }
 
 /* ---- partitions and file systems ---- */
 
-static int check_partitions(struct verify_ctx *x, struct findings *f, struct err *e)
+static int check_partitions(struct verify_ctx *x, struct err *e)
 {
 	struct disk_image *c = &x->image;
 
 	if (image_open(x->options->image, 0, c, e) < 0)
-		return found_failure(x, f, "partition table", e);
+		return found_failure(x, "partition table", e);
 	x->has |= HAS_TABLE;
 	looked(x, c->disk.n, "partitions");
 	if (!c->disk.id)
-		found(x, f, "partition table", "the disk has no id, so nothing can be found by its PARTUUID");
+		found(x, "partition table", "the disk has no id, so nothing can be found by its PARTUUID");
 	if (image_root_part(c)->start < image_boot_part(c)->start + image_boot_part(c)->size)
-		found(x, f, "partition table", "the boot partition reaches into the root partition");
+		found(x, "partition table", "the boot partition reaches into the root partition");
 	return 0;
 }
 
-static int check_root(struct verify_ctx *x, struct findings *f, struct err *e)
+static int check_root(struct verify_ctx *x, struct err *e)
 {
 	const struct fs_place at = image_place(&x->image, image_root_part(&x->image), 1);
 	int r = 0;
 
 	looked(x, at.length / MIB, "MiB");
 	if (ext4_check(&at, e) < 0)
-		r = found_failure(x, f, "partition 2", e);
+		r = found_failure(x, "partition 2", e);
 	if (r < 0)
 		return r;
 	if (image_open_fs(&x->image, IMAGE_ROOT, 1, e) < 0)
-		return found_failure(x, f, "partition 2", e);
+		return found_failure(x, "partition 2", e);
 	x->has |= HAS_ROOT;
 	return 0;
 }
 
-static int verify_boot(struct verify_ctx *x, struct findings *f, struct err *e)
+static int verify_boot(struct verify_ctx *x, struct err *e)
 {
 	const struct fs_place at = image_place(&x->image, image_boot_part(&x->image), 1);
 	int r = 0;
 
 	looked(x, at.length / MIB, "MiB");
 	if (fat_check(&at, e) < 0)
-		r = found_failure(x, f, "partition 1", e);
+		r = found_failure(x, "partition 1", e);
 	if (r < 0)
 		return r;
 	if (image_open_fs(&x->image, IMAGE_BOOT, 1, e) < 0)
-		return found_failure(x, f, "partition 1", e);
+		return found_failure(x, "partition 1", e);
 	x->has |= HAS_BOOT;
 	return 0;
 }
 
-static int check_listing(struct verify_ctx *x, struct findings *f, struct err *e)
+static int check_listing(struct verify_ctx *x, struct err *e)
 {
 	if (files_list(&x->image, x->options->base ? BOOT_DIGESTS : 0, &x->files, e) < 0)
-		return found_failure(x, f, "folders", e);
+		return found_failure(x, "folders", e);
 	x->has |= HAS_FILES;
 	looked(x, x->files.v.n, "paths");
 	return 0;
@@ -99,7 +99,7 @@ static int check_listing(struct verify_ctx *x, struct findings *f, struct err *e
 
 /* ---- a card finds its own partitions ---- */
 
-static void check_partuuids(struct verify_ctx *x, struct findings *f, const char *path, const char *text)
+static void check_partuuids(struct verify_ctx *x, const char *path, const char *text)
 {
 	static const char key[] = "PARTUUID=";
 
@@ -116,7 +116,7 @@ static void check_partuuids(struct verify_ctx *x, struct findings *f, const char
 		}
 		x->line->looked++;
 		if (!own)
-			found(x, f, path,
+			found(x, path,
 			      "names the partition %.*s%.*s, which this image does not have (its disk id is %08x)",
 			      (int)strlen(key), key, (int)n, id, x->image.disk.id);
 	}
@@ -133,7 +133,7 @@ static bool root_device_fits(const char *value, unsigned number)
 }
 
 /* The kernel waits for ever for a root file system that is not there, and shows it to nobody without a screen. */
-static void check_root_word(struct verify_ctx *x, struct findings *f, const char *path, const char *text)
+static void check_root_word(struct verify_ctx *x, const char *path, const char *text)
 {
 	const struct partition *root = image_root_part(&x->image);
 	const char *want = arena_printf("PARTUUID=%08x-%02u", x->image.disk.id, root->number), *value = NULL;
@@ -144,15 +144,15 @@ static void check_root_word(struct verify_ctx *x, struct findings *f, const char
 			value = word + strlen("root="); /* of several the kernel takes the last */
 	x->line->looked++;
 	if (!value)
-		found(x, f, path,
+		found(x, path,
 		      "has no root=%s in its first line, so the kernel would wait for a root file system for ever",
 		      want);
 	else if (strcasecmp(value, want) != 0 && !root_device_fits(value, root->number))
-		found(x, f, path, "has root=%s, which is not the root partition of this image (%s)", clean_copy(value),
+		found(x, path, "has root=%s, which is not the root partition of this image (%s)", clean_copy(value),
 		      want);
 }
 
-static int check_references(struct verify_ctx *x, struct findings *f, struct err *e)
+static int check_references(struct verify_ctx *x, struct err *e)
 {
 	static const char *const files[] = { BOOT_DIR "/cmdline.txt", "/etc/fstab" };
 
@@ -162,11 +162,11 @@ static int check_references(struct verify_ctx *x, struct findings *f, struct err
 		int r = image_read(&x->image, files[i], SMALL_FILE, &b, e);
 
 		if (r < 0)
-			r = found_failure(x, f, files[i], e);
+			r = found_failure(x, files[i], e);
 		else
-			check_partuuids(x, f, files[i], b.s);
+			check_partuuids(x, files[i], b.s);
 		if (r == 0 && i == 0)
-			check_root_word(x, f, files[i], b.s);
+			check_root_word(x, files[i], b.s);
 		if (r < 0)
 			return r;
 	}
@@ -175,7 +175,7 @@ static int check_references(struct verify_ctx *x, struct findings *f, struct err
 
 /* ---- the manifest ---- */
 
-static int compare_release(struct verify_ctx *x, struct findings *f, struct err *e)
+static int compare_release(struct verify_ctx *x, struct err *e)
 {
 	static const char path[] = "/etc/pibuild/release.json";
 	static const char *const same[] = { "cluster", "node", "role", "board", "pibuild" };
@@ -185,38 +185,38 @@ static int compare_release(struct verify_ctx *x, struct findings *f, struct err 
 	int r = ext4_read(x->image.root, path, SMALL_FILE, &b, e);
 
 	if (r < 0)
-		return found_failure(x, f, path, e);
+		return found_failure(x, path, e);
 	x->line->looked++;
 	j = json_loadb(b.s, b.n, JSON_REJECT_DUPLICATES, &problem);
 	if (!j) {
-		found(x, f, path, "is no JSON: line %d: %s", problem.line, clean_text(problem.text));
+		found(x, path, "is no JSON: line %d: %s", problem.line, clean_text(problem.text));
 		return 0;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(same); i++)
 		if (!json_equal(json_object_get(j, same[i]), json_object_get(x->manifest, same[i])))
-			found(x, f, path, "its %s is %s, that of the manifest %s", same[i], json_clean(j, same[i]),
+			found(x, path, "its %s is %s, that of the manifest %s", same[i], json_clean(j, same[i]),
 			      json_clean(x->manifest, same[i]));
 	return 0;
 }
 
-static int check_manifest(struct verify_ctx *x, struct findings *f, struct err *e)
+static int check_manifest(struct verify_ctx *x, struct err *e)
 {
 	int r = files_manifest(&x->image, &x->manifest, &x->records, &x->text, e);
 
 	if (r < 0)
-		return found_failure(x, f, MANIFEST_PATH, e);
+		return found_failure(x, MANIFEST_PATH, e);
 	if (!x->manifest) {
-		found(x, f, MANIFEST_PATH, "is not there: this is no image of pibuild's, or it was taken away");
+		found(x, MANIFEST_PATH, "is not there: this is no image of pibuild's, or it was taken away");
 		return 0;
 	}
 	x->has |= HAS_MANIFEST;
 	looked(x, 1, "manifests");
 	if (json_object_get(x->manifest, "node"))
 		x->has |= HAS_NODE;
-	return x->has & HAS_NODE ? compare_release(x, f, e) : 0;
+	return x->has & HAS_NODE ? compare_release(x, e) : 0;
 }
 
-static int check_files(struct verify_ctx *x, struct findings *f, struct err *e)
+static int check_files(struct verify_ctx *x, struct err *e)
 {
 	const char *why = NULL;
 	int r = 0;
@@ -226,7 +226,7 @@ static int check_files(struct verify_ctx *x, struct findings *f, struct err *e)
 		enum record_state state = record_check(&x->image, rec, &why);
 
 		if (state == STATE_CHANGED || state == STATE_MISSING)
-			found(x, f, rec->path, "%s", why);
+			found(x, rec->path, "%s", why);
 		r = sig_check(e);
 		if (r < 0)
 			break;
@@ -234,18 +234,18 @@ static int check_files(struct verify_ctx *x, struct findings *f, struct err *e)
 	return r;
 }
 
-static int check_symlinks(struct verify_ctx *x, struct findings *f, struct err *e)
+static int check_symlinks(struct verify_ctx *x, struct err *e)
 {
 	looked(x, 0, "links");
 	vec_foreach (rec, &x->records.v) {
 		x->line->looked += rec->kind == ENTRY_SYMLINK;
 		if (look_dangles(x->image.root, rec))
-			found(x, f, rec->path, "leads nowhere: there is no %s in the image", clean_copy(rec->note));
+			found(x, rec->path, "leads nowhere: there is no %s in the image", clean_copy(rec->note));
 	}
 	return 0;
 }
 
-static int verify_base(struct verify_ctx *x, struct findings *f, struct err *e)
+static int verify_base(struct verify_ctx *x, struct err *e)
 {
 	struct text_list paths = { 0 };
 	int r;
@@ -257,15 +257,15 @@ static int verify_base(struct verify_ctx *x, struct findings *f, struct err *e)
 	looked(x, x->files.v.n, "paths");
 	r = files_undeclared(&x->files, &x->records, x->options->base, &paths, e);
 	if (r < 0)
-		return found_failure(x, f, x->options->base, e);
+		return found_failure(x, x->options->base, e);
 	vec_foreach (path, &paths)
-		found(x, f, *path, "differs from the base, and the manifest does not speak of it");
+		found(x, *path, "differs from the base, and the manifest does not speak of it");
 	return 0;
 }
 
 /* ---- pins ---- */
 
-static void verify_pin(struct verify_ctx *x, struct findings *f, const json_t *pin)
+static void verify_pin(struct verify_ctx *x, const json_t *pin)
 {
 	const char *name = json_clean(pin, "name"), *version = json_clean(pin, "version"),
 		   *sha256 = json_clean(pin, "sha256");
@@ -273,26 +273,26 @@ static void verify_pin(struct verify_ctx *x, struct findings *f, const json_t *p
 
 	x->line->looked++;
 	if (!entry)
-		found(x, f, name, "%s is in the image, but not in %s", version, x->options->lock->path);
+		found(x, name, "%s is in the image, but not in %s", version, x->options->lock->path);
 	else if (!streq(entry->sha256, sha256))
-		found(x, f, name, "%s has sha256 %s in the image, %s in %s", version, sha256, entry->sha256,
+		found(x, name, "%s has sha256 %s in the image, %s in %s", version, sha256, entry->sha256,
 		      x->options->lock->path);
 }
 
-static void check_image_pin(struct verify_ctx *x, struct findings *f, const json_t *pin)
+static void check_image_pin(struct verify_ctx *x, const json_t *pin)
 {
 	const char *name = json_clean(pin, "name"), *tag = json_clean(pin, "tag"), *sha256 = json_clean(pin, "sha256");
 	const struct lock_image *image = lock_find_image(x->options->lock, name, tag);
 
 	x->line->looked++;
 	if (!image)
-		found(x, f, name, "%s is in the image, but not in %s", tag, x->options->lock->path);
+		found(x, name, "%s is in the image, but not in %s", tag, x->options->lock->path);
 	else if (!streq(image->sha256, sha256))
-		found(x, f, name, "%s has the digest %s in the image, %s in %s", tag, sha256, image->sha256,
+		found(x, name, "%s has the digest %s in the image, %s in %s", tag, sha256, image->sha256,
 		      x->options->lock->path);
 }
 
-static int verify_lock(struct verify_ctx *x, struct findings *f, struct err *e)
+static int verify_lock(struct verify_ctx *x, struct err *e)
 {
 	const json_t *base = json_object_get(x->manifest, "base"), *one;
 	const json_t *artifacts = json_object_get(x->manifest, "artifacts");
@@ -306,17 +306,17 @@ static int verify_lock(struct verify_ctx *x, struct findings *f, struct err *e)
 	looked(x, 0, "pins");
 	/* A base by path or URL is pinned by cluster.yaml itself. */
 	if (!streq(json_clean(base, "name"), "base"))
-		verify_pin(x, f, base);
+		verify_pin(x, base);
 	for (i = 0; (one = json_array_get(artifacts, i)); i++)
-		verify_pin(x, f, one);
+		verify_pin(x, one);
 	for (i = 0; (one = json_array_get(images, i)); i++)
-		check_image_pin(x, f, one);
+		check_image_pin(x, one);
 	return 0;
 }
 
 /* ---- nothing of a machine that has run ---- */
 
-static void check_machine_id(struct verify_ctx *x, struct findings *f)
+static void check_machine_id(struct verify_ctx *x)
 {
 	static const char path[] = "/etc/machine-id";
 	_cleanup_strbuf_ struct strbuf b = { 0 };
@@ -326,23 +326,23 @@ static void check_machine_id(struct verify_ctx *x, struct findings *f)
 		return;
 	b.s[strcspn(b.s, "\n")] = '\0';
 	if (*b.s && !streq(b.s, "uninitialized"))
-		found(x, f, path, "is set: every card made from this image would be the same machine");
+		found(x, path, "is set: every card made from this image would be the same machine");
 }
 
-static int check_fresh(struct verify_ctx *x, struct findings *f, struct err *e)
+static int check_fresh(struct verify_ctx *x, struct err *e)
 {
 	static const char stamps[] = "/var/lib/pibuild/";
 	bool booted = false;
 
 	looked(x, x->files.v.n, "paths");
-	check_machine_id(x, f);
+	check_machine_id(x);
 	vec_foreach (file, &x->files.v) {
 		const char *wrong = place_one_machine(file->path);
 
 		if (wrong)
-			found(x, f, file->path, "%s", wrong);
+			found(x, file->path, "%s", wrong);
 		if (!booted && starts_with(file->path, stamps)) {
-			found(x, f, file->path,
+			found(x, file->path,
 			      "is a stamp of first boot: this card has run, and verify is for images as they were built; `pibuild status` tells how a card is doing");
 			booted = true;
 		}
@@ -391,20 +391,20 @@ static const char *lacking_for(unsigned needs, unsigned has)
 	return lacks & HAS_FILES ? "the files cannot be listed" : "there is no manifest to go by";
 }
 
-static int verify_run_check(struct verify_ctx *x, const struct verify_check *c, struct verify_report *ret,
-			    struct err *e)
+static int verify_run_check(struct verify_ctx *x, const struct verify_check *c, struct err *e)
 {
-	struct verify_line *line = vec_push(&ret->lines);
-	size_t before = ret->findings.v.n;
+	const struct findings *all = &x->report->findings;
+	struct verify_line *line = vec_push(&x->report->lines);
+	size_t before = all->v.n;
 	int r = 0;
 
 	*line = (struct verify_line){ .name = c->name, .proves = c->proves, .things = "" };
 	x->line = line;
 	if ((c->needs & x->has) == c->needs)
-		r = c->run(x, &ret->findings, e);
+		r = c->run(x, e);
 	else
 		line->skipped = lacking_for(c->needs, x->has);
-	line->findings = ret->findings.v.n - before;
+	line->findings = all->v.n - before;
 	return r < 0 ? r : sig_check(e);
 }
 
@@ -417,14 +417,14 @@ static void verify_done(struct verify_ctx *x)
 
 int image_verify(const struct verify_options *o, struct verify_report *ret, struct err *e)
 {
-	_cleanup_(verify_done) struct verify_ctx x = { .options = o };
+	_cleanup_(verify_done) struct verify_ctx x = { .options = o, .report = ret };
 	_cleanup_close_ int fd = open(o->image, O_RDONLY | O_CLOEXEC);
 	int r = 0;
 
 	if (fd < 0)
 		return file_cannot_open(o->image, e);
 	for (size_t i = 0; i < ARRAY_SIZE(checks) && r == 0; i++)
-		r = verify_run_check(&x, &checks[i], ret, e);
+		r = verify_run_check(&x, &checks[i], e);
 	ret->image = o->image;
 	if (!x.manifest)
 		return r;

@@ -14,8 +14,8 @@ enum {
 	HAS_ROOT = 1 << 1,     /* image.root */
 	HAS_FILES = 1 << 2,    /* files */
 	HAS_MANIFEST = 1 << 3, /* manifest, text, records */
-	HAS_BOOT = 1 << 5,     /* image.boot */
 	HAS_NODE = 1 << 4,     /* the manifest names one; a generic image is of a role only */
+	HAS_BOOT = 1 << 5,     /* image.boot */
 };
 
 struct verify_ctx {
@@ -26,6 +26,7 @@ struct verify_ctx {
 	json_t *manifest;
 	struct strbuf text; /* of the manifest */
 	struct records records;
+	struct verify_report *report;
 	struct verify_line *line; /* of the check that runs: looked, things, skipped are its own to set */
 };
 
@@ -33,19 +34,19 @@ struct verify_check {
 	const char *name, *proves;
 	unsigned needs;
 	/* Adds what it finds; negative only when it could not look. */
-	int (*run)(struct verify_ctx *x, struct findings *f, struct err *e);
+	int (*run)(struct verify_ctx *x, struct err *e);
 };
 
 /* A failure in E becomes a finding of the running check, unless it is a missing tool or Ctrl-C: those come back. */
-int found_failure(struct verify_ctx *x, struct findings *f, const char *where, struct err *e);
+int found_failure(struct verify_ctx *x, const char *where, struct err *e);
 /* A finding of the running check. */
-#define found(x, f, where, ...) finding_add(f, (x)->line->name, where, __VA_ARGS__)
+#define found(x, where, ...) finding_add(&(x)->report->findings, (x)->line->name, where, __VA_ARGS__)
 
-#define UNIT_DIR		"/etc/systemd/system/"
+#define UNIT_DIR	     "/etc/systemd/system/"
 
-int check_units(struct verify_ctx *x, struct findings *f, struct err *e);
-int check_modes(struct verify_ctx *x, struct findings *f, struct err *e);
-int check_secret_files(struct verify_ctx *x, struct findings *f, struct err *e);
-int check_secret_values(struct verify_ctx *x, struct findings *f, struct err *e);
+int check_units(struct verify_ctx *x, struct err *e);
+int check_modes(struct verify_ctx *x, struct err *e);
+int check_secret_files(struct verify_ctx *x, struct err *e);
+int check_secret_values(struct verify_ctx *x, struct err *e);
 
 #endif

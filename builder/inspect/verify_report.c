@@ -5,11 +5,11 @@
 
 enum { TEXT_COLUMN = 26 };
 
-int found_failure(struct verify_ctx *x, struct findings *f, const char *where, struct err *e)
+int found_failure(struct verify_ctx *x, const char *where, struct err *e)
 {
 	if (e->class == CLASS_HOST || err_interrupted(e) || err_is_machines(e))
 		return e->code;
-	found(x, f, where, "%s", clean_text(e->msg));
+	found(x, where, "%s", clean_text(e->msg));
 	*e = (struct err){ 0 };
 	return 0;
 }

@@ -28,7 +28,7 @@ static bool verify_is_ours(struct verify_ctx *x, const struct listed *file)
 	return rec && rec->kind != ENTRY_EDIT;
 }
 
-int check_modes(struct verify_ctx *x, struct findings *f, struct err *e)
+int check_modes(struct verify_ctx *x, struct err *e)
 {
 	x->line->things = "files";
 	vec_foreach (file, &x->files.v) {
@@ -39,15 +39,15 @@ int check_modes(struct verify_ctx *x, struct findings *f, struct err *e)
 			continue;
 		x->line->looked++;
 		if (loose)
-			found(x, f, file->path,
-			      "has mode %04o: nothing that pibuild brings is setuid or writable for all", mode);
+			found(x, file->path, "has mode %04o: nothing that pibuild brings is setuid or writable for all",
+			      mode);
 	}
 	return 0;
 }
 
 /* ---- files ---- */
 
-static void check_private_dirs(struct verify_ctx *x, struct findings *f)
+static void check_private_dirs(struct verify_ctx *x)
 {
 	for (const char *const *path = place_private_dirs; *path; path++) {
 		const struct listed *dir = listing_find(&x->files, *path);
@@ -56,7 +56,7 @@ static void check_private_dirs(struct verify_ctx *x, struct findings *f)
 			continue;
 		x->line->looked++;
 		if ((dir->st.mode & 07777) != 0700 || dir->st.uid || dir->st.gid)
-			found(x, f, dir->path, "has mode %04o and belongs to %u:%u, not 0700 and 0:0",
+			found(x, dir->path, "has mode %04o and belongs to %u:%u, not 0700 and 0:0",
 			      dir->st.mode & 07777, dir->st.uid, dir->st.gid);
 	}
 }
@@ -74,7 +74,7 @@ static bool in_private_folder(struct verify_ctx *x, const char *path)
 }
 
 /* An edited file keeps what the base gave it: shadow is 0640 and its group's. */
-static void verify_secret(struct verify_ctx *x, struct findings *f, const struct record *rec)
+static void verify_secret(struct verify_ctx *x, const struct record *rec)
 {
 	const struct listed *file = listing_find(&x->files, rec->path);
 	bool edited = rec->kind == ENTRY_EDIT, users = !edited && !starts_with(rec->origin, "generated");
@@ -84,36 +84,36 @@ static void verify_secret(struct verify_ctx *x, struct findings *f, const struct
 		return;
 	x->line->looked++;
 	if (file->st.mode & 07777 & ~allowed && !(users && in_private_folder(x, rec->path)))
-		found(x, f, rec->path, "is a secret and has mode %04o, not %04o", file->st.mode & 07777, allowed);
+		found(x, rec->path, "is a secret and has mode %04o, not %04o", file->st.mode & 07777, allowed);
 	if (file->st.uid || (file->st.gid && !edited))
-		found(x, f, rec->path, "is a secret and belongs to %u:%u, not to root", file->st.uid, file->st.gid);
+		found(x, rec->path, "is a secret and belongs to %u:%u, not to root", file->st.uid, file->st.gid);
 }
 
-static void check_ssh_keys(struct verify_ctx *x, struct findings *f, const struct listed *file)
+static void check_ssh_keys(struct verify_ctx *x, const struct listed *file)
 {
 	const struct listed *dir = listing_find(&x->files, path_dir(file->path));
 	const struct listed *home = listing_find(&x->files, path_dir(path_dir(file->path)));
 
 	x->line->looked++;
 	if ((file->st.mode & 07777) != 0600 || (dir && (dir->st.mode & 07777) != 0700))
-		found(x, f, file->path, "has mode %04o in a folder %04o, not 0600 in 0700: sshd may not take it",
+		found(x, file->path, "has mode %04o in a folder %04o, not 0600 in 0700: sshd may not take it",
 		      file->st.mode & 07777, dir ? dir->st.mode & 07777 : 0);
 	if (home && file->st.uid != home->st.uid)
-		found(x, f, file->path, "belongs to user %u, the home to %u", file->st.uid, home->st.uid);
+		found(x, file->path, "belongs to user %u, the home to %u", file->st.uid, home->st.uid);
 }
 
-int check_secret_files(struct verify_ctx *x, struct findings *f, struct err *e)
+int check_secret_files(struct verify_ctx *x, struct err *e)
 {
 	x->line->things = "files and folders";
-	check_private_dirs(x, f);
+	check_private_dirs(x);
 	vec_foreach (rec, &x->records.v)
 		if (record_is_secret(rec))
-			verify_secret(x, f, rec);
+			verify_secret(x, rec);
 	vec_foreach (file, &x->files.v) {
 		if (ends_with(file->path, "/.ssh/authorized_keys"))
-			check_ssh_keys(x, f, file);
+			check_ssh_keys(x, file);
 		if (S_ISREG(file->st.mode) && place_is_secret(file->path) && listing_is_public(&x->files, file))
-			found(x, f, file->path, "has mode %04o: everybody on the node can read it; make it 0600",
+			found(x, file->path, "has mode %04o: everybody on the node can read it; make it 0600",
 			      file->st.mode & 07777);
 	}
 	return 0;
@@ -121,7 +121,7 @@ int check_secret_files(struct verify_ctx *x, struct findings *f, struct err *e)
 
 /* ---- values ---- */
 
-static int collect_values(struct verify_ctx *x, struct values *v, struct findings *f, struct err *e)
+static int collect_values(struct verify_ctx *x, struct values *v, struct err *e)
 {
 	int r = 0;
 
@@ -135,7 +135,7 @@ static int collect_values(struct verify_ctx *x, struct values *v, struct finding
 			continue;
 		r = ext4_read(x->image.root, file->path, SECRET_LIMIT, &b, e);
 		if (r < 0)
-			r = found_failure(x, f, file->path, e);
+			r = found_failure(x, file->path, e);
 		else
 			values_of_file(v, file->path, b.s, b.n);
 		if (r < 0)
@@ -144,25 +144,24 @@ static int collect_values(struct verify_ctx *x, struct values *v, struct finding
 	return r;
 }
 
-static void report_hits(struct verify_ctx *x, struct findings *f, const char *where, const struct hits *h)
+static void report_hits(struct verify_ctx *x, const char *where, const struct hits *h)
 {
 	vec_foreach (hit, &h->v)
-		found(x, f, where, "holds a secret of %s, at byte %llu: everybody can read it there", hit->from,
+		found(x, where, "holds a secret of %s, at byte %llu: everybody can read it there", hit->from,
 		      (unsigned long long)hit->at);
 }
 
-static void search_text(struct verify_ctx *x, struct findings *f, const struct values *v, const char *where,
-			const char *text, size_t n)
+static void search_text(struct verify_ctx *x, const struct values *v, const char *where, const char *text, size_t n)
 {
 	struct hits h = { 0 };
 
 	x->line->looked++;
 	values_search(v, text, n, n, 0, &h);
-	report_hits(x, f, where, &h);
+	report_hits(x, where, &h);
 }
 
 /* Everything that is no secret itself and that pibuild or the user wrote as text: units, what lies in /etc/pibuild. */
-static void search_files(struct verify_ctx *x, struct findings *f, const struct values *v)
+static void search_files(struct verify_ctx *x, const struct values *v)
 {
 	vec_foreach (file, &x->files.v) {
 		_cleanup_strbuf_ struct strbuf b = { 0 };
@@ -173,14 +172,14 @@ static void search_files(struct verify_ctx *x, struct findings *f, const struct 
 		    !listing_is_public(&x->files, file))
 			continue;
 		if (ext4_read(x->image.root, file->path, SECRET_LIMIT, &b, &ignored) == 0)
-			search_text(x, f, v, file->path, b.s, b.n);
+			search_text(x, v, file->path, b.s, b.n);
 	}
 }
 
 /* Which files of the boot partition hold one; what is left lies in free space or in a file's slack. */
-static bool name_boot_files(struct verify_ctx *x, struct findings *f, const struct values *v)
+static bool name_boot_files(struct verify_ctx *x, const struct values *v)
 {
-	size_t before = f->v.n;
+	size_t before = x->report->findings.v.n;
 
 	vec_foreach (file, &x->files.v) {
 		_cleanup_strbuf_ struct strbuf b = { 0 };
@@ -188,12 +187,12 @@ static bool name_boot_files(struct verify_ctx *x, struct findings *f, const stru
 
 		if (path_on_boot(file->path) && S_ISREG(file->st.mode) && file->st.size <= BOOT_FILE_LIMIT &&
 		    image_read(&x->image, file->path, BOOT_FILE_LIMIT, &b, &ignored) == 0)
-			search_text(x, f, v, file->path, b.s, b.n);
+			search_text(x, v, file->path, b.s, b.n);
 	}
-	return f->v.n > before;
+	return x->report->findings.v.n > before;
 }
 
-static int search_boot(struct verify_ctx *x, struct findings *f, const struct values *v, struct err *e)
+static int search_boot(struct verify_ctx *x, const struct values *v, struct err *e)
 {
 	const struct fs_place at = image_place(&x->image, image_boot_part(&x->image), 1);
 	struct hits h = { 0 };
@@ -201,21 +200,21 @@ static int search_boot(struct verify_ctx *x, struct findings *f, const struct va
 
 	x->line->looked++;
 	if (r < 0)
-		return found_failure(x, f, "partition 1", e);
-	if (h.v.n && !name_boot_files(x, f, v))
-		report_hits(x, f, "partition 1, free space", &h);
+		return found_failure(x, "partition 1", e);
+	if (h.v.n && !name_boot_files(x, v))
+		report_hits(x, "partition 1, free space", &h);
 	return 0;
 }
 
-int check_secret_values(struct verify_ctx *x, struct findings *f, struct err *e)
+int check_secret_values(struct verify_ctx *x, struct err *e)
 {
 	struct values v = { 0 };
-	int r = collect_values(x, &v, f, e);
+	int r = collect_values(x, &v, e);
 
 	if (r < 0)
 		return r;
 	x->line->things = arena_printf("places, for %zu values", v.v.n);
-	search_text(x, f, &v, MANIFEST_PATH, x->text.s, x->text.n);
-	search_files(x, f, &v);
-	return search_boot(x, f, &v, e);
+	search_text(x, &v, MANIFEST_PATH, x->text.s, x->text.n);
+	search_files(x, &v);
+	return search_boot(x, &v, e);
 }

@@ -57,7 +57,7 @@ static const char *wanted_unit(const char *path, const char *kind)
 
 /* Packages that were taken away leave links behind, which systemd passes over where they only want: those of the base
  * are none of ours to judge. */
-static void verify_unit_links(struct verify_ctx *x, struct findings *f)
+static void verify_unit_links(struct verify_ctx *x)
 {
 	vec_foreach (file, &x->files.v) {
 		const char *wanted = wanted_unit(file->path, ".wants/");
@@ -69,7 +69,7 @@ static void verify_unit_links(struct verify_ctx *x, struct findings *f)
 		if ((resolves(x, file->path) && verify_unit_file(x, unit)) ||
 		    (wanted && !records_find(&x->records, file->path)))
 			continue;
-		found(x, f, file->path, "leads to no unit: %s is not in the image, or masked", unit);
+		found(x, file->path, "leads to no unit: %s is not in the image, or masked", unit);
 	}
 }
 
@@ -79,7 +79,7 @@ static const char *enabled_link(const char *unit)
 }
 
 /* Both would fight over one data folder; the manifest says which it is to be. */
-static void check_role(struct verify_ctx *x, struct findings *f)
+static void check_role(struct verify_ctx *x)
 {
 	static const char *const units[] = { "k3s.service", "k3s-agent.service" };
 	const char *role = json_get_text(x->manifest, "role");
@@ -90,37 +90,37 @@ static void check_role(struct verify_ctx *x, struct findings *f)
 		bool enabled = listing_find(&x->files, link) != NULL;
 
 		if (wanted[i] && !enabled)
-			found(x, f, link, "is not there: %s does not start on this %s node", units[i], role);
+			found(x, link, "is not there: %s does not start on this %s node", units[i], role);
 		if (!wanted[i] && enabled)
-			found(x, f, link, "starts %s, which has no place on a %s node", units[i], *role ? role : "?");
+			found(x, link, "starts %s, which has no place on a %s node", units[i], *role ? role : "?");
 	}
 }
 
-static void check_step(struct verify_ctx *x, struct findings *f, const char *name)
+static void check_step(struct verify_ctx *x, const char *name)
 {
 	const char *unit = arena_printf("pibuild-%s.service", name), *file = arena_printf(UNIT_DIR "%s", unit);
 	const char *link = enabled_link(unit);
 
 	x->line->looked++;
 	if (!resolves(x, file))
-		found(x, f, file, "is not there: the step %s of first boot cannot run", name);
+		found(x, file, "is not there: the step %s of first boot cannot run", name);
 	if (!listing_find(&x->files, link))
-		found(x, f, link, "is not there: the step %s of first boot does not start", name);
+		found(x, link, "is not there: the step %s of first boot does not start", name);
 }
 
 /* The first word of each line of /etc/pibuild/steps is a step; the report is on every card beside them. */
-static int check_steps(struct verify_ctx *x, struct findings *f, struct err *e)
+static int check_steps(struct verify_ctx *x, struct err *e)
 {
 	static const char path[] = "/etc/pibuild/steps";
 	_cleanup_strbuf_ struct strbuf b = { 0 };
 
-	check_step(x, f, "report");
+	check_step(x, "report");
 	if (ext4_read(x->image.root, path, UNIT_LIMIT, &b, e) < 0)
-		return found_failure(x, f, path, e);
+		return found_failure(x, path, e);
 	text_foreach (line, b.s, "\n") {
 		line[strcspn(line, " \t")] = '\0';
 		if (*line && *line != '#')
-			check_step(x, f, clean_copy(line));
+			check_step(x, clean_copy(line));
 	}
 	return 0;
 }
@@ -154,28 +154,28 @@ static bool retries(struct verify_ctx *x, const char *unit)
 	return oneshot && again;
 }
 
-static void check_needs(struct verify_ctx *x, struct findings *f, const char *path, char *units)
+static void check_needs(struct verify_ctx *x, const char *path, char *units)
 {
 
 	text_foreach (unit, units, " \t")
 		if (retries(x, unit))
-			found(x, f, path,
+			found(x, path,
 			      "requires %s, a oneshot that retries: its first failure would be final for this unit; use Wants= and wait",
 			      clean_copy(unit));
 }
 
-static void check_unit_text(struct verify_ctx *x, struct findings *f, const char *path, char *text)
+static void check_unit_text(struct verify_ctx *x, const char *path, char *text)
 {
 	static const char *const keys[] = { "Requires", "Requisite", "BindsTo" };
 
 	text_foreach (line, text, "\n")
 		for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
 			if (setting(line, keys[i]))
-				check_needs(x, f, path, line + strlen(keys[i]) + 1);
+				check_needs(x, path, line + strlen(keys[i]) + 1);
 }
 
 /* Units and drop-ins that the manifest names, and their .requires folders. */
-static int check_requirements(struct verify_ctx *x, struct findings *f, struct err *e)
+static int check_requirements(struct verify_ctx *x, struct err *e)
 {
 	vec_foreach (rec, &x->records.v) {
 		_cleanup_strbuf_ struct strbuf b = { 0 };
@@ -183,23 +183,23 @@ static int check_requirements(struct verify_ctx *x, struct findings *f, struct e
 		struct err ignored = { 0 }; /* what is missing, `files` has told */
 
 		if (unit && retries(x, unit))
-			found(x, f, rec->path, "requires a oneshot that retries: its first failure would be final");
+			found(x, rec->path, "requires a oneshot that retries: its first failure would be final");
 		if (!starts_with(rec->path, UNIT_DIR) || rec->kind != ENTRY_FILE ||
 		    ext4_read(x->image.root, rec->path, UNIT_LIMIT, &b, &ignored) < 0)
 			continue;
 		x->line->looked++;
-		check_unit_text(x, f, rec->path, b.s);
+		check_unit_text(x, rec->path, b.s);
 	}
 	return 0;
 }
 
-int check_units(struct verify_ctx *x, struct findings *f, struct err *e)
+int check_units(struct verify_ctx *x, struct err *e)
 {
 	int r;
 
 	x->line->things = "units and links";
-	verify_unit_links(x, f);
-	check_role(x, f);
-	r = check_steps(x, f, e);
-	return r < 0 ? r : check_requirements(x, f, e);
+	verify_unit_links(x);
+	check_role(x);
+	r = check_steps(x, e);
+	return r < 0 ? r : check_requirements(x, e);
 }
