@@ -47,6 +47,16 @@ const char *json_clean(const json_t *object, const char *key)
 	return json_clean_or(object, key, "?");
 }
 
+const json_t *json_named(const json_t *list, const char *name)
+{
+	const json_t *one;
+
+	for (size_t i = 0; (one = json_array_get(list, i)); i++)
+		if (streq(json_get_text(one, "name"), name))
+			return one;
+	return NULL;
+}
+
 json_t *json_text(const char *s)
 {
 	json_t *j = json_string(s);

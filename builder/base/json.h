@@ -22,6 +22,8 @@ const char *json_get_text(const json_t *object, const char *key);
  * be NULL, when there is none. */
 const char *json_clean(const json_t *object, const char *key);
 const char *json_clean_or(const json_t *object, const char *key, const char *fallback);
+/* The first object of the array LIST that has NAME under "name"; NULL = none. Borrowed. */
+const json_t *json_named(const json_t *list, const char *name);
 
 /* A string value of any bytes, such as names in an image: what is no UTF-8 has '?' for every byte beyond ASCII. */
 json_t *json_text(const char *s);

@@ -76,16 +76,6 @@ static void generic_compare_pin(struct strbuf *b, const json_t *theirs, const st
 			       arena_printf("%.12s", str_or(ours->sha256, "none")));
 }
 
-static const json_t *find_named(const json_t *list, const char *name)
-{
-	const json_t *one;
-
-	for (size_t i = 0; (one = json_array_get(list, i)); i++)
-		if (streq(json_clean_or(one, "name", ""), name))
-			return one;
-	return NULL;
-}
-
 static void compare_artifacts(struct strbuf *b, const struct generic *g, const struct tree *tree)
 {
 	const json_t *theirs = json_object_get(g->manifest, "artifacts");
@@ -93,7 +83,7 @@ static void compare_artifacts(struct strbuf *b, const struct generic *g, const s
 
 	vec_foreach (t, &tree->entries)
 		if (t->source == SOURCE_ARTIFACT) {
-			generic_compare_pin(b, find_named(theirs, t->pin.name), &t->pin);
+			generic_compare_pin(b, json_named(theirs, t->pin.name), &t->pin);
 			ours++;
 		}
 	if (json_array_size(theirs) > ours && !b->n)

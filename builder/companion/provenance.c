@@ -112,13 +112,7 @@ int provenance_write(const struct subject *s, struct companions *c, struct strbu
 /* The digest that LIST states for NAME; "" when it does not name it. */
 static const char *subject_digest(const json_t *list, const char *name)
 {
-	const json_t *one;
-	size_t i;
-
-	for (i = 0; (one = json_array_get(list, i)); i++)
-		if (streq(json_get_text(one, "name"), name))
-			return json_get_text(json_object_get(one, "digest"), "sha256");
-	return "";
+	return json_get_text(json_object_get(json_named(list, name), "digest"), "sha256");
 }
 
 static void provenance_check_image(struct look *l, const json_t *subject)

@@ -205,17 +205,6 @@ static void compare_layout(struct image_diff *d, const struct disk *a, const str
 
 /* ---- versions ---- */
 
-static const json_t *find_pin(const json_t *list, const char *name)
-{
-	const json_t *one;
-	size_t i;
-
-	for (i = 0; (one = json_array_get(list, i)); i++)
-		if (streq(json_clean(one, "name"), name))
-			return one;
-	return NULL;
-}
-
 static void diff_compare_pin(struct image_diff *d, const char *name, const char *key, const json_t *a, const json_t *b)
 {
 	const char *old = a ? json_clean(a, key) : NULL, *new = b ? json_clean(b, key) : NULL;
@@ -235,9 +224,9 @@ static void compare_pins(struct image_diff *d, const char *key, const json_t *a,
 	size_t i;
 
 	for (i = 0; (one = json_array_get(a, i)); i++)
-		diff_compare_pin(d, json_clean(one, "name"), key, one, find_pin(b, json_clean(one, "name")));
+		diff_compare_pin(d, json_clean(one, "name"), key, one, json_named(b, json_get_text(one, "name")));
 	for (i = 0; (one = json_array_get(b, i)); i++)
-		if (!find_pin(a, json_clean(one, "name")))
+		if (!json_named(a, json_get_text(one, "name")))
 			diff_compare_pin(d, json_clean(one, "name"), key, NULL, one);
 }
 

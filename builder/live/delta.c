@@ -395,13 +395,9 @@ static int make_manifest(struct differ *y, struct err *e)
 
 const char *manifest_version(const json_t *manifest, const char *artifact)
 {
-	const json_t *list = json_object_get(manifest, "artifacts"), *one;
-	size_t i;
+	const json_t *one = json_named(json_object_get(manifest, "artifacts"), artifact);
 
-	json_array_foreach (list, i, one)
-		if (streq(json_get_text(one, "name"), artifact))
-			return json_get_text(one, "version");
-	return NULL;
+	return one ? json_get_text(one, "version") : NULL;
 }
 
 static bool read_versions(const char *from, const char *to, struct semver *a, struct semver *b)

@@ -137,22 +137,21 @@ static int find_asset(const struct document *d, const char *file, const char *ve
 	static const char prefix[] = "sha256:";
 	_cleanup_json_ json_t *release = NULL;
 	const json_t *asset;
+	const char *digest;
+	json_int_t size;
 	int r = upstream_json(d, JSON_REJECT_DUPLICATES, &release, e);
 
 	if (r < 0)
 		return r;
-	for (size_t i = 0; (asset = json_array_get(json_object_get(release, "assets"), i)); i++) {
-		const char *digest = json_get_text(asset, "digest");
-		json_int_t size = json_integer_value(json_object_get(asset, "size"));
-
-		if (!streq(json_get_text(asset, "name"), file))
-			continue;
-		if (!starts_with(digest, prefix))
-			return err_class(e, CLASS_VERIFY, "%s states no sha256 for %s", d->url, file);
-		ret->size = size > 0 ? (uint64_t)size : 0;
-		return set_digest(d, digest + strlen(prefix), strlen(digest) - strlen(prefix), ret, e);
-	}
-	return not_listed(d, file, version, e);
+	asset = json_named(json_object_get(release, "assets"), file);
+	if (!asset)
+		return not_listed(d, file, version, e);
+	digest = json_get_text(asset, "digest");
+	if (!starts_with(digest, prefix))
+		return err_class(e, CLASS_VERIFY, "%s states no sha256 for %s", d->url, file);
+	size = json_integer_value(json_object_get(asset, "size"));
+	ret->size = size > 0 ? (uint64_t)size : 0;
+	return set_digest(d, digest + strlen(prefix), strlen(digest) - strlen(prefix), ret, e);
 }
 
 int upstream_find(enum checksum_form form, const struct document *d, const char *entry, const char *version,
