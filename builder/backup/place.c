@@ -273,7 +273,6 @@ static int backup_by_time(const void *a, const void *b)
 /* Every word of TEXT that is the name of a file of a backup. */
 static void backup_find_names(char *text, const char *suffix, struct backup_list *ret)
 {
-
 	text_foreach (word, text, "<>/ \t\r\n") {
 		struct backup_name b;
 

@@ -37,7 +37,7 @@ void build_expect(const struct build *b, unsigned flags);
 int build_fetch(struct build *b, const struct fetch_options *o, struct fetching *f, struct err *e);
 /* All that, then all nodes of the plan, and what stands beside them (companion/). */
 int build_run(const struct build *b, const struct fetch_options *o, struct err *e);
-/* Where the image of N goes: OUT/<node>.img, or OUT/<node>.img.xz. */
+/* Where the image of N goes: OUT/<node>.img, or compressed OUT/<node>.img.xz, OUT/<node>.img.zst. */
 const char *build_image_path(const struct build *b, const struct node_plan *n);
 
 /* The image of a node without a file of it: the cached role layer, the node's stamp in memory. The same bytes as the

@@ -228,7 +228,6 @@ struct package_list {
 
 static int apt_parse(const struct apt *a, char *text, struct package_list *ret, struct err *e)
 {
-
 	text_foreach (line, text, "\n") {
 		struct debian_package p = { 0 };
 		int r;

@@ -156,7 +156,6 @@ static bool retries(struct verify_ctx *x, const char *unit)
 
 static void check_needs(struct verify_ctx *x, const char *path, char *units)
 {
-
 	text_foreach (unit, units, " \t")
 		if (retries(x, unit))
 			found(x, path,

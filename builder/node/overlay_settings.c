@@ -416,7 +416,6 @@ static char *sshd_value(char *line, const char *key)
 /* PATTERNS as USER or USER@HOST, with '*' and '?'. */
 static bool names_user(char *patterns, const char *user)
 {
-
 	text_foreach (p, patterns, " \t")
 		if (fnmatch(arena_strndup(p, strcspn(p, "@")), user, 0) == 0)
 			return true;

@@ -66,13 +66,6 @@ static const struct record *drift_record_of(const struct entry *n, const struct 
 	return x;
 }
 
-static int drift_order(const void *a, const void *b)
-{
-	const struct drift *x = a, *y = b;
-
-	return strcmp(x->path, y->path);
-}
-
 /* By path. HAVE is sorted as records_merge() leaves it. */
 static void drift_find(const struct tree *tree, const struct records *have, struct drifts *ret)
 {
@@ -88,7 +81,7 @@ static void drift_find(const struct tree *tree, const struct records *have, stru
 	vec_foreach (x, &have->v)
 		if (!tree_find(tree, x->path) && !is_unpacked(tree, x->path) && !is_of_flash(x))
 			*vec_push(&ret->v) = (struct drift){ DRIFT_GONE, x->path, x->origin };
-	vec_sort(&ret->v, drift_order);
+	vec_sort_by(&ret->v, path);
 }
 
 /* Of the same node, or generic and of the same role. */

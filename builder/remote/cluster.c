@@ -91,7 +91,6 @@ static const char *lan_address(const char *addresses)
 /* TEXT is taken apart. What is no such line is left out: it is no node. */
 static void read_nodes(char *text, struct live_cluster *ret)
 {
-
 	text_foreach (line, text, "\n") {
 		const char *part[PART_COUNT];
 
@@ -148,7 +147,6 @@ enum lease_part { LEASE_NAMESPACE, LEASE_NAME, LEASE_HOLDER, LEASE_TIME, LEASE_P
 
 static void read_leases(char *text, struct live_cluster *l)
 {
-
 	text_foreach (line, text, "\n") {
 		const char *part[LEASE_PART_COUNT];
 
