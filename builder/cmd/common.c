@@ -34,9 +34,8 @@ static const char *option_meant(const struct command *c, const struct cmd_option
 	for (size_t i = 0; i < c->n_options && !config; i++)
 		if (streq(c->options[i].name, "node"))
 			config = cmd_glimpse_config(o->config);
-	for (size_t i = 0; config && i < config->nodes.n; i++)
-		if (streq(config->nodes.v[i].name, word))
-			return "--node";
+	if (config && config_find_node(config, word))
+		return "--node";
 	if (!o->config && cmd_word_in(c->common, "config") &&
 	    (ends_with(word, ".yaml") || ends_with(word, ".yml") || (stat(word, &st) == 0 && S_ISREG(st.st_mode))))
 		return "-c";
@@ -176,17 +175,12 @@ int cmd_check_values(const struct plan *p, const struct cache *c, const struct f
 
 int cmd_find_node(const struct config *c, const char *name, const struct node_config **ret, struct err *e)
 {
-	VEC(const char *) names = { 0 };
+	const struct node_config *n = config_find_node(c, name);
 
-	vec_foreach (n, &c->nodes) {
-		*vec_push(&names) = n->name;
-		if (streq(n->name, name)) {
-			*ret = n;
-			return 0;
-		}
-	}
-	return err_class(e, CLASS_USAGE, "%s has no node '%s'; %s", c->path, name,
-			 config_node_meant(name, names.v, names.n));
+	if (!n)
+		return err_class(e, CLASS_USAGE, "%s has no node '%s'; %s", c->path, name, config_node_meant(c, name));
+	*ret = n;
+	return 0;
 }
 
 bool cmd_has_terminal(void)

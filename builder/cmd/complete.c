@@ -85,7 +85,7 @@ static void offer_nodes(const struct complete *c, bool external)
 	if (!config)
 		return;
 	vec_foreach (n, &config->nodes)
-		if (!external || config_is_external(n))
+		if (n->name && (!external || config_is_external(n)))
 			offer(n->name, role_names[n->role]);
 }
 

@@ -249,9 +249,7 @@ static int removal_load(struct removal *x, struct err *e)
 	r = flashed_load(c->dir, &x->cards, e);
 	if (r < 0)
 		return r;
-	vec_foreach (n, &c->nodes)
-		if (streq(n->name, x->name))
-			x->node = n;
+	x->node = config_find_node(c, x->name);
 	return 0;
 }
 

@@ -193,12 +193,7 @@ static bool is_a_node(const struct cmd_options *o)
 {
 	const struct config *c = cmd_glimpse_config(o->config);
 
-	if (!c)
-		return false;
-	vec_foreach (n, &c->nodes)
-		if (n->name && streq(n->name, o->args.v[0]))
-			return true;
-	return false;
+	return c && config_find_node(c, o->args.v[0]);
 }
 
 static int cmd_status(const struct cmd_options *o, struct err *e)

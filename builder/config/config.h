@@ -437,8 +437,10 @@ int config_add_env_mirrors(struct config *c, struct err *e);
 /* BASE is one that pibuild knows by name: raspios, raspios-bookworm, debian. */
 bool config_base_named(const char *base);
 
-/* "did you mean cp-1?", or "it has cp-1, w-1", of the names of nodes. */
-const char *config_node_meant(const char *name, const char *const *names, size_t n);
+/* The node NAME; NULL = there is none. C may have faults, nodes without a name among them. */
+const struct node_config *config_find_node(const struct config *c, const char *name);
+/* What to say of NAME, which is none: "did you mean cp-1?", or "it has cp-1, w-1". */
+const char *config_node_meant(const struct config *c, const char *name);
 
 /* Packages of Debian that N asks for, with NULL all nodes together: sorted, each once. */
 struct text_list config_packages(const struct config *c, const struct node_config *n);

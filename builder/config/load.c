@@ -365,14 +365,27 @@ int config_add_env_mirrors(struct config *c, struct err *e)
 	return 0;
 }
 
-const char *config_node_meant(const char *name, const char *const *names, size_t n)
+const struct node_config *config_find_node(const struct config *c, const char *name)
+{
+	vec_foreach (n, &c->nodes)
+		if (n->name && streq(n->name, name))
+			return n;
+	return NULL;
+}
+
+const char *config_node_meant(const struct config *c, const char *name)
 {
 	enum { SHOWN = 12 };
-	const char *near = nearest_word(name, names, n), *all = "it has ";
+	const char *near, *all = "it has none";
+	struct text_list names = { 0 };
 
+	vec_foreach (n, &c->nodes)
+		if (n->name)
+			*vec_push(&names) = n->name;
+	near = nearest_word(name, names.v, names.n);
 	if (near)
 		return arena_printf("did you mean %s?", near);
-	for (size_t i = 0; i < n && i < SHOWN; i++)
-		all = arena_printf("%s%s%s", all, i ? ", " : "", str_or(names[i], ""));
-	return n > SHOWN ? arena_printf("%s and others", all) : all;
+	for (size_t i = 0; i < names.n && i < SHOWN; i++)
+		all = i ? arena_printf("%s, %s", all, names.v[i]) : arena_printf("it has %s", names.v[i]);
+	return names.n > SHOWN ? arena_printf("%s and others", all) : all;
 }

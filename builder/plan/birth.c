@@ -17,14 +17,6 @@ static bool is_alone(const struct config *c)
 
 /* ---- which cards ---- */
 
-static const struct node_config *node_named(const struct config *c, const char *name)
-{
-	vec_foreach (n, &c->nodes)
-		if (n->name && streq(n->name, name))
-			return n;
-	return NULL;
-}
-
 static bool is_done(const json_t *line)
 {
 	return streq(json_get_text(line, "state"), "done");
@@ -91,7 +83,7 @@ static void check_only_server(json_t *cards, const struct config *c, struct faul
 	const struct node_config *only = config_first_server(c);
 	const json_t *card = birth_card(cards, c);
 	const char *starter = card ? json_clean_or(card, "node", "") : "";
-	const struct node_config *still = node_named(c, starter);
+	const struct node_config *still = config_find_node(c, starter);
 
 	if (!*starter || !only || !only->name || !is_alone(c) || streq(starter, only->name) ||
 	    !flashed_card(cards, starter))
@@ -135,8 +127,8 @@ static int card_trace(const struct config *c, const char **ret, struct err *e)
 		const json_t *j = json_array_get(cards, i);
 		const char *cluster = json_get_text(j, "cluster");
 
-		if (is_done(j) &&
-		    (*cluster ? streq(cluster, c->cluster.name) : node_named(c, json_get_text(j, "node")) != NULL)) {
+		if (is_done(j) && (*cluster ? streq(cluster, c->cluster.name)
+					    : config_find_node(c, json_get_text(j, "node")) != NULL)) {
 			*ret = arena_printf("the card of %s, written %s (%s)", json_clean_or(j, "node", ""),
 					    json_clean_or(j, "time", ""), path_join(c->dir, FLASHED_FILE));
 			break;

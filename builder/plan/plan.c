@@ -24,25 +24,18 @@ static bool selected(const struct plan_options *o, const struct node_config *n)
 int plan_check_selection(const struct config *c, const void *options, struct err *e)
 {
 	const struct plan_options *o = options;
-	const char **names = arena_alloc(c->nodes.n * sizeof(*names) + 1);
-	size_t n = 0;
 
-	vec_foreach (node, &c->nodes)
-		names[n++] = node->name;
 	for (size_t i = 0; i < o->n_nodes; i++) {
-		size_t j = 0;
+		const struct node_config *n = config_find_node(c, o->nodes[i]);
 
-		while (j < n && !streq(names[j], o->nodes[i]))
-			j++;
-		if (j < n && config_is_external(&c->nodes.v[j]))
+		if (n && config_is_external(n))
 			return err_class(
 				e, CLASS_USAGE,
 				"%s is external, a machine without a card or an image: `pibuild join %s` prints the script that makes it a node",
-				names[j], names[j]);
-		if (j < n)
-			continue;
-		return err_class(e, CLASS_USAGE, "%s has no node '%s'; %s", c->path, o->nodes[i],
-				 config_node_meant(o->nodes[i], names, n));
+				n->name, n->name);
+		if (!n)
+			return err_class(e, CLASS_USAGE, "%s has no node '%s'; %s", c->path, o->nodes[i],
+					 config_node_meant(c, o->nodes[i]));
 	}
 	return 0;
 }

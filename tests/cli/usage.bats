@@ -76,6 +76,19 @@ load ../lib/image
 	fails 4 'w-1: is no report' "$PIBUILD" status w-1
 }
 
+@test "a node that has no name yet is in nobody's way who looks for another" {
+	write_cluster
+	sed -i 's/name: w-1, //' cluster.yaml
+	for command in build render; do
+		fails 2 "too many arguments: did you mean \`pibuild $command --node cp-1\`?" "$PIBUILD" $command cp-1
+	done
+	for command in join 'apply --node'; do
+		fails 2 "cluster.yaml has no node 'nosuch'; it has cp-1" "$PIBUILD" $command nosuch
+	done
+	fails 3 'there is no ./secrets.yaml' "$PIBUILD" apply --node cp-1
+	[ "$(offered plan --node '')" = cp-1 ]
+}
+
 @test "a build of a node that there is not makes no secrets, and its name does not speak to the terminal" {
 	write_cluster
 	fails 2 "has no node 'nosuch'" "$PIBUILD" build --node nosuch
