@@ -240,6 +240,7 @@ static const struct check_rule rules[] = {
 	{ "base", check_base },
 	{ "signature key", check_signature_key },
 	{ "swap", check_swap },
+	{ "kernel settings", check_sysctls },
 	{ "mirrors", check_mirrors },
 	{ "what K3s leaves out", check_disabled },
 	{ "kubelet", check_kubelet },

@@ -50,6 +50,9 @@ void check_asked(const struct check *x);
 /* Zones for which the issuers will never get a certificate. */
 void check_zones(const struct check *x);
 
+/* Kernel settings that K3s, the kubelet or Cilium need otherwise. */
+void check_sysctls(const struct check *x);
+
 /* Packages that K3s or Cilium do not work beside. */
 void check_packages(const struct check *x);
 

@@ -161,7 +161,7 @@ static const struct field os_fields[] = {
 	  .name_at = offsetof(struct sysctl, key),
 	  .size = sizeof(struct sysctl),
 	  .max = 64,
-	  .help = "settings of the kernel, as in sysctl.d(5); those that K3s, the kubelet or Cilium need are refused",
+	  .help = "settings of the kernel, as in sysctl.d(5); those that K3s, the kubelet or Cilium need otherwise are refused",
 	  .example = "{vm.swappiness: 10}" },
 	{ 0 },
 };

@@ -18,43 +18,6 @@ static const char *owned_row(const struct owned *rows, size_t n, const char *tex
 	return NULL;
 }
 
-/* Sources: kubernetes:pkg/kubelet/cm/container_manager_linux.go (setupKernelTunables) with its values in
- * k8s.io/component-helpers/node/util/sysctl; k3s-io/k3s:pkg/agent/syssetup/setup.go; cilium/cilium:
- * pkg/datapath/loader/base.go (enableForwardingSettings) and operator docs of rp_filter. */
-static const char forwards[] = "without forwarding no pod reaches another node; K3s and Cilium turn it on",
-		  filters[] = "Cilium sets it: with another value the kernel drops packets of pods",
-		  kubelets[] = "the kubelet sets it at every start", bridges[] = "K3s sets it at every start";
-static const struct owned owned_sysctls[] = {
-	{ "net.ipv4.ip_forward", forwards },
-	{ "net.ipv[46].conf.*.@(forwarding|mc_forwarding)", forwards },
-	{ "net.ipv4.conf.*.rp_filter", filters },
-	{ "net.ipv4.conf.cilium_*", filters },
-	{ "net.ipv6.conf.cilium_*", filters },
-	{ "net.core.bpf_jit_enable", "Cilium sets it: its programs would be too slow without" },
-	{ "net.bridge.bridge-nf-call-*", bridges },
-	{ "vm.@(overcommit_memory|panic_on_oom)", kubelets },
-	{ "kernel.@(panic|panic_on_oops)", kubelets },
-	{ "kernel.keys.root_max@(keys|bytes)", kubelets },
-	{ "kernel.hostname", "nodes[].name is the host name" },
-	{ "kernel.domainname", "nodes[].name is the host name" },
-	{ "kernel.modules_disabled", "Cilium and K3s load modules after it" },
-};
-
-/* sysctl.d(5): where the first separator is a slash, dots are no separators. */
-const char *owned_sysctl(const char *key)
-{
-	char *dotted = arena_strdup(key);
-	bool slashes = key[strcspn(key, "./")] == '/';
-
-	for (char *p = dotted; *p; p++) {
-		if (slashes && *p == '/')
-			*p = '.';
-		else if (slashes && *p == '.')
-			*p = '/';
-	}
-	return owned_row(owned_sysctls, ARRAY_SIZE(owned_sysctls), dotted);
-}
-
 /* ---- config.txt ---- */
 
 /* Sources: raspberrypi/documentation: documentation/asciidoc/computers/config_txt (boot, conditional, what_is, gpio);

@@ -6,9 +6,6 @@
 #ifndef CONFIG_OWNED_H
 #define CONFIG_OWNED_H
 
-/* NULL, or why os.sysctl must not have KEY. */
-const char *owned_sysctl(const char *key);
-
 /* NULL, or why boot.config must not have LINE, and boot.cmdline WORD. */
 const char *owned_config_line(const char *line);
 const char *owned_cmdline_word(const char *word);

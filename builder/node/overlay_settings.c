@@ -13,6 +13,7 @@
 #include "config/manifest.h"
 #include "config/names.h"
 #include "config/owned.h"
+#include "config/sysctl.h"
 
 struct settings_file {
 	const char *name; /* without its folder */
@@ -304,12 +305,15 @@ static const char *kernel_settings(struct settings_file *f)
 	const char *line;
 
 	while ((line = next_setting(&f->text))) {
-		const char *key = line + (*line == '-'), *why;
+		const char *key = line + (*line == '-'), *value = strchr(key, '='), *why, *note;
 
 		key = arena_strndup(key, strcspn(key, " \t="));
-		why = *key ? owned_sysctl(key) : NULL;
+		value = value ? value + 1 + strspn(value + 1, " \t") : "";
+		why = *key ? sysctl_fault(key, value, &note) : NULL;
 		if (why)
 			return arena_printf("sets %s: %s; remove that line", key, why);
+		if (*key && note)
+			f->note = arena_printf("sets %s = %s: %s", key, value, note);
 	}
 	return NULL;
 }
@@ -603,7 +607,7 @@ static const struct {
 	{ "/etc/systemd/network/*.link", interface_link },
 	{ "/etc/udev/rules.d/*.rules", udev_rules },
 	{ "/etc/modprobe.d/*.conf", kernel_modules },
-	{ "/etc/sysctl.d/*", kernel_settings },
+	{ "/@(etc|usr/lib|usr/local/lib)/sysctl.d/*", kernel_settings },
 	{ "/etc/systemd/system-preset/*.preset", unit_preset },
 	{ "/etc/systemd/system/*.@(mount|automount)", mount_unit },
 	{ "/etc/systemd/system/*.timer", timer_unit },

@@ -1038,14 +1038,40 @@ asked() {
 	fault "cluster.yaml:14:10: error: network.proxy: 'http' is missing: the proxy; by reference when its address holds a name and password"
 }
 
+@test "kernel settings with the value that they have on every node, or less than one has, are notes" {
+	cp cluster.yaml good.txt
+	while IFS='|' read -r setting words; do
+		cp good.txt cluster.yaml
+		add "os: {sysctl: {$setting}}"
+		run "$PIBUILD" check
+		[ "$status" -eq 0 ]
+		[[ "$output" == *": note: os.sysctl: $words"* ]]
+	done <<-'EOT'
+		net.ipv4.ip_forward: 1|net.ipv4.ip_forward = 1: superfluous: without forwarding no pod
+		net.bridge.bridge-nf-call-iptables: 1|net.bridge.bridge-nf-call-iptables = 1: superfluous: K3s sets it
+		net.ipv4.conf.all.rp_filter: 0|net.ipv4.conf.all.rp_filter = 0: superfluous: Cilium sets it
+		vm.overcommit_memory: 1|vm.overcommit_memory = 1: superfluous: the kubelet sets it
+		kernel.panic: 10|kernel.panic = 10: superfluous
+		kernel.pid_max: 16384|kernel.pid_max = 16384: it is less than a node has without it: every thread
+		fs.file-max: 65535|fs.file-max = 65535: it is less than a node has without it
+		fs.inotify.max_user_instances: 512|fs.inotify.max_user_instances = 512: it is less than a node has without it
+		net.ipv4.ip_local_port_range: 1024 65535|net.ipv4.ip_local_port_range = 1024 65535: any connection may be given a port of K3s
+	EOT
+	cp good.txt cluster.yaml
+	add 'os: {sysctl: {kernel.pid_max: 4194304, fs.file-max: 2097152, fs.inotify.max_user_watches: 1048576, net.ipv4.ip_local_port_range: 32768 60999, vm.max_map_count: 262144}}'
+	run "$PIBUILD" check
+	[ "$status" -eq 0 ]
+	[[ "$output" != *'os.sysctl: '* ]]
+}
+
 @test "kernel settings that K3s, the kubelet or Cilium need are refused with who needs them" {
 	change 's/^network:/os:\n  sysctl: {vm.swappiness: 10}\n&/'
 	fine
 	while IFS='|' read -r key why; do
 		sed "s|vm.swappiness|$key|" cluster.yaml >one.yaml
-		fails 3 "one.yaml:12:12: error: os.sysctl: the key '$key' cannot be used: $why" "$PIBUILD" check -c one.yaml
+		fails 3 "one.yaml:12:12: error: os.sysctl: $key = 10: $why" "$PIBUILD" check -c one.yaml
 	done <<-'EOT'
-		net.ipv4.ip_forward|without forwarding no pod reaches another node; K3s and Cilium turn it on
+		net.ipv4.ip_forward|without forwarding no pod reaches another node; K3s and Cilium turn it on; leave it out
 		net/ipv4/conf/eth0.20/forwarding|without forwarding no pod
 		net.ipv6.conf.all.forwarding|without forwarding no pod
 		net.ipv4.conf.all.rp_filter|Cilium sets it: with another value the kernel drops packets of pods
@@ -1053,9 +1079,20 @@ asked() {
 		net.core.bpf_jit_enable|Cilium sets it
 		net.bridge.bridge-nf-call-iptables|K3s sets it at every start
 		vm.overcommit_memory|the kubelet sets it at every start
-		kernel.panic|the kubelet sets it at every start
+		kernel.panic_on_oops|the kubelet sets it at every start
 		kernel.hostname|nodes[].name is the host name
 		kernel.modules_disabled|Cilium and K3s load modules after it
+		kernel.pid_max|it is too little: every thread of the node takes one, and K3s, Cilium and some dozens of pods have thousands
+		fs.file-max|it is too little: it is for all programs of the node together
+		fs.inotify.max_user_instances|it is too little: each pod and controller that watches files takes some
+		user.max_net_namespaces|it is too little: every pod takes one
+		net.netfilter.nf_conntrack_max|it is too little
+		net.ipv4.ip_local_port_range|the kernel takes two numbers, the first and the last port, such as 32768 60999
+	EOT
+	while IFS='|' read -r key why; do
+		sed "s|vm.swappiness|$key|" cluster.yaml >one.yaml
+		fails 3 "one.yaml:12:12: error: os.sysctl: the key '$key' cannot be used: $why" "$PIBUILD" check -c one.yaml
+	done <<-'EOT'
 		vm..swappiness|a part of it is empty
 		net.ipv4.conf.*.send_redirects|give a name of sysctl such as vm.swappiness, with all or default in the place of
 		swappiness|give a name of sysctl such as vm.swappiness

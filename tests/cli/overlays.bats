@@ -368,11 +368,17 @@ check() {
 	grep -qF 'error: ./overlays/common/etc/sysctl.d/99-mine.conf sets net/ipv4/conf/all/rp_filter: Cilium sets it: with another value the kernel drops packets of pods; remove that line' <<<"$output"
 	grep -qF 'error: ./overlays/w-1/etc/NetworkManager/system-connections/lan.nmconnection is a second connection of eth0, which carries the address of w-1 by cluster.yaml: only one of them would be used; set network in cluster.yaml, or autoconnect=false in that file' <<<"$output"
 	[ "$(grep -c '^error:' <<<"$output")" -eq 2 ]
-	put common/etc/sysctl.d/99-mine.conf $'vm.swappiness = 1\n'
+	put common/etc/sysctl.d/99-mine.conf $'vm.swappiness = 1\nnet.ipv4.conf.lxc*.rp_filter = 0\nvm.overcommit_memory=1\n'
+	put common/usr/lib/sysctl.d/99-few.conf $'kernel.pid_max = 16384\n'
 	put w-1/etc/NetworkManager/system-connections/lan.nmconnection $'[connection]\nid=lan\ninterface-name=eth0.7\n'
 	put w-1/etc/NetworkManager/system-connections/old.nmconnection $'[connection]\nid=old\ninterface-name=eth0\nautoconnect=false\n'
 	check
 	[ "$status" -eq 0 ]
+	grep -qF 'note: ./overlays/common/usr/lib/sysctl.d/99-few.conf sets kernel.pid_max = 16384: it is less than a node has without it' <<<"$output"
+	put common/usr/lib/sysctl.d/99-few.conf $'kernel.pid_max = 1024\n'
+	check
+	[ "$status" -eq 3 ]
+	grep -qF 'error: ./overlays/common/usr/lib/sysctl.d/99-few.conf sets kernel.pid_max: it is too little: every thread' <<<"$output"
 }
 
 @test "a folder that is spelled wrong, and those that a running card mounts over" {
