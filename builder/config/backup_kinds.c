@@ -81,7 +81,7 @@ const struct kind kind_bucket = {
 };
 const struct kind kind_s3_region = {
 	.name = "region",
-	.pattern = "^[A-Za-z0-9-]{1,63}$",
+	.pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$",
 	.words = "give the region that the S3 service goes by, such as us-east-1",
 };
 static const char *check_nfs(const char *text)

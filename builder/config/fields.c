@@ -764,7 +764,7 @@ static const struct field s3_fields[] = {
 	  .kind = &kind_s3_region,
 	  AT(backup.s3.region),
 	  .def = "us-east-1",
-	  .help = "region of the bucket; services of your own mostly take us-east-1",
+	  .help = "region of the bucket, as the service calls it: Cloudflare R2 auto, Garage garage; others of your own mostly take us-east-1",
 	  .example = "eu-central-1" },
 	{ .key = "accessKey",
 	  .kind = &kind_secret,

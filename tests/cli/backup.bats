@@ -99,6 +99,12 @@ copies() {
 		{to: {s3: {endpoint: "https://nas", bucket: bbb, accessKey: {env: NO_SUCH}, secretKey: {env: KEY}}}}|backup.to.s3.accessKey
 		{to: {s3: {endpoint: "https://s3.eu-central-1.amazonaws.com", bucket: bbb, accessKey: {env: KEY_ID}, secretKey: {env: KEY}}}}|backup.to.s3.region: us-east-1 (the default) is not that of s3.eu-central-1.amazonaws.com, which refuses what is signed for another; set region: eu-central-1
 		{to: {s3: {endpoint: "https://s3.eu-west-1.amazonaws.com", region: eu-west-2, bucket: bbb, accessKey: {env: KEY_ID}, secretKey: {env: KEY}}}}|backup.to.s3.region: eu-west-2 is not that of s3.eu-west-1.amazonaws.com
+		{to: {s3: {endpoint: "https://s3.dualstack.eu-west-1.amazonaws.com", bucket: bbb, accessKey: {env: KEY_ID}, secretKey: {env: KEY}}}}|backup.to.s3.region: us-east-1 (the default) is not that of s3.dualstack.eu-west-1.amazonaws.com, which refuses what is signed for another; set region: eu-west-1
+		{to: {s3: {endpoint: "https://s3.amazonaws.com", region: eu-west-1, bucket: bbb, accessKey: {env: KEY_ID}, secretKey: {env: KEY}}}}|backup.to.s3.endpoint: s3.amazonaws.com is that of us-east-1, and refuses what is signed for eu-west-1; write https://s3.eu-west-1.amazonaws.com
+		{to: {s3: {endpoint: "https://s3.us-west-004.backblazeb2.com", region: us-west-1, bucket: bbb, accessKey: {env: KEY_ID}, secretKey: {env: KEY}}}}|backup.to.s3.region: us-west-1 is not that of s3.us-west-004.backblazeb2.com, which refuses what is signed for another; set region: us-west-004
+		{to: {s3: {endpoint: "https://s3.eu-central-1.wasabisys.com", bucket: bbb, accessKey: {env: KEY_ID}, secretKey: {env: KEY}}}}|set region: eu-central-1
+		{to: {s3: {endpoint: "https://s3.nl-ams.scw.cloud", bucket: bbb, accessKey: {env: KEY_ID}, secretKey: {env: KEY}}}}|set region: nl-ams
+		{to: {s3: {endpoint: "https://0123abcd.r2.cloudflarestorage.com", region: eu-west-1, bucket: bbb, accessKey: {env: KEY_ID}, secretKey: {env: KEY}}}}|backup.to.s3.region: eu-west-1 is not that of 0123abcd.r2.cloudflarestorage.com, which refuses what is signed for another; set region: auto
 		{to: {s3: {endpoint: "https://bbb.s3.amazonaws.com", bucket: bbb, accessKey: {env: KEY_ID}, secretKey: {env: KEY}}}}|backup.to.s3.endpoint: bbb.s3.amazonaws.com is the address of the bucket, and it would be looked for in itself; write https://s3.amazonaws.com
 		{to: {ssh: {to: nas, key: {file: key}, knownHosts: hosts}}}|backup.to.ssh.to: 'nas' cannot be used: give the account, the host and an absolute folder
 		{to: {ssh: {to: "b@nas:/b", key: {file: key.pub}, knownHosts: hosts}}}|backup.to.ssh.key: the secret's file
@@ -115,9 +121,20 @@ copies() {
 		write_cluster "backup: {to: {ssh: {to: \"b@nas:/b\", key: {file: $line}, knownHosts: hosts}}}"
 		"$PIBUILD" check
 	done
-	for line in 's3.amazonaws.com' 's3.eu-central-1.amazonaws.com", region: "eu-central-1' 's3.dualstack.eu-central-1.amazonaws.com' 'bbb.lan' 's3.fr-par.scw.cloud", region: "fr-par'; do
+	for line in 's3.amazonaws.com' 's3.eu-central-1.amazonaws.com", region: "eu-central-1' 's3.dualstack.eu-central-1.amazonaws.com", region: "eu-central-1' 'bbb.lan' \
+		's3.fr-par.scw.cloud", region: "fr-par' 's3.us-west-004.backblazeb2.com", region: "us-west-004' 'a.eu.r2.cloudflarestorage.com", region: "auto' \
+		'a.r2.cloudflarestorage.com", region: "weur' 'a.r2.cloudflarestorage.com' 's3.wasabisys.com' 'garage.lan:3900", region: "garage' 'nas.lan:9000", region: "home_1.lan' \
+		'fsn1.your-objectstorage.com", region: "fsn1' 'ams3.digitaloceanspaces.com' 'gateway.storjshare.io'; do
 		write_cluster "backup: {to: {s3: {endpoint: \"https://$line\", bucket: bbb, accessKey: {env: KEY_ID}, secretKey: {env: KEY}}}}"
 		"$PIBUILD" check
+	done
+}
+
+@test "Garage without its region is asked about" {
+	export KEY_ID=a KEY=b
+	for host in garage.lan s3.lan:3900; do
+		write_cluster "backup: {to: {s3: {endpoint: \"https://$host\", bucket: bbb, accessKey: {env: KEY_ID}, secretKey: {env: KEY}}}}"
+		fails 0 'note: backup.to.s3.region: if this is Garage, it refuses us-east-1, the default: set region to what its s3_region says, mostly garage' "$PIBUILD" check
 	done
 }
 
