@@ -146,6 +146,7 @@ static void app_check_manifests(const struct check *x, const struct app *a, cons
 				continue;
 			}
 			why = manifest_fault(path_base(*file), a->namespace, text, n);
+			why = why ? why : manifest_pools_fault(x->config, path_base(*file), text, n);
 			if (why)
 				fault_key(x->faults, x->config, at, "%s: %s %s", at, *file, why);
 		}

@@ -5,6 +5,7 @@
 
 #include "base/util.h"
 #include "config/api_values.h"
+#include "schema/schema.h"
 #include "yaml/yaml.h"
 
 /* Files that lie where manifests do, and what they are, by keys of their top. First match wins. */
@@ -118,6 +119,19 @@ static void keep_first(void *arg, const struct yaml_node *n, const char *path, c
 		*first = arena_printf("has a fault at %s: %s", path, why);
 }
 
+static const char *service_fault(const struct yaml_node *doc)
+{
+	static const char *const types[] = { "ClusterIP", "NodePort", "LoadBalancer", "ExternalName" };
+	const char *type = yaml_text_at(doc, "spec.type");
+
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++)
+		if (!*type || streq(types[i], type))
+			return NULL;
+	return arena_printf(
+		"has a Service whose spec.type is '%s', which the cluster refuses%s; there are ClusterIP, NodePort, LoadBalancer and ExternalName",
+		type, did_you_mean("; ", kind_word_meant(type, types, ARRAY_SIZE(types))));
+}
+
 /* Kinds of Kubernetes's own; what those of others hold is their business. */
 static const char *values_fault(const struct yaml_node *doc, const char *api)
 {
@@ -149,7 +163,9 @@ static const char *object_fault(const struct yaml_node *doc, const char *namespa
 			kind, in, namespace);
 	if (*kind && *api) {
 		why = removed_api_fault(api, kind);
+		why = why ? why : manifest_kind_fault(api, kind);
 		why = why ? why : content_fault(doc, kind);
+		why = why || !streq(kind, "Service") || !streq(api, "v1") ? why : service_fault(doc);
 		return why ? why : values_fault(doc, api);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(others); i++)

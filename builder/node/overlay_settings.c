@@ -96,7 +96,7 @@ static const char *manifest(struct settings_file *f)
 	static const char *const k3ss_own[] = { "ccm",		"coredns",  "local-storage", "metrics-server",
 						"rolebindings", "runtimes", "traefik" };
 	const char *addon = arena_strndup(f->name, strcspn(f->name, "."));
-	const char *end = strrchr(f->name, '.');
+	const char *end = strrchr(f->name, '.'), *why;
 
 	if (!end || (!streq(end, ".yaml") && !streq(end, ".yml") && !streq(end, ".json")))
 		return NULL;
@@ -109,7 +109,8 @@ static const char *manifest(struct settings_file *f)
 				f->name);
 	if (!*addon || strspn(addon, "abcdefghijklmnopqrstuvwxyz0123456789-") != strlen(addon) || *addon == '-')
 		return "is applied by nobody: K3s calls it by its name up to the first dot, which may have lower-case letters, digits and '-' alone; rename it";
-	return manifest_fault(f->name, NULL, f->text, strlen(f->text));
+	why = manifest_fault(f->name, NULL, f->text, strlen(f->text));
+	return why ? why : manifest_pools_fault(f->x->config, f->name, f->text, strlen(f->text));
 }
 
 /* A variable in K3s's environment; NO_PROXY stands in the same file, or pibuild writes it. */

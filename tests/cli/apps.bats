@@ -114,7 +114,22 @@ for app in yaml.safe_load(open("pibuild.lock")).get("apps", []):
 		w.yaml|apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: w, labels: {v: 1}}\n|has a fault at metadata.labels: the value of v must be text
 		u.yaml|apiVersion: v1\nkind: Pod\nmetadata: {name: u}\nspec: {containers: [{name: u, imagePullPolicy: always}]}\n|has a fault at spec.containers[0].imagePullPolicy: 'always' is refused by the API (did you mean Always?), which takes Always, IfNotPresent, Never
 		r.yaml|apiVersion: v1\nkind: Pod\nmetadata: {name: r}\nspec: {containers: [{name: r, resources: {limits: {memory: 128m}}}]}\n|has a fault at spec.containers[0].resources.limits.memory: 128m is less than a mebibyte (m stands for thousandths), with which no program starts
+		k1.yaml|apiVersion: apps/v1\nkind: Deploymnet\nmetadata: {name: k}\n|has a Deploymnet of apps/v1, and the cluster knows no such kind there; did you mean Deployment?
+		k2.yaml|apiVersion: v1\nkind: Deployment\nmetadata: {name: k}\n|has a Deployment of v1, and the cluster knows no such kind there; write apiVersion: apps/v1
+		k3.yaml|apiVersion: app/v1\nkind: Deployment\nmetadata: {name: k}\n|has a Deployment of app/v1, and the cluster knows no such kind there; write apiVersion: apps/v1
+		k7.yaml|apiVersion: v1\nkind: Service\nmetadata: {name: k}\nspec: {type: Loadbalancer}\n|has a Service whose spec.type is 'Loadbalancer', which the cluster refuses; did you mean LoadBalancer?; there are ClusterIP
+		k8.yaml|apiVersion: cert-manager.io/v1alpha2\nkind: Issuer\nmetadata: {name: k}\n|has a Issuer of cert-manager.io/v1alpha2, and the cluster knows no such kind there; write apiVersion: cert-manager.io/v1
+		k4.yaml|apiVersion: v1\nkind: Whatever\nmetadata: {name: k}\n|has a Whatever of v1, and the cluster knows no such kind there
+		k5.yaml|apiVersion: cilium.io/v2\nkind: CiliumL2AnnouncementPolicy\nmetadata: {name: k}\n|has a CiliumL2AnnouncementPolicy of cilium.io/v2, and the cluster knows no such kind there; write apiVersion: cilium.io/v2alpha1
+		k6.yaml|apiVersion: gateway.networking.k8s.io/v1\nkind: HttpRoute\nmetadata: {name: k}\n|has a HttpRoute of gateway.networking.k8s.io/v1, and the cluster knows no such kind there; did you mean HTTPRoute?
 	EOT
+	# kinds that are there, and those of others, which nobody here knows
+	for kind in 'apps/v1 StatefulSet' 'v1 ConfigMapList' 'gateway.networking.k8s.io/v1 XRoute' 'cilium.io/v2 CiliumDatapathPlugin' 'example.com/v1 Deploymnet' \
+		'cilium.io/v2alpha1 CiliumL2AnnouncementPolicy' 'cilium.io/v2alpha1 CiliumLoadBalancerIPPool' 'storage.k8s.io/v1beta1 VolumeAttributesClass'; do
+		printf 'apiVersion: %s\nkind: %s\nmetadata: {name: k}\n' ${kind% *} ${kind#* } >kind.yaml
+		write_cluster 'apps:' '  - {name: m, manifest: [kind.yaml]}'
+		"$PIBUILD" check
+	done
 	# what others read, and this parser does not; a list; templates of what runs in the cluster
 	printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, labels: &l {a: b}}\ndata: {x: "{{ y }}"}\n' >anchor.yaml
 	printf -- '---\n---\napiVersion: v1\nkind: List\nitems: []\n---\nkind: Kustomization\napiVersion: kustomize.toolkit.fluxcd.io/v1\nmetadata: {name: x}\ndata: {x: "{{ y }}"}\n' >list.yaml
@@ -126,6 +141,31 @@ for app in yaml.safe_load(open("pibuild.lock")).get("apps", []):
 	[[ "$output" == *'so nobody has seen what is in its manifests; run `pibuild lock`'* ]]
 	write_cluster 'apps:' '  - {name: m, namespace: mine, manifest: [kz/a.yaml, taken.yaml]}'
 	one_fault "apps[0].manifest[1]: $PWD/taken.yaml has a Service in the namespace other, which kubectl refuses where the app has namespace: mine; leave one of the two out"
+}
+
+# pool NAME BLOCK: as a manifest
+pool() {
+	printf -- 'apiVersion: cilium.io/v2\nkind: CiliumLoadBalancerIPPool\nmetadata: {name: %s}\nspec: {blocks: [%s]%s}\n' "$1" "$2" "${3:-}" >pool.yaml
+}
+
+@test "a pool of addresses in a manifest that overlaps one of cluster.yaml, or what other machines have, is refused" {
+	local lan=('  dhcpRange: 192.168.1.150-192.168.1.199' 'loadBalancer: {pools: [{name: lan, range: 192.168.1.65-192.168.1.80}]}')
+	while IFS='|' read -r name block more said; do
+		pool "$name" "$block" "$more"
+		write_cluster "${lan[@]}" 'apps:' '  - {name: m, manifest: [pool.yaml]}'
+		one_fault "apps[0].manifest[0]: $PWD/pool.yaml has $said"
+	done <<-'EOT'
+		mine|{cidr: 192.168.1.64/28}||the pool mine, whose spec.blocks[0] overlaps the pool lan (192.168.1.65-192.168.1.80) of loadBalancer.pools, and Cilium gives out nothing of the later one; take other addresses
+		mine|{start: 192.168.1.100}, {start: 192.168.1.80, stop: 192.168.1.81}||the pool mine, whose spec.blocks[1] overlaps the pool lan
+		mine|{start: 192.168.1.11}||the pool mine, whose spec.blocks[0] overlaps the node cp-1, and two machines would answer for its address; take other addresses
+		mine|{start: 192.168.1.1, stop: 192.168.1.1}||the pool mine, whose spec.blocks[0] overlaps network.gateway (192.168.1.1), and two machines would answer for an address
+		mine|{start: 192.168.1.140, stop: 192.168.1.160}||the pool mine, whose spec.blocks[0] overlaps network.dhcpRange
+		lan|{start: 192.168.1.100}||a pool of the name lan, as loadBalancer.pools has, and each would take the place of the other; give it another
+		mine|{start: 192.168.1.100}|, allowFirstLastIPs: No|the pool mine whose spec.allowFirstLastIPs is no text of the cluster's: write "Yes" or "No", in quotes
+	EOT
+	pool mine '{start: 192.168.1.100, stop: 192.168.1.120}, {cidr: "fd00::/120"}' ', allowFirstLastIPs: "No"'
+	write_cluster "${lan[@]}" 'apps:' '  - {name: m, manifest: [pool.yaml]}'
+	"$PIBUILD" check
 }
 
 @test "values of a chart that the API would refuse are a note" {
