@@ -47,6 +47,15 @@ struct text_list config_certificate_zones(const struct config *c)
 	return list;
 }
 
+/* "letsencrypt-prod" is what guides call it. */
+static const char *issuer_meant(const char *text)
+{
+	for (size_t i = 0; strlen(text) > strlen("letsencrypt-") && i < ISSUER_COUNT; i++)
+		if (starts_with(issuer_names[i], text))
+			return issuer_names[i];
+	return kind_word_meant(text, issuer_names, ISSUER_COUNT);
+}
+
 static void issuers_node(struct reading *l, const struct field *f, const struct yaml_node *n, const char *path,
 			 void *dst)
 {
@@ -65,7 +74,8 @@ static void issuers_node(struct reading *l, const struct field *f, const struct 
 				break;
 		if (k == ISSUER_COUNT)
 			schema_fault(l, item, arena_printf("%s[%zu]", path, i),
-				     "must be letsencrypt-staging, letsencrypt-production or ca");
+				     "must be letsencrypt-staging, letsencrypt-production or ca%s",
+				     did_you_mean("; ", issuer_meant(str_or(item->text, ""))));
 		else
 			c->cert_manager.issuers[k] = true;
 	}

@@ -255,17 +255,25 @@ const struct kind kind_package = {
 
 static const char *check_data_device(const char *text)
 {
+	static const char by_id[] = "/dev/disk/by-id/";
 	const char *part = strstr(text, "-part");
 
 	if (part && part[5] && strspn(part + 5, "0123456789") == strlen(part + 5))
 		return "this is a partition, and a data disk is taken whole; leave out the end";
+	if (starts_with(text, by_id))
+		return arena_printf("the folder is known; write by-id/%s", text + strlen(by_id));
+	if (starts_with(text, "/dev/nvme"))
+		return "write nvme, for the one disk at NVMe";
+	if (starts_with(text, "/dev/"))
+		return "such a name may be another disk's at the next start; write usb, or by-id/NAME with a name that ls /dev/disk/by-id shows on the node";
 	return NULL;
 }
 
 /* Names of /dev/disk/by-id hold what udev leaves in them (systemd src/shared/udev-util.c, udev_replace_chars). */
 const struct kind kind_data_device = {
 	.name = "disk",
-	.pattern = "^(nvme|usb|by-id/[A-Za-z0-9][A-Za-z0-9#+.:=@_-]{0,199})$",
+	.pattern = "^(nvme|usb|(/dev/disk/)?by-id/[A-Za-z0-9][A-Za-z0-9#+.:=@_-]{0,199}|/dev/[a-z0-9]{1,20})$",
+	.editor_pattern = "^(nvme|usb|by-id/[A-Za-z0-9][A-Za-z0-9#+.:=@_-]{0,199})$",
 	.words = "give nvme, usb, or by-id/NAME with a name that ls /dev/disk/by-id shows on the node",
 	.check = check_data_device,
 };
@@ -506,6 +514,8 @@ static const char *check_sysctl_value(const char *text)
 	     power = n && (rest[n] == 'e' || rest[n] == 'E') && rest[n + 1] &&
 		     rest[n + 1 + strspn(rest + n + 1, digits)] == '\0';
 
+	if (streq(text, "true") || streq(text, "false"))
+		return "the kernel reads no words; write 1 or 0";
 	return octal || grouped || power ? "the kernel reads no such spelling of a number; write its digits" : NULL;
 }
 

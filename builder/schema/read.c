@@ -261,7 +261,56 @@ static const struct {
 	{ "hosts", "nodes" },
 	{ "machines", "nodes" },
 	{ "version", "apiVersion" },
+	{ "retention", "keep" },
+	{ "url", "endpoint" },
+	{ "token", "password" },
+	{ "token", "apiToken" },
+	{ "token", "accessToken" },
+	{ "disk", "device" },
+	{ "helm", "chart" },
+	{ "repository", "repo" },
+	{ "values", "valuesFile" },
+	{ "start", "range" },
+	{ "cidr", "range" },
+	{ "blocks", "range" },
+	{ "peer", "router" },
+	{ "peerAddress", "router" },
+	{ "neighbor", "router" },
+	{ "peerASN", "routerASN" },
+	{ "localASN", "asn" },
+	{ "myASN", "asn" },
 };
+
+/* What has no key here, and what does it instead. PATH NULL: wherever it stands. */
+static const struct {
+	const char *path, *written, *advice;
+} schema_advice[] = {
+	{ "network", "routes", "a script in an overlay adds them: etc/NetworkManager/dispatcher.d/" },
+	{ "network", "staticRoutes", "a script in an overlay adds them: etc/NetworkManager/dispatcher.d/" },
+	{ "cluster", "token", "pibuild makes it and keeps it in secrets.yaml; leave it out" },
+	{ "k3s", "token", "pibuild makes it and keeps it in secrets.yaml; leave it out" },
+	{ "k3s", "version", "set versions.k3s" },
+	{ "k3s", "args", "keys of K3s go below k3s.server and k3s.agent, without the dashes" },
+	{ "k3s", "extraArgs", "keys of K3s go below k3s.server and k3s.agent, without the dashes" },
+	{ "cilium", "version", "set versions.cilium" },
+	{ "certManager", "version", "set versions.certManager" },
+	{ "os", "version", "set versions.raspios or versions.debian" },
+	{ "certManager", "http01",
+	  "certificates are asked for by DNS here: set dns01; an Issuer of another kind goes into a manifest of apps" },
+	{ "", "metallb", "Cilium gives out addresses: set loadBalancer.pools" },
+	{ "", "traefik", "Cilium takes its place: see cilium.ingress and gateway" },
+	{ "", "flannel", "Cilium is the cluster's network: see cilium" },
+	{ NULL, "enabled", "what stands in the file is on; leave it out" },
+};
+
+static const char *advice_on(const char *path, const char *key)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(schema_advice); i++)
+		if ((!schema_advice[i].path || streq(schema_advice[i].path, path)) &&
+		    strcasecmp(schema_advice[i].written, key) == 0)
+			return schema_advice[i].advice;
+	return NULL;
+}
 
 static const char *listed_name(const char *word, const char *const *names, size_t n)
 {
@@ -286,20 +335,31 @@ static const char *schema_meant(const char *key, const char *const *names, size_
 	return nearest_word(key, names, n);
 }
 
-/* The section of the file that has KEY, or NULL. */
-static const char *schema_section_of(const struct field *top, const char *key)
+/* The section that has KEY, as a path, or NULL: one right below PATH first, else the first of the file. */
+static const char *schema_section_of(const struct field *rows, const char *at, const char *key, const char *path)
 {
-	for (const struct field *f = top; f && f->key; f++)
-		for (const struct field *s = f->kind == &kind_map ? f->sub : NULL; s && s->key; s++)
-			if (streq(s->key, key))
-				return f->key;
-	return NULL;
+	const char *found = NULL;
+
+	for (const struct field *f = rows; f && f->key; f++) {
+		const char *section = f->sub && f->kind != &kind_list ? schema_path(at, f->key) : NULL, *deeper;
+
+		for (const struct field *s = section ? f->sub : NULL; s && s->key; s++)
+			if (streq(s->key, key) && (!found || streq(at, path)))
+				found = section;
+		deeper = section && *path && (streq(section, path) || starts_with(path, arena_printf("%s.", section)))
+				 ? schema_section_of(f->sub, section, key, path)
+				 : NULL;
+		if (deeper)
+			return deeper;
+	}
+	return found;
 }
 
 static void unknown_key(struct reading *l, const struct yaml_node *key, const char *path, const char *const *names,
 			size_t n)
 {
-	const char *near = schema_meant(key->text, names, n), *section;
+	const char *advice = advice_on(path, key->text), *near = advice ? NULL : schema_meant(key->text, names, n),
+		   *section;
 	size_t colon = strcspn(key->text, ":");
 	struct strbuf all = { 0 };
 
@@ -314,11 +374,15 @@ static void unknown_key(struct reading *l, const struct yaml_node *key, const ch
 			     (int)MIN(colon, (size_t)60), key->text);
 		return;
 	}
+	if (advice) {
+		schema_fault(l, key, path, "unknown key '%s': %s", shorten(key->text), advice);
+		return;
+	}
 	if (near) {
 		schema_fault(l, key, path, "unknown key '%s'; did you mean '%s'?", shorten(key->text), near);
 		return;
 	}
-	section = schema_section_of(l->top, key->text);
+	section = schema_section_of(l->top, "", key->text, path);
 	for (size_t i = 0; i < n; i++)
 		strbuf_item(&all, ", ", names[i]);
 	if (section && !streq(section, path))

@@ -127,6 +127,30 @@ fine() {
 	fault 'cluster.yaml:14:3: error: network: unknown key '\''gatway'\''; did you mean '\''gateway'\''?'
 }
 
+@test "a key of another program's file, or of another section, is answered with what does it here" {
+	while IFS='|' read -r keys words; do
+		cp cluster.yaml one.yaml
+		printf '%s\n' "$keys" >>one.yaml
+		run "$PIBUILD" check -c one.yaml
+		[ "$status" -eq 3 ]
+		[[ "$output" == *": error: $words"* ]] || { echo "$keys: expected $words"; echo "$output"; return 1; }
+	done <<-'EOT'
+		backup: {s3: {bucket: x}}|backup: unknown key 's3'; it belongs below backup.to:
+		backup: {retention: 7, to: {disk: B}}|backup: unknown key 'retention'; did you mean 'keep'?
+		backup: {enabled: true, to: {disk: B}}|backup: unknown key 'enabled': what stands in the file is on; leave it out
+		backup: {to: {s3: {url: "https://a.b"}}}|backup.to.s3: unknown key 'url'; did you mean 'endpoint'?
+		metallb: {}|unknown key 'metallb': Cilium gives out addresses: set loadBalancer.pools
+		k3s: {version: v1.36.4+k3s1}|k3s: unknown key 'version': set versions.k3s
+		k3s: {args: [--debug]}|k3s: unknown key 'args': keys of K3s go below k3s.server and k3s.agent, without the dashes
+		registries: {auth: [{registry: ghcr.io, username: a, token: {env: A}}]}|registries.auth[0]: unknown key 'token'; did you mean 'password'?
+		ingress: {}|unknown key 'ingress'; it belongs below cilium:
+		certManager: {issuers: [letsencrypt-prod]}|certManager.issuers[0]: must be letsencrypt-staging, letsencrypt-production or ca; did you mean letsencrypt-production?
+	EOT
+	change 's/^network:/&\n  routes: [{to: 10.0.0.0\/8, via: 192.168.1.2}]/'
+	run "$PIBUILD" check
+	[[ "$output" == *"error: network: unknown key 'routes': a script in an overlay adds them: etc/NetworkManager/dispatcher.d/"* ]]
+}
+
 @test "an unknown key far from all names those that are known" {
 	change 's/  hubble: .*/&\n  loxilb: true/'
 	fault 'cluster.yaml:21:3: error: cilium: unknown key '\''loxilb'\''; known here: valuesFile, hubble, ingress, gatewayAPI'
@@ -1777,6 +1801,11 @@ gateway_cluster() {
 	for value in 0o10 1e4 1_000 -1E3; do
 		add "os: {sysctl: {vm.swappiness: $value}}"
 		one_fault "os.sysctl.vm.swappiness: '$value' cannot be used: the kernel reads no such spelling of a number; write its digits"
+		change '$d'
+	done
+	for value in true false; do
+		add "os: {sysctl: {vm.swappiness: $value}}"
+		one_fault "os.sysctl.vm.swappiness: '$value' cannot be used: the kernel reads no words; write 1 or 0"
 		change '$d'
 	done
 	add 'os: {sysctl: {vm.dirty_ratio: 0x10, kernel.sched_rt_runtime_us: -1, net.ipv4.tcp_rmem: "4096 87380 6291456", kernel.core_pattern: "|/bin/false", net.core.default_qdisc: fq, kernel.x: 1edge}}'

@@ -32,6 +32,11 @@ with_disk() {
 		data cp-1 "device: $device"
 		fails 3 'nodes[0].data.device: ' "$PIBUILD" check
 	done
+	for words in '/dev/disk/by-id/usb-JMicron_Tech_DB98-0:0|the folder is known; write by-id/usb-JMicron_Tech_DB98-0:0' '/dev/nvme0n1|write nvme, for the one disk at NVMe' \
+		'/dev/sda|such a name may be another disk'; do
+		data cp-1 "device: ${words%|*}"
+		fails 3 "nodes[0].data.device: '${words%|*}' cannot be used: ${words#*|}" "$PIBUILD" check
+	done
 	data cp-1 'device: by-id/nvme-Samsung-part1'
 	fails 3 'this is a partition, and a data disk is taken whole; leave out the end' "$PIBUILD" check
 	data cp-1 'mount: /var/lib/rancher'
