@@ -150,6 +150,19 @@ static bool main_is_version(const char *word)
 	return streq(word, "--version") || streq(word, "-V");
 }
 
+/* "-" is stdin for -c, and stdout for -o of what prints without it; elsewhere it would become a file of that name. */
+static int main_check_dash(const struct command *c, const struct option *row, const char *value, struct err *e)
+{
+	bool path = row->words && (streq(row->words, "@file") || streq(row->words, "@dir"));
+
+	if (!path || !streq(value, "-") || streq(row->name, "config") || (streq(row->name, "out") && c->prints))
+		return 0;
+	return err_class(
+		e, CLASS_USAGE,
+		"pibuild %s takes no - (stdin, stdout) for --%s: name a file or folder; one of that name is ./-",
+		c->name, row->name);
+}
+
 /* One word that starts with '-'. Advances *I over the option's value. */
 static int parse_option(struct cmd_options *o, struct parsed *p, char **argv, int argc, int *i, struct err *e)
 {
@@ -174,7 +187,9 @@ static int parse_option(struct cmd_options *o, struct parsed *p, char **argv, in
 			return err_class(e, CLASS_USAGE, "--%s wants a value: --%s %s", row->name, row->name, row->arg);
 		value = argv[++*i];
 	}
-	return p->foreign ? 0 : set_option(o, row, value, e);
+	if (p->foreign)
+		return 0;
+	return value && main_check_dash(p->command, row, value, e) < 0 ? e->code : set_option(o, row, value, e);
 }
 
 /* Options may stand before the command, and mean what it says: *AT is its place, 0 when there is none. */
@@ -227,7 +242,7 @@ static int main_parse(int argc, char **argv, struct cmd_options *o, struct parse
 				 p->foreign->name, p->command->name);
 	if (!o->config && *str_or(getenv("PIBUILD_CONFIG"), ""))
 		o->config = getenv("PIBUILD_CONFIG");
-	o->out_given = o->out != NULL;
+	o->out_given = o->out && !streq(o->out, "-");
 	if (!o->out)
 		o->out = "out";
 	return 0;

@@ -305,10 +305,10 @@ static int create_sibling(struct outfile *o, const char *path, bool folder, stru
 	int r = make_dirs(dir, 0777, e);
 
 	if (r < 0)
-		return r;
+		return err_wrap(e, "%s", path);
 	o->dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (o->dir < 0)
-		return err_errno(e, -errno, "cannot open the folder %s", dir);
+		return err_errno(e, -errno, "%s: cannot open its folder", path);
 	o->path = xstrdup(path);
 	o->name = xstrdup(path_base(path));
 	sweep_leftovers(o->dir, o->name);
@@ -327,7 +327,7 @@ static int create_sibling(struct outfile *o, const char *path, bool folder, stru
 	r = -errno;
 	free(o->tmp_name);
 	o->tmp_name = NULL;
-	err_errno(e, r, "cannot create a file in %s", dir);
+	err_errno(e, r, "cannot create %s", path);
 	return tell_owner(e, dir);
 }
 
@@ -335,8 +335,8 @@ int outfile_create(struct outfile *o, const char *path, mode_t mode, struct err 
 {
 	struct stat st;
 
-	/* A rename would replace /dev/null itself. */
-	if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode))
+	/* A rename would replace /dev/null itself, or a link to it as /dev/stdout may be one. */
+	if (ends_with(path, "/") || (stat(path, &st) == 0 && !S_ISREG(st.st_mode)))
 		return err_class(e, CLASS_REFUSED,
 				 "%s is a folder, device or pipe, and no file is put in its place; give another path",
 				 path);

@@ -116,6 +116,7 @@ const struct command ca_command = {
 	.args = "",
 	.help = "certificate of the issuer ca, for devices to trust",
 	.run = cmd_ca,
+	.prints = true,
 	.common = "config out secrets",
 	.examples = { "pibuild ca >ca.pem", "pibuild ca -o ca.pem" },
 };

@@ -44,9 +44,9 @@ struct option {
 
 struct cmd_options {
 	/* common */
-	const char *config; /* -c, else $PIBUILD_CONFIG; NULL = ./cluster.yaml, else the shipped default */
-	const char *out;    /* -o; default "out" */
-	bool out_given;
+	const char *config;  /* -c, else $PIBUILD_CONFIG; NULL = ./cluster.yaml, else the shipped default */
+	const char *out;     /* -o; default "out" */
+	bool out_given;	     /* not by "-", which is stdout */
 	const char *lock;    /* --lock; NULL = see lock_load() */
 	const char *secrets; /* --secrets; NULL = secrets.yaml beside the config */
 	const char *cache;   /* --cache; NULL = see cache_open() */
@@ -87,6 +87,7 @@ struct command {
 	size_t verbatim;	      /* from this argument on all is another program's, options too; 0 = nothing is */
 	const struct option *options; /* its own */
 	size_t n_options;
+	bool prints;	    /* on stdout, without -o or with "-", what -o puts into a file */
 	const char *common; /* names of those common options that it uses, space separated */
 	/* What completion offers for each argument, the last for all that follow ("" = nothing): words as they are, or
 	 * @node, @external, @board, @image, @disk, @serial, @artifact, @secret, @file, @dir. */

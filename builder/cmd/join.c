@@ -197,6 +197,7 @@ const struct command join_command = {
 	.args = "NAME",
 	.help = "the script that makes an external machine a node",
 	.run = cmd_join,
+	.prints = true,
 	.common = "config out lock secrets",
 	.words = { "@external", "" },
 	.examples = { "pibuild join nuc-1 -o join-nuc-1.sh", "pibuild join nuc-1 | ssh root@nuc-1 sh" },

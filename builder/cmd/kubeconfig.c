@@ -266,6 +266,8 @@ static int cmd_kubeconfig(const struct cmd_options *o, struct err *e)
 	struct config *c;
 	int r = cmd_args(o, 0, 0, "kubeconfig [-o FILE] [--merge]", e);
 
+	if (r == 0 && kubeconfig_opt.merge && streq(o->out, "-"))
+		r = err_class(e, CLASS_USAGE, "--merge changes a file, and -o - is stdout: give one of them");
 	if (r == 0)
 		r = kubeconfig_load(o, &c, &s, e);
 	if (r == 0 && kubeconfig_opt.merge)
@@ -296,6 +298,7 @@ const struct command kubeconfig_command = {
 	.run = cmd_kubeconfig,
 	.options = kubeconfig_options,
 	.n_options = ARRAY_SIZE(kubeconfig_options),
+	.prints = true,
 	.common = "config out secrets",
 	.examples = { "pibuild kubeconfig --merge", "pibuild kubeconfig -c lab/cluster.yaml -o ~/.kube/lab" },
 };

@@ -408,3 +408,52 @@ offered() { "$PIBUILD" --complete "$@" | cut -f 1; }
 	write_cluster
 	fails 2 'cluster.yaml has no node with the role worker among those that --node names' "$PIBUILD" plan --role worker --node cp-1
 }
+
+@test "- is stdout for -o of what prints without it, and becomes a file of that name nowhere" {
+	cd "$BATS_TEST_TMPDIR"
+	write_cluster
+	cat >>cluster.yaml <<-'EOT'
+		  - {name: nuc-1, role: worker, board: external, arch: arm64, memory: 2GiB, address: 192.168.1.31/24}
+		certManager: {issuers: [ca], zones: [home.arpa]}
+	EOT
+	"$PIBUILD" -q secrets new
+	for command in kubeconfig 'join nuc-1' ca; do
+		# shellcheck disable=SC2086 # words
+		"$PIBUILD" -q $command >printed && "$PIBUILD" -q $command -o - | cmp - printed
+	done
+	fails 2 '--merge changes a file, and -o - is stdout: give one of them' "$PIBUILD" kubeconfig --merge -o -
+	while read -r option command; do
+		# shellcheck disable=SC2086 # words
+		fails 2 "takes no - (stdin, stdout) for --$option: name a file or folder; one of that name is ./-" "$PIBUILD" $command -
+	done <<-'EOT'
+		out render --node cp-1 -o
+		out build -o
+		out backup get -o
+		out pull x.lan/y:z --out
+		out imager -o
+		new-key sign --new-key
+		secrets secrets new --secrets
+		secrets build --secrets
+		lock lock --lock
+		log boot x.img --log
+	EOT
+	[ ! -e ./- ]
+	"$PIBUILD" -q kubeconfig -o ./-
+	cmp <("$PIBUILD" -q kubeconfig) ./-
+}
+
+@test "an output that cannot be made is named whole, and nothing but a file is replaced" {
+	cd "$BATS_TEST_TMPDIR"
+	write_cluster
+	echo '  - {name: nuc-1, role: worker, board: external, arch: arm64, memory: 2GiB, address: 192.168.1.31/24}' >>cluster.yaml
+	"$PIBUILD" -q secrets new
+	fails 1 'cannot create /proc/admin.conf: ' "$PIBUILD" kubeconfig -o /proc/admin.conf
+	fails 1 '/proc/there/admin.conf: cannot create the folder /proc/there: ' "$PIBUILD" kubeconfig -o /proc/there/admin.conf
+	touch file
+	fails 1 'file/admin.key: cannot open its folder: Not a directory' "$PIBUILD" sign --new-key file/admin.key
+	ln -s /dev/null null
+	fails 5 'null is a folder, device or pipe, and no file is put in its place' "$PIBUILD" join nuc-1 -o null
+	[ -L null ]
+	fails 5 'there/ is a folder, device or pipe' "$PIBUILD" kubeconfig -o there/
+	[ ! -e there ]
+}
