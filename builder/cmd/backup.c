@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* backup list | get [NAME]: what the servers have backed up, and one of it here. */
 #include <errno.h>
+#include <fcntl.h>
 #include <time.h>
 
 #include "backup/place.h"
@@ -16,6 +17,7 @@ static struct {
 
 static const struct option backup_options[] = {
 	CMD_OWN_WORDS("from", OPT_TEXT, &backup_opt.from, "DIR", "a folder with backups, instead of backup.to", "@dir"),
+	CMD_OPTION_REPLACE,
 };
 
 /* cluster.yaml as far as it says where backups lie. */
@@ -123,6 +125,25 @@ static int backup_get_about(struct backup_place *p, const char *name, struct bac
 	return 0;
 }
 
+/* The same bytes. */
+static int is_same_backup(const char *path, const void *wanted, struct err *e)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char sha256[SHA256_HEX];
+	int r = fd < 0 ? -errno : sha256_fd(fd, path, sha256, e);
+
+	return r < 0 ? r : streq(sha256, wanted);
+}
+
+static int backup_check_output(const struct cmd_options *o, const char *path, const struct backup *b, struct err *e)
+{
+	const struct cmd_output out = {
+		.path = path, .is_own = is_same_backup, .arg = b->sha256, .own = "that backup", .cure = ""
+	};
+
+	return cmd_check_output(o, &out, e);
+}
+
 /* Under its name once its digest was seen to fit, then what says so. */
 static int backup_cmd_get(const struct cmd_options *o, struct backup_place *p, struct err *e)
 {
@@ -139,6 +160,9 @@ static int backup_cmd_get(const struct cmd_options *o, struct backup_place *p, s
 	if (r < 0)
 		return r;
 	path = o->out_given ? o->out : name;
+	r = backup_check_output(o, path, &b, e);
+	if (r < 0)
+		return r;
 	r = outfile_create(&out, path, 0600, e);
 	if (r == 0)
 		r = backup_place_get(p, name, out.fd, e);

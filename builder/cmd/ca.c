@@ -7,6 +7,10 @@
 #include "cmd/cmd.h"
 #include "secrets/secrets.h"
 
+static const struct option ca_options[] = {
+	CMD_OPTION_REPLACE,
+};
+
 /* Made, when the file has none yet: people trust it before the first boot. */
 static int ca_load(const struct cmd_options *o, struct config **ret_c, struct secrets **ret_s, struct err *e)
 {
@@ -75,6 +79,31 @@ static void tell_how(const char *file, const char *name)
 	}
 }
 
+/* This one, or that of another day. */
+static int is_own_ca(const char *path, const void *cluster, struct err *e)
+{
+	_cleanup_free_ char *text = NULL;
+	struct pki_cert cert;
+	int r = file_read(path, MIB, &text, NULL, e);
+
+	if (r == 0)
+		r = pki_read_cert(text, &cert, e);
+	return r < 0 ? r : starts_with(cert.common_name, arena_printf("%s CA ", (const char *)cluster));
+}
+
+static int ca_check_output(const struct cmd_options *o, const struct config *c, struct err *e)
+{
+	const struct cmd_output out = {
+		.path = o->out,
+		.is_own = is_own_ca,
+		.arg = c->cluster.name,
+		.own = arena_printf("a CA of the cluster %s", c->cluster.name),
+		.cure = "",
+	};
+
+	return o->out_given ? cmd_check_output(o, &out, e) : 0;
+}
+
 static int cmd_ca(const struct cmd_options *o, struct err *e)
 {
 	_cleanup_strbuf_ struct strbuf zones = { 0 };
@@ -94,6 +123,9 @@ static int cmd_ca(const struct cmd_options *o, struct err *e)
 	r = pki_read_cert(pem, &cert, e);
 	if (r == 0)
 		r = pki_read_zones(pem, &zone, e);
+	if (r < 0)
+		return r;
+	r = ca_check_output(o, c, e);
 	if (r < 0)
 		return r;
 	for (; *zone; zone++)
@@ -116,6 +148,8 @@ const struct command ca_command = {
 	.args = "",
 	.help = "certificate of the issuer ca, for devices to trust",
 	.run = cmd_ca,
+	.options = ca_options,
+	.n_options = ARRAY_SIZE(ca_options),
 	.prints = true,
 	.common = "config out secrets",
 	.examples = { "pibuild ca >ca.pem", "pibuild ca -o ca.pem" },

@@ -60,6 +60,7 @@ struct cmd_options {
 	const char *role;	/* "control-plane", "worker" or NULL */
 	bool generic;		/* one image per role */
 	bool yes;
+	bool force; /* what somebody else made is replaced */
 
 	struct text_list args; /* after the command */
 	size_t own_args;       /* of them, those before a "--" */
@@ -75,6 +76,8 @@ struct cmd_options {
 #define CMD_OPTION_ROLE { "role", 0, OPT_ROLE, NULL, "ROLE", "nodes of this role: control-plane or worker", CMD_SHARED(role), "control-plane worker" }
 #define CMD_OPTION_GENERIC { "generic", 0, OPT_FLAG, NULL, NULL, "one image per role, without identity or secret: flash --node stamps it", CMD_SHARED(generic), NULL }
 #define CMD_OPTION_YES(help) { "yes", 0, OPT_FLAG, NULL, NULL, help, CMD_SHARED(yes), NULL }
+#define CMD_OPTION_FORCE(help) { "force", 0, OPT_FLAG, NULL, NULL, help, CMD_SHARED(force), NULL }
+#define CMD_OPTION_REPLACE CMD_OPTION_FORCE("replace a file that is another one's")
 /* clang-format on */
 
 typedef int (*cmd_fn)(const struct cmd_options *o, struct err *e);
@@ -161,6 +164,18 @@ int cmd_check_values(const struct plan *p, const struct cache *c, const struct f
 
 /* The node NAME of C; class USAGE with the nearest. */
 int cmd_find_node(const struct config *c, const char *name, const struct node_config **ret, struct err *e);
+
+/* A file that was asked for takes the place of nothing but what the same command made before: 1 when PATH, a file that
+ * is there, is such a one. */
+struct cmd_output {
+	const char *path;
+	int (*is_own)(const char *path, const void *arg, struct err *e);
+	const void *arg;
+	const char *own;  /* "a script of join" */
+	const char *cure; /* ahead of those that all have; "" = none */
+};
+/* Class REFUSED when it would, and --force is not given. */
+int cmd_check_output(const struct cmd_options *o, const struct cmd_output *out, struct err *e);
 
 /* Folder of the project: of -c, else this one when it has a cluster.yaml; NULL = none. */
 const char *cmd_project_dir(const struct cmd_options *o);

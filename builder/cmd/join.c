@@ -26,6 +26,10 @@ static const char *const wanted[] = {
 	"/etc/systemd/logind.conf.d/",
 };
 
+static const struct option join_options[] = {
+	CMD_OPTION_REPLACE,
+};
+
 enum { FILE_LIMIT = 1024 * 1024 };
 
 struct join {
@@ -165,12 +169,32 @@ static int write_script(const struct join *j, struct strbuf *out, struct err *e)
 	return r;
 }
 
+/* By the comment at its head. */
+static int is_own_script(const char *path, const void *arg, struct err *e)
+{
+	_cleanup_free_ char *text = NULL;
+	int r = file_read(path, FILE_LIMIT, &text, NULL, e);
+
+	return r < 0 ? r : strstr(text, "\n# What `pibuild join NAME` prints, ") != NULL;
+}
+
+static int join_check_output(const struct cmd_options *o, struct err *e)
+{
+	const struct cmd_output out = {
+		.path = o->out, .is_own = is_own_script, .own = "a script of join", .cure = ""
+	};
+
+	return o->out_given ? cmd_check_output(o, &out, e) : 0;
+}
+
 static int cmd_join(const struct cmd_options *o, struct err *e)
 {
 	_cleanup_strbuf_ struct strbuf script = { 0 };
 	struct join j = { 0 };
 	int r = cmd_args(o, 1, 1, "join NAME [-o FILE]", e);
 
+	if (r == 0)
+		r = join_check_output(o, e);
 	if (r == 0)
 		r = join_load(o, &j, e);
 	if (r < 0)
@@ -185,6 +209,9 @@ static int cmd_join(const struct cmd_options *o, struct err *e)
 		return r;
 	log_info("the script holds the agents' token and the password of %s: who has it can join as that node",
 		 j.node->name);
+	if (!o->out_given && isatty(STDOUT_FILENO))
+		cmd_next(o, "`pibuild join %s -o FILE` keeps it in a file that you alone can read, and off the screen",
+			 j.node->name);
 	if (!o->out_given)
 		return 0;
 	secrets_warn_unless_ignored(o->out, "the token that agents join with");
@@ -197,6 +224,8 @@ const struct command join_command = {
 	.args = "NAME",
 	.help = "the script that makes an external machine a node",
 	.run = cmd_join,
+	.options = join_options,
+	.n_options = ARRAY_SIZE(join_options),
 	.prints = true,
 	.common = "config out lock secrets",
 	.words = { "@external", "" },

@@ -20,6 +20,7 @@ static struct {
 static const struct option kubeconfig_options[] = {
 	CMD_OWN("merge", OPT_FLAG, &kubeconfig_opt.merge, NULL,
 		"into the kubeconfig that is there (-o, $KUBECONFIG, ~/.kube/config), beside other clusters"),
+	CMD_OPTION_REPLACE,
 };
 
 static int kubeconfig_load(const struct cmd_options *o, struct config **ret_c, struct secrets **ret_s, struct err *e)
@@ -94,29 +95,30 @@ static void tell_name(const struct config *c)
 }
 
 /* A kubeconfig of several clusters, ~/.kube/config above all, is not ours to replace. */
-static int check_replaceable(const char *path, const char *cluster, struct err *e)
+static int is_own_kubeconfig(const char *path, const void *cluster, struct err *e)
 {
-	struct yaml_node *old, *list, *name;
-	struct err why = { 0 };
-	struct stat st;
+	struct yaml_node *doc, *list, *name;
+	int r = yaml_load(path, &doc, e);
 
-	if (stat(path, &st) < 0)
-		return errno == ENOENT ? 0 : err_errno(e, -errno, "cannot look at %s", path);
-	if (S_ISREG(st.st_mode) && yaml_load(path, &old, &why) < 0) {
-		if (err_is_machines(&why) || why.code == -EIO) {
-			*e = why;
-			return e->code;
-		}
-	} else if (S_ISREG(st.st_mode)) {
-		list = yaml_get(old, "clusters");
-		name = list && list->type == YAML_SEQ && list->count == 1 ? yaml_get(list->items[0], "name") : NULL;
-		if (name && name->type == YAML_SCALAR && streq(name->text, cluster))
-			return 0;
-	}
-	return err_class(
-		e, CLASS_REFUSED,
-		"%s is there already and is not a kubeconfig of the cluster %s alone: take it in beside the others with `pibuild kubeconfig --merge -o %s`, or write to another file",
-		path, cluster, shell_word(path));
+	if (r < 0)
+		return r;
+	list = yaml_get(doc, "clusters");
+	name = list && list->type == YAML_SEQ && list->count == 1 ? yaml_get(list->items[0], "name") : NULL;
+	return name && name->type == YAML_SCALAR && streq(name->text, cluster);
+}
+
+static int check_replaceable(const struct cmd_options *o, const char *cluster, struct err *e)
+{
+	const struct cmd_output out = {
+		.path = o->out,
+		.is_own = is_own_kubeconfig,
+		.arg = cluster,
+		.own = arena_printf("a kubeconfig of the cluster %s alone", cluster),
+		.cure = arena_printf("take it in beside the others with `pibuild kubeconfig --merge -o %s`, ",
+				     shell_word(o->out)),
+	};
+
+	return cmd_check_output(o, &out, e);
 }
 
 static void kubeconfig_next(const struct cmd_options *o, const struct config *c)
@@ -184,48 +186,58 @@ static int merge_take_lock(struct merge_lock *l, const char *target, struct err 
 	return 0;
 }
 
-/* An empty map when there is none; what was there is KEPT beside it. */
-static int merge_read(const char *target, struct yaml_node **ret, const char **kept, struct err *e)
+/* An empty map and no *TEXT (the caller's) when there is none. */
+static int merge_read(const char *target, struct yaml_node **ret, char **text, size_t *n, struct err *e)
 {
-	_cleanup_free_ char *text = NULL;
 	struct stat st;
-	size_t n;
 	int r = stat(target, &st) == 0 && !S_ISREG(st.st_mode)
 			? err_class(e, CLASS_REFUSED, "%s is no file, so it holds no kubeconfig", target)
-			: file_read(target, MIB, &text, &n, e);
+			: file_read(target, MIB, text, n, e);
 
 	if (r == -ENOENT) {
 		*e = (struct err){ 0 };
 		*ret = yaml_map();
 		return 0;
 	}
-	if (r == 0)
-		r = yaml_parse(target, text, n, ret, e);
-	*kept = arena_printf("%s.bak", target);
-	if (r == 0)
-		r = file_publish(*kept, text, n, 0600, e);
-	if (text)
-		explicit_bzero(text, n);
-	return r;
+	return r < 0 ? r : yaml_parse(target, *text, *n, ret, e);
+}
+
+/* What was there, beside it; an older one, or somebody else's of that name, stays. */
+static int merge_keep(const char *target, const char *text, size_t n, const char **ret, struct err *e)
+{
+	const char *path = arena_printf("%s.bak", target);
+	int r = file_ask(path, e);
+
+	if (r > 0)
+		path = arena_printf("%s.%s.bak", target, utc_as("%Y%m%dT%H%M%SZ", time(NULL)));
+	*ret = path;
+	return r < 0 ? r : file_publish(path, text, n, 0600, e);
 }
 
 static int merge_into_file(struct yaml_node *own, const char *target, struct kubeconfig_names *names, struct err *e)
 {
 	_cleanup_(merge_unlock) struct merge_lock lock = { 0 };
 	_cleanup_strbuf_ struct strbuf text = { 0 };
+	_cleanup_free_ char *was = NULL;
 	const char *kept = NULL;
 	struct yaml_node *all;
+	size_t n = 0;
 	int r = merge_take_lock(&lock, target, e);
 
 	if (r == 0)
-		r = merge_read(target, &all, &kept, e);
+		r = merge_read(target, &all, &was, &n, e);
 	if (r == 0)
 		r = kubeconfig_merge(all, own, target, names, e);
-	if (r < 0)
-		return r;
-	yaml_emit(all, NULL, &text);
-	r = file_publish(target, text.s, text.n, 0600, e);
-	explicit_bzero(text.s, text.n);
+	if (r == 0) {
+		yaml_emit(all, NULL, &text);
+		if (was && (n != text.n || memcmp(was, text.s, n)))
+			r = merge_keep(target, was, n, &kept, e);
+		if (r == 0)
+			r = file_publish(target, text.s, text.n, 0600, e);
+		explicit_bzero(text.s, text.n);
+	}
+	if (was)
+		explicit_bzero(was, n);
 	if (r < 0)
 		return r;
 	log_info("%s has the cluster %s and its context %s (mode 0600%s%s)", target, names->cluster, names->context,
@@ -273,7 +285,7 @@ static int cmd_kubeconfig(const struct cmd_options *o, struct err *e)
 	if (r == 0 && kubeconfig_opt.merge)
 		r = merge_target(o, &target, e);
 	else if (r == 0 && o->out_given)
-		r = check_replaceable(o->out, c->cluster.name, e);
+		r = check_replaceable(o, c->cluster.name, e);
 	if (r < 0)
 		return r;
 	r = check_expiry(s, &day, e);

@@ -9,13 +9,13 @@
 #include "plan/plan.h"
 
 static struct {
-	bool show_secrets, force;
+	bool show_secrets;
 } render_opt;
 
 static const struct option render_options[] = {
 	CMD_OPTION_NODE,
 	CMD_OWN("show-secrets", OPT_FLAG, &render_opt.show_secrets, NULL, "do not mask secrets"),
-	CMD_OWN("force", OPT_FLAG, &render_opt.force, NULL, "write into a folder that is not empty"),
+	CMD_OPTION_FORCE("write into a folder that is not empty"),
 };
 
 static int write_content(const char *path, const struct entry *n, struct err *e)
@@ -165,7 +165,7 @@ static int cmd_render(const struct cmd_options *o, struct err *e)
 		*end = '\0';
 	r = file_ask(dir, e);
 	missing = r == 0;
-	if (r > 0 && !render_opt.force)
+	if (r > 0 && !o->force)
 		r = render_check_empty(dir, e);
 	if (r < 0)
 		return r;

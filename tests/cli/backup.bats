@@ -603,6 +603,14 @@ ssh_card() {
 	"$PIBUILD" backup list --from there >listed
 	[ "$(wc -l <listed)" = 3 ]
 	first=$(cd there && ls *.gz | head -1) newest=$(cd there && ls *.gz | tail -1)
+	"$PIBUILD" -q backup get --from there -o mine.gz
+	"$PIBUILD" -q backup get --from there -o mine.gz
+	cmp mine.gz "there/$newest"
+	echo mine >mine.gz
+	fails 5 'mine.gz is there already and is not that backup: give another name, or replace it with --force' "$PIBUILD" backup get "$first" --from there -o mine.gz
+	[ "$(cat mine.gz)" = mine ]
+	"$PIBUILD" -q backup get "$first" --from there -o mine.gz --force
+	cmp mine.gz "there/$first"
 	rm "there/$newest.sha256"
 	"$PIBUILD" backup list --from there --json | jq -e 'length == 2'
 	fails 1 "there is no backup $newest of lab that is complete" "$PIBUILD" backup get "$newest" --from there

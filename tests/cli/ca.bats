@@ -76,6 +76,16 @@ trusted() {
 	grep -qi "fingerprint ${fingerprint#*=}" <<<"$stderr"
 	"$PIBUILD" -q ca -o kept.pem
 	diff kept.pem <(echo "$output")
+	# Over this CA, or what it was before, and over nothing else.
+	"$PIBUILD" -q secrets rotate issuer-ca
+	"$PIBUILD" -q ca -o kept.pem
+	refute diff kept.pem <(echo "$output")
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout /dev/null -out theirs.pem -subj '/CN=Company CA 2026' 2>/dev/null
+	cp theirs.pem theirs
+	fails 5 'theirs.pem is there already and is not a CA of the cluster lab: give another name, or replace it with --force' "$PIBUILD" ca -o theirs.pem
+	cmp theirs theirs.pem
+	"$PIBUILD" -q ca -o theirs.pem --force
+	cmp theirs.pem kept.pem
 	[ "$(stat -c %a secrets.yaml)" = 600 ]
 	"$PIBUILD" check 2>&1 | refute grep -q 'has no CA'
 }

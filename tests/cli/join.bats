@@ -61,6 +61,13 @@ join() {
 	[ ! -s out ]
 	[ "$(stat -c %a join.sh)" = 600 ]
 	shellcheck -s sh join.sh
+	# Once more over its own, never over another file.
+	"$PIBUILD" -q join nuc-1 --lock my.lock -o join.sh
+	echo mine >notes
+	fails 5 'notes is there already and is not a script of join: give another name, or replace it with --force' "$PIBUILD" join nuc-1 --lock my.lock -o notes
+	[ "$(cat notes)" = mine ]
+	"$PIBUILD" -q join nuc-1 --lock my.lock -o notes --force
+	cmp notes join.sh
 	machine aarch64
 	join join.sh
 	[ "$status" -eq 0 ] || { echo "$output"; return 1; }

@@ -132,6 +132,8 @@ start_server() {
 	done
 	cmp mine mine.before
 	[ "$(cat notes)" = 'something else' ]
+	"$PIBUILD" kubeconfig -o notes --force
+	cmp notes admin.conf
 }
 
 @test "the endpoint of the cluster is the server's name" {
@@ -238,6 +240,12 @@ work_config() {
 	cp config once
 	"$PIBUILD" kubeconfig --merge -o config 2>err
 	cmp once config
+	[ "$(ls config.*)" = config.bak ]
+	# Of later changes what was there is kept, too, and nobody's .bak is replaced.
+	"$PIBUILD" secrets rotate admin
+	"$PIBUILD" kubeconfig --merge -o config 2>err
+	cmp was config.bak
+	cmp once config.*Z.bak
 	[ ! -e config.lock ]
 	command -v kubectl || skip 'needs kubectl'
 	[ "$(of config lab)" = 'https://192.168.1.11:6443 admin@lab' ]

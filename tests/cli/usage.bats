@@ -452,7 +452,7 @@ offered() { "$PIBUILD" --complete "$@" | cut -f 1; }
 	touch file
 	fails 1 'file/admin.key: cannot open its folder: Not a directory' "$PIBUILD" sign --new-key file/admin.key
 	ln -s /dev/null null
-	fails 5 'null is a folder, device or pipe, and no file is put in its place' "$PIBUILD" join nuc-1 -o null
+	fails 5 'null is a folder, device or pipe, and no file is put in its place' "$PIBUILD" join nuc-1 -o null --force
 	[ -L null ]
 	fails 5 'there/ is a folder, device or pipe' "$PIBUILD" kubeconfig -o there/
 	[ ! -e there ]
