@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "build/build.h"
 #include "cmd/cmd.h"
+#include "companion/leftover.h"
 #include "plan/plan.h"
 
 static struct {
@@ -98,6 +99,7 @@ static int build(const struct cmd_options *o, struct build *b, double begun, str
 {
 	const struct plan *p = b->plan;
 	const struct fetch_options f = { .config = p->project->config, .offline = o->offline, .jobs = o->jobs };
+	struct leftovers left = { 0 };
 	int r = build_check_host(b, e);
 
 	if (r < 0)
@@ -112,6 +114,8 @@ static int build(const struct cmd_options *o, struct build *b, double begun, str
 	r = build_print_images(b, o->json, e);
 	if (r < 0)
 		return r;
+	leftovers_find(p->project->config, o->out, &left);
+	leftovers_tell(p->project->config, &left);
 	build_next(o, b, now_seconds() - begun);
 	return 0;
 }

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "build/build.h"
 #include "cmd/flash.h"
+#include "companion/leftover.h"
 #include "config/born.h"
 
 const struct node_config *flash_first_server(const struct flash_session *s)
@@ -33,9 +34,14 @@ static struct flash_card *add_card(struct flash_session *s, const char *name, co
 static void flash_add_image(struct flash_session *s, const char *path, const char *disk)
 {
 	char *name = arena_strdup(path_base(path)), *dot = strstr(name, ".img");
+	const struct config *config = cmd_glimpse_config(s->o->config);
+	const char *left = config ? leftover_node(config, path) : NULL;
 	struct card_identity id;
 	struct flash_card *c;
 
+	if (left)
+		log_warning("%s is of %s, which %s has no card for (any more): this one would join %s as %s", path,
+			    left, config->path, config->cluster.name, left);
 	if (dot && dot > name)
 		*dot = '\0';
 	card_identify(path, &id);

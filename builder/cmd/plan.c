@@ -4,6 +4,7 @@
 
 #include "base/sig.h"
 #include "cmd/cmd.h"
+#include "companion/leftover.h"
 #include "plan/flashed.h"
 #include "plan/router.h"
 #include "plan/matrix.h"
@@ -268,15 +269,18 @@ static int plan_show(const struct cmd_options *o, const struct plan *plan, struc
 {
 	_cleanup_(cache_close) struct cache cache = { .fd = -1 };
 	_cleanup_(stands_done) struct stands stands = { 0 };
+	const struct config *c = plan->project->config;
 	_cleanup_json_ json_t *cards = NULL;
+	struct leftovers left = { 0 };
 	struct err no_cache = { 0 };
 	/* A plan needs no cache; with one it can tell what is there already. */
 	bool have_cache = cache_peek(o->cache, &cache, &no_cache) == 0;
-	int r = flashed_load(plan->project->config->dir, &cards, e);
+	int r = flashed_load(c->dir, &cards, e);
 
 	if (r < 0)
 		return r;
 	find_stands(plan, cards, &stands);
+	leftovers_find(c, o->out, &left);
 	r = sig_check(e);
 	if (r < 0)
 		return r;
@@ -285,13 +289,15 @@ static int plan_show(const struct cmd_options *o, const struct plan *plan, struc
 
 		json_object_set_new(j, "flashed", cards_json(plan));
 		json_object_set_new(j, "standing", stands_json(&stands));
-		json_object_set_new(j, "dns", dns_json(plan->project->config));
+		json_object_set_new(j, "leftovers", leftovers_json(&left));
+		json_object_set_new(j, "dns", dns_json(c));
 		return json_print(j, e);
 	}
 	plan_print(plan, have_cache ? &cache : NULL);
 	print_stands(&stands);
 	print_cards(plan, &stands);
-	print_dns(plan->project->config);
+	print_dns(c);
+	leftovers_tell(c, &left);
 	return 0;
 }
 

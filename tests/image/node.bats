@@ -36,6 +36,32 @@ setup() {
 	[ -e "${command##* }" ]
 }
 
+@test "images of a node that cluster.yaml has no more are told of, with what removes them, and before one is flashed" {
+	mkdir gone && cp -a --sparse=always ./*.yaml overlays out gone/ && cd gone
+	cp out/w-1.bmap out/w-1-old.bmap
+	run ! grep -q 'no card for' ../stderr
+	sed -i '/name: w-1/d' cluster.yaml
+	CACHE=$BATS_FILE_TMPDIR/cache build -q -o out >/dev/null 2>said
+	grep -q '^pibuild: warning: out/w-1.img is of w-1, which cluster.yaml has no card for (any more): it holds keys of lab, and a card of it joins as w-1; `rm ' said
+	"$PIBUILD" -q plan 2>said.plan >/dev/null
+	cmp said said.plan
+	[ "$("$PIBUILD" plan --json | jq -r '.leftovers[] | .node, .files[0]')" = $'w-1\nout/w-1.img' ]
+	# The disk is refused, and what is said of the image comes before.
+	run "$PIBUILD" flash out/w-1.img /dev/null
+	[[ "$output" == 'pibuild: warning: out/w-1.img is of w-1, which cluster.yaml has no card for (any more): this one would join lab as w-1'* ]]
+	run "$PIBUILD" flash out/cp-1.img /dev/null
+	[[ "$output" != *warning* ]]
+	# A cluster.yaml with faults is none that flash of an image asks for more than it has.
+	sed 's/name: cp-1, //; s/^  name: lab//' cluster.yaml >faulty.yaml
+	fails 5 /dev/null "$PIBUILD" flash -c faulty.yaml out/w-1.img /dev/null
+	# A file that lies beside them and is not theirs stays.
+	sh -c "$(sed -n 's/.*`\(rm [^`]*\)`.*/\1/p' said)"
+	[ "$(ls out/w-1*)" = out/w-1-old.bmap ]
+	[ -s out/cp-1.img ]
+	[ -s out/cp-1.manifest.json ]
+	[ "$("$PIBUILD" plan --json | jq -c .leftovers)" = '[]' ]
+}
+
 @test "images hold secrets and are readable by their owner only" {
 	[ "$(stat -c %a "$server")" = 600 ]
 	[ "$(stat -c %a secrets.yaml)" = 600 ]
