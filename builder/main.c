@@ -302,7 +302,7 @@ static int main_run(int argc, char **argv, struct err *e)
 	else {
 		log_set_level(o.quiet ? LOG_WARNING : o.verbose ? LOG_DEBUG : LOG_INFO);
 		log_add_cure_option(commands_with("config", "init devices doctor"), "-c", o.config);
-		log_add_cure_option(commands_with("secrets", ""), "--secrets", o.secrets);
+		log_add_cure_option(commands_with("secrets", ""), "--secrets", cmd_in_ci() ? NULL : o.secrets);
 		log_add_cure_option(commands_with("lock", "init verify"), "--lock", o.lock);
 		log_add_cure_option("build doctor fetch", "--cache", o.cache);
 		progress_init(o.quiet ? PROGRESS_NONE : o.progress);

@@ -131,7 +131,10 @@ const struct config *cmd_glimpse_config(const char *path);
  * begins with the command's name. */
 int cmd_args(const struct cmd_options *o, size_t min, size_t max, const char *usage, struct err *e);
 
-/* The last line of a run that went well: what to do next, with its command between backticks. None with --json. */
+/* A CI engine runs us: nobody goes on by hand, and what it made of its secrets is gone with the job. */
+bool cmd_in_ci(void);
+/* The last line of a run that went well: what to do next, with its command between backticks. None with --json, or in
+ * a CI engine. */
 void cmd_next(const struct cmd_options *o, const char *fmt, ...) _printf_(2, 3);
 
 /* There is somebody to ask. */

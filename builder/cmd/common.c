@@ -72,12 +72,17 @@ int cmd_args(const struct cmd_options *o, size_t min, size_t max, const char *us
 			 o->args.n < min ? "an argument is missing" : "too many arguments", usage);
 }
 
+bool cmd_in_ci(void)
+{
+	return *str_or(getenv("CI"), "");
+}
+
 void cmd_next(const struct cmd_options *o, const char *fmt, ...)
 {
 	va_list ap;
 
 	va_start(ap, fmt);
-	if (!o->json)
+	if (!o->json && !cmd_in_ci())
 		log_info("next: %s", arena_vprintf(fmt, ap));
 	va_end(ap);
 }

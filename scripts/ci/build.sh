@@ -51,7 +51,7 @@ put_secrets() {
 	elif [ "${PIBUILD_THROWAWAY:-}" = true ]; then
 		real=''
 		say "no secrets: making some for this job only; no node with these images joins a cluster"
-		run_pibuild secrets new --secrets "$secrets" >&2
+		run_pibuild secrets new -q --secrets "$secrets" >&2
 	else
 		die 3 "PIBUILD_SECRETS is empty: make secrets.yaml with 'pibuild secrets new' and put its content into a secret" \
 			"of the repository (or PIBUILD_THROWAWAY=true for a build that nobody flashes)"

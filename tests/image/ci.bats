@@ -25,6 +25,8 @@ setup() {
 	grep -c "$token" ../trace | grep -qx 1
 	refute grep -q "$token" log
 	[ -z "$(ls "$RUNNER_TEMP")" ]
+	# Nor is anybody told to go on with a file that was there for this job.
+	refute grep -e 'next: ' -e "$RUNNER_TEMP" log
 	refute grep -rqF "$token" --include='*.json' --include='*.bmap' pibuild-upload
 }
 
@@ -39,7 +41,8 @@ setup() {
 
 @test "build: what everybody can read is handed on without images, as is a build with throw-away secrets" {
 	export PIBUILD_THROWAWAY=true PIBUILD_NODES=w-1
-	PIBUILD_PRIVATE=true GITHUB_OUTPUT=$PWD/../output sandbox -- "$top/scripts/ci/build.sh" 2>/dev/null
+	PIBUILD_PRIVATE=true GITHUB_OUTPUT=$PWD/../output sandbox -- "$top/scripts/ci/build.sh" 2>log
+	refute grep -e 'next: ' -e "$RUNNER_TEMP" log
 	[ -e out/w-1.img ]
 	[ -e pibuild-upload/w-1.manifest.json ]
 	[ ! -e pibuild-upload/w-1.img ]
