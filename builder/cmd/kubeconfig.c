@@ -230,7 +230,7 @@ static int merge_into_file(struct yaml_node *own, const char *target, struct kub
 		r = kubeconfig_merge(all, own, target, names, e);
 	if (r == 0) {
 		yaml_emit(all, NULL, &text);
-		if (was && (n != text.n || memcmp(was, text.s, n)))
+		if (was && (n != text.n || memcmp(was, text.s, n) != 0))
 			r = merge_keep(target, was, n, &kept, e);
 		if (r == 0)
 			r = file_publish(target, text.s, text.n, 0600, e);

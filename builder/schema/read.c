@@ -257,6 +257,9 @@ static const struct {
 	{ "ram", "memory" },
 	{ "clusterCIDR", "podCIDR" },
 	{ "addresses", "range" },
+	{ "addresses", "pools" },
+	{ "addressPools", "pools" },
+	{ "ipAddressPools", "pools" },
 	{ "image", "base" },
 	{ "hosts", "nodes" },
 	{ "machines", "nodes" },
@@ -281,7 +284,8 @@ static const struct {
 	{ "myASN", "asn" },
 };
 
-/* What has no key here, and what does it instead. PATH NULL: wherever it stands. */
+/* What has no key here, and what does it instead; the first that fits. PATH NULL: wherever it stands. WRITTEN NULL:
+ * behind the keys that there are, for one that is near none. */
 static const struct {
 	const char *path, *written, *advice;
 } schema_advice[] = {
@@ -300,15 +304,23 @@ static const struct {
 	{ "", "metallb", "Cilium gives out addresses: set loadBalancer.pools" },
 	{ "", "traefik", "Cilium takes its place: see cilium.ingress and gateway" },
 	{ "", "flannel", "Cilium is the cluster's network: see cilium" },
-	{ NULL, "enabled", "what stands in the file is on; leave it out" },
+	{ "", "hubble", "it comes with Cilium: see cilium.hubble" },
+	{ "cilium.hubble", "enabled",
+	  "Hubble is part of Cilium here; relay: false and ui: false leave out what takes memory" },
+	{ NULL, "enabled", "what stands in the file is on, what does not is off; leave it out" },
+	{ "cilium", NULL, "; values of Cilium's chart go into a file of yours: set valuesFile" },
 };
 
+/* KEY NULL: on any. */
 static const char *advice_on(const char *path, const char *key)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(schema_advice); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(schema_advice); i++) {
+		const char *written = schema_advice[i].written;
+
 		if ((!schema_advice[i].path || streq(schema_advice[i].path, path)) &&
-		    strcasecmp(schema_advice[i].written, key) == 0)
+		    (written && key ? strcasecmp(written, key) == 0 : written == key))
 			return schema_advice[i].advice;
+	}
 	return NULL;
 }
 
@@ -388,8 +400,8 @@ static void unknown_key(struct reading *l, const struct yaml_node *key, const ch
 	if (section && !streq(section, path))
 		schema_fault(l, key, path, "unknown key '%s'; it belongs below %s:", shorten(key->text), section);
 	else
-		schema_fault(l, key, path, "unknown key '%s'; known here: %s", shorten(key->text),
-			     str_or(all.s, "none"));
+		schema_fault(l, key, path, "unknown key '%s'; known here: %s%s", shorten(key->text),
+			     str_or(all.s, "none"), str_or(advice_on(path, NULL), ""));
 	strbuf_done(&all);
 }
 

@@ -137,7 +137,8 @@ fine() {
 	done <<-'EOT'
 		backup: {s3: {bucket: x}}|backup: unknown key 's3'; it belongs below backup.to:
 		backup: {retention: 7, to: {disk: B}}|backup: unknown key 'retention'; did you mean 'keep'?
-		backup: {enabled: true, to: {disk: B}}|backup: unknown key 'enabled': what stands in the file is on; leave it out
+		backup: {enabled: true, to: {disk: B}}|backup: unknown key 'enabled': what stands in the file is on, what does not is off; leave it out
+		hubble: {ui: false}|unknown key 'hubble': it comes with Cilium: see cilium.hubble
 		backup: {to: {s3: {url: "https://a.b"}}}|backup.to.s3: unknown key 'url'; did you mean 'endpoint'?
 		metallb: {}|unknown key 'metallb': Cilium gives out addresses: set loadBalancer.pools
 		k3s: {version: v1.36.4+k3s1}|k3s: unknown key 'version': set versions.k3s
@@ -146,14 +147,16 @@ fine() {
 		ingress: {}|unknown key 'ingress'; it belongs below cilium:
 		certManager: {issuers: [letsencrypt-prod]}|certManager.issuers[0]: must be letsencrypt-staging, letsencrypt-production or ca; did you mean letsencrypt-production?
 	EOT
-	change 's/^network:/&\n  routes: [{to: 10.0.0.0\/8, via: 192.168.1.2}]/'
+	change 's/^network:/&\n  routes: [{to: 10.0.0.0\/8, via: 192.168.1.2}]/; s/  pools:/  addresses:/; s/  hubble: .*/  hubble: {enabled: false}/'
 	run "$PIBUILD" check
 	[[ "$output" == *"error: network: unknown key 'routes': a script in an overlay adds them: etc/NetworkManager/dispatcher.d/"* ]]
+	[[ "$output" == *"error: loadBalancer: unknown key 'addresses'; did you mean 'pools'?"* ]]
+	[[ "$output" == *"error: cilium.hubble: unknown key 'enabled': Hubble is part of Cilium here"* ]]
 }
 
 @test "an unknown key far from all names those that are known" {
 	change 's/  hubble: .*/&\n  loxilb: true/'
-	fault 'cluster.yaml:21:3: error: cilium: unknown key '\''loxilb'\''; known here: valuesFile, hubble, ingress, gatewayAPI'
+	fault 'cluster.yaml:21:3: error: cilium: unknown key '\''loxilb'\''; known here: valuesFile, hubble, ingress, gatewayAPI; values of Cilium'\''s chart go into a file of yours: set valuesFile'
 }
 
 @test "a section that is a list is refused" {
