@@ -83,7 +83,7 @@ static void tell_how(const char *file, const char *name)
 static int is_own_ca(const char *path, const void *cluster, struct err *e)
 {
 	_cleanup_free_ char *text = NULL;
-	struct pki_cert cert;
+	struct pki_cert cert = { 0 };
 	int r = file_read(path, MIB, &text, NULL, e);
 
 	if (r == 0)
