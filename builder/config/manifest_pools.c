@@ -33,10 +33,11 @@ static const char *pool_taken_by(const struct config *c, struct ip_range r)
 		if (ranges_overlap(p->range, r))
 			return arena_printf(
 				"the pool %s (%s) of loadBalancer.pools, and Cilium gives out nothing of the later one",
-				p->name, check_range_text(p->range));
+				str_or(p->name, "without a name"), check_range_text(p->range));
 	vec_foreach (n, &c->nodes)
 		if (n->address.set && range_has(r, n->address.addr))
-			return arena_printf("the node %s, and two machines would answer for its address", n->name);
+			return arena_printf("the node %s, and two machines would answer for its address",
+					    str_or(n->name, "without a name"));
 	vec_foreach (n, &named.list)
 		if (!streq(n->key, "network.subnet") && !starts_with(n->key, "nodes[") && ranges_overlap(n->range, r))
 			return arena_printf("%s (%s), and two machines would answer for an address", n->key, n->text);
