@@ -331,12 +331,19 @@ static int create_sibling(struct outfile *o, const char *path, bool folder, stru
 	return tell_owner(e, dir);
 }
 
-int outfile_create(struct outfile *o, const char *path, mode_t mode, struct err *e)
+bool outfile_may_be(const char *path)
 {
 	struct stat st;
 
-	/* A rename would replace /dev/null itself, or a link to it as /dev/stdout may be one. */
-	if (ends_with(path, "/") || (stat(path, &st) == 0 && !S_ISREG(st.st_mode)))
+	/* A rename would replace /dev/null itself, or a link to it; and /dev/stdout, which is a link to a file when our
+	 * output goes into one. */
+	return !ends_with(path, "/") && !(starts_with(path, "/dev/") && !strchr(path + strlen("/dev/"), '/')) &&
+	       !(stat(path, &st) == 0 && !S_ISREG(st.st_mode));
+}
+
+int outfile_create(struct outfile *o, const char *path, mode_t mode, struct err *e)
+{
+	if (!outfile_may_be(path))
 		return err_class(e, CLASS_REFUSED,
 				 "%s is a folder, device or pipe, and no file is put in its place; give another path",
 				 path);

@@ -32,9 +32,11 @@ struct outfile {
 #define OUTFILE_INIT { .fd = -1, .dir = -1 }
 /* clang-format on */
 
-/* Creates missing parent folders (0777 & ~umask); class REFUSED when PATH is something else than a
- * file, also behind a link, or ends with a slash. The temporary file is 0600 whatever the umask; those that killed runs
- * left for the same target are removed. */
+/* PATH may become a file: it is nothing else than one, also behind a link, lies not right in /dev, and has no slash at
+ * its end. */
+bool outfile_may_be(const char *path);
+/* Creates missing parent folders (0777 & ~umask); class REFUSED unless outfile_may_be(). The temporary file is 0600
+ * whatever the umask; those that killed runs left for the same target are removed. */
 int outfile_create(struct outfile *o, const char *path, mode_t mode, struct err *e);
 /* The same for a folder, which is filled by its temporary path, outfile_tmp_path(), and its bytes are the caller's to
  * sync. MODE & ~umask from the start. PATH must be missing when it is published, or an empty folder. */

@@ -190,12 +190,12 @@ int cmd_find_node(const struct config *c, const char *name, const struct node_co
 
 int cmd_check_output(const struct cmd_options *o, const struct cmd_output *out, struct err *e)
 {
-	struct stat st;
 	int r = o->force ? 0 : file_ask(out->path, e);
 
-	if (r <= 0)
-		return r;
-	r = stat(out->path, &st) == 0 && S_ISREG(st.st_mode) ? out->is_own(out->path, out->arg, e) : 0;
+	/* What cannot become a file is outfile_create()'s to refuse: no --force helps. */
+	if (r <= 0 || !outfile_may_be(out->path))
+		return MIN(r, 0);
+	r = out->is_own(out->path, out->arg, e);
 	if (r > 0 || (r < 0 && (err_is_machines(e) || r == -EIO || r == -EINTR)))
 		return MIN(r, 0);
 	return err_class(e, CLASS_REFUSED,

@@ -181,7 +181,7 @@ start_server() {
 
 @test "a pipe or a device is not replaced, nor waited for" {
 	mkfifo pipe
-	fails 5 'pipe is there already' timeout 20 "$PIBUILD" kubeconfig -o pipe
+	fails 5 'pipe is a folder, device or pipe, and no file is put in its place' timeout 20 "$PIBUILD" kubeconfig -o pipe
 	[ -p pipe ]
 }
 

@@ -454,6 +454,11 @@ offered() { "$PIBUILD" --complete "$@" | cut -f 1; }
 	ln -s /dev/null null
 	fails 5 'null is a folder, device or pipe, and no file is put in its place' "$PIBUILD" join nuc-1 -o null --force
 	[ -L null ]
+	fails 5 'null is a folder, device or pipe, and no file is put in its place' "$PIBUILD" kubeconfig -o null
+	# where stdout is a file, as here, the link leads to one
+	fails 5 '/dev/stdout is a folder, device or pipe' "$PIBUILD" kubeconfig -o /dev/stdout
+	fails 5 '/dev/stdout is a folder, device or pipe' "$PIBUILD" kubeconfig -o /dev/stdout --force
+	[ -L /dev/stdout ]
 	fails 5 'there/ is a folder, device or pipe' "$PIBUILD" kubeconfig -o there/
 	[ ! -e there ]
 }
