@@ -74,7 +74,9 @@ int cmd_args(const struct cmd_options *o, size_t min, size_t max, const char *us
 
 bool cmd_in_ci(void)
 {
-	return *str_or(getenv("CI"), "");
+	const char *ci = str_or(getenv("CI"), "");
+
+	return *ci && !streq(ci, "false");
 }
 
 void cmd_next(const struct cmd_options *o, const char *fmt, ...)

@@ -371,7 +371,7 @@ static void check_ipv6_switches(const struct check *x)
 		vec_foreach (word, &n->boot.cmdline)
 			check_ipv6_word(x, check_node_key(c, n, "boot.cmdline"), str_or(*word, ""));
 	vec_foreach (s, &c->os.sysctl)
-		if (ends_with(s->key, "disable_ipv6") && !streq(str_or(s->value, "0"), "0"))
+		if (ends_with(s->key, "disable_ipv6") && !streq(s->value, "0"))
 			fault_key(
 				x->faults, c, "os.sysctl",
 				"os.sysctl: %s = %s switches off what network.ipv6 gives the nodes; remove one of the two",

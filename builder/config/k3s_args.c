@@ -239,6 +239,21 @@ static const char *slip(const char *key, const char *flag)
 		    : NULL;
 }
 
+/* "true" or "false" for what Go's strconv.ParseBool() takes, or NULL. */
+static const char *go_bool(const char *text)
+{
+	static const char *const words[][6] = {
+		{ "true", "1", "t", "T", "TRUE", "True" },
+		{ "false", "0", "f", "F", "FALSE", "False" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		for (size_t k = 0; k < ARRAY_SIZE(words[i]); k++)
+			if (streq(text, words[i][k]))
+				return words[i][0];
+	return NULL;
+}
+
 /* k8s.io/component-base featuregate/feature_gate.go, Set() */
 static const char *gates_fault(const char *k3s, const char *flag, const char *value, struct faults *f,
 			       const char **ret_note)
@@ -249,16 +264,16 @@ static const char *gates_fault(const char *k3s, const char *flag, const char *va
 		return NULL;
 	for (char *one = strtok_r(all, ",", &save); one; one = strtok_r(NULL, ",", &save)) {
 		char *is = strchr(one, '=');
-		const char *why, *note;
+		const char *on = is ? go_bool(is + 1) : NULL, *why, *note;
 
-		if (!is || (!streq(is, "=true") && !streq(is, "=false")))
+		if (!on)
 			return arena_printf(
 				"says '%s', and K3s does not start with it: write feature-gates=NAME=true or NAME=false",
 				one);
 		*is = '\0';
-		why = feature_gate_fault(k3s, one, is + 1, f, &note);
+		why = feature_gate_fault(k3s, one, on, f, &note);
 		if (why)
-			return arena_printf("sets %s=%s: %s", one, is + 1, why);
+			return arena_printf("sets %s=%s: %s", one, on, why);
 		if (note)
 			*ret_note = note;
 	}

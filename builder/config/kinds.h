@@ -40,5 +40,7 @@ enum { PACKAGES_MAX = 64 };
 enum { APPS_MAX = 64, APP_MANIFESTS_MAX = 64, APP_IMAGES_MAX = 256, APP_SECRETS_MAX = 16 };
 
 extern const struct field config_fields[];
+/* foreign_keys.c */
+extern const struct foreign_keys config_foreign_keys;
 
 #endif

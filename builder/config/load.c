@@ -305,7 +305,7 @@ static int config_read_text(struct config *c, const struct config_place *place, 
 int config_load(const char *path, struct config **ret, struct faults *f, struct err *e)
 {
 	struct config *c = arena_new(struct config);
-	struct reading l = { .faults = f, .root = c, .top = config_fields };
+	struct reading l = { .faults = f, .root = c, .foreign = &config_foreign_keys };
 	struct config_place place;
 	struct yaml_node *doc;
 	int r = config_locate(path, &place, e);

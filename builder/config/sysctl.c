@@ -145,14 +145,13 @@ void check_sysctls(const struct check *x)
 
 	vec_foreach (s, &x->config->os.sysctl) {
 		const struct yaml_node *at = map;
-		const char *note, *why = sysctl_fault(s->key, str_or(s->value, ""), &note);
+		const char *note, *why = sysctl_fault(s->key, s->value, &note);
 
 		for (size_t i = 0; map && map->type == YAML_MAP && i < map->count; i++)
 			if (streq(map->keys[i]->text, s->key))
 				at = map->keys[i];
 		if (why)
-			fault_at(x->faults, at, "os.sysctl: %s = %s: %s; leave it out", s->key, str_or(s->value, ""),
-				 why);
+			fault_at(x->faults, at, "os.sysctl: %s = %s: %s; leave it out", s->key, s->value, why);
 		else if (note)
 			note_at(x->faults, at, "os.sysctl: %s = %s: %s", s->key, s->value, note);
 	}

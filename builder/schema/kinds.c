@@ -318,12 +318,16 @@ static void *list_add(const struct field *f, struct any_vec *vec)
 	return item;
 }
 
-static void read_item(struct reading *l, const struct field *f, const struct yaml_node *n, const char *path, void *item)
+/* False: N had a fault. */
+static bool read_item(struct reading *l, const struct field *f, const struct yaml_node *n, const char *path, void *item)
 {
+	size_t errors = l->faults->errors;
+
 	if (f->sub)
 		schema_read(l, f->sub, n, path, item);
 	else
 		schema_read_value(l, f->item, n, path, (char *)item + f->item->offset);
+	return l->faults->errors == errors;
 }
 
 static void list_node(struct reading *l, const struct field *f, const struct yaml_node *n, const char *path, void *dst)
@@ -357,7 +361,8 @@ static void keyed_node(struct reading *l, const struct field *f, const struct ya
 			continue;
 		item = list_add(f, &vec);
 		*(const char **)(item + f->name_at) = n->keys[i]->text;
-		read_item(l, f, n->items[i], schema_path(path, n->keys[i]->text), item);
+		if (!read_item(l, f, n->items[i], schema_path(path, n->keys[i]->text), item) && !f->sub)
+			vec.n--; /* a key without its value says nothing */
 	}
 	memcpy(dst, &vec, sizeof(vec));
 }

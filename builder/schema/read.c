@@ -226,100 +226,15 @@ void schema_read_value(struct reading *l, const struct field *f, const struct ya
 		schema_text(l, f, n, path, dst);
 }
 
-/* What other programs call it. */
-static const struct {
-	const char *written, *meant;
-} schema_synonyms[] = {
-	{ "psk", "passphrase" },
-	{ "password", "passphrase" },
-	{ "passwd", "passphrase" },
-	{ "password", "passwordHash" },
-	{ "ip", "address" },
-	{ "ipv4", "address" },
-	{ "ipAddress", "address" },
-	{ "hostname", "name" },
-	{ "host", "name" },
-	{ "model", "board" },
-	{ "type", "board" },
-	{ "hardware", "board" },
-	{ "gw", "gateway" },
-	{ "router", "gateway" },
-	{ "defaultGateway", "gateway" },
-	{ "dns", "nameservers" },
-	{ "dnsServers", "nameservers" },
-	{ "cidr", "subnet" },
-	{ "network", "subnet" },
-	{ "dhcp", "dhcpRange" },
-	{ "keys", "sshKeys" },
-	{ "authorizedKeys", "sshKeys" },
-	{ "username", "user" },
-	{ "login", "user" },
-	{ "ram", "memory" },
-	{ "clusterCIDR", "podCIDR" },
-	{ "addresses", "range" },
-	{ "addresses", "pools" },
-	{ "addressPools", "pools" },
-	{ "ipAddressPools", "pools" },
-	{ "image", "base" },
-	{ "hosts", "nodes" },
-	{ "machines", "nodes" },
-	{ "version", "apiVersion" },
-	{ "retention", "keep" },
-	{ "url", "endpoint" },
-	{ "token", "password" },
-	{ "token", "apiToken" },
-	{ "token", "accessToken" },
-	{ "disk", "device" },
-	{ "helm", "chart" },
-	{ "repository", "repo" },
-	{ "values", "valuesFile" },
-	{ "start", "range" },
-	{ "cidr", "range" },
-	{ "blocks", "range" },
-	{ "peer", "router" },
-	{ "peerAddress", "router" },
-	{ "neighbor", "router" },
-	{ "peerASN", "routerASN" },
-	{ "localASN", "asn" },
-	{ "myASN", "asn" },
-};
-
-/* What has no key here, and what does it instead; the first that fits. PATH NULL: wherever it stands. WRITTEN NULL:
- * behind the keys that there are, for one that is near none. */
-static const struct {
-	const char *path, *written, *advice;
-} schema_advice[] = {
-	{ "network", "routes", "a script in an overlay adds them: etc/NetworkManager/dispatcher.d/" },
-	{ "network", "staticRoutes", "a script in an overlay adds them: etc/NetworkManager/dispatcher.d/" },
-	{ "cluster", "token", "pibuild makes it and keeps it in secrets.yaml; leave it out" },
-	{ "k3s", "token", "pibuild makes it and keeps it in secrets.yaml; leave it out" },
-	{ "k3s", "version", "set versions.k3s" },
-	{ "k3s", "args", "keys of K3s go below k3s.server and k3s.agent, without the dashes" },
-	{ "k3s", "extraArgs", "keys of K3s go below k3s.server and k3s.agent, without the dashes" },
-	{ "cilium", "version", "set versions.cilium" },
-	{ "certManager", "version", "set versions.certManager" },
-	{ "os", "version", "set versions.raspios or versions.debian" },
-	{ "certManager", "http01",
-	  "certificates are asked for by DNS here: set dns01; an Issuer of another kind goes into a manifest of apps" },
-	{ "", "metallb", "Cilium gives out addresses: set loadBalancer.pools" },
-	{ "", "traefik", "Cilium takes its place: see cilium.ingress and gateway" },
-	{ "", "flannel", "Cilium is the cluster's network: see cilium" },
-	{ "", "hubble", "it comes with Cilium: see cilium.hubble" },
-	{ "cilium.hubble", "enabled",
-	  "Hubble is part of Cilium here; relay: false and ui: false leave out what takes memory" },
-	{ NULL, "enabled", "what stands in the file is on, what does not is off; leave it out" },
-	{ "cilium", NULL, "; values of Cilium's chart go into a file of yours: set valuesFile" },
-};
-
 /* KEY NULL: on any. */
-static const char *advice_on(const char *path, const char *key)
+static const char *advice_on(const struct reading *l, const char *path, const char *key)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(schema_advice); i++) {
-		const char *written = schema_advice[i].written;
+	for (size_t i = 0; l->foreign && i < l->foreign->advice_count; i++) {
+		const struct key_advice *a = &l->foreign->advice[i];
 
-		if ((!schema_advice[i].path || streq(schema_advice[i].path, path)) &&
-		    (written && key ? strcasecmp(written, key) == 0 : written == key))
-			return schema_advice[i].advice;
+		if ((!a->path || streq(a->path, path)) &&
+		    (a->written && key ? strcasecmp(a->written, key) == 0 : a->written == key))
+			return a->advice;
 	}
 	return NULL;
 }
@@ -333,14 +248,12 @@ static const char *listed_name(const char *word, const char *const *names, size_
 }
 
 /* The one of NAMES that KEY stands for, or NULL. */
-static const char *schema_meant(const char *key, const char *const *names, size_t n)
+static const char *schema_meant(const struct reading *l, const char *key, const char *const *names, size_t n)
 {
-	const char *found;
+	for (size_t i = 0; l->foreign && i < l->foreign->synonyms_count; i++) {
+		const struct key_synonym *y = &l->foreign->synonyms[i];
+		const char *found = strcasecmp(key, y->written) == 0 ? listed_name(y->meant, names, n) : NULL;
 
-	for (size_t i = 0; i < ARRAY_SIZE(schema_synonyms); i++) {
-		found = strcasecmp(key, schema_synonyms[i].written) == 0
-				? listed_name(schema_synonyms[i].meant, names, n)
-				: NULL;
 		if (found)
 			return found;
 	}
@@ -370,14 +283,14 @@ static const char *schema_section_of(const struct field *rows, const char *at, c
 static void unknown_key(struct reading *l, const struct yaml_node *key, const char *path, const char *const *names,
 			size_t n)
 {
-	const char *advice = advice_on(path, key->text), *near = advice ? NULL : schema_meant(key->text, names, n),
-		   *section;
+	const char *advice = advice_on(l, path, key->text),
+		   *near = advice ? NULL : schema_meant(l, key->text, names, n), *section;
 	size_t colon = strcspn(key->text, ":");
 	struct strbuf all = { 0 };
 
 	/* "board:rpi5". What stands behind it is not repeated: it may be a secret. */
 	if (key->text[colon])
-		near = schema_meant(arena_strndup(key->text, colon), names, n);
+		near = schema_meant(l, arena_strndup(key->text, colon), names, n);
 	if (near)
 		*vec_push(&l->faults->meant_keys) = schema_path(path, near);
 	if (key->text[colon]) {
@@ -394,14 +307,14 @@ static void unknown_key(struct reading *l, const struct yaml_node *key, const ch
 		schema_fault(l, key, path, "unknown key '%s'; did you mean '%s'?", shorten(key->text), near);
 		return;
 	}
-	section = schema_section_of(l->top, "", key->text, path);
+	section = schema_section_of(l->foreign ? l->foreign->top : NULL, "", key->text, path);
 	for (size_t i = 0; i < n; i++)
 		strbuf_item(&all, ", ", names[i]);
 	if (section && !streq(section, path))
 		schema_fault(l, key, path, "unknown key '%s'; it belongs below %s:", shorten(key->text), section);
 	else
 		schema_fault(l, key, path, "unknown key '%s'; known here: %s%s", shorten(key->text),
-			     str_or(all.s, "none"), str_or(advice_on(path, NULL), ""));
+			     str_or(all.s, "none"), str_or(advice_on(l, path, NULL), ""));
 	strbuf_done(&all);
 }
 

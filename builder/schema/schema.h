@@ -13,13 +13,32 @@
 
 struct field;
 
+/* A key as other programs call it; of several, the first whose MEANT is among the keys that there are. */
+struct key_synonym {
+	const char *written, *meant;
+};
+/* A key that there is not, and what does it instead; the first that fits. */
+struct key_advice {
+	const char *path;    /* of the map; NULL = any */
+	const char *written; /* NULL = any that is near no key: said behind the keys that there are */
+	const char *advice;
+};
+/* Keys that people know from elsewhere, and from elsewhere in the file. */
+struct foreign_keys {
+	const struct field *top; /* of the whole file, so that a key is told where it belongs */
+	const struct key_synonym *synonyms;
+	size_t synonyms_count;
+	const struct key_advice *advice;
+	size_t advice_count;
+};
+
 /* One read: where faults go and where relative paths start. */
 struct reading {
 	struct faults *faults;
 	const char *dir;
-	void *root;		 /* what is filled as a whole, for kinds that fill more than their own member */
-	const struct field *top; /* rows of the whole file, so that a key is told where it belongs; NULL = it is not */
-	bool typed;		 /* as JSON is: a text is no number and no boolean, and the other way round */
+	void *root; /* what is filled as a whole, for kinds that fill more than their own member */
+	const struct foreign_keys *foreign; /* NULL = nothing is known of such keys */
+	bool typed; /* as JSON is: a text is no number and no boolean, and the other way round */
 };
 
 /* Exactly one of pattern/check (text kept as it is), parse (text to a value) and node (everything else) reads it. */

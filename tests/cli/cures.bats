@@ -207,6 +207,10 @@ cure() {
 	run pibuild check
 	[ "$status" -eq 0 ]
 	[[ "$output" == *'next: `pibuild lock` pins what is to be downloaded, then `pibuild build`'* ]]
+	CI=false run pibuild check
+	[[ "$output" == *'next: `pibuild lock`'* ]]
+	CI=true run pibuild check
+	[[ "$output" != *'next: '* ]]
 }
 
 @test "what is not in the cache: fetch, with the options of the run that said so" {

@@ -144,7 +144,7 @@ value() {
 		kube-apiserver-arg: [feature-gates=Some]|kube-apiserver-arg[0]: feature-gates says 'Some', and K3s does not start with it: write feature-gates=NAME=true
 	EOT
 	cluster 'os: {packages: [fuse-overlayfs]}' 'k3s: {agent: {snapshotter: fuse-overlayfs}, server: {cluster-dns: [10.43.0.11, "fd00::a"], etcd-snapshot-schedule-cron: "0 3 1 * 1", snapshotter: native,' \
-		'  tls-san: [a.lan, 192.168.1.9, "fd00::1"], egress-selector-mode: cluster, service-node-port-range: 30000-31000, kube-apiserver-arg: ["feature-gates=AllAlpha=false,NodeSwap=true"]}}'
+		'  tls-san: [a.lan, 192.168.1.9, "fd00::1"], egress-selector-mode: cluster, service-node-port-range: 30000-31000, kube-apiserver-arg: ["feature-gates=AllAlpha=false,NodeSwap=1"]}}'
 	"$PIBUILD" check
 	for schedule in @daily '@every 6h' '*/30 * * * *'; do
 		cluster "k3s: {server: {etcd-snapshot-schedule-cron: \"$schedule\"}}"
