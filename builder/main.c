@@ -13,14 +13,6 @@
 #include "base/terminal.h"
 #include "cmd/cmd.h"
 
-static const struct {
-	long min, max;
-} ranges[OPT_KIND_COUNT] = {
-	[OPT_JOBS] = { 1, 64 },		 [OPT_BATCH] = { 1, 1000 },
-	[OPT_PORT] = { 1, 65535 },	 [OPT_SECONDS] = { 1, 7 * 24 * 3600 },
-	[OPT_MIB] = { 256, 255 * 1024 }, [OPT_CPUS] = { 1, 8 },
-};
-
 static const struct option *find_in(const struct option *rows, size_t count, const char *name, size_t n, char letter)
 {
 	for (size_t i = 0; i < count; i++)
@@ -66,14 +58,14 @@ static int unknown_option(const char *word, struct err *e)
 
 static int set_number(const struct option *row, const char *value, unsigned *at, struct err *e)
 {
-	long min = ranges[row->kind].min, max = ranges[row->kind].max, n;
 	char *end;
+	long n;
 
 	errno = 0;
 	n = strtol(value, &end, 10);
-	if (errno || *end || end == value || n < min || n > max)
-		return err_class(e, CLASS_USAGE, "--%s wants a number from %ld to %ld, not '%s'", row->name, min, max,
-				 value);
+	if (errno || *end || end == value || n < row->min || n > row->max)
+		return err_class(e, CLASS_USAGE, "--%s wants a number from %ld to %ld, not '%s'", row->name, row->min,
+				 row->max, value);
 	*at = (unsigned)n;
 	return 0;
 }
@@ -89,13 +81,7 @@ static int set_option(struct cmd_options *o, const struct option *row, const cha
 	case OPT_WORDS:
 		*vec_push((struct text_list *)at) = value;
 		return 0;
-	case OPT_JOBS:
-	case OPT_BATCH:
-	case OPT_PORT:
-	case OPT_SECONDS:
-	case OPT_MIB:
-	case OPT_CPUS:
-	case OPT_KIND_COUNT:
+	case OPT_NUMBER:
 		return set_number(row, value, at, e);
 	case OPT_PROGRESS:
 		for (int n = 0; n < PROGRESS_MODE_COUNT; n++)
@@ -248,12 +234,6 @@ static int main_parse(int argc, char **argv, struct cmd_options *o, struct parse
 	return 0;
 }
 
-/* What leaves nothing behind and may be given a disk reads it as root; the rest works for whoever called sudo. */
-static bool keeps_root(const struct command *c)
-{
-	return cmd_word_in("inspect verify diff devices status", c->name);
-}
-
 static void complain(const struct err *e)
 {
 	if (*e->msg) /* else what stands on stdout is all there is to say */
@@ -304,9 +284,9 @@ static int main_run(int argc, char **argv, struct err *e)
 		log_add_cure_option(commands_with("config", "init devices doctor"), "-c", o.config);
 		log_add_cure_option(commands_with("secrets", ""), "--secrets", cmd_in_ci() ? NULL : o.secrets);
 		log_add_cure_option(commands_with("lock", "init verify"), "--lock", o.lock);
-		log_add_cure_option("build doctor fetch", "--cache", o.cache);
+		log_add_cure_option(commands_with("cache", ""), "--cache", o.cache);
 		progress_init(o.quiet ? PROGRESS_NONE : o.progress);
-		r = keeps_root(p.command) ? 0 : caller_become(e);
+		r = p.command->reads_disks ? 0 : caller_become(e);
 		if (r == 0)
 			r = p.command->run(&o, e);
 		if (o.verbose)

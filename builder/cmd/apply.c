@@ -22,8 +22,7 @@ static const struct option apply_options[] = {
 	CMD_OWN("dry-run", OPT_FLAG, &apply_opt.dry_run, NULL, "show what would change, and what that costs; end"),
 	CMD_OWN("no-drain", OPT_FLAG, &apply_opt.no_drain, NULL,
 		"leave pods where they are; they outlive a restart of K3s"),
-	CMD_OWN("timeout", OPT_SECONDS, &apply_opt.timeout, "SECONDS",
-		"patience with each node after its change (900)"),
+	CMD_OWN_SECONDS("timeout", &apply_opt.timeout, "patience with each node after its change (900)"),
 	CMD_OPTION_YES("do not ask"),
 };
 

@@ -15,7 +15,7 @@
 #include "plan/plan.h"
 #include "status/identity.h"
 
-/* A list is one text with commas, words are kept apart; from OPT_JOBS on numbers, each with a range of its own. */
+/* A list is one text with commas, words are kept apart. */
 enum option_kind {
 	OPT_FLAG,     /* bool */
 	OPT_TEXT,     /* const char * */
@@ -23,13 +23,7 @@ enum option_kind {
 	OPT_WORDS,    /* struct text_list */
 	OPT_PROGRESS, /* enum progress_mode */
 	OPT_ROLE,     /* const char * */
-	OPT_JOBS,     /* unsigned, as all that follow */
-	OPT_BATCH,
-	OPT_PORT,
-	OPT_SECONDS,
-	OPT_MIB,
-	OPT_CPUS,
-	OPT_KIND_COUNT
+	OPT_NUMBER,   /* unsigned */
 };
 
 struct option {
@@ -40,6 +34,7 @@ struct option {
 	const char *arg, *help;
 	size_t shared;	   /* ... or offset in struct cmd_options */
 	const char *words; /* what completion offers for its value, see struct command; NULL = nothing */
+	long min, max;	   /* of a number */
 };
 
 struct cmd_options {
@@ -69,9 +64,11 @@ struct cmd_options {
 /* clang-format off */
 /* Rows of a command's own options: NAME, KIND, where the value goes, ARG, HELP, words for completion. */
 #define CMD_OWN(name, kind, at, arg, help) CMD_OWN_WORDS(name, kind, at, arg, help, NULL)
-#define CMD_OWN_WORDS(name, kind, at, arg, help, words) { name, 0, kind, at, arg, help, 0, words }
+#define CMD_OWN_WORDS(name, kind, at, arg, help, words) { name, 0, kind, at, arg, help, .shared = 0, words }
+#define CMD_OWN_NUMBER(name, at, least, most, arg, help) { name, 0, OPT_NUMBER, at, arg, help, .min = least, .max = most }
+#define CMD_OWN_SECONDS(name, at, help) CMD_OWN_NUMBER(name, at, 1, 7 * 24 * 3600, "SECONDS", help)
 /* Rows of several commands. */
-#define CMD_SHARED(member) offsetof(struct cmd_options, member)
+#define CMD_SHARED(member) .shared = offsetof(struct cmd_options, member)
 #define CMD_OPTION_NODE { "node", 0, OPT_WORDS, NULL, "NAME", "this node only; may be repeated", CMD_SHARED(nodes), "@node" }
 #define CMD_OPTION_ROLE { "role", 0, OPT_ROLE, NULL, "ROLE", "nodes of this role: control-plane or worker", CMD_SHARED(role), "control-plane worker" }
 #define CMD_OPTION_GENERIC { "generic", 0, OPT_FLAG, NULL, NULL, "one image per role, without identity or secret: flash --node stamps it", CMD_SHARED(generic), NULL }
@@ -90,6 +87,7 @@ struct command {
 	size_t verbatim;	      /* from this argument on all is another program's, options too; 0 = nothing is */
 	const struct option *options; /* its own */
 	size_t n_options;
+	bool reads_disks;   /* and leaves nothing behind: as root where others work for whoever called sudo */
 	bool prints;	    /* on stdout, without -o or with "-", what -o puts into a file */
 	const char *common; /* names of those common options that it uses, space separated */
 	/* What completion offers for each argument, the last for all that follow ("" = nothing): words as they are, or

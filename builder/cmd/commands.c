@@ -54,7 +54,7 @@ const struct option common_options[] = {
 	{ "cache", 0, OPT_TEXT, NULL, "DIR", "downloads and layers ($XDG_CACHE_HOME/pibuild)", CMD_SHARED(cache),
 	  "@dir" },
 	{ "offline", 0, OPT_FLAG, NULL, NULL, "use the cache only", CMD_SHARED(offline), NULL },
-	{ "jobs", 0, OPT_JOBS, NULL, "N", "downloads at once (4)", CMD_SHARED(jobs), NULL },
+	{ "jobs", 0, OPT_NUMBER, NULL, "N", "downloads at once (4)", CMD_SHARED(jobs), NULL, 1, 64 },
 	{ "json", 0, OPT_FLAG, NULL, NULL, "results as JSON on stdout", CMD_SHARED(json), NULL },
 	{ "progress", 0, OPT_PROGRESS, NULL, "MODE", "auto, bar, plain, json or none", CMD_SHARED(progress),
 	  "auto bar plain json none" },

@@ -90,6 +90,7 @@ const struct command devices_command = {
 	.args = "",
 	.help = "disks that can be flashed, and why others cannot",
 	.run = cmd_devices,
+	.reads_disks = true,
 	.common = "config json",
 	.examples = { "pibuild devices", "sudo pibuild devices --json" },
 };

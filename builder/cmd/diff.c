@@ -162,6 +162,7 @@ const struct command diff_command = {
 	.args = "IMAGE|DIR IMAGE|DIR",
 	.help = "what differs between two images, or a node and cluster.yaml",
 	.run = cmd_diff,
+	.reads_disks = true,
 	.options = diff_options,
 	.n_options = ARRAY_SIZE(diff_options),
 	.common = "config lock secrets cache offline jobs json progress",

@@ -46,6 +46,7 @@ const struct command inspect_command = {
 	.args = "IMAGE",
 	.help = "look into a finished image",
 	.run = cmd_inspect,
+	.reads_disks = true,
 	.options = inspect_options,
 	.n_options = ARRAY_SIZE(inspect_options),
 	.common = "json",

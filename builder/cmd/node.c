@@ -19,7 +19,7 @@ static struct {
 } node_opt;
 
 static const struct option node_options[] = {
-	CMD_OWN("timeout", OPT_SECONDS, &node_opt.timeout, "SECONDS", "patience with pods that have to end (300)"),
+	CMD_OWN_SECONDS("timeout", &node_opt.timeout, "patience with pods that have to end (300)"),
 	CMD_OWN("force", OPT_FLAG, &node_opt.force, NULL,
 		"remove it though it cannot be drained; pods without owner go"),
 	CMD_OPTION_YES("do not ask"),

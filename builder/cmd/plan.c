@@ -28,7 +28,8 @@ static const struct option plan_options[] = {
 	CMD_OWN_WORDS("router", OPT_TEXT, &plan_opt.router, "KIND",
 		      "what your router needs for BGP: frr, unifi, mikrotik or opnsense",
 		      "frr unifi mikrotik opnsense"),
-	CMD_OWN("batch", OPT_BATCH, &plan_opt.batch, "N", "nodes per job of --matrix (as few as the engine takes)"),
+	CMD_OWN_NUMBER("batch", &plan_opt.batch, 1, 1000, "N",
+		       "nodes per job of --matrix (as few as the engine takes)"),
 	CMD_OWN("live", OPT_FLAG, &plan_opt.live, NULL, "ask the nodes, which run, what is on them"),
 };
 

@@ -20,7 +20,7 @@ static struct {
 static const struct option status_options[] = {
 	CMD_OWN("watch", OPT_FLAG, &status_opt.watch, NULL, "of the cluster: again and again, until Ctrl-C"),
 	CMD_OWN("wait", OPT_FLAG, &status_opt.wait, NULL, "of the cluster: until all nodes are done"),
-	CMD_OWN("timeout", OPT_SECONDS, &status_opt.timeout, "SECONDS", "patience with --wait (3600)"),
+	CMD_OWN_SECONDS("timeout", &status_opt.timeout, "patience with --wait (3600)"),
 };
 
 enum { PATIENCE = 3600, BETWEEN_LOOKS = 5 };
@@ -224,6 +224,7 @@ const struct command status_command = {
 	.args = "[DEVICE|DIR|FILE]",
 	.help = "all nodes of the cluster; or the report of a card",
 	.run = cmd_status,
+	.reads_disks = true,
 	.options = status_options,
 	.n_options = ARRAY_SIZE(status_options),
 	.common = "config lock secrets json",

@@ -51,6 +51,7 @@ const struct command verify_command = {
 	.args = "IMAGE",
 	.help = "prove a finished image, and name all that is wrong with it",
 	.run = cmd_verify,
+	.reads_disks = true,
 	.options = verify_options,
 	.n_options = ARRAY_SIZE(verify_options),
 	.common = "lock json",

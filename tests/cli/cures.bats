@@ -207,6 +207,8 @@ cure() {
 	run pibuild check
 	[ "$status" -eq 0 ]
 	[[ "$output" == *'next: `pibuild lock` pins what is to be downloaded, then `pibuild build`'* ]]
+	run pibuild fetch --offline --cache "my cache"
+	[[ "$output" == *"run \`pibuild lock --cache 'my cache'\`"* ]]
 	CI=false run pibuild check
 	[[ "$output" == *'next: `pibuild lock`'* ]]
 	CI=true run pibuild check
