@@ -48,9 +48,13 @@ int kept_lock(const struct kept *k, int *ret_fd, struct err *e)
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
 		if (errno == EWOULDBLOCK)
 			log_info("another pibuild makes the same layer; waiting for it");
-		while (flock(fd, LOCK_EX) < 0)
-			if (errno != EINTR || sig_check(e) < 0)
-				return e->code ? e->code : err_errno(e, -errno, "cannot lock %s", path);
+		while (flock(fd, LOCK_EX) < 0) {
+			if (errno != EINTR)
+				return err_errno(e, -errno, "cannot lock %s", path);
+			r = sig_check(e);
+			if (r < 0)
+				return r;
+		}
 	}
 	*ret_fd = take_fd(&fd);
 	return 0;

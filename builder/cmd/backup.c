@@ -130,7 +130,7 @@ static int is_same_backup(const char *path, const void *wanted, struct err *e)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
 	char sha256[SHA256_HEX];
-	int r = fd < 0 ? -errno : sha256_fd(fd, path, sha256, e);
+	int r = fd < 0 ? err_errno(e, -errno, "cannot open %s", path) : sha256_fd(fd, path, sha256, e);
 
 	return r < 0 ? r : streq(sha256, wanted);
 }

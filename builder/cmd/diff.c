@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <sys/stat.h>
 
+#include "base/caller.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "cmd/apply.h"
@@ -113,6 +114,8 @@ static int diff_live(const struct cmd_options *o, struct err *e)
 	bool same;
 	int r = cmd_args(o, 0, 0, "diff --live NODE [--json]", e);
 
+	if (r == 0)
+		r = caller_become(e); /* root's rights were for disks */
 	if (r == 0)
 		r = rollout_load(&x, diff_opt.live, e);
 	if (r == 0)

@@ -78,7 +78,7 @@ static json_t *born_on_card(const struct flash_card *c)
 {
 	struct card_identity id;
 
-	card_identify(c->device.path, &id);
+	cmd_identify(c->device.path, &id);
 	return id.state == CARD_NODE && id.born ? json_loads(id.born, 0, NULL) : NULL;
 }
 

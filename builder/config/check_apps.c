@@ -133,8 +133,8 @@ static void app_check_manifests(const struct check *x, const struct app *a, cons
 		if (!path || app_manifest_is_url(path))
 			continue;
 		if (app_manifest_files(path, &files, &e) < 0) {
-			faults_machine(x->faults, &e);
-			continue; /* whoever copies them is told */
+			fault_key(x->faults, x->config, at, "%s: %s", at, faults_reason(x->faults, &e));
+			continue;
 		}
 		vec_foreach (file, &files) {
 			_cleanup_free_ char *text = NULL;
@@ -142,7 +142,8 @@ static void app_check_manifests(const struct check *x, const struct app *a, cons
 			size_t n;
 
 			if (file_read(*file, 8 * MIB, &text, &n, &e) < 0) {
-				faults_machine(x->faults, &e);
+				note_key(x->faults, x->config, at, "%s: %s, so nobody looked into it", at,
+					 faults_reason(x->faults, &e));
 				continue;
 			}
 			why = manifest_fault(path_base(*file), a->namespace, text, n);

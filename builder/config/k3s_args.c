@@ -4,6 +4,8 @@
  * go over its own without a word (k3s-io/k3s pkg/util/args.go, GetArgs()), and each of those here is one that the rest
  * of the card goes by.
  */
+#include <errno.h>
+
 #include "config/check.h"
 #include "config/feature_gates.h"
 #include "config/k3s_keys.h"
@@ -131,8 +133,9 @@ static const char *count_fault(const char *key, const char *flag, const char *va
 	for (size_t i = 0; i < ARRAY_SIZE(counted_flags); i++) {
 		if (!streq(counted_flags[i].key, key) || !streq(counted_flags[i].flag, flag))
 			continue;
+		errno = 0;
 		v = strtoull(value, &end, 10);
-		if (end == value || *end || (v == 0 && *value != '0'))
+		if (errno || end == value || *end || (v == 0 && *value != '0'))
 			return arena_printf(
 				"cannot be '%s', with which K3s does not start: give a whole number, without a unit",
 				value);

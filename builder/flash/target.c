@@ -183,7 +183,7 @@ static void *new_buffer(void)
 	void *buf = NULL;
 
 	if (posix_memalign(&buf, COW_BLOCK, PIECE) != 0)
-		abort();
+		out_of_memory();
 	return memset(buf, 0, PIECE);
 }
 

@@ -60,8 +60,8 @@ bool node_uses_wifi(const struct node_ctx *x);
 const char *node_pod_resolv_conf(const struct config *c);
 
 /* Judges the user's overlays DIR against what the card of each of the N NODES, all of the config, holds without them:
- * every fault and note of it goes to F, once, by the path on this machine. */
-void node_check_overlays(const char *dir, const struct node_ctx *nodes, size_t n, struct faults *f);
+ * every fault and note of it goes to F, once, by the path on this machine. Negative when a card cannot be rendered. */
+int node_check_overlays(const char *dir, const struct node_ctx *nodes, size_t n, struct faults *f, struct err *e);
 
 /* A fault for each file that flags of K3s name and nothing brings. All servers have the same flags: the first is looked
  * at. */

@@ -329,7 +329,9 @@ static void overlay_check_link(const struct overlay_check *c, const char *host, 
 			host, target);
 		return;
 	}
-	if (realpath(path_dir(c->dir), project) && !streq(project, "/") && starts_with(path, project)) {
+	/* /srv and others are places of a card too: what it has there is meant first. */
+	if (realpath(path_dir(c->dir), project) && starts_with(path, arena_printf("%s/", project)) &&
+	    !file_is_missing(path) && !tree_find(own, path) && !tree_find(users, path)) {
 		overlay_fault(c, "the link %s leads to a place of this machine (%s), which no card has; copy the file",
 			      host, target);
 		return;
@@ -475,7 +477,7 @@ static void overlay_check_settings(const struct overlay_check *c, const char *ho
 	size_t len;
 
 	if (file_read(host, LOOK_LIMIT, &text, &len, &e) < 0) {
-		faults_machine(c->faults, &e);
+		overlay_note(c, "%s, so nobody looked whether it fits the cluster", faults_reason(c->faults, &e));
 		return;
 	}
 	why = overlay_settings_fault(n->path, text, x, c->faults, &note);
@@ -698,20 +700,22 @@ static void overlay_check_name(struct overlay_check *c, const char *name)
 		check_folder_of(c, name);
 }
 
-void node_check_overlays(const char *dir, const struct node_ctx *nodes, size_t n, struct faults *f)
+int node_check_overlays(const char *dir, const struct node_ctx *nodes, size_t n, struct faults *f, struct err *e)
 {
 	struct overlay_check c = {
 		.dir = dir, .nodes = nodes, .n_nodes = n, .own = arena_alloc((n + 1) * sizeof(*c.own)), .faults = f
 	};
 	struct dirent **names = NULL;
-	struct err e = { 0 };
 	int count;
 
 	if (node_overlays_shipped(dir))
-		return;
-	for (size_t i = 0; i < n; i++)
-		if (node_render_own(&nodes[i], &c.own[i], &e) < 0)
-			return; /* whoever builds is told */
+		return 0;
+	for (size_t i = 0; i < n; i++) {
+		int r = node_render_own(&nodes[i], &c.own[i], e);
+
+		if (r < 0)
+			return r;
+	}
 	count = scandir(dir, &names, NULL, alphasort);
 	if (count < 0)
 		fault_unread(&c, "list", dir);
@@ -721,4 +725,5 @@ void node_check_overlays(const char *dir, const struct node_ctx *nodes, size_t n
 	}
 	free(names);
 	check_overlays_agree(&c);
+	return 0;
 }

@@ -236,7 +236,7 @@ bool plan_wants_download(const struct plan *p, const struct cache *cache)
 		if (plan_downloads(pin, cache))
 			return true;
 	vec_foreach (i, &p->images.v)
-		if (!cache_has_image(cache, i))
+		if (!cache || !cache_has_image(cache, i))
 			return true;
 	return false;
 }

@@ -122,7 +122,7 @@ static void check_overlays_name(struct project *p)
 	}
 }
 
-static void check_overlays(struct project *p)
+static int check_overlays(struct project *p, struct err *e)
 {
 	size_t n = p->config->nodes.n;
 	struct node_ctx *nodes = arena_alloc((n + 1) * sizeof(*nodes));
@@ -131,9 +131,7 @@ static void check_overlays(struct project *p)
 	for (size_t i = 0; i < n; i++)
 		nodes[i] = project_node(p, i);
 	node_check_named_files(nodes, n, &p->faults);
-	if (!p->user_overlays)
-		return;
-	node_check_overlays(p->user_overlays, nodes, n, &p->faults);
+	return p->user_overlays ? node_check_overlays(p->user_overlays, nodes, n, &p->faults, e) : 0;
 }
 
 static void project_check_versions(struct project *p)
@@ -333,10 +331,9 @@ static int plan_project_load(const struct project_options *o, const struct lock 
 	if (r < 0)
 		return p->faults.errors ? 0 : r; /* an unknown board is among the faults */
 	check_values(p);
-	if (!p->faults.errors)
-		check_overlays(p);
-	if (p->faults.errors)
-		return 0;
+	r = p->faults.errors ? 0 : check_overlays(p, e);
+	if (r < 0 || p->faults.errors)
+		return r;
 	r = o->before ? o->before(p->config, o->before_arg, e) : 0;
 	return r < 0 ? r : load_secrets(p, o, e);
 }

@@ -358,8 +358,7 @@ static bool means_defaults(const struct field *table, const struct yaml_node *n)
 
 void schema_read(struct reading *l, const struct field *table, const struct yaml_node *map, const char *path, void *dst)
 {
-	const char *names[64];
-	size_t n = 0;
+	VEC(const char *) names = { 0 };
 
 	if (map->type != YAML_MAP) {
 		schema_fault(l, map, path, "must hold keys (name: value), not %s%s",
@@ -371,8 +370,8 @@ void schema_read(struct reading *l, const struct field *table, const struct yaml
 	}
 	for (const struct field *f = table; f->key; f++)
 		if (*f->key)
-			names[n++] = f->key;
-	schema_unknown_keys(l, map, path, names, n);
+			*vec_push(&names) = f->key;
+	schema_unknown_keys(l, map, path, names.v, names.n);
 	for (const struct field *f = table; f->key; f++) {
 		const struct yaml_node *v = *f->key ? yaml_get(map, f->key) : map;
 		const char *at = schema_path(path, f->key);

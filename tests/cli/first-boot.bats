@@ -1145,6 +1145,9 @@ not_set() {
 	local steps=data/overlays/control-plane/usr/lib/pibuild/steps
 	sed -i '/^# bound: /d' $steps/cni.sh
 	PIBUILD_DATA=$PWD/data fails 1 "$PWD/$steps/cni.sh: its head has to say '# title: TEXT' and '# bound: SECONDS'" "$PIBUILD" render --node cp-1 -o card
+	# Overlays are held against what pibuild brings.
+	mkdir -p overlays/common/etc
+	PIBUILD_DATA=$PWD/data fails 1 "$PWD/$steps/cni.sh: its head has to say" "$PIBUILD" check
 	sed -i 's/^# title: /&T\n# bound: 5\n# needs: /' $steps/cni.sh
 	PIBUILD_DATA=$PWD/data fails 1 "$PWD/$steps/cni.sh: needs a step that there is not: 'Cilium,'" "$PIBUILD" render --node cp-1 -o card
 	rm $steps/k3s.sh

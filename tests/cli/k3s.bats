@@ -324,6 +324,7 @@ kubelet() {
 		server.kube-apiserver-arg|oidc-issuer-url=http://auth.lan|oidc-issuer-url has to begin with https://, or K3s does not start
 		server.kube-apiserver-arg|max-requests-inflight=1k|max-requests-inflight cannot be '1k', with which K3s does not start: give a whole number, without a unit
 		server.etcd-arg|quota-backend-bytes=8GB|quota-backend-bytes cannot be '8GB', with which K3s does not start: give a whole number, without a unit
+		server.etcd-arg|quota-backend-bytes=99999999999999999999|quota-backend-bytes cannot be '99999999999999999999', with which K3s does not start
 		server.kube-apiserver-arg|secure-port=7443|secure-port cannot be set here: Cilium reaches the API at 127.0.0.1:6444
 		server.kube-apiserver-arg|etcd-servers=x|etcd-servers cannot be set here: K3s sets it
 		server.kube-controller-manager-arg|cluster-cidr=10.0.0.0/16|cluster-cidr cannot be set here: Cilium and the checks of your networks go by cluster.yaml; set cluster.podCIDR

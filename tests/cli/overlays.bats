@@ -425,7 +425,10 @@ unit=$'[Unit]\nDescription=x\n[Service]\nExecStart=/bin/true\n[Install]\nWantedB
 @test "links that lead nowhere on a card: out of the overlay, to this machine, to a unit that nobody brings" {
 	mkdir -p overlays/common/etc/systemd/system/multi-user.target.wants
 	ln -s ../../../shared.conf overlays/common/etc/out
+	touch shared.conf
 	ln -s "$PWD/shared.conf" overlays/common/etc/here
+	ln -s "$PWD/later.conf" overlays/common/etc/later
+	ln -s "$PWD-data/shared.conf" overlays/common/etc/beside
 	ln -s ../gone.service overlays/common/etc/systemd/system/multi-user.target.wants/gone.service
 	ln -s /usr/lib/systemd/system/ssh.service overlays/common/etc/systemd/system/multi-user.target.wants/base.service
 	ln -s ../opt/x overlays/common/etc/fine
@@ -543,4 +546,12 @@ unit=$'[Unit]\nDescription=x\n[Service]\nExecStart=/bin/true\n[Install]\nWantedB
 	grep -qx '0600 /etc/rancher/k3s/registries.yaml' modes
 	grep -qx '0600 /etc/sysctl.d/mine.conf' modes
 	grep -qx '0700 /var/lib/rancher/k3s/server' modes
+}
+
+@test "a file that is too large to be looked into is noted: nobody knows whether it fits the cluster" {
+	mkdir -p overlays/common/etc/sysctl.d
+	{ yes '# words' | head -c 70000; echo net.ipv4.ip_forward=0; } >overlays/common/etc/sysctl.d/70-mine.conf
+	check
+	[ "$status" -eq 0 ]
+	[[ "$output" == *"note: ./overlays/common/etc/sysctl.d/70-mine.conf is larger than the limit of 64.0 KiB, so nobody looked whether it fits the cluster"* ]]
 }

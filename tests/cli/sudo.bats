@@ -59,6 +59,14 @@ left_to_root() { find "$1" ! -user nobody; }
 	fails 3 "/nowhere/.ssh/id_ed25519.pub" env HOME=/nowhere SUDO_UID=somebody "$PIBUILD" check
 }
 
+@test "nodes that run are asked as the caller, by commands too that may read a disk as root" {
+	env HOME="$home" SUDO_UID="$uid" "$PIBUILD" secrets new
+	local theirs
+	theirs=$(getent passwd nobody | cut -d: -f6)/.ssh/id_ed25519.pub
+	fails 3 "$theirs" env HOME=/root SUDO_UID="$uid" "$PIBUILD" status
+	fails 3 "$theirs" env HOME=/root SUDO_UID="$uid" "$PIBUILD" diff --live cp-1
+}
+
 # bats test_tags=slow
 @test "the caller's cache is taken under sudo, also by its path" {
 	install -o nobody "$home/.ssh/id_ed25519.pub" key.pub
