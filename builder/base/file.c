@@ -427,7 +427,9 @@ int file_publish_early(const char *path, const void *data, size_t n, mode_t mode
 
 bool file_is_missing(const char *path)
 {
-	return access(path, F_OK) < 0 && (errno == ENOENT || errno == ENOTDIR);
+	struct stat st;
+
+	return lstat(path, &st) < 0 && (errno == ENOENT || errno == ENOTDIR);
 }
 
 int file_ask(const char *path, struct err *e)

@@ -104,14 +104,15 @@ static int add_link(const struct overlay *o, const struct overlay_name *x, struc
 	return 0;
 }
 
-/* Under umask 077 every folder is private, /etc too: only what the card would not have without it is made so. */
-static void add_private_folder(const struct overlay *o, const char *path)
+/* A private one, or one that holds nothing: the others come with what is in them. Under umask 077 every folder is
+ * private, /etc too: only what the card would not have without it is made so. */
+static void add_own_folder(const struct overlay *o, const char *path, unsigned mode)
 {
 	struct entry *n;
 
 	if (tree_find(o->tree, path))
 		return;
-	n = tree_add_dir(o->tree, path, 0700, o->origin);
+	n = tree_add_dir(o->tree, path, mode, o->origin);
 	n->layer = o->layer;
 	n->if_missing = true;
 }
@@ -154,7 +155,7 @@ static int overlay_add_name(const struct overlay *o, struct overlay_name *x, uns
 		return err_errno(e, -errno, "cannot open %s", x->host);
 	*vec_push(&o->tree->folders) = x->path;
 	if (o->layer == LAYER_NODE && !(x->st.st_mode & 0077)) {
-		add_private_folder(o, x->path);
+		add_own_folder(o, x->path, 0700);
 		below.private = true;
 	}
 	return overlay_add_folder(&below, fd, x->host, x->path, depth + 1, e);
@@ -165,6 +166,7 @@ static int overlay_add_folder(const struct overlay *o, int dir, const char *host
 {
 	struct dirent **names = NULL;
 	int n, r = 0;
+	bool empty = depth > 0 && o->layer == LAYER_NODE;
 
 	if (depth > MAX_DEPTH)
 		return err_class(e, CLASS_CONFIG, "%s is nested deeper than %d folders", host, MAX_DEPTH);
@@ -179,11 +181,15 @@ static int overlay_add_folder(const struct overlay *o, int dir, const char *host
 
 		if (r == 0 && left_behind(name))
 			*vec_push(&o->tree->left_out) = x.host;
-		else if (r == 0 && !skipped(name))
+		else if (r == 0 && !skipped(name)) {
 			r = overlay_add_name(o, &x, depth, e);
+			empty = false;
+		}
 		free(names[i]);
 	}
 	free(names);
+	if (r == 0 && empty)
+		add_own_folder(o, path, 0755);
 	return r;
 }
 

@@ -51,18 +51,11 @@ static const char *chart_name(const struct app *a)
 /* What pibuild installs itself, with values that the cluster needs. */
 static void app_check_owned(const struct check *x, const struct app *a, const char *key)
 {
-	static const struct {
-		const char *chart, *instead;
-	} owned[] = {
-		{ "cilium", "cilium.valuesFile has values for it, versions.cilium its version" },
-		{ "cert-manager", "certManager installs it, versions.certManager has its version" },
-	};
-	const char *chart = chart_name(a);
+	const char *chart = chart_name(a), *instead = chart_of_pibuild(chart);
 
-	for (size_t i = 0; i < ARRAY_SIZE(owned); i++)
-		if (streq(chart, owned[i].chart))
-			fault_key(x->faults, x->config, arena_printf("%s.chart", key),
-				  "%s.chart: pibuild installs %s itself; %s", key, chart, owned[i].instead);
+	if (instead)
+		fault_key(x->faults, x->config, arena_printf("%s.chart", key),
+			  "%s.chart: pibuild installs %s itself; %s", key, chart, instead);
 }
 
 /* What a chart needs of the node's system, without which its pods never get ready. */

@@ -23,4 +23,10 @@ const char *kubelet_value_fault(const char *field, const struct yaml_node *n);
 /* The same of a flag's text ("memory=1Gi,cpu=0.5", "memory.available<5%"), for fields that are maps of amounts. */
 const char *kubelet_amounts_fault(const char *field, const char *text);
 
+/* Why the kubelet would end at TEXT, a file of its drop-in folder beside what C has for it, or the rest of the card
+ * does not go with it, as words that go on behind the name of the file, NAME; NULL = it does neither, or it is YAML
+ * that this parser does not read. */
+const char *kubelet_drop_in_fault(const struct config *c, const struct cluster_versions *versions, const char *name,
+				  const char *text);
+
 #endif

@@ -7,6 +7,8 @@
  */
 #include "config/kubelet.h"
 
+#include <errno.h>
+
 #include "config/check.h"
 #include "config/compat.h"
 #include "config/kinds.h"
@@ -353,4 +355,54 @@ void check_kubelet(const struct check *x)
 	if (why)
 		fault_key(x->faults, c, "k3s.kubelet.failSwapOn", "k3s.kubelet.failSwapOn: %s", why);
 	check_kubelet_values(x);
+}
+
+/* ---- a file of the drop-in folder ---- */
+
+/* MAP with the keys of OVER, each as a whole, in their place. */
+static struct yaml_node *fields_over(const struct yaml_node *map, const struct yaml_node *over)
+{
+	struct yaml_node *both = yaml_map();
+	const struct yaml_node *const maps[] = { map, over };
+
+	for (size_t m = 0; m < ARRAY_SIZE(maps); m++)
+		for (size_t i = 0; maps[m] && maps[m]->type == YAML_MAP && i < maps[m]->count; i++)
+			yaml_set(both, maps[m]->keys[i]->text, maps[m]->items[i]);
+	return both;
+}
+
+/* kubernetes/kubernetes pkg/kubelet/kubeletconfig/configfiles: read strictly, and an empty file is an error. */
+const char *kubelet_drop_in_fault(const struct config *c, const struct cluster_versions *versions, const char *name,
+				  const char *text)
+{
+	struct faults faults = { 0 };
+	struct reading l = { .faults = &faults };
+	struct yaml_node *doc, *fields = yaml_map(), *all = yaml_map();
+	const struct yaml_node *read = NULL;
+	const struct fault *first;
+	struct config both = *c;
+	struct err e = { 0 };
+	const char *words;
+
+	if (yaml_parse(name, text, strlen(text), &doc, &e) < 0)
+		return e.code == -EOPNOTSUPP ? NULL : arena_printf("is no YAML that the kubelet can read (%s)", e.msg);
+	if (!streq(yaml_text_at(doc, "apiVersion"), "kubelet.config.k8s.io/v1beta1") ||
+	    !streq(yaml_text_at(doc, "kind"), "KubeletConfiguration"))
+		return "does not say both apiVersion: kubelet.config.k8s.io/v1beta1 and kind: KubeletConfiguration, and without them the kubelet ends, and K3s with it, at every start; write them at its top";
+	for (size_t i = 0; i < doc->count; i++)
+		if (!streq(doc->keys[i]->text, "apiVersion") && !streq(doc->keys[i]->text, "kind")) {
+			yaml_set(fields, doc->keys[i]->text, doc->items[i]);
+			fields->keys[fields->count - 1] = doc->keys[i];
+		}
+	kubelet_node(&l, NULL, fields, "", &read);
+	both.k3s.kubelet = fields_over(c->k3s.kubelet, read);
+	both.doc = all;
+	yaml_set_path(all, "k3s.kubelet", fields_over(yaml_find(c->doc, "k3s.kubelet"), fields));
+	if (!faults.errors)
+		check_kubelet(&(struct check){ &both, versions, &faults });
+	first = faults_first_in(&faults, name);
+	if (!first)
+		return NULL;
+	words = first->msg + (starts_with(first->msg, "k3s.kubelet.") ? strlen("k3s.kubelet.") : 0);
+	return arena_printf("has in line %u what the kubelet does not go with: %s", first->line, words);
 }

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "base/file.h"
 #include "base/util.h"
 #include "config/api_values.h"
 #include "schema/schema.h"
@@ -132,6 +133,30 @@ static const char *service_fault(const struct yaml_node *doc)
 		type, did_you_mean("; ", kind_word_meant(type, types, ARRAY_SIZE(types))));
 }
 
+const char *chart_of_pibuild(const char *chart)
+{
+	static const struct {
+		const char *chart, *instead;
+	} owned[] = {
+		{ "cilium", "cilium.valuesFile has values for it, versions.cilium its version" },
+		{ "cert-manager", "certManager installs it, versions.certManager has its version" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(owned); i++)
+		if (streq(chart, owned[i].chart))
+			return owned[i].instead;
+	return NULL;
+}
+
+/* K3s's controller would install it over what is there, with other values. */
+static const char *helm_chart_fault(const struct yaml_node *doc)
+{
+	const char *chart = path_base(yaml_text_at(doc, "spec.chart")), *instead = chart_of_pibuild(chart);
+
+	return instead ? arena_printf("has a HelmChart of %s, which pibuild installs itself; %s", chart, instead)
+		       : NULL;
+}
+
 /* Kinds of Kubernetes's own; what those of others hold is their business. */
 static const char *values_fault(const struct yaml_node *doc, const char *api)
 {
@@ -166,6 +191,7 @@ static const char *object_fault(const struct yaml_node *doc, const char *namespa
 		why = why ? why : manifest_kind_fault(api, kind);
 		why = why ? why : content_fault(doc, kind);
 		why = why || !streq(kind, "Service") || !streq(api, "v1") ? why : service_fault(doc);
+		why = why || !streq(kind, "HelmChart") ? why : helm_chart_fault(doc);
 		return why ? why : values_fault(doc, api);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(others); i++)

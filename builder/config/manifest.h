@@ -16,4 +16,7 @@ const char *manifest_kind_fault(const char *api, const char *kind);
 /* The same of pools of addresses in TEXT, against what C says of the LAN. */
 const char *manifest_pools_fault(const struct config *c, const char *name, const char *text, size_t n);
 
+/* What to do instead of installing CHART ("cilium"), which pibuild does itself; NULL: it does not. */
+const char *chart_of_pibuild(const char *chart);
+
 #endif

@@ -13,6 +13,7 @@ static const char *const list_files[NAME_LIST_COUNT] = {
 	[NAMES_K3S_KEYS] = "configs/names/k3s-keys.txt",
 	[NAMES_KUBELET_KEYS] = "configs/names/kubelet-keys.txt",
 	[NAMES_FEATURE_GATES] = "configs/names/feature-gates.txt",
+	[NAMES_SSHD_KEYWORDS] = "configs/names/sshd-keywords.txt",
 };
 
 struct listed_names {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Names that must exist on the card or in the world: lists in configs/names, made from the packages of Debian 13 by
- * scripts/make-names, and from the sources of K3s and others by scripts/make-k3s-keys.
+ * scripts/make-names, from the sources of K3s and others by scripts/make-k3s-keys, and from those of OpenSSH.
  */
 #ifndef CONFIG_NAMES_H
 #define CONFIG_NAMES_H
@@ -18,6 +18,7 @@ enum name_list {
 	NAMES_K3S_KEYS,
 	NAMES_KUBELET_KEYS,
 	NAMES_FEATURE_GATES,
+	NAMES_SSHD_KEYWORDS,
 	NAME_LIST_COUNT
 };
 

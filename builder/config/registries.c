@@ -6,6 +6,8 @@
  */
 #include "config/registries.h"
 
+#include <errno.h>
+
 #include "config/check.h"
 #include "config/compat.h"
 #include "config/kinds.h"
@@ -184,4 +186,83 @@ void check_registries(const struct check *x)
 				fault_key(x->faults, c, key, "%s: %s has a user name already; a node has one for all",
 					  key, b->registry);
 			}
+}
+
+/* ---- registries.yaml itself ---- */
+
+static const struct kind kind_written_secret = { .name = "text", .secret = true, .blank = true };
+
+/* rancher/wharfie pkg/registries/types.go. What is of another kind there ends K3s; other keys are passed over. */
+struct file_mirror {
+	const char *name;
+	const struct yaml_node *endpoint, *rewrite;
+};
+struct file_config {
+	const char *name, *text;
+	bool skip;
+};
+#define AT(member) offsetof(struct file_mirror, member)
+static const struct field file_mirror_fields[] = {
+	FIELD("endpoint", texts, AT(endpoint)),
+	FIELD("rewrite", node, AT(rewrite)),
+	{ 0 },
+};
+#undef AT
+#define AT(member) offsetof(struct file_config, member)
+static const struct field file_auth_fields[] = {
+	FIELD("username", any_text, AT(text)),
+	FIELD("password", written_secret, AT(text)),
+	FIELD("auth", written_secret, AT(text)),
+	FIELD("identity_token", written_secret, AT(text)),
+	{ 0 },
+};
+static const struct field file_tls_fields[] = {
+	FIELD("ca_file", any_text, AT(text)),
+	FIELD("cert_file", any_text, AT(text)),
+	FIELD("key_file", any_text, AT(text)),
+	FIELD("insecure_skip_verify", bool, AT(skip)),
+	{ 0 },
+};
+static const struct field file_config_fields[] = {
+	FIELD("auth", map, 0, .sub = file_auth_fields),
+	FIELD("tls", map, 0, .sub = file_tls_fields),
+	{ 0 },
+};
+#undef AT
+struct registries_file {
+	VEC(struct file_mirror) mirrors;
+	VEC(struct file_config) configs;
+};
+#define AT(member) offsetof(struct registries_file, member)
+static const struct field registries_file_fields[] = {
+	FIELD("mirrors", keyed, AT(mirrors), ITEMS(file_mirror_fields, file_mirror),
+	      .name_at = offsetof(struct file_mirror, name)),
+	FIELD("configs", keyed, AT(configs), ITEMS(file_config_fields, file_config),
+	      .name_at = offsetof(struct file_config, name)),
+	{ 0 },
+};
+#undef AT
+
+const char *registries_file_fault(const char *name, const char *text)
+{
+	struct registries_file ignored = { 0 };
+	struct faults faults = { 0 };
+	struct reading l = { .faults = &faults };
+	const struct fault *first;
+	struct yaml_node *doc;
+	struct err e = { 0 };
+
+	if (yaml_parse(name, text, strlen(text), &doc, &e) < 0)
+		return e.code == -EOPNOTSUPP
+			       ? NULL
+			       : arena_printf("is no YAML that K3s can read (%s): it does not start", e.msg);
+	for (size_t i = 0; i < doc->count; i++) /* "*": stands for {} */
+		for (size_t k = 0; doc->items[i]->type == YAML_MAP && k < doc->items[i]->count; k++)
+			if (schema_is_null(doc->items[i]->items[k]))
+				doc->items[i]->items[k] = yaml_map();
+	schema_read(&l, registries_file_fields, doc, "", &ignored);
+	first = faults_first_in(&faults, name);
+	return first ? arena_printf("has in line %u what K3s does not start with, or passes over: %s", first->line,
+				    first->msg)
+		     : NULL;
 }

@@ -11,5 +11,8 @@ bool registries_given(const struct config *c);
 const struct registry_mirror *registry_mirror_of(const struct config *c, const char *registry);
 /* "zot.lan:5000" of "https://zot.lan:5000/v2/hub". */
 const char *registry_host(const char *url);
+/* Why K3s would not take TEXT as its registries.yaml, or pass over a part of it, as words that go on behind the name of
+ * the file, NAME; NULL = it does, or it is YAML that this parser does not read. */
+const char *registries_file_fault(const char *name, const char *text);
 
 #endif

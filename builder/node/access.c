@@ -3,6 +3,8 @@
  * Who may log in: one user with uid 1000, keys, sudo. The account files of the base are edited; whoever had uid 1000
  * there (Raspberry Pi OS: pi) makes room, and the new user inherits its groups.
  */
+#include <fnmatch.h>
+
 #include "node/node.h"
 
 static const char origin[] = "generated: access";
@@ -78,6 +80,14 @@ static bool wanted_group(struct line name)
 		if (access_line_is(name, wanted_groups[i]))
 			return true;
 	return false;
+}
+
+bool node_user_is_in(const struct config *c, const char *pattern)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(wanted_groups); i++)
+		if (fnmatch(pattern, wanted_groups[i], 0) == 0)
+			return true;
+	return fnmatch(pattern, c->access.user, 0) == 0;
 }
 
 /* "sudo:x:27:pi" -> "sudo:x:27:USER": members stay but for pi, whose place the user takes. */

@@ -74,6 +74,9 @@ int node_render_own(const struct node_ctx *x, struct tree *tree, struct err *e);
 /* DIR is the folder of shipped overlays, which a cluster.yaml at the top of pibuild's own source tree has beside it. */
 bool node_overlays_shipped(const char *dir);
 
+/* The user whom access names is in a group that fits PATTERN, of fnmatch(3), where the base has it. */
+bool node_user_is_in(const struct config *c, const char *pattern);
+
 /* ---- contributors ---- */
 int node_add_host(const struct node_ctx *x, struct tree *t, struct err *e);	    /* name, hosts, time, locale */
 int node_add_access(const struct node_ctx *x, struct tree *t, struct err *e);	    /* user, keys, sshd, sudo */

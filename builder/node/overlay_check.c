@@ -63,6 +63,7 @@ static const struct owned_path owned_paths[] = {
 	{ "/etc/sudoers", decides_login, "put a file into /etc/sudoers.d/" },
 	{ "/etc/sudoers.d/010-pibuild", decides_login, "give your file another name there" },
 	{ "/etc/@(pam.d/*|pam.conf|nsswitch.conf|security/access.conf)", decides_login, "leave it as the base has it" },
+	{ "/etc/fstab.d/*", unread, "mount other disks by a unit: /etc/systemd/system/NAME.mount" },
 	{ "/etc/fstab", decides_boot, "mount other disks by a unit: /etc/systemd/system/NAME.mount" },
 	{ "/etc/@(crypttab|ld.so.preload)", decides_boot, "leave it as the base has it" },
 	{ "/etc/machine-id", one_machine, "leave it out: each card makes its own at its first boot" },
@@ -70,6 +71,7 @@ static const struct owned_path owned_paths[] = {
 	{ "/etc/systemd/system/default.target", decides_boot, "leave it as the base has it" },
 	{ "/usr/@(sbin/init|lib/systemd/systemd)", decides_boot, "leave it as the base has it" },
 	{ "/boot/firmware/@(cmdline|config).txt", decides_boot, boot_keys },
+	{ "/boot/firmware/autoboot.txt", "it says which partition the card boots from", "leave it out" },
 	{ "/boot/@(cmdline|config).txt", "the firmware reads /boot/firmware/ instead", boot_keys },
 	{ BOOT_DIR "/" REPORT_NAME ".*", is_pibuilds, "leave it out" },
 	{ "/boot/firmware/@(kernel*.img|initramfs*|start*.elf|fixup*.dat|bootcode.bin|*.dtb)", decides_boot,
@@ -95,6 +97,9 @@ static const struct owned_path owned_paths[] = {
 	{ "/var/lib/NetworkManager/*", decides_network, "set network in cluster.yaml" },
 	{ "/etc/rancher/k3s/config.yaml", holds_k3s, "put a file into /etc/rancher/k3s/config.yaml.d/" },
 	{ "/etc/rancher/k3s/config.yaml.d/10-pibuild-*", holds_k3s, "give your file another name there" },
+	{ "/etc/@(rancher/k3s/@(config.yml|config.json|config?(.yml).d/*)|rancher/config.yaml|k3s/*)", unread,
+	  "put a file that ends in .yaml into /etc/rancher/k3s/config.yaml.d/" },
+	{ "/etc/rancher/k3s/registries@(.yml|?(.yaml).d/*)", unread, "call it /etc/rancher/k3s/registries.yaml" },
 	{ "/etc/rancher/k3s/k3s.yaml", "K3s writes it at every start", "leave it out; pibuild kubeconfig makes one" },
 	{ "/etc/rancher/node/*", "it is the node's password in its cluster",
 	  "it is in secrets.yaml: pibuild secrets show" },
@@ -102,6 +107,10 @@ static const struct owned_path owned_paths[] = {
 	  "it is in secrets.yaml: pibuild secrets show" },
 	{ "/var/lib/rancher/k3s/agent/etc/containerd/@(config|config-v3).toml?(.tmpl)", holds_k3s,
 	  "put a file into /var/lib/rancher/k3s/agent/etc/containerd/config-v3.toml.d/" },
+	{ "/@(etc|var/lib/rancher/k3s/agent/etc)/containerd/@(config.toml|config.toml.d/*|conf.d/*)", unread,
+	  "put a file that ends in .toml into /var/lib/rancher/k3s/agent/etc/containerd/config-v3.toml.d/" },
+	{ "/etc/@(containerd/certs.d/*|docker/certs.d/*)", unread,
+	  "set registries in cluster.yaml, or bring /etc/rancher/k3s/registries.yaml" },
 	{ "/etc/systemd/system/@(k3s|k3s-agent).service.env", holds_k3s,
 	  "set network.proxy; other variables go into /etc/default/k3s or k3s-agent" },
 	{ "/etc/systemd/system/k3s.service", holds_k3s, "put a file into /etc/systemd/system/k3s.service.d/" },
@@ -345,8 +354,9 @@ static void overlay_check_link(const struct overlay_check *c, const char *host, 
 
 struct overlay_look {
 	const char *s;
-	size_t n;
-	bool text, crlf, script, bom, utf16;
+	size_t size;
+	bool text, crlf, script, elf, bom, utf16;
+	bool other_processor; /* a program that no board here runs */
 };
 
 static bool overlay_look_at(const char *host, char buf[LOOK_LIMIT + 1], struct overlay_look *ret)
@@ -358,7 +368,7 @@ static bool overlay_look_at(const char *host, char buf[LOOK_LIMIT + 1], struct o
 	if (n <= 0)
 		return false;
 	buf[n] = '\0';
-	*ret = (struct overlay_look){ .n = (size_t)n };
+	*ret = (struct overlay_look){ .size = (size_t)n };
 	ret->utf16 = n > 1 && (!memcmp(s, "\xff\xfe", 2) || !memcmp(s, "\xfe\xff", 2));
 	ret->bom = n > 2 && !memcmp(s, "\xef\xbb\xbf", 3);
 	s += ret->bom ? 3 : 0;
@@ -366,14 +376,16 @@ static bool overlay_look_at(const char *host, char buf[LOOK_LIMIT + 1], struct o
 	ret->text = !memchr(buf, '\0', (size_t)n);
 	ret->script = starts_with(s, "#!");
 	ret->crlf = ret->text && strstr(s, "\r\n");
+	ret->elf = n > 20 && !memcmp(buf, "\177ELF", 4);
+	/* e_machine of elf(5): EM_386, EM_X86_64 */
+	ret->other_processor = ret->elf && (buf[18] == 3 || buf[18] == 62) && !buf[19];
 	return true;
 }
 
 static bool is_unit(const char *path)
 {
-	static const char *const kinds[] = {
-		".service", ".timer", ".socket", ".path", ".mount", ".automount", ".target"
-	};
+	static const char *const kinds[] = { ".service",   ".timer",  ".socket", ".path", ".mount",
+					     ".automount", ".target", ".swap",	 ".slice" };
 
 	if (!strstr(path, "/systemd/system/"))
 		return false;
@@ -386,10 +398,11 @@ static bool is_unit(const char *path)
 /* Programs that read a file line by line and take a CR for a part of the word before it. */
 static bool minds_line_ends(const char *path)
 {
-	static const char *const places[] = { "/etc/sudoers.d/", "/etc/ssh/",		"/etc/cron.",
-					      "/etc/crontab",	 "/etc/sysctl.d/",	"/etc/modules-load.d/",
-					      "/etc/udev/",	 "/etc/environment",	"/etc/default/",
-					      "/etc/profile",	 "/etc/NetworkManager/" };
+	static const char *const places[] = {
+		"/etc/sudoers.d/",	"/etc/ssh/",   "/etc/cron.",	   "/etc/crontab",  "/etc/sysctl.d/",
+		"/etc/modules-load.d/", "/etc/udev/",  "/etc/environment", "/etc/default/", "/etc/profile",
+		"/etc/NetworkManager/", "/etc/modules"
+	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
 		if (starts_with(path, places[i]))
@@ -397,12 +410,54 @@ static bool minds_line_ends(const char *path)
 	return false;
 }
 
-/* Folders whose scripts are only run with an x bit. */
-static bool is_run(const char *path)
+/* What stands behind the signs of Exec...= in a unit of the same overlay. */
+static bool unit_runs(const struct tree *users, const char *path)
+{
+	vec_foreach (n, &users->entries) {
+		_cleanup_free_ char *text = NULL;
+		struct err ignored = { 0 };
+		size_t len;
+
+		if (n->kind != ENTRY_FILE || !is_unit(n->path) ||
+		    file_read(n->host_file, LOOK_LIMIT, &text, &len, &ignored) < 0)
+			continue;
+		for (const char *p = text; (p = strstr(p, "\nExec")); p++) {
+			const char *word = p + strcspn(p + 1, "=\n") + 1;
+
+			if (*word != '=')
+				continue;
+			word += 1 + strspn(word + 1, " \t@-:+!|");
+			if (strncmp(word, path, strlen(path)) == 0 && strchr(" \t\r\n", word[strlen(path)]))
+				return true;
+		}
+	}
+	return false;
+}
+
+/* Encrypted, or left in two versions by git: what reads it would end at its first line. */
+static void check_is_itself(const struct overlay_check *c, const char *host, const struct entry *n)
+{
+	static char buf[LOOK_LIMIT + 1];
+	struct overlay_look look;
+	const char *words;
+	bool git = false;
+
+	if (!overlay_look_at(host, buf, &look))
+		return;
+	words = yaml_withheld(buf, look.size, &git);
+	if (!words && look.text && yaml_conflict_mark(buf, look.size) < look.size)
+		words = yaml_conflict_words;
+	if (words && (git || look.script || is_unit(n->path) || minds_line_ends(n->path)))
+		overlay_fault(c, "%s: %s", host, words);
+}
+
+/* Places whose programs are only run with an x bit. */
+static bool is_run(const char *path, const struct tree *users)
 {
 	return streq(path, "/etc/rc.local") || strstr(path, "/bin/") || strstr(path, "/sbin/") ||
 	       strstr(path, "/dispatcher.d/") ||
-	       fnmatch("/etc/cron.@(hourly|daily|weekly|monthly)/*", path, FNM_EXTMATCH) == 0;
+	       fnmatch("/etc/@(cron.@(hourly|daily|weekly|monthly)|update-motd.d)/*", path, FNM_EXTMATCH) == 0 ||
+	       unit_runs(users, path);
 }
 
 static bool overlay_unit_is_wanted(const struct tree *users, const char *unit)
@@ -455,8 +510,14 @@ static void overlay_check_content(const struct overlay_check *c, const char *hos
 			      host, host);
 	} else if (look.crlf && (is_unit(n->path) || minds_line_ends(n->path))) {
 		overlay_fault(c, "%s has the line ends of Windows: sed -i 's/\\r$//' %s", host, host);
-	} else if (look.script && !(n->mode & 0111) && is_run(n->path)) {
-		overlay_note(c, "%s is a script without an x bit, so it cannot be run: chmod +x %s", host, host);
+	} else if (look.other_processor) {
+		overlay_fault(
+			c,
+			"%s is a program for the processor of a PC (x86), and the nodes are arm64: take the one for arm64, which downloads also call aarch64",
+			host);
+	} else if ((look.script || look.elf) && !(n->mode & 0111) && is_run(n->path, users)) {
+		overlay_note(c, "%s is a %s without an x bit, so it cannot be run: chmod +x %s", host,
+			     look.script ? "script" : "program", host);
 	} else if (is_unit(n->path) && strstr(look.s, "\n[Install]") && !strchr(name, '@') &&
 		   !overlay_unit_is_wanted(users, name)) {
 		overlay_note(
@@ -469,7 +530,7 @@ static void overlay_check_content(const struct overlay_check *c, const char *hos
 /* ---- settings that the cluster needs otherwise ---- */
 
 static void overlay_check_settings(const struct overlay_check *c, const char *host, const struct entry *n,
-				   const struct node_ctx *x)
+				   const struct node_ctx *x, const struct tree *own)
 {
 	_cleanup_free_ char *text = NULL;
 	struct err e = { 0 };
@@ -480,7 +541,7 @@ static void overlay_check_settings(const struct overlay_check *c, const char *ho
 		overlay_note(c, "%s, so nobody looked whether it fits the cluster", faults_reason(c->faults, &e));
 		return;
 	}
-	why = overlay_settings_fault(n->path, text, x, c->faults, &note);
+	why = overlay_settings_fault(n->path, text, x, own, c->faults, &note);
 	if (why)
 		overlay_fault(c, "%s %s", host, why);
 	else if (note)
@@ -529,18 +590,32 @@ static void check_fat_names(const struct overlay_check *c, const char *folder, c
 #define SERVER_FOLDER	"/var/lib/rancher/k3s/server/"
 #define MANIFEST_FOLDER SERVER_FOLDER "manifests/"
 
-static bool only_workers_take(const struct overlay_check *c, const char *name)
-{
-	bool any = false;
+/* Places that are read on nodes of one role alone. */
+static const struct {
+	const char *pattern;
+	enum role role;
+	const char *why;
+} role_paths[] = {
+	{ SERVER_FOLDER "*", ROLE_CONTROL_PLANE,
+	  "that folder is K3s's on servers, and a worker has none; move it into overlays/control-plane" },
+	{ "/etc/@(systemd/system/k3s.service.d/*|default/k3s)", ROLE_CONTROL_PLANE,
+	  "a worker has k3s-agent.service, and no k3s.service; write k3s-agent in its place" },
+	{ "/etc/@(systemd/system/k3s-agent.service.d/*|default/k3s-agent)", ROLE_WORKER,
+	  "a server has k3s.service, and no k3s-agent.service; write k3s in its place" },
+};
 
-	for (size_t i = 0; i < c->n_nodes; i++) {
-		if (!node_takes(&c->nodes[i], name))
-			continue;
-		if (c->nodes[i].node->role != ROLE_WORKER)
-			return false;
-		any = true;
-	}
-	return any;
+/* Why no node that takes the overlay NAME reads PATH. What lies in common/ is for nodes to come as well. */
+static const char *role_unread(const struct overlay_check *c, const char *name, const char *path)
+{
+	bool takes[ROLE_COUNT] = { 0 };
+
+	for (size_t i = 0; i < c->n_nodes; i++)
+		takes[c->nodes[i].node->role] |= node_takes(&c->nodes[i], name);
+	for (size_t i = 0; i < ARRAY_SIZE(role_paths) && !streq(name, "common"); i++)
+		if (fnmatch(role_paths[i].pattern, path, FNM_EXTMATCH) == 0 && !takes[role_paths[i].role] &&
+		    (takes[ROLE_CONTROL_PLANE] || takes[ROLE_WORKER]))
+			return arena_printf("is read by nobody: %s", role_paths[i].why);
+	return NULL;
 }
 
 /* "a" of ".../manifests/x/a.b.yaml": what K3s calls it (pkg/deploy/controller.go); NULL for other files. */
@@ -594,18 +669,20 @@ static void check_folder_of(struct overlay_check *c, const char *name)
 		const char *why;
 
 		check_first_folder(c, folder, n);
+		if (n->kind == ENTRY_FILE)
+			check_is_itself(c, host, n);
 		for (size_t i = 0; i < c->n_nodes; i++) {
 			if (!node_takes(&c->nodes[i], name))
 				continue;
 			check_owned(c, host, n, &c->own[i]);
 			if (n->kind == ENTRY_FILE && c->faults->errors == before)
-				overlay_check_settings(c, host, n, &c->nodes[i]);
+				overlay_check_settings(c, host, n, &c->nodes[i], &c->own[i]);
 			if (n->kind == ENTRY_SYMLINK && c->faults->errors == before)
 				overlay_check_link(c, host, n, &c->own[i], &users);
 		}
 		why = n->kind == ENTRY_FILE && c->faults->errors == before ? overlay_unread(n->path) : NULL;
-		if (n->kind == ENTRY_FILE && starts_with(n->path, SERVER_FOLDER) && only_workers_take(c, name))
-			why = "is read by nobody: that folder is K3s's on servers, and a worker has none; move it into overlays/control-plane";
+		if (n->kind == ENTRY_FILE && !why)
+			why = role_unread(c, name, n->path);
 		if (why)
 			overlay_fault(c, "%s %s", host, why);
 		if (n->kind == ENTRY_FILE && c->faults->errors == before)

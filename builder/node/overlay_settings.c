@@ -10,48 +10,14 @@
 
 #include "base/file.h"
 #include "config/k3s_keys.h"
+#include "config/kubelet.h"
 #include "config/manifest.h"
 #include "config/names.h"
 #include "config/owned.h"
+#include "config/registries.h"
 #include "config/sysctl.h"
-
-struct settings_file {
-	const char *name; /* without its folder */
-	char *text;	  /* may be taken apart */
-	const struct node_ctx *x;
-	struct faults *faults;
-	const char *note; /* what is worth a word, and no fault */
-};
-
-/* The next line of *TEXT without blanks around it, or NULL; comments and empty ones are left out. */
-static char *next_setting(char **text)
-{
-	char *line;
-
-	while ((line = strsep(text, "\n"))) {
-		size_t n;
-
-		line += strspn(line, " \t");
-		n = strcspn(line, "\r");
-		while (n && (line[n - 1] == ' ' || line[n - 1] == '\t'))
-			n--;
-		line[n] = '\0';
-		if (*line && !strchr("#;", *line))
-			return line;
-	}
-	return NULL;
-}
-
-/* What stands behind "KEY=" or "KEY = ", or NULL. */
-static const char *setting_value(const char *line, const char *key)
-{
-	size_t n = strlen(key);
-
-	if (strncasecmp(line, key, n) != 0)
-		return NULL;
-	line += n + strspn(line + n, " \t");
-	return *line == '=' ? line + 1 + strspn(line + 1, " \t") : NULL;
-}
+#include "node/overlay_lines.h"
+#include "node/overlay_login.h"
 
 /* ---- K3s ---- */
 
@@ -97,7 +63,12 @@ static const char *manifest(struct settings_file *f)
 						"rolebindings", "runtimes", "traefik" };
 	const char *addon = arena_strndup(f->name, strcspn(f->name, "."));
 	const char *end = strrchr(f->name, '.'), *why;
+	char *text = arena_strdup(f->text), *line;
 
+	while ((line = next_setting(&text)) && streq(line, "---"))
+		;
+	if (!line)
+		return NULL; /* switched off by comments */
 	if (!end || (!streq(end, ".yaml") && !streq(end, ".yml") && !streq(end, ".json")))
 		return NULL;
 	if (f->x->node->role == ROLE_WORKER)
@@ -111,6 +82,18 @@ static const char *manifest(struct settings_file *f)
 		return "is applied by nobody: K3s calls it by its name up to the first dot, which may have lower-case letters, digits and '-' alone; rename it";
 	why = manifest_fault(f->name, NULL, f->text, strlen(f->text));
 	return why ? why : manifest_pools_fault(f->x->config, f->name, f->text, strlen(f->text));
+}
+
+static const char *registries(struct settings_file *f)
+{
+	return registries_file_fault(f->name, f->text);
+}
+
+static const char *kubelet(struct settings_file *f)
+{
+	const struct cluster_versions versions = versions_in_force(&f->x->set);
+
+	return kubelet_drop_in_fault(f->x->config, &versions, f->name, f->text);
 }
 
 /* A variable in K3s's environment; NO_PROXY stands in the same file, or pibuild writes it. */
@@ -300,11 +283,57 @@ static const char *kernel_modules(struct settings_file *f)
 	return NULL;
 }
 
+static char *own_text(const struct entry *n)
+{
+	_cleanup_free_ char *text = NULL;
+	struct err ignored = { 0 };
+	size_t len;
+
+	if (n->source == SOURCE_HOST_FILE && file_read(n->host_file, MIB, &text, &len, &ignored) == 0)
+		return arena_strdup(text);
+	return arena_strdup(n->source == SOURCE_BYTES ? n->bytes : "");
+}
+
+static void note_set_again(struct settings_file *f, const char *file, char *later)
+{
+	char *line;
+
+	while ((line = next_setting(&later))) {
+		const char *key = arena_strndup(line, strcspn(line, " \t=")), *value = setting_value(line, key), *mine;
+		char *text = arena_strdup(f->text), *l;
+
+		while (value && (l = next_setting(&text)))
+			if ((mine = setting_value(l, key)) && !streq(mine, value))
+				f->note = arena_printf(
+					"sets %s to %s, which does nothing: %s is read after it and says %s; put it into a file there whose name comes later, 99-mine.conf say",
+					key, mine, file, value);
+	}
+}
+
+/* Of files of one folder that set the same, the last name counts, and all of them go over the file that the folder is
+ * called after: systemd-system.conf(5), sysctl.d(5). */
+static void note_passed_over(struct settings_file *f)
+{
+	bool dropin = ends_with(path_dir(f->path), ".d");
+	const char *folder = dropin ? path_dir(f->path) : arena_printf("%s.d", f->path);
+
+	vec_foreach (n, &f->own->entries)
+		if (streq(path_dir(n->path), folder) && (!dropin || strcmp(f->name, path_base(n->path)) < 0))
+			note_set_again(f, n->path, own_text(n));
+}
+
+static const char *system_settings(struct settings_file *f)
+{
+	note_passed_over(f);
+	return NULL;
+}
+
 /* The first line, as of sysctl.d(5), that sets what os.sysctl must not. */
 static const char *kernel_settings(struct settings_file *f)
 {
 	const char *line;
 
+	note_passed_over(f);
 	while ((line = next_setting(&f->text))) {
 		const char *key = line + (*line == '-'), *value = strchr(key, '='), *why, *note;
 
@@ -313,6 +342,8 @@ static const char *kernel_settings(struct settings_file *f)
 		why = *key ? sysctl_fault(key, value, &note) : NULL;
 		if (why)
 			return arena_printf("sets %s: %s; remove that line", key, why);
+		if (!strchr(line, '=') && *line != '-' && !f->note)
+			f->note = arena_printf("has a line without '=', which systemd-sysctl passes over: '%s'", line);
 		if (*key && note)
 			f->note = arena_printf("sets %s = %s: %s", key, value, note);
 	}
@@ -408,71 +439,6 @@ static const char *k3s_unit(struct settings_file *f)
 	return why;
 }
 
-/* What stands behind the word KEY of sshd_config(5), or NULL. */
-static char *sshd_value(char *line, const char *key)
-{
-	size_t n = strlen(key);
-
-	if (strncasecmp(line, key, n) != 0 || !line[n] || !strchr(" \t=", line[n]))
-		return NULL;
-	return line + n + strspn(line + n, " \t=");
-}
-
-/* PATTERNS as USER or USER@HOST, with '*' and '?'. */
-static bool names_user(char *patterns, const char *user)
-{
-	text_foreach (p, patterns, " \t")
-		if (fnmatch(arena_strndup(p, strcspn(p, "@")), user, 0) == 0)
-			return true;
-	return false;
-}
-
-/* pibuild's own file, 00-pibuild.conf, is read first, and the first that says something counts (sshd_config(5)). */
-static void note_sshd_line(struct settings_file *f, char *line)
-{
-	static const char *const said[] = { "PasswordAuthentication", "KbdInteractiveAuthentication",
-					    "PermitRootLogin" };
-	const char *value;
-
-	for (size_t i = 0; i < ARRAY_SIZE(said); i++)
-		if ((value = sshd_value(line, said[i])) && strcasecmp(value, "no") != 0)
-			f->note = arena_printf(
-				"sets %s, which 00-pibuild.conf said before it: sshd goes by the first, and keys alone let somebody in; remove that line",
-				said[i]);
-}
-
-/* Up to the first Match, behind which lines count for some only. */
-static const char *sshd_settings(struct settings_file *f)
-{
-	const char *user = f->x->config->access.user, *port = NULL;
-	bool listed = false, allowed = false, usual = false;
-	char *line, *value;
-
-	while ((line = next_setting(&f->text)) && !sshd_value(line, "Match")) {
-		if ((value = sshd_value(line, "PubkeyAuthentication")) && strcasecmp(value, "no") == 0)
-			return "switches off PubkeyAuthentication, so that nobody can log in; remove that line";
-		if ((value = sshd_value(line, "Port"))) {
-			port = value;
-			usual |= streq(value, "22");
-		}
-		note_sshd_line(f, line);
-		if ((value = sshd_value(line, "DenyUsers")) && names_user(value, user))
-			return arena_printf("denies %s the login, whom access.user names; remove that line", user);
-		if ((value = sshd_value(line, "AllowUsers"))) {
-			listed = true;
-			allowed |= names_user(value, user);
-		}
-	}
-	if (port && !usual)
-		f->note = arena_printf(
-			"moves sshd to port %s, and pibuild's status, apply and ssh ask at 22: add the line Port 22, or write Host, the nodes' addresses and Port %s into your ~/.ssh/config",
-			port, port);
-	return listed && !allowed
-		       ? arena_printf("lets only others than %s log in, whom access.user names; add %s to AllowUsers",
-				      user, user)
-		       : NULL;
-}
-
 static const char *unit_preset(struct settings_file *f)
 {
 	static const char *const needed[] = { "k3s.service", "k3s-agent.service",      "NetworkManager.service",
@@ -514,6 +480,21 @@ static const char *unit_of_path(const char *path)
 	return arena_strdup(str_or(b.s, "-"));
 }
 
+/* A disk that is mounted over a folder hides what the card brings in it. */
+static const char *mount_hides(const struct settings_file *f, const char *where)
+{
+	const char *below = arena_printf("%s/", where);
+
+	vec_foreach (n, &f->own->entries)
+		if (n->kind != ENTRY_DIR && n->kind != ENTRY_REMOVE && starts_with(n->path, below))
+			return arena_printf(
+				"mounts a disk over %s, and what the card brings there would not be seen, %s say; %s",
+				where, n->path,
+				starts_with(where, "/var/lib") ? "set nodes[].data, which takes it along"
+							       : "mount it somewhere else");
+	return NULL;
+}
+
 static const char *mount_unit(struct settings_file *f)
 {
 	const char *end = strrchr(f->name, '.'), *line, *where, *unit;
@@ -527,6 +508,7 @@ static const char *mount_unit(struct settings_file *f)
 			return arena_printf(
 				"says Where=%s, and systemd takes a unit for that place under the name %s alone; rename it",
 				where, unit);
+		return mount_hides(f, where);
 	}
 	return NULL;
 }
@@ -614,11 +596,16 @@ static const struct {
 	{ "/etc/systemd/system/*.timer", timer_unit },
 	{ "/etc/systemd/system/k3s.service.d/*.conf", k3s_unit },
 	{ "/etc/systemd/system/k3s-agent.service.d/*.conf", k3s_unit },
-	{ "/etc/ssh/sshd_config.d/*", sshd_settings },
+	{ "/etc/ssh/sshd_config.d/*.conf", overlay_sshd_fault },
+	{ "/etc/sudoers.d/*", overlay_sudo_fault },
+	{ "/etc/systemd/@(journald|system|logind).conf", system_settings },
+	{ "/etc/@(systemd/@(journald|system|logind|timesyncd)|rpi/swap).conf.d/*.conf", system_settings },
+	{ "/etc/rancher/k3s/registries.yaml", registries },
+	{ "/var/lib/rancher/k3s/agent/etc/kubelet.conf.d/*.conf", kubelet },
 };
 
-const char *overlay_settings_fault(const char *path, const char *text, const struct node_ctx *x, struct faults *faults,
-				   const char **ret_note)
+const char *overlay_settings_fault(const char *path, const char *text, const struct node_ctx *x, const struct tree *own,
+				   struct faults *faults, const char **ret_note)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
 		struct settings_file *f;
@@ -628,7 +615,7 @@ const char *overlay_settings_fault(const char *path, const char *text, const str
 		if (fnmatch(places[i].pattern, path, FNM_EXTMATCH) != 0)
 			continue;
 		f = arena_new(struct settings_file);
-		*f = (struct settings_file){ path_base(path), arena_strdup(text), x, faults, NULL };
+		*f = (struct settings_file){ path, path_base(path), arena_strdup(text), x, own, faults, NULL };
 		why = places[i].fault(f);
 		*ret_note = f->note;
 		return why;

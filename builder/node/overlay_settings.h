@@ -6,9 +6,9 @@
 #include "node/node.h"
 
 /* What the file PATH of the card, with TEXT in it, would do to the node X that it must not, as words that go on behind
- * the file's name; NULL = nothing. *RET_NOTE, which the caller set to NULL: what is worth a word. F hears of what could
- * not be read to judge it. */
-const char *overlay_settings_fault(const char *path, const char *text, const struct node_ctx *x, struct faults *f,
-				   const char **ret_note);
+ * the file's name; NULL = nothing. OWN: what the node's card holds without the user's overlays. *RET_NOTE, which the
+ * caller set to NULL: what is worth a word. F hears of what could not be read to judge it. */
+const char *overlay_settings_fault(const char *path, const char *text, const struct node_ctx *x, const struct tree *own,
+				   struct faults *f, const char **ret_note);
 
 #endif

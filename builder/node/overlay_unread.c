@@ -2,7 +2,8 @@
 /*
  * Folders whose readers take some names and pass over others without a word: sysctl.d(5), modules-load.d(5),
  * modprobe.d(5), tmpfiles.d(5), sysusers.d(5), udev(7), systemd.unit(5), systemd.preset(5), NetworkManager.conf(5),
- * sudoers(5); /etc/profile of Debian's base-files; cron(8) and run-parts(8) of Debian.
+ * sudoers(5), sources.list(5), limits.d of
+ * pam_limits(8), polkit(8); /etc/profile of Debian's base-files; cron(8) and run-parts(8) of Debian.
  */
 #include "node/overlay_unread.h"
 
@@ -45,6 +46,20 @@ static bool passed_by_manifests(const char *name)
 	return !has_end(name, ends, ARRAY_SIZE(ends));
 }
 
+static bool passed_by_apt(const char *name)
+{
+	return !ends_with(name, ".list") && !ends_with(name, ".sources");
+}
+
+/* systemd.unit(5). A folder of such a name has drop-ins, or links. */
+static bool passed_by_systemd(const char *name)
+{
+	static const char *const ends[] = { ".service", ".socket",    ".target", ".timer", ".path",
+					    ".mount",	".automount", ".swap",	 ".slice", ".device" };
+
+	return !has_end(name, ends, ARRAY_SIZE(ends));
+}
+
 #define ENDS_IN(pattern, end, reader)                                                                                  \
 	{                                                                                                              \
 		pattern, end, reader, NULL, NULL                                                                       \
@@ -68,10 +83,18 @@ static const struct {
 	ENDS_IN("/etc/systemd/*.conf.d/*", ".conf", "systemd"),
 	ENDS_IN("/etc/systemd/system/*.d/*", ".conf", "systemd"),
 	ENDS_IN("/etc/ssh/sshd_config.d/*", ".conf", "sshd"),
+	ENDS_IN("/etc/rpi/swap.conf.d/*", ".conf", "rpi-swap"),
+	ENDS_IN("/etc/security/limits.d/*", ".conf", "pam_limits"),
+	ENDS_IN("/etc/polkit-1/rules.d/*", ".rules", "polkit"),
+	ENDS_IN("/var/lib/rancher/k3s/agent/etc/kubelet.conf.d/*", ".conf", "the kubelet"),
+	ENDS_IN("/var/lib/rancher/k3s/agent/etc/containerd/config-v3.toml.d/*", ".toml", "containerd"),
+	{ "/etc/apt/sources.list.d/*", NULL, "apt", passed_by_apt, "that end in neither .list nor .sources" },
 	{ "/var/lib/rancher/k3s/agent/images/*", NULL, "K3s", passed_by_images,
 	  "that end in nothing of .tar, .tar.gz, .tar.zst, .tar.bz2, .tar.lz4 and .txt" },
 	{ "/var/lib/rancher/k3s/server/manifests/*", NULL, "K3s", passed_by_manifests,
 	  "that end in nothing of .yaml, .yml and .json" },
+	{ "/etc/systemd/system/*", NULL, "systemd", passed_by_systemd,
+	  "that end in no kind of unit, such as .service, .timer and .mount" },
 	{ "/etc/sudoers.d/*", NULL, "sudo", passed_by_sudo, "with a dot in their names" },
 	{ "/etc/cron.d/*", NULL, "cron", passed_by_cron, not_crons },
 	{ "/etc/cron.@(hourly|daily|weekly|monthly)/*", NULL, "run-parts", passed_by_cron, not_crons },

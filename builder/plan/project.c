@@ -22,14 +22,36 @@ static int project_load_boards(struct project *p, struct err *e)
 	return 0;
 }
 
+/* As a fresh clone has them: encrypted, for it must not have them otherwise, or under a name like theirs. */
+static const char *secrets_kept_beside(const char *path)
+{
+	static const char *const names[] = { "secrets.yaml.age", "secrets.yaml.asc",  "secrets.yaml.gpg",
+					     "secrets.yaml.enc", "secrets.yaml.sops", "secrets.yaml.vault",
+					     "secrets.age",	 "secrets.enc.yaml",  "secrets.sops.yaml",
+					     "secrets.yml",	 "Secrets.yaml" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		const char *beside = path_join(path_dir(path), names[i]);
+
+		if (!file_is_missing(beside))
+			return beside;
+	}
+	return NULL;
+}
+
 /* New secrets lock out every card made with the old ones: never by accident. */
 static int create_secrets(const struct project *p, const char *path, const char *out, struct err *e)
 {
-	const char *trace = NULL;
+	const char *trace = NULL, *beside = secrets_kept_beside(path);
 	int r = birth_traces(p->config, out, &trace, e);
 
 	if (r < 0)
 		return r;
+	if (beside)
+		return err_class(
+			e, CLASS_REFUSED,
+			"%s is missing, and %s is there: if those are the keys of %s, decrypt or rename them to %s, for other secrets would make cards that the cluster does not let in; if they are not, `pibuild secrets new` makes some",
+			path, beside, p->config->cluster.name, path);
 	if (trace)
 		return err_class(
 			e, CLASS_REFUSED,

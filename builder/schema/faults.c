@@ -155,6 +155,16 @@ void faults_print_source(const struct err *e)
 	fputs(str_or(out.s, ""), stderr);
 }
 
+const struct fault *faults_first_in(const struct faults *f, const char *file)
+{
+	const struct fault **sorted = faults_sorted(f);
+
+	for (; *sorted; sorted++)
+		if (!(*sorted)->note && streq(str_or((*sorted)->file, ""), file))
+			return *sorted;
+	return NULL;
+}
+
 int faults_verdict(const struct faults *f, const char *path, struct err *e)
 {
 	if (f->machine.code) {

@@ -47,6 +47,8 @@ int faults_failure(const struct faults *f, struct err *e);
 void faults_print_source(const struct err *e);
 /* In that order, NULL at the end, on the arena. */
 const struct fault **faults_sorted(const struct faults *f);
+/* The first error in FILE alone, which is not one to print by itself; NULL = none. */
+const struct fault *faults_first_in(const struct faults *f, const char *file);
 /* 0, or class CONFIG with "N faults in FILE" when there is any error; or what the machine could not do. */
 int faults_verdict(const struct faults *f, const char *path, struct err *e);
 

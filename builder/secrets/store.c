@@ -2,6 +2,7 @@
 /* The secrets file on disk: private from its first byte, whole or not there at all. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sys/file.h>
 
 #include "base/file.h"
@@ -42,9 +43,18 @@ static int store_check_private(const char *path, const struct stat *st, struct e
 int store_read(const char *path, char **ret_text, size_t *ret_n, struct err *e)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char target[PATH_MAX];
 	struct stat st;
+	ssize_t leads;
 	int r;
 
+	if (fd < 0 && errno == ENOENT && (leads = readlink(path, target, sizeof(target) - 1)) > 0) {
+		target[leads] = '\0';
+		return err_class(
+			e, CLASS_CONFIG,
+			"%s is a link to %s, and there is nothing: mount or unlock what the cluster's keys are kept in",
+			path, target);
+	}
 	if (fd < 0 && errno == ENOENT) {
 		err_set(e, -ENOENT, "there is no %s: make one with `pibuild secrets new`", path);
 		e->class = CLASS_CONFIG;

@@ -59,7 +59,7 @@ static bool literal_is_safe(const char *s, size_t n)
 static yaml_scalar_style_t style_of(const struct yaml_node *n, bool key)
 {
 	/* What may stand alone at the beginning of a file or a line must not make the file refused. */
-	if (yaml_encrypted_by(n->text, n->n) || yaml_conflict_mark(n->text, n->n) < n->n)
+	if (yaml_withheld(n->text, n->n, NULL) || yaml_conflict_mark(n->text, n->n) < n->n)
 		return YAML_DOUBLE_QUOTED_SCALAR_STYLE;
 	/* A built number or boolean, or text that was read without quotes: it means the same without them again. */
 	if (n->plain && n->n && !memchr(n->text, '\n', n->n))

@@ -12,11 +12,6 @@ void yaml_push(struct yaml_node *parent, struct yaml_node *key, struct yaml_node
 /* Position of the first byte that is not text (no valid UTF-8, NUL, a control character), or N. WHAT says why. */
 size_t yaml_text_fault(const char *text, size_t n, const char **what);
 
-/* Of a file that somebody is to decrypt before it is read: words about it. NULL of any other. */
-const char *yaml_encrypted_by(const char *text, size_t n);
-/* The first line that `git merge` put in, or N. At the beginning of a line no YAML of people's starts so. */
-size_t yaml_conflict_mark(const char *text, size_t n);
-
 struct yaml_place {
 	unsigned line, col;
 };

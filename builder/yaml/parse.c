@@ -171,18 +171,14 @@ static int parse_check_text(struct loader *l)
 	for (size_t i = 0; i < ARRAY_SIZE(marks); i++)
 		if (l->n >= marks[i].n && memcmp(l->text, marks[i].bytes, marks[i].n) == 0)
 			return parse_fault(l, (struct position){ 1, 1 }, marks[i].words);
-	what = yaml_encrypted_by(l->text, l->n);
+	what = yaml_withheld(l->text, l->n, NULL);
 	if (what)
 		return parse_fault(l, (struct position){ 1, 1 }, what);
 	at = yaml_text_fault(l->text, l->n, &what);
 	if (at < l->n)
 		return parse_fault(l, position_of(l->text, at), what);
 	at = yaml_conflict_mark(l->text, l->n);
-	return at < l->n
-		       ? parse_fault(
-				 l, position_of(l->text, at),
-				 "git left two versions of the file here; keep one, and remove the lines of <, = and > around them")
-		       : 0;
+	return at < l->n ? parse_fault(l, position_of(l->text, at), yaml_conflict_words) : 0;
 }
 
 /* ---- events to nodes ---- */

@@ -67,25 +67,37 @@ bool yaml_is_text(const char *s, size_t n)
 	return true;
 }
 
-const char *yaml_encrypted_by(const char *text, size_t n)
+const char *yaml_withheld(const char *text, size_t n, bool *ret_git)
 {
 	static const struct {
-		const char *begin, *words;
+		const char *begin;
+		size_t n;
+		bool git;
+		const char *words;
 	} forms[] = {
-		{ "-----BEGIN AGE ENCRYPTED FILE-----", "the file is encrypted by age; decrypt it first" },
-		{ "age-encryption.org/", "the file is encrypted by age; decrypt it first" },
-		{ "$ANSIBLE_VAULT;", "the file is encrypted by Ansible's vault; decrypt it first" },
-		{ "-----BEGIN PGP MESSAGE-----", "the file is encrypted by GnuPG; decrypt it first" },
+#define BEGINS(text, ...) { text, sizeof(text) - 1, __VA_ARGS__ }
+		BEGINS("-----BEGIN AGE ENCRYPTED FILE-----", false, "the file is encrypted by age; decrypt it first"),
+		BEGINS("age-encryption.org/", false, "the file is encrypted by age; decrypt it first"),
+		BEGINS("$ANSIBLE_VAULT;", false, "the file is encrypted by Ansible's vault; decrypt it first"),
+		BEGINS("-----BEGIN PGP MESSAGE-----", false, "the file is encrypted by GnuPG; decrypt it first"),
+		BEGINS("\0GITCRYPT", true, "the file is encrypted by git-crypt; unlock the repository first"),
+		BEGINS("version https://git-lfs.github.com/spec/", true,
+		       "the file only says where Git LFS has its content; run git lfs pull"),
+#undef BEGINS
 	};
 
-	for (size_t i = 0; i < ARRAY_SIZE(forms); i++)
-		if (n >= strlen(forms[i].begin) && memcmp(text, forms[i].begin, strlen(forms[i].begin)) == 0)
-			return forms[i].words;
-	/* git-crypt's has a NUL in front. */
-	return n > 10 && memcmp(text, "\0GITCRYPT", 9) == 0
-		       ? "the file is encrypted by git-crypt; unlock the repository first"
-		       : NULL;
+	for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
+		if (n < forms[i].n || memcmp(text, forms[i].begin, forms[i].n) != 0)
+			continue;
+		if (ret_git)
+			*ret_git = forms[i].git;
+		return forms[i].words;
+	}
+	return NULL;
 }
+
+const char yaml_conflict_words[] =
+	"git left two versions of the file here; keep one, and remove the lines of <, = and > around them";
 
 size_t yaml_conflict_mark(const char *text, size_t n)
 {

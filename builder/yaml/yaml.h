@@ -105,6 +105,13 @@ void yaml_merge(struct yaml_node *base, const struct yaml_node *over);
 /* True when S is valid UTF-8 without NUL: what a scalar can hold. Strings given to the emitter must be. */
 bool yaml_is_text(const char *s, size_t n);
 
+/* Of the bytes of a file whose content is not in it, as they begin: words about who has it; NULL of any other. *RET_GIT
+ * (may be NULL): git puts the content there, so that nobody wants this file as it is. */
+const char *yaml_withheld(const char *text, size_t n, bool *ret_git);
+/* The first line that `git merge` put in, or N. At the beginning of a line no YAML of people's starts so. */
+size_t yaml_conflict_mark(const char *text, size_t n);
+extern const char yaml_conflict_words[];
+
 /* Appends the document(s) as text. COMMENT (may be NULL) becomes "# ..." lines at the top. */
 void yaml_emit(const struct yaml_node *doc, const char *comment, struct strbuf *out);
 void yaml_emit_all(struct yaml_node *const *docs, size_t n, const char *comment, struct strbuf *out);

@@ -274,6 +274,13 @@ no_lock() {
 	PIBUILD_LOCK=none.lock fails 3 'none.lock' "$PIBUILD" fetch
 }
 
+@test "a lock that is a link to nothing is no missing one" {
+	ln -s gone pibuild.lock
+	run "$PIBUILD" check
+	[ "$status" -eq 3 ]
+	[[ "$output" == *"./pibuild.lock: No such file or directory"* ]]
+}
+
 @test "the lock beside the config goes before the shipped one, PIBUILD_LOCK before both, --lock before all" {
 	write_lock >pibuild.lock
 	fetch --role worker

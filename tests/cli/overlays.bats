@@ -246,6 +246,44 @@ check() {
 		common/var/lib/rancher/k3s/agent/images/x.tar.xz|x\n|is read by nobody: K3s passes over files there that end in nothing of .tar, .tar.gz
 		control-plane/var/lib/rancher/k3s/server/manifests/x.yaml.txt|a: b\n|is read by nobody: K3s passes over files there that end in nothing of .yaml, .yml and .json
 		worker/var/lib/rancher/k3s/server/manifests/x.yaml|a: b\n|is read by nobody: that folder is K3s's on servers, and a worker has none; move it into overlays/control-plane
+		common/var/lib/rancher/k3s/agent/etc/kubelet.conf.d/50-x.conf|maxPods: 200\n|does not say both apiVersion: kubelet.config.k8s.io/v1beta1 and kind: KubeletConfiguration
+		common/var/lib/rancher/k3s/agent/etc/kubelet.conf.d/50-x.conf|apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\nmaxPod: 200\n|has in line 3 what the kubelet does not go with: maxPod: KubeletConfiguration has no such field; did you mean 'maxPods'?
+		worker/var/lib/rancher/k3s/agent/etc/kubelet.conf.d/50-x.conf|apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\ncgroupDriver: cgroupfs\n|cgroupDriver: cannot be set here: K3s makes it known to the kubelet itself; leave it out
+		common/var/lib/rancher/k3s/agent/etc/kubelet.conf.d/50-x.conf|apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\nmaxPods: 400\n|maxPods: a node has addresses for some 250 pods
+		common/var/lib/rancher/k3s/agent/etc/kubelet.conf.d/50-x.conf|apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\nevictionSoft: {memory.available: 300Mi}\n|evictionSoft: memory.available has no time in evictionSoftGracePeriod
+		common/var/lib/rancher/k3s/agent/etc/kubelet.conf.d/50-x.conf|apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n\tmaxPods: 4\n|is no YAML that the kubelet can read
+		common/var/lib/rancher/k3s/agent/etc/kubelet.conf.d/50-x.yaml|apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\nmaxPods: 40\n|is read by nobody: the kubelet takes files there whose names end in .conf; rename it
+		common/etc/rancher/k3s/registries.yaml|mirrors:\n\tdocker.io:\n|is no YAML that K3s can read
+		common/etc/rancher/k3s/registries.yaml|mirror:\n  docker.io: {}\n|has in line 1 what K3s does not start with, or passes over: unknown key 'mirror'; did you mean 'mirrors'?
+		common/etc/rancher/k3s/registries.yaml|mirrors:\n  docker.io:\n    endpoint: https://m.lan\n|mirrors.docker.io.endpoint: must be a list
+		common/etc/rancher/k3s/config.yml|debug: true\n|nothing on the card reads it; put a file that ends in .yaml into /etc/rancher/k3s/config.yaml.d/
+		common/etc/rancher/k3s/config.d/x.yaml|debug: true\n|nothing on the card reads it; put a file that ends in .yaml
+		common/etc/rancher/k3s/registries.yml|mirrors: {}\n|call it /etc/rancher/k3s/registries.yaml
+		common/etc/containerd/config.toml|x = 1\n|put a file that ends in .toml into /var/lib/rancher/k3s/agent/etc/containerd/config-v3.toml.d/
+		common/var/lib/rancher/k3s/agent/etc/containerd/config-v3.toml.d/x|x = 1\n|is read by nobody: containerd takes files there whose names end in .toml
+		worker/etc/systemd/system/k3s.service.d/x.conf|[Service]\nNice=1\n|is read by nobody: a worker has k3s-agent.service, and no k3s.service
+		cp-1/etc/default/k3s-agent|A=b\n|is read by nobody: a server has k3s.service, and no k3s-agent.service
+		control-plane/var/lib/rancher/k3s/server/manifests/net.yaml|apiVersion: helm.cattle.io/v1\nkind: HelmChart\nmetadata: {name: net, namespace: kube-system}\nspec: {chart: cilium, repo: https://helm.cilium.io}\n|has a HelmChart of cilium, which pibuild installs itself; cilium.valuesFile has values for it
+		common/var/lib/rancher/k3s/agent/images/x.tar|version https://git-lfs.github.com/spec/v1\noid sha256:4d\nsize 1\n|: the file only says where Git LFS has its content; run git lfs pull
+		common/etc/NetworkManager/system-connections/x.nmconnection|$ANSIBLE_VAULT;1.1;AES256\n61\n|: the file is encrypted by Ansible's vault; decrypt it first
+		common/opt/x.key|\x00GITCRYPT\x00abc|: the file is encrypted by git-crypt; unlock the repository first
+		common/etc/sysctl.d/99-x.conf|<<<<<<< HEAD\nvm.swappiness=1\n=======\n>>>>>>> x\n|: git left two versions of the file here
+		common/etc/ssh/sshd_config.d/20-x.conf|PermitRootLogn no\n|says PermitRootLogn, which is no keyword of sshd_config: sshd does not start, and nobody can log in; did you mean PermitRootLogin?
+		common/etc/ssh/sshd_config.d/20-x.conf|X11Forwarding false\n|says X11Forwarding false, which takes yes or no: sshd does not start
+		common/etc/ssh/sshd_config.d/20-x.conf|Match User ann\n  Banner\n|says Banner and no value: sshd does not start
+		common/etc/ssh/sshd_config.d/20-x.conf|AuthenticationMethods publickey,password\n|sets AuthenticationMethods to more than a key
+		common/etc/ssh/sshd_config.d/20-x.conf|AuthorizedKeysFile /etc/ssh/keys/%u\n|sets AuthorizedKeysFile to other places than .ssh/authorized_keys
+		common/etc/ssh/sshd_config.d/20-x.conf|DenyGroups su*\n|denies a group of pi the login
+		common/etc/ssh/sshd_config.d/20-x.conf|ListenAddress 192.168.1.11\n|lets sshd listen at 192.168.1.11 alone, which is not the address of w-1
+		common/etc/sudoers.d/50-team|%sudo ALL=(ALL:ALL) ALL\n|makes sudo ask pi for a password, which has none
+		common/etc/systemd/system/var-lib-rancher.mount|[Mount]\nWhat=LABEL=d\nWhere=/var/lib/rancher\n|mounts a disk over /var/lib/rancher, and what the card brings there would not be seen
+		common/etc/systemd/system/home.mount|[Mount]\nWhat=LABEL=d\nWhere=/home\n|mount it somewhere else
+		common/etc/systemd/system/backup|[Service]\n|is read by nobody: systemd passes over files there that end in no kind of unit
+		common/etc/fstab.d/x|/dev/sda1 /mnt ext4\n|mount other disks by a unit
+		common/etc/security/limits.d/nofile|* soft nofile 9\n|is read by nobody: pam_limits takes files there whose names end in .conf
+		common/etc/apt/sources.list.d/x|deb http://x y z\n|is read by nobody: apt passes over files there that end in neither .list nor .sources
+		common/boot/firmware/autoboot.txt|[all]\n|it says which partition the card boots from
+		common/etc/modules|wireguard\r\n|has the line ends of Windows
 	EOT
 	rm -rf overlays
 	put control-plane/etc/rancher/k3s/config.yaml.d/x.yaml $'disable+: [metrics-server]\ntls-san+: [a.lan]\nnode-external-ip: 203.0.113.7\nnode-label+: [a=b]\netcd-expose-metrics: true\n'
@@ -262,6 +300,20 @@ check() {
 	put common/etc/ssh/sshd_config.d/20-x.conf $'AllowUsers ann\nAllowUsers pi@192.168.*\nDenyUsers root\nMatch User ann\n  PubkeyAuthentication no\n'
 	put common/etc/sudoers.d/a~b 'ann ALL=(ALL) ALL'
 	put common/etc/systemd/system/k3s.service.d/x.conf $'[Service]\nExecStartPre=/bin/true\nEnvironment=A=b\n'
+	put common/etc/default/k3s-agent 'A=b'
+	put worker/var/lib/rancher/k3s/agent/etc/kubelet.conf.d/90-w.conf $'apiVersion: kubelet.config.k8s.io/v1beta1\r\nkind: KubeletConfiguration\r\nsystemReserved: {memory: 300Mi}\r\nevictionSoft: {memory.available: 300Mi}\r\nevictionSoftGracePeriod: {memory.available: 1m30s}\r\n'
+	put common/etc/rancher/k3s/registries.yaml $'mirrors:\n  "*":\n  docker.io:\n    endpoint: ["https://m.lan:5000"]\n    rewrite: {"^(.*)$": "hub/$1"}\nconfigs:\n  "m.lan:5000":\n    auth: {username: a, password: 1234}\n    tls: {ca_file: /etc/x.pem, insecure_skip_verify: true}\n'
+	put control-plane/var/lib/rancher/k3s/server/manifests/off.yaml $'# kind: Namespace\n---\n'
+	put control-plane/var/lib/rancher/k3s/server/manifests/anchors.yaml $'apiVersion: v1\nkind: Namespace\nmetadata: {name: a, labels: &l {a: b}, annotations: *l}\n'
+	put common/etc/ssh/sshd_config.d/30-cis.conf $'Protocol 2\nusepam yes\nAllowGroups sudo ops\nAuthorizedKeysFile .ssh/authorized_keys .ssh/authorized_keys2\nAuthenticationMethods publickey\nListenAddress 0.0.0.0\nChallengeResponseAuthentication no\nAcceptEnv LANG LC_*\nDebianBanner no\nPerSourcePenalties no\n'
+	put cp-1/etc/ssh/sshd_config.d/40-here.conf $'ListenAddress 192.168.1.11\n'
+	put common/etc/sudoers.d/50-team $'ann ALL=(ALL:ALL) ALL\n%sudo ALL=(ALL:ALL) NOPASSWD: ALL\n'
+	put common/etc/sudoers.d/005-first $'pi ALL=(ALL:ALL) ALL\n'
+	put common/etc/systemd/journald.conf.d/90-x.conf $'[Journal]\nStorage=volatile\n'
+	put common/etc/systemd/system/var-log.mount $'[Mount]\nWhat=tmpfs\nWhere=/var/log\n'
+	put common/etc/systemd/system/getty@tty1.service.d/login.conf $'[Service]\nExecStart=\n'
+	put common/opt/notes.age $'age-encryption.org/v1\n-> X25519 x\n'
+	ln -s /dev/null overlays/common/etc/systemd/system/bluetooth.service
 	check
 	[ "$status" -eq 0 ] || { echo "$output"; return 1; }
 }
@@ -445,7 +497,7 @@ unit=$'[Unit]\nDescription=x\n[Service]\nExecStart=/bin/true\n[Install]\nWantedB
 	put common/usr/local/bin/run $'#!/bin/sh\r\necho\r\n'
 	put common/etc/systemd/system/a.service $'[Service]\r\nExecStart=/bin/true\r\n'
 	put common/etc/sysctl.d/a.conf $'vm.swappiness=1\r\n'
-	put common/etc/sudoers.d/a $'pi ALL=(ALL) ALL\r\n'
+	put common/etc/sudoers.d/a $'pi ALL=(ALL) NOPASSWD: ALL\r\n'
 	put common/usr/local/bin/bom "$bom"$'#!/bin/sh\n'
 	put common/etc/sysctl.d/b.conf "$(printf '\xff\xfe')v"
 	put common/etc/mine.txt $'fine\r\n'
@@ -462,6 +514,53 @@ unit=$'[Unit]\nDescription=x\n[Service]\nExecStart=/bin/true\n[Install]\nWantedB
 	while read -r cure; do sh -c "$cure"; done < <(grep -o "sed -i 's/.*" <<<"$output")
 	check
 	[ "$(grep -c '^error:' <<<"$output")" -eq 2 ]
+}
+
+@test "each keyword that sshd has is in the list" {
+	ssh-keygen -q -t ed25519 -N '' -f key
+	mkdir -p /run/sshd 2>/dev/null || true
+	/usr/sbin/sshd -T -h key -f /dev/null | cut -d' ' -f1 | sort -u >has
+	[ "$(wc -l <has)" -gt 50 ]
+	grep -v '^#' "$top/configs/names/sshd-keywords.txt" | cut -d' ' -f1 | tr '[:upper:]' '[:lower:]' | sort -u >listed
+	run comm -23 has listed
+	[ -z "$output" ]
+}
+
+@test "settings that pibuild's own file takes back, and groups that it does not give, are notes" {
+	put common/etc/systemd/journald.conf $'[Journal]\nStorage=volatile\n'
+	put common/etc/sysctl.d/10-x.conf $'fs.inotify.max_user_watches = 1048576\n'
+	put common/etc/sysctl.d/99-x.conf $'vm.max_map_count 262144\n'
+	put common/etc/ssh/sshd_config.d/20-x.conf $'AllowGroups ops\n'
+	check
+	[ "$status" -eq 0 ]
+	[[ "$output" == *"journald.conf sets Storage to volatile, which does nothing: /etc/systemd/journald.conf.d/50-pibuild.conf is read after it and says persistent; put it into a file there whose name comes later, 99-mine.conf say"* ]]
+	[[ "$output" == *"10-x.conf sets fs.inotify.max_user_watches to 1048576, which does nothing: /etc/sysctl.d/50-pibuild.conf is read after it and says 524288"* ]]
+	[[ "$output" == *"99-x.conf has a line without '=', which systemd-sysctl passes over: 'vm.max_map_count 262144'"* ]]
+	[[ "$output" == *"20-x.conf lets only members of other groups than those of pi log in, whom access.user names, unless a file of /etc/sysusers.d/ puts pi into one (m pi GROUP); add sudo to AllowGroups"* ]]
+}
+
+@test "programs: for another processor a fault, without an x bit a note wherever a unit starts them" {
+	mkdir -p overlays/common/usr/local/bin
+	printf '\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\x3e\0\x01\0\0\0' >overlays/common/usr/local/bin/k9s
+	check
+	[ "$status" -eq 3 ]
+	refused common/usr/local/bin/k9s 'is a program for the processor of a PC (x86), and the nodes are arm64'
+	printf '\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\xb7\0\x01\0\0\0' >overlays/common/usr/local/bin/k9s
+	put common/opt/run.sh $'#!/bin/sh\n'
+	put common/opt/by-shell.sh $'#!/bin/sh\n'
+	put common/etc/systemd/system/x.service $'[Service]\nExecStartPre=/bin/sh /opt/by-shell.sh\nExecStart=-/opt/run.sh --all\n'
+	check
+	[ "$status" -eq 0 ]
+	[[ "$output" == *"bin/k9s is a program without an x bit, so it cannot be run: chmod +x"* ]]
+	[[ "$output" == *"opt/run.sh is a script without an x bit, so it cannot be run: chmod +x"* && "$output" != *by-shell* ]]
+}
+
+@test "a folder that holds nothing is made on the card too" {
+	mkdir -p overlays/common/srv/empty overlays/cp-1/srv/kept
+	touch overlays/cp-1/srv/kept/.gitkeep
+	"$PIBUILD" render --node cp-1 -o out 2>/dev/null
+	[ -d out/srv/empty ]
+	[ -d out/srv/kept ]
 }
 
 @test "a script without an x bit is a note, and the command makes it run" {
@@ -540,7 +639,7 @@ unit=$'[Unit]\nDescription=x\n[Service]\nExecStart=/bin/true\n[Install]\nWantedB
 	put common/etc/sysctl.d/mine.conf 'a = 1'
 	put control-plane/var/lib/rancher/k3s/server/manifests/x.yaml $'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n'
 	chmod -R go+rX overlays/control-plane
-	put common/etc/rancher/k3s/registries.yaml 'a: 1'
+	put common/etc/rancher/k3s/registries.yaml 'mirrors: {}'
 	chmod 644 overlays/common/etc/rancher/k3s/registries.yaml
 	"$PIBUILD" plan --node cp-1 --json | jq -r '.nodes[0].entries[] | select(.kind != "symlink") | "\(.mode) \(.path)"' >modes
 	grep -qx '0600 /etc/rancher/k3s/registries.yaml' modes

@@ -100,6 +100,28 @@ no_secrets() {
 	done
 }
 
+@test "a link to keys that are not there is told as that, and nothing is made" {
+	ln -s /nowhere/keys.yaml secrets.yaml
+	for command in "secrets show" kubeconfig check build; do
+		# shellcheck disable=SC2086 # words
+		run "$PIBUILD" $command
+		[ "$status" -eq 3 ]
+		[[ "$output" == *"secrets.yaml is a link to /nowhere/keys.yaml, and there is nothing: mount or unlock what the cluster's keys are kept in"* ]]
+	done
+}
+
+@test "a build makes no keys where encrypted ones lie, or such of another name" {
+	local name
+	for name in secrets.yaml.age secrets.sops.yaml secrets.yml; do
+		echo x >"$name"
+		run "$PIBUILD" build --offline
+		[ "$status" -eq 5 ]
+		[[ "$output" == *"secrets.yaml is missing, and "*"$name is there: if those are the keys of "*"decrypt or rename them"*"pibuild secrets new"* ]]
+		[ ! -e secrets.yaml ]
+		rm "$name"
+	done
+}
+
 @test "a damaged file is refused with file, line and key" {
 	"$PIBUILD" secrets new
 	sed -i '0,/BEGIN CERTIFICATE/s//BEGIN CERTIFICAT/' secrets.yaml
