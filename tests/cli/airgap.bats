@@ -343,7 +343,7 @@ digest() { grep "^$1 " "$faults/files/images" | cut -d' ' -f2; }
 	tag docker
 	"$PIBUILD" check 2>&1 | grep -q "note: versions.helm: the lock has no digest of the container image files.invalid/lab/vip:$version"
 	fails 4 "files.invalid/lab/vip $version: the lock has no such container image" "$PIBUILD" lock --check
-	fails 4 "the lock does not pin the container images files.invalid/lab/vip:$version: run \`pibuild lock\`" "$PIBUILD" build --cache cache
+	fails 4 "the lock does not pin the container images files.invalid/lab/vip:$version: run \`pibuild lock --cache cache\`" "$PIBUILD" build --cache cache
 	"$PIBUILD" lock >out
 	grep -q "^added *files.invalid/lab/vip *$version" out
 	[ "$(grep -c "$app" out)" -eq 0 ]
@@ -362,7 +362,7 @@ digest() { grep "^$1 " "$faults/files/images" | cut -d' ' -f2; }
 @test "an image that the lock does not pin is a note of check and stops a fetch" {
 	lock_files >pibuild.lock
 	"$PIBUILD" check 2>&1 | grep -q "note: .*the lock has no digest of the container image $app:$version"
-	fails 4 "the lock does not pin the container images $app:$version: run \`pibuild lock\`" fetch
+	fails 4 "the lock does not pin the container images $app:$version: run \`pibuild lock --cache cache\`" fetch
 	[ ! -d cache ] || [ "$(objects | wc -l)" -eq 0 ]
 }
 

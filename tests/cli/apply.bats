@@ -194,7 +194,7 @@ older_k3s() {
 	older_k3s w-1 v1.36.3+k3s1
 	older_k3s cp-1 v1.36.3+k3s1
 	apply --yes --node w-1
-	ends 5 'w-1 would get K3s v1.36.4+k3s1, and the server cp-1 has v1.36.3+k3s1: servers go first, `pibuild apply --node cp-1`'
+	ends 5 'w-1 would get K3s v1.36.4+k3s1, and the server cp-1 has v1.36.3+k3s1: servers go first, `pibuild apply --node cp-1 --cache cache`'
 	[ -z "$(acts)" ]
 }
 
@@ -204,7 +204,7 @@ older_k3s() {
 	sed -i 's/vm.swappiness: "10"/vm.swappiness: "20"/' cluster.yaml
 	ill cp-1 'K3s ends again and again'
 	apply --yes
-	ends 1 'cp-1 is changed and not well: its report says that k3s is failed: K3s ends again and again. The nodes behind it are as they were; to go on, mend it and run `pibuild apply` again; to go back, put cluster.yaml as it was and run `pibuild apply --node cp-1`'
+	ends 1 'cp-1 is changed and not well: its report says that k3s is failed: K3s ends again and again. The nodes behind it are as they were; to go on, mend it and run `pibuild apply --cache cache` again; to go back, put cluster.yaml as it was and run `pibuild apply --node cp-1 --cache cache`'
 	grep -q 20 root-cp-1/etc/sysctl.d/60-pibuild.conf
 	grep -q 10 root-w-1/etc/sysctl.d/60-pibuild.conf
 	well cp-1
@@ -229,7 +229,7 @@ older_k3s() {
 	pod web w-1
 	echo default/web >state/faults/budget
 	apply --yes
-	ends 1 'w-1 cannot be drained, and nothing on it was changed' '`pibuild apply --no-drain`'
+	ends 1 'w-1 cannot be drained, and nothing on it was changed' '`pibuild apply --no-drain --cache cache`'
 	grep -qx 'K3s v1.36.3+k3s1' root-w-1/usr/local/bin/k3s
 	grep -q 'kubectl uncordon w-1' state/calls
 	# nor does it take up at its next start what was sent
@@ -282,7 +282,7 @@ older_k3s() {
 	down w-1
 	apply --yes
 	back w-1
-	ends 1 'w-1 is left for later: w-1 (192.168.1.21) does not answer on SSH' 'cp-1 is as cluster.yaml says' 'w-1 did not answer: once they are on, run `pibuild apply` again'
+	ends 1 'w-1 is left for later: w-1 (192.168.1.21) does not answer on SSH' 'cp-1 is as cluster.yaml says' 'w-1 did not answer: once they are on, run `pibuild apply --cache cache` again'
 	grep -q 20 root-cp-1/etc/sysctl.d/60-pibuild.conf
 	apply --yes
 	ends 0 'cp-1	is as cluster.yaml says' 'w-1 is as cluster.yaml says'
@@ -316,7 +316,7 @@ older_k3s() {
 	sed -i 's/192\.168\.1\.21/192.168.1.29/; s/vm.swappiness: "10"/vm.swappiness: "20"/' cluster.yaml
 	printf 'Host 192.168.1.29\n\tHostName 127.0.0.29\n\tPort %s\n' "$(sed -n 's/^Port //p' sshd-w-1.conf)" >>ssh_config
 	apply --yes
-	ends 5 'w-1 runs at 192.168.1.21, and cluster.yaml has it at 192.168.1.29' 'write 192.168.1.21 again, or give it a new card, `sudo pibuild flash --node w-1 DISK`; nothing was changed'
+	ends 5 'w-1 runs at 192.168.1.21, and cluster.yaml has it at 192.168.1.29' 'write 192.168.1.21 again, or give it a new card, `sudo pibuild flash --node w-1 DISK --cache cache`; nothing was changed'
 	grep -q 10 root-cp-1/etc/sysctl.d/60-pibuild.conf
 	# one of which the cluster hears nothing may have its new card already
 	echo w-1 >state/faults/dead

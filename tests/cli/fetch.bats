@@ -417,7 +417,7 @@ result_of() {
 
 @test "a lock without the version asked for is stale" {
 	echo 'versions: {k3s: v1.35.8+k3s1}' >>cluster.yaml
-	fails 4 'the lock does not pin thing v1.35.8+k3s1: run `pibuild lock`' get
+	fails 4 'the lock does not pin thing v1.35.8+k3s1: run `pibuild lock --cache cache`' get
 	[ "$(requests)" -eq 0 ]
 }
 

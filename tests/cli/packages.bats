@@ -110,7 +110,7 @@ lock() {
 
 @test "without them in the lock a build says how to get them; lock --check names what is missing" {
 	packages '[open-iscsi]'
-	fails 4 "the lock does not pin open-iscsi for base ${sum:0:12}: run \`pibuild lock\`" "$PIBUILD" --cache cache
+	fails 4 "the lock does not pin open-iscsi for base ${sum:0:12}: run \`pibuild lock --cache cache\`" "$PIBUILD" --cache cache
 	fails 4 "packages open-iscsi: the lock has no such list for base ${sum:0:12}" "$PIBUILD" lock --check
 	fails 0 'note: os.packages: what cp-1 needs of it on this base is not in ./pibuild.lock; `pibuild lock` has apt choose it' "$PIBUILD" check
 	sed -i 's/, packages: [^}]*}/}/; s/name: w-1,/& packages: [open-iscsi],/' cluster.yaml

@@ -32,7 +32,7 @@ setup() {
 	command=$(grep -o '`pibuild verify [^`]*`' stderr | tr -d '\`')
 	PATH=$PWD/bin:$PATH sh -c "$command" >/dev/null 2>said
 	grep -q "^pibuild: next: .*\`sudo pibuild flash ${command##* } DISK\`" said
-	grep -q "\`sudo pibuild flash ${command##* } DISK\`" stderr
+	grep -q "\`sudo pibuild flash ${command##* } DISK --cache $PWD/cache\`" stderr
 	[ -e "${command##* }" ]
 }
 
