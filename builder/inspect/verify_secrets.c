@@ -79,14 +79,16 @@ static void verify_secret(struct verify_ctx *x, const struct record *rec)
 	const struct listed *file = listing_find(&x->files, rec->path);
 	bool edited = rec->kind == ENTRY_EDIT, users = !edited && !starts_with(rec->origin, "generated");
 	unsigned allowed = edited ? 0640 : users ? 0700 : 0600;
+	unsigned owner = users && starts_with(rec->path, "/home/") ? rec->uid : 0; /* node_own_home() */
 
 	if (!file || path_on_boot(rec->path))
 		return;
 	x->line->looked++;
 	if (file->st.mode & 07777 & ~allowed && !(users && in_private_folder(x, rec->path)))
 		found(x, rec->path, "is a secret and has mode %04o, not %04o", file->st.mode & 07777, allowed);
-	if (file->st.uid || (file->st.gid && !edited))
-		found(x, rec->path, "is a secret and belongs to %u:%u, not to root", file->st.uid, file->st.gid);
+	if (file->st.uid != owner || (file->st.gid != owner && !edited))
+		found(x, rec->path, "is a secret and belongs to %u:%u, not to %s", file->st.uid, file->st.gid,
+		      owner ? "whose home it is in" : "root");
 }
 
 static void check_ssh_keys(struct verify_ctx *x, const struct listed *file)

@@ -221,6 +221,19 @@ static void add_home(const struct config *c, const struct lock *lock, struct tre
 	owned(tree_add_text(t, arena_printf("%s/.ssh/authorized_keys", home), 0600, origin, keys.s));
 }
 
+/* What an overlay brings into the user's home is the user's, with the folders that it needs. */
+void node_own_home(const struct config *c, struct tree *t)
+{
+	const char *below = arena_printf("/home/%s/", c->access.user);
+
+	vec_foreach (path, &t->folders)
+		if (starts_with(*path, below) && !tree_find(t, *path))
+			tree_add_dir(t, *path, 0755, "your overlays")->if_missing = true;
+	vec_foreach (n, &t->entries)
+		if (starts_with(n->path, below))
+			owned(n);
+}
+
 int node_add_access(const struct node_ctx *x, struct tree *t, struct err *e)
 {
 	const struct config *c = x->config;

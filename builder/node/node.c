@@ -121,6 +121,7 @@ static int add_user_overlays(const struct node_ctx *x, struct tree *t, struct er
 			return r;
 	}
 	close_private_dirs(t);
+	node_own_home(x->config, t);
 	return 0;
 }
 

@@ -76,6 +76,8 @@ bool node_overlays_shipped(const char *dir);
 
 /* The user whom access names is in a group that fits PATTERN, of fnmatch(3), where the base has it. */
 bool node_user_is_in(const struct config *c, const char *pattern);
+/* Gives that user what T has below the home. */
+void node_own_home(const struct config *c, struct tree *t);
 
 /* ---- contributors ---- */
 int node_add_host(const struct node_ctx *x, struct tree *t, struct err *e);	    /* name, hosts, time, locale */

@@ -12,6 +12,8 @@ setup_file() {
 	echo 'extraConfig: {pin: "1234"}' >values.yaml
 	mkdir -p overlays/common/etc/private.d && echo 1234 >overlays/common/etc/pin && chmod 600 overlays/common/etc/pin
 	echo 1234 >overlays/common/etc/private.d/pin && chmod 700 overlays/common/etc/private.d
+	mkdir -p overlays/common/{home/pi/{.ssh,.config/k9s},srv/empty} && echo k >overlays/common/home/pi/.ssh/id_ed25519
+	chmod 600 overlays/common/home/pi/.ssh/id_ed25519 && echo c >overlays/common/home/pi/.config/k9s/config.yaml
 	build -o out >stdout 2>stderr
 	xz -dc "$("$top/scripts/make-base" --kept tiny)" >base.img
 }
@@ -137,6 +139,16 @@ setup() {
 	[ "$(root_mode "$server" /home/pi/.ssh/authorized_keys)" = 0600 ]
 	[ "$(root_mode "$server" /home/pi/.ssh)" = 0700 ]
 	[ "$(root_owner "$server" /home/pi/.ssh/authorized_keys)" = 1000:1000 ]
+}
+
+@test "what an overlay brings into the user's home is the user's, and a folder that holds nothing is there" {
+	local path
+	for path in .ssh/id_ed25519 .config .config/k9s .config/k9s/config.yaml; do
+		[ "$(root_owner "$server" "/home/pi/$path")" = 1000:1000 ]
+	done
+	[ "$(root_mode "$server" /home/pi/.ssh/id_ed25519)" = 0600 ]
+	[ "$(root_owner "$server" /srv/empty)" = 0:0 ]
+	[ "$(root_mode "$server" /srv/empty)" = 0755 ]
 }
 
 @test "sshd takes keys only, before any other file says otherwise" {
