@@ -62,7 +62,8 @@ int err_blame(struct err *e, enum exit_class class);
 /* Puts "context: " before the message that is there. Returns the code that is there. */
 int err_wrap(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* Puts TO for every FROM in the message: a temporary file is named by what the user knows. Returns the code. */
+/* Puts TO for every FROM in the message: a temporary file is named by what the user knows. The place in it, which
+ * err_at() kept, is forgotten. Returns the code. */
 int err_rename(struct err *e, const char *from, const char *to);
 
 /* True when the failure is the machine's, and nobody's file or image is at fault: no memory, no descriptors, no room, a

@@ -322,7 +322,6 @@ static int create_sibling(struct outfile *o, const char *path, bool folder, stru
 			break;
 		/* Taken, or swept by another run in the instant before it was locked. */
 		closep(&o->fd);
-		o->fd = -1;
 	}
 	r = -errno;
 	free(o->tmp_name);

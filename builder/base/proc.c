@@ -154,10 +154,8 @@ static void feed(struct child *c)
 		c->input_left -= (size_t)n;
 	}
 	/* A program that does not want to read on is judged by its exit code alone. */
-	if (n < 0 || c->input_left == 0) {
+	if (n < 0 || c->input_left == 0)
 		closep(&c->in);
-		c->in = -1;
-	}
 }
 
 static void keep_tail(struct strbuf *b)
@@ -177,7 +175,6 @@ static int drain(int *fd, struct strbuf *to, size_t limit, bool tail_only)
 		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
 	if (n == 0) {
 		closep(fd);
-		*fd = -1;
 		return 0;
 	}
 	strbuf_add(to, buf, (size_t)n);

@@ -110,7 +110,7 @@ int spawn_start(struct spawned *s, const struct spawn *how, struct err *e)
 		n = write(write_end, &why, sizeof(why));
 		_exit(n == sizeof(why) ? CLASS_FAILED : CLASS_HOST);
 	}
-	close(take_fd(&write_end));
+	closep(&write_end);
 	do
 		n = read(read_end, &why, sizeof(why)); /* nothing comes when the program has taken over */
 	while (n < 0 && errno == EINTR);

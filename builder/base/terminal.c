@@ -68,13 +68,8 @@ unsigned text_columns(const char **s)
 					    { 0xf900, 0xfaff }, { 0xfe30, 0xfe6f },   { 0xff00, 0xff60 },
 					    { 0xffe0, 0xffe6 }, { 0x1f300, 0x1faff }, { 0x20000, 0x3fffd } };
 	static const uint32_t none[][2] = { { 0x300, 0x36f }, { 0x200b, 0x200f }, { 0xfe00, 0xfe0f } };
-	const unsigned char *p = (const unsigned char *)*s;
-	uint32_t c = *p < 0xc0 ? *p : *p < 0xe0 ? *p & 0x1f : *p < 0xf0 ? *p & 0xf : *p & 7;
+	uint32_t c = next_character(s);
 
-	p += *p != 0;
-	for (; (*p & 0xc0) == 0x80; p++)
-		c = c << 6 | (*p & 0x3f);
-	*s = (const char *)p;
 	return is_in(c, wide, ARRAY_SIZE(wide)) ? 2 : is_in(c, none, ARRAY_SIZE(none)) ? 0 : 1;
 }
 

@@ -16,23 +16,39 @@ char *size_text(uint64_t bytes, char buf[SIZE_TEXT_MAX])
 	return buf;
 }
 
-/* U+202A to U+202E and U+2066 to U+2069: what follows would be shown from right to left. */
-static bool turns_text(const unsigned char *c)
+uint32_t next_character(const char **s)
 {
-	return c[0] == 0xe2 &&
-	       ((c[1] == 0x80 && c[2] >= 0xaa && c[2] <= 0xae) || (c[1] == 0x81 && c[2] >= 0xa6 && c[2] <= 0xa9));
+	const unsigned char *p = (const unsigned char *)*s;
+	uint32_t c = *p < 0xc0 ? *p : *p < 0xe0 ? *p & 0x1f : *p < 0xf0 ? *p & 0xf : *p & 7;
+
+	p += *p != 0;
+	for (; (*p & 0xc0) == 0x80; p++)
+		c = c << 6 | (*p & 0x3f);
+	*s = (const char *)p;
+	return c;
+}
+
+bool character_unseen(uint32_t c)
+{
+	return (c >= 0x7f && c <= 0xa0) || c == 0xad || (c >= 0x200b && c <= 0x200f) || (c >= 0x202a && c <= 0x202f) ||
+	       (c >= 0x2060 && c <= 0x206f) || c == 0xfeff;
 }
 
 static char *clean(char *s, const char *kept)
 {
-	for (unsigned char *c = (unsigned char *)s; *c; c++) {
-		if ((*c < 0x20 || *c == 0x7f) && !strchr(kept, *c))
-			*c = '?';
-		else if (*c == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0)
-			c[0] = c[1] = '?';
-		else if (turns_text(c))
-			c[0] = c[1] = c[2] = '?';
+	char *to = s;
+
+	for (const char *p = s, *next = s; *p; p = next) {
+		uint32_t c = next_character(&next);
+
+		if (c < 0x20 ? !c || !strchr(kept, (int)c) : character_unseen(c)) {
+			*to++ = '?';
+			continue;
+		}
+		memmove(to, p, (size_t)(next - p));
+		to += next - p;
 	}
+	*to = '\0';
 	return s;
 }
 
@@ -127,7 +143,7 @@ const char *nearest_word(const char *word, const char *const *candidates, size_t
 	for (size_t i = 0; i < n; i++) {
 		size_t d = strcasecmp(word, candidates[i]) == 0 ? 0 : edit_distance(word, candidates[i]);
 
-		if (d < best) {
+		if (d < best && *word && *candidates[i]) {
 			best = d;
 			found = candidates[i];
 		}

@@ -71,7 +71,8 @@ struct arena_mark arena_mark(void);
 void arena_release(struct arena_mark m);
 #define arena_new(type) ((type *)arena_alloc(sizeof(type)))
 
-/* Growing arrays on the arena: `struct { T *v; size_t n, cap; } a; *vec_push(&a) = x;` */
+/* Growing arrays on the arena: `struct { T *v; size_t n, cap; } a; *vec_push(&a) = x;` One copied as a value shares the
+ * items, until one of both grows: only one may be pushed to after that. */
 #define VEC(type)                                                                                                      \
 	struct {                                                                                                       \
 		type *v;                                                                                               \
@@ -168,8 +169,11 @@ double now_seconds(void);
 #define SIZE_TEXT_MAX 32
 char *size_text(uint64_t bytes, char buf[SIZE_TEXT_MAX]);
 
-/* Puts '?' for control characters (C0, DEL and, in UTF-8, C1), which would command a terminal, and for those that turn
- * text round. Returns S. */
+/* The code of the UTF-8 character at *S, which moves behind it; never behind a NUL. What is no UTF-8 has any code. */
+uint32_t next_character(const char **s);
+/* C commands a terminal (DEL, C1), turns text round, or is not seen: wide blanks, joiners and the like. */
+bool character_unseen(uint32_t c);
+/* Puts '?' for each of them, and for what else is below a blank (C0). Returns S. */
 char *clean_text(char *s);
 /* The same, but for newlines and tabs, which texts of several lines have. */
 char *clean_lines(char *s);

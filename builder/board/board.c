@@ -112,8 +112,8 @@ static int unknown_board(const char *name, const char *const *names, size_t n, s
 
 	for (size_t i = 0; i < n; i++)
 		strbuf_item(&all, ", ", names[i]);
-	err_class(e, CLASS_CONFIG, "there is no board '%s'%s%s%s boards are %s", name, near ? "; did you mean '" : "",
-		  near ? near : "", near ? "'?" : ";", all.s);
+	err_class(e, CLASS_CONFIG, "there is no board '%s'%s%s boards are %s", name, did_you_mean("; ", near),
+		  near ? "" : ";", all.s);
 	strbuf_done(&all);
 	return e->code;
 }

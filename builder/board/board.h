@@ -49,10 +49,6 @@ uint64_t board_max_memory(const struct board *b);
 /* Interface that carries the address of N: wlan0 on Wi-Fi (boards without Ethernet whose entry names no interface, or
  * interface: wlan0), else the wired one, VLAN included. */
 const char *board_lan_interface(const struct board *b, const struct config *c, const struct node_config *n);
-static inline bool interface_is_wifi(const char *name)
-{
-	return starts_with(name, "wlan");
-}
 
 /* Every cross-check of a cluster: config_check(), then the rules that need the boards. Boards of unknown name are
  * faults here too. */

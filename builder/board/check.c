@@ -357,7 +357,7 @@ static void check_unused_wifi(struct board_check *x)
 	if (!c->network.wifi.ssid || !x->machines.n)
 		return;
 	vec_foreach (m, &x->machines)
-		if (starts_with(board_lan_interface(m->board, c, m->node), "wlan"))
+		if (interface_is_wifi(board_lan_interface(m->board, c, m->node)))
 			return;
 	note_key(
 		x->faults, c, "network.wifi",

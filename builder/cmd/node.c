@@ -97,8 +97,8 @@ static int node_unknown(const struct removal *x, struct err *e)
 		strbuf_item(&list, ", ", n->name);
 	}
 	near = nearest_word(x->name, names.v, names.n);
-	return err_class(e, CLASS_USAGE, "%s has no node '%s'%s%s%s There are %s", x->config->cluster.name, x->name,
-			 near ? ", did you mean " : "", str_or(near, ""), near ? "?" : ".", list.s);
+	return err_class(e, CLASS_USAGE, "%s has no node '%s'%s%s There are %s", x->config->cluster.name, x->name,
+			 did_you_mean(", ", near), near ? "" : ".", list.s);
 }
 
 static int confirm_removal(const struct removal *x, struct err *e)

@@ -94,10 +94,10 @@ static void api_word(const struct api_check *c, const struct yaml_node *n, const
 				return;
 			strbuf_item(&all, ", ", w->words[count]);
 		}
-		near = kind_word_meant(n->text, w->words, count);
+		near = nearest_word(n->text, w->words, count);
 		c->told(c->arg, n, path,
-			arena_printf("'%s' is refused by the API%s%s%s, which takes %s", n->text,
-				     near ? " (did you mean " : "", str_or(near, ""), near ? "?)" : "", all.s));
+			arena_printf("'%s' is refused by the API%s%s, which takes %s", n->text,
+				     did_you_mean(" (", near), near ? ")" : "", all.s));
 	}
 }
 

@@ -53,7 +53,7 @@ static const char *issuer_meant(const char *text)
 	for (size_t i = 0; strlen(text) > strlen("letsencrypt-") && i < ISSUER_COUNT; i++)
 		if (starts_with(issuer_names[i], text))
 			return issuer_names[i];
-	return kind_word_meant(text, issuer_names, ISSUER_COUNT);
+	return nearest_word(text, issuer_names, ISSUER_COUNT);
 }
 
 static void issuers_node(struct reading *l, const struct field *f, const struct yaml_node *n, const char *path,

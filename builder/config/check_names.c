@@ -72,7 +72,7 @@ static void name_unknown(const struct check *x, const char *key, enum name_list 
 	const char *cure = list == NAMES_TIMEZONES ? offset_meant(value) : NULL;
 
 	if (!cure)
-		cure = near ? arena_printf("did you mean %s?", near) : arena_printf("%s lists them", names_path(list));
+		cure = near ? did_you_mean("", near) : arena_printf("%s lists them", names_path(list));
 
 	if (list == NAMES_COUNTRIES || base_is_listed(x->config))
 		fault_key(x->faults, x->config, key, "%s: there is no %s '%s'; %s", key, what[list], value, cure);

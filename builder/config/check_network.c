@@ -156,7 +156,7 @@ static void check_interface_at(const struct check *x, const char *key, const str
 	const struct config *c = x->config;
 	const char *name = config_interface(c, n), *lan = config_lan_interface(c, n);
 
-	if (starts_with(name, "wlan")) {
+	if (interface_is_wifi(name)) {
 		if (!streq(name, "wlan0"))
 			fault_key(x->faults, c, key, "%s: the Wi-Fi of a Pi is wlan0, not %s", key, name);
 		if (c->network.vlan && !n)

@@ -487,6 +487,10 @@ const struct yaml_node *config_node(const struct config *c, const char *key);
 /* Interface of N (NULL = of nodes that name none) on the LAN: "eth0"; with a VLAN "eth0.20". */
 const char *config_interface(const struct config *c, const struct node_config *n);
 const char *config_lan_interface(const struct config *c, const struct node_config *n);
+static inline bool interface_is_wifi(const char *name)
+{
+	return starts_with(name, "wlan");
+}
 /* What K3s knows, the cluster's state too, is on the data disk of N. */
 bool config_keeps_state(const struct node_config *n);
 /* What holds for N: lines and words of all nodes, then its own; its own radios and settings before those of all. */

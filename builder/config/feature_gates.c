@@ -9,7 +9,6 @@
 
 #include "config/names.h"
 #include "config/values.h"
-#include "schema/schema.h"
 
 static const char *const long_gone[] = {
 	"BoundServiceAccountTokenVolume",
@@ -126,7 +125,7 @@ static const char *nearest_gate(const char *gate)
 	words = arena_alloc((n + 1) * sizeof(*words));
 	for (size_t i = 0; i < n; i++)
 		words[i] = all[i].name;
-	return kind_word_meant(gate, words, n);
+	return nearest_word(gate, words, n);
 }
 
 const char *feature_gate_fault(const char *k3s, const char *gate, const char *value, struct faults *f,

@@ -2,7 +2,7 @@
 /* What people write into cluster.yaml who know K3s, Kubernetes, Cilium or another program's file. */
 #include "config/kinds.h"
 
-static const struct key_synonym key_synonyms[] = {
+static const struct synonym keys[] = {
 	{ "psk", "passphrase" },
 	{ "password", "passphrase" },
 	{ "passwd", "passphrase" },
@@ -57,6 +57,29 @@ static const struct key_synonym key_synonyms[] = {
 	{ "myASN", "asn" },
 };
 
+static const struct synonym words[] = {
+	{ "server", "control-plane" },
+	{ "master", "control-plane" },
+	{ "controlplane", "control-plane" },
+	{ "control_plane", "control-plane" },
+	{ "control plane", "control-plane" },
+	{ "manager", "control-plane" },
+	{ "agent", "worker" },
+	{ "node", "worker" },
+	{ "workers", "worker" },
+	{ "slave", "worker" },
+	{ "minion", "worker" },
+	{ "embedded", "etcd" },
+	{ "sqlite3", "sqlite" },
+	{ "kine", "sqlite" },
+	{ "x86_64", "amd64" },
+	{ "x86-64", "amd64" },
+	{ "x64", "amd64" },
+	{ "intel", "amd64" },
+	{ "aarch64", "arm64" },
+	{ "armv8", "arm64" },
+};
+
 static const struct key_advice key_advices[] = {
 	{ "network", "routes", "a script in an overlay adds them: etc/NetworkManager/dispatcher.d/" },
 	{ "network", "staticRoutes", "a script in an overlay adds them: etc/NetworkManager/dispatcher.d/" },
@@ -82,8 +105,8 @@ static const struct key_advice key_advices[] = {
 
 const struct foreign_keys config_foreign_keys = {
 	.top = config_fields,
-	.synonyms = key_synonyms,
-	.synonyms_count = ARRAY_SIZE(key_synonyms),
+	.keys = { keys, ARRAY_SIZE(keys) },
+	.words = { words, ARRAY_SIZE(words) },
 	.advice = key_advices,
 	.advice_count = ARRAY_SIZE(key_advices),
 };

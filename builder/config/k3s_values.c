@@ -8,7 +8,6 @@
 #include "config/check.h"
 #include "config/kinds.h"
 #include "config/schedule.h"
-#include "schema/schema.h"
 
 /* NULL, or why TEXT is not taken, as words that go on behind the key. */
 typedef const char *(*k3s_value_fn)(const struct config *c, const char *text);
@@ -25,7 +24,7 @@ static const char *k3s_word_fault(const char *text, const char *words)
 			return NULL;
 		all[n++] = one;
 	}
-	near = kind_word_meant(text, all, n);
+	near = nearest_word(text, all, n);
 	list = arena_strdup(words);
 	for (char *p = list; (p = strchr(p, '|')); p++)
 		*p = ' ';

@@ -89,7 +89,7 @@ static const char *kubelet_word_fault(const struct kubelet_words *w, const char 
 			return NULL;
 		strbuf_item(&all, ", ", w->words[n]);
 	}
-	near = kind_word_meant(text, w->words, n);
+	near = nearest_word(text, w->words, n);
 	return arena_printf("the kubelet takes %s, and " ENDS "%s", all.s, text, did_you_mean("; ", near));
 }
 
@@ -182,7 +182,7 @@ static const char *amount_fault(const struct kubelet_amounts *a, const char *nam
 			return a->takes(text) ? NULL : arena_printf("the kubelet takes %s, and " ENDS, a->like, text);
 	}
 	*ret_name = true;
-	near = kind_word_meant(name, a->names, count_names(a->names));
+	near = nearest_word(name, a->names, count_names(a->names));
 	return arena_printf("the kubelet knows %s, and " ENDS "%s", all.s, name, did_you_mean("; ", near));
 }
 

@@ -384,7 +384,7 @@ const char *config_node_meant(const struct config *c, const char *name)
 			*vec_push(&names) = n->name;
 	near = nearest_word(name, names.v, names.n);
 	if (near)
-		return arena_printf("did you mean %s?", near);
+		return did_you_mean("", near);
 	for (size_t i = 0; i < names.n && i < SHOWN; i++)
 		all = i ? arena_printf("%s, %s", all, names.v[i]) : arena_printf("it has %s", names.v[i]);
 	return names.n > SHOWN ? arena_printf("%s and others", all) : all;

@@ -6,7 +6,6 @@
 #include "base/file.h"
 #include "base/util.h"
 #include "config/api_values.h"
-#include "schema/schema.h"
 #include "yaml/yaml.h"
 
 /* Files that lie where manifests do, and what they are, by keys of their top. First match wins. */
@@ -130,7 +129,7 @@ static const char *service_fault(const struct yaml_node *doc)
 			return NULL;
 	return arena_printf(
 		"has a Service whose spec.type is '%s', which the cluster refuses%s; there are ClusterIP, NodePort, LoadBalancer and ExternalName",
-		type, did_you_mean("; ", kind_word_meant(type, types, ARRAY_SIZE(types))));
+		type, did_you_mean("; ", nearest_word(type, types, ARRAY_SIZE(types))));
 }
 
 const char *chart_of_pibuild(const char *chart)

@@ -7,7 +7,6 @@
 #include "config/manifest.h"
 
 #include "base/util.h"
-#include "schema/schema.h"
 
 static const struct api_kinds {
 	const char *api, *kinds;
@@ -84,7 +83,7 @@ static const char *nearest_kind(const struct api_kinds *a, const char *kind)
 
 	for (char *one = strtok_r(all, " ", &save); one && n < ARRAY_SIZE(names); one = strtok_r(NULL, " ", &save))
 		names[n++] = one;
-	return kind_word_meant(kind, names, n);
+	return nearest_word(kind, names, n);
 }
 
 static const char *not_there(const char *api, const char *kind, const char *instead)
@@ -109,9 +108,7 @@ const char *manifest_kind_fault(const char *api, const char *kind)
 		if (apis[i].open && !near && !(right && streq(api, "cilium.io/v2")))
 			return NULL;
 		return not_there(api, kind,
-				 right	? arena_printf("; write apiVersion: %s", right)
-				 : near ? arena_printf("; did you mean %s?", near)
-					: "");
+				 right ? arena_printf("; write apiVersion: %s", right) : did_you_mean("; ", near));
 	}
 	/* Groups without a dot are Kubernetes's own, and those there are stand above. */
 	if (!strchr(api, '.'))

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
+#include "config/kinds.h"
 #include "node/node.h"
 #include "node/overlay_settings.h"
 #include "node/overlay_unread.h"
@@ -70,17 +71,17 @@ static const struct owned_path owned_paths[] = {
 	{ "/var/lib/dbus/machine-id", one_machine, "leave it out: each card makes its own at its first boot" },
 	{ "/etc/systemd/system/default.target", decides_boot, "leave it as the base has it" },
 	{ "/usr/@(sbin/init|lib/systemd/systemd)", decides_boot, "leave it as the base has it" },
-	{ "/boot/firmware/@(cmdline|config).txt", decides_boot, boot_keys },
-	{ "/boot/firmware/autoboot.txt", "it says which partition the card boots from", "leave it out" },
+	{ BOOT_DIR "/@(cmdline|config).txt", decides_boot, boot_keys },
+	{ BOOT_DIR "/autoboot.txt", "it says which partition the card boots from", "leave it out" },
 	{ "/boot/@(cmdline|config).txt", "the firmware reads /boot/firmware/ instead", boot_keys },
 	{ BOOT_DIR "/" REPORT_NAME ".*", is_pibuilds, "leave it out" },
-	{ "/boot/firmware/@(kernel*.img|initramfs*|start*.elf|fixup*.dat|bootcode.bin|*.dtb)", decides_boot,
+	{ BOOT_DIR "/@(kernel*.img|initramfs*|start*.elf|fixup*.dat|bootcode.bin|*.dtb)", decides_boot,
 	  "build from a base that has it: os.base" },
 	{ "/boot/@(vmlinuz|initrd.img|initrd|System.map|config)?(-*)", decides_boot,
 	  "build from a base that has it: os.base" },
 	{ "/boot*/@(ssh|ssh.txt|userconf|userconf.txt|firstrun.sh|custom.toml|wpa_supplicant.conf)", unread,
 	  "set access and network.wifi in cluster.yaml" },
-	{ "/boot/firmware/@(user-data|meta-data|network-config)", "cloud-init is off on the card",
+	{ BOOT_DIR "/@(user-data|meta-data|network-config)", "cloud-init is off on the card",
 	  "set access and network in cluster.yaml" },
 	{ "/etc/cloud/*", "cloud-init is off on the card", "set access and network in cluster.yaml" },
 	{ "/etc/default/raspi-@(extra-cmdline|firmware|firmware-custom)", decides_boot, boot_keys },
@@ -618,15 +619,10 @@ static const char *role_unread(const struct overlay_check *c, const char *name, 
 	return NULL;
 }
 
-/* "a" of ".../manifests/x/a.b.yaml": what K3s calls it (pkg/deploy/controller.go); NULL for other files. */
+/* What K3s calls a file of its manifests, in whatever folder there; NULL for other files. */
 static const char *addon_name(const struct entry *n)
 {
-	const char *name = path_base(n->path), *end = strrchr(name, '.');
-
-	if (n->kind != ENTRY_FILE || !starts_with(n->path, MANIFEST_FOLDER) || !end ||
-	    (!streq(end, ".yaml") && !streq(end, ".yml") && !streq(end, ".json")))
-		return NULL;
-	return arena_strndup(name, strcspn(name, "."));
+	return n->kind == ENTRY_FILE && starts_with(n->path, MANIFEST_FOLDER) ? k3s_addon(path_base(n->path)) : NULL;
 }
 
 static void check_addons(const struct overlay_check *c, const struct user_overlay *a, const struct user_overlay *b)
@@ -743,7 +739,7 @@ static void fault_stray_folder(const struct overlay_check *c, const char *name)
 		known[n++] = role_names[i];
 	for (size_t i = 0; i < c->n_nodes; i++)
 		known[n++] = c->nodes[i].node->name;
-	near = kind_word_meant(name, known, n);
+	near = schema_meant(&config_foreign_keys.words, name, known, n);
 	overlay_fault(c, "%s is taken by no node: its folders are common, control-plane, worker and the nodes' names%s",
 		      path_join(c->dir, name), did_you_mean("; ", near));
 }

@@ -56,21 +56,26 @@ static const char *k3s_drop_in(struct settings_file *f)
 	return NULL;
 }
 
-/* The name of its AddOn is what stands before the first dot (k3s-io/k3s pkg/deploy/controller.go). */
+const char *k3s_addon(const char *name)
+{
+	const char *end = strrchr(name, '.');
+
+	return end && (streq(end, ".yaml") || streq(end, ".yml") || streq(end, ".json"))
+		       ? arena_strndup(name, strcspn(name, "."))
+		       : NULL;
+}
+
 static const char *manifest(struct settings_file *f)
 {
 	static const char *const k3ss_own[] = { "ccm",		"coredns",  "local-storage", "metrics-server",
 						"rolebindings", "runtimes", "traefik" };
-	const char *addon = arena_strndup(f->name, strcspn(f->name, "."));
-	const char *end = strrchr(f->name, '.'), *why;
+	const char *addon = k3s_addon(f->name), *why;
 	char *text = arena_strdup(f->text), *line;
 
 	while ((line = next_setting(&text)) && streq(line, "---"))
 		;
-	if (!line)
-		return NULL; /* switched off by comments */
-	if (!end || (!streq(end, ".yaml") && !streq(end, ".yml") && !streq(end, ".json")))
-		return NULL;
+	if (!line || !addon)
+		return NULL; /* switched off by comments, or nothing that K3s reads */
 	if (f->x->node->role == ROLE_WORKER)
 		return NULL; /* common/ brings it to workers too, where nobody looks */
 	for (size_t i = 0; i < ARRAY_SIZE(k3ss_own); i++)

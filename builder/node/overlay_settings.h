@@ -11,4 +11,8 @@
 const char *overlay_settings_fault(const char *path, const char *text, const struct node_ctx *x, const struct tree *own,
 				   struct faults *f, const char **ret_note);
 
+/* "a" of "a.b.yaml": what K3s calls a file NAME of its manifests (k3s-io/k3s pkg/deploy/controller.go); NULL for what
+ * it does not read. */
+const char *k3s_addon(const char *name);
+
 #endif

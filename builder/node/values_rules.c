@@ -257,7 +257,7 @@ static void hubble_metrics(struct judge *j, const struct yaml_node *n, const cha
 		name = arena_strndup(text, strcspn(text, ":;"));
 		for (size_t k = 0; k < ARRAY_SIZE(known); k++)
 			found |= streq(known[k], name);
-		near = kind_word_meant(name, known, ARRAY_SIZE(known));
+		near = nearest_word(name, known, ARRAY_SIZE(known));
 		if (!found)
 			note_at(j->faults, n->items[i],
 				"%s: pibuild knows no metrics of Hubble by the name %s, and with one that it has not Hubble gives none at all%s",

@@ -122,42 +122,6 @@ static unsigned find_choice(const struct field *f, const struct yaml_node *n)
 	return i;
 }
 
-const char *kind_word_meant(const char *text, const char *const *names, size_t n)
-{
-	static const struct {
-		const char *written, *meant;
-	} words[] = {
-		{ "server", "control-plane" },
-		{ "master", "control-plane" },
-		{ "controlplane", "control-plane" },
-		{ "control_plane", "control-plane" },
-		{ "control plane", "control-plane" },
-		{ "manager", "control-plane" },
-		{ "agent", "worker" },
-		{ "node", "worker" },
-		{ "workers", "worker" },
-		{ "slave", "worker" },
-		{ "minion", "worker" },
-		{ "embedded", "etcd" },
-		{ "sqlite3", "sqlite" },
-		{ "kine", "sqlite" },
-		{ "x86_64", "amd64" },
-		{ "x86-64", "amd64" },
-		{ "x64", "amd64" },
-		{ "intel", "amd64" },
-		{ "aarch64", "arm64" },
-		{ "armv8", "arm64" },
-	};
-	const char *near;
-
-	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
-		for (size_t k = 0; strcasecmp(text, words[i].written) == 0 && k < n; k++)
-			if (streq(words[i].meant, names[k]))
-				return names[k];
-	near = *text ? nearest_word(text, names, n) : NULL;
-	return near && *near ? near : NULL;
-}
-
 /* A wrong word gives the enum's COUNT, which later checks take for "not known". */
 static void choice_node(struct reading *l, const struct field *f, const struct yaml_node *n, const char *path,
 			void *dst)
@@ -173,7 +137,7 @@ static void choice_node(struct reading *l, const struct field *f, const struct y
 			     schema_alternatives(f->names, f->names_count));
 		return;
 	}
-	meant = kind_word_meant(n->text, f->names, f->names_count);
+	meant = schema_meant(l->foreign ? &l->foreign->words : NULL, n->text, f->names, f->names_count);
 	if (meant)
 		schema_fault(l, n, path, "'%s' cannot be used: write '%s' (it must be %s)", n->text, meant,
 			     schema_alternatives(f->names, f->names_count));

@@ -129,31 +129,14 @@ static const char *shorten(const char *text)
 	return arena_printf("%.*s...", n, text);
 }
 
-/* The first character of TEXT that nobody sees (a wide blank, a joiner, what turns text round), as Unicode writes it
- * ("U+200B"); NULL = none.
- */
+/* The first character of TEXT that nobody sees, as Unicode writes it ("U+200B"); NULL = none. */
 static const char *invisible(const char *text)
 {
-	static const struct {
-		const char *bytes;
-		unsigned code;
-	} first[] = {
-		{ "\xc2\xa0", 0xa0 },
-		{ "\xc2\xad", 0xad },
-		{ "\xef\xbb\xbf", 0xfeff },
-	};
+	while (*text) {
+		uint32_t c = next_character(&text);
 
-	for (; *text; text++) {
-		const unsigned char *c = (const unsigned char *)text;
-
-		for (size_t i = 0; i < ARRAY_SIZE(first); i++)
-			if (starts_with(text, first[i].bytes))
-				return arena_printf("U+%04X", first[i].code);
-		/* U+200B to U+200F, U+202A to U+202F, U+2060 to U+206F */
-		if (c[0] == 0xe2 &&
-		    ((c[1] == 0x80 && ((c[2] >= 0x8b && c[2] <= 0x8f) || (c[2] >= 0xaa && c[2] <= 0xaf))) ||
-		     (c[1] == 0x81 && c[2] >= 0xa0 && c[2] <= 0xaf)))
-			return arena_printf("U+%04X", 0x2000 + (c[1] & 1) * 0x40 + (c[2] & 0x3f));
+		if (character_unseen(c))
+			return arena_printf("U+%04X", c);
 	}
 	return NULL;
 }
@@ -247,17 +230,16 @@ static const char *listed_name(const char *word, const char *const *names, size_
 	return NULL;
 }
 
-/* The one of NAMES that KEY stands for, or NULL. */
-static const char *schema_meant(const struct reading *l, const char *key, const char *const *names, size_t n)
+const char *schema_meant(const struct synonyms *s, const char *text, const char *const *names, size_t n)
 {
-	for (size_t i = 0; l->foreign && i < l->foreign->synonyms_count; i++) {
-		const struct key_synonym *y = &l->foreign->synonyms[i];
-		const char *found = strcasecmp(key, y->written) == 0 ? listed_name(y->meant, names, n) : NULL;
+	for (size_t i = 0; s && i < s->n; i++) {
+		const char *found = strcasecmp(text, s->v[i].written) == 0 ? listed_name(s->v[i].meant, names, n)
+									   : NULL;
 
 		if (found)
 			return found;
 	}
-	return nearest_word(key, names, n);
+	return nearest_word(text, names, n);
 }
 
 /* The section that has KEY, as a path, or NULL: one right below PATH first, else the first of the file. */
@@ -283,14 +265,15 @@ static const char *schema_section_of(const struct field *rows, const char *at, c
 static void unknown_key(struct reading *l, const struct yaml_node *key, const char *path, const char *const *names,
 			size_t n)
 {
+	const struct synonyms *known = l->foreign ? &l->foreign->keys : NULL;
 	const char *advice = advice_on(l, path, key->text),
-		   *near = advice ? NULL : schema_meant(l, key->text, names, n), *section;
+		   *near = advice ? NULL : schema_meant(known, key->text, names, n), *section;
 	size_t colon = strcspn(key->text, ":");
 	struct strbuf all = { 0 };
 
 	/* "board:rpi5". What stands behind it is not repeated: it may be a secret. */
 	if (key->text[colon])
-		near = schema_meant(l, arena_strndup(key->text, colon), names, n);
+		near = schema_meant(known, arena_strndup(key->text, colon), names, n);
 	if (near)
 		*vec_push(&l->faults->meant_keys) = schema_path(path, near);
 	if (key->text[colon]) {

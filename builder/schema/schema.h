@@ -13,9 +13,13 @@
 
 struct field;
 
-/* A key as other programs call it; of several, the first whose MEANT is among the keys that there are. */
-struct key_synonym {
+/* A word as other programs call it; of several, the first whose MEANT is among those that there are. */
+struct synonym {
 	const char *written, *meant;
+};
+struct synonyms {
+	const struct synonym *v;
+	size_t n;
 };
 /* A key that there is not, and what does it instead; the first that fits. */
 struct key_advice {
@@ -23,11 +27,10 @@ struct key_advice {
 	const char *written; /* NULL = any that is near no key: said behind the keys that there are */
 	const char *advice;
 };
-/* Keys that people know from elsewhere, and from elsewhere in the file. */
+/* Keys and words of choices that people know from elsewhere, and from elsewhere in the file. */
 struct foreign_keys {
 	const struct field *top; /* of the whole file, so that a key is told where it belongs */
-	const struct key_synonym *synonyms;
-	size_t synonyms_count;
+	struct synonyms keys, words;
 	const struct key_advice *advice;
 	size_t advice_count;
 };
@@ -41,7 +44,8 @@ struct reading {
 	bool typed; /* as JSON is: a text is no number and no boolean, and the other way round */
 };
 
-/* Exactly one of pattern/check (text kept as it is), parse (text to a value) and node (everything else) reads it. */
+/* NODE reads it, else PARSE, which makes a value of its text, else the text is kept as it is, once CHECK takes it. A
+ * pattern may stand before all of them but NODE. */
 struct kind {
 	const char *name; /* "IPv4 network" as the reference page shows it */
 
@@ -95,22 +99,22 @@ struct field {
 extern const struct kind kind_text, kind_any_text, kind_label, kind_sha256, kind_digest;
 extern const struct kind kind_constant; /* the one of its names; kept nowhere */
 extern const struct kind kind_word;	/* one of its names, kept as text */
+/* Why N is no boolean. */
+const char *kind_bool_words(const struct yaml_node *n);
 /* Values: bool; unsigned; uint64_t, of kind_mib in bytes; unsigned of octal digits; seconds since 1970 as int64_t,
  * with an empty text as 0. */
-/* Why N is none. */
-const char *kind_bool_words(const struct yaml_node *n);
 extern const struct kind kind_bool, kind_unsigned, kind_number, kind_mib, kind_mode, kind_time, kind_time_or_none;
 /* An enum with its names: the number of names stands for a wrong word. Bits in the order of the names. */
 extern const struct kind kind_choice, kind_flags;
+/* A struct of the fields SUB; the same of which exactly one key is given. */
+extern const struct kind kind_map, kind_one_of;
 /* VEC of items, written as a list or as a map whose keys are the items' names. */
-extern const struct kind kind_map, kind_list, kind_keyed;
-/* As kind_map, of which exactly one key is given. */
-extern const struct kind kind_one_of;
+extern const struct kind kind_list, kind_keyed;
 /* As they are, const struct yaml_node *: anything; a list of texts, not empty. */
 extern const struct kind kind_node, kind_texts;
 
-/* Which of NAMES is meant by TEXT, which may be what K3s or Kubernetes call it; NULL = none. */
-const char *kind_word_meant(const char *text, const char *const *names, size_t n);
+/* Which of NAMES is meant by TEXT: what S (may be NULL) has for it, else the nearest; NULL = none. */
+const char *schema_meant(const struct synonyms *s, const char *text, const char *const *names, size_t n);
 
 /* NULL when K takes TEXT, else why not; DST (may be NULL for kinds that keep the text) is filled on success. */
 const char *kind_text_fault(const struct kind *k, const struct reading *l, const char *text, void *dst);

@@ -51,9 +51,10 @@ static bool source_word_is_secret(const char *word)
 	static const char *const parts[] = {
 		"pass", "secret", "token", "private", "credential", "apikey", "accesskey"
 	};
-	static const char *const words[] = { "passphrase", "password", "passwordHash", "passwd", "secret", "token",
-					     "private",	   "kennwort", "psk",	       "pwd",	 "pw",	   "pin",
-					     "key",	   "auth",     "wifi",	       "wlan",	 "dns01",  "proxy" };
+	static const char *const words[] = { "kennwort", "psk",	 "pwd",	 "pw",	  "pin",  "key",
+					     "auth",	 "wifi", "wlan", "dns01", "proxy" };
+	static const char *const misspelt[] = { "passphrase", "password", "passwordHash", "passwd",
+						"secret",     "token",	  "private" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
 		if (strcasestr(word, parts[i]))
@@ -61,7 +62,7 @@ static bool source_word_is_secret(const char *word)
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
 		if (strcasecmp(word, words[i]) == 0)
 			return true;
-	return strlen(word) >= 6 && nearest_word(word, words, 7);
+	return strlen(word) >= 6 && nearest_word(word, misspelt, ARRAY_SIZE(misspelt));
 }
 
 /* What a key or token looks like: long, and with digits in it. */
@@ -75,7 +76,7 @@ static bool source_names_secret(struct source_line l)
 	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
 	_cleanup_free_ char *text = xasprintf("%.*s", (int)MIN(l.n, (size_t)LONGEST_LINE), l.s);
 
-	if (strstr(text, "Wi-Fi") || strcasestr(text, "wi-fi"))
+	if (strcasestr(text, "wi-fi"))
 		return true;
 	for (char *p = text; *p;) {
 		size_t n = strspn(p, letters), whole = n + strspn(p + n, "+/=_");
@@ -165,24 +166,19 @@ static bool source_ends_word(char c)
 /* One character at *S onto V: tabs have a width, and what a terminal would act on does not reach it. */
 static void source_add_char(struct source_view *v, const char **s)
 {
-	const char *p = *s;
+	const char *at = *s, *p = at;
 	unsigned columns = text_columns(s);
-	bool control = (unsigned char)*p < 0x20 || *p == 0x7f || ((unsigned char)*p == 0xc2 && (p[1] & 0x60) == 0);
-	/* U+202A to U+202E, U+2066 to U+2069 and U+200B to U+200F turn text round or cannot be seen. */
-	bool unseen = starts_with(p, "\xe2\x80") || starts_with(p, "\xe2\x81");
-	bool bad = (unsigned char)*p >= 0x80 && ((unsigned char)*p < 0xc2 || *s == p + 1);
+	uint32_t c = next_character(&p);
+	bool bad = (unsigned char)*at >= 0x80 && ((unsigned char)*at < 0xc2 || *s == at + 1);
 
-	unseen = starts_with(p, "\xef\xbb\xbf") ||
-		 (unseen && (columns == 0 || ((unsigned char)p[2] >= 0xaa && (unsigned char)p[2] <= 0xae) ||
-			     ((unsigned char)p[1] == 0x81 && (unsigned char)p[2] >= 0xa6)));
-	if (*p == '\t') {
+	if (c == '\t') {
 		strbuf_addf(&v->text, "%*s", TAB_WIDTH, "");
 		columns = TAB_WIDTH;
-	} else if (control || unseen || bad) {
+	} else if (c < 0x20 || character_unseen(c) || bad) {
 		strbuf_adds(&v->text, "?");
 		columns = 1;
 	} else {
-		strbuf_add(&v->text, p, (size_t)(*s - p));
+		strbuf_add(&v->text, at, (size_t)(*s - at));
 	}
 	v->columns += columns;
 }

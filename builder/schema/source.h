@@ -8,8 +8,8 @@
  * Only of files whose text was given to source_keep(): never secrets.yaml. A line that holds or may hold a secret is
  * not shown at all.
  */
-#ifndef CONFIG_SOURCE_H
-#define CONFIG_SOURCE_H
+#ifndef SCHEMA_SOURCE_H
+#define SCHEMA_SOURCE_H
 
 #include "base/util.h"
 

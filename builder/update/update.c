@@ -81,8 +81,7 @@ static int update_check_names(const struct catalogue *cat, const struct lock_opt
 			k++;
 		if (k == known.n)
 			return err_class(e, CLASS_USAGE, "there is no artifact '%s'%s", name,
-					 near ? arena_printf(", did you mean '%s'?", near)
-					      : "; `pibuild help lock` lists them");
+					 near ? did_you_mean(", ", near) : "; `pibuild help lock` lists them");
 	}
 	return 0;
 }

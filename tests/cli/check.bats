@@ -1740,7 +1740,10 @@ gateway_cluster() {
 
 @test "no control character of a field reaches the terminal" {
 	change 's/  name: lab/  name: "a\\x9b31m\\e[31m\\x7f"/'
-	fault "cluster.yaml:3:9: error: cluster.name: 'a??31m?[31m?' cannot be used: use 1 to 32 lower-case letters, digits and '-', with a letter or digit at both ends (Cilium's rule)"
+	fault "cluster.yaml:3:9: error: cluster.name: 'a?31m?[31m?' cannot be used: a character is in it that nobody sees (U+009B), as web pages and chats bring it; type it anew"
+	change 's/  name: .*/  name: la\xc2\xa0b/'
+	fault "cluster.yaml:3:9: error: cluster.name: 'la?b' cannot be used: a character is in it that nobody sees (U+00A0), as web pages and chats bring it; type it anew"
+	grep -qxF '    3 |   name: la?b' <<<"$stderr"
 }
 
 @test "what is right by its form and can work on no LAN is refused at its place" {

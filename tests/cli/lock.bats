@@ -144,7 +144,7 @@ served() {
 }
 
 @test "lock --update of an unknown name is a usage error with the nearest" {
-	fails 2 "there is no artifact 'thinng', did you mean 'thing'?" lock --update thinng
+	fails 2 "there is no artifact 'thinng', did you mean thing?" lock --update thinng
 	fails 2 'NAMEs go with --update' lock thing
 	fails 2 'give one of them' lock --check --update
 }
