@@ -20,6 +20,9 @@
 #include "base/writer.h"
 #include "crypto/digest.h"
 
+/* More is no image of a card, but a bomb or a slip. */
+#define LARGEST_IMAGE (1024 * GIB)
+
 struct decode {
 	int in;			 /* compressed file, at its start */
 	struct growing *growing; /* IN, while it still comes; NULL = all of it is there */
@@ -29,7 +32,7 @@ struct decode {
 	const struct image_watch *watch; /* of files: sees the image; NULL = nobody */
 	writer_fn write;		 /* instead of files: gets the image in order, zeros too, from another thread */
 	void *write_arg;
-	uint64_t max_size;   /* refuse to write more than this */
+	uint64_t max_size;   /* refuse to write more than this; 0 = LARGEST_IMAGE */
 	uint64_t exact_size; /* 0, or what the lock promises */
 	uint64_t memory;     /* bytes the decoder may use; 0 = 160 MiB, enough for xz -9 by two cores */
 	void (*progress)(void *arg, uint64_t compressed_bytes);

@@ -344,6 +344,8 @@ int decode_image(struct decode *d, struct err *e)
 	d->sha256[0] = '\0';
 	if (!d->memory)
 		d->memory = threading_memory;
+	if (!d->max_size)
+		d->max_size = LARGEST_IMAGE;
 	input_init(&in, d->in, d->name);
 	in.growing = d->growing;
 	in.progress = d->progress;

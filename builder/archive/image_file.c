@@ -8,8 +8,6 @@
 #include "base/file.h"
 #include "base/progress.h"
 
-enum { LARGEST_GIB = 64 };
-
 static int unpack(const char *path, int in, uint64_t size, int *ret_fd, struct err *e)
 {
 	_cleanup_close_ int out = -1;
@@ -18,7 +16,6 @@ static int unpack(const char *path, int in, uint64_t size, int *ret_fd, struct e
 		.name = path,
 		.outs = &out,
 		.n_outs = 1,
-		.max_size = LARGEST_GIB * GIB,
 		.progress = task_progress,
 	};
 	int r = temp_file(&out, e);

@@ -74,7 +74,7 @@ static int decode_file(const struct build *b, int in, struct growing *growing, s
 		.outs = c->fds,
 		.n_outs = c->n,
 		.watch = &digester.watch,
-		.max_size = pin->raw_size ? pin->raw_size : 64 * GIB,
+		.max_size = pin->raw_size,
 		.exact_size = pin->raw_size,
 		.progress = task_progress,
 	};

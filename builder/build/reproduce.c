@@ -11,7 +11,6 @@
 #include "companion/bmap.h"
 
 enum { MOST_RANGES = 100 };
-static const uint64_t largest_image = 1024 * GIB;
 
 /* ---- the manifest as a lock ---- */
 
@@ -193,9 +192,7 @@ static int compare_see(void *arg, const void *buf, size_t n, uint64_t offset)
 
 static int compare_image(struct compare *c, int fd, struct err *e)
 {
-	struct decode d = {
-		.in = fd, .name = c->image, .write = compare_see, .write_arg = c, .max_size = largest_image
-	};
+	struct decode d = { .in = fd, .name = c->image, .write = compare_see, .write_arg = c };
 	struct task *t = task_begin("compare", path_base(c->image), 0);
 	int r = decode_image(&d, e);
 
@@ -264,7 +261,6 @@ static int compare_bytes(struct cow *again, const char *stem, const char **ret_w
 int reproduce_compare(const struct build *b, const char *manifest, const char **ret_what, struct findings *f,
 		      struct err *e)
 {
-	static const char suffix[] = ".manifest.json";
 	const struct node_plan *n = b->plan->nodes.v[0];
 	const char *stem = manifest;
 	struct built again;
@@ -272,8 +268,8 @@ int reproduce_compare(const struct build *b, const char *manifest, const char **
 
 	if (r < 0 && !err_interrupted(e))
 		err_wrap(e, "%s", n->name);
-	if (ends_with(stem, suffix))
-		stem = arena_strndup(stem, strlen(stem) - strlen(suffix));
+	if (ends_with(stem, MANIFEST_SUFFIX))
+		stem = arena_strndup(stem, strlen(stem) - strlen(MANIFEST_SUFFIX));
 	if (r == 0)
 		r = compare_manifests(manifest, again.manifest, f, e);
 	if (r == 0)

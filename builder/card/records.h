@@ -10,7 +10,8 @@
 #include "card/card.h"
 
 /* Where the manifest lies on the card, and the most that is read of one, wherever it lies. */
-#define MANIFEST_PATH "/etc/pibuild/manifest.json"
+#define MANIFEST_PATH	"/etc/pibuild/manifest.json"
+#define MANIFEST_SUFFIX ".manifest.json" /* beside the image */
 enum { MANIFEST_LIMIT = 64 * 1024 * 1024 };
 
 /* One path as it is on the image. */

@@ -109,7 +109,7 @@ static int hash_piece(void *arg, const void *data, size_t n, uint64_t offset)
 static int hash_raw(int fd, const char *path, struct image_facts *ret, struct err *e)
 {
 	_cleanup_(sha256_done) struct sha256 s;
-	struct decode d = { .in = fd, .name = path, .write = hash_piece, .write_arg = &s, .max_size = UINT64_MAX };
+	struct decode d = { .in = fd, .name = path, .write = hash_piece, .write_arg = &s };
 	int r;
 
 	sha256_init(&s);

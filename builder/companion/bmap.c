@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
+#include "archive/archive.h"
 #include "base/file.h"
 
 enum { BLOCK = 4096 };
@@ -129,7 +130,7 @@ int bmap_read(const char *text, size_t n, struct bmap *ret, struct err *e)
 	_cleanup_strbuf_ struct strbuf again = { 0 };
 	const char *p = number_after(text, "<ImageSize> ", &ret->size);
 
-	if (!p || !ret->size || ret->size > 1024 * GIB)
+	if (!p || !ret->size || ret->size > LARGEST_IMAGE)
 		return bad(e, "it is no block map of pibuild's: it states no size");
 	while ((p = strstr(p, range))) {
 		p = bmap_read_range(p + strlen(range), ret);

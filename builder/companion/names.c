@@ -9,7 +9,7 @@
 #include "base/file.h"
 
 const struct companion_row companion_rows[COMPANION_COUNT] = {
-	[COMPANION_MANIFEST] = { "manifest", ".manifest.json", false, true, WHEN_ALWAYS, 0644 },
+	[COMPANION_MANIFEST] = { "manifest", MANIFEST_SUFFIX, false, true, WHEN_ALWAYS, 0644 },
 	[COMPANION_BMAP] = { "bmap", ".bmap", false, false, WHEN_ALWAYS, 0600 },
 	[COMPANION_SBOM] = { "sbom", ".spdx.json", false, true, WHEN_ALWAYS, 0644 },
 	[COMPANION_PROVENANCE] = { "provenance", ".provenance.json", false, true, WHEN_ALWAYS, 0644 },

@@ -11,7 +11,6 @@
 #include "companion/internal.h"
 
 static const size_t companion_limit = 256 * MIB;
-static const uint64_t largest_image = 1024 * GIB;
 
 static void look_done(struct look *l)
 {
@@ -97,7 +96,6 @@ static int read_packed(struct look *l, struct range_reader *reader, int fd, stru
 			    .name = l->image,
 			    .write = reader_see,
 			    .write_arg = reader,
-			    .max_size = largest_image,
 			    .progress = task_progress,
 			    .progress_arg = t };
 	int r = decode_image(&d, e);

@@ -10,7 +10,7 @@
 #include "debian/debian.h"
 #include "image/image.h"
 
-enum { BLOCK = 4096, SECTOR = 512 };
+enum { BLOCK = 4096 };
 static const uint64_t boot_start = 8 * MIB, boot_size = 512 * MIB, root_step = 4 * MIB;
 /* As Raspberry Pi OS has them, named one by one: hosts differ in defaults. */
 static const char ext4_features[] =

@@ -7,7 +7,7 @@
 #include "base/codec.h"
 #include "base/file.h"
 
-enum { SECTOR = 512, GPT_PROTECTIVE = 0xee };
+enum { GPT_PROTECTIVE = 0xee };
 
 struct table {
 	const char *name;

@@ -25,6 +25,7 @@ static inline const char *path_in_boot(const char *path)
 	return path + strlen(BOOT_DIR "/");
 }
 
+enum { SECTOR = 512 };			     /* of all disks here; flash refuses others */
 enum { DISK_LINUX = 0x83, DISK_FAT = 0x0c }; /* MBR types */
 
 struct partition {

@@ -7,8 +7,9 @@
 #include <sys/sysmacros.h>
 
 #include "base/file.h"
+#include "disk/disk.h"
 
-enum { SMALL_FILE = 4096, TABLE_FILE = 4 * 1024 * 1024, MAX_HOLDERS = 8, SECTOR = 512 };
+enum { SMALL_FILE = 4096, TABLE_FILE = 4 * 1024 * 1024, MAX_HOLDERS = 8 };
 
 const struct host host_real = { "/sys", "/proc", "/dev" };
 

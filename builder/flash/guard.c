@@ -6,12 +6,12 @@
 #include <sys/sysmacros.h>
 
 #include "base/file.h"
+#include "disk/disk.h"
 #include "flash/device.h"
 
 /* The largest SDXC cards sold; a "removable" disk beyond is more likely somebody's backup. */
 static const uint64_t largest_card = 2048 * GIB;
 /* Images have 512-byte sectors in their partition table. */
-enum { SECTOR = 512 };
 
 const char *guard_verdict(const struct device *d)
 {

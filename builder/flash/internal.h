@@ -13,7 +13,7 @@
 #include "flash/flash.h"
 
 /* A few tries, with a pause: readers lose contact for a moment. */
-enum { TRIES = 3, PAUSE_US = 200 * 1000, SECTOR = 512 };
+enum { TRIES = 3, PAUSE_US = 200 * 1000 };
 
 struct piece {
 	uint64_t offset;

@@ -10,8 +10,6 @@
 #include "base/sig.h"
 #include "flash/flash.h"
 
-enum { SECTOR = 512 };
-static const uint64_t largest_image = 1024 * GIB;
 /* Skipping less than this costs more in requests than it saves. */
 static const uint64_t smallest_gap = 64 * KIB;
 
@@ -42,12 +40,9 @@ static int take_measure(void *arg, const void *buf, size_t n, uint64_t offset)
 static int measure(struct flash_source *s, uint64_t compressed, struct err *e)
 {
 	struct measure m = { 0 };
-	struct decode d = { .in = s->fd,
-			    .name = s->name,
-			    .write = take_measure,
-			    .write_arg = &m,
-			    .max_size = largest_image,
-			    .progress = task_progress };
+	struct decode d = {
+		.in = s->fd, .name = s->name, .write = take_measure, .write_arg = &m, .progress = task_progress
+	};
 	int r;
 
 	d.progress_arg = task_begin("measure", path_base(s->name), compressed);
@@ -117,7 +112,6 @@ void source_close(struct flash_source *s)
 	cow_closep(&s->image);
 	closep(&s->fd);
 	s->image = NULL;
-	s->fd = -1;
 }
 
 /* ---- what must be written: all but holes that a filesystem of the image calls free ---- */

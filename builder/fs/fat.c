@@ -157,7 +157,7 @@ static int take_digest(void *arg, const void *data, size_t n, struct err *e)
 	return 0;
 }
 
-int fat_digest(struct fat *f, const char *path, char sha256[65], struct err *e)
+int fat_digest(struct fat *f, const char *path, char sha256[SHA256_HEX], struct err *e)
 {
 	struct sha256 h;
 	int r;

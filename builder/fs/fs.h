@@ -12,6 +12,7 @@
 #include "base/cow.h"
 #include "base/err.h"
 #include "base/util.h"
+#include "crypto/digest.h"
 
 struct fs_meta {
 	unsigned mode; /* 07777 */
@@ -113,7 +114,7 @@ int ext4_remove(struct ext4 *fs, const char *path, struct err *e);
 typedef int (*ext4_walk_fn)(void *arg, const char *path, const struct fs_stat *st, struct err *e);
 int ext4_walk(struct ext4 *fs, const char *dir, ext4_walk_fn fn, void *arg, struct err *e);
 /* SHA-256 of a regular file's content. */
-int ext4_digest(struct ext4 *fs, const char *path, char sha256[65], struct err *e);
+int ext4_digest(struct ext4 *fs, const char *path, char sha256[SHA256_HEX], struct err *e);
 
 /* Are two regular files the same, byte for byte? Both are read until they differ. */
 int ext4_equal(struct ext4 *a, const char *path_a, struct ext4 *b, const char *path_b, bool *ret, struct err *e);
@@ -149,7 +150,7 @@ static inline void fat_abortp(struct fat **f)
 /* Paths are relative to the FAT's root: "cmdline.txt", "overlays/x.dtbo"; capitals do not matter. -ENOENT when there is
  * none, -EUCLEAN when the filesystem contradicts itself. */
 int fat_read(struct fat *f, const char *path, uint64_t limit, struct strbuf *out, struct err *e);
-int fat_digest(struct fat *f, const char *path, char sha256[65], struct err *e);
+int fat_digest(struct fat *f, const char *path, char sha256[SHA256_HEX], struct err *e);
 /* To a file on the host that is made or replaced; for what is too big for memory. */
 int fat_extract(struct fat *f, const char *path, const char *to, struct err *e);
 /* Makes or replaces, folders on the way too. Clusters of what is replaced or removed become zero. After any failure but

@@ -85,7 +85,7 @@ int image_read(struct disk_image *m, const char *path, uint64_t limit, struct st
 				  : ext4_read(m->root, path, limit, out, e);
 }
 
-int image_digest(struct disk_image *m, const char *path, char sha256[65], struct err *e)
+int image_digest(struct disk_image *m, const char *path, char sha256[SHA256_HEX], struct err *e)
 {
 	return path_on_boot(path) ? fat_digest(m->boot, path_in_boot(path), sha256, e)
 				  : ext4_digest(m->root, path, sha256, e);

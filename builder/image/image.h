@@ -57,7 +57,7 @@ struct fs_place image_place(const struct disk_image *m, const struct partition *
 
 /* A file of either partition by its path on the card, whole; -ENOENT when it is missing. */
 int image_read(struct disk_image *m, const char *path, uint64_t limit, struct strbuf *out, struct err *e);
-int image_digest(struct disk_image *m, const char *path, char sha256[65], struct err *e);
+int image_digest(struct disk_image *m, const char *path, char sha256[SHA256_HEX], struct err *e);
 
 /* ---- what of an image nobody needs (free.c): the host's holes say nothing here ---- */
 

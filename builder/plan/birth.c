@@ -140,7 +140,7 @@ static int card_trace(const struct config *c, const char **ret, struct err *e)
 static int manifest_trace(const struct config *c, const char *out, const char **ret, struct err *e)
 {
 	vec_foreach (n, &c->nodes) {
-		const char *path = path_join(out, arena_printf("%s.manifest.json", n->name));
+		const char *path = path_join(out, arena_printf("%s" MANIFEST_SUFFIX, n->name));
 		_cleanup_free_ char *text = NULL;
 		_cleanup_json_ json_t *j = NULL;
 		struct err none = { 0 };

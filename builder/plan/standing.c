@@ -32,7 +32,7 @@ static struct standing_of by_manifest(const struct plan *p, const struct node_pl
 
 struct standing_of standing_image(const struct plan *p, const struct node_plan *n)
 {
-	const char *path = arena_printf("%.*s.manifest.json", (int)(strlen(n->image) - strlen(".img")), n->image);
+	const char *path = arena_printf("%.*s" MANIFEST_SUFFIX, (int)(strlen(n->image) - strlen(".img")), n->image);
 	_cleanup_free_ char *text = NULL;
 	struct err e = { 0 };
 	size_t size;

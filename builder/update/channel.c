@@ -7,12 +7,12 @@
  * (/repos/OWNER/REPO/releases), Helm repositories, the image list of Raspberry Pi Imager (os_list with nested
  * subitems; {url, image_download_size, image_download_sha256, extract_size, extract_sha256}).
  */
+#include "archive/archive.h"
 #include "base/json.h"
 #include "catalogue/version.h"
 #include "update/upstream.h"
 
 enum { MAX_DEPTH = 8 };
-static const uint64_t max_raw = 64 * GIB;
 
 /* What a document is read for. */
 struct channel_query {
@@ -144,7 +144,7 @@ static int channel_add_image(const struct channel_query *q, const json_t *image,
 	x.sha256 = digest_of(image, "image_download_sha256");
 	x.size = channel_size_of(image, "image_download_size", q->base->max_size);
 	x.raw_sha256 = digest_of(image, "extract_sha256");
-	x.raw_size = channel_size_of(image, "extract_size", max_raw);
+	x.raw_size = channel_size_of(image, "extract_size", LARGEST_IMAGE);
 	if (!x.sha256 || !x.size || !x.raw_sha256 || !x.raw_size)
 		return err_class(e, CLASS_VERIFY, "%s states no sound sizes and digests for %s", q->from->url, url);
 	*vec_push(&ret->list) = x;
