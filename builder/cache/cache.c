@@ -148,7 +148,6 @@ int cache_open(const char *dir, struct cache *ret, struct err *e)
 void cache_close(struct cache *c)
 {
 	closep(&c->fd);
-	c->fd = -1;
 }
 
 /* ---- objects ---- */
@@ -304,5 +303,4 @@ void part_close(struct part *p)
 	if (p->n == 0 && still_named(p, p->fd) == 1)
 		unlinkat(p->cache->fd, part_path(p), 0);
 	closep(&p->fd);
-	p->fd = -1;
 }

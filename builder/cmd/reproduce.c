@@ -14,19 +14,18 @@ static int check_node(const struct cmd_options *o, const char *manifest, const c
 
 static int reproduce_load(const struct cmd_options *o, const char *manifest, struct plan **ret, struct err *e)
 {
-	const struct project_options po = { .config = o->config, .secrets = o->secrets, .policy = SECRETS_IF_ANY };
+	struct project_options po = { .config = o->config, .secrets = o->secrets, .policy = SECRETS_IF_ANY };
 	struct plan_options so = { .n_nodes = 1, .out = o->out, .secret_use = SECRET_READ };
 	struct project *project;
-	const struct lock *built;
 	const char *node;
-	int r = reproduce_lock(manifest, &built, &node, e);
+	int r = reproduce_lock(manifest, &po.built, &node, e);
 
 	if (r < 0)
 		return r;
 	r = check_node(o, manifest, node, e);
 	if (r < 0)
 		return r;
-	r = project_load_built(&po, built, &project, e);
+	r = project_load_valid(&po, &project, e);
 	if (r < 0)
 		return r;
 	if (!project->secrets_real)

@@ -187,28 +187,27 @@ static bool is_for_clients(X509 *cert)
 	return X509_get_extended_key_usage(cert) != UINT32_MAX && (X509_get_extended_key_usage(cert) & XKU_SSL_CLIENT);
 }
 
-static const struct rule ca_rules[] = {
-	{ has_lifetime, "the certificate ends before it begins" },
-	{ is_ca, "the certificate is no CA (basicConstraints critical, CA:TRUE)" },
-	{ may_sign, "the CA may not sign certificates (keyUsage keyCertSign)" },
-	{ has_no_usage, "the CA has an extended key usage; K3s then takes another hash of it on some nodes" },
-	{ has_key_ids,
-	  "SubjectKeyId or AuthorityKeyId is missing or they differ; K3s would make all certificates anew at every start" },
-	{ is_self_signed, "the CA is not self-signed, or its signature is wrong" },
-};
-
 static bool has_name_constraints(X509 *cert)
 {
 	return is_critical(cert, NID_name_constraints);
 }
 
-static const struct rule zone_ca_rules[] = {
+static const struct rule any_ca_rules[] = {
 	{ has_lifetime, "the certificate ends before it begins" },
 	{ is_ca, "the certificate is no CA (basicConstraints critical, CA:TRUE)" },
 	{ may_sign, "the CA may not sign certificates (keyUsage keyCertSign)" },
+	{ is_self_signed, "the CA is not self-signed, or its signature is wrong" },
+};
+
+static const struct rule k3s_ca_rules[] = {
+	{ has_no_usage, "the CA has an extended key usage; K3s then takes another hash of it on some nodes" },
+	{ has_key_ids,
+	  "SubjectKeyId or AuthorityKeyId is missing or they differ; K3s would make all certificates anew at every start" },
+};
+
+static const struct rule zone_ca_rules[] = {
 	{ has_name_constraints,
 	  "the CA has no critical name constraints: whoever has its key could sign for every name of the internet" },
-	{ is_self_signed, "the CA is not self-signed, or its signature is wrong" },
 };
 
 static const struct rule client_rules[] = {
@@ -224,22 +223,26 @@ static int check_rules(X509 *cert, const struct rule *rules, size_t n, struct er
 	return 0;
 }
 
-int pki_check_ca(const struct key_pair *ca, struct err *e)
+static int check_ca(const struct key_pair *ca, const struct rule *rules, size_t n, struct err *e)
 {
 	_cleanup_x509_ X509 *cert = NULL;
 	int r = parse_pair(ca, &cert, e);
 
-	return r < 0 ? r : check_rules(cert, ca_rules, ARRAY_SIZE(ca_rules), e);
+	if (r == 0)
+		r = check_rules(cert, any_ca_rules, ARRAY_SIZE(any_ca_rules), e);
+	return r < 0 ? r : check_rules(cert, rules, n, e);
+}
+
+int pki_check_ca(const struct key_pair *ca, struct err *e)
+{
+	return check_ca(ca, k3s_ca_rules, ARRAY_SIZE(k3s_ca_rules), e);
 }
 
 int pki_check_zone_ca(const struct key_pair *ca, struct err *e)
 {
-	_cleanup_x509_ X509 *cert = NULL;
 	const char *const *zones;
-	int r = parse_pair(ca, &cert, e);
+	int r = check_ca(ca, zone_ca_rules, ARRAY_SIZE(zone_ca_rules), e);
 
-	if (r == 0)
-		r = check_rules(cert, zone_ca_rules, ARRAY_SIZE(zone_ca_rules), e);
 	if (r == 0)
 		r = pki_read_zones(ca->cert, &zones, e);
 	if (r < 0)

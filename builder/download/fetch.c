@@ -96,7 +96,7 @@ static void add_of_host(const struct fetcher *f, const struct download *first, c
 	strbuf_addf(out, "\n  %s: %s: %s", url_host(why->url), why->why, names.s);
 }
 
-/* Why J failed, source by source. */
+/* Why D failed, source by source. */
 static void add_own(const struct download *d, bool of_host_too, struct strbuf *out)
 {
 	_cleanup_strbuf_ struct strbuf text = { 0 };

@@ -50,7 +50,7 @@ int files_compare(const struct listed *a, const struct listed *b, unsigned *ret,
  * is. */
 int files_manifest(struct disk_image *c, json_t **ret, struct records *records, struct strbuf *text, struct err *e);
 
-enum record_state { STATE_OK, STATE_CHANGED, STATE_MISSING, STATE_UNCHECKED, RECORD_STATE_COUNT };
+enum record_state { RECORD_OK, RECORD_CHANGED, RECORD_MISSING, RECORD_UNCHECKED, RECORD_STATE_COUNT };
 extern const char *const record_state_names[RECORD_STATE_COUNT];
 /* Is it still so? WHY says what is not, for CHANGED and MISSING. */
 enum record_state record_check(struct disk_image *c, const struct record *x, const char **ret_why);

@@ -71,6 +71,6 @@ size_t image_report_faults(const struct image_report *r)
 	size_t n = 0;
 
 	for (size_t i = 0; i < r->records.v.n; i++)
-		n += r->states[i] == STATE_CHANGED || r->states[i] == STATE_MISSING;
+		n += r->states[i] == RECORD_CHANGED || r->states[i] == RECORD_MISSING;
 	return n;
 }

@@ -37,13 +37,13 @@ int files_manifest(struct disk_image *c, json_t **ret, struct records *records, 
 static enum record_state missing(const char **why)
 {
 	*why = "is not there";
-	return STATE_MISSING;
+	return RECORD_MISSING;
 }
 
 static enum record_state changed(const char **why, const char *what)
 {
 	*why = what;
-	return STATE_CHANGED;
+	return RECORD_CHANGED;
 }
 
 static enum record_state record_check_content(struct disk_image *c, const struct record *x, uint64_t size,
@@ -56,13 +56,13 @@ static enum record_state record_check_content(struct disk_image *c, const struct
 		return changed(why, arena_printf("has %llu bytes, the manifest says %llu", (unsigned long long)size,
 						 (unsigned long long)x->size));
 	if (!*x->sha256)
-		return STATE_UNCHECKED;
+		return RECORD_UNCHECKED;
 	if (image_digest(c, x->path, sha256, &problem) < 0)
 		return changed(why, arena_printf("cannot be read: %s", problem.msg));
 	if (!streq(sha256, x->sha256))
 		return changed(why, arena_printf("other content: sha256 %.12s..., the manifest says %.12s...", sha256,
 						 x->sha256));
-	return STATE_OK;
+	return RECORD_OK;
 }
 
 static enum record_state record_check_boot(struct disk_image *c, const struct record *x, const char **why)
@@ -76,9 +76,9 @@ static enum record_state record_check_boot(struct disk_image *c, const struct re
 	if (r < 0)
 		return changed(why, arena_printf("cannot be read: %s", problem.msg));
 	if (!*x->sha256)
-		return STATE_UNCHECKED;
+		return RECORD_UNCHECKED;
 	return streq(sha256, x->sha256)
-		       ? STATE_OK
+		       ? RECORD_OK
 		       : changed(why, arena_printf("other content: sha256 %.12s..., the manifest says %.12s...", sha256,
 						   x->sha256));
 }
@@ -93,7 +93,7 @@ static enum record_state record_check_link(struct disk_image *c, const struct re
 	if (!x->note || !streq(target.s, x->note))
 		return changed(why, arena_printf("leads to %s, the manifest says %s", clean_text(target.s),
 						 str_or(x->note, "nothing")));
-	return STATE_OK;
+	return RECORD_OK;
 }
 
 enum record_state record_check(struct disk_image *c, const struct record *x, const char **why)
@@ -105,7 +105,7 @@ enum record_state record_check(struct disk_image *c, const struct record *x, con
 	if (path_on_boot(x->path))
 		return record_check_boot(c, x, why);
 	if (ext4_stat(c->root, x->path, &st, &ignored) < 0)
-		return x->kind == ENTRY_REMOVE ? STATE_OK : missing(why);
+		return x->kind == ENTRY_REMOVE ? RECORD_OK : missing(why);
 	if (x->kind == ENTRY_REMOVE)
 		return changed(why, "is there again, the manifest says that it was removed");
 	if (x->kind == ENTRY_SYMLINK)
@@ -117,7 +117,7 @@ enum record_state record_check(struct disk_image *c, const struct record *x, con
 	if (st.uid != x->uid || st.gid != x->gid)
 		return changed(
 			why, arena_printf("belongs to %u:%u, the manifest says %u:%u", st.uid, st.gid, x->uid, x->gid));
-	return dir ? STATE_OK : record_check_content(c, x, st.size, why);
+	return dir ? RECORD_OK : record_check_content(c, x, st.size, why);
 }
 
 /* ---- against the base ---- */

@@ -225,7 +225,7 @@ static int check_files(struct verify_ctx *x, struct err *e)
 	vec_foreach (rec, &x->records.v) {
 		enum record_state state = record_check(&x->image, rec, &why);
 
-		if (state == STATE_CHANGED || state == STATE_MISSING)
+		if (state == RECORD_CHANGED || state == RECORD_MISSING)
 			found(x, rec->path, "%s", why);
 		r = sig_check(e);
 		if (r < 0)

@@ -3,8 +3,8 @@
  * A node that runs against what its card would hold if it were made now, and the way from the one to the other.
  *
  *	wanted_make(build, node, &w, e);		what a card made now holds, byte for byte
- *	live_read(&remote, &w, password, &l, e);	what is there, and the manifest it was made by
- *	live_delta(config, &w, &l, &d);			pure: which files differ, and what each costs
+ *	live_read(&remote, &w, password, flags, &l, e);	what is there, and the manifest it was made by
+ *	live_delta(config, &w, &l, &d, e);		asks nobody: which files differ, and what each costs
  *	live_send(&remote, &w, &d, e);			staged there, whole and checked; nothing has changed yet
  *	live_switch(), live_act()			renamed into place; what follows from it
  *
@@ -125,6 +125,7 @@ struct delta {
 	bool restarts;	  /* K3s, or all of it */
 	bool cannot;
 };
+/* Reads from the image of W, which is why that is not const and why it may fail. */
 int live_delta(const struct config *c, struct wanted *w, const struct live *l, struct delta *ret, struct err *e);
 static inline bool delta_empty(const struct delta *d)
 {

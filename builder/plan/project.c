@@ -223,12 +223,12 @@ static int check_birth(struct project *p, struct err *e)
 }
 
 /* What one image was built by says nothing of keys, and not what an app is made of: those are still the lock's. */
-static int take_keys(struct project *p, const struct project_options *o, const struct lock *built, struct err *e)
+static int take_keys(struct project *p, const struct project_options *o, struct err *e)
 {
 	struct lock *with_keys = arena_new(struct lock), *lock;
 	int r = 0;
 
-	*with_keys = *built;
+	*with_keys = *o->built;
 	if (p->config->access.github.n || p->config->apps.n) {
 		r = lock_load(o->lock, p->config, &lock, e);
 		if (r < 0)
@@ -274,17 +274,17 @@ static void note_missing_packages(struct project *p)
 	}
 }
 
-static int take_lock(struct project *p, const struct project_options *o, const struct lock *built, struct err *e)
+static int take_lock(struct project *p, const struct project_options *o, struct err *e)
 {
 	struct lock *lock;
 	int r;
 
-	if (built) {
-		r = take_keys(p, o, built, e);
+	if (o->built) {
+		r = take_keys(p, o, e);
 		if (r < 0)
 			return r;
-		p->epoch = built->time;
-		take_versions(p->config, p->set.catalogue, built, true);
+		p->epoch = o->built->time;
+		take_versions(p->config, p->set.catalogue, o->built, true);
 		return 0;
 	}
 	r = lock_load(o->lock, p->config, &lock, e);
@@ -311,8 +311,7 @@ struct node_ctx project_node(const struct project *p, size_t i)
 	};
 }
 
-static int plan_project_load(const struct project_options *o, const struct lock *built, struct project **ret,
-			     struct err *e)
+int project_load(const struct project_options *o, struct project **ret, struct err *e)
 {
 	struct project *p = arena_new(struct project);
 	struct catalogue *catalogue = NULL;
@@ -329,7 +328,7 @@ static int plan_project_load(const struct project_options *o, const struct lock 
 	p->set = (struct release_set){ .catalogue = catalogue, .config = p->config };
 	if (r < 0)
 		return r;
-	r = take_lock(p, o, built, e);
+	r = take_lock(p, o, e);
 	if (r < 0)
 		return r;
 	load_errors = p->faults.errors;
@@ -340,7 +339,7 @@ static int plan_project_load(const struct project_options *o, const struct lock 
 	/* A values file is judged against the cluster, which has to be readable as one. */
 	if (load_errors)
 		return 0;
-	if (!built)
+	if (!o->built)
 		note_missing_packages(p);
 	if (!o->new_cluster) {
 		r = check_birth(p, e);
@@ -360,15 +359,10 @@ static int plan_project_load(const struct project_options *o, const struct lock 
 	return r < 0 ? r : load_secrets(p, o, e);
 }
 
-int project_load(const struct project_options *o, struct project **ret, struct err *e)
-{
-	return plan_project_load(o, NULL, ret, e);
-}
-
-int project_load_built(const struct project_options *o, const struct lock *built, struct project **ret, struct err *e)
+int project_load_valid(const struct project_options *o, struct project **ret, struct err *e)
 {
 	struct project *p;
-	int r = plan_project_load(o, built, &p, e);
+	int r = project_load(o, &p, e);
 
 	if (r < 0)
 		return r;
@@ -378,9 +372,4 @@ int project_load_built(const struct project_options *o, const struct lock *built
 		return r;
 	*ret = p;
 	return 0;
-}
-
-int project_load_valid(const struct project_options *o, struct project **ret, struct err *e)
-{
-	return project_load_built(o, NULL, ret, e);
 }

@@ -23,10 +23,11 @@ struct project_options {
 	enum secrets_policy policy;
 	/* With SECRETS_NEEDED: where images may lie that speak of secrets that are gone. */
 	const char *out;
-	bool new_cluster; /* what the cluster was born with counts no longer */
-	bool rehearse;	  /* the cluster on QEMU's machine: config_rehearse() */
-	const char *base; /* for that; NULL = as it says */
-	bool lock_first;  /* versions that the lock tells are taken, whatever the config's are */
+	bool new_cluster;	  /* what the cluster was born with counts no longer */
+	bool rehearse;		  /* the cluster on QEMU's machine: config_rehearse() */
+	const char *base;	  /* for that; NULL = as it says */
+	bool lock_first;	  /* versions that the lock tells are taken, whatever the config's are */
+	const struct lock *built; /* what an image was built by: in place of the lock, also for versions and time */
 	/* Asked of a valid config before secrets are made, which is a write; NULL = nothing. */
 	int (*before)(const struct config *c, const void *arg, struct err *e);
 	const void *before_arg;
@@ -44,16 +45,12 @@ struct project {
 };
 
 /* Negative when something cannot be loaded at all; every other fault of config, boards, versions and values file is
- * collected in RET->faults and turns into class CONFIG only through faults_verdict(). RET is set as soon as the config
- * could be read, also when what follows fails. */
+ * collected in RET->faults and turns into class CONFIG only through faults_verdict(). RET is set also when it fails;
+ * its config is NULL where that could not be read. */
 int project_load(const struct project_options *o, struct project **ret, struct err *e);
 
 /* As above for commands that need a valid project: faults are printed and end it. */
 int project_load_valid(const struct project_options *o, struct project **ret, struct err *e);
-
-/* As above for what an image was built by: BUILT decides in place of the lock, also versions and time.
- * NULL = the lock. */
-int project_load_built(const struct project_options *o, const struct lock *built, struct project **ret, struct err *e);
 
 /* What rendering node I of the config starts from; secrets behind references stay unread unless the caller says so. */
 struct node_ctx project_node(const struct project *p, size_t i);

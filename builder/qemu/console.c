@@ -177,7 +177,7 @@ int console_read(struct console *c, int timeout_ms, struct err *e)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
 	if (n <= 0) {
-		close(take_fd(&c->fd));
+		closep(&c->fd);
 		return 0;
 	}
 	return take(c, buf, (size_t)n, e);
@@ -195,7 +195,6 @@ void console_done(struct console *c)
 {
 	closep(&c->fd);
 	closep(&c->log);
-	c->fd = c->log = -1;
 	strbuf_done(&c->line);
 	free(c->last_step);
 	c->last_step = NULL;
