@@ -19,7 +19,8 @@ static const char *const channel_names[CHANNEL_FORM_COUNT] = {
 	[CHANNEL_RASPIOS_LIST] = "raspios-list",
 };
 /* In the order of the FOR_ bits. */
-static const char *const audience_names[] = { "control-plane", "worker", "airgap", "external-amd64" };
+static const char *const audience_names[] = { "control-plane", "worker",      "airgap", "external-amd64",
+					      "cert-manager",  "gateway-api", "vip" };
 
 #define AT(member) offsetof(struct artifact, member)
 static const struct field checksum_fields[] = {
@@ -59,7 +60,7 @@ static const struct field image_fields[] = {
 	FIELD("chart", text, AT(chart), .help = "name of the artifact whose values name the tag"),
 	FIELD("values", text, AT(values), .help = "where those values have repository and tag"),
 	FIELD("when", text, AT(when), .help = "key of Cilium's values that must not be false"),
-	FIELD("vip", bool, AT(vip), .help = "only with cluster.vip"),
+	FIELD("for", flags, AT(for_whom), NAMES(audience_names)),
 	{ 0 },
 };
 #undef AT
@@ -112,6 +113,14 @@ const struct artifact *catalogue_find(const struct catalogue *c, const char *nam
 		if (streq(a->name, name))
 			return a;
 	return NULL;
+}
+
+bool catalogue_wanted(unsigned for_whom, const struct config *c)
+{
+	unsigned off = (c->airgap ? 0 : FOR_AIRGAP) | (c->cert_manager.enabled ? 0 : FOR_CERT_MANAGER) |
+		       (c->cilium.gateway_api != STATE_OFF ? 0 : FOR_GATEWAY_API) | (c->cluster.vip ? 0 : FOR_VIP);
+
+	return !(for_whom & off);
 }
 
 static bool all_of(const char *s, size_t n, const char *extra)

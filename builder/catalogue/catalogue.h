@@ -22,12 +22,15 @@ enum channel_form {
 };
 enum checksum_form { CHECKSUM_SHA256SUM, CHECKSUM_HELM_INDEX, CHECKSUM_GITHUB, CHECKSUM_FORM_COUNT };
 
-/* Who gets it, as bits. */
+/* Who gets it, as bits, and what it goes with: with these off a cluster has no use for it. */
 enum {
 	FOR_CONTROL_PLANE = 1 << 0,
 	FOR_WORKER = 1 << 1,
-	FOR_AIRGAP = 1 << 2,	     /* only when airgap is on */
+	FOR_AIRGAP = 1 << 2,
 	FOR_EXTERNAL_AMD64 = 1 << 3, /* on no card: for external nodes of that kind */
+	FOR_CERT_MANAGER = 1 << 4,
+	FOR_GATEWAY_API = 1 << 5,
+	FOR_VIP = 1 << 6, /* kube-vip's image, which its pod names by digest */
 };
 
 struct artifact {
@@ -58,7 +61,7 @@ struct image {
 	const char *tag;	    /* with {version}; or: */
 	const char *chart, *values; /* name of an artifact, and where its values have repository and tag */
 	const char *when;	    /* key of Cilium's values that must not be false; NULL = always */
-	bool vip;		    /* kube-vip's: only with cluster.vip, in whose pod it is named */
+	unsigned for_whom;
 	const struct yaml_node *where;
 };
 
@@ -90,7 +93,10 @@ const struct artifact *catalogue_find(const struct catalogue *c, const char *nam
 /* The tested version of KEY; NULL when there is no such key. */
 const char *catalogue_version(const struct catalogue *c, const char *key);
 
-/* A base that was given by path or URL takes the place of the catalogue's. */
+/* Whether what is FOR_WHOM has its use with C. The lock has it all the same, so that it can be turned on. */
+bool catalogue_wanted(unsigned for_whom, const struct config *c);
+
+/* Whether the lock has the artifact. A base that was given by path or URL takes the place of the catalogue's. */
 static inline bool artifact_in_force(const struct artifact *a, const struct config *c)
 {
 	if (a->for_whom & FOR_EXTERNAL_AMD64)
@@ -101,7 +107,7 @@ static inline bool artifact_in_force(const struct artifact *a, const struct conf
 /* Whether C asks for the image by its digest. */
 static inline bool image_in_force(const struct image *i, const struct config *c)
 {
-	return i->vip ? c->cluster.vip != 0 : c->airgap;
+	return i->for_whom & FOR_VIP ? c->cluster.vip != 0 : c->airgap;
 }
 
 const char *artifact_url(const struct artifact *a, const char *version);

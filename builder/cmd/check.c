@@ -29,7 +29,7 @@ static bool cmd_check_images(const struct release_set *set, struct faults *f)
 		struct err e = { 0 };
 		const char *key = arena_printf("versions.%s", i->version_key);
 
-		if (!image_in_force(i, c) || (streq(i->version_key, "certManager") && !c->cert_manager.enabled))
+		if (!image_in_force(i, c) || !catalogue_wanted(i->for_whom, c))
 			continue;
 		if (image_pin(set, i, &p, &e) < 0 && !faults_machine(f, &e))
 			fault_key(f, c, key, "%s", e.msg);
@@ -98,9 +98,8 @@ static bool check_lock(const struct release_set *set, struct faults *f)
 	bool stale = false;
 
 	vec_foreach (a, &set->catalogue->artifacts) {
-		if (!artifact_in_force(a, c) || (!a->base && a->for_whom & FOR_AIRGAP && !c->airgap))
-			continue;
-		stale |= check_pin(set, a, f);
+		if (artifact_in_force(a, c) && catalogue_wanted(a->for_whom, c))
+			stale |= check_pin(set, a, f);
 	}
 	if (cmd_check_apps(set, f) || cmd_check_judged(set, f))
 		stale = true;

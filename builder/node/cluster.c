@@ -10,13 +10,9 @@ const char *cluster_version(const struct node_ctx *x, const char *key)
 	return str_or(artifact_version(&x->set, key), "");
 }
 
-bool cluster_wants_artifact(const struct node_ctx *x, const struct artifact *a)
+bool cluster_wants(const struct node_ctx *x, unsigned for_whom)
 {
-	if (streq(a->name, "gateway-api"))
-		return cilium_gateway_on(x);
-	if (streq(a->version_key, "certManager"))
-		return x->config->cert_manager.enabled;
-	return true;
+	return catalogue_wanted(for_whom, x->config) && (!(for_whom & FOR_GATEWAY_API) || cilium_gateway_on(x));
 }
 
 bool cluster_runs_envoy(const struct node_ctx *x)

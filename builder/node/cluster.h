@@ -24,9 +24,8 @@
 /* The Certificate of ZONE and all names right below it, and its Secret. */
 const char *cert_manager_wildcard(const char *zone);
 
-/* False for an artifact of the catalogue that this cluster has no use for: Gateway API CRDs with the Gateway API off or
- * where K3s brings them itself, cert-manager's chart without cert-manager. */
-bool cluster_wants_artifact(const struct node_ctx *x, const struct artifact *a);
+/* catalogue_wanted(), and with what the boards decide. */
+bool cluster_wants(const struct node_ctx *x, unsigned for_whom);
 
 /* The version in force of a key of `versions`. */
 const char *cluster_version(const struct node_ctx *x, const char *key);

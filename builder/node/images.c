@@ -14,11 +14,7 @@ static bool wants_image(const struct node_ctx *x, const struct yaml_node *values
 {
 	const struct yaml_node *v = i->when ? yaml_find(values, i->when) : NULL;
 
-	if (i->vip)
-		return x->config->cluster.vip != 0;
-	if (streq(i->version_key, "certManager"))
-		return x->config->cert_manager.enabled;
-	return !yaml_is(v, "false");
+	return cluster_wants(x, i->for_whom) && !yaml_is(v, "false");
 }
 
 int node_images(const struct node_ctx *x, struct images *ret, struct err *e)

@@ -109,7 +109,7 @@ int node_add_kube_vip(const struct node_ctx *x, struct tree *t, struct err *e)
 	if (!node_has_vip(x))
 		return 0;
 	vec_foreach (i, &x->set.catalogue->images)
-		if (i->vip)
+		if (i->for_whom & FOR_VIP)
 			image = i;
 	if (!image)
 		return err_class(e, CLASS_CONFIG, "%s names no image for cluster.vip", x->set.catalogue->path);

@@ -43,20 +43,13 @@ static unsigned audience(const struct node_ctx *x)
 	return x->node->role == ROLE_WORKER ? FOR_WORKER : FOR_CONTROL_PLANE;
 }
 
-/* The catalogue's row, its `airgap`, and what the cluster needs (cluster_wants_artifact) together. */
-static bool node_wants_artifact(const struct node_ctx *x, const struct artifact *a)
-{
-	return !a->base && (a->for_whom & audience(x)) && (!(a->for_whom & FOR_AIRGAP) || x->config->airgap) &&
-	       cluster_wants_artifact(x, a);
-}
-
 static int add_card_artifacts(const struct node_ctx *x, struct tree *t, struct err *e)
 {
 	struct pin pin;
 	int r;
 
 	vec_foreach (a, &x->set.catalogue->artifacts) {
-		if (!node_wants_artifact(x, a))
+		if (!(a->for_whom & audience(x)) || !cluster_wants(x, a->for_whom))
 			continue;
 		r = artifact_pin(&x->set, a->name, &pin, e);
 		if (r < 0)

@@ -17,7 +17,7 @@ setup_file() {
 		images:
 		  - {name: $app, version: helm, tag: "{version}"}
 		  - {name: files.invalid/lab/relay, version: helm, tag: "{version}", when: hubble.relay.enabled}
-		  - {name: files.invalid/lab/vip, version: helm, tag: "{version}", vip: true}
+		  - {name: files.invalid/lab/vip, version: helm, tag: "{version}", for: [vip]}
 	EOT
 }
 
@@ -377,6 +377,18 @@ digest() { grep "^$1 " "$faults/files/images" | cut -d' ' -f2; }
 	image good
 	tail -1 pibuild.lock >>pibuild.lock
 	fails 3 "is there already, in line" "$PIBUILD" plan
+}
+
+@test "a digest that the lock lacks is a note of check where the artifact has its use alone" {
+	local lacks='the lock has no digest of'
+	PIBUILD_DATA=$top
+	write_cluster 'versions: {certManager: v1.21.0, gatewayAPI: v1.6.0}' 'cilium: {gatewayAPI: false}'
+	"$PIBUILD" check --lock "$top/configs/pibuild.lock" 2>off
+	refute grep "$lacks" off
+	write_cluster 'versions: {certManager: v1.21.0, gatewayAPI: v1.6.0}' 'cilium: {gatewayAPI: true}' 'certManager: {enabled: true, email: a@example.org}'
+	"$PIBUILD" check --lock "$top/configs/pibuild.lock" 2>on || cat on
+	grep -q "$lacks gateway-api v1.6.0" on
+	grep -q "$lacks cert-manager-chart v1.21.0" on
 }
 
 @test "a Cilium whose images the lock does not know is a note of check, and fetch asks for a lock" {
