@@ -64,7 +64,8 @@ bool plan_wants_download(const struct plan *p, const struct cache *cache);
 /* ---- key.c ---- */
 
 /* The key of the layer that N starts from: moves with the base, the role, the build's time, and mode, owner, path and
- * content of every entry. What the program itself does is held by build/layers.c, in the name in the cache. */
+ * content of every entry. What the program itself does is in its version and in key.c's number of the form; the cache
+ * tells programs of one version apart too (build/kept.c). */
 void plan_layer_key(const struct plan *p, const struct node_plan *n, uint64_t reserve, char key[SHA256_HEX]);
 
 /* Moves with everything that would be on N's card, but for what is secret: by it a card is known again. */
