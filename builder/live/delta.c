@@ -310,7 +310,6 @@ static void collect_effects(struct differ *y)
 	vec_foreach (i, &d->items) {
 		if (i->effect.kind == EFFECT_STEP && !takes_step(y, i->effect.name))
 			i->effect = (struct effect){ .kind = EFFECT_NONE };
-		d->cannot |= i->effect.kind == EFFECT_CANNOT;
 		if (i->effect.kind > EFFECT_CANNOT)
 			add_effect(d, i->effect);
 		if (effect_needs_reload(i->path))
@@ -365,7 +364,6 @@ static void differ_born(struct differ *y)
 				    arena_printf("the cluster was started with %s: write that again",
 						 clean_copy(before)) },
 		};
-		y->d->cannot = true;
 	}
 }
 

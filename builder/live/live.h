@@ -123,7 +123,6 @@ struct delta {
 	const char *base; /* "raspios 2026-09-15 -> 2026-10-01": the base stays, which is apt's; NULL = same */
 	const char *skew; /* versions that may not follow on each other, and the way; NULL = they may */
 	bool restarts;	  /* K3s, or all of it */
-	bool cannot;
 };
 /* Reads from the image of W, which is why that is not const and why it may fail. */
 int live_delta(const struct config *c, struct wanted *w, const struct live *l, struct delta *ret, struct err *e);
