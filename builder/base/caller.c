@@ -145,6 +145,14 @@ int caller_become(struct err *e)
 	return code == 0 || code == EPERM || code == EINVAL ? 0 : err_errno(e, -code, "cannot work as %s", c.name);
 }
 
+bool caller_asked(uid_t uid)
+{
+	struct err ignored = { 0 };
+	struct caller c;
+
+	return geteuid() == 0 && caller_find(&c, &ignored) > 0 && c.uid == uid;
+}
+
 const char *caller_name(void)
 {
 	return caller.name;

@@ -9,12 +9,17 @@
 #ifndef BASE_CALLER_H
 #define BASE_CALLER_H
 
+#include <sys/types.h>
+
 #include "base/err.h"
 
 /* Becomes the caller. Call before the first thread. Nothing happens without a caller, for a caller that is root, in a
  * folder that the caller may not enter: that is a root shell (sudo -i), where the work is root's own; and where root
  * may not become others, as in some containers. What else keeps it from being done is an error. */
 int caller_become(struct err *e);
+
+/* UID is the caller's, for whom this process works as root: it could not become them, or has not yet. */
+bool caller_asked(uid_t uid);
 
 /* Name of the caller that this process became; NULL = none. */
 const char *caller_name(void);

@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <sys/file.h>
 
+#include "base/caller.h"
 #include "base/file.h"
 #include "base/sig.h"
 #include "secrets/internal.h"
@@ -14,12 +15,7 @@
 /* Under sudo the file of the user who called it is as good as root's own. */
 static bool is_own(uid_t owner)
 {
-	const char *sudo = getenv("SUDO_UID");
-	char *end;
-
-	if (owner == geteuid())
-		return true;
-	return geteuid() == 0 && sudo && *sudo && strtoul(sudo, &end, 10) == owner && !*end;
+	return owner == geteuid() || caller_asked(owner);
 }
 
 static int store_check_private(const char *path, const struct stat *st, struct err *e)

@@ -113,6 +113,12 @@ left_to_root() { find "$1" ! -user nobody; }
 	cp ../project/cluster.yaml .
 	env HOME="$home" SUDO_UID="$uid" "$PIBUILD" secrets new
 	[ "$(stat -c %u secrets.yaml)" = 0 ]
+	chown nobody secrets.yaml
+	local call
+	for call in SUDO_UID="$uid" DOAS_USER=nobody PKEXEC_UID="$uid"; do
+		env HOME="$home" "$call" "$PIBUILD" kubeconfig >/dev/null
+	done
+	fails 5 "belongs to the user with id $uid, not to you" env HOME="$home" DOAS_USER=games "$PIBUILD" kubeconfig
 }
 
 # bats test_tags=slow
