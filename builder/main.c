@@ -166,6 +166,9 @@ static int parse_option(struct cmd_options *o, struct parsed *p, char **argv, in
 	row = read_option(p->command, word, &value);
 	if (!row || (row->kind == OPT_FLAG && value))
 		return unknown_option(word, e);
+	if (value && word[1] != '-' && *value == '=')
+		return err_class(e, CLASS_USAGE, "%s: behind one letter stands no =: -%c %s, or --%s=%s", word, word[1],
+				 shell_word(value + 1), row->name, shell_word(value + 1));
 	if (!main_is_taken(p->command, row))
 		p->foreign = row;
 	if (row->kind != OPT_FLAG && !value) {

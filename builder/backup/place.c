@@ -43,7 +43,7 @@ static int folder_get(struct backup_place *p, const char *name, int fd, struct e
 	ssize_t n;
 
 	if (in < 0)
-		return err_errno(e, -errno, "cannot open %s", path);
+		return file_cannot_open(path, e);
 	while ((n = read(in, block, COPY_BLOCK)) > 0) {
 		int r = write_all(fd, block, (size_t)n);
 

@@ -137,20 +137,33 @@ bool is_zero(const void *data, size_t n)
 
 /* ---- folders ---- */
 
+/* Adds to E what else there is to say of it. */
+__attribute__((format(printf, 2, 3))) static void file_tell(struct err *e, const char *fmt, ...)
+{
+	size_t n = strlen(e->msg);
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(e->msg + n, sizeof(e->msg) - n, fmt, ap);
+	va_end(ap);
+}
+
+static const char *owner_text(const struct stat *st)
+{
+	const struct passwd *owner = getpwuid(st->st_uid);
+
+	return arena_printf("belongs to %s (mode %04o)", owner ? owner->pw_name : arena_printf("user %u", st->st_uid),
+			    st->st_mode & 07777);
+}
+
 /* Adds to E whose folder DIR is and what to do, where that is why nothing could be made in it. */
 static int tell_owner(struct err *e, const char *dir)
 {
-	size_t n = strlen(e->msg);
-	const struct passwd *owner;
 	char real[PATH_MAX];
 	struct stat st;
 
-	if (e->code != -EACCES || !realpath(dir, real) || stat(real, &st) < 0)
-		return e->code;
-	owner = getpwuid(st.st_uid);
-	snprintf(e->msg + n, sizeof(e->msg) - n,
-		 "; %s belongs to %s (mode %04o): work in a folder of your own, or give another place", real,
-		 owner ? owner->pw_name : arena_printf("user %u", st.st_uid), st.st_mode & 07777);
+	if (e->code == -EACCES && realpath(dir, real) && stat(real, &st) == 0)
+		file_tell(e, "; %s %s: work in a folder of your own, or give another place", real, owner_text(&st));
 	return e->code;
 }
 
@@ -433,7 +446,9 @@ bool file_is_missing(const char *path)
 
 int file_ask(const char *path, struct err *e)
 {
-	if (access(path, F_OK) == 0)
+	struct stat st;
+
+	if (lstat(path, &st) == 0)
 		return 1;
 	return errno == ENOENT || errno == ENOTDIR ? 0 : err_errno(e, -errno, "cannot look at %s", path);
 }
@@ -441,10 +456,19 @@ int file_ask(const char *path, struct err *e)
 int file_cannot_open(const char *path, struct err *e)
 {
 	int code = errno;
+	char target[PATH_MAX];
 	struct stat st;
-	bool disk = code == EACCES && stat(path, &st) == 0 && S_ISBLK(st.st_mode);
+	ssize_t n;
 
-	return err_errno(e, -code, "cannot open %s%s", path, disk ? "; a disk is root's: run it with sudo" : "");
+	if (code == EACCES && stat(path, &st) == 0 && S_ISBLK(st.st_mode))
+		return err_errno(e, -code, "cannot open %s; a disk is root's: run it with sudo", path);
+	err_errno(e, -code, "cannot open %s", path);
+	n = code == ENOENT ? readlink(path, target, sizeof(target)) : -1;
+	if (n >= 0)
+		file_tell(e, "; it is a link to %.*s: bring back what it leads to, or remove the link", (int)n, target);
+	if (code == EACCES && stat(path, &st) == 0)
+		file_tell(e, "; it %s: its owner, or root, can let you read it", owner_text(&st));
+	return e->code;
 }
 
 int file_read_fd(int fd, const char *name, size_t limit, char **ret_buf, size_t *ret_n, struct err *e)
@@ -481,7 +505,7 @@ int file_read(const char *path, size_t limit, char **ret_buf, size_t *ret_n, str
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0)
-		return err_errno(e, -errno, "cannot open %s", path);
+		return file_cannot_open(path, e);
 	return file_read_fd(fd, path, limit, ret_buf, ret_n, e);
 }
 

@@ -53,7 +53,7 @@ int file_publish(const char *path, const void *data, size_t n, mode_t mode, stru
 /* The same for one of several: its name may be lost with the power until file_publish() of the last in that folder. */
 int file_publish_early(const char *path, const void *data, size_t n, mode_t mode, struct err *e);
 
-/* Of an open() that just failed: that a disk is root's is told. Returns -errno. */
+/* Of an open() that just failed: whose it is, or where a link leads, is told where that is why. Returns -errno. */
 int file_cannot_open(const char *path, struct err *e);
 
 /* Reads a whole file of at most LIMIT bytes; BUF is the caller's (free), NUL terminated.
@@ -74,7 +74,8 @@ int file_reopen_direct(int fd);
 /* mkdir -p with MODE for the folders it makes. */
 int make_dirs(const char *path, mode_t mode, struct err *e);
 
-/* There is nothing of that name. What cannot be asked about is there: whoever opens it is told why not. */
+/* There is nothing of that name. What cannot be asked about is there, and so is a link that leads nowhere: whoever
+ * opens it is told why not. */
 bool file_is_missing(const char *path);
 /* 1: there is something of that name, for those who say so themselves; 0: nothing; else why nobody knows. */
 int file_ask(const char *path, struct err *e);

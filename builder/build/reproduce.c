@@ -245,7 +245,7 @@ static int compare_bytes(struct cow *again, const char *stem, const char **ret_w
 		if (fd < 0 && errno == ENOENT)
 			continue;
 		if (fd < 0)
-			return err_errno(e, -errno, "cannot open %s", image);
+			return file_cannot_open(image, e);
 		buf = xmalloc(WRITER_BUFFER);
 		*ret_what = arena_printf("the file list and every byte of %s", image);
 		return compare_image(&(struct compare){ .again = again, .image = image, .f = f, .buf = buf }, fd, e);

@@ -76,7 +76,7 @@ static int add_file(const struct overlay *o, const struct overlay_name *x, struc
 				 x->host);
 	fd = openat(x->dir, x->name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
-		return err_errno(e, -errno, "cannot open %s", x->host);
+		return file_cannot_open(x->host, e);
 	r = sha256_fd(fd, x->host, sha256, e);
 	if (r < 0)
 		return r;
@@ -152,7 +152,7 @@ static int overlay_add_name(const struct overlay *o, struct overlay_name *x, uns
 				 x->host);
 	fd = openat(x->dir, x->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
-		return err_errno(e, -errno, "cannot open %s", x->host);
+		return file_cannot_open(x->host, e);
 	*vec_push(&o->tree->folders) = x->path;
 	if (o->layer == LAYER_NODE && !(x->st.st_mode & 0077)) {
 		add_own_folder(o, x->path, 0700);
@@ -199,6 +199,6 @@ int tree_add_overlay(struct tree *t, const char *dir, const char *origin, enum e
 	_cleanup_close_ int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd < 0)
-		return errno == ENOENT ? 0 : err_errno(e, -errno, "cannot open the overlay %s", dir);
+		return errno == ENOENT && file_is_missing(dir) ? 0 : file_cannot_open(dir, e);
 	return overlay_add_folder(&o, fd, dir, "/", 0, e);
 }

@@ -38,9 +38,22 @@ static int check_output(const char *dir, struct err *e)
 		r = err_set(e, -ENOTDIR, "%s is no folder: choose another with -o", dir);
 	if (r < 0)
 		return err_wrap(e, "output folder");
+	if (stat(dir, &st) < 0) {
+		file_cannot_open(dir, e);
+		return err_wrap(e, "output folder");
+	}
 	if (access(dir, W_OK | X_OK) < 0)
 		return err_errno(e, -errno, "cannot write to the output folder %s (choose another with -o)", dir);
 	return 0;
+}
+
+/* What a build is refused for is refused before it makes secrets.yaml. */
+static int build_before_secrets(const struct config *c, const void *options, struct err *e)
+{
+	const struct plan_options *o = options;
+	int r = plan_check_selection(c, o, e);
+
+	return r < 0 ? r : check_output(o->out, e);
 }
 
 static int build_print_images(const struct build *b, bool json, struct err *e)
@@ -133,7 +146,7 @@ static int cmd_build(const struct cmd_options *o, struct err *e)
 {
 	_cleanup_(cache_close) struct cache cache = { .fd = -1 };
 	/* What is for everybody is made without a look at any secret. */
-	const struct project_options po = cmd_project_options(o, o->generic ? SECRETS_UNUSED : SECRETS_NEEDED);
+	struct project_options po = cmd_project_options(o, o->generic ? SECRETS_UNUSED : SECRETS_NEEDED);
 	const struct plan_options so = cmd_plan_options(o, SECRET_READ);
 	_cleanup_(sign_key_freep) struct sign_key *key = NULL;
 	struct build b = { .cache = &cache, .sha256 = build_opt.sha256 };
@@ -152,11 +165,8 @@ static int cmd_build(const struct cmd_options *o, struct err *e)
 		r = sign_key_open(build_opt.sign, &key, e);
 	if (r < 0)
 		return r;
-	/* Makes secrets.yaml: what is refused for its options is refused before. */
+	po.before = build_before_secrets;
 	r = cmd_load_plan(&po, &so, &plan, e);
-	if (r < 0)
-		return r;
-	r = check_output(o->out, e);
 	if (r < 0)
 		return r;
 	b.plan = plan;

@@ -158,7 +158,8 @@ int cmd_make_plan(const struct project_options *po, const struct plan_options *s
 	struct project *project;
 	int r;
 
-	first.before = plan_check_selection;
+	if (!first.before)
+		first.before = plan_check_selection;
 	first.before_arg = so;
 	r = project_load_valid(&first, &project, e);
 

@@ -85,7 +85,7 @@ static int pair_up(const char *a, const char *b, struct pairs *ret, struct err *
 		struct stat st;
 
 		if (stat(paths[i], &st) < 0)
-			return err_errno(e, -errno, "cannot open %s", paths[i]);
+			return file_cannot_open(paths[i], e);
 		folder[i] = S_ISDIR(st.st_mode);
 	}
 	if (folder[0] != folder[1])

@@ -72,7 +72,7 @@ void sums_check_signature(struct look *l)
 	if (!sig->s)
 		companion_complain(l, COMPANION_SIGNATURE,
 				   "there is no signature; `pibuild sign --key FILE %s` makes one",
-				   path_base(l->image));
+				   shell_word(path_base(l->image)));
 	else if (!sums->s)
 		companion_complain(l, COMPANION_SIGNATURE, "what it signs, %s, is not there",
 				   path_base(companion_path(l->image, COMPANION_SUMS)));

@@ -52,7 +52,7 @@ static int sign_check_private(int fd, const char *path, struct err *e)
 		return err_class(
 			e, CLASS_REFUSED,
 			"the key %s can be read by others: chmod 600 %s, and make a new key if anybody else uses this machine",
-			path, path);
+			path, shell_word(path));
 	return 0;
 }
 
@@ -80,7 +80,7 @@ int sign_key_open(const char *path, struct sign_key **ret, struct err *e)
 		return err_class(
 			e, CLASS_CONFIG,
 			"the key %s is encrypted, and pibuild asks for no passphrase: decrypt it with `openssl pkey -in %s -out FILE` into a FILE that only you can read",
-			path, path);
+			path, shell_word(path));
 	}
 	b = BIO_new_mem_buf(text, (int)n);
 	pkey = b ? PEM_read_bio_PrivateKey(b, NULL, sign_no_passphrase, NULL) : NULL;

@@ -254,6 +254,6 @@ int debian_make(const struct cache *c, const struct pin *pin, struct cow *image,
 	}
 	/* A mmdebstrap that was killed leaves files of its namespace's users. */
 	if (remove_tree(w.dir, &left) < 0)
-		log_warning("%s is left behind; remove it with: sudo rm -rf %s", w.dir, w.dir);
+		log_warning("%s is left behind; remove it with: sudo rm -rf %s", w.dir, shell_word(w.dir));
 	return r;
 }

@@ -508,9 +508,9 @@ static void overlay_check_content(const struct overlay_check *c, const char *hos
 		overlay_fault(c, "%s begins with a byte order mark: save it as UTF-8 without one", host);
 	} else if (look.crlf && look.script) {
 		overlay_fault(c, "%s has the line ends of Windows, so its #! names no program: sed -i 's/\\r$//' %s",
-			      host, host);
+			      host, shell_word(host));
 	} else if (look.crlf && (is_unit(n->path) || minds_line_ends(n->path))) {
-		overlay_fault(c, "%s has the line ends of Windows: sed -i 's/\\r$//' %s", host, host);
+		overlay_fault(c, "%s has the line ends of Windows: sed -i 's/\\r$//' %s", host, shell_word(host));
 	} else if (look.other_processor) {
 		overlay_fault(
 			c,
@@ -518,7 +518,7 @@ static void overlay_check_content(const struct overlay_check *c, const char *hos
 			host);
 	} else if ((look.script || look.elf) && !(n->mode & 0111) && is_run(n->path, users)) {
 		overlay_note(c, "%s is a %s without an x bit, so it cannot be run: chmod +x %s", host,
-			     look.script ? "script" : "program", host);
+			     look.script ? "script" : "program", shell_word(host));
 	} else if (is_unit(n->path) && strstr(look.s, "\n[Install]") && !strchr(name, '@') &&
 		   !overlay_unit_is_wanted(users, name)) {
 		overlay_note(

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "plan/project.h"
 
+#include <errno.h>
 #include <sys/stat.h>
 
 #include "base/file.h"
@@ -59,7 +60,7 @@ static int create_secrets(const struct project *p, const char *path, const char 
 			path, trace, p->config->cluster.name);
 	r = secrets_create(path, p->config, e);
 	if (r < 0)
-		return r;
+		return file_is_missing(path) ? r : 0; /* what another build has just made is as good */
 	log_info(
 		"made %s: the keys and tokens of this cluster; keep it safe and out of git, the same file gives the same images",
 		path);
@@ -117,14 +118,22 @@ static int load_secrets(struct project *p, const struct project_options *o, stru
 	return 0;
 }
 
+/* Something else than a folder, also a link that leads nowhere. Whoever reads one that cannot be asked about says why
+ * not: without it the card would lack what is in it. */
+static bool is_no_folder(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return errno == ENOENT && !file_is_missing(path);
+	return !S_ISDIR(st.st_mode);
+}
+
 static const char *overlays_beside(const struct config *c)
 {
 	const char *dir = path_join(c->dir, "overlays");
-	struct stat st;
-	bool other = stat(dir, &st) == 0 && !S_ISDIR(st.st_mode);
 
-	/* Whoever reads one that cannot be asked about says why not: without it the card would lack what is in it. */
-	return other || file_is_missing(dir) ? NULL : dir;
+	return is_no_folder(dir) || file_is_missing(dir) ? NULL : dir;
 }
 
 /* A folder meant for overlays, by a name that is not theirs. */
@@ -134,7 +143,7 @@ static void check_overlays_name(struct project *p)
 	const char *dir = path_join(p->config->dir, "overlays");
 	struct stat st;
 
-	if (stat(dir, &st) == 0 && !S_ISDIR(st.st_mode))
+	if (is_no_folder(dir))
 		fault_at(&p->faults, NULL, "%s is no folder; overlays are folders below it", dir);
 	for (size_t i = 0; i < ARRAY_SIZE(slips) && !p->user_overlays; i++) {
 		const char *slip = path_join(p->config->dir, slips[i]);

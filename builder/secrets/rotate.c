@@ -66,20 +66,20 @@ static int change_all(struct secrets *s, const char *node, struct err *e)
 	return r < 0 ? r : secrets_make_cas(s, e);
 }
 
-#define NEW_CLUSTER                                                                                                    \
-	"this is another cluster now: flash every card again and run `pibuild kubeconfig` again; "                     \
+#define NEW_CLUSTER                                                                                                        \
+	"this is another cluster now: build every image anew, flash every card again and run `pibuild kubeconfig` again; " \
 	"cards made before do not join cards made from now on"
 
 const struct secret_kind secret_kinds[] = {
 	{ .name = "server-token",
 	  .help = "the token servers join with",
 	  .after =
-		  "a running cluster encrypts its bootstrap data with the old token, and K3s starts with no other: run `sudo k3s token rotate --new-token NEW` on one server, NEW being the new one's part behind the last colon, then `pibuild apply`",
+		  "a running cluster encrypts its bootstrap data with the old token, and K3s starts with no other: run `sudo k3s token rotate --new-token NEW` on one server, NEW being the new one's part behind the last colon, then `pibuild apply`; images made before hold the old one, so build them anew",
 	  .change = change_server_token },
 	{ .name = "agent-token",
 	  .help = "the token workers join with",
 	  .after =
-		  "a running cluster goes on with the old one until `pibuild apply` brings the new one, to servers and then workers, and restarts K3s there; run `pibuild join` again for external machines",
+		  "a running cluster goes on with the old one until `pibuild apply` brings the new one, to servers and then workers, and restarts K3s there; run `pibuild join` again for external machines; images made before hold the old one, so build them anew",
 	  .change = change_agent_token },
 	{ .name = "admin",
 	  .help = "the admin's client certificate",
@@ -90,7 +90,7 @@ const struct secret_kind secret_kinds[] = {
 	  .of_node = true,
 	  .help = "the password of one node",
 	  .after =
-		  "a running cluster remembers the old one: run `kubectl -n kube-system delete secret NAME.node-password.k3s`, then flash the node's card again",
+		  "a running cluster remembers the old one: run `kubectl -n kube-system delete secret NAME.node-password.k3s`, then build its image anew and flash its card again",
 	  .change = change_node },
 	{ .name = "issuer-ca",
 	  .help = "the CA that certificates of the issuer ca come from",

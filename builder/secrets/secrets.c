@@ -55,8 +55,9 @@ static int warn_of_clock(const struct secrets *s, struct err *e)
 			log_warning("%s: the %s has run out; see `pibuild secrets rotate %s`", s->path, c->title,
 				    c->rotate);
 		else if (now < cert.valid.from)
-			log_warning("%s: the %s is not valid yet; is the clock of this machine right?", s->path,
-				    c->title);
+			log_warning(
+				"%s: the %s is not valid yet; is the clock of this machine right? If it was wrong when that was made: `pibuild secrets rotate %s`",
+				s->path, c->title, c->rotate);
 	}
 	return 0;
 }
@@ -112,6 +113,12 @@ static int secrets_add_issuer_ca(struct secrets *s, const struct config *c, stru
 
 static int replacing(const char *path, struct err *e)
 {
+	struct stat st;
+
+	if (stat(path, &st) < 0) {
+		file_cannot_open(path, e);
+		return err_blame(e, CLASS_CONFIG);
+	}
 	return err_class(
 		e, CLASS_REFUSED,
 		"%s is there already: making new secrets would lock out every card made with it; `pibuild secrets rotate` replaces parts of it and keeps a copy",

@@ -2,7 +2,6 @@
 /* The secrets file on disk: private from its first byte, whole or not there at all. */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <sys/file.h>
 
 #include "base/caller.h"
@@ -26,38 +25,29 @@ static int store_check_private(const char *path, const struct stat *st, struct e
 	if (!is_own(st->st_uid))
 		return err_class(
 			e, CLASS_REFUSED,
-			"%s belongs to the user with id %u, not to you: whoever owns it knows the cluster's keys; take it over with chown, or make your own with `pibuild secrets new`",
+			"%s belongs to the user with id %u, not to you: whoever owns it knows the cluster's keys; take it over with chown, or give your own with --secrets FILE",
 			path, (unsigned)st->st_uid);
 	if (st->st_mode & 077)
 		return err_class(
 			e, CLASS_REFUSED,
 			"%s can be read by others (mode %04o): run `chmod 600 %s`; if someone may have read it, `pibuild secrets rotate all` makes every secret anew",
-			path, (unsigned)st->st_mode & 07777, path);
+			path, (unsigned)st->st_mode & 07777, shell_word(path));
 	return 0;
 }
 
 int store_read(const char *path, char **ret_text, size_t *ret_n, struct err *e)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-	char target[PATH_MAX];
 	struct stat st;
-	ssize_t leads;
 	int r;
 
-	if (fd < 0 && errno == ENOENT && (leads = readlink(path, target, sizeof(target) - 1)) > 0) {
-		target[leads] = '\0';
-		return err_class(
-			e, CLASS_CONFIG,
-			"%s is a link to %s, and there is nothing: mount or unlock what the cluster's keys are kept in",
-			path, target);
-	}
-	if (fd < 0 && errno == ENOENT) {
+	if (fd < 0 && errno == ENOENT && file_is_missing(path)) {
 		err_set(e, -ENOENT, "there is no %s: make one with `pibuild secrets new`", path);
 		e->class = CLASS_CONFIG;
 		return -ENOENT;
 	}
 	if (fd < 0 || fstat(fd, &st) < 0) {
-		err_errno(e, -errno, "cannot open %s", path);
+		file_cannot_open(path, e);
 		return err_blame(e, CLASS_CONFIG);
 	}
 	r = store_check_private(path, &st, e);

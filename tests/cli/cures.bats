@@ -98,6 +98,15 @@ cure() {
 	[ "$status" -eq 5 ]
 	sh -c "$(cure chmod)"
 	pibuild secrets show >/dev/null
+	mkdir "my \$lab's"
+	cp secrets.yaml "my \$lab's/"
+	chmod 644 "my \$lab's/secrets.yaml"
+	run pibuild secrets show --secrets "my \$lab's/secrets.yaml"
+	sh -c "$(cure chmod)"
+	pibuild secrets show --secrets "my \$lab's/secrets.yaml" >/dev/null
+	chmod 644 secrets.yaml
+	run pibuild secrets show
+	chmod 600 secrets.yaml
 	run sh -c "$(cure 'pibuild secrets rotate all')"
 	[[ "$output" == *--yes* ]]
 	chmod 644 token
@@ -111,6 +120,12 @@ cure() {
 	run pibuild sign --key key nothing.img
 	sh -c "$(grep -o 'chmod 600 [^,;]*' <<<"$output" | head -n 1)"
 	run pibuild sign --key key nothing.img
+	[[ "$output" != *chmod* ]]
+	mv key 'my key'
+	chmod 644 'my key'
+	run pibuild sign --key 'my key' nothing.img
+	sh -c "$(grep -o 'chmod 600 [^,;]*' <<<"$output" | head -n 1)"
+	run pibuild sign --key 'my key' nothing.img
 	[[ "$output" != *chmod* ]]
 }
 

@@ -337,3 +337,61 @@ tokens() {
 	cure
 	taken
 }
+
+# As a share that is not mounted leaves them.
+@test "a link that leads nowhere is told wherever its file would be read, and taken for missing nowhere" {
+	cluster
+	"$PIBUILD" secrets new -q
+	mv secrets.yaml secrets.kept
+	ln -s share/secrets.yaml secrets.yaml
+	for command in check plan build kubeconfig 'secrets new' 'secrets show' 'secrets rotate admin'; do
+		# shellcheck disable=SC2086 # words
+		fails 3 'cannot open ./secrets.yaml: No such file or directory; it is a link to share/secrets.yaml: bring back what it leads to, or remove the link' \
+			"$PIBUILD" $command
+	done
+	mv secrets.kept secrets.yaml
+	ln -s share/pibuild.lock pibuild.lock
+	for command in check plan build lock; do
+		fails 3 'cannot open ./pibuild.lock: No such file or directory; it is a link to share/pibuild.lock' "$PIBUILD" $command
+	done
+	rm pibuild.lock
+	ln -s share/overlays overlays
+	for command in check plan build; do
+		fails 3 './overlays is no folder' "$PIBUILD" $command
+	done
+	rm overlays
+	mkdir overlays
+	ln -s ../share/common overlays/common
+	for command in check plan build; do
+		fails 3 './overlays/common: No such file or directory' "$PIBUILD" $command
+	done
+	rm -r overlays
+	mv cluster.yaml cluster.kept
+	ln -s share/cluster.yaml cluster.yaml
+	fails 3 'cannot open cluster.yaml: No such file or directory; it is a link to share/cluster.yaml' "$PIBUILD" check
+	mv cluster.kept cluster.yaml
+	"$PIBUILD" plan
+}
+
+@test "of a file that may not be read it is told whose it is" {
+	[ "$(id -u)" -eq 0 ] || skip "files of several owners: wants root"
+	cluster
+	sed -i "s|{file: $PWD/id.pub}|$(cat id.pub)|" cluster.yaml
+	chmod 644 token wpa cluster.yaml
+	"$PIBUILD" secrets new -q
+	mkdir "$BATS_TEST_TMPDIR/program"
+	cp "$PIBUILD" program/pibuild
+	chmod -R a+rX program
+	chmod 755 .
+	as_nobody() { PIBUILD_DATA=$top setpriv --reuid 65534 --regid 65534 --clear-groups program/pibuild "$@"; }
+	as_nobody version >/dev/null || skip "nobody cannot reach this folder"
+	fails 3 'cannot open ./secrets.yaml: Permission denied; it belongs to root (mode 0600): its owner, or root, can let you read it' \
+		as_nobody kubeconfig
+	chown 65534 secrets.yaml
+	chmod 600 cluster.yaml
+	fails 3 'cannot open cluster.yaml: Permission denied; it belongs to root (mode 0600)' as_nobody check
+	fails 5 "./secrets.yaml belongs to the user with id 65534, not to you: whoever owns it knows the cluster's keys; take it over with chown, or give your own with --secrets FILE" \
+		"$PIBUILD" kubeconfig
+	"$PIBUILD" -q secrets new --secrets mine.yaml
+	"$PIBUILD" -q kubeconfig --secrets mine.yaml >/dev/null
+}

@@ -494,9 +494,9 @@ unit=$'[Unit]\nDescription=x\n[Service]\nExecStart=/bin/true\n[Install]\nWantedB
 
 @test "line ends and byte order marks of Windows, and the commands that take them away" {
 	local bom=$'\xef\xbb\xbf' cure
-	put common/usr/local/bin/run $'#!/bin/sh\r\necho\r\n'
+	put 'common/usr/local/bin/run it' $'#!/bin/sh\r\necho\r\n'
 	put common/etc/systemd/system/a.service $'[Service]\r\nExecStart=/bin/true\r\n'
-	put common/etc/sysctl.d/a.conf $'vm.swappiness=1\r\n'
+	put "common/etc/sysctl.d/a's.conf" $'vm.swappiness=1\r\n'
 	put common/etc/sudoers.d/a $'pi ALL=(ALL) NOPASSWD: ALL\r\n'
 	put common/usr/local/bin/bom "$bom"$'#!/bin/sh\n'
 	put common/etc/sysctl.d/b.conf "$(printf '\xff\xfe')v"
@@ -504,9 +504,9 @@ unit=$'[Unit]\nDescription=x\n[Service]\nExecStart=/bin/true\n[Install]\nWantedB
 	chmod 755 overlays/common/usr/local/bin/*
 	check
 	[ "$status" -eq 3 ]
-	refused common/usr/local/bin/run 'its #! names no program'
+	refused 'common/usr/local/bin/run it' 'its #! names no program'
 	refused common/etc/systemd/system/a.service 'line ends of Windows'
-	refused common/etc/sysctl.d/a.conf 'line ends of Windows'
+	refused "common/etc/sysctl.d/a's.conf" 'line ends of Windows'
 	refused common/etc/sudoers.d/a 'line ends of Windows'
 	refused common/usr/local/bin/bom 'byte order mark'
 	refused common/etc/sysctl.d/b.conf 'UTF-16'
@@ -564,7 +564,7 @@ unit=$'[Unit]\nDescription=x\n[Service]\nExecStart=/bin/true\n[Install]\nWantedB
 }
 
 @test "a script without an x bit is a note, and the command makes it run" {
-	put common/usr/local/bin/run $'#!/bin/sh\n'
+	put "common/usr/local/bin/run it's" $'#!/bin/sh\n'
 	check
 	[ "$status" -eq 0 ]
 	sh -c "$(grep -o 'chmod +x .*' <<<"$output")"

@@ -154,6 +154,15 @@ load ../lib/image
 	fails 2 'unknown option --json=yes' "$PIBUILD" check --json=yes
 }
 
+@test "an = behind one letter is told, and a name that begins with one can be given" {
+	write_cluster
+	fails 2 "-c=my lab.yaml: behind one letter stands no =: -c 'my lab.yaml', or --config='my lab.yaml'" "$PIBUILD" check '-c=my lab.yaml'
+	fails 2 '-o=there: behind one letter stands no =: -o there, or --out=there' "$PIBUILD" -o=there plan
+	mv cluster.yaml =lab.yaml
+	"$PIBUILD" check -c =lab.yaml
+	"$PIBUILD" check -c./=lab.yaml
+}
+
 @test "--jobs wants a number" {
 	fails 2 "--jobs wants a number from 1 to 64, not 'many'" "$PIBUILD" --jobs many
 }
@@ -162,6 +171,10 @@ load ../lib/image
 	write_cluster
 	fails 2 "--compress wants xz or zst, not 'gz'" "$PIBUILD" build --compress gz
 	fails 3 'the key nokey cannot be read' "$PIBUILD" build --sign nokey
+	ln -s nowhere gone
+	fails 1 'output folder: cannot create the folder cluster.yaml/x: Not a directory' "$PIBUILD" build -o cluster.yaml/x
+	fails 1 'output folder: cluster.yaml is no folder: choose another with -o' "$PIBUILD" build -o cluster.yaml
+	fails 1 'output folder: cannot open gone: No such file or directory; it is a link to nowhere' "$PIBUILD" build -o gone
 	[ ! -e secrets.yaml ]
 }
 
