@@ -56,8 +56,8 @@ static const char *parameter(const char *challenge, const char *name)
 static const char *token_url(const char *realm, const char *service, const char *scope)
 {
 	return arena_printf("%s%c%s%s%sscope=%s", realm, strchr(realm, '?') ? '&' : '?', service ? "service=" : "",
-			    service ? expand_version("{version}", service, true) : "", service ? "&" : "",
-			    expand_version("{version}", scope, true));
+			    service ? percent_encoded(service, UNRESERVED) : "", service ? "&" : "",
+			    percent_encoded(scope, UNRESERVED));
 }
 
 /* Only what can stand in a header. */

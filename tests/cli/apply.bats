@@ -638,3 +638,10 @@ whole() {
 	run there w-1 kubectl delete node w-1
 	ends 1 'no kubectl delete'
 }
+
+@test "the node's side says how it is called, and nothing else of its head" {
+	run there w-1 nonsense
+	[ "$status" -eq 2 ]
+	[[ "${lines[0]}" == 'apply VERB: '* ]]
+	[[ "${lines[-1]}" == *'drained yes|no '* ]]
+}
