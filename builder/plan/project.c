@@ -60,7 +60,7 @@ static int create_secrets(const struct project *p, const char *path, const char 
 			path, trace, p->config->cluster.name);
 	r = secrets_create(path, p->config, e);
 	if (r < 0)
-		return file_is_missing(path) ? r : 0; /* what another build has just made is as good */
+		return e->class == CLASS_REFUSED ? 0 : r; /* what another build has just made is as good */
 	log_info(
 		"made %s: the keys and tokens of this cluster; keep it safe and out of git, the same file gives the same images",
 		path);
