@@ -28,21 +28,30 @@ static const struct option build_options[] = {
 		      "build the node of this manifest again, in memory, and compare", "@file"),
 };
 
-/* Before the first download: can the results be put where they are wanted? */
+static int make_output(const char *dir, struct err *e)
+{
+	return make_dirs(dir, 0777, e) < 0 ? err_wrap(e, "output folder") : 0;
+}
+
+/* Before secrets are made, and the first download: can the results be put where they are wanted? Makes no folder. */
 static int check_output(const char *dir, struct err *e)
 {
-	int r = make_dirs(dir, 0777, e);
+	const char *there = dir;
 	struct stat st;
 
-	if (r == 0 && stat(dir, &st) == 0 && !S_ISDIR(st.st_mode))
-		r = err_set(e, -ENOTDIR, "%s is no folder: choose another with -o", dir);
-	if (r < 0)
-		return err_wrap(e, "output folder");
-	if (stat(dir, &st) < 0) {
-		file_cannot_open(dir, e);
+	while (file_is_missing(there))
+		there = path_dir(there);
+	if (stat(there, &st) < 0) {
+		file_cannot_open(there, e);
 		return err_wrap(e, "output folder");
 	}
-	if (access(dir, W_OK | X_OK) < 0)
+	if (there != dir && (!S_ISDIR(st.st_mode) || access(there, W_OK | X_OK) < 0))
+		return make_output(dir, e); /* says why it cannot be */
+	if (!S_ISDIR(st.st_mode)) {
+		err_set(e, -ENOTDIR, "%s is no folder: choose another with -o", dir);
+		return err_wrap(e, "output folder");
+	}
+	if (access(there, W_OK | X_OK) < 0)
 		return err_errno(e, -errno, "cannot write to the output folder %s (choose another with -o)", dir);
 	return 0;
 }
@@ -167,6 +176,8 @@ static int cmd_build(const struct cmd_options *o, struct err *e)
 		return r;
 	po.before = build_before_secrets;
 	r = cmd_load_plan(&po, &so, &plan, e);
+	if (r == 0)
+		r = make_output(o->out, e);
 	if (r < 0)
 		return r;
 	b.plan = plan;
