@@ -614,7 +614,7 @@ ssh_card() {
 	rm "there/$newest.sha256"
 	"$PIBUILD" backup list --from there --json | jq -e 'length == 2'
 	fails 1 "there is no backup $newest of lab that is complete" "$PIBUILD" backup get "$newest" --from there
-	printf x | dd of="there/$first" bs=1 seek=100 conv=notrunc status=none
+	printf damaged | dd of="there/$first" bs=1 seek=100 conv=notrunc status=none
 	fails 4 "$first is damaged where it lies" "$PIBUILD" backup get "$first" --from there -o out.gz
 	[ ! -e out.gz ]
 	[ ! -e out.gz.sha256 ]

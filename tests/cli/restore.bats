@@ -82,7 +82,7 @@ said() {
 @test "a backup that is torn, or another cluster's, or of another datastore is refused with words, and nothing is made of it" {
 	single
 	cp -a card whole
-	printf x | dd of=card/var/lib/pibuild/restore/backup.gz bs=1 seek=60 conv=notrunc status=none
+	printf damaged | dd of=card/var/lib/pibuild/restore/backup.gz bs=1 seek=60 conv=notrunc status=none
 	until_second 10
 	said 'state failed'
 	said 'cause The backup on this card is damaged: its digest is [0-9a-f]\{64\}, and it was '

@@ -400,7 +400,7 @@ condition_is() {
 	reset=(k3s server --cluster-reset "--cluster-reset-restore-path=$PWD/$snapshot")
 	fails 1 'etcd: snapshot path does not exist: /nowhere' k3s server --cluster-reset --cluster-reset-restore-path=/nowhere
 	fails 1 'flag provided but not defined: --cluster-rest' k3s server --cluster-rest
-	cp "$snapshot" whole && printf x | dd of="$snapshot" bs=1 seek=600 conv=notrunc status=none
+	cp "$snapshot" whole && printf damaged | dd of="$snapshot" bs=1 seek=600 conv=notrunc status=none
 	fails 1 'expected sha256' "${reset[@]}"
 	cp whole "$snapshot"
 	mkdir config.yaml.d && (umask 077 && echo 'server: "https://192.168.1.12:6443"' >config.yaml.d/10-join.yaml)

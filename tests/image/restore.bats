@@ -82,7 +82,7 @@ restored() {
 	fails 5 "is of a cluster on etcd, and lab is on sqlite: set cluster.datastore: etcd" restored "$(backup "lab_cp-1_20261129T030000Z_v1.30.0-k3s1_etcd.gz")"
 	fails 5 "was made with another CA than that of your secrets" restored "$(backup "lab_cp-1_20261129T040000Z_v1.30.0-k3s1_sqlite.gz" "$(printf '%064d' 0)")"
 	fails 5 "was made by K3s v1.99.0+k3s1, and the card would have $version, which cannot read it" restored "$(backup "lab_cp-1_20261129T030000Z_v1.99.0-k3s1_sqlite.gz")"
-	printf x | dd of="$good" bs=1 seek=1000 conv=notrunc status=none
+	printf damaged | dd of="$good" bs=1 seek=1000 conv=notrunc status=none
 	fails 4 "$good is damaged: its digest is " restored "$good"
 	rm "$good.sha256"
 	fails 4 "there is no $good.sha256: a backup without its digest was never complete" restored "$good"
