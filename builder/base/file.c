@@ -138,7 +138,7 @@ bool is_zero(const void *data, size_t n)
 /* ---- folders ---- */
 
 /* Adds to E what else there is to say of it. */
-__attribute__((format(printf, 2, 3))) static void file_tell(struct err *e, const char *fmt, ...)
+_printf_(2, 3) static void file_tell(struct err *e, const char *fmt, ...)
 {
 	size_t n = strlen(e->msg);
 	va_list ap;

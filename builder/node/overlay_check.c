@@ -354,7 +354,7 @@ static void overlay_check_link(const struct overlay_check *c, const char *host, 
 /* ---- what is in a file ---- */
 
 struct overlay_look {
-	const char *s;
+	const char *bytes, *s; /* s: behind a byte order mark */
 	size_t size;
 	bool text, crlf, script, elf, bom, utf16;
 	bool other_processor; /* a program that no board here runs */
@@ -369,7 +369,7 @@ static bool overlay_look_at(const char *host, char buf[LOOK_LIMIT + 1], struct o
 	if (n <= 0)
 		return false;
 	buf[n] = '\0';
-	*ret = (struct overlay_look){ .size = (size_t)n };
+	*ret = (struct overlay_look){ .bytes = buf, .size = (size_t)n };
 	ret->utf16 = n > 1 && (!memcmp(s, "\xff\xfe", 2) || !memcmp(s, "\xfe\xff", 2));
 	ret->bom = n > 2 && !memcmp(s, "\xef\xbb\xbf", 3);
 	s += ret->bom ? 3 : 0;
@@ -385,15 +385,8 @@ static bool overlay_look_at(const char *host, char buf[LOOK_LIMIT + 1], struct o
 
 static bool is_unit(const char *path)
 {
-	static const char *const kinds[] = { ".service",   ".timer",  ".socket", ".path", ".mount",
-					     ".automount", ".target", ".swap",	 ".slice" };
-
-	if (!strstr(path, "/systemd/system/"))
-		return false;
-	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
-		if (ends_with(path, kinds[i]))
-			return true;
-	return strstr(path, ".d/") && ends_with(path, ".conf");
+	return strstr(path, "/systemd/system/") &&
+	       (overlay_is_unit_name(path) || (strstr(path, ".d/") && ends_with(path, ".conf")));
 }
 
 /* Programs that read a file line by line and take a CR for a part of the word before it. */
@@ -436,19 +429,15 @@ static bool unit_runs(const struct tree *users, const char *path)
 }
 
 /* Encrypted, or left in two versions by git: what reads it would end at its first line. */
-static void check_is_itself(const struct overlay_check *c, const char *host, const struct entry *n)
+static void check_is_itself(const struct overlay_check *c, const char *host, const struct entry *n,
+			    const struct overlay_look *look)
 {
-	static char buf[LOOK_LIMIT + 1];
-	struct overlay_look look;
-	const char *words;
 	bool git = false;
+	const char *words = yaml_withheld(look->bytes, look->size, &git);
 
-	if (!overlay_look_at(host, buf, &look))
-		return;
-	words = yaml_withheld(buf, look.size, &git);
-	if (!words && look.text && yaml_conflict_mark(buf, look.size) < look.size)
+	if (!words && look->text && yaml_conflict_mark(look->bytes, look->size) < look->size)
 		words = yaml_conflict_words;
-	if (words && (git || look.script || is_unit(n->path) || minds_line_ends(n->path)))
+	if (words && (git || look->script || is_unit(n->path) || minds_line_ends(n->path)))
 		overlay_fault(c, "%s: %s", host, words);
 }
 
@@ -481,12 +470,11 @@ static const char *unit_target(const char *text)
 	return strcspn(by, " \t\n") ? arena_strndup(by, strcspn(by, " \t\n")) : "multi-user.target";
 }
 
+/* LOOK: NULL when there is nothing in it. */
 static void overlay_check_content(const struct overlay_check *c, const char *host, const struct entry *n,
-				  const struct tree *users)
+				  const struct tree *users, const struct overlay_look *look)
 {
-	static char buf[LOOK_LIMIT + 1];
 	const char *name = path_base(n->path);
-	struct overlay_look look;
 
 	if (wants_unit(n->path)) {
 		overlay_fault(c, "%s is a file, and systemd follows only links there: ln -sf ../%s %s", host, name,
@@ -500,31 +488,31 @@ static void overlay_check_content(const struct overlay_check *c, const char *hos
 			host);
 		return;
 	}
-	if (!overlay_look_at(host, buf, &look))
+	if (!look)
 		return;
-	if (look.utf16 && (is_unit(n->path) || minds_line_ends(n->path))) {
+	if (look->utf16 && (is_unit(n->path) || minds_line_ends(n->path))) {
 		overlay_fault(c, "%s is saved as UTF-16, which nothing on the card reads: save it as UTF-8", host);
-	} else if (look.bom && (look.script || is_unit(n->path) || minds_line_ends(n->path))) {
+	} else if (look->bom && (look->script || is_unit(n->path) || minds_line_ends(n->path))) {
 		overlay_fault(c, "%s begins with a byte order mark: save it as UTF-8 without one", host);
-	} else if (look.crlf && look.script) {
+	} else if (look->crlf && look->script) {
 		overlay_fault(c, "%s has the line ends of Windows, so its #! names no program: sed -i 's/\\r$//' %s",
 			      host, shell_word(host));
-	} else if (look.crlf && (is_unit(n->path) || minds_line_ends(n->path))) {
+	} else if (look->crlf && (is_unit(n->path) || minds_line_ends(n->path))) {
 		overlay_fault(c, "%s has the line ends of Windows: sed -i 's/\\r$//' %s", host, shell_word(host));
-	} else if (look.other_processor) {
+	} else if (look->other_processor) {
 		overlay_fault(
 			c,
 			"%s is a program for the processor of a PC (x86), and the nodes are arm64: take the one for arm64, which downloads also call aarch64",
 			host);
-	} else if ((look.script || look.elf) && !(n->mode & 0111) && is_run(n->path, users)) {
+	} else if ((look->script || look->elf) && !(n->mode & 0111) && is_run(n->path, users)) {
 		overlay_note(c, "%s is a %s without an x bit, so it cannot be run: chmod +x %s", host,
-			     look.script ? "script" : "program", shell_word(host));
-	} else if (is_unit(n->path) && strstr(look.s, "\n[Install]") && !strchr(name, '@') &&
+			     look->script ? "script" : "program", shell_word(host));
+	} else if (is_unit(n->path) && strstr(look->s, "\n[Install]") && !strchr(name, '@') &&
 		   !overlay_unit_is_wanted(users, name)) {
 		overlay_note(
 			c,
 			"%s is enabled by no link: systemd's presets may do it at the first boot; to be sure, ln -s ../%s into %s.wants beside it",
-			host, name, unit_target(look.s));
+			host, name, unit_target(look->s));
 	}
 }
 
@@ -644,6 +632,7 @@ static void check_addons(const struct overlay_check *c, const struct user_overla
 
 static void check_folder_of(struct overlay_check *c, const char *name)
 {
+	static char buf[LOOK_LIMIT + 1];
 	const char *folder = path_join(c->dir, name);
 	struct tree users = { 0 };
 	struct err e = { 0 };
@@ -662,11 +651,13 @@ static void check_folder_of(struct overlay_check *c, const char *name)
 	vec_foreach (n, &users.entries) {
 		const char *host = n->kind == ENTRY_FILE ? n->host_file : overlay_host_path(folder, n);
 		size_t before = c->faults->errors;
+		struct overlay_look look;
+		bool looked = n->kind == ENTRY_FILE && overlay_look_at(host, buf, &look);
 		const char *why;
 
 		check_first_folder(c, folder, n);
-		if (n->kind == ENTRY_FILE)
-			check_is_itself(c, host, n);
+		if (looked)
+			check_is_itself(c, host, n, &look);
 		for (size_t i = 0; i < c->n_nodes; i++) {
 			if (!node_takes(&c->nodes[i], name))
 				continue;
@@ -682,7 +673,7 @@ static void check_folder_of(struct overlay_check *c, const char *name)
 		if (why)
 			overlay_fault(c, "%s %s", host, why);
 		if (n->kind == ENTRY_FILE && c->faults->errors == before)
-			overlay_check_content(c, host, n, &users);
+			overlay_check_content(c, host, n, &users, looked ? &look : NULL);
 	}
 }
 

@@ -2,8 +2,8 @@
 /*
  * Folders whose readers take some names and pass over others without a word: sysctl.d(5), modules-load.d(5),
  * modprobe.d(5), tmpfiles.d(5), sysusers.d(5), udev(7), systemd.unit(5), systemd.preset(5), NetworkManager.conf(5),
- * sudoers(5), sources.list(5), limits.d of
- * pam_limits(8), polkit(8); /etc/profile of Debian's base-files; cron(8) and run-parts(8) of Debian.
+ * sudoers(5), sources.list(5), polkit(8); limits.d of pam_limits(8); /etc/profile of Debian's base-files; cron(8) and
+ * run-parts(8) of Debian.
  */
 #include "node/overlay_unread.h"
 
@@ -51,13 +51,19 @@ static bool passed_by_apt(const char *name)
 	return !ends_with(name, ".list") && !ends_with(name, ".sources");
 }
 
-/* systemd.unit(5). A folder of such a name has drop-ins, or links. */
-static bool passed_by_systemd(const char *name)
+/* systemd.unit(5) */
+bool overlay_is_unit_name(const char *name)
 {
 	static const char *const ends[] = { ".service", ".socket",    ".target", ".timer", ".path",
 					    ".mount",	".automount", ".swap",	 ".slice", ".device" };
 
-	return !has_end(name, ends, ARRAY_SIZE(ends));
+	return has_end(name, ends, ARRAY_SIZE(ends));
+}
+
+/* A folder of such a name has drop-ins, or links. */
+static bool passed_by_systemd(const char *name)
+{
+	return !overlay_is_unit_name(name);
 }
 
 #define ENDS_IN(pattern, end, reader)                                                                                  \
